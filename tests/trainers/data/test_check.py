@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from trainers.data.check import check_dataset
+from trainers.data.msd import read_msd
+from trainers.errors import UserError
+
+from .volumes import SHAPE, ball, write_msd, write_nifti
+
+
+def problems(folder) -> str:
+    with pytest.raises(UserError) as caught:
+        check_dataset(read_msd(folder))
+    return str(caught.value)
+
+
+def image(msd, values, name="a", affine=None):
+    write_nifti(msd / "imagesTr" / f"{name}.nii.gz", values, affine)
+
+
+def label(msd, values, name="a", affine=None):
+    write_nifti(msd / "labelsTr" / f"{name}.nii.gz", values, affine)
+
+
+def test_good_data_pass_and_progress_is_told(msd):
+    steps = []
+    check_dataset(read_msd(msd), lambda *step: steps.append(step))
+    assert steps == [(1, 3, "checked"), (2, 3, "checked"), (3, 3, "checked")]
+
+
+def test_several_modalities_pass(tmp_path):
+    check_dataset(read_msd(write_msd(tmp_path, ["a"], ("T1", "T2"))))
+
+
+def test_an_image_without_a_label(msd):
+    (msd / "labelsTr" / "b.nii.gz").unlink()
+    assert "  b  image without a label (imagesTr/b.nii.gz)" in problems(msd)
+
+
+def test_a_label_without_an_image(msd):
+    (msd / "imagesTr" / "b.nii.gz").unlink()
+    assert "  b  label without an image (labelsTr/b.nii.gz)" in problems(msd)
+
+
+def test_a_case_that_is_only_listed(msd):
+    for part in ("imagesTr", "labelsTr"):
+        (msd / part / "b.nii.gz").unlink()
+    assert "  b  listed in dataset.json, but imagesTr/b.nii.gz is missing" in problems(msd)
+
+
+def test_different_shapes_and_affines(msd):
+    label(msd, ball((9, 9, 9)), affine=np.diag([2.0, 1, 1, 1]))
+    assert "  a  image 12x14x10 and label 9x9x9 differ in shape and affine" in problems(msd)
+
+
+def test_the_affine_alone(msd):
+    shifted = np.eye(4)
+    shifted[0, 3] = 3
+    label(msd, ball(SHAPE), affine=shifted)
+    assert "label 12x14x10 differ in affine\n" in problems(msd)
+
+
+def test_a_rounding_difference_between_affines_is_fine(msd):
+    label(msd, ball(SHAPE), affine=np.eye(4) + 1e-4 * np.eye(4, k=1))
+    check_dataset(read_msd(msd))
+
+
+@pytest.mark.parametrize("value", [7.0, -1.0, 0.5, np.nan])
+def test_a_label_value_that_is_no_class(msd, value):
+    values = ball(SHAPE).astype(np.float32)
+    values[0, 0, 0] = value
+    label(msd, values)
+    assert f"  a  label has the values {value:g}, but dataset.json declares 0 to 2" in problems(msd)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_image_with_a_value_that_is_no_number(msd, value):
+    values = np.zeros(SHAPE, np.float32)
+    values[1, 2, 3] = value
+    image(msd, values)
+    assert "  a  image has 1 voxels that are NaN or infinite (imagesTr/a.nii.gz)" in problems(msd)
+
+
+def test_too_many_channels(msd):
+    image(msd, np.zeros((*SHAPE, 2), np.float32))
+    assert "  a  image has 2 channels, but `modality` in dataset.json lists 1" in problems(msd)
+
+
+@pytest.mark.parametrize("part", ["imagesTr", "labelsTr"])
+def test_a_truncated_file(msd, part):
+    file = msd / part / "a.nii.gz"
+    file.write_bytes(file.read_bytes()[:100])
+    assert f"  a  {part}/a.nii.gz is truncated or no NIfTI file" in problems(msd)
+
+
+def test_a_truncated_uncompressed_file(msd):
+    image(msd, np.zeros(SHAPE, np.float32))
+    (msd / "imagesTr" / "a.nii.gz").unlink()
+    file = msd / "imagesTr" / "a.nii"
+    write_nifti(file, np.zeros(SHAPE, np.float32))
+    file.write_bytes(file.read_bytes()[:1000])
+    assert "  a  imagesTr/a.nii is truncated or no NIfTI file" in problems(msd)
+
+
+@pytest.mark.parametrize("content", [b"", b"PNG", bytes(1000)])
+def test_a_file_that_is_something_else(msd, content):
+    (msd / "labelsTr" / "a.nii.gz").write_bytes(content)
+    assert "  a  labelsTr/a.nii.gz is truncated or no NIfTI file" in problems(msd)
+
+
+def test_all_problems_come_in_one_message(msd):
+    (msd / "labelsTr" / "a.nii.gz").unlink()
+    image(msd, np.full(SHAPE, np.nan, np.float32), name="b")
+    label(msd, np.full(SHAPE, 9, np.uint8), name="b")
+    message = problems(msd)
+    assert "2 of 3 cases cannot be used" in message
+    assert "  a  image without" in message
+    assert "  b  image has 1680 voxels" in message
+    assert "  b  label has the values 9" in message
+    assert "  c  " not in message
+    assert "remove the cases" in message

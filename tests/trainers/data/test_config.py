@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from trainers.data.config import DataConfig, Groups, MsdData, PhantomData, Preprocess, Split
+
+adapter: TypeAdapter[MsdData | PhantomData] = TypeAdapter(DataConfig)
+
+
+def test_the_source_decides_which_keys_there_are():
+    assert isinstance(adapter.validate_python({"source": "phantom", "cases": 4}), PhantomData)
+    with pytest.raises(ValidationError, match="path"):
+        adapter.validate_python({"source": "msd"})
+    with pytest.raises(ValidationError, match="cases"):
+        adapter.validate_python({"source": "msd", "path": "x", "cases": 4})
+
+
+def test_a_split_is_shares_or_a_file():
+    assert MsdData.model_validate({"path": "x", "split": "s.json"}).split == Path("s.json")
+    shares = MsdData.model_validate({"path": "x", "split": {"validation": 0.5}}).split
+    assert shares == Split(validation=0.5)
+
+
+def test_an_error_in_shares_does_not_speak_of_files():
+    with pytest.raises(ValidationError) as caught:
+        MsdData.model_validate({"path": "x", "split": {"validation": 2}})
+    assert [error["loc"] for error in caught.value.errors()] == [("split", "shares", "validation")]
+
+
+def test_ct_has_a_soft_tissue_window_unless_told_otherwise():
+    assert Preprocess(intensity="ct").window == (-175, 250)
+    assert Preprocess(intensity="ct", window=(0, 80)).window == (0, 80)
+    assert Preprocess().window is None
+
+
+def test_a_config_survives_its_own_json():
+    config = PhantomData(preprocess=Preprocess(intensity="ct", spacing=(1, 2, 3)))
+    assert adapter.validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window": (-100, 100)},
+        {"intensity": "ct", "window": (100, -100)},
+        {"intensity": "ct", "window": None},
+        {"orientation": "RAR"},
+        {"orientation": "RA"},
+        {"spacing": (1, 0, 1)},
+    ],
+)
+def test_preprocessing_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Preprocess(**wrong)
+
+
+@pytest.mark.parametrize("pattern", ["case_", r"(\d+)_(\d+)", "("])
+def test_a_group_pattern_captures_once(pattern):
+    with pytest.raises(ValidationError):
+        Groups(pattern=pattern)
+
+
+def test_some_cases_are_left_for_training():
+    with pytest.raises(ValidationError, match="less than 1"):
+        Split(validation=0.5, test=0.5)

@@ -1,0 +1,212 @@
+"""Prepared volumes on disk, read through memory maps.
+
+All volumes of a kind lie in one file, one after the other: a process that visits every case holds
+three maps open instead of hundreds, and a crop costs no `open`.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from trainers.data.atomic import make_folder
+from trainers.data.check import Progress, check_dataset
+from trainers.data.config import Preprocess
+from trainers.data.msd import Dataset
+from trainers.data.nifti import open_nifti
+from trainers.data.preprocess import (
+    Spacing3,
+    oriented_spacing,
+    prepare_image,
+    prepare_label,
+)
+
+FORMAT = 1
+FOREGROUND_PER_CLASS = 10_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One case: image (C, *shape); where it begins in each file; foreground voxels a class."""
+
+    shape: tuple[int, int, int]
+    voxel: int
+    foreground: int
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class VolumeCache:
+    """Checked and prepared cases. Cheap to open and to pickle; arrays are read-only memory maps.
+
+    `classes[0]` is the background. `spacing` in mm, None where each volume keeps its own.
+    """
+
+    folder: Path
+    channels: int
+    classes: tuple[str, ...]
+    spacing: Spacing3 | None
+    entries: dict[str, Entry] = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: Path) -> "VolumeCache":
+        """The cache that `build_cache` made in `folder`."""
+        index = json.loads((folder / "index.json").read_text())
+        entries = {
+            name: Entry(tuple(e["shape"]), e["voxel"], e["foreground"], tuple(e["counts"]))
+            for name, e in index["entries"].items()
+        }
+        spacing = tuple(index["spacing"]) if index["spacing"] else None
+        return cls(folder, index["channels"], tuple(index["classes"]), spacing, entries)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All cases, sorted."""
+        return tuple(self.entries)
+
+    def shape(self, name: str) -> tuple[int, int, int]:
+        """(D, H, W) of a case."""
+        return self.entries[name].shape
+
+    def image(self, name: str) -> np.ndarray:
+        """(C, D, H, W) float32."""
+        entry = self.entries[name]
+        size = self.channels * int(np.prod(entry.shape))
+        start = self.channels * entry.voxel
+        return self._images[start : start + size].reshape(self.channels, *entry.shape)
+
+    def label(self, name: str) -> np.ndarray:
+        """(D, H, W) uint8."""
+        entry = self.entries[name]
+        size = int(np.prod(entry.shape))
+        return self._labels[entry.voxel : entry.voxel + size].reshape(entry.shape)
+
+    def foreground(self, name: str) -> tuple[np.ndarray, ...]:
+        """Flat int32 indices into the label, for each class that the case has (no background).
+
+        Of a large organ it is a random sample of 10,000 voxels.
+        """
+        entry = self.entries[name]
+        ends = entry.foreground + np.cumsum(entry.counts)
+        return tuple(
+            self._foreground[end - count : end]
+            for end, count in zip(ends, entry.counts, strict=True)
+            if count
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the maps, which would travel as whole arrays."""
+        return {key: self.__dict__[key] for key in self.__dataclass_fields__}
+
+    @cached_property
+    def _images(self) -> np.ndarray:
+        return _map(self.folder / "images.f32", np.float32)
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        return _map(self.folder / "labels.u8", np.uint8)
+
+    @cached_property
+    def _foreground(self) -> np.ndarray:
+        return _map(self.folder / "foreground.i32", np.int32)
+
+
+def build_cache(
+    dataset: Dataset, preprocess: Preprocess, folder: Path, progress: Progress | None = None
+) -> VolumeCache:
+    """Check and prepare every case, once, in a folder of `folder` named after all that matters.
+
+    A cache that exists is one of data that passed the check; unchanged data are not read again.
+    Raises UserError where the data are not as dataset.json says.
+    """
+    build = partial(_build, dataset, preprocess, progress)
+    return VolumeCache.open(make_folder(folder / fingerprint(dataset, preprocess), build))
+
+
+def fingerprint(dataset: Dataset, preprocess: Preprocess) -> str:
+    """Changes with the settings, the classes, and any file's name, size or time of change."""
+    facts = {
+        "format": FORMAT,
+        "preprocess": preprocess.model_dump(mode="json"),
+        "modalities": dataset.modalities,
+        "classes": dataset.classes,
+        "files": [_stamp(path) for case in dataset.cases for path in (case.image, case.label)],
+    }
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _build(
+    dataset: Dataset, preprocess: Preprocess, progress: Progress | None, folder: Path
+) -> None:
+    check_dataset(dataset, progress)
+    spacing = _spacing(dataset, preprocess)
+    entries: dict[str, Entry] = {}
+    voxel = foreground = 0
+    with (
+        (folder / "images.f32").open("wb") as images,
+        (folder / "labels.u8").open("wb") as labels,
+        (folder / "foreground.i32").open("wb") as indices,
+    ):
+        for done, case in enumerate(dataset.cases, start=1):
+            prepared = prepare_image(case.image, preprocess, spacing)
+            label = prepare_label(case.label, preprocess, prepared)
+            prepared.image.tofile(images)
+            label.tofile(labels)
+            counts = _write_foreground(label, len(dataset.classes), indices)
+            entries[case.name] = Entry(label.shape, voxel, foreground, counts)
+            voxel += label.size
+            foreground += sum(counts)
+            if progress:
+                progress(done, len(dataset.cases), "prepared")
+    index = {
+        "channels": len(dataset.modalities),
+        "classes": dataset.classes,
+        "spacing": spacing,
+        "preprocess": preprocess.model_dump(mode="json"),
+        "entries": {name: asdict(entry) for name, entry in entries.items()},
+    }
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+def _spacing(dataset: Dataset, preprocess: Preprocess) -> Spacing3 | None:
+    if preprocess.spacing == "native":
+        return None
+    if preprocess.spacing != "median":
+        return preprocess.spacing
+    affines = [open_nifti(case.image).affine for case in dataset.cases]
+    sizes = [oriented_spacing(affine, preprocess.orientation) for affine in affines]
+    x, y, z = np.median(sizes, axis=0)
+    return round(float(x), 4), round(float(y), 4), round(float(z), 4)
+
+
+def _write_foreground(label: np.ndarray, classes: int, file: BinaryIO) -> tuple[int, ...]:
+    """Append the indices of each class's voxels, and return how many they are."""
+    rng = np.random.default_rng(0)
+    counts = []
+    flat = label.ravel()
+    for index in range(1, classes):
+        voxels = np.flatnonzero(flat == index).astype(np.int32)
+        if len(voxels) > FOREGROUND_PER_CLASS:
+            voxels = np.sort(rng.choice(voxels, FOREGROUND_PER_CLASS, replace=False))
+        voxels.tofile(file)
+        counts.append(len(voxels))
+    return tuple(counts)
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """(name, size, time of change in ns); a file that is missing has size -1."""
+    if not path.exists():
+        return path.name, -1, 0
+    status = path.stat()
+    return path.name, status.st_size, status.st_mtime_ns
+
+
+def _map(path: Path, dtype: type[np.generic]) -> np.ndarray:
+    """The file as a flat array. A plain view: slicing a np.memmap itself is five times slower."""
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype, mode="r").view(np.ndarray)

@@ -1,0 +1,141 @@
+"""What the data is, how its volumes are prepared, and how its cases are split."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from trainers.strict import Strict
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Size = Annotated[int, Field(ge=16)]
+
+CT_WINDOW = (-175.0, 250.0)
+
+
+class Preprocess(Strict):
+    """From a NIfTI file to the array that a network sees.
+
+    `orientation`: directions of the three axes. `spacing`: mm, the median of the data set, or each
+    volume's own. `crop: foreground` removes the empty border. `intensity`: `zscore` a volume and
+    channel, or `ct`, which maps `window` (HU) to [0, 1] and clips.
+    """
+
+    orientation: str = "RAS"
+    spacing: Literal["native", "median"] | tuple[Positive, Positive, Positive] = "median"
+    crop: Literal["none", "foreground"] = "foreground"
+    intensity: Literal["zscore", "ct"] = "zscore"
+    window: tuple[float, float] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_window(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("intensity") == "ct":
+            return {"window": CT_WINDOW, **values}
+        return values
+
+    @field_validator("orientation")
+    @classmethod
+    def _three_directions(cls, codes: str) -> str:
+        if sorted({"L": "R", "P": "A", "I": "S"}.get(code, code) for code in codes) != list("ARS"):
+            raise ValueError(
+                f"{codes!r} is no orientation; expected one letter each of L/R, P/A and I/S: RAS"
+            )
+        return codes
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        if self.intensity == "zscore" and self.window is not None:
+            raise ValueError("window belongs to `intensity: ct`; remove it or set that")
+        if self.intensity == "ct" and (self.window is None or self.window[0] >= self.window[1]):
+            raise ValueError(f"window = {self.window}; expected two HU values, the lower first")
+        return self
+
+
+class Groups(Strict):
+    r"""Cases that stay together in a split, such as two scans of one subject.
+
+    `pattern` captures a part of a case's name, and equal parts are one group. With `size` n the
+    part is a number counted from 1, and n numbers in a row are a group: `'hippocampus_(\d+)'`
+    with 2 keeps 1 and 2 together, 3 and 4, ...
+    """
+
+    pattern: str
+    size: Annotated[int, Field(ge=1)] = 1
+
+    @field_validator("pattern")
+    @classmethod
+    def _captures_once(cls, pattern: str) -> str:
+        try:
+            captures = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if captures != 1:
+            raise ValueError(f"{pattern!r} has {captures} capture groups (...); expected one")
+        return pattern
+
+
+class Split(Strict):
+    """Shares of the cases for validation and test, group by group; the rest is for training."""
+
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    test: Share = 0.0
+    seed: Annotated[int, Field(ge=0)] = 0
+    groups: Groups | None = None
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation + test = {self.validation + self.test:g}; expected less than 1"
+            )
+        return self
+
+
+def _split_kind(value: Any) -> str:
+    return "file" if isinstance(value, str | Path) else "shares"
+
+
+SharesOrFile = Annotated[
+    Annotated[Split, Tag("shares")] | Annotated[Path, Tag("file")], Discriminator(_split_kind)
+]
+"""Told apart by type, so that an error speaks of the one that was meant."""
+
+
+class MsdData(Strict):
+    """A folder in the layout of the Medical Segmentation Decathlon.
+
+    `split`: shares, or the path of a JSON file with the lists training, validation and test.
+    `cache`: where prepared volumes are kept; by default in the run's folder.
+    """
+
+    source: Literal["msd"] = "msd"
+    path: Path
+    preprocess: Preprocess = Preprocess()
+    split: SharesOrFile = Split()
+    cache: Path | None = None
+
+
+class Phantom(Strict):
+    """Generated CT-like volumes. `spacing` in mm, `noise` its standard deviation in HU."""
+
+    cases: Annotated[int, Field(ge=2)] = 24
+    shape: tuple[Size, Size, Size] = (48, 48, 48)
+    spacing: tuple[Positive, Positive, Positive] = (1.5, 1.5, 1.5)
+    organs: Annotated[int, Field(ge=3, le=6)] = 4
+    noise: Annotated[float, Field(ge=0)] = 20.0
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class PhantomData(Phantom):
+    """A data set that needs no download."""
+
+    source: Literal["phantom"] = "phantom"
+    preprocess: Preprocess = Preprocess(spacing="native", crop="none", intensity="ct")
+    split: SharesOrFile = Split()
+    cache: Path | None = None
+
+
+DataConfig = Annotated[MsdData | PhantomData, Field(discriminator="source")]
