@@ -1,0 +1,123 @@
+"""Convolutions, standard or ghost, and the residual unit made of them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from monai.networks.layers.factories import Conv
+from monai.networks.layers.utils import get_norm_layer
+from torch import nn
+
+ConvKind = Literal["standard", "ghost"]
+NormKind = Literal["instance", "batch", "group"]
+
+
+class GhostConv(nn.Module):
+    """Half the channels by convolution, the rest by a depthwise one (GhostNet, Han 2020, Fig. 2).
+
+    x: (B, in_channels, *S) -> (B, out_channels, *ceil(S / stride)). Raises ValueError where
+    out_channels is odd.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        if out_channels % 2:
+            raise ValueError(f"a ghost convolution needs an even out_channels, not {out_channels}")
+        conv, half = Conv[Conv.CONV, spatial_dims], out_channels // 2
+        self.primary = conv(in_channels, half, kernel, stride, padding=kernel // 2)
+        self.cheap = conv(half, half, 3, padding=1, groups=half)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        primary = self.primary(x)
+        return torch.cat([primary, self.cheap(primary)], dim=1)
+
+
+def make_conv(
+    kind: ConvKind, spatial_dims: int, in_channels: int, out_channels: int, stride: int = 1
+) -> nn.Module:
+    """A 3^n convolution of that kind, padded so that stride 1 keeps the size."""
+    if kind == "ghost":
+        return GhostConv(spatial_dims, in_channels, out_channels, stride=stride)
+    return Conv[Conv.CONV, spatial_dims](in_channels, out_channels, 3, stride, padding=1)
+
+
+def make_norm(kind: NormKind, spatial_dims: int, channels: int) -> nn.Module:
+    """A normalisation with learned scale and shift; `group` has at least four channels a group."""
+    if kind == "group":
+        groups = max(g for g in (1, 2, 4, 8) if g == 1 or channels % (4 * g) == 0)
+        return get_norm_layer(("group", {"num_groups": groups}), spatial_dims, channels)
+    return get_norm_layer((kind, {"affine": True}), spatial_dims, channels)
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution, normalisation, SiLU. (B, C_in, *S) -> (B, C_out, *ceil(S / stride))."""
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        conv: ConvKind = "standard",
+        norm: NormKind = "instance",
+        stride: int = 1,
+    ) -> None:
+        super().__init__(
+            make_conv(conv, spatial_dims, in_channels, out_channels, stride),
+            make_norm(norm, spatial_dims, out_channels),
+            nn.SiLU(inplace=True),
+        )
+
+
+class ResidualUnit(nn.Module):
+    """`convs` conv units in a row, with a shortcut around them where `residual` (He 2016).
+
+    (B, C_in, *S) -> (B, C_out, *S / stride). The shortcut of a strided unit is a mean pool and a
+    1^n convolution (ResNet-D, He 2019, Fig. 2c), so that no voxel is skipped over.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        convs: int = 2,
+        residual: bool = True,
+        conv: ConvKind = "standard",
+        norm: NormKind = "instance",
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        widths = [in_channels] + [out_channels] * convs
+        self.body = nn.Sequential(
+            *(
+                ConvUnit(spatial_dims, a, b, conv=conv, norm=norm, stride=stride if i == 0 else 1)
+                for i, (a, b) in enumerate(pairwise(widths))
+            )
+        )
+        self.shortcut = (
+            _shortcut(spatial_dims, in_channels, out_channels, stride) if residual else None
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.body(x)
+        return y if self.shortcut is None else y + self.shortcut(x)
+
+
+def _shortcut(spatial_dims: int, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    steps: list[nn.Module] = []
+    if stride > 1:
+        steps.append(nn.AvgPool3d(stride) if spatial_dims == 3 else nn.AvgPool2d(stride))
+    if in_channels != out_channels:
+        steps.append(Conv[Conv.CONV, spatial_dims](in_channels, out_channels, 1))
+    return nn.Sequential(*steps)

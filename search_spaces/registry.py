@@ -1,0 +1,85 @@
+"""Names to spaces and presets."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from search_spaces import hybrid
+from search_spaces.space import Architecture, ArchitectureError, SearchSpace
+
+SPACES: Mapping[str, SearchSpace] = {space.name: space for space in (hybrid.SPACE,)}
+
+
+def find_space(name: str) -> SearchSpace:
+    """The space of that name. Raises ArchitectureError with the names there are."""
+    if name not in SPACES:
+        raise ArchitectureError(_unknown("space", name, SPACES))
+    return SPACES[name]
+
+
+def all_presets() -> dict[str, Architecture]:
+    """Every named architecture of every space."""
+    return {name: a for space in SPACES.values() for name, a in space.presets().items()}
+
+
+def find_preset(name: str) -> Architecture:
+    """The named architecture. Raises ArchitectureError with the nearest names."""
+    presets = all_presets()
+    if name not in presets:
+        raise ArchitectureError(_unknown("preset", name, presets))
+    return presets[name]
+
+
+def architecture_record(architecture: Architecture) -> dict[str, Any]:
+    """What `load_architecture` reads: space, key and choices."""
+    return {
+        "space": architecture.space,
+        "key": architecture.key,
+        "architecture": architecture.to_json(),
+    }
+
+
+def load_architecture(record: Mapping[str, Any]) -> Architecture:
+    """The network that a record names.
+
+    Raises ArchitectureError where a field does not fit, or where the record's key is another one's:
+    a key never silently means another network.
+    """
+    if not isinstance(record, Mapping):
+        raise ArchitectureError(f"{type(record).__name__} found; expected space, key, architecture")
+    for field in ("space", "architecture"):
+        if field not in record:
+            raise ArchitectureError(
+                f"{field} is missing; an architecture file has space, key, architecture"
+            )
+    architecture = find_space(record["space"]).from_json(record["architecture"])
+    if record.get("key", architecture.key) != architecture.key:
+        raise ArchitectureError(
+            f"key is {record['key']}, but these choices are {architecture.key}; "
+            "the file was edited (remove its key) or written by another version"
+        )
+    return architecture
+
+
+def load_architecture_file(path: Path) -> Architecture:
+    """The network in a JSON file. Raises ArchitectureError, also for what is no such file."""
+    try:
+        record = json.loads(path.read_text())
+    except OSError as error:
+        raise ArchitectureError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ArchitectureError(f"{path} is no JSON: {error}") from error
+    try:
+        return load_architecture(record)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{path}: {error}") from None
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{name!r} is no {kind}.{hint} There are: {', '.join(known)}"

@@ -1,0 +1,238 @@
+"""What can be built: architectures as typed records, and the choices that span a space.
+
+The type is the space. A frozen dataclass declares its searched fields once, by `choice` and
+`repeat`; sampling, validation, listing, size and documentation are all read from that declaration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+from torch import nn
+
+Option = bool | int | float | str
+PartType = TypeVar("PartType", bound="Part")
+
+
+class ArchitectureError(ValueError):
+    """A record that is no point of its space; the message names the field, what was found and
+    what would do."""
+
+
+def choice(*options: Option, doc: str, when: tuple[str, tuple[Option, ...]] | None = None) -> Any:
+    """A searched field: one of `options`, the first by default.
+
+    `when=("layers_count", (3, 4))`: asked for only where that earlier field is one of those.
+    """
+    return field(default=options[0], metadata={"options": options, "doc": doc, "when": when})
+
+
+def repeat(kind: type[Part], count: str, doc: str) -> Any:
+    """A searched tuple of `kind`, as long as the field named `count` says."""
+    return field(default=(), metadata={"kind": kind, "count": count, "doc": doc})
+
+
+class Trial(Protocol):
+    """The one method of an Optuna trial that sampling needs."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+
+
+def _asked(f: Any, values: Mapping[str, Any]) -> bool:
+    """Whether the field `f` is a choice at all, given the record's earlier `values`."""
+    when = f.metadata.get("when")
+    return when is None or values[when[0]] in when[1]
+
+
+Restrictions = Mapping[str, Sequence[Option]]
+
+
+def path_pattern(path: str) -> str:
+    """`tokens.0.layers.1.gate` -> `tokens.layers.gate`: the knob, whatever its position."""
+    return ".".join(word for word in path.split(".") if not word.isdigit())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A record whose fields are all declared by `choice` or `repeat`."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            where = f"{type(self).__name__}.{f.name}"
+            if options := f.metadata.get("options"):
+                if not any(value == o and type(value) is type(o) for o in options):
+                    raise ArchitectureError(f"{where} = {value!r}; expected one of {list(options)}")
+            else:
+                count = getattr(self, f.metadata["count"])
+                if len(value) != count:
+                    raise ArchitectureError(
+                        f"{where} has {len(value)} entries; {f.metadata['count']} says {count}"
+                    )
+
+    def canonical(self) -> Self:
+        """The same network with everything that cannot matter set to its default."""
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, fields in the order of their declaration."""
+        return {
+            f.name: [part.to_json() for part in value] if isinstance(value, tuple) else value
+            for f in fields(self)
+            for value in [getattr(self, f.name)]
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], where: str = "architecture") -> Self:
+        """The inverse of `to_json`.
+
+        Raises ArchitectureError that names the field where one is unknown, missing or outside its
+        options: an old record never silently becomes another network.
+        """
+        if not isinstance(values, Mapping):
+            raise ArchitectureError(f"{where} is {type(values).__name__}; expected a mapping")
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ArchitectureError(f"{where}.{unknown[0]} is unknown; {cls.__name__} has {known}")
+        if missing := sorted(known - set(values)):
+            raise ArchitectureError(f"{where}.{missing[0]} is missing")
+        loaded: dict[str, Any] = dict(values)
+        for f in fields(cls):
+            if kind := f.metadata.get("kind"):
+                loaded[f.name] = tuple(
+                    kind.from_json(part, f"{where}.{f.name}.{i}")
+                    for i, part in enumerate(values[f.name])
+                )
+        try:
+            return cls(**loaded)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"{where}: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture(Part):
+    """One network of a space. Subclasses name their `space` and build themselves."""
+
+    space: ClassVar[str]
+
+    @cached_property
+    def key(self) -> str:
+        """Ten hex digits of the canonical JSON's hash; names the network everywhere."""
+        record = {"space": self.space, **self.canonical().to_json()}
+        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:10]
+
+    def stride(self) -> int:
+        """The input's D, H and W must be multiples of this."""
+        raise NotImplementedError
+
+    def build(self, in_channels: int, out_channels: int) -> nn.Module:
+        """A network from (B, in_channels, D, H, W) to logits (B, out_channels, D, H, W)."""
+        raise NotImplementedError
+
+
+def sample(
+    kind: type[PartType], trial: Trial, restrict: Restrictions | None = None, prefix: str = ""
+) -> PartType:
+    """Ask `trial` for every field of `kind`; parts that do not exist are not asked for.
+
+    `restrict` narrows knobs, named without positions: `{"tokens.prune": [0.0, 0.5]}`.
+    """
+    values: dict[str, Any] = {}
+    for f in fields(kind):
+        path = prefix + f.name
+        if not _asked(f, values):
+            values[f.name] = f.default
+        elif options := f.metadata.get("options"):
+            allowed = (restrict or {}).get(path_pattern(path), options)
+            values[f.name] = trial.suggest_categorical(path, tuple(allowed))
+        else:
+            values[f.name] = tuple(
+                sample(f.metadata["kind"], trial, restrict, f"{path}.{i}.")
+                for i in range(values[f.metadata["count"]])
+            )
+    return kind(**values)
+
+
+def distributions(architecture: Part, prefix: str = "") -> dict[str, Option]:
+    """The answers that make `sample` return `architecture`: `{"tokens.0.prune": 0.5, ...}`."""
+    answers: dict[str, Option] = {}
+    for f in fields(architecture):
+        value = getattr(architecture, f.name)
+        if isinstance(value, tuple):
+            for i, part in enumerate(value):
+                answers |= distributions(part, f"{prefix}{f.name}.{i}.")
+        elif _asked(f, vars(architecture)):
+            answers[prefix + f.name] = value
+    return answers
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One searched field: its name without positions, its options and what it means."""
+
+    name: str
+    options: tuple[Option, ...]
+    doc: str
+
+
+def knobs(kind: type[Part], prefix: str = "") -> list[Knob]:
+    """Every searched field of `kind` and of its parts, in order of declaration."""
+    found: list[Knob] = []
+    for f in fields(kind):
+        if options := f.metadata.get("options"):
+            found.append(Knob(prefix + f.name, options, f.metadata["doc"]))
+        else:
+            found += knobs(f.metadata["kind"], f"{prefix}{f.name}.")
+    return found
+
+
+def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "") -> int:
+    """How many records `sample` can return (spellings, before `canonical`)."""
+
+    def ways(remaining: Sequence[Any], values: dict[str, Any]) -> int:
+        if not remaining:
+            return 1
+        f, *rest = remaining
+        if repeated := f.metadata.get("kind"):
+            each = size(repeated, restrict, f"{prefix}{f.name}.")
+            return each ** int(values[f.metadata["count"]]) * ways(rest, values)
+        if not _asked(f, values):
+            return ways(rest, values)
+        options = (restrict or {}).get(prefix + f.name, f.metadata["options"])
+        if f.name not in controls:
+            return len(options) * ways(rest, values)
+        return sum(ways(rest, {**values, f.name: option}) for option in options)
+
+    controls = {f.metadata.get("count") for f in fields(kind)}
+    controls |= {f.metadata["when"][0] for f in fields(kind) if f.metadata.get("when")}
+    return ways(fields(kind), {})
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A named space: its architecture type and its published points."""
+
+    name: str
+    kind: type[Architecture]
+    presets: Callable[[], Mapping[str, Architecture]]
+
+    def sample(self, trial: Trial, restrict: Restrictions | None = None) -> Architecture:
+        """Ask `trial` for a point, in canonical form."""
+        return sample(self.kind, trial, restrict).canonical()
+
+    def from_json(self, values: Mapping[str, Any]) -> Architecture:
+        """The architecture that `to_json` wrote. Raises ArchitectureError."""
+        return self.kind.from_json(values)
+
+    def knobs(self) -> list[Knob]:
+        """The choices, for listings and documentation."""
+        return knobs(self.kind)
+
+    def size(self, restrict: Restrictions | None = None) -> int:
+        """How many spellings the space holds."""
+        return size(self.kind, restrict)
