@@ -1,0 +1,84 @@
+"""Pareto mathematics: pure functions on arrays, every objective minimised; then from results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from nas.result import Result
+
+SENSE = {"dice": -1.0, "params": 1.0, "macs": 1.0, "latency_ms": 1.0}
+DECADE = 10.0
+
+
+def non_dominated(points: np.ndarray) -> np.ndarray:
+    """Mask of the points that no other dominates. All objectives are minimised.
+
+    points: (n, m). Returns (n,) bool. Equal points are all kept; a row with NaN never is, and
+    dominates nothing. O(n^2 m) time, O(n m) memory. Raises ValueError unless points is a matrix.
+    """
+    if points.ndim != 2:
+        raise ValueError(f"points must be (n, m), got shape {points.shape}")
+    kept = ~np.isnan(points).any(axis=1)
+    candidates = points[kept]
+    kept[kept] = [not _dominated(point, candidates) for point in candidates]
+    return kept
+
+
+def knee(points: np.ndarray) -> int:
+    """Index of the member that gives up least of everything: the closest to the ideal point.
+
+    points: (n, m) with n >= 1, finite, a front. Each column is scaled to [0, 1] over the front, a
+    positive one that spans a decade or more in log10 first; a constant column does not count. The
+    ideal point (the best of each column) is used, not the hyperplane through the extremes: the
+    costs of a network rise together, so that one member is the extreme of several columns and no
+    hyperplane is defined. Ties go to the smaller first objective, then the second, and so on.
+    Raises ValueError for an empty front.
+    """
+    if points.ndim != 2 or len(points) == 0:
+        raise ValueError(f"a knee needs a front of (n >= 1, m) points, got shape {points.shape}")
+    scaled = np.stack([_unit(column) for column in points.T], axis=1)
+    # Rounded, so that rounding errors of the scaling do not decide between equal distances.
+    distances = np.linalg.norm(scaled, axis=1).round(12)
+    return int(np.lexsort((*points.T[::-1], distances))[0])
+
+
+def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
+    """(n, m) objectives of n results, all to be minimised: Dice is negated, unknown is NaN.
+
+    Raises ValueError for an objective that is not one of dice, params, macs, latency_ms.
+    """
+    if unknown := set(objectives) - set(SENSE):
+        raise ValueError(f"unknown objectives {sorted(unknown)}; expected among {list(SENSE)}")
+    rows = [[_minimised(result, name) for name in objectives] for result in results]
+    return np.array(rows, dtype=float).reshape(len(results), len(objectives))
+
+
+def front(results: Iterable[Result], objectives: Sequence[str]) -> list[Result]:
+    """The non-dominated among the complete results, from few parameters to many."""
+    complete = [result for result in results if result.state == "complete"]
+    kept = non_dominated(objective_points(complete, objectives))
+    members = [result for result, keep in zip(complete, kept, strict=True) if keep]
+    return sorted(members, key=_by_size)
+
+
+def _dominated(point: np.ndarray, by: np.ndarray) -> bool:
+    return bool(((by <= point).all(axis=1) & (by < point).any(axis=1)).any())
+
+
+def _unit(column: np.ndarray) -> np.ndarray:
+    low, high = column.min(), column.max()
+    if low > 0 and high >= DECADE * low:
+        column, low, high = np.log10(column), np.log10(low), np.log10(high)
+    return (column - low) / (high - low) if high > low else np.zeros_like(column)
+
+
+def _minimised(result: Result, objective: str) -> float:
+    value = getattr(result, objective)
+    return np.nan if value is None else SENSE[objective] * value
+
+
+def _by_size(result: Result) -> tuple[float, float, str]:
+    params, dice = _minimised(result, "params"), _minimised(result, "dice")
+    return (float(np.nan_to_num(params, nan=np.inf)), dice, result.key)

@@ -1,0 +1,47 @@
+"""What is known of one candidate once its trial has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+State = Literal["complete", "infeasible"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One ended trial.
+
+    `complete`: trained at full fidelity, `dice` is its validation Dice after `epochs` epochs.
+    `infeasible`: ended early; `reason` says why, and `dice` is never set.
+
+    `params` counts trainable parameters, `macs` the multiply-accumulates of one forward pass of one
+    patch (batch 1), `latency_ms` the median milliseconds of that pass on `device`. `curve` holds
+    the validation Dice of every epoch trained; `dice_per_class` is keyed by class name.
+    """
+
+    number: int
+    key: str
+    architecture: Mapping[str, Any]
+    state: State
+    reason: str | None = None
+    dice: float | None = None
+    dice_per_class: Mapping[str, float] = field(default_factory=dict)
+    params: int | None = None
+    macs: int | None = None
+    latency_ms: float | None = None
+    device: str | None = None
+    epochs: int = 0
+    curve: tuple[float, ...] = ()
+    train_seconds: float = 0.0
+    worker_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict of JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Result:
+        """The inverse of `to_json`."""
+        return cls(**{**values, "curve": tuple(values.get("curve", ()))})

@@ -1,0 +1,10 @@
+"""MLflow: one parent run a search, one nested run a trial. Used by the driver process only.
+
+MLflow is imported, and a new sqlite store made, when a search opens its tracker (5 to 10 s on two
+cores); after that a report takes some 10 to 30 ms, most of it the disk (two commits).
+"""
+
+from nas.tracking.config import TrackingConfig
+from nas.tracking.tracker import Tracker
+
+__all__ = ["Tracker", "TrackingConfig"]

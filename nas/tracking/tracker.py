@@ -1,0 +1,185 @@
+"""The tracker of a search: records that outlive a failing server, and never end the search."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.result import Result
+from nas.tracking.config import Search, TrackingConfig
+
+if TYPE_CHECKING:
+    from nas.tracking.runs import Runs
+
+FRONT_FILES = ("front.json", "front.csv", "front.html")
+# A failed call is followed by a pause this many times its length, so that an unreachable server
+# takes at most 5% of the search's time.
+PAUSE = 20.0
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Those of MLflow, 7 and 120, let one call wait for a quarter of an hour.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+WARNING = """MLflow at {uri} failed: {error}
+The search goes on. Epochs reported meanwhile are missing from MLflow; final results are sent once
+it answers, and are always in {directory}."""
+
+_log = logging.getLogger("segnas.tracking")
+
+
+class Tracker:
+    """The records of one search in MLflow. Does nothing where the config says `enabled: false`.
+
+    No method raises on a failing server. Final results and the front are kept until MLflow has
+    them; only epochs reported while it is away are lost. Epoch metrics are named `epoch/<name>`,
+    so that the Dice of an unfinished trial is never read as a final one.
+    """
+
+    def __init__(self, config: TrackingConfig, directory: Path, search: Search) -> None:
+        self.config = config
+        self.directory = directory.resolve()
+        self.uri = config.uri or f"sqlite:///{self.directory / 'mlflow.db'}"
+        self._search = search
+        self._runs: Runs | None = None
+        self._owed: dict[str, Result] = {}
+        self._front: Collection[str] | None = None
+        self._paused_until = 0.0
+        self._warned = False
+
+    @classmethod
+    def open(
+        cls,
+        config: TrackingConfig,
+        directory: Path,
+        *,
+        name: str,
+        search_id: str,
+        config_yaml: str,
+        params: Mapping[str, Any],
+    ) -> Tracker:
+        """Make the store, the experiment and the parent run, or find those of `search_id` again."""
+        search = Search(id=search_id, name=name, config_yaml=config_yaml, params=params)
+        tracker = cls(config, directory, search)
+        tracker._settle()
+        return tracker
+
+    def trial_epoch(
+        self,
+        key: str,
+        number: int,
+        architecture: Mapping[str, Any],
+        epoch: int,
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Record one epoch of a trial; the first makes its run."""
+        self._try(lambda runs: runs.epoch(key, number, architecture, epoch, metrics))
+
+    def trial_end(self, result: Result) -> None:
+        """Record the final objectives of a trial and end its run."""
+        self._owed[result.key] = result
+        self._settle()
+
+    def update_front(self, member_keys: Collection[str]) -> None:
+        """Tag the runs that joined or left the front."""
+        self._front = frozenset(member_keys)
+        self._settle()
+
+    def finish(self, folder: Path, summary: Mapping[str, float], status: str = "FINISHED") -> None:
+        """Record what is still owed, upload the front files of `folder` and end the parent run.
+
+        `status`: FINISHED, FAILED or KILLED. Trials still running are marked KILLED. Front files
+        that are not there (a search that ended before its first result) are left out.
+        """
+        self._paused_until = 0.0
+        self._settle()
+        self._paused_until = 0.0
+        files = [folder / name for name in FRONT_FILES if (folder / name).is_file()]
+        self._try(lambda runs: runs.finish(files, summary, status))
+
+    def ui_command(self) -> str | None:
+        """The command that shows a local store; None where the store has a server of its own."""
+        if not self.config.enabled or not self.uri.startswith("sqlite:"):
+            return None
+        return f"mlflow ui --backend-store-uri {shlex.quote(self.uri)} --host 127.0.0.1"
+
+    def link(self) -> str | None:
+        """Address of the parent run's front page, on the server or under `ui_command()`.
+
+        None without a run.
+        """
+        if self._runs is None:
+            return None
+        server = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        path = f"#/experiments/{self._runs.experiment_id}/runs/{self._runs.run_id}"
+        # Without the query MLflow shows its view for language models.
+        return f"{server}/{path}/artifacts/front.html?workflowType=machine_learning"
+
+    def _settle(self) -> None:
+        self._try(self._write_owed)
+
+    def _write_owed(self, runs: Runs) -> None:
+        if self._front is not None:
+            runs.tag_front(self._front)
+        for key in list(self._owed):
+            result = self._owed[key] = self._owed.pop(key)  # refused again, it is last in line
+            runs.end(result, front=key in (self._front or ()))
+            del self._owed[key]
+
+    def _try(self, write: Callable[[Runs], None]) -> None:
+        """Do `write`, connecting first where there is no connection; a failure is told once.
+
+        It also drops the connection, so that the next one finds all runs by their tags, and pauses.
+        """
+        started = time.monotonic()
+        if not self.config.enabled or started < self._paused_until:
+            return
+        _prepare_mlflow()
+        try:
+            self._runs = self._runs or self._connect()
+            write(self._runs)
+        except _server_errors() as error:
+            now = time.monotonic()
+            self._runs = None
+            self._paused_until = now + PAUSE * (now - started)
+            self._warn_once(error)
+
+    def _connect(self) -> Runs:
+        from nas.tracking.runs import Runs
+
+        artifacts = None if self.config.uri else (self.directory / "mlartifacts").as_uri()
+        return Runs.open(self.uri, self.config.experiment, artifacts, self._search)
+
+    def _warn_once(self, error: Exception) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        first_line = (str(error) or repr(error)).splitlines()[0]
+        message = WARNING.format(uri=self.uri, error=first_line, directory=self.directory)
+        _log.warning(re.sub(r"//[^/@\s]*@", "//", message))  # no password on the screen
+
+
+@functools.cache
+def _prepare_mlflow() -> None:
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    # Otherwise each migration of a new store and each retry of a call is a line in the terminal.
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@functools.cache
+def _server_errors() -> tuple[type[Exception], ...]:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError  # those of requests are OSErrors
