@@ -1,0 +1,45 @@
+"""Checkpoint files: written whole or not at all, read without unpickling code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainers.errors import UserError
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write `state` so that a reader finds either the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The state that `write_checkpoint` wrote, on the CPU. Raises UserError for any other file."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
+        raise UserError(f"{path} is no checkpoint that can be read safely: {error}") from error
+    if not isinstance(state, dict) or "weights" not in state:
+        raise UserError(f"{path} is no segnas checkpoint: it has no `weights`")
+    return state
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load the file's weights into `network`. Raises UserError where they do not fit."""
+    try:
+        network.load_state_dict(read_checkpoint(path)["weights"])
+    except RuntimeError as error:
+        raise UserError(f"{path} holds another network's weights: {error}") from error
+
+
+def keep_weights_only(path: Path) -> None:
+    """Shrink a finished training's checkpoint to its weights."""
+    write_checkpoint(path, {"weights": read_checkpoint(path)["weights"]})

@@ -1,0 +1,54 @@
+"""How a network is trained: the recipe, and nothing about which network."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainers.strict import Strict
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Augment(Strict):
+    """Random changes of a training patch.
+
+    `shift`: voxels a volume smaller than the patch may be off centre. `scale` and `offset`: the
+    patch becomes `x * U(1 - scale, 1 + scale) + U(-offset, offset)`. `noise`: standard deviation.
+    `flips`: spatial axes mirrored half of the time.
+    """
+
+    shift: Annotated[int, Field(ge=0)] = 2
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    offset: Annotated[float, Field(ge=0)] = 0.1
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    flips: tuple[Literal[0, 1, 2], ...] = ()
+
+
+class TrainConfig(Strict):
+    """The training recipe. One epoch is `steps_per_epoch` optimiser steps.
+
+    `foreground`: share of patches centred on a labelled voxel. `warmup`: share of all steps with a
+    rising learning rate, before a cosine to zero. `validate_every`: epochs between validations (the
+    last epoch always validates). `precision`: `auto` is bf16 on CUDA and fp32 elsewhere.
+    """
+
+    patch: tuple[Positive, Positive, Positive]
+    epochs: Positive = 10
+    steps_per_epoch: Positive = 100
+    validate_every: Positive = 1
+    batch: Positive = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    augment: Augment = Augment()
+
+
+class RetrainConfig(TrainConfig):
+    """Training a chosen network for good. `all_cases`: train on the validation cases as well, which
+    leaves none to validate on; the test cases are never used."""
+
+    all_cases: bool = False

@@ -1,0 +1,186 @@
+"""Training one network, an epoch at a time, so that a search can watch and a crash loses little."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from trainers.checkpoint import read_checkpoint, write_checkpoint
+from trainers.config import TrainConfig
+from trainers.data.cache import VolumeCache
+from trainers.data.patches import PatchSampler
+from trainers.data.splits import Cases
+from trainers.errors import TrainingDivergedError
+from trainers.inference import predict_logits
+from trainers.losses import segmentation_loss
+from trainers.metrics import class_means, dice_per_class, mean_dice
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch: its mean training loss, its wall seconds, and where it validated, Dice."""
+
+    epoch: int
+    loss: float
+    dice: float | None
+    dice_per_class: Mapping[str, float]
+    seconds: float
+
+
+class Trainer:
+    """Trains `network` on the training cases and validates it on the validation cases, if any.
+
+    The same seed on the same machine gives the same losses. Where the file `checkpoint` exists,
+    training goes on from it; every epoch rewrites it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        cache: VolumeCache,
+        cases: Cases,
+        config: TrainConfig,
+        *,
+        device: torch.device,
+        seed: int,
+        checkpoint: Path | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        # Twice as fast backwards as the default layout on a CPU, and what tensor cores want.
+        self.network = network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.config, self.device, self.checkpoint = config, device, checkpoint
+        self._cache, self._cases = cache, cases
+        self._sampler = PatchSampler(
+            cache,
+            cases.train,
+            config.patch,
+            config.batch,
+            foreground=config.foreground,
+            seed=seed,
+            **config.augment.model_dump(),
+        )
+        self._loss = segmentation_loss()
+        self._optimizer = torch.optim.AdamW(
+            network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
+        self._precision = _precision(config, device)
+        self._scaler = torch.amp.GradScaler(enabled=self._precision == torch.float16)
+        self.curve: list[float] = []
+        self.epoch = 0
+        if checkpoint is not None and checkpoint.exists():
+            self._load_state(read_checkpoint(checkpoint))
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are trained."""
+        return self.epoch >= self.config.epochs
+
+    def run_epoch(self) -> EpochReport:
+        """Train one epoch, validate where it is due, save the checkpoint.
+
+        Raises TrainingDivergedError where the loss is not finite.
+        """
+        started = perf_counter()
+        self.network.train()
+        losses = [self._step() for _ in range(self.config.steps_per_epoch)]
+        loss = float(torch.stack(losses).mean())
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
+        self.epoch += 1
+        dice: float | None = None
+        per_class: dict[str, float] = {}
+        due = self.done or self.epoch % self.config.validate_every == 0
+        if due and self._cases.validation:
+            dice, per_class = self.validate()
+            self.curve.append(dice)
+        if self.checkpoint is not None:
+            write_checkpoint(self.checkpoint, self._state())
+        return EpochReport(self.epoch, loss, dice, per_class, perf_counter() - started)
+
+    def validate(self) -> tuple[float, dict[str, float]]:
+        """Mean foreground Dice over the validation cases, and the mean of every class."""
+        self.network.eval()
+        scores = []
+        for name in self._cases.validation:
+            with self._autocast():
+                logits = predict_logits(
+                    self.network, self._cache.image(name), self.config.patch, self.config.overlap
+                )
+            predicted = logits.argmax(0).cpu().numpy()
+            truth = self._cache.label(name)
+            scores.append(dice_per_class(predicted, truth, len(self._cache.classes)))
+        cases = np.stack(scores)
+        names = self._cache.classes[1:]
+        return mean_dice(cases), dict(zip(names, class_means(cases).tolist(), strict=True))
+
+    def _step(self) -> torch.Tensor:
+        images, labels = (t.to(self.device, non_blocking=True) for t in self._sampler.batch())
+        images = images.contiguous(memory_format=torch.channels_last_3d)
+        with self._autocast():
+            logits = self.network(images)
+        loss = self._loss(logits.float(), labels)
+        if extra := getattr(self.network, "auxiliary_losses", None):
+            loss = loss + sum(extra(labels).values())
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._schedule.step()
+        return loss.detach()
+
+    def _rate(self, step: int) -> float:
+        """Share of the learning rate at a step: a linear rise, then a cosine to zero."""
+        total = self.config.epochs * self.config.steps_per_epoch
+        rise = self.config.warmup * total
+        if step < rise:
+            return (step + 1) / (rise + 1)
+        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(total - rise, 1)))
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, self._precision, enabled=self._precision != torch.float32
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "weights": self.network.state_dict(),
+            "training": {
+                "epoch": self.epoch,
+                "curve": self.curve,
+                "optimizer": self._optimizer.state_dict(),
+                "schedule": self._schedule.state_dict(),
+                "scaler": self._scaler.state_dict(),
+                "sampler": self._sampler.state(),
+                "random": torch.get_rng_state(),
+            },
+        }
+
+    def _load_state(self, state: Mapping[str, Any]) -> None:
+        training = state.get("training")
+        if training is None:
+            raise RuntimeError(f"{self.checkpoint} holds weights only: its training has ended")
+        self.epoch, self.curve = training["epoch"], list(training["curve"])
+        self.network.load_state_dict(state["weights"])
+        self._optimizer.load_state_dict(training["optimizer"])
+        self._schedule.load_state_dict(training["schedule"])
+        self._scaler.load_state_dict(training["scaler"])
+        self._sampler.load_state(training["sampler"])
+        torch.set_rng_state(training["random"].cpu())
+
+
+def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
+    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if config.precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return named[config.precision]
