@@ -98,15 +98,19 @@ class Part:
             raise ArchitectureError(f"{where} is {type(values).__name__}; expected a mapping")
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ArchitectureError(f"{where}.{unknown[0]} is unknown; {cls.__name__} has {known}")
+            names = ", ".join(f.name for f in fields(cls))
+            raise ArchitectureError(f"{where}.{unknown[0]} is unknown; {cls.__name__} has {names}")
         if missing := sorted(known - set(values)):
             raise ArchitectureError(f"{where}.{missing[0]} is missing")
         loaded: dict[str, Any] = dict(values)
         for f in fields(cls):
             if kind := f.metadata.get("kind"):
+                parts = values[f.name]
+                if not isinstance(parts, list | tuple):
+                    found = type(parts).__name__
+                    raise ArchitectureError(f"{where}.{f.name} is {found}; expected a list")
                 loaded[f.name] = tuple(
-                    kind.from_json(part, f"{where}.{f.name}.{i}")
-                    for i, part in enumerate(values[f.name])
+                    kind.from_json(part, f"{where}.{f.name}.{i}") for i, part in enumerate(parts)
                 )
         try:
             return cls(**loaded)
@@ -236,3 +240,9 @@ class SearchSpace:
     def size(self, restrict: Restrictions | None = None) -> int:
         """How many spellings the space holds."""
         return size(self.kind, restrict)
+
+
+def knob_table(space: SearchSpace) -> str:
+    """The space's choices as a Markdown table."""
+    rows = [f"| `{k.name}` | {', '.join(map(str, k.options))} | {k.doc} |" for k in space.knobs()]
+    return "\n".join(["| knob | options, the first by default | meaning |", "|---|---|---|", *rows])

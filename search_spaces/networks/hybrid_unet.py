@@ -28,7 +28,7 @@ class HybridPlan:
     """What `HybridUNet` is made of; the `hybrid` space's architectures map onto it.
 
     Level l has about `width * growth**l` channels, an even number, at stride `stem_stride * 2**l`.
-    `tokens` lists token stages from the deepest level upwards.
+    `tokens` lists token stages from the deepest level upwards; one without layers is left out.
     """
 
     width: int
@@ -79,6 +79,7 @@ class HybridUNet(nn.Module):
                     channels[-1 - i], stage.gates, stage.prune, stage.mlp_ratio
                 )
                 for i, stage in enumerate(plan.tokens)
+                if stage.gates
             }
         )
         self.decoder = nn.ModuleList(

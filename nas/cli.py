@@ -1,0 +1,237 @@
+"""The `segnas` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from search_spaces.space import ArchitectureError
+from trainers.errors import UserError
+
+# Machine-readable output is all that standard output ever gets besides a command's own report.
+NOTES = Console(stderr=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 done, 1 not done, 2 bad input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    warnings.showwarning = _show_warning
+    try:
+        return options.run(options)
+    except (UserError, ArchitectureError) as error:
+        NOTES.print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        NOTES.print("interrupted")
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="segnas",
+        description="Find small, fast 3D medical segmentation networks for your data and device.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    def option_set(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--set",
+            dest="settings",
+            metavar="KEY=VALUE",
+            action="append",
+            default=[],
+            help="change a key of the configuration, such as train.epochs=3; may be repeated",
+        )
+
+    def option_json(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+
+    search = command("search", _search, "search architectures on a dataset")
+    search.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    search.add_argument(
+        "--dir", type=Path, help="the search's folder (default: runs/NAME); an old one goes on"
+    )
+    option_set(search)
+
+    front = command("front", _front, "show the Pareto front of a search")
+    front.add_argument("dir", type=Path, metavar="DIR", help="the search's folder")
+    option_json(front)
+
+    export = command("export", _export, "turn a front member into a folder to retrain and use")
+    export.add_argument("dir", type=Path, metavar="DIR", help="the search's folder")
+    export.add_argument(
+        "--pick",
+        required=True,
+        metavar="KEY|best-dice|knee|smallest",
+        help="which member; the start of a key is enough",
+    )
+    export.add_argument("--to", type=Path, required=True, metavar="OUT", help="a new folder")
+
+    retrain = command("retrain", _retrain, "train an exported network on its whole schedule")
+    retrain.add_argument("out", type=Path, metavar="OUT", help="an exported folder")
+    option_set(retrain)
+
+    evaluate = command("evaluate", _evaluate, "score an exported network on labelled images")
+    evaluate.add_argument("out", type=Path, metavar="OUT", help="an exported folder")
+    evaluate.add_argument("--images", type=Path, required=True, help="folder of NIfTI images")
+    evaluate.add_argument("--labels", type=Path, required=True, help="folder of their labels")
+    option_json(evaluate)
+
+    predict = command("predict", _predict, "segment images with an exported network")
+    predict.add_argument("out", type=Path, metavar="OUT", help="an exported folder")
+    predict.add_argument("--images", type=Path, required=True, help="folder of NIfTI images")
+    predict.add_argument("--to", type=Path, required=True, help="folder for the segmentations")
+
+    cost = command("cost", _cost, "count the parameters and multiply-accumulates of a network")
+    cost.add_argument("network", metavar="PRESET|OUT|FILE", help="preset, export, or JSON file")
+    cost.add_argument("--input", type=_shape, required=True, metavar="CxDxHxW")
+    cost.add_argument("--classes", type=int, required=True, help="output channels")
+    option_json(cost)
+    return parser
+
+
+def _search(options: argparse.Namespace) -> int:
+    from nas.config import RunConfig
+    from nas.config_file import read_config
+    from nas.search import run_search
+
+    config = read_config(RunConfig, options.config, options.settings)
+    outcome = run_search(config, options.dir or Path("runs") / config.name, Console())
+    return 0 if outcome.members else 1
+
+
+def _front(options: argparse.Namespace) -> int:
+    from nas.front_files import front_json, read_front
+    from nas.terminal import front_table
+
+    members, objectives = read_front(options.dir)
+    if options.json:
+        print(json.dumps(front_json(members, objectives)))
+    else:
+        Console().print(front_table(members))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from nas.config import RunConfig
+    from nas.config_file import read_config
+    from nas.export import pick, write_export
+    from nas.front_files import read_front
+
+    members, objectives = read_front(options.dir)
+    config = read_config(RunConfig, options.dir / "config.yaml")
+    member = pick(members, options.pick, objectives)
+    write_export(options.dir, config, member, options.to)
+    print(f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.params:,} parameters")
+    print(f"next: segnas retrain {options.to}")
+    return 0
+
+
+def _retrain(options: argparse.Namespace) -> int:
+    from nas.export import Export
+    from nas.progress import Bars
+    from nas.retrain import retrain
+
+    export = Export(options.out, options.settings)
+    console = Console()
+    with Bars(console) as bars:
+        last = retrain(export, bars.epoch, bars.count)
+    dice = "" if last.dice is None else f", validation Dice {last.dice:.4f}"
+    console.print(f"{export.weights}: {last.epoch} epochs{dice}", highlight=False)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from nas.evaluation_table import evaluation_table
+    from nas.export import Export
+    from nas.progress import Bars
+    from trainers.evaluate import evaluate_folder
+
+    export = Export(options.out)
+    _say_weights(export)
+    with Bars(NOTES) as bars:
+        evaluation = evaluate_folder(export.segmenter(), options.images, options.labels, bars.count)
+    if options.json:
+        print(json.dumps({"weights": export.weights.stem, **evaluation.to_json()}))
+    else:
+        Console().print(evaluation_table(evaluation))
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from nas.export import Export
+    from nas.progress import Bars
+    from trainers.evaluate import predict_folder
+
+    export = Export(options.out)
+    _say_weights(export)
+    with Bars(NOTES) as bars:
+        written = predict_folder(export.segmenter(), options.images, options.to, bars.count)
+    print(f"{len(written)} segmentations in {options.to}")
+    return 0
+
+
+def _say_weights(export: Any) -> None:
+    NOTES.print(f"using the {export.weights.stem} weights: {export.weights}", highlight=False)
+
+
+def _cost(options: argparse.Namespace) -> int:
+    from nas.cost import cost_of
+    from nas.export import ARCHITECTURE
+    from search_spaces.registry import find_preset, load_architecture_file
+
+    path = Path(options.network)
+    if path.is_dir() or path.suffix == ".json":
+        architecture = load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
+    else:
+        architecture = find_preset(options.network)
+    channels, *patch = options.input
+    stride = architecture.stride()
+    if any(length % stride for length in patch):
+        raise UserError(f"--input: {patch} voxels; every axis must be a multiple of {stride}")
+    if options.classes < 1:
+        raise UserError(f"--classes {options.classes}: expected 1 or more")
+    cost = cost_of(architecture, channels, options.classes, tuple(patch))
+    figures = {"params": cost.params, "macs": cost.macs, "flops": cost.flops}
+    if options.json:
+        print(json.dumps({"key": architecture.key, **figures}))
+    else:
+        print(
+            f"{architecture.key}: {cost.params:,} parameters, {cost.macs / 1e9:.4g} GMACs, "
+            f"{cost.flops / 1e9:.4g} GFLOPs for one input of {'x'.join(map(str, options.input))}"
+        )
+    return 0
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = text.lower().split("x")
+    if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected channels and size, like 1x96x96x96")
+    return tuple(map(int, sizes))
+
+
+def _plain(error: Exception) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, UserWarning):
+        NOTES.print(f"[yellow]warning:[/] {_plain(Exception(message))}", highlight=False)

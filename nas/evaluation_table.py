@@ -1,0 +1,25 @@
+"""An evaluation as a table for the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from trainers.evaluate import Evaluation
+
+
+def evaluation_table(evaluation: Evaluation) -> Table:
+    """A row a case, worst first, and the means."""
+    classes = list(evaluation.dice_per_class)
+    table = Table("case", *classes, "mean", show_footer=True)
+    table.columns[0].footer = f"mean of {len(evaluation.cases)}"
+    for column, name in zip(table.columns[1:-1], classes, strict=True):
+        column.footer = _dice(evaluation.dice_per_class[name])
+    table.columns[-1].footer = _dice(evaluation.dice)
+    by_dice = sorted(evaluation.cases.items(), key=lambda case: case[1]["dice"] or 0.0)
+    for name, scores in by_dice:
+        table.add_row(name, *(_dice(scores[c]) for c in classes), _dice(scores["dice"]))
+    return table
+
+
+def _dice(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

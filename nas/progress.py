@@ -1,0 +1,55 @@
+"""Progress bars in a terminal; a line now and then where the output is a file or a pipe."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from trainers.trainer import EpochReport
+
+
+class Bars:
+    """One bar for each thing that is counted. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def count(self, done: int, total: int, what: str, note: str = "") -> None:
+        """`done` of `total` are `what`: checked, prepared, segmented."""
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total, note=note)
+        self._progress.update(self._tasks[what], completed=done, total=total, note=note)
+
+    def epoch(self, report: EpochReport, epochs: int) -> None:
+        """An epoch of `epochs` was trained."""
+        dice = "" if report.dice is None else f"  Dice {report.dice:.4f}"
+        note = f"loss {report.loss:.4f}{dice}"
+        self.count(report.epoch, epochs, "epochs trained", note)
+        if not self._console.is_terminal:
+            self._console.print(f"epoch {report.epoch}/{epochs}  {note}", highlight=False)

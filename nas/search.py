@@ -1,0 +1,169 @@
+"""A whole search: from a configuration and a folder to a Pareto front."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from nas.checks import check_run, warm_start
+from nas.config import RunConfig
+from nas.config_file import config_yaml, write_config
+from nas.cost import cost_of
+from nas.engine import count_slots, local_ray, run_trials
+from nas.front_files import write_front
+from nas.progress import Bars
+from nas.result import Result
+from nas.session import Session, Summary
+from nas.study import Study
+from nas.task import Task
+from nas.terminal import Screen, clock, front_table
+from nas.tracking import Tracker
+from trainers.data import prepare_data
+from trainers.data.cache import VolumeCache
+from trainers.data.splits import Cases
+from trainers.errors import UserError
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """The front that a search found, and the search in numbers."""
+
+    members: list[Result]
+    summary: Summary
+
+
+def run_search(config: RunConfig, directory: Path, console: Console) -> SearchOutcome:
+    """Search, or go on with the search that `directory` holds; everything is kept in there.
+
+    Raises UserError, before anything is trained, for data or settings that cannot work, and
+    KeyboardInterrupt, once the front so far is written, where Ctrl-C ended the search.
+    """
+    directory = directory.resolve()
+    with _alone_in(directory):
+        slots = count_slots(config.resources)
+        warm = warm_start(config)
+        with Bars(console) as bars:
+            cache, cases = prepare_data(config.data, directory, bars.count)
+        classes = len(cache.classes)
+        check_run(config, cache.channels, classes)
+        cost = partial(
+            cost_of, in_channels=cache.channels, out_channels=classes, patch=config.train.patch
+        )
+        facts = _facts(config, cache, cases)
+        study = Study.open(directory, config, cost, facts=facts, warm_start=warm)
+        write_config(config, directory / "config.yaml")
+        (directory / "split.json").write_text(cases.to_json())
+        Task.of(cache, config.train).write(directory)
+        with local_ray(config.resources, slots):
+            tracker = _open_tracker(config, directory, study)
+            with Screen(console) as screen:
+                session = Session(study, config, directory, slots, tracker, screen)
+                ended = run_trials(session, directory, cache.folder)
+            return _finish(session, directory, cache, tracker, console, ended)
+
+
+def _finish(
+    session: Session,
+    directory: Path,
+    cache: VolumeCache,
+    tracker: Tracker,
+    console: Console,
+    ended: bool,
+) -> SearchOutcome:
+    """Write, upload and show what was found."""
+    config, summary = session.config, session.summary()
+    members = write_front(
+        directory, session.study.results, config.objectives, config.name, cache.classes[1:]
+    )
+    (directory / "summary.json").write_text(json.dumps(summary.to_json(), indent=1) + "\n")
+    tracker.finish(directory, summary.metrics(), "FINISHED" if ended else "KILLED")
+    console.print(front_table(members))
+    for line in _closing_lines(session, summary, directory, tracker):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not ended:
+        console.print("Interrupted. The same command goes on from here.")
+        raise KeyboardInterrupt
+    return SearchOutcome(members, summary)
+
+
+def _closing_lines(
+    session: Session, summary: Summary, directory: Path, tracker: Tracker
+) -> Iterator[str]:
+    if session.notice:
+        yield f"Ended early: {session.notice}"
+    yield (
+        f"{summary.trials} trials, {summary.infeasible} infeasible, {summary.repeats} repeats "
+        f"answered from the journal, in {clock(summary.wall_seconds)}; "
+        f"{summary.training_share:.0%} of worker time in training and validation"
+    )
+    folder = _shown(directory)
+    if summary.front:
+        yield f"Browse: {folder}/front.html"
+        yield f"Next:   segnas export {folder} --pick knee --to OUT"
+    if command := tracker.ui_command():
+        yield f"MLflow: {command}"
+    if link := tracker.link():
+        yield f"        {link}"
+
+
+def _shown(directory: Path) -> Path:
+    here = Path.cwd()
+    return directory.relative_to(here) if directory.is_relative_to(here) else directory
+
+
+def _facts(config: RunConfig, cache: VolumeCache, cases: Cases) -> dict[str, Any]:
+    """What results of one study have in common: other values would make them incomparable."""
+    whole = config.model_dump(mode="json")
+    return {
+        **{name: whole[name] for name in ("seed", "space", "train", "budget")},
+        "data": {
+            "preprocess": whole["data"]["preprocess"],
+            "classes": cache.classes,
+            "split": json.loads(cases.to_json()),
+        },
+    }
+
+
+def _open_tracker(config: RunConfig, directory: Path, study: Study) -> Tracker:
+    return Tracker.open(
+        config.tracking,
+        directory,
+        name=config.name,
+        search_id=study.id,
+        config_yaml=config_yaml(config),
+        params={
+            "space": config.space.name,
+            "sampler": config.search.sampler,
+            "trials": config.search.trials,
+            "epochs": config.train.epochs,
+            "objectives": ", ".join(config.objectives),
+            "seed": config.seed,
+        },
+    )
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Make the folder and hold it: two searches in one folder would spoil its journal."""
+    import fcntl
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"{directory} cannot hold a search: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another search is running in {directory}; wait or give --dir"
+            ) from None
+        yield

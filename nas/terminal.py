@@ -1,0 +1,168 @@
+"""What a search shows: a live table in a terminal, a line a trial anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nas.result import Result
+
+if TYPE_CHECKING:
+    from nas.session import Session
+
+REFRESH_SECONDS = 1.0
+FRONT_ROWS = 8
+
+
+class Screen:
+    """Shows a session. A context manager; draws only when it is called, in no thread of its own."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def tick(self, session: Session) -> None:
+        """Draw the session, once a second at most."""
+        now = monotonic()
+        if self._live and now >= self._next:
+            self._next = now + REFRESH_SECONDS
+            self._live.update(overview(session), refresh=True)
+
+    def ended(self, session: Session, result: Result) -> None:
+        """A trial has ended."""
+        if self._live:
+            self._next = 0.0
+            self.tick(session)
+        else:
+            self.say(_line(session, result))
+
+    def say(self, text: str) -> None:
+        """One line, above the live table where there is one."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def overview(session: Session) -> Group:
+    """Progress, the trials under way and the front so far."""
+    heading = Text(f"{session.config.name}  ", style="bold")
+    heading.append(_progress(session), style="default")
+    return Group(heading, _running_table(session), front_table(_widest(session.members)))
+
+
+def front_table(members: Iterable[Result]) -> Table:
+    """The members of a front, one a row, smallest first."""
+    table = Table(title="front", title_justify="left", title_style="bold")
+    for name in ("key", "Dice", "params", "GMACs", "latency (ms)"):
+        table.add_column(name, justify="left" if name == "key" else "right", no_wrap=True)
+    for member in members:
+        table.add_row(
+            member.key,
+            _number(member.dice, ".4f"),
+            _number(member.params, ","),
+            _number(None if member.macs is None else member.macs / 1e9, ".3g"),
+            _number(member.latency_ms, ".3g"),
+        )
+    return table
+
+
+def clock(seconds: float) -> str:
+    """`7:05`, `1:07:05`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def seconds_left(session: Session) -> float | None:
+    """An estimate from the trials of this session; None before the first one ended.
+
+    What is under way counts with the epochs that it still has to train.
+    """
+    summary = session.summary()
+    epochs = session.config.train.epochs
+    begun = sum(running.report.epoch / epochs for running in session.running.values())
+    rate = (summary.train_seconds + _training_now(session)) / max(session.elapsed, 1e-9)
+    each = [r.train_seconds for r in session.study.results if r.state == "complete"]
+    if not each or rate <= 0:
+        return None
+    trials_left = session.config.search.trials - session.done - begun
+    left = max(trials_left, 0.0) * sum(each) / len(each) / rate
+    if session.config.search.hours is not None:
+        left = min(left, max(3600 * session.config.search.hours - session.elapsed, 0.0))
+    return left
+
+
+def _training_now(session: Session) -> float:
+    return sum(running.train_seconds for running in session.running.values())
+
+
+def _progress(session: Session) -> str:
+    done, total = session.done, session.config.search.trials
+    infeasible = len(session.study.results) - done
+    left = seconds_left(session)
+    best = max((r.dice for r in session.members if r.dice is not None), default=None)
+    parts = [
+        f"{done}/{total} trials",
+        f"{infeasible} infeasible",
+        f"best Dice {_number(best, '.4f')}",
+        f"elapsed {clock(session.elapsed)}",
+        f"left about {clock(left)}" if left is not None else "left ...",
+    ]
+    return "  ".join(parts)
+
+
+def _running_table(session: Session) -> Table:
+    table = Table(title="running", title_justify="left", title_style="bold")
+    for name in ("key", "epoch", "Dice", "params", "GMACs"):
+        table.add_column(name, justify="left" if name == "key" else "right", no_wrap=True)
+    for running in session.running.values():
+        candidate, report = running.candidate, running.report
+        table.add_row(
+            candidate.key,
+            f"{report.epoch}/{session.config.train.epochs}",
+            _number(report.curve[-1] if report.curve else None, ".4f"),
+            f"{candidate.cost.params:,}",
+            f"{candidate.cost.macs / 1e9:.3g}",
+        )
+    return table
+
+
+def _widest(members: Sequence[Result]) -> Sequence[Result]:
+    """As many members as there is room for, evenly spread from the smallest to the largest."""
+    if len(members) <= FRONT_ROWS:
+        return members
+    step = (len(members) - 1) / (FRONT_ROWS - 1)
+    return [members[round(i * step)] for i in range(FRONT_ROWS)]
+
+
+def _line(session: Session, result: Result) -> str:
+    if result.state == "complete":
+        place = "  on the front" if result in session.members else ""
+        outcome = (
+            f"Dice {_number(result.dice, '.4f')}  {_number(result.params, ',')} params  "
+            f"{_number(result.latency_ms, '.3g')} ms{place}"
+        )
+    else:
+        outcome = f"infeasible: {result.reason}"
+    left = seconds_left(session)
+    left_text = "" if left is None else f"  (left about {clock(left)})"
+    done, total = session.done, session.config.search.trials
+    return f"[{clock(session.elapsed)}] {done}/{total}  {result.key}  {outcome}{left_text}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
