@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from nas.cost.latency import LatencyConfig
 from nas.tracking.config import TrackingConfig
@@ -18,6 +25,30 @@ Objective = Literal["dice", "params", "macs", "latency_ms"]
 Limit = Annotated[float, Field(gt=0)]
 
 
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested keys with dots between them."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _among(value: Any, options: Sequence[Any]) -> bool:
+    """Whether `value` is one of `options`, where true is not 1."""
+    return any(value == o and isinstance(value, bool) == isinstance(o, bool) for o in options)
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`, key by key also within mappings."""
+    both = {
+        key: _merge(base[key], value) if isinstance(value, dict) else value
+        for key, value in changes.items()
+        if isinstance(base.get(key), dict)
+    }
+    return {**base, **changes, **both}
+
+
 class SpaceConfig(Strict):
     """Which space, and which options of its knobs: `restrict: {levels: [3], conv: [ghost]}`."""
 
@@ -27,23 +58,27 @@ class SpaceConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _restrict_by_options(cls, values: Any) -> Any:
-        """Check every restricted knob, and give options their own type (a YAML 0 is 0.0)."""
+        """Check every restricted knob, and give options their own type (a YAML 0 is 0.0).
+
+        `tokens: {prune: ...}` is `tokens.prune: ...`.
+        """
         if not isinstance(values, dict) or not isinstance(values.get("restrict", {}), dict):
+            return values
+        if not isinstance(values.get("name", ""), str):
             return values
         options = {
             knob.name: knob.options for knob in find_space(values.get("name", "hybrid")).knobs()
         }
         restrict = {}
-        for knob, allowed in values.get("restrict", {}).items():
+        for knob, allowed in _flat(values.get("restrict", {})):
             if knob not in options:
                 raise ValueError(f"restrict.{knob} is no knob; there are {', '.join(options)}")
-            if not isinstance(allowed, list | tuple):
-                allowed = [allowed]
-            if not allowed or any(value not in options[knob] for value in allowed):
+            wanted = allowed if isinstance(allowed, list | tuple) else [allowed]
+            if not wanted or any(not _among(value, options[knob]) for value in wanted):
                 raise ValueError(
-                    f"restrict.{knob} = {list(allowed)}; expected some of {list(options[knob])}"
+                    f"restrict.{knob} = {list(wanted)}; expected some of {list(options[knob])}"
                 )
-            restrict[knob] = tuple(o for o in options[knob] if o in allowed)
+            restrict[knob] = tuple(option for option in options[knob] if _among(option, wanted))
         return {**values, "restrict": restrict}
 
     def space(self) -> SearchSpace:
@@ -92,7 +127,7 @@ class RunConfig(Strict):
     data: DataConfig
     space: SpaceConfig = SpaceConfig()
     train: TrainConfig
-    retrain: RetrainConfig
+    retrain: RetrainConfig = Field(default_factory=dict, validate_default=True)
     objectives: tuple[Objective, ...] = ("dice", "params", "latency_ms")
     budget: Budget = Budget()
     search: SearchConfig = SearchConfig()
@@ -100,15 +135,19 @@ class RunConfig(Strict):
     latency: LatencyConfig = LatencyConfig()
     tracking: TrackingConfig = TrackingConfig()
 
-    @model_validator(mode="before")
+    @field_validator("retrain", mode="wrap")
     @classmethod
-    def _retrain_like_train(cls, values: Any) -> Any:
+    def _retrain_like_train(
+        cls, values: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
         """Retraining is training, four times as long unless its own keys say otherwise."""
-        if not isinstance(values, dict) or not isinstance(values.get("train"), dict):
+        train = info.data.get("train")
+        if train is None:  # it is wrong, which is all there is to tell
             return values
-        epochs = values["train"].get("epochs", TrainConfig.model_fields["epochs"].default)
-        longer = {"epochs": 4 * epochs} if isinstance(epochs, int) else {}
-        return {**values, "retrain": {**values["train"], **longer, **(values.get("retrain") or {})}}
+        if not isinstance(values, dict | None):
+            return validate(values)
+        like = {**train.model_dump(), "epochs": 4 * train.epochs}
+        return validate(_merge(like, values or {}))
 
     @field_validator("objectives")
     @classmethod

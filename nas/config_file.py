@@ -93,7 +93,8 @@ def _explain_one(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}"
-        return f"{place} is not a key. {hint}"
+        parent = place.rpartition(".")[0]
+        return f"{place} is not a key{f' of `{parent}`' if parent else ''}. {hint}"
     if problem["type"] == "missing":
         return f"{place} is missing"
     message = problem["msg"].removeprefix("Value error, ")

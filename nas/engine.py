@@ -52,7 +52,7 @@ class _Live:
 class SessionSearcher(_Live, Searcher):
     """Gives Ray the session's candidates, and the session the ends of trials."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """The next candidate; None while there is none, FINISHED when there will be none."""
         candidate = self.session.start(trial_id)
         if candidate is None:
@@ -109,19 +109,6 @@ def count_slots(resources: Resources) -> int:
     return resources.concurrent or room
 
 
-@contextmanager
-def local_ray(resources: Resources, slots: int) -> Iterator[None]:
-    """Ray on this machine, with room for `slots` trials; one that runs already is used as it is."""
-    if ray.is_initialized():
-        yield
-        return
-    _start_ray(resources, slots)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def run_trials(session: Session, directory: Path, cache: Path) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
@@ -129,33 +116,44 @@ def run_trials(session: Session, directory: Path, cache: Path) -> bool:
     breaks down, it is started again, `RESTARTS` times at most.
     """
     for attempt in range(RESTARTS + 1):
-        try:
-            _fit(session, directory, cache, f"session-{os.getpid()}-{attempt}")
+        if session.over:
             break
-        except Exception as error:
+        try:
+            with _local_ray(session.config.resources, session.slots):
+                _fit(session, directory, cache, f"session-{os.getpid()}-{attempt}")
+            break
+        except Exception as error:  # of a dozen kinds: a lost node, Ray's memory monitor, ...
             if attempt == RESTARTS:
                 raise
-            session.say(f"Ray failed and is started again: {error}")
+            session.say(f"Ray failed and is started again: {str(error).strip()}")
             session.requeue()
-            ray.shutdown()
-            _start_ray(session.config.resources, session.slots)
-    return session.over
+    over = session.over
+    session.requeue()
+    return over
 
 
-def _start_ray(resources: Resources, slots: int) -> None:
+@contextmanager
+def _local_ray(resources: Resources, slots: int) -> Iterator[None]:
+    """Ray on this machine, with room for `slots` trials; one that runs already is used as it is."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     # Ray would start its workers, which import for seconds, one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        yield
+        return
     ray.init(
         num_cpus=slots * resources.cpus,
         num_gpus=None if resources.gpus else 0,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        configure_logging=True,
     )
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _fit(session: Session, directory: Path, cache: Path, name: str) -> None:

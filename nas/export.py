@@ -98,10 +98,13 @@ def pick(members: Sequence[Result], name: str, objectives: Sequence[str]) -> Res
 def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> None:
     """Fill the folder `to` with the member's architecture, configuration, split and weights.
 
-    Raises UserError where `to` holds something already.
+    Raises UserError where `to` holds something already, or the search lost the member's weights.
     """
     if to.exists() and any(to.iterdir()):
         raise UserError(f"{to} is not empty; give --to a new folder")
+    weights = search / "checkpoints" / f"{member.key}.pt"
+    if not weights.is_file():
+        raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
     architecture = config.space.space().from_json(dict(member.architecture))
     record = {**architecture_record(architecture), "result": member.to_json()}
     export = ExportConfig(
@@ -114,7 +117,7 @@ def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> N
     to.mkdir(parents=True, exist_ok=True)
     (to / ARCHITECTURE).write_text(json.dumps(record, indent=1))
     shutil.copyfile(search / SPLIT, to / SPLIT)
-    shutil.copyfile(search / "checkpoints" / f"{member.key}.pt", to / TRIAL_WEIGHTS)
+    shutil.copyfile(weights, to / TRIAL_WEIGHTS)
     write_config(export, to / CONFIG)
 
 

@@ -16,12 +16,12 @@ from nas.checks import check_run, warm_start
 from nas.config import RunConfig
 from nas.config_file import config_yaml, write_config
 from nas.cost import cost_of
-from nas.engine import count_slots, local_ray, run_trials
+from nas.engine import count_slots, run_trials
 from nas.front_files import write_front
 from nas.progress import Bars
 from nas.result import Result
 from nas.session import Session, Summary
-from nas.study import Study
+from nas.study import JOURNAL, Study
 from nas.task import Task
 from nas.terminal import Screen, clock, front_table
 from nas.tracking import Tracker
@@ -47,6 +47,7 @@ def run_search(config: RunConfig, directory: Path, console: Console) -> SearchOu
     """
     directory = directory.resolve()
     with _alone_in(directory):
+        _check_folder(directory)
         slots = count_slots(config.resources)
         warm = warm_start(config)
         with Bars(console) as bars:
@@ -61,12 +62,11 @@ def run_search(config: RunConfig, directory: Path, console: Console) -> SearchOu
         write_config(config, directory / "config.yaml")
         (directory / "split.json").write_text(cases.to_json())
         Task.of(cache, config.train).write(directory)
-        with local_ray(config.resources, slots):
-            tracker = _open_tracker(config, directory, study)
-            with Screen(console) as screen:
-                session = Session(study, config, directory, slots, tracker, screen)
-                ended = run_trials(session, directory, cache.folder)
-            return _finish(session, directory, cache, tracker, console, ended)
+        tracker = _open_tracker(config, directory, study)
+        with Screen(console) as screen:
+            session = Session(study, config, directory, slots, tracker, screen)
+            ended = run_trials(session, directory, cache.folder)
+        return _finish(session, directory, cache, tracker, console, ended)
 
 
 def _finish(
@@ -147,6 +147,15 @@ def _open_tracker(config: RunConfig, directory: Path, study: Study) -> Tracker:
             "seed": config.seed,
         },
     )
+
+
+def _check_folder(directory: Path) -> None:
+    """Checkpoints without their journal would be gone on from under other settings."""
+    if (directory / "checkpoints").exists() and not (directory / JOURNAL).exists():
+        raise UserError(
+            f"{directory} has checkpoints, but no {JOURNAL}; give --dir another folder, or remove "
+            "the checkpoints"
+        )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -26,7 +26,7 @@ class Running:
     candidate: Candidate
     started: float
     train_seconds: float = 0.0
-    report: Report = Report()
+    report: Report = field(default_factory=Report)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Summary:
 class Session:
     """Told by the engine what happens to trials, it decides, records and shows.
 
-    `slots`: how many trials run side by side. `over` once nothing runs and nothing is to be started.
+    `slots`: how many trials run side by side.
     """
 
     def __init__(
@@ -166,9 +166,10 @@ class Session:
         self._screen.say(text)
 
     def requeue(self) -> None:
-        """The engine broke down: what was under way is started again, from its checkpoints."""
+        """The engine stopped: what was under way is for the next start, from its checkpoints."""
         for running in self.running.values():
-            self._worker_seconds += self._clock() - running.started
+            self._last_end = self._clock()
+            self._worker_seconds += self._last_end - running.started
             self._train_seconds += running.train_seconds
         self.running.clear()
         self.study.requeue()

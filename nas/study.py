@@ -20,11 +20,11 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.config import Budget, RunConfig, SearchConfig
 from nas.cost import Cost
+from nas.journal import Journal
 from nas.result import Result
 from search_spaces.space import Architecture, distributions
 from trainers.errors import UserError
@@ -103,7 +103,7 @@ class Study:
         """
         _quiet_optuna()
         study = optuna.create_study(
-            storage=JournalStorage(_journal(directory / JOURNAL)),
+            storage=JournalStorage(Journal(directory / JOURNAL)),
             study_name="search",
             directions=["maximize" if o in MAXIMISED else "minimize" for o in config.objectives],
             load_if_exists=True,
@@ -260,19 +260,6 @@ def _sampler(config: SearchConfig, seed: int) -> BaseSampler:
     if config.sampler == "nsga2":
         return NSGAIISampler(population_size=max(config.startup, 2), seed=seed)
     return RandomSampler(seed)
-
-
-def _journal(path: Path) -> JournalFileBackend:
-    """The journal's file, mended after a process that died while it wrote."""
-    path.with_name(path.name + ".lock").unlink(missing_ok=True)
-    if path.exists():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            warnings.warn(f"{path}: its last line was half written and is dropped", stacklevel=2)
-            with path.open("rb+") as file:
-                file.truncate(whole)
-    return JournalFileBackend(str(path))
 
 
 def _check_facts(study: optuna.Study, facts: Mapping[str, Any], directory: Path) -> None:

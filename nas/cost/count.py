@@ -40,18 +40,15 @@ def count_macs(network: nn.Module, shape: tuple[int, ...]) -> int:
     """Multiply-accumulates of one eval-mode pass of a `network` built on the meta device.
 
     Counts convolutions, transposed ones at their true cost, linear layers and matrix products,
-    attention included. The fused attention kernel is counted rightly on the meta device only, and
-    `nn.MultiheadAttention` only with its fast path off, hence both here.
+    attention included. The meta device is a must: on others torch takes fused paths through
+    attention that its formulas do not know.
     """
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     was_training = network.training
     try:
         with torch.no_grad(), _MacCounter() as counter:
             network.eval()(torch.empty(shape, device="meta"))
     finally:
         network.train(was_training)
-        torch.backends.mha.set_fastpath_enabled(fast_path)
     return counter.macs
 
 

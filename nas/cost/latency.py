@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
@@ -48,21 +49,10 @@ def measure_latency(
     CUDA work is synchronised around every pass. The network is left in the mode it came in.
     """
     was_training = network.training
-    network.eval().to(device)
-    x = torch.randn(shape, device=device)
-    for _ in range(config.warmup):
-        network(x)
-    times: list[float] = []
-    started = perf_counter()
-    while len(times) < 3 or (
-        len(times) < config.repeats and perf_counter() - started < config.seconds
-    ):
-        _synchronise(device)
-        before = perf_counter()
-        network(x)
-        _synchronise(device)
-        times.append((perf_counter() - before) * 1e3)
-    network.train(was_training)
+    try:
+        times = _time_passes(network.eval().to(device), torch.randn(shape, device=device), config)
+    finally:
+        network.train(was_training)
     p50, p90, p99 = np.percentile(times, [50, 90, 99])
     return Latency(
         float(p50),
@@ -75,11 +65,35 @@ def measure_latency(
     )
 
 
+def _time_passes(network: nn.Module, x: torch.Tensor, config: LatencyConfig) -> list[float]:
+    """Milliseconds of every counted pass."""
+    for _ in range(config.warmup):
+        network(x)
+    times: list[float] = []
+    started = perf_counter()
+    while len(times) < 3 or (
+        len(times) < config.repeats and perf_counter() - started < config.seconds
+    ):
+        _synchronise(x.device)
+        before = perf_counter()
+        network(x)
+        _synchronise(x.device)
+        times.append((perf_counter() - before) * 1e3)
+    return times
+
+
 def device_name(device: torch.device) -> str:
     """The card's or the processor's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
+    return _cpu_model() or platform.processor() or platform.machine()
+
+
+def _cpu_model() -> str:
+    """Linux alone does not tell it through `platform`."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
 
 
 def _synchronise(device: torch.device) -> None:

@@ -1,0 +1,229 @@
+import itertools
+import json
+import math
+
+import optuna
+import pytest
+
+from nas.config import RunConfig
+from nas.cost import Cost
+from nas.result import Result
+from nas.study import JOURNAL, Study
+from search_spaces.hybrid import Hybrid
+from search_spaces.space import distributions
+from trainers.errors import UserError
+
+# 7 widths, 3 norms, ghost or not, residual or not: 84 networks.
+KNOBS = ("width", "norm", "conv", "residual")
+FREE = 84
+
+
+def config(restrict=(), **changes):
+    """A run over the knobs named in KNOBS; everything else has its default."""
+    defaults = distributions(Hybrid())
+    fixed = {knob: [value] for knob, value in defaults.items() if knob not in KNOBS}
+    values = {
+        "name": "test",
+        "data": {"source": "phantom"},
+        "train": {"patch": [32, 32, 32]},
+        "space": {"restrict": {**fixed, **dict(restrict)}},
+    }
+    return RunConfig.model_validate({**values, **changes})
+
+
+def cost(architecture):
+    return Cost(params=1000 * architecture.width, macs=10**6)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    def opened(run=None, **options):
+        return Study.open(tmp_path, run or config(), options.pop("cost", cost), **options)
+
+    return opened
+
+
+def result(candidate, **changes):
+    values = {
+        "number": candidate.number,
+        "key": candidate.key,
+        "architecture": candidate.architecture.to_json(),
+        "state": "complete",
+        "dice": 0.5,
+        "params": candidate.cost.params,
+        "macs": candidate.cost.macs,
+        "latency_ms": 1.0,
+    }
+    return Result(**{**values, **changes})
+
+
+def failed(candidate):
+    return result(candidate, state="infeasible", reason="out of memory", dice=None)
+
+
+def states(directory):
+    storage = optuna.storages.journal.JournalFileBackend(str(directory / JOURNAL))
+    study = optuna.load_study(study_name="search", storage=optuna.storages.JournalStorage(storage))
+    return [trial.state.name for trial in study.get_trials()]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_no_architecture_is_proposed_twice_until_the_space_is_exhausted(opened, sampler):
+    study = opened(config(search={"sampler": sampler}), patience=400)
+    keys = []
+    while candidate := study.ask():
+        keys.append(candidate.key)
+        study.tell(result(candidate, dice=len(keys) / 100))
+    assert len(keys) == len(set(keys)) >= FREE - 2
+    assert "no other architecture" in study.exhausted
+    assert study.repeats >= 400
+    assert len(study.results) == len(keys)
+
+
+def test_a_repeat_is_answered_with_what_its_first_trial_found(opened, tmp_path):
+    study = opened(config(restrict={k: [getattr(Hybrid(), k)] for k in KNOBS}), patience=3)
+    study.tell(result(study.ask(), dice=0.75, latency_ms=2.5))
+    assert study.ask() is None
+    told = study._study.get_trials()
+    assert [t.values for t in told] == [[0.75, 8000, 2.5]] * 4
+    assert [t.user_attrs.get("repeat_of") for t in told] == [None] + [study.results[0].key] * 3
+
+
+def test_what_is_running_is_not_proposed_again(opened):
+    study = opened(config(restrict={"width": [8], "norm": ["batch"]}))
+    running = [study.ask() for _ in range(4)]
+    assert len({candidate.key for candidate in running}) == 4
+    assert study.ask() is None
+
+
+def test_over_budget_is_never_proposed_and_says_why(opened):
+    study = opened(config(budget={"params": 8000, "macs": 1e6}), patience=300)
+    proposed = []
+    while candidate := study.ask():
+        proposed.append(candidate)
+        study.tell(result(candidate))
+    assert {candidate.architecture.width for candidate in proposed} == {4, 6, 8}
+    refused = [r for r in study.results if r.state == "infeasible"]
+    assert {r.params for r in refused} == {12000, 16000, 24000, 32000}
+    assert "over budget: params 32,000" in {r.reason for r in refused}
+    assert all(r.dice is None and r.worker_seconds == 0 for r in refused)
+
+
+def test_a_network_that_cannot_be_built_is_infeasible(opened):
+    def broken(architecture):
+        if architecture.width > 4:
+            raise RuntimeError("no such kernel")
+        return cost(architecture)
+
+    study = opened(cost=broken)
+    assert study.ask().architecture.width == 4
+    assert {r.reason for r in study.results} <= {"cannot be built: no such kernel"}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_infeasible_regions_are_avoided(opened, sampler):
+    """Half of the space fails. Trials told as FAILED are ignored: TPE then asks for 23 to 28."""
+    more = {"levels": [3, 4], "convs": [1, 2, 3]}
+    study = opened(config(restrict=more, search={"sampler": sampler, "startup": 15}))
+    failures = []
+    for number in range(60):
+        candidate = study.ask()
+        failures.append(candidate.architecture.conv == "ghost")
+        dice = 0.5 + 0.01 * math.sin(number)
+        study.tell(failed(candidate) if failures[-1] else result(candidate, dice=dice))
+    assert sum(failures[:15]) >= 4
+    assert sum(failures[30:]) <= 10
+
+
+def test_an_infeasible_result_is_no_dice(opened):
+    study = opened()
+    study.tell(failed(study.ask()))
+    assert [r.dice for r in study.results] == [None]
+    (trial,) = study._study.get_trials()
+    assert trial.values == [-math.inf, math.inf, math.inf]
+    assert trial.constraints == {"failure": 1.0}
+
+
+def test_a_latency_over_budget_violates_by_its_ratio(opened):
+    study = opened(config(budget={"latency_ms": 2.0}))
+    study.tell(
+        result(study.ask(), state="infeasible", reason="over budget", dice=None, latency_ms=4.0)
+    )
+    assert study._study.get_trials()[0].constraints == {"latency_ms": pytest.approx(math.log(2))}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_the_same_seed_gives_the_same_proposals(tmp_path, sampler):
+    def proposals(name, seed):
+        (tmp_path / name).mkdir()
+        run = config(seed=seed, search={"sampler": sampler, "startup": 4})
+        study = Study.open(tmp_path / name, run, cost)
+        keys = []
+        for number in range(12):
+            candidate = study.ask()
+            keys.append(candidate.key)
+            study.tell(result(candidate, dice=number / 12))
+        return keys
+
+    assert proposals("a", 0) == proposals("b", 0) != proposals("c", 1)
+
+
+def test_results_come_back_from_the_journal(opened):
+    study = opened()
+    study.tell(result(study.ask(), dice_per_class={"liver": 0.5}, curve=(0.25, 0.5), epochs=2))
+    study.tell(failed(study.ask()))
+    again = opened()
+    assert again.results == study.results
+    assert again.id == study.id
+
+
+def test_what_died_while_running_is_proposed_again_first(opened, tmp_path):
+    study = opened()
+    done, *lost = [study.ask() for _ in range(3)]
+    study.tell(result(done))
+    again = opened()
+    assert [again.ask().key, again.ask().key] == [candidate.key for candidate in lost]
+    assert again.ask().key not in {done.key, *(candidate.key for candidate in lost)}
+    assert [r.key for r in again.results] == [done.key]
+    assert states(tmp_path).count("RUNNING") == 3
+    assert states(tmp_path).count("FAIL") == 2
+
+
+def test_a_death_between_result_and_end_loses_nothing(opened, monkeypatch, tmp_path):
+    study = opened()
+    candidate = study.ask()
+    monkeypatch.setattr(study._study, "tell", lambda *_: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception):
+        study.tell(result(candidate))
+    assert [r.key for r in opened().results] == [candidate.key]
+    assert states(tmp_path) == ["COMPLETE"]
+
+
+def test_a_half_written_last_line_is_dropped(opened, tmp_path):
+    study = opened()
+    study.tell(result(study.ask()))
+    with (tmp_path / JOURNAL).open("a") as journal:
+        journal.write('{"op_code":4,"wor')
+    with pytest.warns(UserWarning, match="half written"):
+        again = opened()
+    assert again.results == study.results
+    again.tell(result(again.ask()))
+    for line in (tmp_path / JOURNAL).read_text().splitlines():
+        json.loads(line)
+
+
+def test_other_settings_are_refused_by_name(opened):
+    opened(facts={"train": {"epochs": 3, "batch": 2}})
+    opened(facts={"train": {"epochs": 3, "batch": 2}})
+    with pytest.raises(UserError, match=r"train\.epochs was 3 and is 5"):
+        opened(facts={"train": {"epochs": 5, "batch": 2}})
+
+
+def test_warm_starts_are_proposed_first_and_once(opened):
+    points = [Hybrid(width=32), Hybrid(width=24, conv="ghost")]
+    study = opened(warm_start=points)
+    assert [study.ask().key for _ in points] == [point.key for point in points]
+    study = opened(warm_start=points)
+    keys = [candidate.key for candidate in itertools.islice(iter(study.ask, None), 6)]
+    assert keys[:2] == [point.key for point in points]
+    assert len(set(keys)) == 6
