@@ -116,11 +116,20 @@ class Hybrid(Architecture):
 
 
 def presets() -> Mapping[str, Architecture]:
-    """Points to start from."""
+    """Points to start from: plain residual U-Nets of four sizes, and one for each idea."""
+    two_layers = TokenStage(layers=(Layer(), Layer()))
+    pruned = TokenStage(layers_count=3, layers=(Layer(),) * 3, prune=0.5)
     return {
-        "hybrid-unet-s": Hybrid(width=8),
-        "hybrid-unet-m": Hybrid(width=16),
-        "hybrid-unet-l": Hybrid(width=32, levels=4),
+        "hybrid-xs": Hybrid(width=6, growth=1.0, skip="add"),
+        "hybrid-s": Hybrid(width=8, growth=1.0, refine=8, skip="add"),
+        "hybrid-m": Hybrid(width=16, growth=1.0, refine=8, skip="add"),
+        "hybrid-l": Hybrid(width=24, growth=1.5, refine=8),
+        "hybrid-tokens": Hybrid(
+            width=12, growth=1.5, convs=1, token_stages=1, tokens=(two_layers,)
+        ),
+        "hybrid-pruned": Hybrid(width=12, growth=1.5, convs=1, token_stages=1, tokens=(pruned,)),
+        "hybrid-anchors": Hybrid(anchors=8),
+        "hybrid-ghost": Hybrid(width=12, conv="ghost"),
     }
 
 

@@ -56,6 +56,8 @@ def load_architecture(record: Mapping[str, Any]) -> Architecture:
             raise ArchitectureError(
                 f"{field} is missing; an architecture file has space, key, architecture"
             )
+    if not isinstance(record["space"], str):
+        raise ArchitectureError(f"space = {record['space']!r}; expected the name of a space")
     architecture = find_space(record["space"]).from_json(record["architecture"])
     if record.get("key", architecture.key) != architecture.key:
         raise ArchitectureError(

@@ -32,12 +32,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load the file's weights into `network`. Raises UserError where they do not fit."""
+def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
+    """Load the file's weights into `network`, and return all that the file holds.
+
+    Raises UserError where they do not fit.
+    """
+    state = read_checkpoint(path)
     try:
-        network.load_state_dict(read_checkpoint(path)["weights"])
+        network.load_state_dict(state["weights"])
     except RuntimeError as error:
         raise UserError(f"{path} holds another network's weights: {error}") from error
+    return state
 
 
 def keep_weights_only(path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainers.checkpoint import read_checkpoint, write_checkpoint
+from trainers.checkpoint import load_weights, write_checkpoint
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.patches import PatchSampler
@@ -54,6 +54,7 @@ class Trainer:
         checkpoint: Path | None = None,
     ) -> None:
         torch.manual_seed(seed)
+        torch.backends.cudnn.deterministic = True
         # Twice as fast backwards as the default layout on a CPU, and what tensor cores want.
         self.network = network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.config, self.device, self.checkpoint = config, device, checkpoint
@@ -77,7 +78,7 @@ class Trainer:
         self.curve: list[float] = []
         self.epoch = 0
         if checkpoint is not None and checkpoint.exists():
-            self._load_state(read_checkpoint(checkpoint))
+            self._load_training(load_weights(self.network, checkpoint).get("training"))
 
     @property
     def done(self) -> bool:
@@ -166,12 +167,10 @@ class Trainer:
             },
         }
 
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        training = state.get("training")
+    def _load_training(self, training: Mapping[str, Any] | None) -> None:
         if training is None:
             raise RuntimeError(f"{self.checkpoint} holds weights only: its training has ended")
         self.epoch, self.curve = training["epoch"], list(training["curve"])
-        self.network.load_state_dict(state["weights"])
         self._optimizer.load_state_dict(training["optimizer"])
         self._schedule.load_state_dict(training["schedule"])
         self._scaler.load_state_dict(training["scaler"])

@@ -1,0 +1,280 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nas.config import RunConfig
+from nas.config_file import read_config, read_yaml, write_config
+from trainers.errors import UserError
+
+MINIMAL = """\
+name: mine
+data: {source: msd, path: data/Task04}
+train: {patch: [32, 32, 32]}
+"""
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def read(file, *settings):
+    return read_config(RunConfig, file, settings)
+
+
+def refused(file, *settings):
+    with pytest.raises(UserError) as error:
+        read(file, *settings)
+    return str(error.value).removeprefix(f"{file}: ")
+
+
+# Reading
+
+
+def test_the_shortest_config_has_defaults(file):
+    config = read(file)
+    assert config.data.path == Path("data/Task04")
+    assert config.objectives == ("dice", "params", "latency_ms")
+    assert config.space.name == "hybrid"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_that_is_shipped_is_good(path):
+    assert read(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_written_config_reads_back_the_same(path, tmp_path):
+    config = read(path)
+    write_config(config, tmp_path / "again.yaml")
+    assert read(tmp_path / "again.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 0.001), ("1E3", 1000.0), ("2.5e+2", 250.0), ("-.5e1", -5.0), ("7", 7), ("1.5", 1.5)],
+)
+def test_numbers_are_numbers(tmp_path, text, value):
+    (tmp_path / "a.yaml").write_text(f"x: {text}")
+    found = read_yaml(tmp_path / "a.yaml")["x"]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("text", ["e3", "1e", "1-3", "v1e-3", "1.2.3", "2026-01-02x"])
+def test_text_stays_text(tmp_path, text):
+    (tmp_path / "a.yaml").write_text(f"x: {text}")
+    assert read_yaml(tmp_path / "a.yaml")["x"] == text
+
+
+# What is refused
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_one(file):
+    file.write_text(MINIMAL + "search: {trails: 3}\n")
+    with pytest.raises(UserError) as error:
+        read(file)
+    expected = f"{file}: search.trails is not a key of `search`. Did you mean trials?"
+    assert str(error.value) == expected
+
+
+def test_an_unknown_key_at_the_top_is_refused(file):
+    assert refused(file, "sarch=1") == "sarch is not a key. Did you mean search?"
+
+
+def test_an_unknown_key_unlike_any_other_is_told_those_there_are(file):
+    message = refused(file, "resources.xyz=1")
+    assert message == (
+        "resources.xyz is not a key of `resources`. There are: cpus, gpus, concurrent"
+    )
+
+
+def test_an_unknown_key_of_the_data_is_told_the_keys_of_that_source(file):
+    message = refused(file, "data.pth=x")
+    assert message == "data.pth is not a key of `data`. Did you mean path?"
+    assert refused(file, "data.preprocess.spaces=x").endswith("Did you mean spacing?")
+
+
+@pytest.mark.parametrize(
+    ("setting", "parts"),
+    [
+        ("train.epochs=many", ["train.epochs = 'many'", "integer"]),
+        ("train.epochs=0", ["train.epochs = 0", "greater than 0"]),
+        ("train.patch=[32, 32]", ["train.patch"]),
+        ("train.patch=[32, 32, x]", ["train.patch.2 = 'x'", "integer"]),
+        ("search.sampler=tpee", ["search.sampler = 'tpee'", "'tpe', 'nsga2' or 'random'"]),
+        ("data.source=zip", ["data", "'msd', 'phantom'"]),
+        ("data.split.validation=0", ["data.split.validation = 0", "greater than 0"]),
+        ("data=x", ["data = 'x'"]),
+        ("train=3", ["train = 3"]),
+        ("budget.params=-1", ["budget.params = -1", "greater than 0"]),
+        ("name=../up", ["name = '../up'"]),
+        ("objectives=[dice]", ["objectives", "dice and at least one cost"]),
+        ("objectives=[params, macs]", ["objectives", "dice and at least one cost"]),
+        ("objectives=[dice, macs, macs]", ["objectives", "each once"]),
+        ("objectives=[dice, size]", ["objectives.1 = 'size'", "'latency_ms'"]),
+        ("space.name=hybird", ["space", "'hybird' is no space. Did you mean hybrid?"]),
+        ("space.name=[hybrid]", ["space.name = ['hybrid']", "string"]),
+        ("space.restrict.lvels=[3]", ["restrict.lvels is no knob", "levels"]),
+        ("space.restrict.levels=[2]", ["restrict.levels = [2]", "[3, 4, 5]"]),
+        ("space.restrict.levels=[]", ["restrict.levels = []", "[3, 4, 5]"]),
+        ("space.restrict=3", ["space.restrict = 3"]),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_by_key(file, setting, parts):
+    message = refused(file, setting)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_a_missing_key_is_named(file):
+    file.write_text("name: mine\ndata: {source: msd}\ntrain: {}\n")
+    message = refused(file)
+    assert "data.path is missing" in message
+    assert "train.patch is missing" in message
+
+
+def test_a_run_without_training_names_that_alone(file):
+    file.write_text("name: mine\ndata: {source: phantom}\n")
+    assert refused(file) == "train is missing"
+
+
+def test_a_key_of_train_that_is_wrong_is_told_once(file):
+    """`retrain` inherits it, and would repeat the message."""
+    assert refused(file, "train.epoch=3").count("epoch is not a key") == 1
+
+
+def test_every_problem_is_told_at_once(file):
+    message = refused(file, "seed=-1", "resources.cpus=0", "trian=1")
+    assert len(message.splitlines()) == 4
+    assert all(key in message for key in ("seed", "resources.cpus", "trian"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.yaml: No such file"):
+        read(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\t- x", "a: *nowhere"])
+def test_a_file_that_is_no_yaml_is_told(file, text):
+    file.write_text(text)
+    assert "mine.yaml is no YAML" in refused(file)
+
+
+@pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("[1]", "list"), ("x", "str")])
+def test_a_file_without_keys_is_told(file, text, kind):
+    file.write_text(text)
+    assert f"mine.yaml holds {kind}; expected keys and values" in refused(file)
+
+
+def test_bytes_that_are_no_text_are_told(file):
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "mine.yaml is no YAML" in refused(file)
+
+
+def test_a_tag_that_would_run_code_is_refused(file, tmp_path):
+    file.write_text(f"name: !!python/object/apply:os.mkdir ['{tmp_path}/made']\n")
+    assert "mine.yaml is no YAML" in refused(file)
+    assert not (tmp_path / "made").exists()
+
+
+# --set
+
+
+@pytest.mark.parametrize(
+    ("setting", "found"),
+    [
+        ("data.path=elsewhere", lambda c: c.data.path == Path("elsewhere")),
+        ("train.epochs=3", lambda c: c.train.epochs == 3),
+        ("train.learning_rate=1e-3", lambda c: c.train.learning_rate == 0.001),
+        ("train.patch=[16, 24, 8]", lambda c: c.train.patch == (16, 24, 8)),
+        ("train.augment.flips=[0, 2]", lambda c: c.train.augment.flips == (0, 2)),
+        ("data.preprocess.spacing=[1, 1, 2.5]", lambda c: c.data.preprocess.spacing == (1, 1, 2.5)),
+        ("data.split.groups.pattern='a_(\\d+)'", lambda c: c.data.split.groups.pattern[0] == "a"),
+        ("data.split=cases.json", lambda c: c.data.split == Path("cases.json")),
+        ("resources.gpus=1", lambda c: c.resources.gpus == 1),
+        ("search.warm_start=[any-name]", lambda c: c.search.warm_start == ("any-name",)),
+        ("tracking.enabled=false", lambda c: c.tracking.enabled is False),
+        ("budget.params=1e5", lambda c: c.budget.params == 100_000),
+        ("budget.params=null", lambda c: c.budget.params is None),
+        ("latency.repeats=5", lambda c: c.latency.repeats == 5),
+        ("space.restrict.tokens.prune=[0.5]", lambda c: c.space.restrict["tokens.prune"] == (0.5,)),
+        ("name=other", lambda c: c.name == "other"),
+        ("tracking.uri=http://host:5000/a=b", lambda c: c.tracking.uri == "http://host:5000/a=b"),
+    ],
+)
+def test_a_setting_reaches_its_key(file, setting, found):
+    assert found(read(file, setting))
+
+
+def test_the_last_setting_wins(file):
+    assert read(file, "seed=1", "seed=2").seed == 2
+
+
+@pytest.mark.parametrize("setting", ["train.epochs", "=3", "seed"])
+def test_a_setting_that_sets_nothing_is_refused(file, setting):
+    assert f"--set {setting}: expected key=value" in refused(file, setting)
+
+
+@pytest.mark.parametrize("setting", [".a=1", "train.=1", "train..epochs=3"])
+def test_a_setting_with_an_empty_word_is_refused(file, setting):
+    assert "is not a key" in refused(file, setting)
+
+
+def test_a_setting_that_is_no_yaml_is_refused(file):
+    assert "--set seed=[1: '[1' is no YAML value" in refused(file, "seed=[1")
+
+
+# What follows from other keys
+
+
+def test_retraining_is_training_four_times_as_long(file):
+    config = read(file, "train.epochs=5", "train.batch=7", "retrain.learning_rate=0.5")
+    assert config.retrain.epochs == 20
+    assert config.retrain.batch == 7
+    assert config.retrain.learning_rate == 0.5
+    assert config.train.learning_rate != 0.5
+    assert config.retrain.patch == (32, 32, 32)
+
+
+def test_retraining_has_keys_of_its_own(file):
+    config = read(file, "train.epochs=5", "retrain.epochs=6", "retrain.all_cases=true")
+    assert config.retrain.epochs == 6
+    assert config.retrain.all_cases
+
+
+def test_retraining_changes_one_augmentation_and_keeps_the_others(file):
+    config = read(file, "train.augment.shift=5", "retrain.augment.noise=0.5")
+    assert (config.retrain.augment.shift, config.retrain.augment.noise) == (5, 0.5)
+
+
+@pytest.mark.parametrize("setting", ["retrain.epoch=3", "retrain=3", "retrain.augment=3"])
+def test_a_wrong_key_of_retraining_is_named(file, setting):
+    assert refused(file, setting).startswith(setting.partition("=")[0])
+
+
+def test_restricted_options_have_the_type_and_order_of_the_space(file):
+    config = read(file, "space.restrict={tokens.prune: [0.5, 0], levels: [5, 3], conv: ghost}")
+    assert config.space.restrict == {
+        "tokens.prune": (0.0, 0.5),
+        "levels": (3, 5),
+        "conv": ("ghost",),
+    }
+    assert type(config.space.restrict["tokens.prune"][0]) is float
+
+
+def test_a_truth_value_is_no_number_among_options(file):
+    assert "restrict.convs" in refused(file, "space.restrict.convs=[true]")
+
+
+def test_repeated_options_count_once(file):
+    assert read(file, "space.restrict.levels=[3, 3, 4]").space.restrict["levels"] == (3, 4)
+
+
+def test_a_config_is_written_as_plain_yaml(file, tmp_path):
+    write_config(read(file), tmp_path / "out.yaml")
+    assert yaml.safe_load((tmp_path / "out.yaml").read_text())["data"]["path"] == "data/Task04"

@@ -1,0 +1,175 @@
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from nas.config import RunConfig
+from nas.export import Export, pick, write_export
+from nas.result import Result
+from nas.task import Task
+from search_spaces.hybrid import Hybrid
+from trainers.checkpoint import write_checkpoint
+from trainers.data import prepare_data
+from trainers.errors import UserError
+
+POINT = Hybrid(width=4, convs=1, anchors=4)
+
+
+def member(key, dice, params, latency_ms):
+    return Result(
+        number=0,
+        key=key,
+        architecture=POINT.to_json(),
+        state="complete",
+        dice=dice,
+        params=params,
+        latency_ms=latency_ms,
+    )
+
+
+# The third gives up a little of everything.
+FRONT = [member("aa11", 0.50, 100, 1.0), member("aa22", 0.90, 900, 9.0), member("bb", 0.85, 200, 2)]
+OBJECTIVES = ("dice", "params", "latency_ms")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("best-dice", "aa22"), ("smallest", "aa11"), ("knee", "bb"), ("aa22", "aa22"), ("b", "bb")],
+)
+def test_a_member_is_picked_by_name_or_key(name, key):
+    assert pick(FRONT, name, OBJECTIVES).key == key
+
+
+def test_the_start_of_two_keys_picks_none():
+    with pytest.raises(UserError, match=r"--pick aa means several members.* aa11, aa22$"):
+        pick(FRONT, "aa", OBJECTIVES)
+
+
+def test_an_unknown_key_is_told_those_there_are():
+    with pytest.raises(UserError, match=r"--pick zz is no member.*best-dice.*aa11, aa22, bb$"):
+        pick(FRONT, "zz", OBJECTIVES)
+
+
+def test_an_empty_front_is_told():
+    with pytest.raises(UserError, match="the front is empty"):
+        pick([], "knee", OBJECTIVES)
+
+
+# The folder
+
+
+@pytest.fixture
+def search(tmp_path, phantom_folder):
+    """What a search leaves: task, split and the checkpoint of one member. Returns its parts."""
+    config = RunConfig.model_validate(
+        {
+            "name": "mine",
+            "seed": 3,
+            "data": {
+                "source": "msd",
+                "path": str(phantom_folder),
+                "preprocess": {"spacing": "native", "crop": "none", "intensity": "ct"},
+            },
+            "train": {"patch": [16, 16, 16], "epochs": 5},
+        }
+    )
+    folder = tmp_path / "search"
+    cache, cases = prepare_data(config.data, folder)
+    Task.of(cache, config.train).write(folder)
+    (folder / "split.json").write_text(cases.to_json())
+    torch.manual_seed(0)
+    network = POINT.build(1, 4)
+    write_checkpoint(folder / "checkpoints" / f"{POINT.key}.pt", {"weights": network.state_dict()})
+    return folder, config, network.eval(), cases
+
+
+def exported(search, to):
+    folder, config, *_ = search
+    write_export(folder, config, member(POINT.key, 0.5, 1, 1.0), to)
+    return to
+
+
+def test_an_export_opens_with_all_that_is_needed(search, tmp_path):
+    opened = Export(exported(search, tmp_path / "out"))
+    assert opened.architecture == POINT
+    assert opened.config.name == f"mine-{POINT.key}"
+    assert opened.config.seed == 3
+    assert opened.config.train.epochs == 20
+    assert opened.config.task.classes == ("background", "liver", "aorta", "adrenal")
+
+
+def test_an_export_stands_alone_wherever_it_is_moved(search, tmp_path, monkeypatch, phantom_folder):
+    folder, _, network, cases = search
+    exported(search, tmp_path / "out")
+    shutil.move(tmp_path / "out", tmp_path / "moved")
+    shutil.rmtree(folder)
+    monkeypatch.chdir(tmp_path)
+    opened = Export(tmp_path / "moved")
+
+    _, again = prepare_data(opened.config.data, tmp_path / "work")
+    assert again == cases
+    image = phantom_folder / "imagesTr" / "phantom_001.nii.gz"
+    segmenter = opened.segmenter()
+    found = segmenter.segment(image)
+    assert found.shape == (24, 24, 24)
+    for ours, theirs in zip(segmenter.network.parameters(), network.parameters(), strict=True):
+        assert torch.equal(ours.cpu(), theirs)
+
+
+def test_one_window_is_segmented_as_the_network_says(search, tmp_path):
+    """From file to labels through the export, against the network and the CT window by hand."""
+    *_, network, _ = search
+    values = np.random.default_rng(0).integers(-300, 400, (16, 16, 16)).astype(np.int16)
+    nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii.gz")
+    x = torch.from_numpy(((values.clip(-175, 250) + 175) / 425).astype(np.float32))
+    with torch.no_grad():
+        expected = network(x[None, None])[0].argmax(0).numpy()
+    found = Export(exported(search, tmp_path / "out")).segmenter().segment(tmp_path / "a.nii.gz")
+    assert (found == expected).mean() > 0.999  # blending may turn a near tie
+
+
+def test_retrained_weights_are_used_once_there_are_any(search, tmp_path):
+    opened = Export(exported(search, tmp_path / "out"))
+    assert opened.weights.name == "trial.pt"
+    shutil.copyfile(opened.weights, tmp_path / "out" / "retrained.pt")
+    assert opened.weights.name == "retrained.pt"
+
+
+def test_settings_reach_an_exports_config(search, tmp_path):
+    to = exported(search, tmp_path / "out")
+    opened = Export(to, ["train.epochs=2", "train.all_cases=true", "data.path=elsewhere"])
+    assert opened.config.train.epochs == 2
+    assert opened.config.train.all_cases
+    assert str(opened.config.data.path) == "elsewhere"
+
+
+def test_an_export_never_fills_a_folder_that_is_in_use(search, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").touch()
+    with pytest.raises(UserError, match="out is not empty"):
+        exported(search, tmp_path / "out")
+
+
+def test_a_folder_that_is_no_export_is_told(tmp_path):
+    with pytest.raises(UserError, match="is no export"):
+        Export(tmp_path)
+
+
+def test_an_edited_architecture_is_refused(search, tmp_path):
+    to = exported(search, tmp_path / "out")
+    record = json.loads((to / "architecture.json").read_text())
+    record["architecture"]["width"] = 16
+    (to / "architecture.json").write_text(json.dumps(record))
+    with pytest.raises((UserError, ValueError), match="was edited"):
+        Export(to)
+
+
+def test_a_missing_checkpoint_is_told_before_anything_is_written(search, tmp_path):
+    folder, *_ = search
+    (folder / "checkpoints" / f"{POINT.key}.pt").unlink()
+    with pytest.raises(UserError, match=rf"{POINT.key}\.pt"):
+        exported(search, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
