@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.config import Budget, RunConfig
+from nas.config import RunConfig
 from nas.cost import Cost, cost_of
 from search_spaces.registry import find_preset, load_architecture_file
 from search_spaces.space import Architecture, ArchitectureError, distributions, path_pattern
@@ -81,6 +81,11 @@ def _check_patch(config: RunConfig, points: Sequence[Architecture]) -> None:
             f"{', '.join(map(str, strides))}, and {worst} does not divide it; use a patch such as "
             f"{fitting}, or leave the networks of stride {worst} out with space.restrict"
         )
+    if all(length == strides[-1] for length in patch):
+        raise UserError(
+            f"train.patch = {list(patch)} is a single voxel at stride {strides[-1]}, which cannot "
+            f"be normalised; use a larger patch, such as {[2 * length for length in patch]}"
+        )
 
 
 def _check_budget(
@@ -90,7 +95,7 @@ def _check_budget(
 
     def excess(point: Architecture) -> tuple[float, Cost]:
         cost = cost_of(point, in_channels, out_channels, config.train.patch)
-        return over_budget(config.budget, cost), cost
+        return max(config.budget.excess(vars(cost)).values(), default=0.0), cost
 
     best, (worst, cost) = min(((p, excess(p)) for p in points[:8]), key=lambda pair: pair[1][0])
     improved = True
@@ -111,12 +116,6 @@ def _check_budget(
             f"no architecture of {config.space.name} meets {named}; raise the budget, or allow "
             "smaller networks in space.restrict"
         )
-
-
-def over_budget(budget: Budget, cost: Cost) -> float:
-    """The largest ratio of a cost to its limit; at most 1 where the budget is met."""
-    pairs = [(cost.params, budget.params), (cost.macs, budget.macs)]
-    return max((value / limit for value, limit in pairs if limit is not None), default=0.0)
 
 
 def _neighbours(point: Architecture, config: RunConfig) -> Iterator[Architecture]:

@@ -93,6 +93,15 @@ class Budget(Strict):
     macs: Limit | None = None
     latency_ms: Limit | None = None
 
+    def excess(self, cost: Mapping[str, Any]) -> dict[str, float]:
+        """The limits that `cost` exceeds, and by which factor; unknown costs exceed none."""
+        limits = [(name, limit, cost.get(name)) for name, limit in self if limit is not None]
+        return {
+            name: value / limit
+            for name, limit, value in limits
+            if value is not None and value > limit
+        }
+
 
 class SearchConfig(Strict):
     """How long to search, and who proposes.

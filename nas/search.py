@@ -64,7 +64,8 @@ def run_search(config: RunConfig, directory: Path, console: Console) -> SearchOu
         Task.of(cache, config.train).write(directory)
         tracker = _open_tracker(config, directory, study)
         with Screen(console) as screen:
-            session = Session(study, config, directory, slots, tracker, screen)
+            publish = partial(_write_front, directory, study, config, cache)
+            session = Session(study, config, directory, slots, tracker, screen, publish)
             ended = run_trials(session, directory, cache.folder)
         return _finish(session, directory, cache, tracker, console, ended)
 
@@ -79,9 +80,7 @@ def _finish(
 ) -> SearchOutcome:
     """Write, upload and show what was found."""
     config, summary = session.config, session.summary()
-    members = write_front(
-        directory, session.study.results, config.objectives, config.name, cache.classes[1:]
-    )
+    members = _write_front(directory, session.study, config, cache)
     (directory / "summary.json").write_text(json.dumps(summary.to_json(), indent=1) + "\n")
     tracker.finish(directory, summary.metrics(), "FINISHED" if ended else "KILLED")
     console.print(front_table(members))
@@ -91,6 +90,12 @@ def _finish(
         console.print("Interrupted. The same command goes on from here.")
         raise KeyboardInterrupt
     return SearchOutcome(members, summary)
+
+
+def _write_front(
+    directory: Path, study: Study, config: RunConfig, cache: VolumeCache
+) -> list[Result]:
+    return write_front(directory, study.results, config.objectives, config.name, cache.classes[1:])
 
 
 def _closing_lines(

@@ -78,6 +78,7 @@ class Session:
         slots: int,
         tracker: Tracker,
         screen: Screen,
+        publish: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.study, self.config, self.slots = study, config, slots
@@ -85,7 +86,8 @@ class Session:
         self.members: list[Result] = front(study.results, config.objectives)
         self.notice: str | None = None
         self._checkpoints = directory / "checkpoints"
-        self._tracker, self._screen, self._clock = tracker, screen, clock
+        self._tracker, self._screen = tracker, screen
+        self._publish, self._clock = publish, clock
         self._first_launch: float | None = None
         self._last_end: float | None = None
         self._train_seconds = self._worker_seconds = 0.0
@@ -155,6 +157,7 @@ class Session:
         self._tracker.trial_end(result)
         if keys != [member.key for member in self.members]:
             self._tracker.update_front([member.key for member in self.members])
+            self._publish()
         self._screen.ended(self, result)
 
     def tick(self) -> None:

@@ -22,7 +22,7 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.config import Budget, RunConfig, SearchConfig
+from nas.config import RunConfig, SearchConfig
 from nas.cost import Cost
 from nas.journal import Journal
 from nas.result import Result
@@ -190,7 +190,7 @@ class Study:
             cost = self._cost(architecture)
         except Exception as error:  # whatever a network raises, it is the network's own end
             return None, f"cannot be built: {error}"
-        if excess := budget_excess(self._budget, vars(cost)):
+        if excess := self._budget.excess(vars(cost)):
             over = ", ".join(f"{name} {vars(cost)[name]:,}" for name in excess)
             return cost, f"over budget: {over}"
         return cost, None
@@ -219,20 +219,11 @@ class Study:
         return [-math.inf if name in MAXIMISED else math.inf for name in self._objectives]
 
     def _violations(self, result: Result) -> dict[str, float]:
-        """Above zero is infeasible: how far over the budget, or 1 for any other failure."""
+        """Above zero is infeasible: the log of how far over budget, or 1 for other failures."""
         if result.state == "complete":
             return {}
-        return budget_excess(self._budget, vars(result)) or {"failure": 1.0}
-
-
-def budget_excess(budget: Budget, cost: Mapping[str, Any]) -> dict[str, float]:
-    """The limits that `cost` exceeds, and the logarithm of the ratio; unknown costs exceed none."""
-    limits = [(name, limit, cost.get(name)) for name, limit in budget if limit is not None]
-    return {
-        name: math.log(value / limit)
-        for name, limit, value in limits
-        if value is not None and value > limit
-    }
+        excess = self._budget.excess(vars(result))
+        return {name: math.log(ratio) for name, ratio in excess.items()} or {"failure": 1.0}
 
 
 def _rejected(

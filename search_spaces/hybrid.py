@@ -27,7 +27,7 @@ class Layer(Part):
 class TokenStage(Part):
     """Transformer layers at one resolution, and the share of tokens dropped between them."""
 
-    layers_count: int = choice(2, 0, 1, 3, 4, doc="transformer layers")
+    layers_count: int = choice(0, 1, 2, 3, 4, doc="transformer layers")
     layers: tuple[Layer, ...] = repeat(Layer, count="layers_count", doc="the layers, in order")
     mlp_ratio: int = choice(2, 1, 4, doc="hidden width of the MLPs over the channels")
     prune: float = choice(
@@ -43,13 +43,9 @@ class TokenStage(Part):
     def canonical(self) -> Self:
         """Layers without work are dropped, and with them choices that no longer do anything."""
         layers = tuple(layer for layer in self.layers if layer.gate != "none")
-        return replace(
-            self,
-            layers_count=len(layers),
-            layers=layers,
-            mlp_ratio=self.mlp_ratio if any(la.gate != "mixer" for la in layers) else 2,
-            prune=self.prune if len(layers) >= 3 else 0.0,
-        )
+        mlp_ratio = self.mlp_ratio if any(layer.gate != "mixer" for layer in layers) else 2
+        working = replace(self, layers_count=len(layers), layers=layers, mlp_ratio=mlp_ratio)
+        return super(TokenStage, working).canonical()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +77,8 @@ class Hybrid(Architecture):
         tokens = [stage.canonical() for stage in self.tokens]
         while tokens and tokens[-1].layers_count == 0:
             tokens.pop()
-        refine = self.refine if self.stem_stride == 2 else 4
-        return replace(self, refine=refine, token_stages=len(tokens), tokens=tuple(tokens))
+        working = replace(self, token_stages=len(tokens), tokens=tuple(tokens))
+        return super(Hybrid, working).canonical()
 
     def stride(self) -> int:
         return self._plan().stride
@@ -117,7 +113,7 @@ class Hybrid(Architecture):
 
 def presets() -> Mapping[str, Architecture]:
     """Points to start from: plain residual U-Nets of four sizes, and one for each idea."""
-    two_layers = TokenStage(layers=(Layer(), Layer()))
+    two_layers = TokenStage(layers_count=2, layers=(Layer(),) * 2)
     pruned = TokenStage(layers_count=3, layers=(Layer(),) * 3, prune=0.5)
     return {
         "hybrid-xs": Hybrid(width=6, growth=1.0, skip="add"),

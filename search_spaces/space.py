@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -76,8 +76,12 @@ class Part:
                     )
 
     def canonical(self) -> Self:
-        """The same network with everything that cannot matter set to its default."""
-        return self
+        """The same network: what its other choices leave nothing to ask is back at its default.
+
+        Subclasses remove what else cannot matter.
+        """
+        idle = {f.name: f.default for f in fields(self) if not _asked(f, vars(self))}
+        return replace(self, **idle)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, fields in the order of their declaration."""

@@ -2,9 +2,8 @@ import json
 
 import pytest
 
-from nas.checks import RandomTrial, check_run, over_budget, warm_start
+from nas.checks import RandomTrial, check_run, warm_start
 from nas.config import Budget, RunConfig
-from nas.cost import Cost
 from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.registry import architecture_record
 from trainers.errors import UserError
@@ -75,11 +74,17 @@ def test_a_restriction_can_make_a_budget_impossible():
     assert "budget.params" in refused(run)
 
 
-def test_the_worst_excess_counts():
+def test_a_patch_of_one_voxel_at_the_deepest_level_is_refused():
+    run = config(train={"patch": [8, 8, 8]}, space={"restrict": PLAIN})
+    assert "such as [16, 16, 16]" in refused(run)
+
+
+def test_excess_names_the_limits_that_are_exceeded_and_by_which_factor():
     budget = Budget(params=10, macs=100)
-    assert over_budget(budget, Cost(params=20, macs=150)) == 2.0
-    assert over_budget(budget, Cost(params=5, macs=150)) == 1.5
-    assert over_budget(Budget(), Cost(params=5, macs=150)) == 0.0
+    assert budget.excess({"params": 20, "macs": 150}) == {"params": 2.0, "macs": 1.5}
+    assert budget.excess({"params": 5, "macs": 150, "latency_ms": 9.0}) == {"macs": 1.5}
+    assert budget.excess({"params": None}) == {}
+    assert Budget().excess({"params": 5}) == {}
 
 
 def test_a_random_trial_gives_the_answers_that_are_among_the_choices():
