@@ -19,8 +19,9 @@ def predict_logits(
     """
     device = next(network.parameters()).device
     x = torch.from_numpy(np.array(image))[None].to(device)
+    # Windows by twos: torch takes small float32 convolutions of a single image on a slow CPU path.
     logits = sliding_window_inference(
-        x, patch, sw_batch_size=1, predictor=network, overlap=overlap, mode="gaussian"
+        x, patch, sw_batch_size=2, predictor=network, overlap=overlap, mode="gaussian"
     )
     assert isinstance(logits, torch.Tensor)
     return logits[0].float()
