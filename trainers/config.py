@@ -14,8 +14,7 @@ class Augment(Strict):
 
     `shift`: voxels a volume smaller than the patch may be off centre. `scale` and `offset`: the
     patch becomes `x * U(1 - scale, 1 + scale) + U(-offset, offset)`. `noise`: standard deviation.
-    `flips`: spatial axes mirrored half of the time. `rotate` (degrees) and `zoom`: the patch is turned
-    about every axis by up to that angle and stretched by `U(1 - zoom, 1 + zoom)` along it.
+    `flips`: spatial axes mirrored half of the time.
     """
 
     shift: Annotated[int, Field(ge=0)] = 2
@@ -23,8 +22,6 @@ class Augment(Strict):
     offset: Annotated[float, Field(ge=0)] = 0.1
     noise: Annotated[float, Field(ge=0)] = 0.0
     flips: tuple[Literal[0, 1, 2], ...] = ()
-    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
-    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class TrainConfig(Strict):

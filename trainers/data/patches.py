@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from trainers.data.cache import VolumeCache
-from trainers.data.turn import turn_patch
 
 Size = tuple[int, int, int]
-TURNED = 0.8  # share of the patches; interpolation blurs, and some should stay sharp
 
 
 class PatchSampler:
@@ -21,8 +19,7 @@ class PatchSampler:
     the case, the others lie anywhere. Along an axis where the volume is no larger than the patch it
     is centred, give or take `shift` voxels, between zeros. The volume (not the zeros around it)
     becomes `x * U(1 - scale, 1 + scale) + U(-offset, offset)`, plus Gaussian noise of deviation
-    `noise`; each axis in `flips` is mirrored half of the time. Four patches of five are turned by up
-    to `rotate` degrees about every axis and zoomed by `U(1 - zoom, 1 + zoom)` along it.
+    `noise`; each axis in `flips` is mirrored half of the time.
     """
 
     def __init__(
@@ -38,8 +35,6 @@ class PatchSampler:
         offset: float = 0.0,
         noise: float = 0.0,
         flips: Sequence[int] = (),
-        rotate: float = 0.0,
-        zoom: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.cache = cache
@@ -52,8 +47,6 @@ class PatchSampler:
         self.offset = offset
         self.noise = noise
         self.flips = tuple(flips)
-        self.rotate = rotate
-        self.zoom = zoom
         self._rng = np.random.default_rng(seed)
         self._queue: list[int] = []
 
@@ -90,9 +83,6 @@ class PatchSampler:
         if self.noise:
             noise = self._rng.standard_normal(inside.shape, np.float32)
             inside += np.float32(self.noise) * noise
-        if (self.rotate or self.zoom) and self._rng.random() < TURNED:
-            degrees = self._rng.uniform(-self.rotate, self.rotate, 3)
-            turn_patch(image, label, degrees, self._rng.uniform(1 - self.zoom, 1 + self.zoom, 3))
 
     def _next_name(self) -> str:
         if not self._queue:
