@@ -18,6 +18,7 @@ from trainers.checkpoint import load_weights
 from trainers.config import RetrainConfig
 from trainers.data.config import DataConfig, MsdData, PhantomData
 from trainers.errors import UserError
+from trainers.inference import Mirrored
 from trainers.segmenter import Segmenter, best_device
 from trainers.strict import Strict
 
@@ -63,8 +64,11 @@ class Export:
         task = self.config.task
         network = self.architecture.build(task.channels, len(task.classes))
         load_weights(network, self.weights)
+        network = network.to(best_device()).eval()
+        if self.config.train.mirror and self.weights.name == RETRAINED_WEIGHTS:
+            network = Mirrored(network, self.config.train.mirror).eval()
         return Segmenter(
-            network=network.to(best_device()).eval(),
+            network=network,
             preprocess=self.config.data.preprocess,
             spacing=task.spacing,
             channels=task.channels,

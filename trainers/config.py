@@ -1,8 +1,8 @@
 """How a network is trained: the recipe, and nothing about which network."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainers.strict import Strict
 
@@ -48,7 +48,21 @@ class TrainConfig(Strict):
 
 
 class RetrainConfig(TrainConfig):
-    """Training a chosen network for good. `all_cases`: train on the validation cases as well, which
-    leaves none to validate on; the test cases are never used."""
+    """Training a chosen network for good.
+
+    `all_cases`: train on the validation cases as well, which leaves none to validate on; the test
+    cases are never used. `mirror`: axes along which the trained network also segments the mirrored
+    image, to average the logits; each one doubles the time.
+    """
 
     all_cases: bool = False
+    mirror: tuple[Literal[0, 1, 2], ...] = ()
+
+    @model_validator(mode="after")
+    def _mirror_is_trained(self) -> Self:
+        if unseen := set(self.mirror) - set(self.augment.flips):
+            raise ValueError(
+                f"mirror has axis {min(unseen)}, augment.flips has {list(self.augment.flips)}; a "
+                "network knows mirrored images only where it was trained on them: add it there"
+            )
+        return self

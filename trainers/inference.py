@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 from torch import nn
+
+
+class Mirrored(nn.Module):
+    """The mean of a network's logits over the input and its mirror images along `axes`.
+
+    (B, C_in, D, H, W) -> (B, C_cls, D, H, W); axis 0 is D. 2 ** len(axes) passes.
+    """
+
+    def __init__(self, network: nn.Module, axes: Sequence[int]) -> None:
+        super().__init__()
+        self.network = network
+        dims = [axis + 2 for axis in axes]
+        self.flips = [f for n in range(len(dims) + 1) for f in combinations(dims, n)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        passes = [self.network(x.flip(dims)).flip(dims) for dims in self.flips]
+        return torch.stack(passes).mean(0)
 
 
 @torch.inference_mode()

@@ -278,3 +278,9 @@ def test_repeated_options_count_once(file):
 def test_a_config_is_written_as_plain_yaml(file, tmp_path):
     write_config(read(file), tmp_path / "out.yaml")
     assert yaml.safe_load((tmp_path / "out.yaml").read_text())["data"]["path"] == "data/Task04"
+
+
+def test_mirrored_inference_needs_mirrored_training(file):
+    assert read(file, "retrain.augment.flips=[0]", "retrain.mirror=[0]").retrain.mirror == (0,)
+    with pytest.raises(UserError, match=r"retrain.*mirror has axis 1.*augment\.flips"):
+        read(file, "retrain.augment.flips=[0]", "retrain.mirror=[0, 1]")

@@ -14,6 +14,7 @@ from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import write_checkpoint
 from trainers.data import prepare_data
 from trainers.errors import UserError
+from trainers.inference import Mirrored
 
 POINT = Hybrid(width=4, convs=1, anchors=4)
 
@@ -136,6 +137,14 @@ def test_retrained_weights_are_used_once_there_are_any(search, tmp_path):
     assert opened.weights.name == "trial.pt"
     shutil.copyfile(opened.weights, tmp_path / "out" / "retrained.pt")
     assert opened.weights.name == "retrained.pt"
+
+
+def test_only_a_retrained_network_is_mirrored(search, tmp_path):
+    settings = ["train.augment.flips=[0]", "train.mirror=[0]"]
+    mirrored = Export(exported(search, tmp_path / "out"), settings)
+    assert not isinstance(mirrored.segmenter().network, Mirrored)
+    shutil.copyfile(mirrored.weights, tmp_path / "out" / "retrained.pt")
+    assert isinstance(mirrored.segmenter().network, Mirrored)
 
 
 def test_settings_reach_an_exports_config(search, tmp_path):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainers.inference import predict_logits
+from trainers.inference import Mirrored, predict_logits
 
 
 class Pointwise(nn.Module):
@@ -52,3 +52,16 @@ def test_the_volume_itself_is_left_alone():
     volume = image(8, 8, 8)
     volume.flags.writeable = False  # as the cache's memory maps are
     predict_logits(Pointwise(), volume, (8, 8, 8), 0.25)
+
+
+def test_mirrored_means_the_logits_of_all_mirror_images():
+    network = nn.Conv3d(1, 2, 3, padding=1)
+    x = torch.from_numpy(image(4, 5, 6))[None]
+    with torch.no_grad():
+        passes = [
+            network(x),
+            network(x.flip(2)).flip(2),
+            network(x.flip(4)).flip(4),
+            network(x.flip(2, 4)).flip(2, 4),
+        ]
+        torch.testing.assert_close(Mirrored(network, (0, 2))(x), sum(passes) / 4)
