@@ -37,7 +37,7 @@ class TokenStage(Part):
         0.75,
         0.9,
         doc="share of tokens that each pruning place drops (needs three layers)",
-        when=("layers_count", (3, 4)),
+        when={"layers_count": (3, 4)},
     )
 
     def canonical(self) -> Self:
@@ -59,7 +59,7 @@ class Hybrid(Architecture):
     levels: int = choice(3, 4, 5, doc="resolutions")
     stem_stride: int = choice(2, 1, doc="stride of the first convolution")
     refine: int = choice(
-        4, 0, 8, doc="channels of the full-resolution refinement", when=("stem_stride", (2,))
+        4, 0, 8, doc="channels of the full-resolution refinement", when={"stem_stride": (2,)}
     )
     convs: int = choice(2, 1, 3, doc="convolutions in each unit")
     residual: bool = choice(True, False, doc="a shortcut around each unit")

@@ -24,12 +24,20 @@ class ArchitectureError(ValueError):
     what would do."""
 
 
-def choice(*options: Option, doc: str, when: tuple[str, tuple[Option, ...]] | None = None) -> Any:
+def choice(
+    *options: Option,
+    doc: str,
+    when: Mapping[str, Sequence[Option]] | None = None,
+    later: bool = False,
+) -> Any:
     """A searched field: one of `options`, the first by default.
 
-    `when=("layers_count", (3, 4))`: asked for only where that earlier field is one of those.
+    `when={"layers_count": (3, 4)}`: asked for only where every earlier field named is one of those.
+    `later`: the field came when records of its part were already on disk. They mean its default,
+    and at its default it is not written: names of old networks stay what they were.
     """
-    return field(default=options[0], metadata={"options": options, "doc": doc, "when": when})
+    metadata = {"options": options, "doc": doc, "when": when or {}, "later": later}
+    return field(default=options[0], metadata=metadata)
 
 
 def repeat(kind: type[Part], count: str, doc: str) -> Any:
@@ -45,8 +53,8 @@ class Trial(Protocol):
 
 def _asked(f: Any, values: Mapping[str, Any]) -> bool:
     """Whether the field `f` is a choice at all, given the record's earlier `values`."""
-    when = f.metadata.get("when")
-    return when is None or values[when[0]] in when[1]
+    when = f.metadata.get("when", {})
+    return all(values[name] in options for name, options in when.items())
 
 
 Restrictions = Mapping[str, Sequence[Option]]
@@ -84,11 +92,12 @@ class Part:
         return replace(self, **idle)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, fields in the order of their declaration."""
+        """Plain JSON values, fields in the order of their declaration; see `choice` for `later`."""
         return {
             f.name: [part.to_json() for part in value] if isinstance(value, tuple) else value
             for f in fields(self)
             for value in [getattr(self, f.name)]
+            if not (f.metadata.get("later") and value == f.default)
         }
 
     @classmethod
@@ -104,7 +113,8 @@ class Part:
         if unknown := sorted(set(values) - known):
             names = ", ".join(f.name for f in fields(cls))
             raise ArchitectureError(f"{where}.{unknown[0]} is unknown; {cls.__name__} has {names}")
-        if missing := sorted(known - set(values)):
+        later = {f.name for f in fields(cls) if f.metadata.get("later")}
+        if missing := sorted(known - later - set(values)):
             raise ArchitectureError(f"{where}.{missing[0]} is missing")
         loaded: dict[str, Any] = dict(values)
         for f in fields(cls):
@@ -217,7 +227,7 @@ def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "
         return sum(ways(rest, {**values, f.name: option}) for option in options)
 
     controls = {f.metadata.get("count") for f in fields(kind)}
-    controls |= {f.metadata["when"][0] for f in fields(kind) if f.metadata.get("when")}
+    controls |= {name for f in fields(kind) for name in f.metadata.get("when", {})}
     return ways(fields(kind), {})
 
 

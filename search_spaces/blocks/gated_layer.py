@@ -2,61 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn.functional import scaled_dot_product_attention
 
 Gate = Literal["both", "mixer", "mlp", "none"]
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention (Vaswani 2017). z: (B, N, C) -> (B, N, C)."""
-
-    def __init__(self, channels: int, heads: int) -> None:
-        super().__init__()
-        if channels % heads:
-            raise ValueError(f"{channels} channels do not divide into {heads} heads")
-        self.heads = heads
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.project = nn.Linear(channels, channels)
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        q, k, v = self.qkv(z).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = scaled_dot_product_attention(q, k, v)  # (B, heads, N, C / heads)
-        return self.project(mixed.transpose(1, 2).flatten(2))
-
-
 class GatedLayer(nn.Module):
-    """`z + mixer(LN(z))`, then `z + MLP(LN(z))`, each only where the gate keeps it.
+    """`z + mixer(LN(z))`, then `z + mlp(LN(z))`, each only where there is one.
 
-    z: (B, N, C) -> (B, N, C). A part that is gated off has no parameters and does no work; `none`
-    is the identity.
+    z: (B, N, C) -> (B, N, C). The mixer is called as `mixer(z, size)`, where `size` is the grid
+    that the N tokens fill in row-major order, or None where they are no longer a grid. A part that
+    is None has no parameters and does no work; without both the layer is the identity.
     """
 
-    def __init__(self, channels: int, heads: int, gate: Gate = "both", mlp_ratio: int = 2) -> None:
+    def __init__(self, channels: int, mixer: nn.Module | None, mlp: nn.Module | None) -> None:
         super().__init__()
-        self.mixer = (
-            nn.Sequential(nn.LayerNorm(channels), Attention(channels, heads))
-            if gate in ("both", "mixer")
-            else None
-        )
-        hidden = mlp_ratio * channels
-        self.mlp = (
-            nn.Sequential(
-                nn.LayerNorm(channels),
-                nn.Linear(channels, hidden),
-                nn.GELU(),
-                nn.Linear(hidden, channels),
-            )
-            if gate in ("both", "mlp")
-            else None
-        )
+        self.mixer_norm = None if mixer is None else nn.LayerNorm(channels)
+        self.mixer = mixer
+        self.mlp_norm = None if mlp is None else nn.LayerNorm(channels)
+        self.mlp = mlp
 
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        if self.mixer is not None:
-            z = z + self.mixer(z)
-        if self.mlp is not None:
-            z = z + self.mlp(z)
+    def forward(self, z: torch.Tensor, size: tuple[int, ...] | None = None) -> torch.Tensor:
+        if self.mixer is not None and self.mixer_norm is not None:
+            z = z + self.mixer(self.mixer_norm(z), size)
+        if self.mlp is not None and self.mlp_norm is not None:
+            z = z + self.mlp(self.mlp_norm(z))
         return z
+
+
+class MLP(nn.Sequential):
+    """Two linear layers with GELU between them. (B, N, C) -> (B, N, C)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+
+
+def gated_layer(
+    channels: int, gate: Gate, mixer: Callable[[], nn.Module], mlp: Callable[[], nn.Module]
+) -> GatedLayer:
+    """The layer with the parts that the gate keeps; the others are never made."""
+    return GatedLayer(
+        channels,
+        mixer() if gate in ("both", "mixer") else None,
+        mlp() if gate in ("both", "mlp") else None,
+    )

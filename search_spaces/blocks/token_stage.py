@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from search_spaces.blocks.gated_layer import Gate, GatedLayer
+from search_spaces.blocks.attention import Attention
+from search_spaces.blocks.gated_layer import MLP, Gate, gated_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.token_assembly import TokenAssembly
 from search_spaces.blocks.token_pruning import SoftTopK
@@ -24,7 +25,15 @@ class TokenStage(nn.Module):
     def __init__(self, channels: int, gates: Sequence[Gate], prune: float, mlp_ratio: int) -> None:
         super().__init__()
         heads = max(h for h in range(1, max(channels // 16, 1) + 1) if channels % h == 0)
-        self.layers = nn.ModuleList(GatedLayer(channels, heads, g, mlp_ratio) for g in gates)
+        self.layers = nn.ModuleList(
+            gated_layer(
+                channels,
+                gate,
+                mixer=lambda: Attention(channels, heads),
+                mlp=lambda: MLP(channels, mlp_ratio * channels),
+            )
+            for gate in gates
+        )
         places = len(gates) - 2 if prune else 0
         self.prune = nn.ModuleList(SoftTopK(channels, prune) for _ in range(max(places, 0)))
         self.assemble = TokenAssembly(channels, places) if places > 0 else None
@@ -38,7 +47,7 @@ class TokenStage(nn.Module):
             z = self._sparse(z, position)
         else:
             for layer in self.layers:
-                z = layer(z)
+                z = layer(z, tuple(size))
         return x + self.norm(z).transpose(1, 2).unflatten(2, size)
 
     def _sparse(self, z: torch.Tensor, position: torch.Tensor) -> torch.Tensor:

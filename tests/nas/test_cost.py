@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from nas.cost import Cost, cost_of, count_macs, count_params
-from search_spaces.blocks.gated_layer import Attention
+from search_spaces.blocks.attention import Attention
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.space import sample
 

@@ -24,7 +24,7 @@ from search_spaces.space import (
 @dataclass(frozen=True, kw_only=True)
 class Room(Part):
     lamp: str = choice("none", "desk", "ceiling", doc="light")
-    shade: str = choice("white", "red", doc="of the lamp", when=("lamp", ("desk", "ceiling")))
+    shade: str = choice("white", "red", doc="of the lamp", when={"lamp": ("desk", "ceiling")})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,34 @@
+"""Multi-head self-attention."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention (Vaswani 2017).
+
+    z: (B, N, C) -> (B, N, C). `mask`: (B, N, N), True where a token may look at another. Raises
+    ValueError where the channels do not divide into the heads.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"{channels} channels do not divide into {heads} heads")
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(
+        self,
+        z: torch.Tensor,
+        size: tuple[int, ...] | None = None,
+        mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        q, k, v = self.qkv(z).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        where = None if mask is None else mask[:, None]
+        mixed = scaled_dot_product_attention(q, k, v, where)  # (B, heads, N, C / heads)
+        return self.project(mixed.transpose(1, 2).flatten(2))

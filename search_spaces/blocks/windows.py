@@ -1,0 +1,90 @@
+"""Token mixing inside local windows of the grid (Swin, Liu 2021, Sec. 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import nn
+from torch.nn.functional import pad
+
+
+class Windowed(nn.Module):
+    """`mixer` in windows of `window` tokens along every axis, not across them.
+
+    z: (B, N, C) with N = prod(size) -> (B, N, C). Windows are clipped to the grid; a grid that they
+    do not divide is filled up, and the filling is masked. `shift` moves the windows by half their
+    width, cyclically, with tokens that only the cycle made neighbours masked from each other. The
+    mixer is called as `mixer(z, size, mask)`, windows in the batch axis; mask is None where nothing
+    needs one.
+    """
+
+    def __init__(self, mixer: nn.Module, window: int, shift: bool = False) -> None:
+        super().__init__()
+        self.mixer, self.window, self.shift = mixer, window, shift
+
+    def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+        window = tuple(min(self.window, length) for length in size)
+        shift = tuple(
+            w // 2 if self.shift and w < length else 0
+            for w, length in zip(window, size, strict=True)
+        )
+        filling = [-length % w for w, length in zip(window, size, strict=True)]
+        axes = tuple(range(1, 1 + len(size)))
+        x = z.unflatten(1, size)  # (B, *S, C)
+        if any(filling):
+            x = pad(x, [0, 0, *(p for f in reversed(filling) for p in (0, f))])
+        if any(shift):
+            x = x.roll([-s for s in shift], axes)
+        windows = partition(x, window)
+        mask = None
+        if any(filling) or any(shift):
+            mask = window_mask(size, window, shift, str(z.device)).repeat(z.shape[0], 1, 1)
+        mixed = self.mixer(windows, window, mask)
+        y = unpartition(mixed, window, x.shape[1:-1])
+        if any(shift):
+            y = y.roll(shift, axes)
+        inside = (slice(None), *(slice(length) for length in size))
+        return y[inside].flatten(1, -2)
+
+
+def partition(x: torch.Tensor, window: Sequence[int]) -> torch.Tensor:
+    """(B, *S, C) -> (B * windows, prod(window), C); the windows divide S."""
+    n = len(window)
+    for axis in reversed(range(n)):
+        x = x.unflatten(1 + axis, (-1, window[axis]))  # S_i -> S_i / w_i, w_i
+    order = [0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1]
+    return x.permute(order).flatten(n + 1, 2 * n).flatten(0, n)
+
+
+def unpartition(windows: torch.Tensor, window: Sequence[int], size: Sequence[int]) -> torch.Tensor:
+    """The inverse of `partition`: (B * windows, prod(window), C) -> (B, *size, C)."""
+    n = len(window)
+    counts = [length // w for w, length in zip(window, size, strict=True)]
+    x = windows.unflatten(0, (-1, *counts)).unflatten(n + 1, tuple(window))
+    order = [0, *(axis for i in range(1, n + 1) for axis in (i, n + i)), 2 * n + 1]
+    x = x.permute(order)
+    for axis in range(n):
+        x = x.flatten(1 + axis, 2 + axis)
+    return x
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # it is kept, and training may be the next to use it
+def window_mask(
+    size: tuple[int, ...], window: tuple[int, ...], shift: tuple[int, ...], device: str
+) -> torch.Tensor:
+    """(windows, n, n) bool for windows of n tokens: True where two tokens are truly neighbours."""
+    region = torch.zeros((), dtype=torch.long, device=device)
+    filled = torch.zeros((), dtype=torch.bool, device=device)
+    for axis, (length, w, s) in enumerate(zip(size, window, shift, strict=True)):
+        full = length + -length % w
+        place = torch.arange(full, device=device).roll(-s)
+        shape = [1] * len(size)
+        shape[axis] = full
+        region = 2 * region + (place < s).long().view(shape)  # 1 where the cycle brought it
+        filled = filled | (place >= length).view(shape)
+    marked = torch.where(filled, -1, region)[None, ..., None]  # (1, *S, 1)
+    ids = partition(marked, window).squeeze(-1)  # (windows, n)
+    return ids[:, :, None] == ids[:, None, :]
