@@ -1,0 +1,123 @@
+"""The U-shaped network of SlimFormer-3D."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from monai.networks.blocks.dynunet_block import UnetOutBlock, UnetResBlock
+from monai.networks.blocks.patchembedding import PatchEmbed
+from monai.networks.blocks.unetr_block import UnetrUpBlock
+from monai.networks.nets.swin_unetr import PatchMergingV2
+from torch import nn
+from torch.nn.functional import interpolate
+
+from search_spaces.blocks.gated_layer import MLP, Gate, gated_layer
+from search_spaces.blocks.mixers import MixerKind, make_mixer
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlimBlockPlan:
+    """One encoder block: the gate of every layer, the mixer and its window, the MLP's widening."""
+
+    gates: Sequence[Gate]
+    mixer: MixerKind
+    window: int
+    mlp_ratio: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlimFormerPlan:
+    """What `SlimFormerUNet` is made of; block i has `width * 2**i` channels."""
+
+    width: int
+    patch: int
+    blocks: Sequence[SlimBlockPlan]
+    head: str
+
+    @property
+    def stride(self) -> int:
+        """The input's D, H and W must be multiples of this."""
+        return self.patch * 2 ** len(self.blocks)
+
+
+class SlimFormerUNet(nn.Module):
+    """Patch embedding, gated layers and patch merging downwards, residual convolutions upwards.
+
+    x: (B, C_in, D, H, W) -> logits (B, C_cls, D, H, W). Raises ValueError where D, H or W is not a
+    multiple of the stride. SlimFormer-3D, Sec. 2.1 and Fig. 1. The head is a 1^3 convolution on the
+    grid of the patches, and trilinear interpolation (`head="interpolate"`, which the published
+    counts hold), or a transposed convolution (`head="transposed"`).
+    """
+
+    def __init__(self, plan: SlimFormerPlan, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.stride = plan.stride
+        channels = [plan.width * 2**i for i in range(len(plan.blocks) + 1)]
+        self.embed = PatchEmbed(plan.patch, in_channels, plan.width, nn.LayerNorm, 3)
+        self.encoder = nn.ModuleList(
+            EncoderBlock(block, here) for block, here in zip(plan.blocks, channels, strict=False)
+        )
+        self.bottleneck = UnetResBlock(3, channels[-1], channels[-1], 3, 1, "instance")
+        self.decoder = nn.ModuleList(
+            UnetrUpBlock(3, 2 * here, here, 3, 2, "instance", res_block=True)
+            for here in reversed(channels[:-1])
+        )
+        self.head: nn.Module
+        if plan.head == "transposed" and plan.patch > 1:
+            self.head = nn.ConvTranspose3d(plan.width, out_channels, plan.patch, stride=plan.patch)
+        else:
+            self.head = UnetOutBlock(3, plan.width, out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if any(length % self.stride for length in x.shape[2:]):
+            raise ValueError(
+                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
+                f"network's stride, {self.stride}"
+            )
+        y = self.embed(x)
+        skips: list[torch.Tensor] = []
+        for encode in self.encoder:
+            y, skip = encode(y)
+            skips.append(skip)
+        y = self.bottleneck(y)
+        for decode in self.decoder:
+            y = decode(y, skips.pop())
+        logits = self.head(y)
+        if logits.shape[2:] == x.shape[2:]:
+            return logits
+        return interpolate(logits, size=x.shape[2:], mode="trilinear")
+
+
+class EncoderBlock(nn.Module):
+    """Gated layers, then patch merging (8C -> 2C); the skip is a residual convolution block.
+
+    x: (B, C, *S) -> (B, 2C, *S / 2) and the skip (B, C, *S). The published counts hold 4C
+    parameters a block, pruned or not, beyond the layers of Eq. 1; here they are the learned scales
+    and shifts of the skip's two norms.
+    """
+
+    def __init__(self, plan: SlimBlockPlan, channels: int) -> None:
+        super().__init__()
+        heads = max(h for h in range(1, max(channels // 12, 1) + 1) if channels % h == 0)
+        self.layers = nn.ModuleList(
+            gated_layer(
+                channels,
+                gate,
+                mixer=lambda: make_mixer(plan.mixer, channels, heads, plan.window),
+                mlp=lambda: MLP(channels, plan.mlp_ratio * channels),
+            )
+            for gate in plan.gates
+        )
+        self.merge = PatchMergingV2(channels)
+        norm = ("instance", {"affine": True})
+        self.skip = UnetResBlock(3, channels, channels, 3, 1, norm)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        size = tuple(x.shape[2:])
+        z = x.flatten(2).transpose(1, 2)  # (B, N, C)
+        for layer in self.layers:
+            z = layer(z, size)
+        merged = self.merge(z.unflatten(1, size)).movedim(-1, 1)
+        return merged, self.skip(z.transpose(1, 2).unflatten(2, size))

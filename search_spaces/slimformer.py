@@ -1,0 +1,149 @@
+"""SlimFormer-3D: a U-shape whose every layer can lose its token mixer, its MLP or both.
+
+Source: SlimFormer-3D (MICCAI 2025), Eq. 1, Table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from search_spaces.networks.slimformer_unet import SlimBlockPlan, SlimFormerPlan, SlimFormerUNet
+from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlimLayer(Part):
+    """One layer, by its gates a1 (token mixer) and a2 (MLP)."""
+
+    gate: str = choice(
+        "both", "mixer", "mlp", "none", doc="parts kept: token mixer and MLP, one of them, neither"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlimBlock(Part):
+    """An encoder block: the layers at one resolution."""
+
+    layers_count: int = choice(2, 0, 1, 3, doc="layers")
+    layers: tuple[SlimLayer, ...] = repeat(
+        SlimLayer, count="layers_count", doc="the layers, in order"
+    )
+    mixer: str = choice(
+        "summary_mamba",
+        "mamba",
+        "attention",
+        "pool",
+        doc="token mixer; summary_mamba is the one that the published counts hold",
+        when={"layers_count": (1, 2, 3)},
+    )
+    window: int = choice(
+        2,
+        4,
+        6,
+        0,
+        doc="tokens along each axis of the windows that are mixed apart (0: all at once)",
+        when={"layers_count": (1, 2, 3), "mixer": ("summary_mamba", "mamba", "attention")},
+    )
+    mlp_ratio: int = choice(
+        4,
+        1,
+        2,
+        doc="hidden width of the MLPs over the channels",
+        when={"layers_count": (1, 2, 3)},
+    )
+
+    def canonical(self) -> Self:
+        """Layers without work are dropped, and with them choices that no longer do anything."""
+        layers = tuple(layer for layer in self.layers if layer.gate != "none")
+        working = replace(self, layers_count=len(layers), layers=layers)
+        if all(layer.gate == "mlp" for layer in layers):
+            working = replace(working, mixer=SlimBlock.mixer, window=SlimBlock.window)
+        if all(layer.gate == "mixer" for layer in layers):
+            working = replace(working, mlp_ratio=SlimBlock.mlp_ratio)
+        return super(SlimBlock, working).canonical()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlimFormer(Architecture):
+    """A U-shape with layers that are gated one by one; see `SlimFormerUNet`."""
+
+    space: ClassVar[str] = "slimformer"
+
+    width: int = choice(
+        48, 4, 6, 8, 12, 16, 24, 32, doc="channels of the first block, doubled by each further one"
+    )
+    patch: int = choice(2, 4, doc="voxels along each axis of a token of the first block")
+    blocks_count: int = choice(3, 2, 4, doc="encoder blocks, each at half the resolution before")
+    blocks: tuple[SlimBlock, ...] = repeat(
+        SlimBlock, count="blocks_count", doc="the encoder blocks, the shallowest first"
+    )
+    head: str = choice(
+        "interpolate",
+        "transposed",
+        doc="from the tokens' resolution to the input's: interpolated logits, or learned ones",
+    )
+
+    def canonical(self) -> Self:
+        working = replace(self, blocks=tuple(block.canonical() for block in self.blocks))
+        return super(SlimFormer, working).canonical()
+
+    def stride(self) -> int:
+        return self._plan().stride
+
+    def build(self, in_channels: int, out_channels: int) -> SlimFormerUNet:
+        return SlimFormerUNet(self._plan(), in_channels, out_channels)
+
+    def _plan(self) -> SlimFormerPlan:
+        blocks = [
+            SlimBlockPlan(
+                gates=[layer.gate for layer in block.layers],  # type: ignore[misc]
+                mixer=block.mixer,  # type: ignore[arg-type]
+                window=block.window,
+                mlp_ratio=block.mlp_ratio,
+            )
+            for block in self.canonical().blocks
+        ]
+        return SlimFormerPlan(width=self.width, patch=self.patch, blocks=blocks, head=self.head)
+
+
+def presets() -> Mapping[str, Architecture]:
+    """The rows of Table 1, named by what the second layers of the blocks lose, and a small one.
+
+    `slimformer3d` is the model of Table 2: three blocks, their second layers without MLP. In the
+    names, `4b` stands for four blocks, `mixer-drop`, `mlp-drop` for that part of every second layer
+    (`slimformer3d-mixer-drop` has three blocks), `layer-drop` for the second layer of the fourth
+    block, `block-drop` for the whole fourth block. The published count of the attention backbone
+    (81.77 M, 198.93 GFLOPs) is not that of any reading we know; its preset is the Mamba backbone
+    with softmax attention in its place, in the same windows.
+    """
+    full, mlp_drop, mixer_drop = (
+        _block("both", "both"),
+        _block("both", "mixer"),
+        _block("both", "mlp"),
+    )
+    attention = _block("both", "both", mixer="attention")
+    return {
+        "slimformer3d": _unet([mlp_drop] * 3),
+        "slimformer3d-mixer-drop": _unet([mixer_drop] * 3),
+        "slimformer3d-block-drop": _unet([full] * 3),
+        "slimformer3d-4b-mlp-drop": _unet([mlp_drop] * 4),
+        "slimformer3d-4b-mixer-drop": _unet([mixer_drop] * 4),
+        "slimformer3d-4b-layer-drop": _unet([full] * 3 + [_block("both")]),
+        "slimformer3d-backbone-mamba": _unet([full] * 4),
+        "slimformer3d-backbone-attention": _unet([attention] * 4),
+        "slimformer3d-tiny": _unet([mlp_drop] * 2, width=16, head="transposed"),
+    }
+
+
+def _block(*gates: str, mixer: str = "summary_mamba") -> SlimBlock:
+    layers = tuple(SlimLayer(gate=gate) for gate in gates)
+    return SlimBlock(layers_count=len(gates), layers=layers, mixer=mixer)
+
+
+def _unet(blocks: Sequence[SlimBlock], width: int = 48, head: str = "interpolate") -> SlimFormer:
+    return SlimFormer(width=width, blocks_count=len(blocks), blocks=tuple(blocks), head=head)
+
+
+SPACE = SearchSpace(name="slimformer", kind=SlimFormer, presets=presets)
