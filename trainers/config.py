@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from trainers.strict import Strict
 
 Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
 
 
 class Augment(Strict):
@@ -22,6 +23,27 @@ class Augment(Strict):
     offset: Annotated[float, Field(ge=0)] = 0.1
     noise: Annotated[float, Field(ge=0)] = 0.0
     flips: tuple[Literal[0, 1, 2], ...] = ()
+
+
+class LossConfig(Strict):
+    """What is minimised: the weights of three terms.
+
+    `boundary`: of the binary cross-entropy within `boundary_reach` voxels of the voxels that touch
+    another class. `class_weights`: `inverse` weighs all terms by the inverse frequency of the
+    batch's classes. The published LightMedSeg has `boundary: 0.5` and `class_weights: inverse`.
+    """
+
+    dice: Weight = 1.0
+    cross_entropy: Weight = 1.0
+    boundary: Weight = 0.0
+    boundary_reach: Positive = 3
+    class_weights: Literal["none", "inverse"] = "none"
+
+    @model_validator(mode="after")
+    def _something_to_minimise(self) -> Self:
+        if not (self.dice or self.cross_entropy or self.boundary):
+            raise ValueError("dice, cross_entropy and boundary are all 0; one must be above it")
+        return self
 
 
 class TrainConfig(Strict):
@@ -45,6 +67,7 @@ class TrainConfig(Strict):
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     augment: Augment = Augment()
+    loss: LossConfig = LossConfig()
 
 
 class RetrainConfig(TrainConfig):

@@ -2,13 +2,105 @@
 
 from __future__ import annotations
 
-from monai.losses import DiceCELoss
+import torch
+from monai.losses import DiceCELoss, DiceLoss, GeneralizedDiceLoss
+from monai.networks import one_hot
 from torch import nn
+from torch.nn.functional import binary_cross_entropy, cross_entropy, max_pool3d
+
+from trainers.config import LossConfig
 
 
-def segmentation_loss() -> nn.Module:
-    """Dice over the foreground classes of the whole batch, plus cross-entropy over all classes.
+def segmentation_loss(config: LossConfig | None = None) -> nn.Module:
+    """The loss of that configuration; by default Dice plus cross-entropy, all classes alike.
 
-    Called with logits (B, C_cls, D, H, W) and labels (B, 1, D, H, W).
+    Called with logits (B, C_cls, D, H, W) and labels (B, 1, D, H, W). Dice is of the whole batch,
+    over the foreground classes; cross-entropy is over all of them.
     """
-    return DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+    config = config or LossConfig()
+    if config == LossConfig():
+        return DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+    return WeightedLoss(config)
+
+
+class WeightedLoss(nn.Module):
+    """`dice`, `cross_entropy` and `boundary` times their terms (LightMedSeg, Eq. 22).
+
+    logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar.
+
+    With `class_weights: inverse` class c weighs `voxels / (C_cls * voxels of c)`, counted in the
+    batch at hand, as the paper's w_c is over the voxels of the target. Dice is then the generalised
+    one (Sudre 2017), background included, which is what these weights make of it; MONAI's gives a
+    class that is not there the largest weight of the others. In the other two terms a voxel weighs
+    as its class does.
+    """
+
+    def __init__(self, config: LossConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.inverse = config.class_weights == "inverse"
+        self.dice: nn.Module = (
+            GeneralizedDiceLoss(softmax=True, to_onehot_y=True, w_type="simple", batch=True)
+            if self.inverse
+            else DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+        )
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        config, labels = self.config, labels.long()
+        weights = inverse_frequencies(labels, logits.shape[1]) if self.inverse else None
+        loss = logits.new_zeros(())
+        if config.dice:
+            loss = loss + config.dice * self.dice(logits, labels)
+        if config.cross_entropy:
+            loss = loss + config.cross_entropy * cross_entropy(logits, labels[:, 0], weights)
+        if config.boundary:
+            region = boundary_region(labels, config.boundary_reach)
+            loss = loss + config.boundary * boundary_loss(logits, labels, region, weights)
+        return loss
+
+
+def inverse_frequencies(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """`voxels / (classes * voxels of c)` for every class c (LightMedSeg, Sec. 3.7).
+
+    labels: integers, any shape -> (classes,), 0 for a class without voxels.
+    """
+    counts = torch.stack([(labels == c).sum() for c in range(classes)])
+    weights = labels.numel() / (classes * counts.clamp(min=1))
+    return weights * (counts > 0)
+
+
+def boundary_region(labels: torch.Tensor, reach: int) -> torch.Tensor:
+    """Voxels next to one of another class, dilated by `reach` voxels along every axis and diagonal.
+
+    labels: (B, 1, D, H, W) -> bool, the same shape.
+    """
+    values = labels.float()
+    edges = _maximum(values, 1) != -_maximum(-values, 1)
+    return _maximum(edges.float(), reach) > 0
+
+
+def boundary_loss(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    region: torch.Tensor,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Binary cross-entropy of every class's probability, the mean over classes and `region`.
+
+    logits: (B, C_cls, D, H, W); labels, region: (B, 1, D, H, W); weights: (C_cls,) -> scalar, 0
+    where the region is empty. With weights the mean over the region is a weighted one, as
+    cross-entropy's is: divided by the plain number of voxels, a small structure's weight would
+    grow without bound, which is what that division is there to prevent (LightMedSeg, Sec. 3.7).
+    """
+    truth = one_hot(labels, logits.shape[1])
+    each = binary_cross_entropy(logits.softmax(1), truth.to(logits), reduction="none")
+    shares = region.to(logits) if weights is None else region * weights[labels]
+    return (each.mean(1, keepdim=True) * shares).sum() / shares.sum().clamp(min=1e-6)
+
+
+def _maximum(values: torch.Tensor, reach: int) -> torch.Tensor:
+    """Over the cube of `2 * reach + 1` voxels around each, axis by axis."""
+    width = 2 * reach + 1
+    for kernel in ((width, 1, 1), (1, width, 1), (1, 1, width)):
+        values = max_pool3d(values, kernel, 1, [k // 2 for k in kernel])
+    return values

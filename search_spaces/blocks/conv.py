@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import gcd
 from typing import Literal
 
 import torch
@@ -56,6 +57,11 @@ def make_norm(kind: NormKind, spatial_dims: int, channels: int) -> nn.Module:
         groups = max(g for g in (1, 2, 4, 8) if g == 1 or channels % (4 * g) == 0)
         return get_norm_layer(("group", {"num_groups": groups}), spatial_dims, channels)
     return get_norm_layer((kind, {"affine": True}), spatial_dims, channels)
+
+
+def four_group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation in four groups, or in two or one where four do not divide `channels`."""
+    return nn.GroupNorm(gcd(4, channels), channels)
 
 
 class ConvUnit(nn.Sequential):

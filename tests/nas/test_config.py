@@ -241,6 +241,13 @@ def test_retraining_is_training_four_times_as_long(file):
     assert config.retrain.patch == (32, 32, 32)
 
 
+def test_retraining_minimises_the_same_loss(file):
+    config = read(file, "train.loss.boundary=0.5", "retrain.loss.class_weights=inverse")
+    assert config.train.loss.class_weights == "none"
+    assert config.retrain.loss.boundary == 0.5
+    assert config.retrain.loss.class_weights == "inverse"
+
+
 def test_retraining_has_keys_of_its_own(file):
     config = read(file, "train.epochs=5", "retrain.epochs=6", "retrain.all_cases=true")
     assert config.retrain.epochs == 6

@@ -1,0 +1,92 @@
+"""The decoder stage of LightMedSeg (Sec. 3.6): position bias, skip fusion, three mixed paths."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import torch
+from monai.networks.layers.factories import Conv
+from torch import nn
+
+from search_spaces.blocks.anchors import PositionBias
+from search_spaces.blocks.conv import ConvKind, four_group_norm, make_conv
+from search_spaces.blocks.squeeze_excite import SqueezeExcite
+
+
+class AdaptiveDecoder(nn.Module):
+    """Upsamples, joins the skip, lets every voxel choose among three convolutions, recalibrates.
+
+    x: (B, C_in, *S), skip: (B, C_skip, *2S), anchors: (B, K, spatial_dims) or None where `anchors`
+    is 0 -> (B, C_out, *2S). `skip_channels` is `out_channels` where it is not given. Without
+    `upsample` the stage keeps the size and begins with a 1^n convolution; without `mixing` only the
+    path of `conv` is left of the three.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        skip_channels: int | None = None,
+        *,
+        anchors: int = 0,
+        conv: ConvKind = "ghost",
+        upsample: bool = True,
+        mixing: bool = True,
+        squeeze: bool = True,
+    ) -> None:
+        super().__init__()
+        if skip_channels is None:
+            skip_channels = out_channels
+        pointwise = Conv[Conv.CONV, spatial_dims]
+        self.enter = (
+            Conv[Conv.CONVTRANS, spatial_dims](in_channels, out_channels, 2, stride=2)
+            if upsample
+            else pointwise(in_channels, out_channels, 1)
+        )
+        self.bias = PositionBias(spatial_dims, out_channels, anchors) if anchors else None
+        self.fuse = pointwise(out_channels + skip_channels, out_channels, 1)
+        self.paths: nn.Module = (
+            AdaptiveMixing(spatial_dims, out_channels, conv)
+            if mixing
+            else _path(make_conv(conv, spatial_dims, out_channels, out_channels), out_channels)
+        )
+        self.squeeze = SqueezeExcite(out_channels) if squeeze else nn.Identity()
+
+    def forward(
+        self, x: torch.Tensor, skip: torch.Tensor, anchors: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        y = self.enter(x)
+        if self.bias is not None and anchors is not None:
+            y = y + self.bias(anchors, y.shape[2:])
+        return self.squeeze(self.paths(self.fuse(torch.cat([y, skip], dim=1))))
+
+
+class AdaptiveMixing(nn.Module):
+    """A depthwise, a ghost (or standard) and a 1^n path, mixed at every voxel (Eq. 17 to 21).
+
+    x: (B, C, *S) -> (B, C, *S).
+    """
+
+    def __init__(self, spatial_dims: int, channels: int, conv: ConvKind = "ghost") -> None:
+        super().__init__()
+        plain = Conv[Conv.CONV, spatial_dims]
+        convs = (
+            plain(channels, channels, 3, padding=1, groups=channels),
+            make_conv(conv, spatial_dims, channels, channels),
+            plain(channels, channels, 1),
+        )
+        self.paths = nn.ModuleList(_path(c, channels) for c in convs)
+        self.choose = plain(channels, len(convs), 1)
+
+    def weights(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, *S) -> (B, 3, *S), the paths' shares, which sum to one (Eq. 17)."""
+        return self.choose(x).softmax(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shares = self.weights(x).split(1, dim=1)
+        return reduce(torch.add, (s * path(x) for s, path in zip(shares, self.paths, strict=True)))
+
+
+def _path(conv: nn.Module, channels: int) -> nn.Sequential:
+    return nn.Sequential(conv, four_group_norm(channels), nn.SiLU())

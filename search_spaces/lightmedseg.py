@@ -1,0 +1,72 @@
+"""LightMedSeg: a U-Net of half a million parameters, steered by anchors, texture and routing.
+
+Source: LightMedSeg (Tyagi, Rathi, Goyal), Sec. 3; its ablations (Table 4) are presets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from search_spaces.networks.lightmedseg_net import LightMedSegNet, LightMedSegPlan
+from search_spaces.space import Architecture, SearchSpace, choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightMedSeg(Architecture):
+    """See `LightMedSegNet` for what each choice builds; the defaults are the published network."""
+
+    space: ClassVar[str] = "lightmedseg"
+
+    width: int = choice(8, 4, 12, 16, 24, doc="channels of the stem and the first stage")
+    growth: float = choice(2.0, 1.5, doc="widening from a stage to the next, downwards")
+    stages: int = choice(4, 3, 5, doc="encoder stages, each at its own resolution")
+    stem_stride: int = choice(2, 1, doc="stride of the first convolution")
+    conv: str = choice("ghost", "standard", doc="ghost or standard convolutions")
+    convs: int = choice(2, 1, doc="convolutions of an encoder stage before its two paths")
+    detail: str = choice("dense", "depthwise", doc="3^3 convolution of the detail path")
+    anchors: int = choice(8, 0, 4, 16, 32, doc="learned spatial anchors (0: none)")
+    lspm: bool = choice(True, False, doc="structural prior, and routing by its texture map")
+    router: bool = choice(True, False, doc="the lower skips mix all encoder stages")
+    mixing: bool = choice(True, False, doc="three mixed paths in the decoder, or one")
+    squeeze: bool = choice(True, False, doc="squeeze-and-excitation after every stage")
+
+    def stride(self) -> int:
+        return self._plan().stride
+
+    def build(self, in_channels: int, out_channels: int) -> LightMedSegNet:
+        return LightMedSegNet(self._plan(), in_channels, out_channels)
+
+    def _plan(self) -> LightMedSegPlan:
+        return LightMedSegPlan(
+            width=self.width,
+            growth=self.growth,
+            stages=self.stages,
+            stem_stride=self.stem_stride,
+            conv=self.conv,  # type: ignore[arg-type]
+            convs=self.convs,
+            detail=self.detail,  # type: ignore[arg-type]
+            anchors=self.anchors,
+            prior=self.lspm,
+            router=self.router,
+            mixing=self.mixing,
+            squeeze=self.squeeze,
+        )
+
+
+def presets() -> Mapping[str, Architecture]:
+    """The published network, Table 4's variants of it, and one for volumes of 40 x 56 x 40."""
+    return {
+        "lightmedseg": LightMedSeg(),
+        "lightmedseg-standard": LightMedSeg(conv="standard"),
+        "lightmedseg-k16": LightMedSeg(anchors=16),
+        "lightmedseg-k32": LightMedSeg(anchors=32),
+        "lightmedseg-no-lspm": LightMedSeg(lspm=False),
+        "lightmedseg-no-anchors": LightMedSeg(anchors=0),
+        "lightmedseg-no-router": LightMedSeg(router=False),
+        "lightmedseg-small": LightMedSeg(stages=3),
+    }
+
+
+SPACE = SearchSpace(name="lightmedseg", kind=LightMedSeg, presets=presets)
