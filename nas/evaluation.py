@@ -16,6 +16,7 @@ from search_spaces.space import Architecture
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
+from trainers.offers import take_measured
 from trainers.trainer import EpochReport, Trainer
 
 NO_MEMORY = ("not enough memory", "bad alloc", "bad_alloc", "can't allocate memory")
@@ -26,7 +27,8 @@ class Report:
     """How far a candidate is. `done`: it has ended, and where `reason` is set, it failed.
 
     `epoch` counts the epochs trained, `seconds` those of the latest one, training and validation
-    and nothing else. `curve` holds the Dice of every validation so far.
+    and nothing else. `curve` holds the Dice of every validation so far, `measured` what the network
+    told of itself in the latest.
     """
 
     epoch: int = 0
@@ -35,6 +37,7 @@ class Report:
     dice_per_class: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     curve: tuple[float, ...] = ()
+    measured: Mapping[str, float] = field(default_factory=dict)
     latency_ms: float | None = None
     device: str | None = None
     done: bool = False
@@ -97,6 +100,7 @@ class Evaluation:
             dice_per_class=epoch.dice_per_class,
             seconds=epoch.seconds,
             curve=tuple(trainer.curve),
+            measured=epoch.measured,
             done=trainer.done,
         )
 
@@ -138,10 +142,12 @@ class Evaluation:
 
 
 def _validated(trainer: Trainer) -> EpochReport:
-    """A training whose last report was lost: only its Dice is missing."""
+    """A training whose last report was lost: only what validation tells is missing."""
     started = perf_counter()
     dice, per_class = trainer.validate()
-    return EpochReport(trainer.epoch, math.nan, dice, per_class, perf_counter() - started)
+    measured = take_measured(trainer.network)
+    seconds = perf_counter() - started
+    return EpochReport(trainer.epoch, math.nan, dice, per_class, seconds, measured)
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,8 @@
-"""An evaluation as a table for the terminal."""
+"""An evaluation for the terminal: a table, and a line of what the network measured of itself."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from rich.table import Table
 
@@ -19,6 +21,21 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     for name, scores in by_dice:
         table.add_row(name, *(_dice(scores[c]) for c in classes), _dice(scores["dice"]))
     return table
+
+
+def measured_line(measured: Mapping[str, float], macs: Mapping[str, int]) -> str:
+    """`measured` and the MACs of one patch that go with it, in words; empty where there is nothing.
+
+    macs: of `macs_measured`.
+    """
+    parts = [f"{name} {value:.2%}" for name, value in measured.items()]
+    if macs:
+        giga = {name: f"{value / 1e9:.4g}" for name, value in macs.items()}
+        parts.append(
+            f"{giga['macs_measured']} GMACs a patch at that alpha, between {giga['macs_least']} "
+            f"and {giga['macs']}"
+        )
+    return f"measured: {', '.join(parts)}" if parts else ""
 
 
 def _dice(value: float | None) -> str:

@@ -18,7 +18,8 @@ class Result:
 
     `params` counts trainable parameters, `macs` the multiply-accumulates of one forward pass of one
     patch (batch 1), `latency_ms` the median milliseconds of that pass on `device`. `curve` holds
-    the validation Dice of every epoch trained; `dice_per_class` is keyed by class name.
+    the validation Dice of every epoch trained; `dice_per_class` is keyed by class name. `measured`:
+    what the network told of itself in its last validation, such as the share of queries it pruned.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Result:
     curve: tuple[float, ...] = ()
     train_seconds: float = 0.0
     worker_seconds: float = 0.0
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict of JSON values."""

@@ -131,7 +131,12 @@ class Session:
         running.report = report
         running.train_seconds += report.seconds
         if report.loss is not None:
-            values = {"loss": report.loss, "dice": report.dice, "seconds": report.seconds}
+            values = {
+                "loss": report.loss,
+                "dice": report.dice,
+                "seconds": report.seconds,
+                **report.measured,
+            }
             self._tracker.trial_epoch(
                 running.candidate.key,
                 running.candidate.number,
@@ -223,6 +228,7 @@ class Session:
             curve=report.curve,
             train_seconds=running.train_seconds,
             worker_seconds=(self._last_end or self._clock()) - running.started,
+            measured={} if reason else report.measured,
         )
 
     def _tidy(self, checkpoint: Path, complete: bool) -> None:

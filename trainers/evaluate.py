@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from trainers.data.msd import Case, Dataset, find_volumes
 from trainers.data.nifti import open_nifti, save_segmentation
 from trainers.errors import UserError
 from trainers.metrics import class_means, dice_per_class, mean_dice
+from trainers.offers import take_measured
 from trainers.segmenter import Segmenter
 
 Progress = Callable[[int, int, str], None]
@@ -24,12 +25,14 @@ class Evaluation:
     """Dice in the files' own voxels.
 
     `dice`: mean foreground Dice over the cases. A class that is in neither segmentation of a case
-    is None there and does not count.
+    is None there and does not count. `measured`: what the network told of itself over all cases;
+    see `take_measured`.
     """
 
     dice: float
     dice_per_class: Mapping[str, float | None]
     cases: Mapping[str, Mapping[str, float | None]]
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict of JSON values."""
@@ -52,6 +55,7 @@ def evaluate_folder(
     modalities = tuple(map(str, range(segmenter.channels)))
     check_dataset(Dataset("evaluation", images, modalities, segmenter.classes, cases))
     scores = []
+    take_measured(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
         truth = np.asarray(open_nifti(case.label).dataobj)
         predicted = segmenter.segment(case.image)
@@ -60,7 +64,8 @@ def evaluate_folder(
         )
         if progress:
             progress(done, len(cases), "evaluated")
-    return _summary([case.name for case in cases], np.stack(scores), segmenter.classes[1:])
+    names, classes = [case.name for case in cases], segmenter.classes[1:]
+    return _summary(names, np.stack(scores), classes, take_measured(segmenter.network))
 
 
 def predict_folder(
@@ -88,12 +93,18 @@ def _some_volumes(folder: Path) -> dict[str, Path]:
     return volumes
 
 
-def _summary(names: Sequence[str], scores: np.ndarray, classes: Sequence[str]) -> Evaluation:
+def _summary(
+    names: Sequence[str],
+    scores: np.ndarray,
+    classes: Sequence[str],
+    measured: Mapping[str, float],
+) -> Evaluation:
     cases = {
         name: {"dice": _known(mean_dice(row[None])), **_by_class(classes, row)}
         for name, row in zip(names, scores, strict=True)
     }
-    return Evaluation(mean_dice(scores), _by_class(classes, class_means(scores)), cases)
+    means = _by_class(classes, class_means(scores))
+    return Evaluation(mean_dice(scores), means, cases, measured)
 
 
 def _by_class(classes: Sequence[str], values: np.ndarray) -> dict[str, float | None]:

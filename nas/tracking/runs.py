@@ -162,7 +162,7 @@ def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def final_metrics(result: Result) -> dict[str, float]:
-    """The known objectives of an ended trial, and `dice_<class>` for each class."""
+    """The known objectives of an ended trial, `dice_<class>` for each class, what was measured."""
     values = {
         "dice": result.dice,
         "params": result.params,
@@ -170,6 +170,7 @@ def final_metrics(result: Result) -> dict[str, float]:
         "latency_ms": result.latency_ms,
         "train_seconds": result.train_seconds,
         **{f"dice_{name}": value for name, value in result.dice_per_class.items()},
+        **result.measured,
     }
     return {name: float(value) for name, value in values.items() if value is not None}
 

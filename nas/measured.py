@@ -1,0 +1,25 @@
+"""What a network costs at the share of queries that it was seen to prune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nas.cost import cost_of
+from nas.export import Export
+
+
+def macs_measured(export: Export, measured: Mapping[str, float]) -> dict[str, int]:
+    """Multiply-accumulates of one patch, all queries kept, at the measured `alpha`, and none kept.
+
+    Named `macs`, `macs_measured` and `macs_least`. Empty where no `alpha`, the share of queries
+    pruned, was measured: then the input does not decide what is computed.
+    """
+    if "alpha" not in measured:
+        return {}
+    task, patch = export.config.task, tuple(export.config.train.patch)
+    cost, kept = (
+        cost_of(export.architecture, task.channels, len(task.classes), patch, kept=share)
+        for share in (1.0, 1.0 - measured["alpha"])
+    )
+    assert cost.macs_least is not None
+    return {"macs": cost.macs, "macs_measured": kept.macs, "macs_least": cost.macs_least}

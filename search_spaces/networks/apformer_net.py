@@ -1,0 +1,175 @@
+"""APFormer: a small U-shaped CNN with a pruned transformer as its bridge (Lin 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from monai.networks.layers.factories import Conv, Pool
+from torch import nn
+
+from search_spaces.blocks.adaptive_pruning import pruning_losses, pruning_rates
+from search_spaces.blocks.conv import NormKind, make_norm
+from search_spaces.blocks.dependency_pruning import DependencyPruning
+from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.grpe import GRPE
+from search_spaces.blocks.position import sincos_embedding
+from search_spaces.blocks.pruned_attention import PrunedAttention
+from search_spaces.blocks.query_pruning import QueryGate
+from search_spaces.networks.planes import check_size, fold_slices, unfold_slices
+
+Position = Literal["grpe", "grpe-shared", "sincos", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class APFormerPlan:
+    """What `APFormerNet` is made of. Level l has `width * 2**l` channels at stride 2**l.
+
+    `reach`: see `GRPE`. `confidence`: from which probability of background a query is pruned, 0 for
+    never. `frozen_rounds`: see `DependencyPruning`, None for no pruning of dependencies.
+    `regularise`: train with the SSA losses.
+    """
+
+    spatial_dims: int
+    width: int
+    levels: int
+    norm: NormKind
+    layers: int
+    heads: int
+    head_channels: int
+    mlp_ratio: int
+    position: Position
+    reach: int
+    regularise: bool
+    confidence: float
+    frozen_rounds: int | None
+
+    @property
+    def channels(self) -> list[int]:
+        """Channels of every level, the shallowest first."""
+        return [self.width * 2**level for level in range(self.levels)]
+
+    @property
+    def stride(self) -> int:
+        """Every axis that the network sees must be a multiple of this."""
+        return 2 ** (self.levels - 1)
+
+
+class APFormerNet(nn.Module):
+    """Double convolutions and max pooling down, the bridge, upsampling and skips up (Fig. 2).
+
+    x: (B, C_in, *S) -> logits (B, C_cls, *S), S of `spatial_dims` axes; a plane network takes a
+    volume (B, C_in, D, H, W) slice by slice. Raises ValueError where an axis is no multiple of the
+    stride. Channels of convolutions are those of the paper's released code.
+    """
+
+    def __init__(self, plan: APFormerPlan, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        dims, channels = plan.spatial_dims, plan.channels
+        self.spatial_dims, self.stride = dims, plan.stride
+        conv = Conv[Conv.CONV, dims]
+        self.encoder = nn.ModuleList(
+            double_conv(dims, before, here, here, plan.norm)
+            for before, here in zip([in_channels, *channels], channels, strict=False)
+        )
+        self.pool = Pool[Pool.MAX, dims](2)
+        self.bridge = Bridge(plan)
+        self.narrow = conv(channels[-1], channels[-2], 1, bias=False)
+        mode = "bilinear" if dims == 2 else "trilinear"
+        self.up = nn.Upsample(scale_factor=2, mode=mode, align_corners=True)
+        self.decoder = nn.ModuleList(
+            double_conv(dims, 2 * channels[i], channels[i], channels[max(i - 1, 0)], plan.norm)
+            for i in reversed(range(plan.levels - 1))
+        )
+        self.head = conv(channels[0], out_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        check_size(x, self.spatial_dims, self.stride)
+        y = fold_slices(x, self.spatial_dims)
+        skips: list[torch.Tensor] = []
+        for level, encode in enumerate(self.encoder):
+            y = encode(self.pool(y) if level else y)
+            skips.append(y)
+        y = self.narrow(self.bridge(skips.pop()))
+        for decode in self.decoder:
+            y = decode(torch.cat([skips.pop(), self.up(y)], dim=1))
+        return unfold_slices(self.head(y), x)
+
+    def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The SSA losses and the gate's, of the last training pass; see `pruning_losses`."""
+        return pruning_losses(self, target)
+
+    def measured(self) -> dict[str, float]:
+        """The pruning rates alpha and lambda; see `pruning_rates`."""
+        return pruning_rates(self)
+
+
+class Bridge(nn.Module):
+    """Transformer layers over the voxels of a feature map, one gate before them all.
+
+    x: (B, C, *S) -> (B, C, *S). A linear map makes the voxels tokens; the MLPs are Eq. 2, with
+    ReLU; queries, keys and values have no bias (Eq. 1).
+    """
+
+    def __init__(self, plan: APFormerPlan) -> None:
+        super().__init__()
+        channels = plan.channels[-1]
+        self.sincos = plan.position == "sincos"
+        self.embed = nn.Linear(channels, channels)
+        self.gate = (
+            QueryGate(plan.spatial_dims, channels, plan.confidence) if plan.confidence else None
+        )
+        self.layers = nn.ModuleList(
+            GatedLayer(channels, self._attention(plan), relu_mlp(channels, plan.mlp_ratio))
+            for _ in range(plan.layers)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        size = tuple(x.shape[2:])
+        if self.gate is not None:
+            self.gate(x)
+        z = self.embed(x.flatten(2).transpose(1, 2))  # (B, N, C)
+        if self.sincos:
+            z = z + sincos_embedding(size, z.shape[-1], z.device).to(z.dtype)
+        for layer in self.layers:
+            z = layer(z, size)
+        return z.transpose(1, 2).unflatten(2, size)
+
+    def _attention(self, plan: APFormerPlan) -> PrunedAttention:
+        rounds = plan.frozen_rounds
+        relative = plan.position in ("grpe", "grpe-shared")
+        return PrunedAttention(
+            plan.channels[-1],
+            plan.heads,
+            plan.head_channels,
+            bias=False,
+            queries=None if self.gate is None else self.gate.queries,
+            dependencies=None if rounds is None else DependencyPruning(plan.head_channels, rounds),
+            position=GRPE(
+                plan.spatial_dims, plan.heads, plan.reach, shared=plan.position == "grpe-shared"
+            )
+            if relative
+            else None,
+            regularise=plan.regularise,
+        )
+
+
+def relu_mlp(channels: int, ratio: int) -> nn.Sequential:
+    """Two linear layers with ReLU between them. (B, N, C) -> (B, N, C)."""
+    hidden = ratio * channels
+    return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+
+
+def double_conv(
+    spatial_dims: int, in_channels: int, between: int, out_channels: int, norm: NormKind
+) -> nn.Sequential:
+    """Twice a 3^n convolution without bias, normalisation and ReLU. Keeps the size."""
+    steps: list[nn.Module] = []
+    for before, here in ((in_channels, between), (between, out_channels)):
+        steps += [
+            Conv[Conv.CONV, spatial_dims](before, here, 3, padding=1, bias=False),
+            make_norm(norm, spatial_dims, here),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*steps)

@@ -1,0 +1,145 @@
+"""What a network measured of itself, from the trial to its records and to the evaluation."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from nas.config import RunConfig
+from nas.cost import Cost, cost_of
+from nas.evaluation import Evaluation, Report
+from nas.evaluation_table import measured_line
+from nas.measured import macs_measured
+from nas.result import Result
+from nas.session import Session
+from nas.study import Study
+from nas.terminal import Screen
+from nas.tracking.runs import final_metrics
+from search_spaces.apformer import APFormer
+from search_spaces.hybrid import Hybrid
+
+TRAIN = {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 1, "batch": 1}
+CONFIG = RunConfig.model_validate(
+    {
+        "name": "test",
+        "data": {"source": "phantom"},
+        "train": TRAIN,
+        "latency": {"warmup": 0, "repeats": 3},
+        "tracking": {"enabled": False},
+    }
+)
+
+
+class Counting(nn.Module):
+    """Measures its eval passes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.passes = nn.Conv3d(1, 4, 1), 0
+
+    def forward(self, x):
+        self.passes += not self.training
+        return self.layer(x)
+
+    def measured(self):
+        passes, self.passes = self.passes, 0
+        return {"passes": float(passes)}
+
+
+def test_a_report_has_what_the_validation_measured_and_not_the_latency_passes(phantom, tmp_path):
+    run = Evaluation(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
+    run._build = Counting
+    assert [run.advance().measured for _ in range(2)] == [{"passes": 2.0}] * 2
+    lost = Evaluation(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
+    lost._build = Counting
+    assert lost.advance().measured == {"passes": 2.0}  # validated again, from the checkpoint
+
+
+class Log:
+    """Keeps what a tracker is told."""
+
+    def __init__(self):
+        self.epochs, self.ended = [], []
+
+    def trial_epoch(self, key, number, architecture, epoch, metrics):
+        self.epochs.append((epoch, metrics))
+
+    def trial_end(self, result):
+        self.ended.append(result)
+
+    def update_front(self, keys):
+        pass
+
+
+def test_every_epoch_logs_it_and_the_result_keeps_the_last(tmp_path):
+    study = Study.open(tmp_path, CONFIG, lambda a: Cost(params=1000, macs=10**6))
+    log, screen = Log(), Screen(Console(file=io.StringIO()))
+    session = Session(study, CONFIG, tmp_path, 2, log, screen)
+    for name in "ab":
+        session.start(name)
+        session.report(name, Report(epoch=1, loss=1.0, seconds=1.0))
+    validated = Report(
+        epoch=2, loss=0.5, dice=0.6, seconds=1.0, latency_ms=1.0, measured={"alpha": 0.7}, done=True
+    )
+    session.report("a", validated)
+    session.end("a")
+    session.report("b", Report(epoch=2, measured={"alpha": 0.1}, done=True, reason="diverged"))
+    session.end("b")
+    assert log.epochs[-1] == (2, {"loss": 0.5, "dice": 0.6, "seconds": 1.0, "alpha": 0.7})
+    assert [result.measured for result in log.ended] == [{"alpha": 0.7}, {}]
+    assert final_metrics(log.ended[0])["alpha"] == 0.7
+    assert study.results[0].measured == {"alpha": 0.7}
+
+
+def test_results_are_read_with_and_without_it():
+    result = Result(number=0, key="a", architecture={}, state="complete", measured={"lambda": 0.5})
+    record = json.loads(json.dumps(result.to_json()))
+    assert Result.from_json(record) == result
+    del record["measured"]
+    assert Result.from_json(record).measured == {}
+
+
+def export(architecture):
+    task = SimpleNamespace(channels=1, classes=("background", "organ"))
+    config = SimpleNamespace(task=task, train=SimpleNamespace(patch=(8, 32, 32)))
+    return SimpleNamespace(architecture=architecture, config=config)
+
+
+SMALL = APFormer(width=4, layers=2, heads=2, head_channels=16, mlp_ratio=1, reach=8)
+
+
+def test_macs_at_the_measured_share_lie_between_the_bounds():
+    """Of 16 patches a slice at stride 8, a quarter is pruned."""
+    macs = macs_measured(export(SMALL), {"alpha": 0.25, "lambda": 0.5})
+    cost = cost_of(SMALL, 1, 2, (8, 32, 32))
+    assert (macs["macs"], macs["macs_least"]) == (cost.macs, cost.macs_least)
+    kept = (macs["macs_measured"] - macs["macs_least"]) / (macs["macs"] - macs["macs_least"])
+    assert kept == pytest.approx(0.75)
+
+
+def test_without_a_measured_share_there_are_none():
+    assert macs_measured(export(Hybrid(width=4)), {}) == {}
+    assert macs_measured(export(SMALL), {"lambda": 0.5}) == {}
+
+
+def test_the_line_for_a_person():
+    macs = {"macs": 10_687_000_000, "macs_measured": 5_000_000_000, "macs_least": 3_436_000_000}
+    assert measured_line({"alpha": 0.6394, "lambda": 0.483}, macs) == (
+        "measured: alpha 63.94%, lambda 48.30%, 5 GMACs a patch at that alpha, between 3.436 "
+        "and 10.69"
+    )
+    assert measured_line({"lambda": 0.483}, {}) == "measured: lambda 48.30%"
+    assert measured_line({}, {}) == ""
+
+
+def test_counting_leaves_a_trained_network_alone():
+    """The costs are counted on another copy: the run's network keeps what its gate decides."""
+    network = SMALL.build(1, 2).eval()
+    macs_measured(export(SMALL), {"alpha": 1.0})
+    with torch.no_grad():
+        network(torch.randn(1, 1, 32, 32))
+    assert network.measured()["alpha"] == 0

@@ -1,0 +1,27 @@
+"""What a network may offer besides its forward pass, and what is made of it.
+
+`begin_epoch(epoch)` on any of its modules: told, before an epoch, how many were trained so far.
+`measured()`: what it saw of itself in the eval passes since the last call, by name.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def begin_epoch(network: nn.Module, epoch: int) -> None:
+    """Tell every module with a schedule of its own that the epoch after `epoch` begins."""
+    for module in network.modules():
+        if told := getattr(module, "begin_epoch", None):
+            told(epoch)
+
+
+def take_measured(network: nn.Module) -> dict[str, float]:
+    """What the network measured of itself since the last call; empty where it measures nothing.
+
+    A wrapper without a `measured` of its own, such as `Mirrored`, is looked through.
+    """
+    for module in network.modules():
+        if measured := getattr(module, "measured", None):
+            return dict(measured())
+    return {}
