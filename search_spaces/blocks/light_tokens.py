@@ -1,0 +1,87 @@
+"""Light transformer layers over a feature map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import nn
+
+from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.grid_windows import GridWindows
+from search_spaces.blocks.low_rank import LowRankMLP
+from search_spaces.blocks.pooled_windows import PooledWindows
+from search_spaces.blocks.position import sincos_embedding
+from search_spaces.blocks.shared_heads import SharedHeads, key_value_projection
+from search_spaces.blocks.shared_layers import SharedKeysLayer
+from search_spaces.blocks.windows import Windowed
+
+Exchange = Literal["none", "pooled", "grid"]
+
+
+class LightTokens(nn.Module):
+    """`depth` transformer layers over the voxels of a feature map, with a residual around them.
+
+    `window` 0: global attention; else attention in windows, every second layer's moved by half a
+    window if `shift`, and after the last layer an exchange across windows: attention to one pooled
+    token for each (`PooledWindows`), in dilated windows (`GridWindows`), or none. `share_layers`:
+    the keys and values of every two layers are one projection of the tokens that enter the first of
+    them (CLA2; Brandon 2024, Sec. 3). `kv_heads` and `rank_ratio`: see `SharedHeads`.
+
+    x: (B, C, *S) -> (B, C, *S).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        depth: int,
+        *,
+        heads: int,
+        kv_heads: int,
+        window: int = 0,
+        shift: bool = False,
+        exchange: Exchange = "none",
+        share_layers: bool = False,
+        rank_ratio: float = 1.0,
+        mlp_ratio: int = 4,
+    ) -> None:
+        super().__init__()
+        kind = SharedKeysLayer if share_layers else GatedLayer
+
+        def attention() -> SharedHeads:
+            return SharedHeads(channels, heads, kv_heads, rank_ratio, project_kv=not share_layers)
+
+        self.layers = nn.ModuleList(
+            kind(
+                channels,
+                Windowed(attention(), window, shift and i % 2 == 1) if window else attention(),
+                LowRankMLP(channels, mlp_ratio * channels, rank_ratio),
+            )
+            for i in range(depth)
+        )
+        if window and exchange != "none":
+            self.layers.append(kind(channels, _exchanges(exchange)(attention(), window), None))
+        pairs = range(0, len(self.layers), 2) if share_layers else ()
+        self.keys_values = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(channels), key_value_projection(channels, heads, kv_heads, rank_ratio)
+            )
+            for _ in pairs
+        )
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        size = tuple(x.shape[2:])
+        z = x.flatten(2).transpose(1, 2)
+        z = z + sincos_embedding(size, x.shape[1], x.device).to(x.dtype)  # (B, N, C)
+        kv: tuple[torch.Tensor, ...] = ()
+        for i, layer in enumerate(self.layers):
+            if self.keys_values and i % 2 == 0:
+                kv = (self.keys_values[i // 2](z),)
+            z = layer(z, size, *kv)
+        return x + self.norm(z).transpose(1, 2).unflatten(2, size)
+
+
+def _exchanges(kind: Exchange) -> Callable[[SharedHeads, int], nn.Module]:
+    return PooledWindows if kind == "pooled" else GridWindows

@@ -1,0 +1,28 @@
+"""Linear layers factorised into two thin ones (Jaderberg 2014, Sec. 2; Sainath 2013)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def low_rank_linear(in_features: int, out_features: int, ratio: float) -> nn.Module:
+    """(..., in_features) -> (..., out_features) through `ratio * min(in, out)` features.
+
+    The weight W = U V has rank r = ratio * min(in, out), at least 1, and costs r (in + out) in
+    place of in * out. At ratio 1 it is one full linear layer.
+    """
+    if ratio == 1:
+        return nn.Linear(in_features, out_features)
+    rank = max(1, round(ratio * min(in_features, out_features)))
+    return nn.Sequential(nn.Linear(in_features, rank, bias=False), nn.Linear(rank, out_features))
+
+
+class LowRankMLP(nn.Sequential):
+    """A transformer's MLP of factorised linear layers, GELU between. (B, N, C) -> (B, N, C)."""
+
+    def __init__(self, channels: int, hidden: int, ratio: float) -> None:
+        super().__init__(
+            low_rank_linear(channels, hidden, ratio),
+            nn.GELU(),
+            low_rank_linear(hidden, channels, ratio),
+        )

@@ -1,0 +1,37 @@
+"""Exchange across windows through one token for each."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d, avg_pool3d
+
+from search_spaces.blocks.shared_heads import SharedHeads
+
+
+class PooledWindows(nn.Module):
+    """Every token attends to the mean token of every window.
+
+    The global sub-sampled attention of Twins (Chu 2021, Sec. 3.2) with mean pooling: N queries, and
+    as many keys and values as there are windows. z: (B, N, C) on the grid `size`, or with keys and
+    values behind its channels (see `SharedHeads`) -> (B, N, C). Windows at the border are clipped
+    to it.
+    """
+
+    def __init__(self, attention: SharedHeads, window: int) -> None:
+        super().__init__()
+        self.attention, self.window = attention, window
+
+    def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+        tokens = z[..., : self.attention.channels]
+        if self.attention.keys_values is None:
+            return self.attention.attend(tokens, self._pool(z[..., tokens.shape[-1] :], size))
+        return self.attention.attend(tokens, self.attention.keys_values(self._pool(z, size)))
+
+    def _pool(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+        """(B, N, C) -> (B, windows, C)."""
+        window = [min(self.window, length) for length in size]
+        pool = avg_pool3d if len(size) == 3 else avg_pool2d
+        grid = z.transpose(1, 2).unflatten(2, size)
+        means = pool(grid, window, ceil_mode=True, count_include_pad=False)
+        return means.flatten(2).transpose(1, 2)

@@ -1,0 +1,76 @@
+"""Self-attention whose heads share their keys and values."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from search_spaces.blocks.low_rank import low_rank_linear
+
+
+class SharedHeads(nn.Module):
+    """Attention with a query per head and one key and value for all (Shazeer 2019, Sec. 3).
+
+    z: (B, N, C) -> (B, N, C); `mask`: (B, N, N), True where a token may look at another. `kv_heads`
+    keys and values serve `heads` queries, in groups of heads / kv_heads (Ainslie 2023): 1 is
+    multi-query attention, `heads` the ordinary one. `rank_ratio` factorises the query and output
+    projections, and keys and values too where every head has its own (see `low_rank_linear`).
+
+    `project_kv=False`: it makes no keys and values, but finds them behind the C channels of z, the
+    `kv_width` numbers that a `key_value_projection` has made.
+
+    Raises ValueError where heads do not divide the channels, or kv_heads the heads.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        kv_heads: int = 1,
+        rank_ratio: float = 1.0,
+        project_kv: bool = True,
+    ) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"{channels} channels do not divide into {heads} heads")
+        if heads % kv_heads:
+            raise ValueError(f"{heads} heads do not divide into {kv_heads} groups")
+        self.channels, self.heads, self.kv_heads = channels, heads, kv_heads
+        self.query = low_rank_linear(channels, channels, rank_ratio)
+        self.keys_values = (
+            key_value_projection(channels, heads, kv_heads, rank_ratio) if project_kv else None
+        )
+        self.project = low_rank_linear(channels, channels, rank_ratio)
+
+    def forward(
+        self,
+        z: torch.Tensor,
+        size: tuple[int, ...] | None = None,
+        mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        if self.keys_values is None:
+            return self.attend(z[..., : self.channels], z[..., self.channels :], mask)
+        return self.attend(z, self.keys_values(z), mask)
+
+    def attend(
+        self, z: torch.Tensor, kv: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Queries of z (B, N, C) on keys and values kv (B, M, kv_width) -> (B, N, C)."""
+        q = self.query(z).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+        k, v = kv.unflatten(-1, (2, self.kv_heads, -1)).permute(
+            2, 0, 3, 1, 4
+        )  # (B, kv_heads, M, d)
+        group = self.heads // self.kv_heads
+        k, v = (t[:, :, None].expand(-1, -1, group, -1, -1).flatten(1, 2) for t in (k, v))
+        where = None if mask is None else mask[:, None]
+        mixed = scaled_dot_product_attention(q, k, v, where)
+        return self.project(mixed.transpose(1, 2).flatten(2))
+
+
+def key_value_projection(
+    channels: int, heads: int, kv_heads: int = 1, rank_ratio: float = 1.0
+) -> nn.Module:
+    """The projection to keys and values of `kv_heads` heads: (B, N, C) -> (B, N, kv_width)."""
+    width = 2 * kv_heads * (channels // heads)
+    return low_rank_linear(channels, width, rank_ratio if kv_heads == heads else 1.0)

@@ -1,0 +1,152 @@
+"""Deployment-oriented lightweight transformers: the paper's recipe as a space.
+
+Source: Liu, "Towards Clinical Deployment: A Deployment-Oriented Lightweight Transformer for
+Low-Latency Medical Image Segmentation", Sec. 3.2. It names the parts (light convolutions in
+shallow stages, light transformers in deep ones, windows of several sizes with an exchange across
+them at key layers, parameters shared among heads, low-rank factors, feature fusion) and gives no
+layer table: each part is here in the standard form that its block cites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from search_spaces.networks.deploylite_net import DeployNet, DeployPlan
+from search_spaces.networks.deploylite_net import TokenPlan as TokenLevelPlan
+from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+
+WINDOWS = (2, 3, 4, 5, 6, 7, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLevel(Part):
+    """The transformer layers of one level, and their windows."""
+
+    depth: int = choice(2, 1, 3, 4, 6, doc="transformer layers")
+    window: int = choice(
+        4, 0, *(w for w in WINDOWS if w != 4), doc="tokens along a window's axis (0: global)"
+    )
+    shift: bool = choice(
+        True,
+        False,
+        doc="every second layer's windows moved by half a window",
+        when={"window": WINDOWS, "depth": (2, 3, 4, 6)},
+    )
+    exchange: str = choice(
+        "pooled",
+        "grid",
+        "none",
+        doc="exchange across windows after the last layer: pooled tokens, dilated windows, none",
+        when={"window": WINDOWS},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployLite(Architecture):
+    """Convolutions above, transformers below; see `DeployNet` for what each choice builds."""
+
+    space: ClassVar[str] = "deploylite"
+
+    width: int = choice(16, 8, 24, 32, 48, doc="channels of the first level")
+    growth: float = choice(2.0, 1.5, doc="widening from a level to the next, downwards")
+    levels: int = choice(4, 3, 5, doc="resolutions")
+    stem_stride: int = choice(2, 1, 4, doc="stride of the first level")
+    conv: str = choice(
+        "separable",
+        "inverted",
+        "ghost",
+        "standard",
+        doc="convolutions: depthwise separable, inverted bottleneck, ghost, standard",
+    )
+    convs: int = choice(1, 2, 3, doc="convolutional units of a shallow level")
+    token_levels: int = choice(2, 1, doc="levels of transformer layers, the deepest first")
+    tokens: tuple[TokenLevel, ...] = repeat(
+        TokenLevel, count="token_levels", doc="the transformer levels, the deepest first"
+    )
+    head_width: int = choice(32, 16, doc="channels of an attention head")
+    shared_heads: bool = choice(True, False, doc="one key and value for all heads of a layer")
+    share_layers: bool = choice(
+        False, True, doc="the same keys and values for every two layers of a level"
+    )
+    rank_ratio: float = choice(
+        0.25, 0.125, 0.375, 1.0, doc="rank of the projections over their width (1: not factorised)"
+    )
+    mlp_ratio: int = choice(4, 2, 1, doc="hidden width of the MLPs over the channels")
+    fusion: str = choice("add", "concat", doc="how the decoder joins the encoder's features")
+
+    def canonical(self) -> Self:
+        """Token levels in their canonical form; no choice of heads where there is none."""
+        working = replace(self, tokens=tuple(level.canonical() for level in self.tokens))
+        wide = replace(working, head_width=32)
+        if wide._plan().heads == working._plan().heads:
+            working = wide
+        if set(working._plan().heads) == {1}:
+            working = replace(working, shared_heads=True)
+        return super(DeployLite, working).canonical()
+
+    def stride(self) -> int:
+        return self._plan().stride
+
+    def build(self, in_channels: int, out_channels: int) -> DeployNet:
+        return DeployNet(self.canonical()._plan(), in_channels, out_channels)
+
+    def _plan(self) -> DeployPlan:
+        tokens = [
+            TokenLevelPlan(
+                depth=level.depth,
+                window=level.window,
+                shift=level.shift,
+                exchange=level.exchange,  # type: ignore[arg-type]
+            )
+            for level in self.tokens
+        ]
+        return DeployPlan(
+            width=self.width,
+            growth=self.growth,
+            levels=self.levels,
+            stem_stride=self.stem_stride,
+            conv=self.conv,  # type: ignore[arg-type]
+            convs=self.convs,
+            tokens=tokens,
+            head_width=self.head_width,
+            shared_heads=self.shared_heads,
+            share_layers=self.share_layers,
+            rank_ratio=self.rank_ratio,
+            mlp_ratio=self.mlp_ratio,
+            fusion=self.fusion,  # type: ignore[arg-type]
+        )
+
+
+def presets() -> Mapping[str, Architecture]:
+    """Two light networks, one for small volumes, and the standard network of m's plan."""
+    return {
+        "deploylite-s": DeployLite(
+            tokens=(TokenLevel(depth=2, window=3), TokenLevel(depth=2, window=4)),
+        ),
+        "deploylite-m": DeployLite(
+            width=32,
+            convs=2,
+            tokens=(TokenLevel(depth=4, window=3), TokenLevel(depth=2, window=6)),
+        ),
+        "deploylite-standard": DeployLite(
+            width=32,
+            conv="standard",
+            convs=2,
+            tokens=(TokenLevel(depth=4, window=0), TokenLevel(depth=2, window=0)),
+            shared_heads=False,
+            rank_ratio=1.0,
+            fusion="concat",
+        ),
+        "deploylite-xs": DeployLite(
+            levels=3,
+            convs=2,
+            token_levels=1,
+            tokens=(TokenLevel(depth=2, window=5),),
+            rank_ratio=0.375,
+        ),
+    }
+
+
+SPACE = SearchSpace(name="deploylite", kind=DeployLite, presets=presets)

@@ -1,0 +1,139 @@
+"""Well-known networks as MONAI builds them, held to this package's contract of sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.networks.blocks.patchembedding import PatchEmbeddingBlock
+from monai.networks.nets import UNETR, SegResNet, SwinUNETR, UNet
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+REFERENCE_GRID = (6, 6, 6)  # 96^3 voxels in patches of 16^3, UNETR's published input
+
+
+class Strided(nn.Module):
+    """`network` for inputs (B, C, D, H, W) whose axes are multiples of `stride`.
+
+    Raises ValueError, naming the stride, for any other, where MONAI fails at some later layer.
+    """
+
+    def __init__(self, network: nn.Module, stride: int) -> None:
+        super().__init__()
+        self.network, self.stride = network, stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if any(length % self.stride for length in x.shape[2:]):
+            raise ValueError(
+                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
+                f"network's stride, {self.stride}"
+            )
+        return self.network(x)
+
+
+def unet(
+    in_channels: int, out_channels: int, *, width: int, levels: int, residual_units: int
+) -> Strided:
+    """Residual U-Net (Kerfoot 2018); its first convolution already has stride 2."""
+    network = UNet(
+        spatial_dims=3,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        channels=[width * 2**level for level in range(levels)],
+        strides=[2] * (levels - 1),
+        num_res_units=residual_units,
+    )
+    return Strided(network, 2 ** (levels - 1))
+
+
+def segresnet(in_channels: int, out_channels: int, *, width: int, levels: int) -> Strided:
+    """SegResNet (Myronenko 2018) without its autoencoder branch: 1, 2, ..., 2, 4 blocks down."""
+    network = SegResNet(
+        spatial_dims=3,
+        init_filters=width,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        blocks_down=(1, *[2] * (levels - 2), 4),
+        blocks_up=(1,) * (levels - 1),
+    )
+    return Strided(network, 2 ** (levels - 1))
+
+
+def unetr(in_channels: int, out_channels: int, *, width: int, hidden: int) -> Strided:
+    """UNETR (Hatamizadeh 2022) of `hidden` channels, 64 a head, that takes any size."""
+    return Strided(SizedUNETR(in_channels, out_channels, width, hidden), 16)
+
+
+def swin_unetr(in_channels: int, out_channels: int, *, width: int) -> Strided:
+    """SwinUNETR (Hatamizadeh 2022b) of windows of 7; `width` is a multiple of 12."""
+    with _LinspaceOnCPU():
+        network = SwinUNETR(in_channels, out_channels, feature_size=width)
+    return Strided(network, 32)
+
+
+class SizedUNETR(UNETR):
+    """MONAI's UNETR with the size taken from the input.
+
+    Its position embedding is learned on `REFERENCE_GRID` and resized to the input's grid, as the
+    Vision Transformer does for a new resolution (Dosovitskiy 2021, Sec. 3.2).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int, hidden: int) -> None:
+        size, heads = tuple(16 * length for length in REFERENCE_GRID), hidden // 64
+        super().__init__(
+            in_channels,
+            out_channels,
+            size,
+            feature_size=width,
+            hidden_size=hidden,
+            mlp_dim=4 * hidden,
+            num_heads=heads,
+        )
+        self.vit.patch_embedding = SizedPatchEmbedding(
+            in_channels, img_size=size, patch_size=16, hidden_size=hidden, num_heads=heads
+        )
+        for block in self.vit.blocks:
+            block.norm_cross_attn = nn.Identity()  # MONAI makes it, and without need never calls it
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        grid = [length // 16 for length in x.shape[2:]]
+        last, states = self.vit(x)
+        maps = [z.transpose(1, 2).unflatten(2, grid) for z in (*states[3:10:3], last)]
+        y = self.decoder5(maps[3], self.encoder4(maps[2]))
+        y = self.decoder4(y, self.encoder3(maps[1]))
+        y = self.decoder3(y, self.encoder2(maps[0]))
+        return self.out(self.decoder2(y, self.encoder1(x)))
+
+
+class SizedPatchEmbedding(PatchEmbeddingBlock):
+    """Patches by a strided convolution, plus the learned embedding resized to their grid.
+
+    (B, C, D, H, W) -> (B, N, hidden).
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        patches = self.patch_embeddings(x)  # (B, hidden, *grid)
+        position = self.position_embeddings.transpose(1, 2).unflatten(2, REFERENCE_GRID)
+        if patches.shape[2:] != position.shape[2:]:
+            position = nn.functional.interpolate(
+                position, size=patches.shape[2:], mode="trilinear", align_corners=False
+            )
+        return (patches + position).flatten(2).transpose(1, 2)
+
+
+class _LinspaceOnCPU(TorchFunctionMode):
+    """`torch.linspace` off the meta device: SwinUNETR reads its depths' drop rates from one."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = dict(kwargs or {})
+        if func is torch.linspace:
+            named["device"] = "cpu"
+        return func(*args, **named)
