@@ -1,16 +1,18 @@
-"""The main space: layer gates, token pruning, anchors and ghost convolutions in one U-shape.
+"""The main space: the ideas of the five papers as knobs of one U-shape.
 
-Sources: SlimFormer-3D (layer gating), Zhou 2023 (STP and MTA), LightMedSeg (anchors, ghost
-convolutions). Every knob is independent of the others.
+Sources: SlimFormer-3D (layer gating, mixers, windows), Zhou 2023 (STP and MTA), APFormer (pruned
+queries and dependencies, GRPE), LightMedSeg (anchors, ghost convolutions, structural prior, skip
+router, adaptive decoder), Liu, "Towards Clinical Deployment" (shared heads, low rank).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from search_spaces.networks.hybrid_unet import HybridPlan, HybridUNet, TokenPlan
+from search_spaces.networks.hybrid_plan import HybridPlan, TokenPlan
+from search_spaces.networks.hybrid_unet import HybridUNet
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
 
 
@@ -25,11 +27,28 @@ class Layer(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenStage(Part):
-    """Transformer layers at one resolution, and the share of tokens dropped between them."""
+    """Transformer layers at one resolution, and what they leave out."""
 
     layers_count: int = choice(0, 1, 2, 3, 4, doc="transformer layers")
     layers: tuple[Layer, ...] = repeat(Layer, count="layers_count", doc="the layers, in order")
     mlp_ratio: int = choice(2, 1, 4, doc="hidden width of the MLPs over the channels")
+    mixer: str = choice(
+        "attention",
+        "shared",
+        "adaptive",
+        "mamba",
+        "pool",
+        doc="token mixer; `shared`: attention with one key and value for all heads; `adaptive`: "
+        "attention with the pruning choices below; `pool`: mean of the neighbours",
+        later=True,
+    )
+    rank: float = choice(
+        1.0,
+        0.5,
+        0.25,
+        doc="share of the full rank that the linear maps of attention and MLPs keep",
+        later=True,
+    )
     prune: float = choice(
         0.0,
         0.25,
@@ -37,15 +56,60 @@ class TokenStage(Part):
         0.75,
         0.9,
         doc="share of tokens that each pruning place drops (needs three layers)",
-        when={"layers_count": (3, 4)},
+        when={"layers_count": (3, 4), "mixer": ("attention", "shared", "mamba")},
+    )
+    window: int = choice(
+        0,
+        2,
+        4,
+        8,
+        doc="width of the windows in which tokens mix (0: all tokens)",
+        when={"mixer": ("attention", "shared", "mamba"), "prune": (0.0,)},
+        later=True,
+    )
+    prune_queries: bool = choice(
+        False,
+        True,
+        doc="leave out the queries of what is surely background",
+        when={"mixer": ("adaptive",)},
+        later=True,
+    )
+    prune_dependencies: bool = choice(
+        False,
+        True,
+        doc="leave out what a query attends to little",
+        when={"mixer": ("adaptive",)},
+        later=True,
+    )
+    grpe: bool = choice(
+        False,
+        True,
+        doc="Gaussian-prior relative position embedding",
+        when={"mixer": ("adaptive",)},
+        later=True,
     )
 
     def canonical(self) -> Self:
         """Layers without work are dropped, and with them choices that no longer do anything."""
         layers = tuple(layer for layer in self.layers if layer.gate != "none")
-        mlp_ratio = self.mlp_ratio if any(layer.gate != "mixer" for layer in layers) else 2
-        working = replace(self, layers_count=len(layers), layers=layers, mlp_ratio=mlp_ratio)
+        working = replace(self, layers_count=len(layers), layers=layers)
+        if all(layer.gate == "mlp" for layer in layers):
+            working = replace(working, **_UNMIXED)
+        if all(layer.gate == "mixer" for layer in layers):
+            working = replace(working, mlp_ratio=2)
+            if not layers or working.mixer not in ("attention", "shared"):
+                working = replace(working, rank=1.0)
         return super(TokenStage, working).canonical()
+
+
+# What tells nothing where no layer mixes tokens.
+_UNMIXED: Mapping[str, Any] = {
+    "mixer": "attention",
+    "window": 0,
+    "prune_queries": False,
+    "prune_dependencies": False,
+    "grpe": False,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +129,22 @@ class Hybrid(Architecture):
     residual: bool = choice(True, False, doc="a shortcut around each unit")
     conv: str = choice("standard", "ghost", doc="standard or ghost convolutions")
     norm: str = choice("instance", "batch", "group", doc="normalisation of the convolutions")
-    skip: str = choice("concat", "add", doc="how the decoder joins the encoder's features")
+    skip: str = choice(
+        "concat",
+        "add",
+        "routed",
+        doc="how the decoder joins the encoder's features; `routed`: a mixture of all levels, "
+        "chosen at every voxel",
+    )
+    decoder: str = choice(
+        "residual",
+        "adaptive",
+        doc="units of the decoder; `adaptive`: three paths, mixed at every voxel",
+        later=True,
+    )
+    prior: bool = choice(
+        False, True, doc="local structural prior, whose texture map routes two paths", later=True
+    )
     anchors: int = choice(0, 4, 8, 16, 32, doc="learned spatial anchors (0: none)")
     token_stages: int = choice(0, 1, 2, doc="levels with transformer layers, the deepest first")
     tokens: tuple[TokenStage, ...] = repeat(
@@ -77,7 +156,8 @@ class Hybrid(Architecture):
         tokens = [stage.canonical() for stage in self.tokens]
         while tokens and tokens[-1].layers_count == 0:
             tokens.pop()
-        working = replace(self, token_stages=len(tokens), tokens=tuple(tokens))
+        joins = "concat" if self.decoder == "adaptive" and self.skip == "add" else self.skip
+        working = replace(self, skip=joins, token_stages=len(tokens), tokens=tuple(tokens))
         return super(Hybrid, working).canonical()
 
     def stride(self) -> int:
@@ -87,26 +167,35 @@ class Hybrid(Architecture):
         return HybridUNet(self._plan(), in_channels, out_channels)
 
     def _plan(self) -> HybridPlan:
+        point = self.canonical()
         tokens = [
             TokenPlan(
                 gates=[layer.gate for layer in stage.layers],  # type: ignore[misc]
-                prune=stage.prune,
                 mlp_ratio=stage.mlp_ratio,
+                prune=stage.prune,
+                mixer=stage.mixer,  # type: ignore[arg-type]
+                window=stage.window,
+                rank=stage.rank,
+                prune_queries=stage.prune_queries,
+                prune_dependencies=stage.prune_dependencies,
+                grpe=stage.grpe,
             )
-            for stage in self.canonical().tokens
+            for stage in point.tokens
         ]
         return HybridPlan(
-            width=self.width,
-            growth=self.growth,
-            levels=self.levels,
-            stem_stride=self.stem_stride,
-            convs=self.convs,
-            residual=self.residual,
-            conv=self.conv,  # type: ignore[arg-type]
-            norm=self.norm,  # type: ignore[arg-type]
-            skip=self.skip,
-            refine=self.refine,
-            anchors=self.anchors,
+            width=point.width,
+            growth=point.growth,
+            levels=point.levels,
+            stem_stride=point.stem_stride,
+            refine=point.refine,
+            convs=point.convs,
+            residual=point.residual,
+            conv=point.conv,  # type: ignore[arg-type]
+            norm=point.norm,  # type: ignore[arg-type]
+            skip=point.skip,  # type: ignore[arg-type]
+            decoder=point.decoder,  # type: ignore[arg-type]
+            prior=point.prior,
+            anchors=point.anchors,
             tokens=tokens,
         )
 
@@ -115,17 +204,37 @@ def presets() -> Mapping[str, Architecture]:
     """Points to start from: plain residual U-Nets of four sizes, and one for each idea."""
     two_layers = TokenStage(layers_count=2, layers=(Layer(),) * 2)
     pruned = TokenStage(layers_count=3, layers=(Layer(),) * 3, prune=0.5)
+    mamba = TokenStage(
+        layers_count=2, layers=(Layer(), Layer(gate="mixer")), mixer="mamba", window=2
+    )
+    adaptive = TokenStage(
+        layers_count=2,
+        layers=(Layer(),) * 2,
+        mixer="adaptive",
+        prune_queries=True,
+        prune_dependencies=True,
+        grpe=True,
+    )
+    light = TokenStage(layers_count=2, layers=(Layer(),) * 2, mixer="shared", rank=0.5, window=4)
+
+    def with_tokens(stage: TokenStage) -> Hybrid:
+        return Hybrid(width=12, growth=1.5, convs=1, token_stages=1, tokens=(stage,))
+
     return {
         "hybrid-xs": Hybrid(width=6, growth=1.0, skip="add"),
         "hybrid-s": Hybrid(width=8, growth=1.0, refine=8, skip="add"),
         "hybrid-m": Hybrid(width=16, growth=1.0, refine=8, skip="add"),
         "hybrid-l": Hybrid(width=24, growth=1.5, refine=8),
-        "hybrid-tokens": Hybrid(
-            width=12, growth=1.5, convs=1, token_stages=1, tokens=(two_layers,)
-        ),
-        "hybrid-pruned": Hybrid(width=12, growth=1.5, convs=1, token_stages=1, tokens=(pruned,)),
+        "hybrid-tokens": with_tokens(two_layers),
+        "hybrid-pruned": with_tokens(pruned),
+        "hybrid-mamba": with_tokens(mamba),
+        "hybrid-adaptive": with_tokens(adaptive),
+        "hybrid-light": with_tokens(light),
         "hybrid-anchors": Hybrid(anchors=8),
         "hybrid-ghost": Hybrid(width=12, conv="ghost"),
+        "hybrid-routed": Hybrid(
+            width=12, growth=1.5, convs=1, prior=True, skip="routed", decoder="adaptive"
+        ),
     }
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.gated_layer import MLP, Gate, gated_layer
+from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.position import sincos_embedding
+from search_spaces.blocks.query_pruning import QueryGate
 from search_spaces.blocks.token_assembly import TokenAssembly
 from search_spaces.blocks.token_pruning import SoftTopK
 
@@ -19,35 +19,36 @@ class TokenStage(nn.Module):
 
     With a pruning ratio, STP follows every layer but the last two, and the last layer is the
     transformer of MTA (Zhou 2023, Eq. 3): it sees all tokens again. Fewer than three layers leave
-    no room for pruning. x: (B, C, *S) -> (B, C, *S), with a residual around the whole stage.
+    no room for pruning. A `gate` sees the map first, and decides which queries the layers compute.
+    x: (B, C, *S) -> (B, C, *S), with a residual around the whole stage.
     """
 
-    def __init__(self, channels: int, gates: Sequence[Gate], prune: float, mlp_ratio: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        layers: Sequence[GatedLayer],
+        prune: float = 0.0,
+        gate: QueryGate | None = None,
+    ) -> None:
         super().__init__()
-        heads = max(h for h in range(1, max(channels // 16, 1) + 1) if channels % h == 0)
-        self.layers = nn.ModuleList(
-            gated_layer(
-                channels,
-                gate,
-                mixer=lambda: Attention(channels, heads),
-                mlp=lambda: MLP(channels, mlp_ratio * channels),
-            )
-            for gate in gates
-        )
-        places = len(gates) - 2 if prune else 0
+        self.gate = gate
+        self.layers = nn.ModuleList(layers)
+        places = len(layers) - 2 if prune else 0
         self.prune = nn.ModuleList(SoftTopK(channels, prune) for _ in range(max(places, 0)))
         self.assemble = TokenAssembly(channels, places) if places > 0 else None
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        size = x.shape[2:]
-        position = sincos_embedding(tuple(size), x.shape[1], x.device).to(x.dtype)
+        size = tuple(x.shape[2:])
+        if self.gate is not None:
+            self.gate(x)
+        position = sincos_embedding(size, x.shape[1], x.device).to(x.dtype)
         z = x.flatten(2).transpose(1, 2) + position  # (B, N, C)
         if self.assemble is not None:
             z = self._sparse(z, position)
         else:
             for layer in self.layers:
-                z = layer(z, tuple(size))
+                z = layer(z, size)
         return x + self.norm(z).transpose(1, 2).unflatten(2, size)
 
     def _sparse(self, z: torch.Tensor, position: torch.Tensor) -> torch.Tensor:

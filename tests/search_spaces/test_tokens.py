@@ -20,6 +20,10 @@ def layer_of(gate):
     return gated_layer(8, gate, mixer=lambda: Attention(8, 2), mlp=lambda: MLP(8, 16))
 
 
+def layers_of(gates):
+    return [layer_of(gate) for gate in gates]
+
+
 # Attention and gates
 
 
@@ -181,19 +185,19 @@ def test_channels_too_few_for_positions_get_none():
 
 @pytest.mark.parametrize(("gates", "places"), [(1, 0), (2, 0), (3, 1), (4, 2)])
 def test_pruning_follows_every_layer_but_the_last_two(gates, places):
-    stage = TokenStage(8, ["both"] * gates, prune=0.5, mlp_ratio=1)
+    stage = TokenStage(8, layers_of(["both"] * gates), prune=0.5)
     assert len(stage.prune) == places
 
 
 @pytest.mark.parametrize("size", [(2, 4, 3), (4, 5)])
 def test_a_stage_keeps_the_shape_of_its_map(size):
-    stage = TokenStage(8, ["both"] * 4, prune=0.75, mlp_ratio=1)
+    stage = TokenStage(8, layers_of(["both"] * 4), prune=0.75)
     x = torch.randn(2, 8, *size)
     assert stage(x).shape == x.shape
 
 
 def test_pruned_layers_see_fewer_tokens_and_the_last_all_again():
-    stage = TokenStage(8, ["both"] * 4, prune=0.5, mlp_ratio=1)
+    stage = TokenStage(8, layers_of(["both"] * 4), prune=0.5)
     seen = []
     for layer in stage.layers:
         layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
@@ -203,7 +207,7 @@ def test_pruned_layers_see_fewer_tokens_and_the_last_all_again():
 
 def test_every_token_is_back_in_its_place_after_the_stage():
     """Layers that do nothing and markers of zero leave x + norm(x + 2 positions)."""
-    stage = TokenStage(8, ["none"] * 4, prune=0.5, mlp_ratio=1).eval()
+    stage = TokenStage(8, layers_of(["none"] * 4), prune=0.5).eval()
     nn.init.zeros_(stage.assemble.place)
     x = torch.randn(2, 8, 2, 3, 4)
     position = sincos_embedding((2, 3, 4), 8).transpose(1, 2).reshape(1, 8, 2, 3, 4)

@@ -1,0 +1,108 @@
+"""The levels of `HybridUNet`: encoder, skips, decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from search_spaces.blocks.adaptive_decoder import AdaptiveDecoder
+from search_spaces.blocks.anchors import FiLM, PositionBias
+from search_spaces.blocks.conv import ResidualUnit
+from search_spaces.blocks.lspm import LSPM, TextureRouting
+from search_spaces.blocks.resample import resample
+from search_spaces.blocks.skip_router import SkipRouter
+from search_spaces.networks.hybrid_plan import HybridPlan
+
+
+class EncoderLevel(nn.Module):
+    """A residual unit, strided on entry, FiLM by the anchors, paths routed by the texture.
+
+    x: (B, C, *S) -> (B, C', *S / stride). The first level may find the texture (B, 1, *S') that it
+    and the levels below route by; without anchors or prior the argument is ignored.
+    """
+
+    def __init__(self, plan: HybridPlan, level: int, before: int) -> None:
+        super().__init__()
+        here = plan.channels[level]
+        self.unit = _unit(plan, before, here, stride=plan.stem_stride if level == 0 else 2)
+        self.film = FiLM(3, here, plan.anchors) if plan.anchors else None
+        self.prior = LSPM(3, here) if plan.prior and level == 0 else None
+        self.paths = TextureRouting(3, here) if plan.prior else None
+
+    def forward(
+        self, x: torch.Tensor, anchors: torch.Tensor | None, texture: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        y = self.unit(x)
+        if self.film is not None and anchors is not None:
+            y = self.film(y, anchors)
+        if self.prior is not None:
+            texture, y = self.prior(y)
+        if self.paths is not None and texture is not None:
+            y = self.paths(y, resample(texture, y.shape[2:]))
+        return y, texture
+
+
+class Skips(nn.Module):
+    """What each decoder level gets from the encoder, the deepest decoder level first.
+
+    `routed`: every level but the shallowest gets a mixture of all encoder levels, chosen at every
+    voxel (LightMedSeg, Sec. 3.5); the shallowest one, and all of them otherwise, get their own.
+    """
+
+    def __init__(self, plan: HybridPlan) -> None:
+        super().__init__()
+        channels = plan.channels
+        served = channels[-2:0:-1]  # all but the deepest and the shallowest
+        self.router = (
+            SkipRouter(3, channels, channels[-1], served) if plan.skip == "routed" else None
+        )
+
+    def forward(self, features: Sequence[torch.Tensor], place: int) -> torch.Tensor:
+        own = features[-2 - place]
+        if self.router is None or place == len(features) - 2:
+            return own
+        return self.router(features, place, own.shape[2:])
+
+
+class DecoderLevel(nn.Module):
+    """Transposed convolution, the anchors' position bias, the skip joined, a residual unit.
+
+    x: (B, C, *S), skip: (B, C', *2S) -> (B, C', *2S).
+    """
+
+    def __init__(self, plan: HybridPlan, below: int, here: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose3d(below, here, 2, stride=2)
+        self.bias = PositionBias(3, here, plan.anchors) if plan.anchors else None
+        self.concat = plan.skip != "add"
+        self.unit = _unit(plan, 2 * here if self.concat else here, here)
+
+    def forward(
+        self, x: torch.Tensor, skip: torch.Tensor, anchors: torch.Tensor | None
+    ) -> torch.Tensor:
+        y = self.up(x)
+        if self.bias is not None and anchors is not None:
+            y = y + self.bias(anchors, y.shape[2:])
+        return self.unit(torch.cat([y, skip], dim=1) if self.concat else y + skip)
+
+
+def decoder_level(plan: HybridPlan, below: int, here: int) -> nn.Module:
+    """The decoder level of the plan's kind; both are called with (x, skip, anchors)."""
+    if plan.decoder == "adaptive":
+        return AdaptiveDecoder(3, below, here, anchors=plan.anchors, conv=plan.conv)
+    return DecoderLevel(plan, below, here)
+
+
+def _unit(plan: HybridPlan, before: int, here: int, stride: int = 1) -> ResidualUnit:
+    return ResidualUnit(
+        3,
+        before,
+        here,
+        convs=plan.convs,
+        residual=plan.residual,
+        conv=plan.conv,
+        norm=plan.norm,
+        stride=stride,
+    )
