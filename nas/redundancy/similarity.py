@@ -1,0 +1,102 @@
+"""How alike two sets of features are, from sums that stream over any number of tokens."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+TOKENS = 1 << 15  # taken at a time: bounds the memory of the float64 copies
+CONSTANT = 1e-12  # a centred cross product this much below the raw one is rounding
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Two similarities from 0 to 1, None where undefined: the features are all zero (angular), or
+    the same in every token (CKA)."""
+
+    angular: float | None
+    cka: float | None
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the two; None unless both are defined."""
+        if self.angular is None or self.cka is None:
+            return None
+        return (self.angular + self.cka) / 2
+
+
+class Similarity:
+    """Angular similarity and linear CKA of paired tokens x and y, (B, N, C) each, batch by batch.
+
+    The tokens of all batches are the samples. Sums are float64 and stay on the tokens' device;
+    their size is that of a (2 C, 2 C) matrix, whatever the number of tokens.
+    """
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self._product: torch.Tensor | None = None  # (2 C, 2 C), of the tokens [x, y]
+        self._total: torch.Tensor | None = None  # (2 C,)
+        self._angles: torch.Tensor | None = None  # (2,): their sum, and how many are defined
+
+    def update(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Add the tokens of x and y. Raises ValueError where their shapes differ."""
+        if x.shape != y.shape:
+            raise ValueError(f"features of {tuple(x.shape)} against {tuple(y.shape)}")
+        parts = zip(x.flatten(0, -2).split(TOKENS), y.flatten(0, -2).split(TOKENS), strict=True)
+        for a, b in parts:
+            self._add(a.double(), b.double())
+
+    def _add(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        both = torch.cat([x, y], dim=1)  # (N, 2 C)
+        product, total, angles = both.T @ both, both.sum(0), _angles(x, y)
+        if self._product is None or self._total is None or self._angles is None:
+            self._product, self._total, self._angles = product, total, angles
+        else:
+            self._product += product
+            self._total += total
+            self._angles += angles
+        self.tokens += len(x)
+
+    def scores(self) -> Scores:
+        """Both similarities of all tokens so far."""
+        return Scores(self.angular(), self.cka())
+
+    def angular(self) -> float | None:
+        """The mean over tokens of `1 - arccos(cos(x, y)) / pi` (SlimFormer-3D, Eq. 2).
+
+        1: same direction, 0.5: orthogonal, 0: opposite. Tokens of which one is zero have no angle
+        and do not count; None where no token has one.
+        """
+        if self._angles is None:
+            return None
+        angle, defined = self._angles.tolist()
+        return 1 - angle / defined / math.pi if defined else None
+
+    def cka(self) -> float | None:
+        """Linear CKA, `|X'Y|^2 / (|X'X| |Y'Y|)` in Frobenius norms (SlimFormer-3D, Eq. 3).
+
+        X and Y (tokens, C) are centred over the tokens, as in the original (Kornblith 2019, Sec. 3)
+        and as the measure's name says, though Eq. 3 does not write it. Unmoved by shift, rotation
+        and scale of either. The products are between channels, (C, C), never between tokens. None
+        where X or Y is the same in all tokens.
+        """
+        if self._product is None or self._total is None:
+            return None
+        centred = self._product - torch.outer(self._total, self._total) / self.tokens
+        c = len(centred) // 2
+        xx, yy = centred[:c, :c].norm(), centred[c:, c:].norm()
+        raw_xx, raw_yy = self._product[:c, :c].norm(), self._product[c:, c:].norm()
+        if xx <= CONSTANT * raw_xx or yy <= CONSTANT * raw_yy:
+            return None
+        return float(centred[:c, c:].norm() ** 2 / (xx * yy))
+
+
+def _angles(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """(2,): the sum of the angles between tokens, and the number of tokens that have one."""
+    norms = x.norm(dim=1) * y.norm(dim=1)
+    defined = norms > 0
+    cosines = (x * y).sum(1) / norms.where(defined, 1)
+    angles = cosines.clamp(-1, 1).arccos().where(defined, 0)
+    return torch.stack([angles.sum(), defined.sum().to(angles)])
