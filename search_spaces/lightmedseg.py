@@ -15,7 +15,10 @@ from search_spaces.space import Architecture, SearchSpace, choice
 
 @dataclass(frozen=True, kw_only=True)
 class LightMedSeg(Architecture):
-    """See `LightMedSegNet` for what each choice builds; the defaults are the published network."""
+    """A small U-Net steered by anchors, texture and routed skips; by default the published one.
+
+    See `LightMedSegNet` for what each choice builds.
+    """
 
     space: ClassVar[str] = "lightmedseg"
 

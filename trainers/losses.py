@@ -31,8 +31,8 @@ class WeightedLoss(nn.Module):
     With `class_weights: inverse` class c weighs `voxels / (C_cls * voxels of c)`, counted in the
     batch at hand, as the paper's w_c is over the voxels of the target. Dice is then the generalised
     one (Sudre 2017), background included, which is what these weights make of it; MONAI's gives a
-    class that is not there the largest weight of the others. In the other two terms a voxel weighs
-    as its class does.
+    class that is not there the largest weight of the others. In cross-entropy a voxel weighs as its
+    class does; for the boundary see `boundary_loss`.
     """
 
     def __init__(self, config: LossConfig) -> None:
@@ -88,14 +88,17 @@ def boundary_loss(
     """Binary cross-entropy of every class's probability, the mean over classes and `region`.
 
     logits: (B, C_cls, D, H, W); labels, region: (B, 1, D, H, W); weights: (C_cls,) -> scalar, 0
-    where the region is empty. With weights the mean over the region is a weighted one, as
-    cross-entropy's is: divided by the plain number of voxels, a small structure's weight would
-    grow without bound, which is what that division is there to prevent (LightMedSeg, Sec. 3.7).
+    where the region is empty. Weights make the mean over classes a weighted one: w_c belongs to a
+    class's whole binary term, at voxels that are of the class and at those that are not, so that
+    it draws no border outwards (LightMedSeg, Sec. 3.7).
     """
-    truth = one_hot(labels, logits.shape[1])
-    each = binary_cross_entropy(logits.softmax(1), truth.to(logits), reduction="none")
-    shares = region.to(logits) if weights is None else region * weights[labels]
-    return (each.mean(1, keepdim=True) * shares).sum() / shares.sum().clamp(min=1e-6)
+    truth = one_hot(labels, logits.shape[1]).to(logits)
+    each = binary_cross_entropy(logits.softmax(1), truth, reduction="none")  # (B, C_cls, D, H, W)
+    if weights is None:
+        weights = logits.new_ones(logits.shape[1])
+    shares = (weights / weights.sum()).view(1, -1, 1, 1, 1)
+    inside = region.to(logits)
+    return (each * shares * inside).sum() / inside.sum().clamp(min=1)
 
 
 def _maximum(values: torch.Tensor, reach: int) -> torch.Tensor:

@@ -125,13 +125,14 @@ def test_the_boundary_term_is_of_every_class():
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_boundary_term_weighs_voxels_by_class():
-    labels = volume(0, 1)
-    weights = torch.tensor([1.0, 3.0])
-    region = torch.ones_like(labels, dtype=torch.bool)
-    loss = boundary_loss(logits_for(0.2, 0.6), labels, region, weights)
-    expected = -(1 * math.log(0.8) + 3 * math.log(0.6)) / 4
-    assert loss.item() == pytest.approx(expected, rel=1e-5)
+def test_the_boundary_term_weighs_classes():
+    weights = torch.tensor([1.0, 1.0, 2.0])
+    region = boundary_region(volume(0, 1), reach=3)
+    logits = torch.tensor([0.5, 0.25, 0.25]).log().view(1, 3, 1, 1, 1).expand(1, 3, 1, 1, 2)
+    loss = boundary_loss(logits, volume(0, 1), region, weights)
+    first = -(math.log(0.5) + math.log(0.75) + 2 * math.log(0.75)) / 4  # is of class 0
+    second = -(math.log(0.5) + math.log(0.25) + 2 * math.log(0.75)) / 4
+    assert loss.item() == pytest.approx((first + second) / 2, rel=1e-5)
 
 
 def test_inverse_frequencies_by_hand():
