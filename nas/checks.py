@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from nas.config import RunConfig
 from nas.cost import Cost, cost_of
 from search_spaces.registry import find_preset, load_architecture_file
-from search_spaces.space import Architecture, ArchitectureError, distributions, path_pattern
+from search_spaces.space import (
+    Architecture,
+    ArchitectureError,
+    RandomTrial,
+    distributions,
+    path_pattern,
+)
 from trainers.errors import UserError
 
 SAMPLES = 64
-
-
-class RandomTrial:
-    """Answers a space's questions at random, or as `answers` has them, without a study."""
-
-    def __init__(self, seed: int, answers: Mapping[str, Any] | None = None) -> None:
-        self._random, self._answers = random.Random(seed), answers or {}
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The answer given for `name` if it is one of `choices`, else any of them."""
-        answer = self._answers.get(name)
-        return answer if answer in choices else self._random.choice(choices)
 
 
 def check_run(config: RunConfig, in_channels: int, out_channels: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nas import catalogue
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
 
@@ -98,11 +99,51 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--images", type=Path, required=True, help="folder of NIfTI images")
     predict.add_argument("--to", type=Path, required=True, help="folder for the segmentations")
 
-    cost = command("cost", _cost, "count the parameters and multiply-accumulates of a network")
+    redundancy = command(
+        "redundancy",
+        _redundancy,
+        "find the transformer layers of a network that do little",
+    )
+    redundancy.add_argument("out", type=Path, metavar="DIR", help="an exported folder")
+    redundancy.add_argument("--data", type=Path, required=True, help="folder of NIfTI images")
+    redundancy.add_argument("--to", type=Path, metavar="OUT", help="default: DIR/redundancy")
+    redundancy.add_argument(
+        "--prune",
+        type=int,
+        metavar="N",
+        help="how many mixers and MLPs the proposal does without (default: about a quarter)",
+    )
+    redundancy.add_argument(
+        "--output",
+        choices=("residual", "branch"),
+        default="residual",
+        help="the output of a mixer or MLP with its residual, or alone (default: residual)",
+    )
+    option_json(redundancy)
+
+    cost = command(
+        "cost", catalogue.show_cost, "count the parameters and multiply-accumulates of a network"
+    )
     cost.add_argument("network", metavar="PRESET|OUT|FILE", help="preset, export, or JSON file")
-    cost.add_argument("--input", type=_shape, required=True, metavar="CxDxHxW")
-    cost.add_argument("--classes", type=int, required=True, help="output channels")
+    cost.add_argument(
+        "--input", type=_shape, required=True, metavar="CxDxHxW", help="CxHxW for 2D networks"
+    )
+    cost.add_argument("--classes", type=_classes, required=True, help="output channels")
     option_json(cost)
+
+    spaces = command(
+        "spaces", catalogue.show_spaces, "list the search spaces, or the choices of one"
+    )
+    spaces.add_argument("space", nargs="?", metavar="SPACE", help="show this one in full")
+    option_json(spaces)
+
+    presets = command("presets", catalogue.show_presets, "list the named networks of the spaces")
+    presets.add_argument("--space", help="those of one space")
+    presets.add_argument(
+        "--input", type=_shape, metavar="CxDxHxW", help="count the MACs for it, too"
+    )
+    presets.add_argument("--classes", type=_classes, default=4, help="output channels (default: 4)")
+    option_json(presets)
     return parser
 
 
@@ -158,8 +199,9 @@ def _retrain(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from nas.evaluation_table import evaluation_table
+    from nas.evaluation_table import evaluation_table, measured_line
     from nas.export import Export
+    from nas.measured import macs_measured
     from nas.progress import Bars
     from trainers.evaluate import evaluate_folder
 
@@ -167,10 +209,13 @@ def _evaluate(options: argparse.Namespace) -> int:
     _say_weights(export)
     with Bars(NOTES) as bars:
         evaluation = evaluate_folder(export.segmenter(), options.images, options.labels, bars.count)
+    macs = macs_measured(export, evaluation.measured)
     if options.json:
-        print(json.dumps({"weights": export.weights.stem, **evaluation.to_json()}))
+        print(json.dumps({"weights": export.weights.stem, **evaluation.to_json(), **macs}))
     else:
         Console().print(evaluation_table(evaluation))
+        if line := measured_line(evaluation.measured, macs):
+            print(line)
     return 0
 
 
@@ -187,42 +232,40 @@ def _predict(options: argparse.Namespace) -> int:
     return 0
 
 
+def _redundancy(options: argparse.Namespace) -> int:
+    from nas.export import Export
+    from nas.progress import Bars
+    from nas.redundancy import print_report, redundancy_report, target, write_report
+
+    export = Export(options.out)
+    to = target(options.out, options.to)
+    _say_weights(export)
+    with Bars(NOTES) as bars:
+        report = redundancy_report(export, options.data, options.prune, options.output, bars.count)
+    written = write_report(report, to)
+    if options.json:
+        print(json.dumps(report.to_json()))
+    else:
+        print_report(report, written, Console())
+    return 0
+
+
 def _say_weights(export: Any) -> None:
     NOTES.print(f"using the {export.weights.stem} weights: {export.weights}", highlight=False)
 
 
-def _cost(options: argparse.Namespace) -> int:
-    from nas.cost import cost_of
-    from nas.export import ARCHITECTURE
-    from search_spaces.registry import find_preset, load_architecture_file
-
-    path = Path(options.network)
-    if path.is_dir() or path.suffix == ".json":
-        architecture = load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
-    else:
-        architecture = find_preset(options.network)
-    channels, *patch = options.input
-    stride = architecture.stride()
-    if any(length % stride for length in patch):
-        raise UserError(f"--input: {patch} voxels; every axis must be a multiple of {stride}")
-    if options.classes < 1:
-        raise UserError(f"--classes {options.classes}: expected 1 or more")
-    cost = cost_of(architecture, channels, options.classes, tuple(patch))
-    figures = {"params": cost.params, "macs": cost.macs, "flops": cost.flops}
-    if options.json:
-        print(json.dumps({"key": architecture.key, **figures}))
-    else:
-        print(
-            f"{architecture.key}: {cost.params:,} parameters, {cost.macs / 1e9:.4g} GMACs, "
-            f"{cost.flops / 1e9:.4g} GFLOPs for one input of {'x'.join(map(str, options.input))}"
-        )
-    return 0
+def _classes(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 1 or more")
+    return int(text)
 
 
 def _shape(text: str) -> tuple[int, ...]:
     sizes = text.lower().split("x")
-    if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected channels and size, like 1x96x96x96")
+    if len(sizes) not in (3, 4) or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected channels and size, like 1x96x96x96 (2D: 3x256x256)"
+        )
     return tuple(map(int, sizes))
 
 

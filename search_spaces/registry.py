@@ -5,25 +5,72 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from search_spaces import hybrid
+from search_spaces import (
+    apformer,
+    baselines,
+    deploylite,
+    hybrid,
+    lightmedseg,
+    slimformer,
+    token_sparse,
+)
 from search_spaces.space import Architecture, ArchitectureError, SearchSpace
 
-SPACES: Mapping[str, SearchSpace] = {space.name: space for space in (hybrid.SPACE,)}
+SPACES: Mapping[str, SearchSpace] = {
+    space.name: space
+    for space in (
+        hybrid.SPACE,
+        slimformer.SPACE,
+        token_sparse.SPACE,
+        apformer.SPACE,
+        lightmedseg.SPACE,
+        deploylite.SPACE,
+        baselines.SPACE,
+    )
+}
+ENTRY_POINTS = "segnas.spaces"  # the group in which other packages offer spaces
+
+
+@cache
+def all_spaces() -> Mapping[str, SearchSpace]:
+    """The spaces here, and those that installed packages offer as entry points.
+
+    Raises ArchitectureError for an entry point that does not import, is no SearchSpace of its name,
+    or takes a name that another space or preset has.
+    """
+    spaces = dict(SPACES)
+    presets = {name for space in spaces.values() for name in space.presets()}
+    for entry in entry_points(group=ENTRY_POINTS):
+        where = f"entry point {entry.name} = {entry.value}"
+        try:
+            space = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise ArchitectureError(f"{where}: {error}") from error
+        if not isinstance(space, SearchSpace) or space.name != entry.name:
+            raise ArchitectureError(f"{where}: expected a SearchSpace named {entry.name}")
+        taken = presets & space.presets().keys() or spaces.keys() & {entry.name}
+        if taken:
+            raise ArchitectureError(f"{where}: another space has the name {min(taken)}")
+        spaces[entry.name] = space
+        presets |= space.presets().keys()
+    return spaces
 
 
 def find_space(name: str) -> SearchSpace:
     """The space of that name. Raises ArchitectureError with the names there are."""
-    if name not in SPACES:
-        raise ArchitectureError(_unknown("space", name, SPACES))
-    return SPACES[name]
+    if name not in all_spaces():
+        raise ArchitectureError(_unknown("space", name, all_spaces()))
+    return all_spaces()[name]
 
 
 def all_presets() -> dict[str, Architecture]:
     """Every named architecture of every space."""
-    return {name: a for space in SPACES.values() for name, a in space.presets().items()}
+    return {name: a for space in all_spaces().values() for name, a in space.presets().items()}
 
 
 def find_preset(name: str) -> Architecture:

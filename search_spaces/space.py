@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -49,6 +50,25 @@ class Trial(Protocol):
     """The one method of an Optuna trial that sampling needs."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+
+
+class RandomTrial:
+    """A trial without a study: answers at random, or as `answers` has them where that is a choice.
+
+    `asked`: the choices of every question so far, by name. Raises ValueError for a question asked
+    twice, to which a study would give its first answer again.
+    """
+
+    def __init__(self, seed: int = 0, answers: Mapping[str, Any] | None = None) -> None:
+        self._random, self._answers = random.Random(seed), answers or {}
+        self.asked: dict[str, tuple[Any, ...]] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        if name in self.asked:
+            raise ValueError(f"{name} is asked twice")
+        self.asked[name] = tuple(choices)
+        answer = self._answers.get(name)
+        return answer if answer in choices else self._random.choice(choices)
 
 
 def _asked(f: Any, values: Mapping[str, Any]) -> bool:
@@ -153,6 +173,11 @@ class Architecture(Part):
         raise NotImplementedError
 
 
+def spatial_dims(architecture: Architecture) -> int:
+    """2 for a network of images (B, C, H, W), by a field or attribute of that name, else 3."""
+    return getattr(architecture, "spatial_dims", 3)
+
+
 def sample(
     kind: type[PartType], trial: Trial, restrict: Restrictions | None = None, prefix: str = ""
 ) -> PartType:
@@ -220,7 +245,7 @@ def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "
             each = size(repeated, restrict, f"{prefix}{f.name}.")
             return each ** int(values[f.metadata["count"]]) * ways(rest, values)
         if not _asked(f, values):
-            return ways(rest, values)
+            return ways(rest, {**values, f.name: f.default})
         options = (restrict or {}).get(prefix + f.name, f.metadata["options"])
         if f.name not in controls:
             return len(options) * ways(rest, values)

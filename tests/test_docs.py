@@ -1,9 +1,83 @@
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from nas.cost import cost_of
+from nas.listing import gmacs
 from search_spaces.hybrid import SPACE
+from search_spaces.registry import all_presets, all_spaces, find_preset, find_space
 from search_spaces.space import knob_table
+
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def test_the_page_of_the_hybrid_space_lists_its_choices_as_they_are() -> None:
-    page = Path(__file__).parents[1] / "docs" / "hybrid.md"
-    assert knob_table(SPACE) in page.read_text()
+    assert knob_table(SPACE) in (DOCS / "hybrid.md").read_text()
+
+
+# The page of spaces: | `preset` | space | input | classes | parameters | GMACs |
+
+ROW = re.compile(r"^\| `([^`]+)` \| (\w+) \| ([\dx]+) \| (\d+) \| ([\d,]+) \| ([^|]+) \|$", re.M)
+ROWS = {row[0]: row for row in ROW.findall((DOCS / "spaces.md").read_text())}
+
+
+def test_the_page_of_spaces_lists_every_preset() -> None:
+    assert list(ROWS) == list(all_presets())
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_preset_costs_what_the_page_of_spaces_says(name: str) -> None:
+    preset = all_presets()[name]
+    shape, classes = ROWS[name][2:4]
+    channels, *patch = map(int, shape.split("x"))
+    cost = cost_of(preset, channels, int(classes), tuple(patch))
+    found = (name, preset.space, shape, classes, f"{cost.params:,}", gmacs(cost))
+    assert ROWS[name] == found
+
+
+# The page of one's own space: it does what it says
+
+CODE = {
+    text.partition("\n")[0].removeprefix("# "): text
+    for text in re.findall(r"```\w+\n(# .+?)```", (DOCS / "own-space.md").read_text(), re.S)
+}
+
+
+@pytest.fixture
+def own_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The files of the page, installed as pip would."""
+    for name, text in CODE.items():
+        (tmp_path / name).write_text(text)
+    project = tomllib.loads(CODE["pyproject.toml"])["project"]
+    facts = tmp_path / "my_space-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    ((group, entries),) = project["entry-points"].items()
+    lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+    (facts / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    all_spaces.cache_clear()
+    yield tmp_path
+    all_spaces.cache_clear()
+
+
+def test_the_own_space_of_the_page_keeps_the_contract(own_space: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "test_my_space.py"],
+        cwd=own_space,
+        env={**os.environ, "PYTHONPATH": str(own_space), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert "13 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_own_space_of_the_page_is_found(own_space: Path) -> None:
+    assert find_space("depthwise").size() == 4 * (1 + 3 * 3 * 2)
+    assert find_preset("depthwise-m").space == "depthwise"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from nas.checks import RandomTrial, check_run, warm_start
+from nas.checks import check_run, warm_start
 from nas.config import Budget, RunConfig
 from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.registry import architecture_record
@@ -85,12 +85,6 @@ def test_excess_names_the_limits_that_are_exceeded_and_by_which_factor():
     assert budget.excess({"params": 5, "macs": 150, "latency_ms": 9.0}) == {"macs": 1.5}
     assert budget.excess({"params": None}) == {}
     assert Budget().excess({"params": 5}) == {}
-
-
-def test_a_random_trial_gives_the_answers_that_are_among_the_choices():
-    trial = RandomTrial(0, {"a": 2, "b": 9})
-    assert trial.suggest_categorical("a", (1, 2, 3)) == 2
-    assert trial.suggest_categorical("b", (1,)) == 1
 
 
 # Warm start

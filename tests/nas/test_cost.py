@@ -1,5 +1,4 @@
 import math
-import random
 
 import pytest
 import thop
@@ -10,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from nas.cost import Cost, cost_of, count_macs, count_params
 from search_spaces.blocks.attention import Attention
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
-from search_spaces.space import sample
+from search_spaces.space import RandomTrial, sample
 
 
 def macs(make, *shape):
@@ -146,17 +145,21 @@ class HookCounter:
             self.macs += 2 * output.numel() * tokens
 
 
-class RandomAnswers:
-    def __init__(self, seed):
-        self.random = random.Random(seed)
-
-    def suggest_categorical(self, name, choices):
-        return self.random.choice(choices)
+WHAT_HOOKS_SEE = {
+    "width": [4, 6],
+    "levels": [3, 4],
+    "skip": ["concat", "add"],
+    "decoder": ["residual"],
+    "prior": [False],
+    "tokens.mixer": ["attention"],
+    "tokens.rank": [1.0],
+    "tokens.window": [0],
+}
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_cost_of_a_point_is_the_sum_of_its_modules(seed):
-    point = sample(Hybrid, RandomAnswers(seed), {"width": [4, 6], "levels": [3, 4]})
+    point = sample(Hybrid, RandomTrial(seed), WHAT_HOOKS_SEE)
     stride = point.stride()
     patch = (stride, 2 * stride, 3 * stride)
     network = point.build(2, 3).eval()

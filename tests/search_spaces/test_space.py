@@ -10,6 +10,7 @@ from search_spaces.space import (
     Architecture,
     ArchitectureError,
     Part,
+    RandomTrial,
     SearchSpace,
     choice,
     distributions,
@@ -178,3 +179,28 @@ def test_a_knob_is_a_path_without_positions():
 
 def test_size_without_a_restriction_agrees_with_the_function():
     assert SPACE.size() == size(House)
+
+
+# A trial without a study
+
+
+def test_a_random_trial_gives_the_answers_that_are_among_the_choices():
+    trial = RandomTrial(0, {"a": 2, "b": 9})
+    assert trial.suggest_categorical("a", (1, 2, 3)) == 2
+    assert trial.suggest_categorical("b", (1,)) == 1
+    assert trial.asked == {"a": (1, 2, 3), "b": (1,)}
+
+
+def test_a_random_trial_is_the_same_again_for_its_seed():
+    def answers(seed):
+        trial = RandomTrial(seed)
+        return [trial.suggest_categorical(str(i), range(100)) for i in range(10)]
+
+    assert answers(1) == answers(1) != answers(2)
+
+
+def test_a_question_asked_twice_is_refused():
+    trial = RandomTrial()
+    trial.suggest_categorical("a", (1, 2))
+    with pytest.raises(ValueError, match="a is asked twice"):
+        trial.suggest_categorical("a", (1, 2))

@@ -1,0 +1,174 @@
+"""The spaces and their presets, as tables and as JSON."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from nas.cost import Cost, cost_of, count_params
+from search_spaces.space import Architecture, SearchSpace, spatial_dims
+
+CLASSES = 4
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named architecture for so many channels and classes.
+
+    `cost`: of the size asked for, where the architecture takes it.
+    """
+
+    name: str
+    architecture: Architecture
+    in_channels: int
+    classes: int
+    params: int
+    cost: Cost | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What names it, what it takes, what it costs."""
+        return {
+            "name": self.name,
+            "space": self.architecture.space,
+            "key": self.architecture.key,
+            "spatial_dims": spatial_dims(self.architecture),
+            "stride": self.architecture.stride(),
+            "in_channels": self.in_channels,
+            "classes": self.classes,
+            "params": self.params,
+            **({} if self.cost is None else work_json(self.cost)),
+        }
+
+
+def describe_presets(
+    named: Mapping[str, Architecture], shape: Sequence[int] = (1,), classes: int = CLASSES
+) -> list[Preset]:
+    """`shape`: the input's channels, and then its size if the work is to be counted."""
+    return [_describe(name, architecture, shape, classes) for name, architecture in named.items()]
+
+
+def _describe(name: str, architecture: Architecture, shape: Sequence[int], classes: int) -> Preset:
+    channels, *patch = shape
+    if patch and not misfit(architecture, patch):
+        cost = cost_of(architecture, channels, classes, tuple(patch))
+        return Preset(name, architecture, channels, classes, cost.params, cost)
+    with torch.device("meta"):
+        network = architecture.build(channels, classes)
+    return Preset(name, architecture, channels, classes, count_params(network), None)
+
+
+def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:
+    """Why the architecture takes no input of that size; None where it does."""
+    axes, stride = "DHW"[-spatial_dims(architecture) :], architecture.stride()
+    if len(patch) != len(axes):
+        return f"expected channels and {len(axes)} axes, {'x'.join(['C', *axes])}"
+    if any(length % stride for length in patch):
+        return f"{list(patch)} voxels; every axis must be a multiple of {stride}"
+    return None
+
+
+def work_json(cost: Cost) -> dict[str, Any]:
+    """The work of one pass; its least and the named shares only where there are any."""
+    least = {} if cost.macs_least is None else {"macs_least": cost.macs_least}
+    named = {"named": dict(cost.named)} if cost.named else {}
+    return {"macs": cost.macs, "flops": cost.flops, **least, **named}
+
+
+def cost_text(cost: Cost) -> str:
+    """One line: parameters, MACs with their least and named shares, FLOPs."""
+    notes = [] if cost.macs_least is None else [f"at least {cost.macs_least / 1e9:.4g}"]
+    notes += [f"{name.replace('_', ' ')} {n / 1e9:.4g}" for name, n in cost.named.items()]
+    return (
+        f"{cost.params:,} parameters, {cost.macs / 1e9:.4g} GMACs"
+        f"{' (' + ', '.join(notes) + ')' if notes else ''}, {cost.flops / 1e9:.4g} GFLOPs"
+    )
+
+
+def space_json(space: SearchSpace) -> dict[str, Any]:
+    """Name, size, knobs and presets."""
+    return {
+        "name": space.name,
+        "about": _about(space),
+        "size": space.size(),
+        "knobs": [
+            {"name": k.name, "options": list(k.options), "doc": k.doc} for k in space.knobs()
+        ],
+        "presets": list(space.presets()),
+    }
+
+
+def spaces_table(spaces: Mapping[str, SearchSpace]) -> Table:
+    """A row a space."""
+    table = _table(("space", "size", "knobs", "presets"), whole=("space", "size", "presets"))
+    for space in spaces.values():
+        knobs = ", ".join(knob.name for knob in space.knobs())
+        table.add_row(space.name, f"{space.size():.2g}", knobs, "\n".join(space.presets()))
+        table.add_section()
+    return table
+
+
+def space_details(space: SearchSpace, presets: Sequence[Preset]) -> Group:
+    """All about one space: its knobs with their options, and its presets."""
+    knobs = _table(("knob", "options, the first by default", "meaning"), whole=("knob",))
+    for knob in space.knobs():
+        knobs.add_row(knob.name, ", ".join(map(str, knob.options)), knob.doc)
+    heading = Text(f"{space.name}: {_about(space)}", style="bold")
+    return Group(heading, f"{space.size():,} spellings of networks", knobs, presets_table(presets))
+
+
+def presets_table(presets: Sequence[Preset]) -> Group:
+    """A table a space, a row a preset; a column of work where it was counted for any of them."""
+    spaces = dict.fromkeys(preset.architecture.space for preset in presets)
+    tables = [
+        _presets_of(space, [p for p in presets if p.architecture.space == space])
+        for space in spaces
+    ]
+    channels = {f"{p.in_channels} input channels, {p.classes} classes" for p in presets}
+    return Group(*tables, *channels)
+
+
+def _presets_of(space: str, presets: Sequence[Preset]) -> Table:
+    work = ("GMACs",) if any(preset.cost for preset in presets) else ()
+    names = ("preset", "key", "axes", "stride", "parameters", *work)
+    table = _table(names, whole=names, right=names[2:])
+    table.title = f"presets of {space}"
+    for preset in presets:
+        table.add_row(
+            preset.name,
+            preset.architecture.key,
+            str(spatial_dims(preset.architecture)),
+            str(preset.architecture.stride()),
+            f"{preset.params:,}",
+            *(gmacs(preset.cost) for _ in work),
+        )
+    return table
+
+
+def gmacs(cost: Cost | None) -> str:
+    """`10.71`, or `3.839 to 10.71` where the input decides."""
+    if cost is None:
+        return "-"
+    least = "" if cost.macs_least is None else f"{cost.macs_least / 1e9:.4g} to "
+    return f"{least}{cost.macs / 1e9:.4g}"
+
+
+def _about(space: SearchSpace) -> str:
+    """The first line of its networks' description."""
+    return (inspect.getdoc(space.kind) or "").partition("\n")[0].partition(";")[0].rstrip(".")
+
+
+def _table(names: Sequence[str], whole: Sequence[str], right: Sequence[str] = ()) -> Table:
+    """Columns of those names; the `whole` ones are never broken."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
+    for name in names:
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        table.add_column(name, justify=justify, no_wrap=name in whole, overflow="fold")
+    return table

@@ -1,0 +1,78 @@
+"""Every space keeps the contract: all presets, a few random points; 200 of every space by
+
+pytest -m slow tests/search_spaces/test_contract.py
+"""
+
+from itertools import count
+
+import pytest
+
+from nas.cost import cost_of, count_params
+from search_spaces.registry import SPACES, all_presets
+from search_spaces.space import spatial_dims
+from search_spaces.testing import SMALL, check_architecture, check_records, random_point
+
+LARGE, LONG = 30e6, 1e9  # parameters, multiply-accumulates for the smallest input: many seconds
+QUICK = 3e8  # multiply-accumulates for the smallest input
+SEEDS = 4
+MANY = 200
+
+
+def smallest_cost(architecture):
+    patch = [architecture.stride() * times for times in SMALL[: spatial_dims(architecture)]]
+    return cost_of(architecture, 2, 3, tuple(patch))
+
+
+def quick_point(space, seed):
+    """The first of this seed's points that runs in a moment."""
+    points = (random_point(space, 1000 * seed + i) for i in count())
+    return next(point for point in points if smallest_cost(point).macs <= QUICK)
+
+
+def preset_cases():
+    for name, preset in all_presets().items():
+        cost = smallest_cost(preset)
+        slow = cost.params > LARGE or cost.macs > LONG
+        yield pytest.param(preset, id=name, marks=[pytest.mark.slow] if slow else [])
+
+
+every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+
+
+@every_space
+def test_records(space):
+    check_records(space)
+
+
+@pytest.mark.parametrize("preset", list(preset_cases()))
+def test_preset(preset):
+    check_architecture(preset)
+
+
+@every_space
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_random_point(space, seed):
+    check_architecture(quick_point(space, seed))
+
+
+@pytest.mark.slow
+@every_space
+@pytest.mark.parametrize("seed", range(SEEDS, SEEDS + MANY))
+def test_many_random_points(space, seed):
+    check_architecture(random_point(space, seed))
+
+
+@every_space
+def test_a_point_is_counted_as_it_is_built(space):
+    point = quick_point(space, 0)
+    assert smallest_cost(point).params == count_params(point.build(2, 3))
+
+
+def test_a_name_is_one_preset():
+    names = [name for space in SPACES.values() for name in space.presets()]
+    assert len(names) == len(set(names))
+
+
+@every_space
+def test_a_space_knows_its_published_points(space):
+    assert space.presets()
