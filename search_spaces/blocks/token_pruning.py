@@ -22,35 +22,59 @@ class SoftTopK(nn.Module):
 
     Training draws them by Gumbel noise with a straight-through softmax gradient at temperature
     `tau` (Eq. 2); inference is a plain top-K. z: (B, N, C) -> Pruned. Both index sets are in
-    ascending order. The scores are Eq. 1: sigmoid(MLP2([z, mean(MLP1(z))])).
+    ascending order. The scores are Eq. 1: sigmoid(MLP2([z, mean(MLP1(z))])); `scores` is a module
+    that gives their logits, (B, N, C) -> (B, N), in place of the built-in two layers.
     """
 
-    def __init__(self, channels: int, ratio: float, tau: float = 1.0) -> None:
+    def __init__(
+        self, channels: int, ratio: float, tau: float = 1.0, scores: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        if not 0 < ratio < 1:
-            raise ValueError(f"pruning ratio {ratio} is not between 0 and 1")
-        self.ratio, self.tau = ratio, tau
-        self.local = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, channels), nn.GELU())
-        hidden = max(channels // 2, 1)
-        self.score = nn.Sequential(nn.Linear(2 * channels, hidden), nn.GELU(), nn.Linear(hidden, 1))
+        self.ratio, self.tau, self.scores = checked_ratio(ratio), tau, scores
+        if scores is None:
+            self.local = nn.Sequential(
+                nn.LayerNorm(channels), nn.Linear(channels, channels), nn.GELU()
+            )
+            hidden = max(channels // 2, 1)
+            self.score = nn.Sequential(
+                nn.Linear(2 * channels, hidden), nn.GELU(), nn.Linear(hidden, 1)
+            )
 
     def forward(self, z: torch.Tensor) -> Pruned:
-        n = z.shape[1]
-        keep = max(1, int((1 - self.ratio) * n + 1e-6))  # 0.9 of 10 leaves 1, whatever the rounding
-        mean = self.local(z).mean(1, keepdim=True).expand_as(z)
-        logits = self.score(torch.cat([z, mean], dim=-1)).squeeze(-1)
-        log_scores = nn.functional.logsigmoid(logits)  # (B, N)
+        log_scores = nn.functional.logsigmoid(self._logits(z))  # (B, N)
         if self.training:
             noise = torch.empty_like(log_scores).exponential_().log()  # -Gumbel(0, 1)
             log_scores = log_scores - noise
-        order = log_scores.argsort(dim=1, descending=True)
-        kept_index = order[:, :keep].sort(dim=1).values
-        dropped_index = order[:, keep:].sort(dim=1).values
-        kept = take(z, kept_index)
-        if self.training:
-            soft = (log_scores / self.tau).softmax(1).gather(1, kept_index)
-            kept = kept * (1 + soft - soft.detach())[..., None]
-        return Pruned(kept, take(z, dropped_index), kept_index, dropped_index)
+        pruned = keep_highest(z, log_scores, self.ratio)
+        if not self.training:
+            return pruned
+        soft = (log_scores / self.tau).softmax(1).gather(1, pruned.kept_index)
+        return pruned._replace(kept=pruned.kept * (1 + soft - soft.detach())[..., None])
+
+    def _logits(self, z: torch.Tensor) -> torch.Tensor:
+        if self.scores is not None:
+            return self.scores(z)
+        mean = self.local(z).mean(1, keepdim=True).expand_as(z)
+        return self.score(torch.cat([z, mean], dim=-1)).squeeze(-1)
+
+
+def checked_ratio(ratio: float) -> float:
+    """The ratio itself. Raises ValueError where it would prune no token or all."""
+    if not 0 < ratio < 1:
+        raise ValueError(f"pruning ratio {ratio} is not between 0 and 1")
+    return ratio
+
+
+def keep_highest(z: torch.Tensor, scores: torch.Tensor, ratio: float) -> Pruned:
+    """The int((1 - ratio) N) tokens of z (B, N, C), at least one, with the highest scores (B, N).
+
+    Both index sets are in ascending order.
+    """
+    keep = max(1, int((1 - ratio) * z.shape[1] + 1e-6))  # 0.9 of 10 leaves 1, whatever the rounding
+    order = scores.argsort(dim=1, descending=True)
+    kept_index = order[:, :keep].sort(dim=1).values
+    dropped_index = order[:, keep:].sort(dim=1).values
+    return Pruned(take(z, kept_index), take(z, dropped_index), kept_index, dropped_index)
 
 
 def take(z: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,39 @@
+"""Pruning by the class token's attention (EViT; Liang 2022, Sec. 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from search_spaces.blocks.attention import Attention
+from search_spaces.blocks.token_pruning import Pruned, checked_ratio, keep_highest
+
+
+class AttentiveTopK(nn.Module):
+    """Keeps the int((1 - ratio) N) tokens, at least one, that the class token attends to most.
+
+    z: (B, N, C) without the class token, `attention`: (B, N) as `class_attention` gives it ->
+    Pruned. It has no parameters, and training and inference are the same. EViT's one token fused
+    from the dropped ones is left out: here they come back themselves where tokens are completed.
+    """
+
+    def __init__(self, ratio: float) -> None:
+        super().__init__()
+        self.ratio = checked_ratio(ratio)
+
+    def forward(self, z: torch.Tensor, attention: torch.Tensor) -> Pruned:
+        return keep_highest(z, attention, self.ratio)
+
+
+@torch.no_grad()
+def class_attention(attention: Attention, z: torch.Tensor) -> torch.Tensor:
+    """The first token's attention to all others in `attention`, the mean over the heads.
+
+    z: (B, 1 + N, C), the attention's input -> (B, N). Only the keys and one query are computed.
+    """
+    weight, bias = attention.qkv.weight.chunk(3), attention.qkv.bias.chunk(3)
+    q = nn.functional.linear(z[:, :1], weight[0], bias[0])
+    k = nn.functional.linear(z, weight[1], bias[1])
+    q, k = (t.unflatten(-1, (attention.heads, -1)).transpose(1, 2) for t in (q, k))
+    scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (B, heads, 1, 1 + N)
+    return scores.softmax(-1).mean(1)[:, 0, 1:]

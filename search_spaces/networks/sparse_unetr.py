@@ -1,0 +1,167 @@
+"""UNETR, whose transformer can leave tokens out and complete them for the decoder (Zhou 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from search_spaces.blocks.attention import Attention
+from search_spaces.blocks.gated_layer import MLP, GatedLayer
+from search_spaces.blocks.position import sincos_embedding
+from search_spaces.blocks.recompute import recomputed
+from search_spaces.blocks.sparse_encoder import Sampler, SparseEncoder, sampler
+from search_spaces.blocks.token_completion import (
+    Completion,
+    MaskTokenCompletion,
+    MultiLayerAssembly,
+)
+from search_spaces.blocks.unetr_decoder import UNETRDecoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparsePlan:
+    """What `SparseUNETR` is made of; the `token_sparse` space's architectures map onto it.
+
+    `prune` is the share of the tokens that each of the `places` drops; 0 is a plain UNETR.
+    """
+
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    mlp_ratio: int
+    features: int
+    pooled: bool
+    prune: float
+    places: int
+    sampler: Sampler
+    tau: float
+    completion: Literal["mta", "mim"]
+
+    @property
+    def stride(self) -> int:
+        """The input's D, H and W must be multiples of this."""
+        return 2 * self.patch if self.pooled else self.patch
+
+
+class SparseUNETR(nn.Module):
+    """A vision transformer over patches, then UNETR's decoder.
+
+    x: (B, C_in, D, H, W) -> logits (B, C_cls, D, H, W). Raises ValueError where D, H or W is not a
+    multiple of the stride. Positions are sines and cosines, so that every size will do. Unpruned,
+    the decoder takes maps from evenly spaced depths (3, 6, 9 and 12 where there are four). Pruned,
+    it takes the completed map in place of each (Sec. 2.3), and tokens are dropped at evenly spaced
+    depths (after blocks 3, 6 and 9 of 12).
+
+    `recompute`: training keeps no activations of what is computed from all tokens or all voxels;
+    the backward pass computes them again. None: where tokens are pruned and a full-resolution map
+    has `RECOMPUTE_FROM` values a case or more. So large, those activations are most of what a
+    pruned network keeps; a plain UNETR would pay with every layer's time.
+    """
+
+    RECOMPUTE_FROM = 2**20
+
+    def __init__(self, plan: SparsePlan, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.stride, self._features = plan.stride, plan.features
+        self.recompute: bool | None = None
+        self.embed = nn.Conv3d(in_channels, plan.width, plan.patch, stride=plan.patch)
+        self.class_token = nn.Parameter(torch.zeros(plan.width))
+        nn.init.trunc_normal_(self.class_token, std=0.02)
+        self.decoder = UNETRDecoder(
+            in_channels,
+            out_channels,
+            width=plan.width,
+            features=plan.features,
+            patch=plan.patch,
+            pooled=plan.pooled,
+        )
+        layers = [
+            GatedLayer(
+                plan.width,
+                Attention(plan.width, plan.heads),
+                MLP(plan.width, plan.mlp_ratio * plan.width),
+            )
+            for _ in range(plan.depth)
+        ]
+        self.encoder = (
+            _sparse_encoder(plan, layers)
+            if plan.prune
+            else DenseEncoder(plan.width, layers, self.decoder.maps)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if any(length % self.stride for length in x.shape[2:]):
+            raise ValueError(
+                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
+                f"network's stride, {self.stride}"
+            )
+        patches = self.embed(x)
+        grid = tuple(patches.shape[2:])
+        position = sincos_embedding(grid, patches.shape[1], x.device).to(patches.dtype)
+        z = patches.flatten(2).transpose(1, 2) + position  # (B, N, C)
+        first = self.class_token.to(z.dtype).expand(z.shape[0], 1, -1)
+        z = torch.cat([first, z], dim=1)
+        recompute = self._recomputes(x)
+        if isinstance(self.encoder, DenseEncoder):
+            tokens = self.encoder(z, recompute)
+        else:
+            tokens = [self.encoder(z, position, recompute)] * self.decoder.maps
+        maps = [t.transpose(1, 2).unflatten(2, grid) for t in tokens]
+        return self.decoder(x, maps, recompute)
+
+    def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """DynamicViT's ratio loss of the last training pass; the others train without terms."""
+        return self.encoder.take_ratio_loss() if isinstance(self.encoder, SparseEncoder) else {}
+
+    def _recomputes(self, x: torch.Tensor) -> bool:
+        if self.recompute is not None:
+            return self.recompute
+        large = self._features * x[0, 0].numel() >= self.RECOMPUTE_FROM
+        return large and isinstance(self.encoder, SparseEncoder)
+
+
+class DenseEncoder(nn.Module):
+    """All layers on all tokens.
+
+    z: (B, 1 + N, C) -> `maps` tensors (B, N, C) from evenly spaced depths, the last normalised.
+    """
+
+    def __init__(self, channels: int, layers: Sequence[GatedLayer], maps: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.norm = nn.LayerNorm(channels)
+        self.taken = evenly_spaced(len(layers), maps - 1)
+
+    def forward(self, z: torch.Tensor, recompute: bool = False) -> list[torch.Tensor]:
+        maps = []
+        for done, layer in enumerate(self.layers, start=1):
+            z = recomputed(layer, z, when=recompute)
+            maps += [z[:, 1:]] * self.taken.count(done)
+        return [*maps, self.norm(z[:, 1:])]
+
+
+def evenly_spaced(depth: int, count: int) -> list[int]:
+    """`count` depths that cut `depth` layers into nearly equal parts: (12, 3) -> [3, 6, 9].
+
+    None is 0; where there are more than layers to stand between, the first depth comes again.
+    """
+    return [max(1, depth * i // (count + 1)) for i in range(1, count + 1)]
+
+
+def _sparse_encoder(plan: SparsePlan, layers: Sequence[GatedLayer]) -> SparseEncoder:
+    completion: Completion
+    if plan.completion == "mta":
+        completion = MultiLayerAssembly(plan.width, plan.heads, plan.mlp_ratio, plan.places)
+    else:
+        completion = MaskTokenCompletion(plan.width, plan.heads, plan.mlp_ratio)
+    return SparseEncoder(
+        layers,
+        evenly_spaced(plan.depth, plan.places),
+        [sampler(plan.sampler, plan.width, plan.prune, plan.tau) for _ in range(plan.places)],
+        completion,
+    )
