@@ -14,6 +14,7 @@ from search_spaces.space import (
     RandomTrial,
     distributions,
     path_pattern,
+    spatial_dims,
 )
 from trainers.errors import UserError
 
@@ -64,7 +65,9 @@ def _warm_start_point(config: RunConfig, name: str) -> Architecture:
 def _check_patch(config: RunConfig, points: Sequence[Architecture]) -> None:
     patch = config.train.patch
     strides = sorted({point.stride() for point in points})
-    unfit = [s for s in strides if any(length % s for length in patch)]
+    unfit = sorted(
+        {p.stride() for p in points if any(n % p.stride() for n in patch[-spatial_dims(p) :])}
+    )
     if unfit:
         worst = unfit[-1]
         fitting = [-(-length // worst) * worst for length in patch]

@@ -42,6 +42,12 @@ def test_the_patch_that_is_advised_passes():
     check_run(config(train={"patch": [40, 32, 40]}), 1, 2)
 
 
+def test_a_network_of_slices_asks_nothing_of_their_number():
+    plane = {"name": "apformer", "restrict": {"spatial_dims": [2], "levels": [4]}}  # stride 8
+    check_run(config(space=plane, train={"patch": [5, 32, 40]}), 1, 2)
+    assert "stride 8" in refused(config(space=plane, train={"patch": [5, 32, 36]}))
+
+
 def test_every_stride_of_the_space_counts():
     """Levels 3 to 5, stem stride 1 or 2: strides 4 to 32."""
     message = refused(config(space={}, train={"patch": [48, 48, 48]}))
