@@ -235,7 +235,8 @@ def _rejected(
         architecture=architecture.to_json(),
         state="infeasible",
         reason=reason,
-        **(vars(cost) if cost else {}),
+        params=cost.params if cost else None,
+        macs=cost.macs if cost else None,
     )
 
 
