@@ -69,6 +69,12 @@ class TrainConfig(Strict):
     augment: Augment = Augment()
     loss: LossConfig = LossConfig()
 
+    def precision_on(self, device: str) -> Literal["fp32", "bf16", "fp16"]:
+        """What is computed in on a device of that type, `cpu` or `cuda`."""
+        if self.precision == "auto":
+            return "bf16" if device == "cuda" else "fp32"
+        return self.precision
+
 
 class RetrainConfig(TrainConfig):
     """Training a chosen network for good.

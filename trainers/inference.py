@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 from torch import nn
+
+
+def go_on() -> None:
+    """The pause of who waits for nobody."""
 
 
 class Mirrored(nn.Module):
@@ -30,18 +34,29 @@ class Mirrored(nn.Module):
 
 @torch.inference_mode()
 def predict_logits(
-    network: nn.Module, image: np.ndarray, patch: tuple[int, int, int], overlap: float
+    network: nn.Module,
+    image: np.ndarray,
+    patch: tuple[int, int, int],
+    overlap: float,
+    pause: Callable[[], None] = go_on,
+    windows: int = 2,
 ) -> torch.Tensor:
     """Sliding-window logits of one volume, windows blended by a Gaussian.
 
     image: (C_in, D, H, W) of any size; smaller ones are padded to the patch. `network` is expected
-    in eval mode. Returns (C_cls, D, H, W) float32 on the network's device.
+    in eval mode and gets `windows` at a time, the last pass maybe fewer: by twos, since torch takes
+    small float32 convolutions of a single image on a slow CPU path. `pause` is called before every
+    pass. Returns (C_cls, D, H, W) float32 on the network's device.
     """
+
+    def after_pause(batch: torch.Tensor) -> torch.Tensor:
+        pause()
+        return network(batch)
+
     device = next(network.parameters()).device
     x = torch.from_numpy(np.array(image))[None].to(device)
-    # Windows by twos: torch takes small float32 convolutions of a single image on a slow CPU path.
     logits = sliding_window_inference(
-        x, patch, sw_batch_size=2, predictor=network, overlap=overlap, mode="gaussian"
+        x, patch, sw_batch_size=windows, predictor=after_pause, overlap=overlap, mode="gaussian"
     )
     assert isinstance(logits, torch.Tensor)
     return logits[0].float()

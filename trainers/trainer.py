@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +19,7 @@ from trainers.data.cache import VolumeCache
 from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError
-from trainers.inference import predict_logits
+from trainers.inference import go_on, predict_logits
 from trainers.losses import segmentation_loss
 from trainers.metrics import class_means, dice_per_class, mean_dice
 from trainers.offers import begin_epoch, take_measured
@@ -44,7 +44,8 @@ class Trainer:
     """Trains `network` on the training cases and validates it on the validation cases, if any.
 
     The same seed on the same machine gives the same losses. Where the file `checkpoint` exists,
-    training goes on from it; every epoch rewrites it.
+    training goes on from it; every epoch rewrites it. `pause` is called before every training step
+    and every pass of a validation: what it waits for, waits for no more than one of them.
     """
 
     def __init__(
@@ -57,12 +58,13 @@ class Trainer:
         device: torch.device,
         seed: int,
         checkpoint: Path | None = None,
+        pause: Callable[[], None] = go_on,
     ) -> None:
         torch.manual_seed(seed)
         torch.backends.cudnn.deterministic = True
-        self.network = _channels_last(network.to(device))
+        self.network = channels_last(network.to(device))
         self.config, self.device, self.checkpoint = config, device, checkpoint
-        self._cache, self._cases = cache, cases
+        self._cache, self._cases, self._pause = cache, cases, pause
         self._sampler = PatchSampler(
             cache,
             cases.train,
@@ -126,7 +128,11 @@ class Trainer:
         for name in self._cases.validation:
             with self._autocast():
                 logits = predict_logits(
-                    self.network, self._cache.image(name), self.config.patch, self.config.overlap
+                    self.network,
+                    self._cache.image(name),
+                    self.config.patch,
+                    self.config.overlap,
+                    self._pause,
                 )
             predicted = logits.argmax(0).cpu().numpy()
             truth = self._cache.label(name)
@@ -136,6 +142,7 @@ class Trainer:
         return mean_dice(cases), dict(zip(names, class_means(cases).tolist(), strict=True))
 
     def _step(self) -> torch.Tensor:
+        self._pause()
         images, labels = (t.to(self.device, non_blocking=True) for t in self._sampler.batch())
         images = images.contiguous(memory_format=torch.channels_last_3d)
         with self._autocast():
@@ -190,7 +197,7 @@ class Trainer:
         torch.set_rng_state(training["random"].cpu())
 
 
-def _channels_last(network: nn.Module) -> nn.Module:
+def channels_last(network: nn.Module) -> nn.Module:
     """Twice as fast backwards as the default layout on a CPU, and what tensor cores want."""
     layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
     for parameter in network.parameters():
@@ -201,6 +208,4 @@ def _channels_last(network: nn.Module) -> nn.Module:
 
 def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
     named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    if config.precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return named[config.precision]
+    return named[config.precision_on(device.type)]

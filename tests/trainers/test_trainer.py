@@ -107,6 +107,18 @@ def test_validation_is_due_every_so_many_epochs_and_at_the_end(phantom):
     assert reports[0].dice_per_class == {}
 
 
+def test_no_step_and_no_pass_of_a_validation_without_a_pause_before(phantom):
+    cache, cases = phantom
+    calls = []
+    net = network()
+    net.register_forward_pre_hook(lambda *_: calls.append("pass"))
+    Trainer(
+        net, cache, cases, SHORT, device=CPU, seed=0, pause=lambda: calls.append("pause")
+    ).run_epoch()
+    # 3 steps; 2 cases of 24^3 voxels in 2^3 windows of 16^3, by twos
+    assert calls == ["pause", "pass"] * (3 + 2 * 4)
+
+
 def test_without_validation_cases_there_is_no_dice(phantom):
     cache, cases = phantom
     reports = run(trainer((cache, Cases(train=cases.train, validation=()))))
