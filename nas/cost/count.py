@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
+from nas.cost.shapes import build_on_meta, uncollected
 from search_spaces.space import Architecture
 
-aten = torch.ops.aten
-_NORMS = {aten.native_batch_norm, aten.native_group_norm, aten.native_layer_norm}
-_ACTIVATIONS = {aten.silu, aten.silu_, aten.gelu, aten.relu, aten.relu_}
+if TYPE_CHECKING:
+    from nas.cost.opinions import Opinions
+
+KNOWN = 2**14  # architectures whose cost is kept
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Cost:
 
     Where the input decides how much is computed, `macs` is the most and `macs_least` the least
     (None elsewhere).
-    `named`: the shares of `macs` that no formula of torch's covers, such as the selective scan.
+    `named`: the shares of `macs` that modules tell of themselves, such as the selective scan.
     """
 
     params: int
@@ -46,14 +45,18 @@ def count_params(network: nn.Module) -> int:
 
 
 def count_macs(network: nn.Module, shape: tuple[int, ...]) -> int:
-    """Multiply-accumulates of one eval-mode pass of a `network` built on the meta device.
+    """Multiply-accumulates of one eval-mode pass of a `network` on an input of `shape` (B, C, *S).
 
-    Counts convolutions, transposed ones at their true cost, linear layers and matrix products,
-    attention included, and what modules tell of themselves by `own_macs(*inputs)`, a mapping of
-    names to counts that stands for all they compute. The meta device is a must: on others torch
-    takes fused paths through attention that its formulas do not know.
+    Counted by thop, with rules of our own (`nas.cost.handlers`): convolutions, transposed ones at
+    their true cost, linear layers and matrix products, attention included, and what modules tell
+    of themselves by `own_macs(*inputs)`, a mapping of names to counts that stands for all they
+    compute. Torch's own formulas are the second opinion: where the two disagree by more than 0.1%
+    the larger one stands, with a UserWarning that names the modules' types.
+
+    Build the network on the meta device: on others torch takes fused paths through attention that
+    its formulas do not know.
     """
-    return _count(network, shape).macs
+    return _macs(network, shape, _count(network, shape))
 
 
 def cost_of(
@@ -65,72 +68,47 @@ def cost_of(
 ) -> Cost:
     """The exact cost of `architecture` for one patch (D, H, W), or (H, W) where it takes one.
 
-    `kept`: the share of the queries computed by a network that lets its input decide.
+    `kept`: the share of the queries computed by a network that lets its input decide. Asking again
+    for the same costs nothing.
     """
-    with torch.device("meta"):
-        network = architecture.build(in_channels, out_channels)
-    shape = (1, in_channels, *patch)
-    counter = _count(network, shape, kept)
-    varies = any(hasattr(module, "assumed_kept") for module in network.modules())
-    least = _count(network, shape, 0.0).macs if varies else None
-    return Cost(count_params(network), counter.macs, least, dict(counter.named))
+    return _cost_of(architecture, in_channels, out_channels, tuple(patch), kept)
 
 
-def _count(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> _MacCounter:
-    """Counts a pass in which every module with `assumed_kept` keeps that share of its queries."""
-    was_training = network.training
-    with ExitStack() as stack:
-        stack.callback(network.train, was_training)
-        stack.enter_context(torch.no_grad())
-        counter = stack.enter_context(_MacCounter())
-        for module in network.modules():
-            if hasattr(module, "assumed_kept"):
-                module.assumed_kept = kept  # type: ignore[assignment]
-            if hasattr(module, "own_macs"):
-                stack.callback(module.register_forward_pre_hook(counter.enter).remove)
-                stack.callback(module.register_forward_hook(counter.leave).remove)
-        network.eval()(torch.empty(shape, device="meta"))
-    return counter
+@lru_cache(maxsize=KNOWN)
+def _cost_of(
+    architecture: Architecture,
+    in_channels: int,
+    out_channels: int,
+    patch: tuple[int, ...],
+    kept: float,
+) -> Cost:
+    with uncollected():
+        network = build_on_meta(architecture, in_channels, out_channels)
+        shape = (1, in_channels, *patch)
+        counted = _count(network, shape, kept)
+        varies = any("assumed_kept" in vars(module) for module in network.modules())
+        least = _count(network, shape, 0.0).macs if varies else None
+        macs = _macs(network, shape, counted, kept)
+        return Cost(count_params(network), macs, least, dict(counted.named))
 
 
-class _MacCounter(TorchDispatchMode):
-    """Adds up torch's own formulas, two FLOPs a multiply-accumulate.
+def _count(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> Opinions:
+    from nas.cost.opinions import count_twice  # with it comes MONAI, which takes seconds
 
-    Norms and activations have none and keep the shape; on the meta device they are slow Python
-    decompositions, half of all time, and so hand on their input instead.
-    """
+    return count_twice(network, shape, kept)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.macs = 0
-        self.named: Counter[str] = Counter()
-        self._inside = 0  # modules that count for themselves
 
-    def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """Forward pre-hook of a module with `own_macs`."""
-        if not self._inside:
-            told = module.own_macs(*inputs)  # type: ignore[operator]
-            self.named.update(told)
-            self.macs += sum(told.values())
-        self._inside += 1
+def _macs(network: nn.Module, shape: tuple[int, ...], counted: Opinions, kept: float = 1.0) -> int:
+    """The count that stands, with a warning where there are two."""
+    if not counted.agree:
+        from nas.cost.opinions import count_twice
 
-    def leave(self, *_: Any) -> None:
-        """Forward hook of a module with `own_macs`."""
-        self._inside -= 1
-
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        operator, named = func.overloadpacket, kwargs or {}  # type: ignore[attr-defined]
-        if operator in _NORMS:
-            return args[0], args[0], args[0]  # output, mean, deviation: only the first is read
-        if operator in _ACTIVATIONS:
-            return args[0]
-        result = func(*args, **named)
-        if not self._inside and (flops := flop_registry.get(operator)):
-            self.macs += flops(*args, **named, out_val=result) // 2
-        return result
+        differing = count_twice(network, shape, kept, by_module=True).differing()
+        kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in differing))
+        warnings.warn(
+            f"thop and torch differ in the multiply-accumulates of {kinds}; the larger number is "
+            "taken. `segnas cost NETWORK --audit` shows both, and own_macs on a module tells what "
+            "it computes",
+            stacklevel=4,
+        )
+    return counted.macs

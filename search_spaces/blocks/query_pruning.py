@@ -58,11 +58,11 @@ class QueryGate(nn.Module):
 
     def forward(self, x: torch.Tensor) -> KeptQueries:
         logits = self.classify(x)
+        if self.training:
+            self._logits = logits
         if x.is_meta:
             self.queries.kept = self._assume(logits)
             return self.queries.kept
-        if self.training:
-            self._logits = logits
         pruned = logits.detach().float().softmax(1)[:, 0].flatten(1) >= self.confidence  # (B, N)
         kept = (~pruned).sum(1)
         most = int(kept.max())

@@ -113,9 +113,6 @@ class _Scan(torch.autograd.Function):
         c: torch.Tensor,
         start: torch.Tensor | None,
     ) -> torch.Tensor:
-        y = torch.empty_like(x)
-        if x.is_meta:
-            return y
         chunks = _Chunks(x, dt, a, b, start)
         c_folded = chunks.fold(c)
         first = chunks.first_states()
@@ -123,7 +120,7 @@ class _Scan(torch.autograd.Function):
         for rows in chunks.slices():
             decay, h = chunks.terms(rows)
             h[0].addcmul_(decay[0], first[:, rows])
-            for t in range(1, chunks.steps):
+            for t in chunks.later:
                 h[t].addcmul_(decay[t], h[t - 1])
             torch.sum(h.mul_(_per_state(c_folded[:, rows])), 1, out=y_folded[:, rows])
         ctx.save_for_backward(x, dt, a, b, c, start, first)
@@ -143,7 +140,7 @@ class _Scan(torch.autograd.Function):
             decay, inject = chunks.terms(rows)
             h = inject.new_empty((chunks.steps + 1, *inject.shape[1:]))
             h[0] = first[:, rows]
-            for t in range(chunks.steps):
+            for t in (0, *chunks.later):
                 torch.addcmul(inject[t], decay[t], h[t], out=h[t + 1])
             g = chunks.gradients(decay, c_folded[:, rows], dy_folded[:, rows], last[:, rows])
             product = inject  # its memory, which is free from here on
@@ -161,7 +158,11 @@ class _Scan(torch.autograd.Function):
 
 class _Chunks:
     """A batch of sequences cut into chunks of `steps` tokens, and what the scans of both
-    directions share."""
+    directions share.
+
+    `later`: the steps but the first. On the meta device, where they would only repeat what the
+    first one does, there are none, and one slice of rows: the memory is the same.
+    """
 
     def __init__(
         self,
@@ -174,6 +175,7 @@ class _Chunks:
         self.batch, self.length = x.shape[:2]
         self.steps = max(min(self.length, LONGEST_CHUNK), 1)
         self.count = math.ceil(self.length / self.steps)
+        self.later = range(1, 1 if x.is_meta else self.steps)
         self.x, self.dt, self.b = self.fold(x), self.fold(dt), self.fold(b)
         self.a = a.mT[:, None].contiguous()  # (N, 1, D)
         self.keep = None if start is None else self.fold((~start)[..., None].to(x.dtype))
@@ -189,10 +191,11 @@ class _Chunks:
 
     def slices(self) -> Iterator[slice]:
         """Ranges of rows whose states fit into the cache."""
-        elements = CPU_ELEMENTS if self.x.device.type == "cpu" else GPU_ELEMENTS
+        elements = GPU_ELEMENTS if self.x.is_cuda else CPU_ELEMENTS
         rows = self.batch * self.count
         at_once = max(elements // (self.steps * self.a.numel()), 1)
-        return (slice(i, min(i + at_once, rows)) for i in range(0, rows, at_once))
+        starts = range(0, at_once if self.x.is_meta else rows, at_once)
+        return (slice(i, min(i + at_once, rows)) for i in starts)
 
     def terms(self, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """exp(dt_t a) and b_t x_t, both (T, N, rows, D)."""
@@ -208,8 +211,8 @@ class _Chunks:
         g = dy[:, None] * _per_state(c)
         if last is not None:
             g[-1] += last
-        for t in reversed(range(self.steps - 1)):
-            g[t].addcmul_(decay[t + 1], g[t + 1])
+        for t in reversed(self.later):
+            g[t - 1].addcmul_(decay[t], g[t])
         return g
 
     def first_states(self) -> torch.Tensor:
@@ -218,7 +221,7 @@ class _Chunks:
         if self.count > 1:
             for rows in self.slices():
                 decay, h = self.terms(rows)
-                for t in range(1, self.steps):
+                for t in self.later:
                     h[t].addcmul_(decay[t], h[t - 1])
                 left[:, rows], through[:, rows] = h[-1], decay.prod(0)
         return self._carry(left, through, range(self.count))
@@ -242,7 +245,7 @@ class _Chunks:
         left, through = (t.unflatten(1, (self.batch, self.count)) for t in (left, through))
         entering = torch.empty_like(left)
         carried = torch.zeros_like(left[:, :, 0])
-        for chunk in order:
+        for chunk in () if left.is_meta else order:
             entering[:, :, chunk] = carried
             carried = torch.addcmul(left[:, :, chunk], through[:, :, chunk], carried)
         return entering.flatten(1, 2)

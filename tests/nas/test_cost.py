@@ -63,8 +63,9 @@ def test_multihead_attention_is_counted():
     assert macs(SelfAttention, 1, 10, 12) == 10 * 12 * 48 + 2 * 10 * 10 * 12
 
 
-def test_functional_products_are_counted():
-    assert macs(Products, 1, 10, 12) == 3 * 10 * 10 * 12
+def test_functional_products_are_counted_and_named_where_thop_sees_none():
+    with pytest.warns(UserWarning, match="differ.* of Products; .*segnas cost .*--audit"):
+        assert macs(Products, 1, 10, 12) == 3 * 10 * 10 * 12
 
 
 def test_macs_grow_with_the_batch():
@@ -111,6 +112,26 @@ def test_counting_leaves_the_mode_as_it_was():
     assert network.training
 
 
+def test_counting_leaves_nothing_behind():
+    with torch.device("meta"):
+        network = plain_net()
+    count_macs(network, (1, 2, 8, 8, 8))
+    with pytest.raises(RuntimeError):
+        count_macs(network, (1, 5, 8, 8, 8))
+    for module in network.modules():
+        assert not module._forward_hooks and not module._forward_pre_hooks
+        assert "total_ops" not in dict(module.named_buffers())
+    assert count_macs(network, (1, 2, 8, 8, 8)) == macs(plain_net, 1, 2, 8, 8, 8)
+
+
+def test_each_part_of_a_network_keeps_its_own_mode():
+    with torch.device("meta"):
+        network = plain_net().train()
+    network[1].eval()
+    count_macs(network, (1, 2, 8, 8, 8))
+    assert [module.training for module in network] == [True, False, True, True, True]
+
+
 def test_a_network_with_weights_keeps_them():
     network = plain_net()
     assert count_macs(network, (1, 2, 8, 8, 8)) == macs(plain_net, 1, 2, 8, 8, 8)
@@ -119,6 +140,13 @@ def test_a_network_with_weights_keeps_them():
 
 def test_flops_are_twice_the_macs():
     assert Cost(params=1, macs=21).flops == 42
+
+
+def test_asking_again_builds_nothing(monkeypatch):
+    point = Hybrid(width=6, growth=1.5)
+    first = cost_of(point, 3, 5, (16, 16, 16))
+    monkeypatch.setattr(Hybrid, "build", lambda *_: pytest.fail("built again"))
+    assert cost_of(Hybrid(width=6, growth=1.5), 3, 5, [16, 16, 16]) is first
 
 
 # A whole point, against a count by hooks on a real forward pass

@@ -1,0 +1,157 @@
+"""Torch's opinion: its own formulas for every operator that runs, and the operators without one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from nas.cost.shapes import by_shape
+
+
+class OperatorCounter(TorchDispatchMode):
+    """Adds up the formulas that `FlopCounterMode` has, two FLOPs a multiply-accumulate.
+
+    `macs`: by the module whose forward an operator ran in, None where nobody says which
+    (`within`). `without`: calls of operators that have no formula. While `paused` is above 0
+    nothing is counted. Operators run on meta tensors, by shape alone where that will do.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs: Counter[nn.Module | None] = Counter()
+        self.without: Counter[Any] = Counter()
+        self.within: nn.Module | None = None
+        self.paused = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        operator, named = func.overloadpacket, kwargs or {}  # type: ignore[attr-defined]
+        result = by_shape(operator, args, named)
+        if result is None:
+            result = func(*args, **named)
+        if self.paused:
+            return result
+        if operator in flop_registry:
+            self.macs[self.within] += _flops(operator, args, named, result) // 2
+        else:
+            self.without[func] += 1
+        return result
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here, and the guard against it takes longer than most operators."""
+        return False
+
+
+def _flops(
+    operator: Any, args: Sequence[Any], named: Mapping[str, Any], result: torch.Tensor
+) -> int:
+    """The registered formula of shapes; torch's wrapper around it is slow in finding them."""
+    formula = flop_registry[operator]
+    inner = getattr(formula, "__wrapped__", None)
+    if inner is None or not isinstance(result, torch.Tensor):
+        return formula(*args, **named, out_val=result)
+    shapes = [a.shape if isinstance(a, torch.Tensor) else a for a in args]
+    return inner(*shapes, **named, out_shape=result.shape)
+
+
+def is_free(operator: Any) -> bool:
+    """Whether an operator, one overload, is known to hold no multiply-accumulate.
+
+    Elementwise ones, reductions, views, and those listed here: copies and places, norms, pooling,
+    interpolation, softmax.
+    """
+    tags = operator.tags
+    return (
+        operator.is_view
+        or torch.Tag.pointwise in tags
+        or torch.Tag.reduction in tags
+        or operator.overloadpacket in _FREE
+    )
+
+
+aten = torch.ops.aten
+_FREE = {
+    # new tensors
+    aten.arange,
+    aten.empty,
+    aten.empty_like,
+    aten.eye,
+    aten.full,
+    aten.full_like,
+    aten.linspace,
+    aten.new_empty,
+    aten.new_full,
+    aten.new_ones,
+    aten.new_zeros,
+    aten.ones,
+    aten.ones_like,
+    aten.scalar_tensor,
+    aten.zeros,
+    aten.zeros_like,
+    # copies, other places and other orders
+    aten._to_copy,
+    aten._unsafe_view,
+    aten.argsort,
+    aten.cat,
+    aten.constant_pad_nd,
+    aten.copy_,
+    aten.embedding,
+    aten.fill_,
+    aten.flip,
+    aten.gather,
+    aten.index,
+    aten.index_put_,
+    aten.index_select,
+    aten.lift_fresh,
+    aten.pixel_shuffle,
+    aten.pixel_unshuffle,
+    aten.reflection_pad3d,
+    aten.repeat,
+    aten.replication_pad3d,
+    aten.roll,
+    aten.scatter,
+    aten.sort,
+    aten.stack,
+    aten.topk,
+    aten.tril,
+    aten.triu,
+    aten.unfold_copy,
+    aten.zero_,
+    # norms, activations, softmax
+    aten._log_softmax,
+    aten._prelu_kernel,
+    aten._safe_softmax,
+    aten._softmax,
+    aten.log_sigmoid_forward,
+    aten.native_batch_norm,
+    aten.native_group_norm,
+    aten.native_layer_norm,
+    # pooling, interpolation
+    aten._adaptive_avg_pool2d,
+    aten._adaptive_avg_pool3d,
+    aten.adaptive_max_pool2d,
+    aten.adaptive_max_pool3d,
+    aten.avg_pool2d,
+    aten.avg_pool3d,
+    aten.max_pool2d_with_indices,
+    aten.max_pool3d_with_indices,
+    aten.upsample_bilinear2d,
+    aten.upsample_linear1d,
+    aten.upsample_nearest2d,
+    aten.upsample_nearest3d,
+    aten.upsample_trilinear3d,
+    # running sums
+    aten.cumsum,
+}
