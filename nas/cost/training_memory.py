@@ -1,16 +1,25 @@
-"""The memory of one training step."""
+"""The memory of a training step, measured on the device at hand."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.profiler import ProfilerActivity, profile
+
+from nas.cost.live_tensors import LiveTensors
+from search_spaces.space import Architecture
+from trainers.config import TrainConfig
+from trainers.data.cache import Entry, VolumeCache
+from trainers.data.splits import Cases
+from trainers.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -46,37 +55,66 @@ def training_memory(network: nn.Module, x: torch.Tensor) -> TrainingMemory:
     return TrainingMemory(weights, kept, peak)
 
 
-class LiveTensors(TorchDispatchMode):
-    """`now`: bytes of the tensors made within it that live. `peak`: the most there ever were.
+def train_on_noise(
+    architecture: Architecture,
+    in_channels: int,
+    out_channels: int,
+    config: TrainConfig,
+    device: torch.device,
+) -> None:
+    """One epoch of a `Trainer`, without validation, on a volume of noise as large as the patch."""
+    with TemporaryDirectory() as folder:
+        cache = _noise(Path(folder), in_channels, out_channels, config.patch)
+        cases = Cases(train=("noise",), validation=())
+        network = architecture.build(in_channels, out_channels)
+        Trainer(network, cache, cases, config, device=device, seed=0).run_epoch()
 
-    Tensors given as `known` do not count.
+
+def measured_peak(
+    architecture: Architecture,
+    in_channels: int,
+    out_channels: int,
+    config: TrainConfig,
+    device: torch.device,
+) -> int:
+    """Bytes that the allocator gave out at the peak of `train_on_noise`, weights included.
+
+    On a CPU torch.profiler tells of every allocation, those inside of operators too. In the second
+    step, the moments of the first are there: take an epoch of two or more.
     """
+    gc.collect()
+    case = (architecture, in_channels, out_channels, config, device)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        train_on_noise(*case)
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as told:
+        train_on_noise(*case)
+    with TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        told.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    memory = [e["args"] for e in sorted(events, key=_time) if e["name"] == "[memory]"]
+    before = memory[0]["Total Allocated"] - memory[0]["Bytes"]
+    return max(event["Total Allocated"] for event in memory) - before
 
-    def __init__(self, known: Iterable[torch.Tensor]) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._sizes = {t.untyped_storage()._cdata: 0 for t in known}
 
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self._count(leaf.untyped_storage())
-        return result
+def _time(event: dict[str, float]) -> float:
+    return event.get("ts", 0.0)
 
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key not in self._sizes:
-            self._sizes[key] = storage.nbytes()
-            self.now += storage.nbytes()
-            self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self._forget, key)
 
-    def _forget(self, key: int) -> None:
-        self.now -= self._sizes.pop(key)
+def _noise(folder: Path, channels: int, classes: int, shape: Sequence[int]) -> VolumeCache:
+    """One case of that shape, with a slab of every class."""
+    voxels = int(np.prod(shape))
+    image = np.random.default_rng(0).standard_normal(channels * voxels, np.float32)
+    label = (np.arange(voxels) * classes // voxels).astype(np.uint8)
+    places = [np.flatnonzero(label == c).astype(np.int32) for c in range(1, classes)]
+    image.tofile(folder / "images.f32")
+    label.tofile(folder / "labels.u8")
+    np.concatenate(places).tofile(folder / "foreground.i32")
+    depth, height, width = shape
+    entry = Entry((depth, height, width), 0, 0, tuple(map(len, places)))
+    names = tuple(f"class {c}" for c in range(classes))
+    return VolumeCache(folder, channels, names, None, {"noise": entry})

@@ -1,0 +1,164 @@
+"""The memory that training and using a network takes, known without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Literal, NamedTuple
+
+import torch
+from torch import nn
+from torch.autograd.graph import get_gradient_edge
+
+from nas.cost.autocast import Device, OnDevice
+from nas.cost.live_tensors import LiveTensors
+from nas.cost.meta import compute
+from nas.cost.scratch import scratch
+from nas.cost.shapes import build_on_meta
+from search_spaces.space import Architecture
+from trainers.config import LossConfig
+from trainers.losses import segmentation_loss
+from trainers.trainer import channels_last
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_NARROW = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class _On(NamedTuple):
+    device: Device
+    threads: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes.
+
+    `weights`: parameters and buffers. `activations`: kept from the forward to the backward pass of
+    one training batch, the batch and the loss's own tensors included. `training`: the peak of a
+    training step but the first: weights, gradients, AdamW's two moments, activations and what is
+    there for a moment only. `inference`: weights and the peak of a pass of batch 1 in eval mode.
+    """
+
+    weights: int
+    activations: int
+    training: int
+    inference: int
+
+
+def memory_of(
+    architecture: Architecture,
+    in_channels: int,
+    out_channels: int,
+    patch: Sequence[int],
+    *,
+    batch: int,
+    precision: Precision = "fp32",
+    loss: LossConfig | None = None,
+    device: Device = "cpu",
+    threads: int = 1,
+) -> Memory:
+    """The memory of `architecture` on patches (D, H, W), or (H, W) where it takes images.
+
+    A step as the trainer makes it, and a pass in eval mode, run on the meta device, where tensors
+    have sizes and no values; what lives is added up. What a kernel takes for itself while it works
+    is not in it, nor what an allocator keeps in reserve. Where the input decides how many queries
+    are computed, all are. The same arguments again cost nothing.
+    """
+    return _memory(
+        architecture,
+        in_channels,
+        out_channels,
+        tuple(patch),
+        batch,
+        _NARROW[precision],
+        loss or LossConfig(),
+        _On(device, threads),
+    )
+
+
+@lru_cache(2**14)
+def _memory(
+    architecture: Architecture,
+    in_channels: int,
+    out_channels: int,
+    patch: tuple[int, ...],
+    batch: int,
+    narrow: torch.dtype | None,
+    loss: LossConfig,
+    on: _On,
+) -> Memory:
+    network = channels_last(build_on_meta(architecture, in_channels, out_channels))
+    weights = _bytes([*network.parameters(), *network.buffers()])
+    images = (batch, in_channels, *patch)
+    activations, training = _training_step(network, images, narrow, loss, on)
+    inference = _inference(network, (1, *images[1:]), narrow, on)
+    return Memory(weights, activations, weights + training, weights + inference)
+
+
+def _training_step(
+    network: nn.Module,
+    shape: tuple[int, ...],
+    narrow: torch.dtype | None,
+    loss: LossConfig,
+    on: _On,
+) -> tuple[int, int]:
+    """Bytes beside the weights: kept from the forward to the backward pass, and the most ever.
+
+    The step is `Trainer._step`. Until the loss is there, the gradients of the step before are too.
+    """
+    criterion = segmentation_loss(loss)
+    with _counting(network.train(), on) as live:
+        images = _batch(shape)
+        labels = torch.empty((shape[0], 1, *shape[2:]), dtype=torch.uint8, device="meta")
+        with OnDevice(on.device, narrow):
+            logits = network(images)
+        with OnDevice(on.device):
+            total = criterion(logits.float(), labels)
+            if extra := getattr(network, "auxiliary_losses", None):
+                total = total + sum(extra(labels).values())
+        kept, forward, live.peak = live.now, live.peak, live.now
+        with OnDevice(on.device, narrow):  # for what is computed again
+            _backward(total)
+        backward, after = live.peak, live.now
+    trained = [p.grad for p in network.parameters() if p.grad is not None]
+    gradients = _bytes(trained)
+    moments = 2 * gradients
+    update = gradients if on.device == "cuda" else 2 * max(map(_size, trained), default=0)
+    network.zero_grad(set_to_none=True)
+    return kept, moments + max(gradients + forward, backward, after + update)
+
+
+@torch.no_grad()
+def _inference(
+    network: nn.Module, shape: tuple[int, ...], narrow: torch.dtype | None, on: _On
+) -> int:
+    """The most bytes beside the weights."""
+    with _counting(network.eval(), on) as live, OnDevice(on.device, narrow):
+        network(_batch(shape))
+    return live.peak
+
+
+def _backward(loss: torch.Tensor) -> None:
+    """Not `loss.backward()`: what is computed again in it would be out of reach for a mode that
+    changes functions."""
+    torch.autograd.backward(get_gradient_edge(loss), torch.ones_like(loss))
+
+
+def _counting(network: nn.Module, on: _On) -> LiveTensors:
+    own = partial(scratch, device=on.device, threads=on.threads)
+    return LiveTensors([*network.parameters(), *network.buffers()], compute, own)
+
+
+def _batch(shape: tuple[int, ...]) -> torch.Tensor:
+    layout = torch.channels_last_3d if len(shape) == 5 else torch.channels_last
+    return torch.empty(shape, device="meta").contiguous(memory_format=layout)
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(map(_size, tensors))
+
+
+def _size(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().nbytes()
