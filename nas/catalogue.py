@@ -8,33 +8,74 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
+from search_spaces.space import Architecture
 from trainers.errors import UserError
 
 WIDTH = 120  # of tables that go into a file or a pipe
 
 
-def show_cost(options: argparse.Namespace) -> int:
-    """`segnas cost NETWORK --input CxDxHxW --classes N`."""
-    from nas.cost import cost_of
+def find_architecture(name: str) -> Architecture:
+    """The network of a preset, an exported folder or an architecture file.
+
+    Raises ArchitectureError where it is none of them.
+    """
     from nas.export import ARCHITECTURE
-    from nas.listing import cost_text, misfit, work_json
     from search_spaces.registry import find_preset, load_architecture_file
 
-    path = Path(options.network)
+    path = Path(name)
     if path.is_dir() or path.suffix == ".json":
-        architecture = load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
-    else:
-        architecture = find_preset(options.network)
+        return load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
+    return find_preset(name)
+
+
+def show_cost(options: argparse.Namespace) -> int:
+    """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
+    from nas.cost import cost_of, memory_of
+    from nas.listing import cost_text, memory_text, misfit, published_text, work_json
+
+    architecture = find_architecture(options.network)
     channels, *patch = options.input
     sizes = "x".join(map(str, options.input))
     if why := misfit(architecture, patch):
         raise UserError(f"--input {sizes}: {why}")
-    cost = cost_of(architecture, channels, options.classes, tuple(patch))
+    task = architecture, channels, options.classes, tuple(patch)
+    if options.audit:
+        return _show_audit(*task, by_type=options.audit == "types", as_json=options.json)
+    cost, published = cost_of(*task), None
+    memory = memory_of(*task, batch=options.batch, precision=options.precision)
+    if options.convention == "published":
+        from nas.cost.conventions import published_count
+
+        published = published_count(*task)
     if options.json:
-        figures = {"params": cost.params, **work_json(cost)}
-        print(json.dumps({"key": architecture.key, **figures}))
+        figures = {"params": cost.params, **work_json(cost), "memory": vars(memory)}
+        paper = {} if published is None else {"published": published.to_json()}
+        print(json.dumps({"key": architecture.key, **figures, **paper}))
     else:
         print(f"{architecture.key}: {cost_text(cost)} for one input of {sizes}")
+        print(memory_text(memory, options.batch, options.precision))
+        if published is not None:
+            print(published_text(published))
+    return 0
+
+
+def _show_audit(
+    architecture: Architecture,
+    in_channels: int,
+    classes: int,
+    patch: tuple[int, ...],
+    *,
+    by_type: bool,
+    as_json: bool,
+) -> int:
+    from nas.audit_table import audit_table
+    from nas.cost.audit import audit
+
+    audited = audit(architecture, in_channels, classes, patch)
+    if as_json:
+        print(json.dumps({"key": architecture.key, **audited.to_json()}))
+    else:
+        _print(audit_table(audited, by_type))
     return 0
 
 

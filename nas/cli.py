@@ -13,7 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
-from nas import catalogue
+from nas import arguments, catalogue, latency_command
+from nas.preview_command import add_arguments as add_preview_arguments
+from nas.preview_command import show_preview
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
 
@@ -121,15 +123,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     option_json(redundancy)
 
+    preview = command(
+        "preview",
+        show_preview,
+        "see what a search will meet: costs, budget, knobs and hours",
+    )
+    add_preview_arguments(preview)
+    option_set(preview)
+    option_json(preview)
+
     cost = command(
-        "cost", catalogue.show_cost, "count the parameters and multiply-accumulates of a network"
+        "cost", catalogue.show_cost, "count the parameters, work and memory of a network"
     )
-    cost.add_argument("network", metavar="PRESET|OUT|FILE", help="preset, export, or JSON file")
-    cost.add_argument(
-        "--input", type=_shape, required=True, metavar="CxDxHxW", help="CxHxW for 2D networks"
+    arguments.add_network(cost)
+    arguments.add_training(cost)
+    ways = cost.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--convention",
+        choices=("true", "published"),
+        default="true",
+        help="published: also as the paper behind the network's space counts",
     )
-    cost.add_argument("--classes", type=_classes, required=True, help="output channels")
+    ways.add_argument(
+        "--audit",
+        choices=("modules", "types"),
+        nargs="?",
+        const="modules",
+        help="thop's count and torch's, by module or by type of module",
+    )
     option_json(cost)
+
+    latency = command("latency", latency_command.show_latency, "measure how long a network takes")
+    arguments.add_network(latency)
+    latency_command.add_arguments(latency)
+    option_json(latency)
 
     spaces = command(
         "spaces", catalogue.show_spaces, "list the search spaces, or the choices of one"
@@ -140,9 +167,11 @@ def _parser() -> argparse.ArgumentParser:
     presets = command("presets", catalogue.show_presets, "list the named networks of the spaces")
     presets.add_argument("--space", help="those of one space")
     presets.add_argument(
-        "--input", type=_shape, metavar="CxDxHxW", help="count the MACs for it, too"
+        "--input", type=arguments.shape, metavar="CxDxHxW", help="count the MACs for it, too"
     )
-    presets.add_argument("--classes", type=_classes, default=4, help="output channels (default: 4)")
+    presets.add_argument(
+        "--classes", type=arguments.positive, default=4, help="output channels (default: 4)"
+    )
     option_json(presets)
     return parser
 
@@ -252,21 +281,6 @@ def _redundancy(options: argparse.Namespace) -> int:
 
 def _say_weights(export: Any) -> None:
     NOTES.print(f"using the {export.weights.stem} weights: {export.weights}", highlight=False)
-
-
-def _classes(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected 1 or more")
-    return int(text)
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    sizes = text.lower().split("x")
-    if len(sizes) not in (3, 4) or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; expected channels and size, like 1x96x96x96 (2D: 3x256x256)"
-        )
-    return tuple(map(int, sizes))
 
 
 def _plain(error: Exception) -> str:

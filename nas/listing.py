@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from rich import box
@@ -13,8 +13,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from nas.cost import Cost, cost_of, count_params
+from nas.budget import amount
+from nas.cost import Cost, Memory, cost_of, count_params
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
+
+if TYPE_CHECKING:
+    from nas.cost.conventions import PublishedCount
 
 CLASSES = 4
 
@@ -90,6 +94,23 @@ def cost_text(cost: Cost) -> str:
         f"{cost.params:,} parameters, {cost.macs / 1e9:.4g} GMACs"
         f"{' (' + ', '.join(notes) + ')' if notes else ''}, {cost.flops / 1e9:.4g} GFLOPs"
     )
+
+
+def memory_text(memory: Memory, batch: int, precision: str) -> str:
+    """One line: the memory of a pass and of a training step of `batch`."""
+    sizes = {name: amount("memory", value) for name, value in vars(memory).items()}
+    return (
+        f"memory: {sizes['inference']} for a pass, {sizes['training']} for a training step of "
+        f"batch {batch} in {precision} ({sizes['weights']} of weights, {sizes['activations']} of "
+        "activations)"
+    )
+
+
+def published_text(count: PublishedCount) -> str:
+    """The number that belongs beside a paper's, and how it is counted."""
+    least = "" if count.least is None else f"{count.least / 1e9:.2f} to "
+    unit, about = count.convention.unit, count.convention.about
+    return f"as published: {least}{count.most / 1e9:.2f} G{unit}\n{about}"
 
 
 def space_json(space: SearchSpace) -> dict[str, Any]:

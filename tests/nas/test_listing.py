@@ -173,3 +173,17 @@ def test_classes_are_one_or_more(capsys):
         with pytest.raises(SystemExit):
             main(["cost", "hybrid-s", "--input", "1x32x32x32", "--classes", classes])
         assert "expected 1 or more" in capsys.readouterr().err
+
+
+def memory(capsys, *more):
+    arguments = ["cost", "hybrid-xs", "--input", "1x32x32x32", "--classes", "3", "--json", *more]
+    assert main(arguments) == 0
+    return json.loads(capsys.readouterr().out)["memory"]
+
+
+def test_cost_tells_the_memory_of_a_training_step(capsys):
+    two, four = memory(capsys), memory(capsys, "--batch", "4")
+    assert two["weights"] == four["weights"] < two["activations"] < two["training"]
+    assert two["inference"] == four["inference"] < two["training"]
+    assert four["activations"] == pytest.approx(2 * two["activations"], rel=0.05)
+    assert memory(capsys, "--precision", "bf16")["activations"] < two["activations"]

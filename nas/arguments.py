@@ -1,0 +1,44 @@
+"""Command-line arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_network(command: argparse.ArgumentParser) -> None:
+    """Which network, for which input and output."""
+    command.add_argument("network", metavar="PRESET|OUT|FILE", help="preset, export, or JSON file")
+    command.add_argument(
+        "--input", type=shape, required=True, metavar="CxDxHxW", help="CxHxW for 2D networks"
+    )
+    command.add_argument("--classes", type=positive, required=True, help="output channels")
+
+
+def add_training(command: argparse.ArgumentParser) -> None:
+    """How the training step is made whose memory is told."""
+    command.add_argument(
+        "--batch", type=positive, default=2, help="patches in a training step (default: 2)"
+    )
+    command.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16"),
+        default="fp32",
+        help="of that step (default: fp32)",
+    )
+
+
+def positive(text: str) -> int:
+    """One or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 1 or more")
+    return int(text)
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Channels and the lengths of two or three axes."""
+    sizes = text.lower().split("x")
+    if len(sizes) not in (3, 4) or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected channels and size, like 1x96x96x96 (2D: 3x256x256)"
+        )
+    return tuple(map(int, sizes))

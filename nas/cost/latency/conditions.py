@@ -1,0 +1,114 @@
+"""Under which conditions a latency was taken."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.cost.latency.config import LatencyConfig
+from nas.cost.latency.machine import check_machine
+
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # two distributions of one module
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What two latencies must share to be compared. `shape`: (B, C, D, H, W) of one pass.
+
+    `device`: the card's or processor's name; `driver`: that of the card, or the operating system.
+    `quantisation`: how int8 was reached, None for other precisions. `runtime`: what ran the
+    network, with its version.
+    """
+
+    device: str
+    driver: str
+    threads: int
+    precision: str
+    quantisation: str | None
+    backend: str
+    runtime: str
+    shape: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "shape": list(self.shape)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Conditions:
+        """The inverse of `to_json`."""
+        return cls(**{**values, "shape": tuple(values["shape"])})
+
+    def text(self) -> str:
+        """One line."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        precision = " ".join(filter(None, (self.precision, self.quantisation)))
+        batch, channels, *size = self.shape
+        return (
+            f"{self.device} ({self.driver}), {threads}, {precision}, {self.backend} "
+            f"({self.runtime}), batch {batch} of {'x'.join(map(str, (channels, *size)))}"
+        )
+
+
+def conditions_of(channels: int, config: LatencyConfig, device: torch.device) -> Conditions:
+    """What a measurement here would tell of its conditions.
+
+    Raises UserError where this machine lacks what they need.
+    """
+    check_machine(config, device)
+    return Conditions(
+        device=device_name(device),
+        driver=_driver(device),
+        threads=config.threads,
+        precision=config.precision,
+        quantisation=config.quantisation if config.precision == "int8" else None,
+        backend=config.backend,
+        runtime=_runtime(config.backend),
+        shape=input_shape(channels, config),
+    )
+
+
+def input_shape(channels: int, config: LatencyConfig) -> tuple[int, ...]:
+    """(B, C, D, H, W). Raises ValueError where the patch is still open."""
+    if config.patch is None:
+        raise ValueError("latency.patch is None; expected the size of one patch")
+    return (config.batch, channels, *config.patch)
+
+
+def device_name(device: torch.device) -> str:
+    """The card's or the processor's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _cpu_model() or platform.processor() or platform.machine()
+
+
+def _cpu_model() -> str:
+    """Linux alone does not tell it through `platform`."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+
+
+def _driver(device: torch.device) -> str:
+    if device.type != "cuda":
+        return platform.system()
+    facts = Path("/proc/driver/nvidia/version")
+    found = re.search(r"\d+\.\d+(\.\d+)?", facts.read_text()) if facts.exists() else None
+    return f"driver {found[0] if found else 'unknown'}, CUDA {torch.version.cuda}"
+
+
+def _runtime(backend: str) -> str:
+    if backend != "onnxruntime":
+        return f"torch {torch.__version__}"
+    for name in RUNTIMES:
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return "onnxruntime missing"

@@ -1,0 +1,66 @@
+"""How latency is measured: the `latency` section of a configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trainers.strict import Strict
+
+Backend = Literal["eager", "compile", "onnxruntime"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Quantisation = Literal["static", "dynamic"]
+Positive = Annotated[int, Field(gt=0)]
+Size3 = tuple[Positive, Positive, Positive]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class LatencyConfig(Strict):
+    """The conditions, and how many passes of what are taken.
+
+    `device`: auto is where the trials train. `threads`: of the CPU. `batch`: patches in one pass.
+    `patch`: (D, H, W), None for that of training. `volume`: its sliding-window prediction is timed
+    as well, with windows that share `overlap` of their length. `warmup` passes are not counted;
+    then come two runs of `repeats` passes or `seconds` each, whichever ends first, though never
+    fewer than three passes. `timeout`: seconds for one network with its building and compiling.
+    `resources`: the Ray resources of the node that measures; empty for this machine.
+    """
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    backend: Backend = "eager"
+    precision: Precision = "fp32"
+    quantisation: Quantisation = "static"
+    threads: Positive = 1
+    batch: Positive = 1
+    patch: Size3 | None = None
+    volume: Size3 | None = None
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    warmup: Annotated[int, Field(ge=0)] = 3
+    repeats: Annotated[int, Field(ge=3)] = 30
+    seconds: Seconds = 2.0
+    timeout: Seconds = 300.0
+    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _that_can_work(self) -> Self:
+        if self.precision == "int8" and self.backend != "onnxruntime":
+            raise ValueError(
+                f"precision int8 with backend {self.backend}: PyTorch has no quantisation of its "
+                "own any more; use backend onnxruntime"
+            )
+        if self.precision == "int8" and self.device.startswith("cuda"):
+            raise ValueError(
+                f"precision int8 with device {self.device}: post-training quantisation is for the "
+                "CPU; use device cpu, or precision fp16"
+            )
+        if self.precision == "bf16" and self.backend == "onnxruntime":
+            raise ValueError(
+                "precision bf16 with backend onnxruntime: it has no bf16 convolution; use "
+                "precision fp16, or backend eager or compile"
+            )
+        return self
+
+    def device_beside(self, training: str) -> str:
+        """The device that is measured where the trials train on `training`."""
+        return training if self.device == "auto" else self.device

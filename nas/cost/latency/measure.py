@@ -1,0 +1,114 @@
+"""The latency of networks: made ready, then timed together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from nas.cost.latency.conditions import Conditions, conditions_of, input_shape
+from nas.cost.latency.config import LatencyConfig
+from nas.cost.latency.result import Latency, VolumeLatency
+from nas.cost.latency.runner import Runner, example, make_runner
+from nas.cost.latency.timing import (
+    Pass,
+    Sample,
+    interleave,
+    memory_settled,
+    take_samples,
+    threads_set,
+)
+from nas.cost.latency.volume import volume_pass
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network that only has to be timed."""
+
+    runner: Runner
+    channels: int
+    config: LatencyConfig
+    conditions: Conditions
+
+
+def measure_latency(
+    network: nn.Module, channels: int, config: LatencyConfig, device: torch.device
+) -> Latency:
+    """`measure_interleaved` of a single network."""
+    return measure_interleaved([network], channels, config, device)[0]
+
+
+def measure_interleaved(
+    networks: Sequence[nn.Module], channels: int, config: LatencyConfig, device: torch.device
+) -> list[Latency]:
+    """Time eval-mode passes of every network on the same random input, in turns.
+
+    Memory is cleared first, Python's garbage collector is off meanwhile, and clocks are left alone.
+    Each network has two runs of `config.repeats` passes or `config.seconds`; where their medians
+    differ by more than 5% for any network, all are measured again, three times at most, and the
+    quietest attempt is kept. CUDA passes are timed by events, from an idle device on; on a CPU, and
+    in ONNX Runtime, by the clock. The networks are left as they are, and the number of threads too.
+
+    Raises LatencyError for a network that does not run so, UserError where none could here.
+    """
+    return measure_prepared([prepare(net, channels, config, device) for net in networks])
+
+
+def prepare(
+    network: nn.Module, channels: int, config: LatencyConfig, device: torch.device
+) -> Prepared:
+    """Build, export, compile: all that takes time and is not timed. Raises as the measurement."""
+    conditions = conditions_of(channels, config, device)
+    with threads_set(config.threads):
+        runner = make_runner(network, conditions.shape, config, device)
+    return Prepared(runner, channels, config, conditions)
+
+
+@torch.inference_mode()
+def measure_prepared(prepared: Sequence[Prepared]) -> list[Latency]:
+    """Time networks prepared under one configuration; see `measure_interleaved`."""
+    if not prepared:
+        return []
+    config = prepared[0].config
+    with threads_set(config.threads), memory_settled():
+        passes = [_pass(p) for p in prepared]
+        samples = take_samples(passes, config.warmup, config.repeats, config.seconds)
+        volumes: list[VolumeLatency | None] = [None] * len(prepared)
+        if config.volume is not None:
+            volumes[:] = _measure_volumes(prepared, config)
+    return [
+        summary(sample, config.warmup, p.conditions, volume)
+        for sample, p, volume in zip(samples, prepared, volumes, strict=True)
+    ]
+
+
+def summary(
+    sample: Sample, warmup: int, conditions: Conditions, volume: VolumeLatency | None = None
+) -> Latency:
+    """The distribution of both runs together."""
+    p50, p90, p99 = map(float, np.percentile(sample.times, [50, 90, 99]))
+    mean = float(np.mean(sample.times))
+    repeats = len(sample.times)
+    return Latency(p50, p90, p99, mean, repeats, warmup, sample.noise, conditions, volume)
+
+
+def _pass(prepared: Prepared) -> Pass:
+    runner = prepared.runner
+    x = example(input_shape(prepared.channels, prepared.config)).to(runner.device, runner.dtype)
+    return lambda: runner.stopwatch(lambda: runner.forward(x))
+
+
+def _measure_volumes(prepared: Sequence[Prepared], config: LatencyConfig) -> list[VolumeLatency]:
+    """A volume at a time, in turns: its own windows are warm-up enough."""
+    assert config.volume is not None
+    passes = [volume_pass(p.runner, p.channels, config) for p in prepared]
+    runs = interleave(passes, config.repeats, config.seconds, turn=1, settle=False)
+    return [
+        VolumeLatency(
+            config.volume, config.overlap, float(np.median(run)), float(np.mean(run)), len(run)
+        )
+        for run in runs
+    ]

@@ -1,0 +1,117 @@
+"""A network as an ONNX file, checked against PyTorch."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nas.cost.latency.errors import LatencyError, first_line
+from nas.cost.latency.evaluated import evaluated
+from nas.cost.latency.machine import check_onnx
+from trainers.errors import UserError
+
+OPSET = 20  # the first with Gelu and with grids of three axes
+INPUT, OUTPUT = "image", "logits"
+# Largest difference from PyTorch in float32, relative to the largest logit.
+TOLERANCES = {torch.float32: 1e-3, torch.float16: 5e-2}
+
+
+def export_onnx(network: nn.Module, shape: tuple[int, ...], path: Path) -> float:
+    """Write `network` in eval mode to `path`, for an input of `shape` (B, C, D, H, W) and no other.
+
+    Input `image`, output `logits`, both of the weights' type, float32 or float16. Returns the
+    largest difference between the logits that ONNX Runtime and PyTorch in float32 give for an input
+    that the export has not seen, relative to the largest logit.
+
+    Raises LatencyError where the network has an operation that ONNX has not, or where the
+    difference is beyond `TOLERANCES`; UserError where a package is missing.
+    """
+    check_onnx()
+    weights = next(network.parameters())
+    seen, unseen = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
+    ready = evaluated(network).cpu()
+    try:
+        with quiet(), torch.no_grad():
+            torch.onnx.export(
+                ready,
+                (seen.to(weights.dtype),),
+                path,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise LatencyError(f"no ONNX export: {first_line(_root(error))}") from error
+    with torch.inference_mode():
+        expected = ready.float()(unseen).numpy()
+    found = open_session(path).run(None, {INPUT: unseen.to(weights.dtype).numpy()})[0]
+    difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not difference <= TOLERANCES[weights.dtype]:
+        raise LatencyError(
+            f"no ONNX export: the logits of ONNX Runtime differ from PyTorch's by {difference:.2g} "
+            f"of the largest; expected {TOLERANCES[weights.dtype]:g} at most"
+        )
+    return difference
+
+
+def open_session(path: Path, threads: int = 1, gpu: int | None = None) -> Any:
+    """An ONNX Runtime session on the CPU, or on the CUDA device `gpu`.
+
+    Its threads rest between runs, so as not to take time from whatever else is measured. Raises
+    UserError where the device is not to be had: ONNX Runtime itself would take the CPU instead.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if gpu is not None:
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
+    if gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
+        raise UserError(
+            "latency.backend = onnxruntime: it finds no CUDA or cuDNN of its version; install "
+            "those that its release notes name, or set latency.device to cpu"
+        )
+    return session
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep away what exporters and quantisers print, log and warn of."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            redirect_stderr(io.StringIO()),
+            redirect_stdout(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Where it began: exporters wrap errors in advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

@@ -1,0 +1,40 @@
+"""Why a network has no result, in words that are recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from nas.cost.latency import LatencyError
+
+NO_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "bad alloc",
+    "bad_alloc",
+    "can't allocate memory",
+    "failed to allocate memory",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is recorded of an architecture whose latency cannot be measured."""
+
+    reason: str
+
+
+def reason_of(error: Exception) -> str:
+    """One line: `out of memory: ...`, or the error's type and the first line of its message.
+
+    A LatencyError has said already what it is.
+    """
+    text = str(error).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    starved = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    if starved or any(words in text.lower() for words in NO_MEMORY):
+        return f"out of memory: {first}"
+    if isinstance(error, LatencyError):
+        return first
+    return f"{type(error).__name__}: {first}"

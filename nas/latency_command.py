@@ -1,0 +1,233 @@
+"""`segnas latency`: one network on this machine, by backend, precision and threads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from nas.cost.latency import Conditions, Latency, LatencyConfig
+
+# Those of nas.cost.latency.config, which would take seconds to import.
+BACKENDS = ("eager", "compile", "onnxruntime")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+WIDTH = 120  # of a table that goes into a file or a pipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """One combination: its latency, or the reason why there is none."""
+
+    backend: str
+    precision: str
+    threads: int
+    latency: Latency | None = None
+    reason: str | None = None
+
+    def why(self) -> str:
+        """One line for a combination that failed."""
+        return f"{self.backend}, {self.precision}, threads {self.threads}: {self.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        told = {"backend": self.backend, "precision": self.precision, "threads": self.threads}
+        if self.latency is None:
+            return {**told, "reason": self.reason}
+        values: dict[str, Any] = {**self.latency.to_json()}
+        values["patches_per_s"] = self.latency.patches_per_s
+        if volume := self.latency.volume:
+            values["volume"]["volumes_per_s"] = volume.volumes_per_s
+            values["volume"]["frames_per_s"] = volume.frames_per_s
+        return {**told, "latency": values}
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas latency` besides the network's."""
+    for name, known in (("backend", BACKENDS), ("precision", PRECISIONS)):
+        command.add_argument(
+            f"--{name}",
+            type=_several(known),
+            default=known[:1],
+            metavar="A,B",
+            help=f"some of {', '.join(known)} (default: {known[0]})",
+        )
+    command.add_argument(
+        "--quantisation", choices=("static", "dynamic"), default="static", help="of int8"
+    )
+    command.add_argument(
+        "--threads", type=_counts, default=(1,), metavar="N,M", help="of the CPU (default: 1)"
+    )
+    command.add_argument("--device", default="auto", help="cpu, cuda or cuda:N (default: a GPU)")
+    command.add_argument("--batch", type=int, default=1, help="patches in one pass (default: 1)")
+    command.add_argument(
+        "--volume", type=_volume, metavar="DxHxW", help="time the whole volume's prediction, too"
+    )
+    command.add_argument(
+        "--seconds", type=float, default=2.0, help="of each of the two runs (default: 2)"
+    )
+
+
+def show_latency(options: argparse.Namespace) -> int:
+    """Measure every combination; those that fail tell why. Returns 1 where all failed."""
+    import torch
+
+    from nas.catalogue import find_architecture
+    from nas.listing import misfit
+
+    architecture = find_architecture(options.network)
+    channels, *size = options.input
+    if why := misfit(architecture, size):
+        raise UserError(f"--input {'x'.join(map(str, options.input))}: {why}")
+    device = _check(options)
+    torch.manual_seed(0)
+    network = architecture.build(channels, options.classes)
+    notes, rows = Console(stderr=True), []
+    for backend, precision, threads in product(options.backend, options.precision, options.threads):
+        # A line and no bar: a bar's thread would take its time from what is measured.
+        notes.print(f"measuring {backend}, {precision}, threads: {threads}", highlight=False)
+        rows.append(_measure(network, device, options, backend, precision, threads))
+    if options.json:
+        print(json.dumps({"key": architecture.key, "rows": [row.to_json() for row in rows]}))
+    else:
+        console = Console()
+        console.width = console.width if console.is_terminal else max(console.width, WIDTH)
+        console.print(latency_table(f"{options.network} ({architecture.key})", rows))
+    return 0 if any(row.latency for row in rows) else 1
+
+
+def _check(options: argparse.Namespace) -> torch.device:
+    """The device. Raises UserError for what is wrong whatever the combination."""
+    import torch
+    from pydantic import ValidationError
+
+    from nas.cost.latency import latency_device
+
+    try:
+        config = _config(options, "eager", "fp32", 1)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise UserError(f"--{wrong['loc'][0]} {wrong['input']}: {wrong['msg']}") from None
+    return latency_device(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _config(
+    options: argparse.Namespace, backend: str, precision: str, threads: int
+) -> LatencyConfig:
+    from nas.cost.latency import LatencyConfig
+
+    return LatencyConfig.model_validate(
+        {
+            "device": options.device,
+            "backend": backend,
+            "precision": precision,
+            "quantisation": options.quantisation,
+            "threads": threads,
+            "batch": options.batch,
+            "patch": (1, *options.input[1:])[-3:],  # a slice is a volume of one
+            "volume": options.volume,
+            "seconds": options.seconds,
+        }
+    )
+
+
+def _measure(
+    network: nn.Module,
+    device: torch.device,
+    options: argparse.Namespace,
+    backend: str,
+    precision: str,
+    threads: int,
+) -> Row:
+    from pydantic import ValidationError
+
+    from nas.cost.latency import LatencyError, measure_latency
+
+    try:
+        config = _config(options, backend, precision, threads)
+        latency = measure_latency(network, options.input[0], config, device)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+    except (UserError, LatencyError, OSError, MemoryError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+    else:
+        return Row(backend, precision, threads, latency)
+    return Row(backend, precision, threads, reason=reason)
+
+
+def latency_table(title: str, rows: Sequence[Row]) -> Group:
+    """A row a combination; what they share is the caption. Below, why some have no figures."""
+    measured = [row.latency for row in rows if row.latency is not None]
+    volumes = any(latency.volume for latency in measured)
+    names = ["p50 ms", "p90 ms", "p99 ms", "mean ms", "noise", "patches/s"]
+    names += ["volumes/s", "slices/s"] if volumes else []
+    table = Table(
+        title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold"
+    )
+    table.caption, table.caption_justify = _caption([m.conditions for m in measured]), "left"
+    for name in ("backend", "precision", "threads", *names):
+        left = name in ("backend", "precision")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for row in rows:
+        figures = _figures(row.latency, volumes) if row.latency else ["-"] * len(names)
+        table.add_row(row.backend, row.precision, str(row.threads), *figures)
+    return Group(table, *(Text(row.why()) for row in rows if row.reason))
+
+
+def _figures(latency: Latency, volumes: bool) -> list[str]:
+    times = (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mean_ms)
+    figures = [f"{ms:.4g}" for ms in times]
+    figures += [f"{latency.noise:.1%}", f"{latency.patches_per_s:.4g}"]
+    if volumes:
+        assert latency.volume is not None
+        rates = (latency.volume.volumes_per_s, latency.volume.frames_per_s)
+        figures += [f"{rate:.4g}" for rate in rates]
+    return figures
+
+
+def _caption(conditions: Sequence[Conditions]) -> str:
+    """The conditions that the rows' own columns do not tell."""
+    if not conditions:
+        return ""
+    batch, channels, *size = conditions[0].shape
+    machines = {f"{c.device} ({c.driver})" for c in conditions}
+    runtimes = {c.runtime for c in conditions}
+    shape = f"batch {batch} of {'x'.join(map(str, (channels, *size)))}"
+    return "; ".join([", ".join(sorted(machines)), shape, ", ".join(sorted(runtimes))])
+
+
+def _several(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    def read(text: str) -> tuple[str, ...]:
+        words = tuple(text.split(","))
+        if unknown := [word for word in words if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; expected some of {', '.join(known)}")
+        return words
+
+    return read
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected counts, like 1,2,4")
+    return tuple(map(int, words))
+
+
+def _volume(text: str) -> tuple[int, ...]:
+    sizes = text.lower().split("x")
+    if len(sizes) != 3 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected three sizes, like 240x240x155")
+    return tuple(map(int, sizes))

@@ -1,0 +1,73 @@
+"""The arguments of `segnas preview`, and the command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+LATENCIES = 12
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """All but `--set` and `--json`, which other commands have too."""
+    command.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    command.add_argument(
+        "--dir", type=Path, help="the search's folder, which gets the files (default: runs/NAME)"
+    )
+    command.add_argument(
+        "--samples",
+        type=_positive,
+        default=1000,
+        metavar="N",
+        help="how many architectures to draw (default: 1000)",
+    )
+    command.add_argument("--seed", type=_whole, default=0, help="of the draw (default: 0)")
+    command.add_argument(
+        "--latency",
+        type=_positive,
+        nargs="?",
+        const=LATENCIES,
+        default=0,
+        metavar="N",
+        help=f"measure the latency of N of them ({LATENCIES})",
+    )
+    command.add_argument(
+        "--no-hours",
+        action="store_true",
+        help="do not train a few candidates a little to estimate the search's hours",
+    )
+
+
+def show_preview(options: argparse.Namespace) -> int:
+    """`segnas preview CONFIG`. Returns 1 where the budget lets nothing through."""
+    from rich.console import Console
+
+    from nas.config import RunConfig
+    from nas.config_file import read_config
+    from nas.preview import Request, make_preview, print_report, writable_folder, write_report
+    from nas.progress import Bars
+
+    config = read_config(RunConfig, options.config, options.settings)
+    folder = writable_folder(options.dir or Path("runs") / config.name)
+    request = Request(options.samples, options.seed, options.latency, not options.no_hours)
+    with Bars(Console(stderr=True)) as bars:
+        preview = make_preview(config, folder, request, bars.count)
+    report = write_report(preview, folder)
+    if options.json:
+        print(json.dumps(report))
+    else:
+        print_report(preview, folder, Console())
+    return 0 if preview.allowed.share > 0 else 1
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 1 or more")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 0 or more")
+    return int(text)

@@ -1,0 +1,97 @@
+"""The process that measures: answers requests on the socket it was given, until that closes."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import torch
+
+from nas.cost.latency import conditions_of, measure_prepared, prepare
+from nas.failure import reason_of
+from nas.gate import Gate
+from nas.probe.task import ProbeTask
+from search_spaces.registry import load_architecture
+from trainers.errors import UserError
+
+Tell = Callable[..., None]
+
+
+def main(descriptor: int) -> None:
+    """Serve the process at the other end of the socket; end with it.
+
+    The first message is the task; then come `{"measure": records}` and `{"conditions": true}`.
+    What is told back is dated by the clock that both processes share.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends this one
+    os.set_inheritable(descriptor, False)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)  # Ray's workers are nice, and their children too
+    connection = Connection(descriptor)
+    requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    Thread(target=_listen, args=(connection, requests), daemon=True).start()
+
+    def tell(**message: Any) -> None:
+        connection.send_bytes(json.dumps({"at": monotonic(), **message}).encode())
+
+    task = ProbeTask.from_json(requests.get())
+    torch.set_num_threads(task.latency.threads)
+    tell(stage="ready")
+    while True:
+        _answer(task, requests.get(), tell)
+
+
+def _listen(connection: Connection, requests: SimpleQueue[dict[str, Any]]) -> None:
+    """Hear the end of the other process at once, whatever is being computed here."""
+    try:
+        while True:
+            requests.put(json.loads(connection.recv_bytes()))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _answer(task: ProbeTask, request: Mapping[str, Any], tell: Tell) -> None:
+    try:
+        device = torch.device(task.latency.device_beside(task.device))
+        if "conditions" in request:
+            tell(conditions=conditions_of(task.channels, task.latency, device).to_json())
+        else:
+            _measure(task, request["measure"], device, tell)
+    except UserError as error:
+        tell(refused=str(error))
+    except Exception as error:  # the network's own fault, whatever it is
+        tell(failed=reason_of(error))
+
+
+def _measure(
+    task: ProbeTask, records: Sequence[Mapping[str, Any]], device: torch.device, tell: Tell
+) -> None:
+    """Build and compile all beside the trials; warm up and time while alone."""
+    prepared = []
+    for index, record in enumerate(records):
+        tell(stage="build", index=index)
+        torch.manual_seed(task.seed)
+        network = load_architecture(record).build(task.channels, task.classes)
+        prepared.append(prepare(network, task.channels, task.latency, device))
+    tell(stage="wait")
+    with Gate(task.gate).alone() if task.gate else nullcontext():
+        tell(stage="measure")
+        latencies = measure_prepared(prepared)
+    tell(latencies=[latency.to_json() for latency in latencies])
+    prepared.clear()
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

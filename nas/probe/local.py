@@ -1,0 +1,155 @@
+"""A prober in a process of its own on this machine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any
+
+from nas.cost.latency import Conditions, Latency
+from nas.failure import Failure
+from nas.probe.process import Child
+from nas.probe.task import ProbeTask
+from search_spaces.registry import architecture_record
+from search_spaces.space import Architecture
+from trainers.errors import UserError
+
+STARTS = 3  # how often in a row a process may die before it does anything
+
+
+class LocalProber:
+    """See `Prober`. The process is started when it is needed and kept as long as nothing fails.
+
+    After a crash, an error or a timeout a new process measures the rest of the set together; where
+    it is unknown which network is to blame, one by one.
+    """
+
+    def __init__(self, task: ProbeTask, start: Callable[[ProbeTask], Child] = Child) -> None:
+        self._task, self._start = task, start
+        self._child: Child | None = None
+        self._starts = 0
+        self._records: list[dict[str, Any]] = []
+        self._answers: list[Latency | Failure | None] = []
+        self._rounds: deque[list[int]] = deque()  # sets of positions to measure
+        self._round: list[int] = []  # the set under way
+        self._begun = False  # whether anything of that set was
+        self._building: int | None = None
+        self._left = 0.0  # seconds of the limit, as of `_since`
+        self._since: float | None = None  # None: the clock stands still
+
+    def conditions(self) -> Conditions:
+        """See `Prober`."""
+        self._expect_idle()
+        child = self._started()
+        if child.ready:
+            child.send({"conditions": True})
+        while True:
+            message = child.receive(60.0) or {}
+            if "conditions" in message:
+                self._starts = 0
+                return Conditions.from_json(message["conditions"])
+            if message.get("stage") == "ready":
+                child.ready = True
+                child.send({"conditions": True})
+            elif error := message.get("refused") or message.get("failed"):
+                raise UserError(error)
+            elif "died" in message:
+                child = self._replaced(child, message["died"])
+
+    def submit(self, architectures: Sequence[Architecture]) -> None:
+        """See `Prober`."""
+        self._expect_idle()
+        self._records = [architecture_record(architecture) for architecture in architectures]
+        self._answers = [None] * len(self._records)
+        self._rounds.append(list(range(len(self._records))))
+        self._begin_round()
+
+    def poll(self, seconds: float = 0.0) -> list[Latency | Failure] | None:
+        """See `Prober`."""
+        while self._round and (message := self._started().receive(seconds)):
+            self._take(message)
+            seconds = 0.0
+        if self._since is not None and monotonic() - self._since > self._left:
+            self._fail(f"timed out after {self._task.latency.timeout:g} s")
+        if self._round:
+            return None
+        return [answer for answer in self._answers if answer is not None]
+
+    def close(self) -> None:
+        """See `Prober`."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+        self._rounds.clear()
+        self._round, self._since = [], None
+
+    def _expect_idle(self) -> None:
+        if self._round:
+            raise RuntimeError("a set is under way; poll until it is measured")
+
+    def _started(self) -> Child:
+        if self._child is None:
+            self._child = self._start(self._task)
+        return self._child
+
+    def _replaced(self, child: Child, death: str) -> Child:
+        """Another process for one that died of no network."""
+        child.end()
+        self._child, self._starts = None, self._starts + 1
+        if self._starts == STARTS:
+            self._starts = 0
+            self.close()
+            raise UserError(f"the process that measures latencies does not work: {death}")
+        return self._started()
+
+    def _begin_round(self) -> None:
+        self._begun, self._building, self._since = False, None, None
+        self._round = self._rounds.popleft() if self._rounds else []
+        if self._round and self._started().ready:
+            self._request()
+
+    def _request(self) -> None:
+        self._started().send({"measure": [self._records[n] for n in self._round]})
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Go on by what the child tells."""
+        timeout = self._task.latency.timeout
+        match message:
+            case {"stage": "ready"}:
+                self._started().ready = True
+                self._request()
+            case {"stage": "build", "index": index, "at": at}:
+                self._building, self._left, self._since = self._round[index], timeout, at
+                self._begun, self._starts = True, 0
+            case {"stage": "wait", "at": at} if self._since is not None:
+                self._left -= at - self._since
+                self._building, self._since = None, None
+            case {"stage": "measure", "at": at}:
+                self._left, self._since = self._left + timeout * (len(self._round) - 1), at
+            case {"latencies": latencies}:
+                for n, latency in zip(self._round, latencies, strict=True):
+                    self._answers[n] = Latency.from_json(latency)
+                self._begin_round()
+            case {"failed": reason}:
+                self._fail(reason)
+            case {"died": death} if self._begun:
+                self._fail(death)
+            case {"died": death}:
+                self._replaced(self._started(), death)
+            case {"refused": text}:
+                self.close()
+                raise UserError(text)
+
+    def _fail(self, reason: str) -> None:
+        """Blame the network being built, or the only one, or else look at each of them alone."""
+        blamed = self._round if self._building is None else [self._building]
+        rest = [n for n in self._round if n not in blamed]
+        if len(blamed) == 1:
+            self._answers[blamed[0]] = Failure(f"latency: {reason}")
+            self._rounds.extendleft([rest] if rest else [])
+        else:
+            self._rounds.extendleft([n] for n in reversed(blamed))
+        self._started().end()
+        self._child = None
+        self._begin_round()

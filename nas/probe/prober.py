@@ -1,0 +1,46 @@
+"""What every prober offers, and which one a task needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from nas.cost.latency import Conditions, Latency
+from nas.failure import Failure
+from nas.probe.local import LocalProber
+from nas.probe.task import ProbeTask
+from search_spaces.space import Architecture
+
+
+class Prober(Protocol):
+    """Measures sets of architectures, one set after the other, while its caller goes on."""
+
+    def conditions(self) -> Conditions:
+        """What latencies will be measured under; waits for the answer.
+
+        Raises UserError where nothing can be measured like that.
+        """
+
+    def submit(self, architectures: Sequence[Architecture]) -> None:
+        """Begin to measure; several are measured in turns, so that their ranks can be trusted."""
+
+    def poll(self, seconds: float = 0.0) -> list[Latency | Failure] | None:
+        """One answer for each architecture submitted, in their order; None while under way.
+
+        Waits for up to `seconds`. Raises UserError where the probe itself cannot work.
+        """
+
+    def close(self) -> None:
+        """End whatever is under way."""
+
+
+def open_prober(task: ProbeTask) -> Prober:
+    """A prober on this machine, or where `latency.resources` says on the node that has those.
+
+    Raises UserError where no node of the Ray cluster offers them. That one needs Ray initialised.
+    """
+    if task.latency.resources:
+        from nas.probe.remote import RemoteProber
+
+        return RemoteProber(task)
+    return LocalProber(task)

@@ -1,0 +1,93 @@
+"""The probe's child process, seen from its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing import Pipe
+from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
+from tempfile import TemporaryFile
+from typing import Any
+
+from nas.probe.task import ProbeTask
+
+
+class Child:
+    """Runs `nas.probe.child` for a task: JSON messages over a socket of its own.
+
+    The process has a session of its own (Ctrl-C at the terminal does not reach it), finds modules
+    where this one does, and writes what libraries print to a file. `ready`: set by its user.
+    """
+
+    def __init__(self, task: ProbeTask) -> None:
+        threads = str(task.latency.threads)
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": threads,  # read when torch is imported
+            "MKL_NUM_THREADS": threads,
+            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        }
+        self._connection, theirs = Pipe()
+        self._printed = TemporaryFile()  # noqa: SIM115 - closed by `end`
+        with theirs:
+            self._process = Popen(
+                [sys.executable, "-P", "-m", "nas.probe.child", str(theirs.fileno())],
+                stdin=DEVNULL,
+                stdout=self._printed,
+                stderr=STDOUT,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self.ready = False
+        self.send(task.to_json())
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a request; `receive` tells where the child has died."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._connection.send_bytes(json.dumps(message).encode())
+
+    def receive(self, seconds: float) -> dict[str, Any] | None:
+        """The next message, or None where none comes within `seconds`.
+
+        Where the process has died, the message is `{"died": "crashed (SIGKILL)"}`.
+        """
+        try:
+            if not self._connection.poll(seconds):
+                return None
+            return json.loads(self._connection.recv_bytes())
+        except (EOFError, ConnectionResetError):
+            return {"died": self._death()}
+
+    def last_words(self) -> str:
+        """The last line that the process or one of its libraries printed."""
+        self._printed.seek(0)
+        lines = self._printed.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+    def end(self) -> None:
+        """Kill the process and its own children, such as compilers."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._connection.close()
+        self._printed.close()
+
+    def _death(self) -> str:
+        try:
+            code = self._process.wait(timeout=10)
+        except TimeoutExpired:
+            return "crashed (closed its connection)"
+        if code < 0:
+            return f"crashed ({signal.Signals(-code).name})"
+        return f"crashed (exit status {code}): {self.last_words()}"

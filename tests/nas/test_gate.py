@@ -1,0 +1,195 @@
+"""The gate, between real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from fcntl import LOCK_NB, LOCK_SH, LOCK_UN, flock
+from time import monotonic, sleep
+
+import pytest
+
+from nas import gate
+from nas.gate import Gate
+from trainers.errors import UserError
+
+# Each prints a line when it is inside; a worker also when it has been let in again after a pause.
+WORKER = """
+import runpy, sys, time
+from pathlib import Path
+Gate = runpy.run_path(sys.argv.pop(1))["Gate"]
+gate, step = Gate(Path(sys.argv[1])), float(sys.argv[2])
+mark = Path(sys.argv[3])
+with gate.computing():
+    print("inside", flush=True)
+    while True:
+        mark.touch()
+        time.sleep(step)
+        mark.unlink()
+        gate.pause()
+"""
+PROBE = """
+import runpy, sys, time
+from pathlib import Path
+Gate = runpy.run_path(sys.argv.pop(1))["Gate"]
+with Gate(Path(sys.argv[1])).alone():
+    print("alone", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def started():
+    """Starts a script with its arguments; all are killed in the end."""
+    processes = []
+
+    def start(script, *arguments):
+        # By its file: the package would import torch, which takes seconds.
+        command = [sys.executable, "-c", script, gate.__file__, *map(str, arguments)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def within(seconds):
+    """Fails, rather than waits for ever, where the kernel does not give a lock in time."""
+
+    def late(*_):
+        raise TimeoutError(f"no lock within {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def held(file):
+    """Whether another process has the file for itself."""
+    try:
+        flock(file, LOCK_SH | LOCK_NB)
+    except BlockingIOError:
+        return True
+    flock(file, LOCK_UN)
+    return False
+
+
+def test_no_worker_is_inside_while_the_probe_is_alone(started, tmp_path):
+    marks = [tmp_path / f"mark{n}" for n in range(3)]
+    for mark in marks:
+        assert started(WORKER, tmp_path / "gate", 0.005, mark).stdout.readline() == "inside\n"
+    gate = Gate(tmp_path / "gate")
+    with within(30):
+        for _ in range(5):
+            with gate.alone():
+                for _ in range(10):
+                    assert not any(mark.exists() for mark in marks)
+                    sleep(0.003)
+            before = monotonic()  # they go on
+            while not all(mark.exists() for mark in marks) and monotonic() < before + 5:
+                pass
+            assert monotonic() < before + 5
+
+
+def test_busy_workers_do_not_starve_the_probe(started, tmp_path):
+    """Steps of 50 ms that overlap: at no time is the room empty by itself."""
+    for n in range(4):
+        started(WORKER, tmp_path / "gate", 0.05, tmp_path / f"mark{n}").stdout.readline()
+    gate = Gate(tmp_path / "gate")
+    for _ in range(5):
+        with within(5), gate.alone():
+            pass
+
+
+@pytest.mark.parametrize("script", [WORKER, PROBE])
+def test_a_killed_holder_leaves_the_gate_free(started, tmp_path, script):
+    holder = started(script, tmp_path / "gate", 60, tmp_path / "mark")
+    holder.stdout.readline()
+    gate = Gate(tmp_path / "gate")
+    with pytest.raises(TimeoutError), within(1), gate.alone():
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    with within(5), gate.alone():
+        pass
+    with within(5), gate.computing():
+        pass
+
+
+def test_the_probe_killed_while_it_waits_lets_the_workers_on(started, tmp_path):
+    gate = Gate(tmp_path / "gate")
+    with gate.computing():
+        waiting = started(PROBE, tmp_path / "gate")
+        with within(10), (tmp_path / "gate.turnstile").open() as turnstile:
+            while not held(turnstile):
+                sleep(0.01)
+        synchronised = []
+        os.kill(waiting.pid, signal.SIGKILL)
+        waiting.wait()
+        with within(5):
+            gate.pause(lambda: synchronised.append(True))
+    assert not synchronised
+
+
+def test_a_worker_ends_its_work_on_the_device_before_it_lets_go(started, tmp_path):
+    gate = Gate(tmp_path / "gate")
+    with gate.computing():
+        gate.pause(lambda: pytest.fail("nobody waits"))
+        probe = started(PROBE, tmp_path / "gate")
+        synchronised = []
+        with pytest.raises(TimeoutError), within(2):  # the probe stays
+            while True:
+                gate.pause(lambda: synchronised.append(probe.poll()))
+                sleep(0.01)
+        assert probe.stdout.readline() == "alone\n"
+    assert synchronised == [None]
+
+
+def test_gates_of_two_searches_do_not_meet(started, tmp_path):
+    started(PROBE, tmp_path / "one").stdout.readline()
+    with within(5), Gate(tmp_path / "two").alone():
+        pass
+
+
+def test_a_worker_does_not_enter_twice(tmp_path):
+    gate = Gate(tmp_path / "gate")
+    with gate.computing():
+        with pytest.raises(RuntimeError, match="inside already"), gate.alone():
+            pass
+        gate.pause()
+    with gate.alone():
+        pass
+
+
+def test_the_files_are_of_the_user_alone_and_can_be_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gate = Gate(Gate.default_path("abc"))
+    with gate.alone():
+        files = list(tmp_path.iterdir())
+    assert gate.path.name == f"segnas-{os.geteuid()}-abc"
+    assert [(file.stat().st_mode & 0o777, file.stat().st_uid) for file in files] == [
+        (0o600, os.geteuid())
+    ] * 2
+    gate.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_planted_link_is_refused(tmp_path):
+    (tmp_path / "gate.room").symlink_to(tmp_path / "victim")
+    with pytest.raises(UserError, match=r"gate\.room cannot be the gate.*remove it"):
+        Gate(tmp_path / "gate").alone().__enter__()
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_file_of_another_user_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(UserError, match=f"its owner is user {os.getuid()}"):
+        Gate(tmp_path / "gate").computing().__enter__()

@@ -1,0 +1,201 @@
+"""Networks that were compiled, exported or quantised compute what PyTorch computes."""
+
+import logging
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.cost.latency import LatencyConfig, LatencyError, export_onnx, measure_latency
+from nas.cost.latency.onnx_export import INPUT, OUTPUT, open_session
+from nas.cost.latency.quantise import int8_weights, quantise
+from nas.cost.latency.runner import make_runner
+from search_spaces.registry import find_preset
+
+CPU = torch.device("cpu")
+SIZE = (16, 16, 16)
+SHAPE = (1, 1, *SIZE)
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+class Plain(nn.Module):
+    """Two convolutions, one transposed, and a linear layer over the channels."""
+
+    def __init__(self, linear=True):
+        super().__init__()
+        self.before = nn.Conv3d(1, 8, 3, stride=2, padding=1)
+        self.mix = nn.Linear(8, 8) if linear else nn.Identity()
+        self.after = nn.ConvTranspose3d(8, 2, 2, stride=2)
+
+    def forward(self, x):
+        y = self.before(x).relu().movedim(1, -1)
+        return self.after(self.mix(y).movedim(-1, 1))
+
+
+class Moody(nn.Module):
+    """Gives something else in every pass."""
+
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
+
+def config(**values):
+    return LatencyConfig(patch=SIZE, warmup=1, repeats=3, seconds=0.2, **values)
+
+
+def logits(network, x, **values):
+    with torch.inference_mode():
+        runner = make_runner(network, tuple(x.shape), config(**values), CPU)
+        return runner.forward(x.to(runner.dtype)).float()
+
+
+def expected(network, x):
+    with torch.inference_mode():
+        return network.eval()(x)
+
+
+def difference(found, wanted):
+    """Largest, relative to the largest value there should be."""
+    return float((found - wanted).abs().max() / wanted.abs().max())
+
+
+def close_in_onnx(name, tolerance, **values):
+    torch.manual_seed(0)
+    network = find_preset(name).build(1, 3)
+    x = torch.randn(1, 1, 32, 32, 32)
+    found = logits(network, x, backend="onnxruntime", **values)
+    return difference(found, expected(network, x)) < tolerance
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_onnx_runtime_computes_what_pytorch_computes(precision):
+    network, x = Plain(), torch.randn(SHAPE)
+    found = logits(network, x, backend="onnxruntime", precision=precision)
+    tolerance = 1e-5 if precision == "fp32" else 5e-3
+    assert difference(found, expected(network, x)) < tolerance
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hybrid-tokens",
+        "hybrid-pruned",
+        "hybrid-mamba",
+        "slimformer3d-tiny",
+        "stp-mta-unetr-tiny",
+        "lightmedseg-small",
+        "deploylite-xs",
+        "segresnet-s",
+        "unetr-s",
+    ],
+)
+def test_networks_of_every_family_do_so_in_onnx_runtime(name):
+    assert close_in_onnx(name, 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hybrid-tokens", "segresnet-s", "unetr-s"])
+def test_networks_in_int8_come_near(name):
+    assert close_in_onnx(name, 0.25, precision="int8")
+
+
+def test_an_export_names_its_input_and_output_and_keeps_its_logging_away(tmp_path, capfd):
+    path = tmp_path / "net.onnx"
+    network = Plain().train()
+    assert export_onnx(network, SHAPE, path) < 1e-5
+    assert network.training
+    session = open_session(path)
+    assert [(i.name, i.shape) for i in session.get_inputs()] == [(INPUT, list(SHAPE))]
+    assert [(o.name, o.shape) for o in session.get_outputs()] == [(OUTPUT, [1, 2, *SIZE])]
+    assert list(tmp_path.iterdir()) == [path]
+    assert capfd.readouterr() == ("", "")
+    assert logging.root.manager.disable == logging.NOTSET
+
+
+def test_an_export_that_computes_something_else_is_refused(tmp_path):
+    with pytest.raises(LatencyError, match="no ONNX export: the logits of ONNX Runtime differ"):
+        export_onnx(nn.Sequential(Plain(), Moody()), SHAPE, tmp_path / "net.onnx")
+
+
+@pytest.mark.slow
+def test_what_onnx_cannot_say_is_a_reason_of_one_line(tmp_path):
+    network = find_preset("hybrid-adaptive").build(1, 2)
+    with pytest.raises(LatencyError, match=r"no ONNX export: [^\n]+$"):
+        export_onnx(network, SHAPE, tmp_path / "net.onnx")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    torch.manual_seed(0)
+    network = Plain().eval()
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    export_onnx(network, SHAPE, path)
+    return network, path
+
+
+def nodes(path, kind):
+    onnx = pytest.importorskip("onnx")
+    return [node for node in onnx.load(path).graph.node if node.op_type == kind]
+
+
+@pytest.mark.parametrize(("method", "quantised"), [("static", 2), ("dynamic", 1)])
+def test_int8_networks_have_int8_weights_and_come_near(exported, tmp_path, method, quantised):
+    network, path = exported
+    target = tmp_path / "int8.onnx"
+    patches = [np.random.default_rng(n).standard_normal(SHAPE, np.float32) for n in range(3)]
+    quantise(path, target, method, patches)
+    assert int8_weights(path) == 0
+    assert int8_weights(target) == quantised  # static: convolution and linear layer
+    assert len(nodes(target, "ConvTranspose")) == 1
+    assert bool(nodes(target, "QuantizeLinear")) == (method == "static")
+    assert bool(nodes(target, "DynamicQuantizeLinear")) == (method == "dynamic")
+    x = torch.from_numpy(patches[0])
+    found = torch.from_numpy(open_session(target).run(None, {INPUT: x.numpy()})[0])
+    assert 0 < difference(found, expected(network, x)) < 0.05
+
+
+def test_dynamic_int8_without_a_linear_layer_is_refused(tmp_path):
+    export_onnx(Plain(linear=False), SHAPE, tmp_path / "net.onnx")
+    with pytest.raises(LatencyError, match="no linear layer; use quantisation static"):
+        quantise(tmp_path / "net.onnx", tmp_path / "int8.onnx", "dynamic")
+
+
+def test_a_quantised_network_is_measured_on_its_own_terms():
+    values = {"backend": "onnxruntime", "precision": "int8", "volume": (16, 16, 20)}
+    latency = measure_latency(Plain(), 1, config(**values), CPU)
+    assert latency.conditions.quantisation == "static"
+    assert latency.conditions.runtime.startswith("onnxruntime")
+    assert latency.volume.p50_ms > 0
+
+
+compiler = pytest.mark.skipif(
+    shutil.which("g++") is None or sys.platform != "linux", reason="needs a C++ compiler"
+)
+
+
+@compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_compiled_network_computes_what_pytorch_computes(precision):
+    network, x = Plain(), torch.randn(SHAPE)
+    found = logits(network, x, backend="compile", precision=precision)
+    tolerance = 1e-5 if precision == "fp32" else 5e-2
+    assert difference(found, expected(network, x)) < tolerance
+
+
+@compiler
+@pytest.mark.slow
+def test_the_ninth_network_of_a_class_is_compiled_like_the_first():
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()
+    before = counters["stats"]["unique_graphs"]
+    for width in range(1, 10):
+        layer = nn.Sequential(nn.Conv3d(1, width, 1))
+        make_runner(layer, (1, 1, 4, 4, 4), config(backend="compile"), CPU)
+    assert counters["stats"]["unique_graphs"] - before == 9

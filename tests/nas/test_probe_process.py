@@ -1,0 +1,169 @@
+"""The prober of this machine, with real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from fcntl import LOCK_NB, LOCK_SH, LOCK_UN, flock
+from time import sleep
+
+import psutil
+import pytest
+
+from nas.cost.latency import Latency, LatencyConfig
+from nas.gate import Gate
+from nas.probe import Failure, ProbeTask, open_prober
+from search_spaces.registry import all_spaces, find_space
+
+QUICK = LatencyConfig(patch=(8, 8, 8), warmup=1, repeats=3, seconds=0.01, timeout=60)
+TASK = ProbeTask(channels=1, classes=2, latency=QUICK, device="cpu")
+TOY = """
+import os, signal, time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from search_spaces.space import Architecture, SearchSpace, choice
+
+
+class Faulty(nn.Module):
+    def __init__(self, inner, fault):
+        super().__init__()
+        self.inner, self.fault, self.passes = inner, fault, 0
+
+    def forward(self, x):
+        os.write(1, b"what libraries print")
+        self.passes += 1
+        if self.passes > 2 and self.fault == "kill":  # the first passes are no timing
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.passes > 2 and self.fault == "hang":
+            time.sleep(600)
+        return self.inner(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Architecture):
+    space: ClassVar[str] = "toy"
+
+    fault: str = choice("none", "memory", "kill", "hang", doc="what goes wrong")
+
+    def stride(self):
+        return 1
+
+    def build(self, in_channels, out_channels):
+        if self.fault == "memory":
+            torch.empty(2**60)
+        return Faulty(nn.Conv3d(in_channels, out_channels, 3, padding=1), self.fault)
+
+
+SPACE = SearchSpace(name="toy", kind=Toy, presets=lambda: {})
+"""
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """A toy network of the fault given, from a package as pip would have installed it."""
+    folder = tmp_path_factory.mktemp("toy")
+    (folder / "toy_networks.py").write_text(TOY)
+    facts = folder / "toy_networks-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-networks\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[segnas.spaces]\ntoy = toy_networks:SPACE\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        all_spaces.cache_clear()
+        yield lambda fault="none": find_space("toy").from_json({"fault": fault})
+    all_spaces.cache_clear()
+
+
+def wait_for(prober):
+    while (answers := prober.poll(1.0)) is None:
+        pass
+    return answers
+
+
+def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
+    task = ProbeTask(
+        channels=1, classes=2, latency=QUICK, device="cpu", gate=tmp_path / "gate.file"
+    )
+    others = set(psutil.Process().children())
+    with closing(open_prober(task)) as prober:
+        conditions = prober.conditions()
+        (child,) = set(psutil.Process().children()) - others
+        assert (conditions.shape, conditions.threads) == ((1, 1, 8, 8, 8), 1)
+
+        with Gate(task.gate).computing():
+            prober.submit([toy(), toy()])
+            with (tmp_path / "gate.file.turnstile").open() as turnstile:
+                while _flock_free(turnstile):
+                    sleep(0.05)
+            assert prober.poll(0.5) is None
+        latencies = wait_for(prober)
+        assert [latency.conditions for latency in latencies] == [conditions] * 2
+        assert all(0 < latency.p50_ms <= latency.p99_ms for latency in latencies)
+
+        prober.submit([toy("memory")])
+        (failure,) = wait_for(prober)
+        assert failure.reason.startswith("latency: out of memory: ")
+        assert not child.is_running()
+
+        prober.submit([toy("kill")])
+        assert wait_for(prober) == [Failure("latency: crashed (SIGKILL)")]
+    assert set(psutil.Process().children()) <= others
+
+
+def _flock_free(file):
+    """Whether nobody holds the file for itself."""
+    try:
+        flock(file, LOCK_SH | LOCK_NB)
+    except BlockingIOError:
+        return False
+    flock(file, LOCK_UN)
+    return True
+
+
+@pytest.mark.slow
+def test_only_the_network_that_hangs_times_out(toy):
+    short = QUICK.model_copy(update={"timeout": 3.0})
+    task = ProbeTask(channels=1, classes=2, latency=short, device="cpu")
+    with closing(open_prober(task)) as prober:
+        prober.submit([toy(), toy("hang")])
+        latency, failure = wait_for(prober)
+    assert isinstance(latency, Latency)
+    assert failure == Failure("latency: timed out after 3 s")
+
+
+PARENT = """
+import json, sys
+from pathlib import Path
+from nas.probe import ProbeTask, open_prober
+from search_spaces.registry import find_space
+
+prober = open_prober(ProbeTask.from_json(json.loads(sys.argv[1])))
+prober.conditions()
+prober.submit([find_space("toy").from_json({"fault": "hang"})])
+prober.poll(0.5)
+print("under way", flush=True)
+prober.poll(600)
+prober.poll(600)
+"""
+
+
+@pytest.mark.slow
+def test_the_process_ends_with_a_parent_that_is_killed(toy):
+    task = json.dumps(TASK.to_json())
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, task], stdout=subprocess.PIPE, env=os.environ | path
+    ) as parent:
+        parent.stdout.readline()
+        (child,) = psutil.Process(parent.pid).children()
+        os.kill(child.pid, signal.SIGINT)  # that of the terminal is the search's
+        sleep(0.2)
+        assert child.is_running()
+        parent.kill()
+        child.wait(timeout=20)

@@ -1,0 +1,130 @@
+"""The prober on another node, with a real Ray."""
+
+import os
+import signal
+from contextlib import closing, contextmanager
+
+import psutil
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from nas.cost.latency import Latency, LatencyConfig
+from nas.engine import QUIET
+from nas.probe import ProbeTask, open_prober
+from nas.probe.remote import _options
+from search_spaces.registry import find_preset
+from trainers.errors import UserError
+
+NETWORK = find_preset("hybrid-s")
+TASK = ProbeTask(
+    channels=1,
+    classes=2,
+    latency=LatencyConfig(
+        patch=(32, 32, 32), warmup=0, repeats=3, seconds=0.01, resources={"probe": 1}
+    ),
+    device="cpu",
+)
+
+
+@contextmanager
+def running(monkeypatch, **options):
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **options)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def wait_for(prober):
+    while (answers := prober.poll(1.0)) is None:
+        pass
+    return answers
+
+
+def test_resources_that_no_node_has_are_refused_by_name(monkeypatch):
+    with running(monkeypatch, num_cpus=2, num_gpus=0, resources={"other": 3}):
+        message = r"latency.resources = \{probe: 1\}: no node .* offers that; it has \{.*other: 3"
+        with pytest.raises(UserError, match=message):
+            open_prober(TASK)
+
+
+def test_cpus_and_gpus_are_taken_only_where_they_are_named():
+    assert _options({"probe": 1}) == {
+        "num_cpus": 0,
+        "num_gpus": 0,
+        "memory": None,
+        "resources": {"probe": 1},
+    }
+    assert _options({"GPU": 1, "CPU": 2, "a100": 0.5}) == {
+        "num_cpus": 2,
+        "num_gpus": 1,
+        "memory": None,
+        "resources": {"a100": 0.5},
+    }
+
+
+@pytest.mark.slow
+def test_the_actor_measures_is_replaced_when_lost_and_passes_errors_on(monkeypatch):
+    with running(monkeypatch, num_cpus=0, num_gpus=0, resources={"probe": 1}):
+        with closing(open_prober(TASK)) as prober:
+            conditions = prober.conditions()
+            prober.submit([NETWORK, NETWORK])
+            with pytest.raises(RuntimeError, match="under way"):
+                prober.submit([NETWORK])
+            latencies = wait_for(prober)
+            assert [latency.conditions for latency in latencies] == [conditions] * 2
+
+            prober.submit([NETWORK])
+            assert prober.poll() is None
+            os.kill(actor().pid, signal.SIGKILL)
+            (latency,) = wait_for(prober)
+            assert isinstance(latency, Latency)
+
+            monkeypatch.setattr("nas.probe.remote.LOSSES", 1)
+            prober.submit([NETWORK])
+            os.kill(actor().pid, signal.SIGKILL)
+            (failure,) = wait_for(prober)
+            assert failure.reason.startswith("latency: the probe was lost 1 times: ")
+
+        nowhere = TASK.latency.model_copy(update={"device": "cuda:99"})
+        with (
+            closing(open_prober(ProbeTask(**{**vars(TASK), "latency": nowhere}))) as prober,
+            pytest.raises(UserError, match=r"^latency\.device = cuda:99"),
+        ):
+            prober.conditions()
+
+
+@pytest.mark.slow
+def test_the_node_that_has_the_resources_measures_until_it_is_gone(monkeypatch):
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        with pytest.raises(UserError, match="no node"):
+            open_prober(TASK)
+        node = cluster.add_node(num_cpus=0, num_gpus=0, resources={"probe": 1})
+        cluster.wait_for_nodes()
+        with closing(open_prober(TASK)) as prober:
+            prober.submit([NETWORK])
+            (latency,) = wait_for(prober)
+            assert isinstance(latency, Latency)
+
+            prober.submit([NETWORK])
+            cluster.remove_node(node, allow_graceful=False)
+            with pytest.raises(UserError, match="no node"):
+                wait_for(prober)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def actor():
+    """The actor's process, once there is one."""
+    while True:
+        for process in psutil.Process().children(recursive=True):
+            if process.status() != psutil.STATUS_ZOMBIE and "ray::_Probe" in process.cmdline()[0]:
+                return process
