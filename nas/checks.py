@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from nas.budget import amount
 from nas.config import RunConfig
-from nas.cost import Cost, cost_of
+from nas.footprint import footprint
 from search_spaces.registry import find_preset, load_architecture_file
 from search_spaces.space import (
     Architecture,
@@ -30,7 +31,7 @@ def check_run(config: RunConfig, in_channels: int, out_channels: int) -> None:
     space, restrict = config.space.space(), config.space.restrict
     points = [space.sample(RandomTrial(seed), restrict) for seed in range(SAMPLES)]
     _check_patch(config, points)
-    if any(limit is not None for limit in (config.budget.params, config.budget.macs)):
+    if set(config.budget.limits()) - {"latency_ms"}:
         _check_budget(config, points, in_channels, out_channels)
 
 
@@ -88,24 +89,23 @@ def _check_budget(
 ) -> None:
     """From the best of a few points downhill, a knob at a time, to the budget or to a minimum."""
 
-    def excess(point: Architecture) -> tuple[float, Cost]:
-        cost = cost_of(point, in_channels, out_channels, config.train.patch)
-        return max(config.budget.excess(vars(cost)).values(), default=0.0), cost
+    def excess(point: Architecture) -> tuple[float, Mapping[str, float]]:
+        costs = footprint(point, config, in_channels, out_channels)
+        return max(config.budget.excess(costs).values(), default=0.0), costs
 
-    best, (worst, cost) = min(((p, excess(p)) for p in points[:8]), key=lambda pair: pair[1][0])
+    best, (worst, costs) = min(((p, excess(p)) for p in points[:8]), key=lambda pair: pair[1][0])
     improved = True
     while worst > 1 and improved:
         improved = False
         for neighbour in _neighbours(best, config):
-            ratio, its_cost = excess(neighbour)
+            ratio, its_costs = excess(neighbour)
             if ratio < worst:
-                best, worst, cost, improved = neighbour, ratio, its_cost, True
+                best, worst, costs, improved = neighbour, ratio, its_costs, True
     if worst > 1:
-        limits = {"params": cost.params, "macs": cost.macs}
         named = ", ".join(
-            f"budget.{name} = {limit:g} (smallest found: {limits[name]:,})"
-            for name, limit in (("params", config.budget.params), ("macs", config.budget.macs))
-            if limit is not None
+            f"budget.{name} = {amount(name, limit)} (smallest found: {amount(name, costs[name])})"
+            for name, limit in config.budget.limits().items()
+            if name in costs
         )
         raise UserError(
             f"no architecture of {config.space.name} meets {named}; raise the budget, or allow "

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from nas.budget import Budget, Limit
 from nas.cost.latency import LatencyConfig
 from nas.tracking.config import TrackingConfig
 from search_spaces.registry import find_space
@@ -21,8 +22,7 @@ from trainers.config import RetrainConfig, TrainConfig
 from trainers.data.config import DataConfig
 from trainers.strict import Strict
 
-Objective = Literal["dice", "params", "macs", "latency_ms"]
-Limit = Annotated[float, Field(gt=0)]
+Objective = Literal["dice", "params", "macs", "memory", "latency_ms"]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -86,23 +86,6 @@ class SpaceConfig(Strict):
         return find_space(self.name)
 
 
-class Budget(Strict):
-    """Hard limits: a candidate over one of them is never trained."""
-
-    params: Limit | None = None
-    macs: Limit | None = None
-    latency_ms: Limit | None = None
-
-    def excess(self, cost: Mapping[str, Any]) -> dict[str, float]:
-        """The limits that `cost` exceeds, and by which factor; unknown costs exceed none."""
-        limits = [(name, limit, cost.get(name)) for name, limit in self if limit is not None]
-        return {
-            name: value / limit
-            for name, limit, value in limits
-            if value is not None and value > limit
-        }
-
-
 class SearchConfig(Strict):
     """How long to search, and who proposes.
 
@@ -126,6 +109,11 @@ class Resources(Strict):
     cpus: Annotated[int, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
     concurrent: Annotated[int, Field(gt=0)] | None = None
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """What trials train on."""
+        return "cuda" if self.gpus else "cpu"
 
 
 class RunConfig(Strict):
@@ -164,3 +152,8 @@ class RunConfig(Strict):
         if "dice" not in objectives or len(set(objectives)) < max(2, len(objectives)):
             raise ValueError("expected dice and at least one cost, each once")
         return objectives
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether candidates are measured before they are trained."""
+        return "latency_ms" in self.objectives or self.budget.latency_ms is not None

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,18 +109,20 @@ def count_slots(resources: Resources) -> int:
     return resources.concurrent or room
 
 
-def run_trials(session: Session, directory: Path, cache: Path) -> bool:
+def run_trials(session: Session, directory: Path, cache: Path, gate: str) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
-    A worker that dies is replaced, and its trial goes on from its checkpoint. Where Ray itself
-    breaks down, it is started again, `RESTARTS` times at most.
+    `gate` names the gate that workers compute within; see `nas.gate`. A worker that dies is
+    replaced, and its trial goes on from its checkpoint. Where Ray itself breaks down, it is started
+    again, `RESTARTS` times at most.
     """
     for attempt in range(RESTARTS + 1):
         if session.over:
             break
         try:
-            with _local_ray(session.config.resources, session.slots):
-                _fit(session, directory, cache, f"session-{os.getpid()}-{attempt}")
+            task = {"directory": str(directory), "cache": str(cache), "gate": gate}
+            with ray_running(session.config.resources, session.slots):
+                _fit(session, task, directory / "ray", f"session-{os.getpid()}-{attempt}")
             break
         except Exception as error:  # of a dozen kinds: a lost node, Ray's memory monitor, ...
             if attempt == RESTARTS:
@@ -133,7 +135,7 @@ def run_trials(session: Session, directory: Path, cache: Path) -> bool:
 
 
 @contextmanager
-def _local_ray(resources: Resources, slots: int) -> Iterator[None]:
+def ray_running(resources: Resources, slots: int) -> Iterator[None]:
     """Ray on this machine, with room for `slots` trials; one that runs already is used as it is."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -156,12 +158,12 @@ def _local_ray(resources: Resources, slots: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _fit(session: Session, directory: Path, cache: Path, name: str) -> None:
-    resources, records = session.config.resources, directory / "ray"
+def _fit(session: Session, task: Mapping[str, str], records: Path, name: str) -> None:
+    resources = session.config.resources
     worker = tune.with_resources(TrialWorker, {"cpu": resources.cpus, "gpu": resources.gpus})
     tuner = tune.Tuner(
         worker,
-        param_space={"directory": str(directory), "cache": str(cache)},
+        param_space=dict(task),
         tune_config=TuneConfig(
             search_alg=SessionSearcher(session),
             num_samples=-1,

@@ -1,9 +1,9 @@
-"""The evaluation of one candidate, an epoch at a time: measure, build, train, report."""
+"""The evaluation of one candidate, an epoch at a time: build, train, report."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -11,15 +11,14 @@ from time import perf_counter
 import torch
 
 from nas.config import RunConfig
-from nas.cost import Latency, measure_latency
+from nas.failure import reason_of
 from search_spaces.space import Architecture
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
+from trainers.inference import go_on
 from trainers.offers import take_measured
 from trainers.trainer import EpochReport, Trainer
-
-NO_MEMORY = ("not enough memory", "bad alloc", "bad_alloc", "can't allocate memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +37,6 @@ class Report:
     seconds: float = 0.0
     curve: tuple[float, ...] = ()
     measured: Mapping[str, float] = field(default_factory=dict)
-    latency_ms: float | None = None
-    device: str | None = None
     done: bool = False
     reason: str | None = None
 
@@ -47,8 +44,7 @@ class Report:
 class Evaluation:
     """Trains one architecture; `advance` is called until its report is done.
 
-    The latency is measured before anything is trained. Training goes on from `checkpoint` where
-    that file exists.
+    Training goes on from `checkpoint` where that file exists. `pause` is called between steps.
     """
 
     def __init__(
@@ -58,11 +54,12 @@ class Evaluation:
         cache: VolumeCache,
         cases: Cases,
         checkpoint: Path,
+        pause: Callable[[], None] = go_on,
     ) -> None:
         self._architecture, self._config = architecture, config
         self._cache, self._cases, self._checkpoint = cache, cases, checkpoint
-        self._device = torch.device("cuda" if config.resources.gpus else "cpu")
-        self._latency: Latency | None = None
+        self._device = torch.device(config.resources.device)
+        self._pause = pause
         self._trainer: Trainer | None = None
         torch.cuda.empty_cache()  # of the candidate before, which may have run out of memory
 
@@ -80,20 +77,13 @@ class Evaluation:
             return self._failed(_reason(error))
 
     def _advance(self) -> Report:
-        limit = self._config.budget.latency_ms
         if self._trainer is None:
-            network = self._build()
-            self._latency = self._measure(network)
-            if limit is not None and self._latency.p50_ms > limit:
-                return self._failed(
-                    f"over budget: latency_ms {self._latency.p50_ms:.2f} > {limit:g}"
-                )
-            self._trainer = self._train(network)
+            self._trainer = self._train(self._build())
         trainer = self._trainer
         epoch = _validated(trainer) if trainer.done else trainer.run_epoch()
         if trainer.done and (epoch.dice is None or math.isnan(epoch.dice)):
             return self._failed("the validation Dice is no number: no case has any of the classes")
-        return self._report(
+        return Report(
             epoch=epoch.epoch,
             loss=epoch.loss,
             dice=epoch.dice,
@@ -108,10 +98,6 @@ class Evaluation:
         torch.manual_seed(self._config.seed)
         return self._architecture.build(self._cache.channels, len(self._cache.classes))
 
-    def _measure(self, network: torch.nn.Module) -> Latency:
-        shape = (1, self._cache.channels, *self._config.train.patch)
-        return measure_latency(network, shape, self._config.latency, self._device)
-
     def _train(self, network: torch.nn.Module) -> Trainer:
         def trainer() -> Trainer:
             return Trainer(
@@ -122,6 +108,7 @@ class Evaluation:
                 device=self._device,
                 seed=self._config.seed,
                 checkpoint=self._checkpoint,
+                pause=self._pause,
             )
 
         try:
@@ -133,12 +120,7 @@ class Evaluation:
     def _failed(self, reason: str) -> Report:
         trainer, self._trainer = self._trainer, None
         epoch, curve = (trainer.epoch, tuple(trainer.curve)) if trainer else (0, ())
-        return self._report(epoch=epoch, curve=curve, done=True, reason=reason)
-
-    def _report(self, **values: object) -> Report:
-        if latency := self._latency:
-            values |= {"latency_ms": latency.p50_ms, "device": latency.device}
-        return Report(**values)  # type: ignore[arg-type]
+        return Report(epoch=epoch, curve=curve, done=True, reason=reason)
 
 
 def _validated(trainer: Trainer) -> EpochReport:
@@ -151,11 +133,4 @@ def _validated(trainer: Trainer) -> EpochReport:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
-    if isinstance(error, TrainingDivergedError):
-        return f"diverged: {first}"
-    starved = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if starved or any(words in text.lower() for words in NO_MEMORY):
-        return f"out of memory: {first}"
-    return f"{type(error).__name__}: {first}"
+    return f"diverged: {error}" if isinstance(error, TrainingDivergedError) else reason_of(error)

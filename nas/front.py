@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nas.result import Result
+from trainers.errors import UserError
 
-SENSE = {"dice": -1.0, "params": 1.0, "macs": 1.0, "latency_ms": 1.0}
+SENSE = {"dice": -1.0, "params": 1.0, "macs": 1.0, "memory": 1.0, "latency_ms": 1.0}
 DECADE = 10.0
 
 
@@ -47,7 +48,7 @@ def knee(points: np.ndarray) -> int:
 def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
     """(n, m) objectives of n results, all to be minimised: Dice is negated, unknown is NaN.
 
-    Raises ValueError for an objective that is not one of dice, params, macs, latency_ms.
+    Raises ValueError for an objective that is not one of dice, params, macs, memory, latency_ms.
     """
     if unknown := set(objectives) - set(SENSE):
         raise ValueError(f"unknown objectives {sorted(unknown)}; expected among {list(SENSE)}")
@@ -56,8 +57,17 @@ def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np
 
 
 def front(results: Iterable[Result], objectives: Sequence[str]) -> list[Result]:
-    """The non-dominated among the complete results, from few parameters to many."""
+    """The non-dominated among the complete results, from few parameters to many.
+
+    Raises UserError where their latencies were measured on several devices.
+    """
     complete = [result for result in results if result.state == "complete"]
+    devices = {result.device for result in complete if result.device}
+    if "latency_ms" in objectives and len(devices) > 1:
+        raise UserError(
+            f"latencies of several devices make no front: {', '.join(sorted(devices))}; measure "
+            "all networks on one"
+        )
     kept = non_dominated(objective_points(complete, objectives))
     members = [result for result, keep in zip(complete, kept, strict=True) if keep]
     return sorted(members, key=_by_size)

@@ -20,12 +20,14 @@ FIELDS = (
     "dice",
     "params",
     "macs",
+    "memory",
     "latency_ms",
     "architecture",
     "dice_per_class",
     "number",
     "epochs",
     "device",
+    "latency",
 )
 
 
@@ -74,7 +76,8 @@ def front_csv(members: Sequence[Result]) -> str:
     """One row a member, one column a class (`dice_<class>`), the architecture as JSON."""
     classes = list(dict.fromkeys(name for member in members for name in member.dice_per_class))
     columns = ["key", "dice", *(f"dice_{name}" for name in classes)]
-    columns += ["params", "macs", "latency_ms", "device", "epochs", "number", "architecture"]
+    columns += ["params", "macs", "memory", "latency_ms", "device", "epochs", "number"]
+    columns.append("architecture")
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     table.writeheader()

@@ -10,11 +10,23 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from nas.cost.latency import Conditions
 from nas.front import front
 from nas.result import Result
 
-COSTS = {"params": "Parameters", "macs": "MACs", "latency_ms": "Latency (ms)"}
-NAMES = {"dice": "Dice", "params": "parameters", "macs": "MACs", "latency_ms": "latency"}
+COSTS = {
+    "params": "Parameters",
+    "macs": "MACs",
+    "memory": "Training memory (bytes)",
+    "latency_ms": "Latency (ms)",
+}
+NAMES = {
+    "dice": "Dice",
+    "params": "parameters",
+    "macs": "MACs",
+    "memory": "training memory",
+    "latency_ms": "latency",
+}
 FRONT, MUTED = "#0072b2", "#b8bec6"  # blue of Okabe and Ito's colour-blind safe palette, grey
 HOVER_WIDTH = 64
 UNKNOWN = "—"
@@ -104,14 +116,15 @@ def _caption(
 ) -> str:
     trained = sum(result.state == "complete" for result in results)
     names = [NAMES[objective] for objective in objectives]
-    devices = sorted({member.device for member in members if member.device})
+    conditions = next((m.latency["conditions"] for m in members if m.latency), None)
     sentences = [
         f"{len(members)} of {trained} trained networks are the front: none is better in one of "
         f"{', '.join(names)} and as good in the others.",
         f"{len(results) - trained} candidates ended early; they have no Dice and are not drawn.",
     ]
-    if devices:
-        sentences.append(f"Latency was measured on {', '.join(devices)}.")
+    if conditions:
+        told = Conditions.from_json(conditions).text()
+        sentences.append(f"Latency is the median of one pass: {told}.")
     return " ".join(sentences)
 
 
@@ -193,7 +206,7 @@ def _hover(result: Result, classes: Sequence[str]) -> str:
     per_class = ", ".join(f"{name} {_dice(result.dice_per_class.get(name))}" for name in classes)
     costs = (
         f"{human(result.params)} parameters, {human(result.macs)} MACs, "
-        f"{human(result.latency_ms, 'ms')}"
+        f"{human(result.memory, 'B')} to train, {human(result.latency_ms, 'ms')}"
     )
     architecture = textwrap.wrap(compact(result.architecture), HOVER_WIDTH)
     lines = [f"Dice {_dice(result.dice)} ({per_class})", costs, *architecture]
@@ -201,7 +214,8 @@ def _hover(result: Result, classes: Sequence[str]) -> str:
 
 
 def _table(members: Sequence[Result], classes: Sequence[str]) -> str:
-    head = ["Key", "Dice", *(f"Dice {name}" for name in classes), "Parameters", "MACs", "Latency"]
+    head = ["Key", "Dice", *(f"Dice {name}" for name in classes)]
+    head += ["Parameters", "MACs", "Training memory", "Latency"]
     rows = [
         [
             member.key,
@@ -209,6 +223,7 @@ def _table(members: Sequence[Result], classes: Sequence[str]) -> str:
             *(_dice(member.dice_per_class.get(name)) for name in classes),
             human(member.params),
             human(member.macs),
+            human(member.memory, "B"),
             human(member.latency_ms, "ms"),
         ]
         for member in members

@@ -17,9 +17,10 @@ class Result:
     `infeasible`: ended early; `reason` says why, and `dice` is never set.
 
     `params` counts trainable parameters, `macs` the multiply-accumulates of one forward pass of one
-    patch (batch 1), `latency_ms` the median milliseconds of that pass on `device`. `curve` holds
-    the validation Dice of every epoch trained; `dice_per_class` is keyed by class name. `measured`:
-    what the network told of itself in its last validation, such as the share of queries it pruned.
+    patch (batch 1), `memory` the bytes at the peak of a training step, `latency_ms` the median
+    milliseconds of one pass on `device`, of which `latency` tells all. `curve` holds the validation
+    Dice of every epoch trained; `dice_per_class` is keyed by class name. `measured`: what the
+    network told of itself in its last validation, such as the share of queries it pruned.
     """
 
     number: int
@@ -31,8 +32,10 @@ class Result:
     dice_per_class: Mapping[str, float] = field(default_factory=dict)
     params: int | None = None
     macs: int | None = None
+    memory: int | None = None
     latency_ms: float | None = None
     device: str | None = None
+    latency: Mapping[str, Any] | None = None
     epochs: int = 0
     curve: tuple[float, ...] = ()
     train_seconds: float = 0.0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 
 from rich.console import Console
 
+from nas.admission import Admission
 from nas.checks import check_run, warm_start
 from nas.config import RunConfig
 from nas.config_file import config_yaml, write_config
-from nas.cost import cost_of
-from nas.engine import count_slots, run_trials
+from nas.engine import count_slots, ray_running, run_trials
+from nas.footprint import footprint
 from nas.front_files import write_front
+from nas.gate import Gate
+from nas.probe import Prober, ProbeTask, open_prober
 from nas.progress import Bars
+from nas.remeasure import remeasure_front
 from nas.result import Result
 from nas.session import Session, Summary
 from nas.study import JOURNAL, Study
@@ -46,7 +51,8 @@ def run_search(config: RunConfig, directory: Path, console: Console) -> SearchOu
     KeyboardInterrupt, once the front so far is written, where Ctrl-C ended the search.
     """
     directory = directory.resolve()
-    with _alone_in(directory):
+    with ExitStack() as stack:
+        stack.enter_context(_alone_in(directory))
         _check_folder(directory)
         slots = count_slots(config.resources)
         warm = warm_start(config)
@@ -54,20 +60,48 @@ def run_search(config: RunConfig, directory: Path, console: Console) -> SearchOu
             cache, cases = prepare_data(config.data, directory, bars.count)
         classes = len(cache.classes)
         check_run(config, cache.channels, classes)
-        cost = partial(
-            cost_of, in_channels=cache.channels, out_channels=classes, patch=config.train.patch
-        )
-        facts = _facts(config, cache, cases)
-        study = Study.open(directory, config, cost, facts=facts, warm_start=warm)
+        gate = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
+        if config.latency.resources:  # the machine that measures is found through Ray
+            stack.enter_context(ray_running(config.resources, slots))
+        prober = _open_prober(config, cache.channels, classes, Gate.default_path(gate))
+        if prober:
+            stack.callback(Gate(Gate.default_path(gate)).remove)
+            stack.callback(prober.close)
+        costs = partial(footprint, config=config, channels=cache.channels, classes=classes)
+        facts = _facts(config, cache, cases, prober)
+        study = Study.open(directory, config, costs, facts=facts, warm_start=warm)
         write_config(config, directory / "config.yaml")
         (directory / "split.json").write_text(cases.to_json())
         Task.of(cache, config.train).write(directory)
         tracker = _open_tracker(config, directory, study)
+        publish = partial(_write_front, directory, study, config, cache)
+        admission = Admission(study, config.budget, prober)
         with Screen(console) as screen:
-            publish = partial(_write_front, directory, study, config, cache)
-            session = Session(study, config, directory, slots, tracker, screen, publish)
-            ended = run_trials(session, directory, cache.folder)
+            session = Session(study, config, directory, slots, admission, tracker, screen, publish)
+            ended = run_trials(session, directory, cache.folder, gate)
+            if ended and prober:
+                for result in remeasure_front(
+                    study, prober, config.space, config.objectives, session.say
+                ):
+                    tracker.trial_end(result)
         return _finish(session, directory, cache, tracker, console, ended)
+
+
+def _open_prober(config: RunConfig, channels: int, classes: int, gate: Path) -> Prober | None:
+    """Who measures latencies, where the search wants any."""
+    if not config.needs_latency:
+        return None
+    latency = config.latency
+    return open_prober(
+        ProbeTask(
+            channels=channels,
+            classes=classes,
+            latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
+            device=config.resources.device,
+            seed=config.seed,
+            gate=gate,
+        )
+    )
 
 
 def _finish(
@@ -123,9 +157,12 @@ def _shown(directory: Path) -> Path:
     return directory.relative_to(here) if directory.is_relative_to(here) else directory
 
 
-def _facts(config: RunConfig, cache: VolumeCache, cases: Cases) -> dict[str, Any]:
+def _facts(
+    config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None
+) -> dict[str, Any]:
     """What results of one study have in common: other values would make them incomparable."""
     whole = config.model_dump(mode="json")
+    latency = {"latency": prober.conditions().to_json()} if prober else {}
     return {
         **{name: whole[name] for name in ("seed", "space", "train", "budget")},
         "data": {
@@ -133,6 +170,7 @@ def _facts(config: RunConfig, cache: VolumeCache, cases: Cases) -> dict[str, Any
             "classes": cache.classes,
             "split": json.loads(cases.to_json()),
         },
+        **latency,
     }
 
 

@@ -7,16 +7,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from nas.admission import Admission
+from nas.candidate import Candidate
 from nas.config import RunConfig
 from nas.evaluation import Report
 from nas.front import front
 from nas.result import Result
-from nas.study import Candidate, Study
+from nas.study import Study
 from nas.terminal import Screen
 from nas.tracking import Tracker
 from trainers.checkpoint import keep_weights_only
 
-HOPELESS = 20  # trials in a row without a Dice, after which a search gives up
+HOPELESS = 20  # failures in a row, after which a search gives up
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Summary:
 class Session:
     """Told by the engine what happens to trials, it decides, records and shows.
 
-    `slots`: how many trials run side by side.
+    `slots`: how many trials run side by side. `admission`: where candidates come from.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Session:
         config: RunConfig,
         directory: Path,
         slots: int,
+        admission: Admission,
         tracker: Tracker,
         screen: Screen,
         publish: Callable[[], object] = lambda: None,
@@ -85,6 +88,7 @@ class Session:
         self.running: dict[str, Running] = {}
         self.members: list[Result] = front(study.results, config.objectives)
         self.notice: str | None = None
+        self._admission = admission
         self._checkpoints = directory / "checkpoints"
         self._tracker, self._screen = tracker, screen
         self._publish, self._clock = publish, clock
@@ -101,7 +105,8 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether there is nothing left to wait for."""
-        return not self.running and not self._wanted()
+        waiting = self._admission.pending or self._wanted()
+        return not self.running and (self._closed or not waiting)
 
     @property
     def elapsed(self) -> float:
@@ -113,16 +118,16 @@ class Session:
 
     def start(self, trial_id: str) -> Candidate | None:
         """The candidate that the trial of this name evaluates; None where none is to start now."""
-        if len(self.running) >= self.slots or not self._wanted():
+        if len(self.running) >= self.slots:
             return None
-        started = self._clock()
-        candidate = self.study.ask()
+        self._look_ahead()
+        candidate = None if self._closed else self._admission.take()
         if candidate is None:
-            self.notice = self.study.exhausted
             return None
+        now = self._clock()
         if self._first_launch is None:
-            self._first_launch = started
-        self.running[trial_id] = Running(candidate, started)
+            self._first_launch = now
+        self.running[trial_id] = Running(candidate, now)
         return candidate
 
     def report(self, trial_id: str, report: Report) -> None:
@@ -167,6 +172,8 @@ class Session:
 
     def tick(self) -> None:
         """Called now and then."""
+        if self._admission.measures:  # the next candidate, while others are trained
+            self._look_ahead()
         self._screen.tick(self)
 
     def say(self, text: str) -> None:
@@ -180,6 +187,7 @@ class Session:
             self._worker_seconds += self._last_end - running.started
             self._train_seconds += running.train_seconds
         self.running.clear()
+        self._admission.abandon()
         self.study.requeue()
 
     def summary(self) -> Summary:
@@ -198,32 +206,38 @@ class Session:
             train_seconds=self._train_seconds,
         )
 
-    def _wanted(self) -> bool:
-        """Whether one more trial is to be started, as soon as there is room."""
+    @property
+    def _closed(self) -> bool:
+        """Whether no trial is started any more."""
         hours = self.config.search.hours
-        if self.notice:
-            return False
-        if hours is not None and self.elapsed >= 3600 * hours:
-            return False
-        return self.done + len(self.running) < self.config.search.trials
+        return bool(self.notice) or (hours is not None and self.elapsed >= 3600 * hours)
+
+    def _wanted(self) -> bool:
+        """Whether one more candidate is to be found."""
+        underway = len(self.running) + bool(self._admission.pending)
+        return not self._closed and self.done + underway < self.config.search.trials
+
+    def _look_ahead(self) -> None:
+        if not self._admission.pending and not self._wanted():
+            return
+        self._admission.advance()
+        if self.study.refusals.due:
+            self.say(self.study.refusals.verdict())
+        self.notice = self.notice or self.study.exhausted
+        if self._admission.failures == HOPELESS:
+            last = self.study.results[-1].reason
+            self.notice = f"gave up: {HOPELESS} networks in a row have no latency, the last: {last}"
 
     def _result(self, running: Running, lost: bool) -> Result:
-        candidate, report = running.candidate, running.report
+        report = running.report
         reason = report.reason
         if lost:
             reason = f"worker lost {self.config.search.retries + 1} times"
-        return Result(
-            number=candidate.number,
-            key=candidate.key,
-            architecture=candidate.architecture.to_json(),
+        return running.candidate.result(
             state="infeasible" if reason else "complete",
             reason=reason,
             dice=None if reason else report.dice,
             dice_per_class={} if reason else report.dice_per_class,
-            params=candidate.cost.params,
-            macs=candidate.cost.macs,
-            latency_ms=report.latency_ms,
-            device=report.device,
             epochs=report.epoch,
             curve=report.curve,
             train_seconds=running.train_seconds,

@@ -12,8 +12,8 @@ import json
 import math
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +22,24 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.budget import Refusals
+from nas.candidate import Candidate
 from nas.config import RunConfig, SearchConfig
-from nas.cost import Cost
+from nas.cost.latency import Latency
+from nas.facts import check_facts
 from nas.journal import Journal
 from nas.result import Result
 from search_spaces.space import Architecture, distributions
-from trainers.errors import UserError
 
 JOURNAL = "journal.log"
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
 STUCK = 20  # repeats in a row after which every second proposal is a random one
 MAXIMISED = ("dice",)
+AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """An architecture to train, its exact cost, and its number in the study."""
-
-    number: int
-    architecture: Architecture
-    cost: Cost
-
-    @property
-    def key(self) -> str:
-        """The architecture's key."""
-        return self.architecture.key
+Costs = Callable[[Architecture], Mapping[str, float]]
+"""What an architecture costs before it runs: params, macs, memory, as far as they are known."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +62,22 @@ class Study:
         self,
         study: optuna.Study,
         config: RunConfig,
-        cost: Callable[[Architecture], Cost],
+        costs: Costs,
         patience: int = PATIENCE,
     ) -> None:
-        self._study, self._cost, self._patience = study, cost, patience
+        self._study, self._costs, self._patience = study, costs, patience
         self._space, self._restrict = config.space.space(), config.space.restrict
         self._objectives, self._budget = config.objectives, config.budget
         self._answers: dict[str, _Answer] = {}
         self._running: dict[str, optuna.Trial] = {}
+        self._in_vain = self._repeats = 0  # proposals in a row
+        self.refusals = Refusals(config.budget)
         self.exhausted: str | None = None
+        self._again = {
+            name.removeprefix(AGAIN): told
+            for name, told in study.user_attrs.items()
+            if name.startswith(AGAIN)
+        }
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = config.seed + len(study.get_trials(deepcopy=False))
         self._sampler, self._random = _sampler(config.search, seed), RandomSampler(seed)
@@ -90,7 +90,7 @@ class Study:
         cls,
         directory: Path,
         config: RunConfig,
-        cost: Callable[[Architecture], Cost],
+        costs: Costs,
         *,
         facts: Mapping[str, Any] | None = None,
         warm_start: Sequence[Architecture] = (),
@@ -108,8 +108,12 @@ class Study:
             directions=["maximize" if o in MAXIMISED else "minimize" for o in config.objectives],
             load_if_exists=True,
         )
-        _check_facts(study, {"objectives": config.objectives, **(facts or {})}, directory)
-        opened = cls(study, config, cost, patience)
+        new = json.loads(json.dumps({"objectives": config.objectives, **(facts or {})}))
+        if "facts" not in study.user_attrs:
+            study.set_user_attr("id", uuid.uuid4().hex)
+            study.set_user_attr("facts", new)
+        check_facts(study.user_attrs["facts"], new, directory)
+        opened = cls(study, config, costs, patience)
         for architecture in warm_start:
             opened._enqueue(architecture.canonical().key, distributions(architecture))
         return opened
@@ -131,41 +135,51 @@ class Study:
         return sum("repeat_of" in trial.user_attrs for trial in trials)
 
     def ask(self) -> Candidate | None:
-        """The next architecture to train; None, and `exhausted` says why, where there is none.
+        """The next architecture to train; None where `exhausted` says why there is no more.
 
         Repeats get the answer that their first trial got, and candidates over the budget end here
-        as infeasible: neither is returned.
+        as infeasible: neither is returned. None, too, after every `TELL_AFTER` of the latter in a
+        row, so that the caller can tell the `refusals` and ask again.
         """
-        repeats = 0
-        for _ in range(self._patience):
-            stuck = repeats >= STUCK and repeats % 2 == 0
+        while self._in_vain < self._patience:
+            stuck = self._repeats >= STUCK and self._repeats % 2 == 0
             self._study.sampler = self._random if stuck else self._sampler
             trial = self._study.ask()
             architecture = self._space.sample(trial, self._restrict)
             if self._is_repeat(trial, architecture.key):
-                repeats += 1
+                self._repeats += 1
+                self._in_vain += 1
                 continue
+            self._repeats = 0
             self._running[architecture.key] = trial
-            cost, reason = self._try_cost(architecture)
-            if cost is None or reason:
-                self.tell(_rejected(trial.number, architecture, cost, reason))
-                continue
-            trial.set_user_attr("key", architecture.key)
-            return Candidate(trial.number, architecture, cost)
+            candidate, reason = self._inspect(trial.number, architecture)
+            if reason is None:
+                trial.set_user_attr("key", architecture.key)
+                return candidate
+            self.refuse(candidate.infeasible(reason))
+            if self.refusals.due:
+                return None
         self.exhausted = (
             f"{self._patience} proposals in a row were tried before or over budget: the space, "
             "restricted as it is, seems to hold no other architecture"
         )
         return None
 
+    def admit(self) -> None:
+        """What `ask` returned is trained: not all was in vain."""
+        self._in_vain = self._repeats = 0
+        self.refusals.clear()
+
+    def refuse(self, result: Result) -> None:
+        """Record why a candidate is not trained at all."""
+        self._in_vain += 1
+        self.refusals.add(result)
+        self._record(result)
+
     def tell(self, result: Result) -> None:
-        """Record how a candidate that `ask` returned has ended."""
-        trial = self._running[result.key]
-        for name, value in self._violations(result).items():
-            trial.set_constraint(name, value)
-        trial.set_user_attr("result", result.to_json())
-        self._remember(self._study.tell(trial, self._values(result)))
-        del self._running[result.key]
+        """Record how the training of a candidate that `ask` returned has ended."""
+        self.admit()
+        self._record(result)
 
     def requeue(self) -> None:
         """Fail what is under way, or was when a process died, and propose it again first."""
@@ -184,16 +198,46 @@ class Study:
         if key not in self._answers and all(t.user_attrs.get("key") != key for t in waiting):
             self._study.enqueue_trial(dict(answers), user_attrs={"key": key})
 
-    def _try_cost(self, architecture: Architecture) -> tuple[Cost | None, str | None]:
-        """The cost, and why it rules the architecture out, if it does."""
+    def revise(self, key: str, latency: Latency) -> Result:
+        """Put a latency that was measured again in the place of a complete candidate's first.
+
+        The sampler keeps what it was told. Over the budget now, the candidate is infeasible.
+        """
+        self._study.set_user_attr(AGAIN + key, latency.to_json())
+        self._again[key] = latency.to_json()
+        answer = self._answers[key]
+        self._answers[key] = replace(answer, result=self._revised(answer.result))
+        return self._answers[key].result
+
+    def was_revised(self, key: str) -> bool:
+        """Whether the candidate's latency was measured again."""
+        return key in self._again
+
+    def _revised(self, result: Result) -> Result:
+        again = self._again.get(result.key)
+        if again is None or result.state != "complete":
+            return result
+        revised = replace(result, latency=again, latency_ms=again["p50_ms"])
+        if reason := self._budget.reason(vars(revised)):
+            told = f"{reason}, measured again"
+            return replace(revised, state="infeasible", reason=told, dice=None, dice_per_class={})
+        return revised
+
+    def _record(self, result: Result) -> None:
+        trial = self._running[result.key]
+        for name, value in self._violations(result).items():
+            trial.set_constraint(name, value)
+        trial.set_user_attr("result", result.to_json())
+        self._remember(self._study.tell(trial, self._values(result)))
+        del self._running[result.key]
+
+    def _inspect(self, number: int, architecture: Architecture) -> tuple[Candidate, str | None]:
+        """The candidate with its costs, and why it is not to be trained, if so."""
         try:
-            cost = self._cost(architecture)
+            costs = self._costs(architecture)
         except Exception as error:  # whatever a network raises, it is the network's own end
-            return None, f"cannot be built: {error}"
-        if excess := self._budget.excess(vars(cost)):
-            over = ", ".join(f"{name} {vars(cost)[name]:,}" for name in excess)
-            return cost, f"over budget: {over}"
-        return cost, None
+            return Candidate(number, architecture), f"cannot be built: {error}"
+        return Candidate(number, architecture, costs), self._budget.reason(costs)
 
     def _is_repeat(self, trial: optuna.Trial, key: str) -> bool:
         answer = self._answers.get(key)
@@ -210,7 +254,7 @@ class Study:
 
     def _remember(self, trial: FrozenTrial) -> None:
         if told := trial.user_attrs.get("result"):
-            result = Result.from_json(told)
+            result = self._revised(Result.from_json(told))
             self._answers[result.key] = _Answer(result, trial.values, trial.constraints)
 
     def _values(self, result: Result) -> list[float]:
@@ -226,20 +270,6 @@ class Study:
         return {name: math.log(ratio) for name, ratio in excess.items()} or {"failure": 1.0}
 
 
-def _rejected(
-    number: int, architecture: Architecture, cost: Cost | None, reason: str | None
-) -> Result:
-    return Result(
-        number=number,
-        key=architecture.key,
-        architecture=architecture.to_json(),
-        state="infeasible",
-        reason=reason,
-        params=cost.params if cost else None,
-        macs=cost.macs if cost else None,
-    )
-
-
 def _sampler(config: SearchConfig, seed: int) -> BaseSampler:
     if config.sampler == "tpe":
         return TPESampler(
@@ -252,31 +282,6 @@ def _sampler(config: SearchConfig, seed: int) -> BaseSampler:
     if config.sampler == "nsga2":
         return NSGAIISampler(population_size=max(config.startup, 2), seed=seed)
     return RandomSampler(seed)
-
-
-def _check_facts(study: optuna.Study, facts: Mapping[str, Any], directory: Path) -> None:
-    new = json.loads(json.dumps(facts))
-    if "facts" not in study.user_attrs:
-        study.set_user_attr("id", uuid.uuid4().hex)
-        study.set_user_attr("facts", new)
-    if changes := list(_changes(study.user_attrs["facts"], new)):
-        raise UserError(
-            f"{directory} holds a search with other settings; give --dir a new folder, or set "
-            "them back:\n  " + "\n  ".join(changes)
-        )
-
-
-def _changes(old: Any, new: Any, name: str = "") -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in old | new:
-            yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else key)
-    elif old != new:
-        yield f"{name} was {_short(old)} and is {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _quiet_optuna() -> None:

@@ -11,6 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nas.budget import amount
+from nas.cost.latency import Conditions
 from nas.result import Result
 
 if TYPE_CHECKING:
@@ -65,9 +67,9 @@ def overview(session: Session) -> Group:
 
 
 def front_table(members: Iterable[Result]) -> Table:
-    """The members of a front, one a row, smallest first."""
-    table = Table(title="front", title_justify="left", title_style="bold")
-    for name in ("key", "Dice", "params", "GMACs", "latency (ms)"):
+    """The members of a front, one a row, smallest first; `memory` is that of a training step."""
+    table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
+    for name in ("key", "Dice", "params", "GMACs", "memory", "latency (ms)"):
         table.add_column(name, justify="left" if name == "key" else "right", no_wrap=True)
     for member in members:
         table.add_row(
@@ -75,8 +77,12 @@ def front_table(members: Iterable[Result]) -> Table:
             _number(member.dice, ".4f"),
             _number(member.params, ","),
             _number(None if member.macs is None else member.macs / 1e9, ".3g"),
+            "-" if member.memory is None else amount("memory", member.memory),
             _number(member.latency_ms, ".3g"),
         )
+        if member.latency:
+            conditions = Conditions.from_json(member.latency["conditions"])
+            table.caption = f"latency: median of a pass, {conditions.text()}"
     return table
 
 
@@ -135,8 +141,8 @@ def _running_table(session: Session) -> Table:
             candidate.key,
             f"{report.epoch}/{session.config.train.epochs}",
             _number(report.curve[-1] if report.curve else None, ".4f"),
-            f"{candidate.cost.params:,}",
-            f"{candidate.cost.macs / 1e9:.3g}",
+            f"{candidate.costs['params']:,}",
+            f"{candidate.costs['macs'] / 1e9:.3g}",
         )
     return table
 

@@ -21,6 +21,7 @@ SEARCH_TAG = "segnas.search"
 KEY_TAG = "segnas.key"
 PARENT_TAG = "mlflow.parentRunId"
 VALUE_LENGTH = 500
+SPREAD = ("mean_ms", "p90_ms", "p99_ms", "noise")  # of a latency, beside its median
 
 
 @dataclass
@@ -162,12 +163,15 @@ def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def final_metrics(result: Result) -> dict[str, float]:
-    """The known objectives of an ended trial, `dice_<class>` for each class, what was measured."""
+    """The known objectives of an ended trial, `dice_<class>` for each class, `latency/<name>` for
+    the rest of its distribution, what was measured."""
     values = {
         "dice": result.dice,
         "params": result.params,
         "macs": result.macs,
+        "memory": result.memory,
         "latency_ms": result.latency_ms,
+        **{f"latency/{name}": (result.latency or {}).get(name) for name in SPREAD},
         "train_seconds": result.train_seconds,
         **{f"dice_{name}": value for name, value in result.dice_per_class.items()},
         **result.measured,

@@ -63,7 +63,7 @@ SMALLEST = sum(GHOST) + 2 * ((4 * 4 * 8 + 4) + GHOST[1]) + (4 * 2 * 8 + 2)
 
 def test_a_budget_that_nothing_meets_is_refused_with_the_smallest_network():
     message = refused(config(budget={"params": SMALLEST - 1}))
-    assert f"budget.params = {SMALLEST - 1:g} (smallest found: {SMALLEST:,})" in message
+    assert f"budget.params = {SMALLEST - 1:,} (smallest found: {SMALLEST:,})" in message
     assert "hybrid" in message
 
 

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from nas.front import front, knee, non_dominated, objective_points
 from nas.result import Result
+from trainers.errors import UserError
 
 # Few distinct values, so that ties and equal rows are common.
 VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.0, np.inf, np.nan])
@@ -137,3 +139,13 @@ def test_a_member_may_earn_its_place_by_latency_alone():
     ]
     assert [m.key for m in front(results, ("dice", "params"))] == ["a"]
     assert [m.key for m in front(results, ("dice", "params", "latency_ms"))] == ["a", "b"]
+
+
+def test_latencies_of_several_devices_are_refused():
+    results = [
+        replace(result(key, dice=0.5, params=1, latency_ms=1.0), device=device)
+        for key, device in (("a", "a workstation"), ("b", "a card"))
+    ]
+    with pytest.raises(UserError, match="a card, a workstation"):
+        front(results, ("dice", "latency_ms"))
+    assert len(front(results, ("dice", "params"))) == 2

@@ -9,6 +9,7 @@ import pytest
 from nas.front_files import front_csv, front_json, write_front
 from nas.front_page import compact, front_page, human
 from nas.result import Result
+from tests.nas.probers import latency
 
 OBJECTIVES = ("dice", "params", "latency_ms")
 CLASSES = ("Anterior", "Posterior")
@@ -21,6 +22,7 @@ def result(key, dice, params, latency_ms=5.0, **changes):
         "state": "complete",
         "dice_per_class": {"Anterior": 0.91, "Posterior": 0.79},
         "macs": 410_000_000,
+        "memory": 300_000_000,
         "device": "cpu",
         "epochs": 10,
     }
@@ -72,9 +74,10 @@ def short_plotly(monkeypatch):
 def test_the_table_lists_the_front_in_human_units():
     _, parsed = page()
     assert parsed.cells == [
-        *("Key", "Dice", "Dice Anterior", "Dice Posterior", "Parameters", "MACs", "Latency"),
-        *("small", "0.8500", "0.9100", "0.7900", "12.3 k", "410 M", "2 ms"),
-        *("large", "0.9000", "0.9100", "0.7900", "1.24 M", "410 M", "8.7 ms"),
+        *("Key", "Dice", "Dice Anterior", "Dice Posterior"),
+        *("Parameters", "MACs", "Training memory", "Latency"),
+        *("small", "0.8500", "0.9100", "0.7900", "12.3 k", "410 M", "300 MB", "2 ms"),
+        *("large", "0.9000", "0.9100", "0.7900", "1.24 M", "410 M", "300 MB", "8.7 ms"),
     ]
 
 
@@ -114,8 +117,10 @@ def test_hover_says_everything_about_a_network():
 
 def test_everything_from_the_data_is_escaped():
     attack = "</script><script>alert(1)</script>"
+    measured = latency(5.0).to_json()
+    measured["conditions"]["device"] = attack
     results = [
-        result(attack, 0.9, 10, device=attack, architecture={attack: attack}),
+        result(attack, 0.9, 10, latency=measured, architecture={attack: attack}),
         result("other", 0.1, 100),
     ]
     html = front_page(results, OBJECTIVES, attack, [attack])
@@ -174,12 +179,14 @@ def test_front_json_has_what_a_program_needs():
             "dice": 0.85,
             "params": 12_300,
             "macs": 410_000_000,
+            "memory": 300_000_000,
             "latency_ms": 2.0,
             "architecture": {"width": 16, "tokens": [{"prune": 0.5}]},
             "dice_per_class": {"Anterior": 0.91, "Posterior": 0.79},
             "number": 0,
             "epochs": 10,
             "device": "cpu",
+            "latency": None,
         }
     ]
 
@@ -193,3 +200,9 @@ def test_front_csv_reads_back():
     [row] = csv.DictReader(io.StringIO(front_csv([RESULTS[1]])))
     assert (row["key"], row["dice"], row["dice_Posterior"]) == ("small", "0.85", "0.79")
     assert json.loads(row["architecture"]) == {"width": 16, "tokens": [{"prune": 0.5}]}
+
+
+def test_the_page_tells_under_which_conditions_latency_was_measured():
+    measured = result("a", 0.9, 10, latency=latency(5.0).to_json())
+    html, _ = page([measured])
+    assert "Latency is the median of one pass: a machine (Linux), 1 thread, fp32, eager" in html

@@ -9,8 +9,9 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from nas.admission import Admission
 from nas.config import RunConfig
-from nas.cost import Cost, cost_of
+from nas.cost import cost_of
 from nas.evaluation import Evaluation, Report
 from nas.evaluation_table import measured_line
 from nas.measured import macs_measured
@@ -28,7 +29,7 @@ CONFIG = RunConfig.model_validate(
         "name": "test",
         "data": {"source": "phantom"},
         "train": TRAIN,
-        "latency": {"warmup": 0, "repeats": 3},
+        "objectives": ["dice", "params"],
         "tracking": {"enabled": False},
     }
 )
@@ -76,15 +77,14 @@ class Log:
 
 
 def test_every_epoch_logs_it_and_the_result_keeps_the_last(tmp_path):
-    study = Study.open(tmp_path, CONFIG, lambda a: Cost(params=1000, macs=10**6))
+    study = Study.open(tmp_path, CONFIG, lambda a: {"params": 1000, "macs": 10**6})
     log, screen = Log(), Screen(Console(file=io.StringIO()))
-    session = Session(study, CONFIG, tmp_path, 2, log, screen)
+    admission = Admission(study, CONFIG.budget, None)
+    session = Session(study, CONFIG, tmp_path, 2, admission, log, screen)
     for name in "ab":
         session.start(name)
         session.report(name, Report(epoch=1, loss=1.0, seconds=1.0))
-    validated = Report(
-        epoch=2, loss=0.5, dice=0.6, seconds=1.0, latency_ms=1.0, measured={"alpha": 0.7}, done=True
-    )
+    validated = Report(epoch=2, loss=0.5, dice=0.6, seconds=1.0, measured={"alpha": 0.7}, done=True)
     session.report("a", validated)
     session.end("a")
     session.report("b", Report(epoch=2, measured={"alpha": 0.1}, done=True, reason="diverged"))

@@ -6,17 +6,22 @@ from collections import Counter
 from contextlib import nullcontext
 
 import pytest
+import ray
+from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from nas import engine
+from nas.admission import Admission
+from nas.budget import Budget, Refusals
 from nas.config import RunConfig
-from nas.cost import Cost
 from nas.evaluation import Report
+from nas.probe import Failure
 from nas.search import run_search
 from nas.session import HOPELESS, Session
 from nas.study import Study
 from nas.terminal import Screen, overview
 from nas.tracking import Tracker, TrackingConfig
+from tests.nas.probers import SaysProber, latency
 from trainers.errors import UserError
 
 
@@ -36,9 +41,11 @@ def config(**changes):
 def session(tmp_path):
     """A session of two slots whose clock is `session.now`; nothing runs but what a test says."""
 
-    def session(**search):
-        run = config(search={"sampler": "random", **search})
-        study = Study.open(tmp_path, run, lambda a: Cost(params=1000 * a.width, macs=10**6))
+    def session(prober=None, **search):
+        objectives = ["dice", "params", *(["latency_ms"] if prober else [])]
+        run = config(search={"sampler": "random", **search}, objectives=objectives)
+        study = Study.open(tmp_path, run, lambda a: {"params": 1000 * a.width, "macs": 10**6})
+        admission = Admission(study, run.budget, prober)
         tracker = Tracker.open(
             TrackingConfig(enabled=False),
             tmp_path,
@@ -48,7 +55,7 @@ def session(tmp_path):
             params={},
         )
         screen = Screen(Console(file=io.StringIO(), width=120))
-        made = Session(study, run, tmp_path, 2, tracker, screen, clock=lambda: made.now)
+        made = Session(study, run, tmp_path, 2, admission, tracker, screen, clock=lambda: made.now)
         made.now = 0.0
         return made
 
@@ -56,7 +63,7 @@ def session(tmp_path):
 
 
 def report(epoch=3, **changes):
-    values = {"epoch": epoch, "loss": 1.0, "seconds": 10.0, "dice": 0.5, "latency_ms": 1.0}
+    values = {"epoch": epoch, "loss": 1.0, "seconds": 10.0, "dice": 0.5}
     return Report(**{**values, "curve": (0.5,) * epoch, "done": epoch == 3, **changes})
 
 
@@ -145,7 +152,7 @@ def test_the_table_shows_what_runs_and_the_front(session):
     run = session(trials=4)
     done, running = run.start("a"), run.start("b")
     run.now = 75.0
-    run.report("a", report(dice=0.8125, latency_ms=2.5))
+    run.report("a", report(dice=0.8125))
     run.end("a")
     run.report("b", report(1))
     console = Console(file=io.StringIO(), width=120)
@@ -167,8 +174,8 @@ def test_what_was_under_way_when_ray_broke_down_is_started_again(session, monkey
         run.end("a")
 
     monkeypatch.setattr(engine, "_fit", fit)
-    monkeypatch.setattr(engine, "_local_ray", lambda *_: nullcontext())
-    assert engine.run_trials(run, tmp_path, tmp_path)
+    monkeypatch.setattr(engine, "ray_running", lambda *_: nullcontext())
+    assert engine.run_trials(run, tmp_path, tmp_path, "")
     assert started[0] == started[1]
     assert run.done == 1
 
@@ -250,6 +257,26 @@ def test_other_data_under_a_journal_are_refused(search):
         run_search(config(data=data), search[0], Console(file=io.StringIO()))
 
 
+def test_latencies_taken_otherwise_are_refused_under_a_journal(search):
+    run = config(latency={"warmup": 0, "repeats": 3, "batch": 2})
+    with pytest.raises(UserError, match=r"latency\.shape was \[1, 1, 24.* and is \[2, 1, 24"):
+        run_search(run, search[0], Console(file=io.StringIO()))
+
+
+def test_members_of_the_front_were_measured_again(search):
+    directory, outcome, *_, printed = search
+    first, again = told(directory), {}
+    for line in (directory / "journal.log").read_text().splitlines():
+        for name, value in json.loads(line).get("user_attr", {}).items():
+            if name.startswith("latency again: "):
+                again[name.removeprefix("latency again: ")] = value
+    assert {member.key for member in outcome.members} <= set(again)
+    for member in outcome.members:
+        assert member.latency_ms == again[member.key]["p50_ms"]
+        assert first[member.key]["latency"]["conditions"] == member.latency["conditions"]
+    assert "members of the front again, interleaved and idle" in printed
+
+
 @pytest.mark.slow
 def test_a_worker_killed_too_often_ends_its_trial_only(tmp_path):
     outcome, keys, _, printed = kill_workers(tmp_path, 3, {1: 2})
@@ -262,8 +289,8 @@ def test_a_worker_killed_too_often_ends_its_trial_only(tmp_path):
 def test_an_interrupted_session_leaves_its_trials_for_the_next(session, monkeypatch, tmp_path):
     run = session(trials=2)
     monkeypatch.setattr(engine, "_fit", lambda *_: run.start("a"))
-    monkeypatch.setattr(engine, "_local_ray", lambda *_: nullcontext())
-    assert not engine.run_trials(run, tmp_path, tmp_path)
+    monkeypatch.setattr(engine, "ray_running", lambda *_: nullcontext())
+    assert not engine.run_trials(run, tmp_path, tmp_path, "")
     assert not run.running
     again = session(trials=2)
     assert again.study.results == []
@@ -274,3 +301,75 @@ def test_checkpoints_without_a_journal_are_refused(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match=r"no journal\.log"):
         run_search(config(), tmp_path, Console(file=io.StringIO()))
+
+
+def test_the_next_candidate_is_measured_while_others_are_trained(session):
+    prober = SaysProber(lambda architecture: latency(5.0))
+    run = session(prober, trials=3)
+    for name in "ab":
+        assert run.start(name) is None  # asked for, and being measured
+        assert run.start(name) is not None
+    run.tick()
+    run.tick()
+    assert len(prober.sets) == 3
+    assert run.start("c") is None  # no slot is free
+    run.report("a", report())
+    run.end("a")
+    assert not run.over
+    assert run.start("c").costs["latency_ms"] == 5.0
+    run.tick()
+    assert len(prober.sets) == 3  # and no more are wanted
+
+
+def test_a_measured_candidate_that_comes_too_late_is_left_for_the_next_session(session):
+    run = session(SaysProber(lambda architecture: latency(5.0)), trials=9, hours=1)
+    run.start("a")
+    run.start("a")
+    run.tick()
+    run.now = 3600.0
+    assert run.start("b") is None
+    run.report("a", report())
+    run.end("a")
+    assert run.over
+    waiting = run._admission.pending.key
+    run.requeue()
+    assert run.study.ask().key == waiting
+
+
+def test_the_limit_that_lets_nothing_through_is_said(session):
+    run = session(None, trials=1)
+    run.study._budget = Budget(params=10)
+    run.study.refusals = Refusals(run.study._budget)
+    assert run.start("a") is None
+    assert "budget.params = 10 rules out 50 of 50" in run._screen._console.file.getvalue()
+
+
+def test_networks_that_cannot_be_measured_end_the_search(session):
+    run = session(SaysProber(lambda architecture: Failure("latency: no such backend")), trials=1)
+    while not run.over:
+        run.start("a")
+    assert "no such backend" in run.notice
+    assert len(run.study.results) == HOPELESS
+
+
+@pytest.mark.slow
+def test_a_search_measures_on_the_node_that_has_the_resources_named(tmp_path):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        cluster.add_node(num_cpus=0, resources={"bench": 1})
+        ray.init(address=cluster.address, log_to_driver=False)
+        latency = {"warmup": 0, "repeats": 3, "resources": {"bench": 1}}
+        run = config(search={"trials": 2, "startup": 2}, latency=latency)
+        outcome = run_search(run, tmp_path, Console(file=io.StringIO()))
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert outcome.summary.trials == 2
+    assert all(member.latency["conditions"]["device"] for member in outcome.members)
+
+
+def test_resources_that_no_node_has_are_refused(tmp_path):
+    run = config(latency={"resources": {"bench": 1}})
+    with pytest.raises(UserError, match=r"latency\.resources = \{bench: 1\}: no node"):
+        run_search(run, tmp_path, Console(file=io.StringIO()))
+    assert not ray.is_initialized()

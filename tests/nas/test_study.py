@@ -1,16 +1,17 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import optuna
 import pytest
 
 from nas.config import RunConfig
-from nas.cost import Cost
 from nas.result import Result
 from nas.study import JOURNAL, Study
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import distributions
+from tests.nas.probers import latency
 from trainers.errors import UserError
 
 # 7 widths, 3 norms, ghost or not, residual or not: 84 networks.
@@ -32,7 +33,7 @@ def config(restrict=(), **changes):
 
 
 def cost(architecture):
-    return Cost(params=1000 * architecture.width, macs=10**6)
+    return {"params": 1000 * architecture.width, "macs": 10**6}
 
 
 @pytest.fixture
@@ -50,8 +51,7 @@ def result(candidate, **changes):
         "architecture": candidate.architecture.to_json(),
         "state": "complete",
         "dice": 0.5,
-        "params": candidate.cost.params,
-        "macs": candidate.cost.macs,
+        **candidate.costs,
         "latency_ms": 1.0,
     }
     return Result(**{**values, **changes})
@@ -105,7 +105,7 @@ def test_over_budget_is_never_proposed_and_says_why(opened):
     assert {candidate.architecture.width for candidate in proposed} == {4, 6, 8}
     refused = [r for r in study.results if r.state == "infeasible"]
     assert {r.params for r in refused} == {12000, 16000, 24000, 32000}
-    assert "over budget: params 32,000" in {r.reason for r in refused}
+    assert "over budget: params 32,000 (4 times the limit)" in {r.reason for r in refused}
     assert all(r.dice is None and r.worker_seconds == 0 for r in refused)
 
 
@@ -118,6 +118,53 @@ def test_a_network_that_cannot_be_built_is_infeasible(opened):
     study = opened(cost=broken)
     assert study.ask().architecture.width == 4
     assert {r.reason for r in study.results} <= {"cannot be built: no such kernel"}
+
+
+def test_fifty_refusals_in_a_row_are_told_with_the_limit_to_blame(opened):
+    study = opened(config(budget={"params": 100, "macs": 1e7}))
+    assert study.ask() is None
+    assert study.exhausted is None
+    header, line = study.refusals.verdict().splitlines()
+    assert header.startswith("50 candidates in a row")
+    assert line.strip() == (
+        "budget.params = 100 rules out 50 of 50; seen: 4,000 to 32,000, median "
+        + line.rpartition(" ")[2]
+    )
+    assert not study.refusals.due
+
+
+def test_what_is_trained_ends_a_row_of_refusals(opened):
+    study = opened(config(budget={"latency_ms": 1.0}))
+    for number in range(60):
+        candidate = study.ask()
+        slow = candidate.infeasible("over budget: latency_ms 2 ms (2 times the limit)")
+        if number == 30:
+            study.admit()
+            study.tell(result(candidate))
+        else:
+            study.refuse(replace(slow, latency_ms=2.0))
+    assert not study.refusals.due
+
+
+def test_a_second_latency_takes_the_place_of_the_first_for_good(opened):
+    study = opened()
+    candidate = study.ask()
+    study.tell(result(candidate, latency_ms=2.0))
+    study.revise(candidate.key, latency(3.0))
+    assert [r.latency_ms for r in study.results] == [3.0]
+    again = opened()
+    assert [r.latency_ms for r in again.results] == [3.0]
+    assert again.was_revised(candidate.key)
+
+
+def test_a_second_latency_over_the_budget_makes_it_infeasible(opened):
+    study = opened(config(budget={"latency_ms": 2.5}))
+    candidate = study.ask()
+    study.tell(result(candidate, latency_ms=2.0))
+    revised = study.revise(candidate.key, latency(3.0))
+    assert (revised.state, revised.dice) == ("infeasible", None)
+    assert revised.reason == "over budget: latency_ms 3 ms (1.2 times the limit), measured again"
+    assert opened(config(budget={"latency_ms": 2.5})).results == [revised]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])

@@ -1,0 +1,69 @@
+"""Between asking and training: a candidate's latency is measured, and held against the budget."""
+
+from __future__ import annotations
+
+from nas.budget import Budget
+from nas.candidate import Candidate
+from nas.cost.latency import Latency
+from nas.probe import Failure, Prober
+from nas.study import Study
+
+
+class Admission:
+    """Candidates that may be trained, one at a time; no call waits for a measurement.
+
+    Without a `prober` no latency is measured.
+    """
+
+    def __init__(self, study: Study, budget: Budget, prober: Prober | None) -> None:
+        self._study, self._budget, self._prober = study, budget, prober
+        self.pending: Candidate | None = None  # asked for, and not taken yet
+        self.failures = 0  # networks in a row that could not be measured
+        self._ready = False
+
+    @property
+    def measures(self) -> bool:
+        """Whether a candidate takes a while before it is ready."""
+        return self._prober is not None
+
+    def advance(self) -> None:
+        """Ask for a candidate where none is pending; else see whether it was measured."""
+        if self.pending is None:
+            self._ask()
+        elif self._prober and not self._ready and (outcomes := self._prober.poll()):
+            self._decide(self.pending, outcomes[0])
+
+    def take(self) -> Candidate | None:
+        """The candidate that is ready to be trained, if there is one."""
+        if not self._ready:
+            return None
+        candidate, self.pending, self._ready = self.pending, None, False
+        self._study.admit()
+        return candidate
+
+    def abandon(self) -> None:
+        """Forget the pending candidate: the study will propose it again."""
+        if self._prober and self.pending and not self._ready:
+            self._prober.close()
+        self.pending, self._ready = None, False
+
+    def _ask(self) -> None:
+        self.pending = self._study.ask()
+        if self.pending and self._prober:
+            self._prober.submit([self.pending.architecture])
+        self._ready = self.pending is not None and self._prober is None
+
+    def _decide(self, candidate: Candidate, outcome: Latency | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self.failures += 1
+            refused = candidate.infeasible(outcome.reason)
+        else:
+            self.failures = 0
+            candidate = candidate.with_latency(outcome)
+            reason = self._budget.reason(candidate.costs)
+            if reason is None:
+                self.pending, self._ready = candidate, True
+                return
+            refused = candidate.infeasible(reason)
+        self._study.refuse(refused)
+        self.pending = None

@@ -1,0 +1,44 @@
+"""An architecture that a study proposes, and what is known of it before it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nas.cost.latency import Latency
+from nas.result import Result
+from search_spaces.space import Architecture
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`number` is its trial's in the study; `costs` are what is known of params, macs, memory and
+    latency_ms."""
+
+    number: int
+    architecture: Architecture
+    costs: Mapping[str, float] = field(default_factory=dict)
+    latency: Latency | None = None
+
+    @property
+    def key(self) -> str:
+        """The architecture's key."""
+        return self.architecture.key
+
+    def with_latency(self, latency: Latency) -> Candidate:
+        """The same, once its latency was measured."""
+        return replace(self, latency=latency, costs={**self.costs, "latency_ms": latency.p50_ms})
+
+    def result(self, **found: Any) -> Result:
+        """Its end: what was known before, and what was `found`."""
+        if self.latency:
+            device = self.latency.conditions.device
+            found = {"device": device, "latency": self.latency.to_json(), **found}
+        known: dict[str, Any] = {**self.costs, **found}
+        architecture = self.architecture.to_json()
+        return Result(number=self.number, key=self.key, architecture=architecture, **known)
+
+    def infeasible(self, reason: str) -> Result:
+        """Its end where it is not trained at all."""
+        return self.result(state="infeasible", reason=reason)

@@ -1,0 +1,32 @@
+"""What the results of one study have in common, which must not change under it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trainers.errors import UserError
+
+
+def check_facts(old: Any, new: Any, directory: Path) -> None:
+    """Raise UserError with every value that differs between two trees of JSON values."""
+    if changes := list(_changes(old, new)):
+        raise UserError(
+            f"{directory} holds a search with other settings; give --dir a new folder, or set "
+            "them back:\n  " + "\n  ".join(changes)
+        )
+
+
+def _changes(old: Any, new: Any, name: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in old | new:
+            yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+    elif old != new:
+        yield f"{name} was {_short(old)} and is {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,85 @@
+"""The latencies of a front, measured again once nothing else computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from nas.config import SpaceConfig
+from nas.cost.latency import Latency
+from nas.front import front
+from nas.probe import Failure, Prober
+from nas.result import Result
+from nas.study import Study
+
+ROUNDS = 3
+
+
+def remeasure_front(
+    study: Study,
+    prober: Prober,
+    space: SpaceConfig,
+    objectives: Sequence[str],
+    say: Callable[[str], None],
+) -> list[Result]:
+    """Measure the members of the front again, interleaved; return those whose latency changed.
+
+    What that brings to the front is measured as well, with all others anew, in `ROUNDS` rounds at
+    most. Every change of rank is said, and who joins and leaves. A member that
+    cannot be measured keeps its first latency.
+    """
+    revised: dict[str, Result] = {}
+    first = {member.key for member in front(study.results, objectives)}
+    for _ in range(ROUNDS):
+        members = front(study.results, objectives)
+        if all(study.was_revised(member.key) for member in members):
+            break
+        say(f"Measuring the {len(members)} members of the front again, interleaved and idle")
+        build = space.space().from_json
+        prober.submit([build(dict(member.architecture)) for member in members])
+        again = dict(_revisions(study, members, _wait(prober), say))
+        for line in rank_changes([m for m in members if m.key in again], list(again.values())):
+            say(line)
+        revised |= again
+    last = {member.key for member in front(study.results, objectives)}
+    for keys, change in ((last - first, "joins"), (first - last, "leaves")):
+        for key in sorted(keys):
+            say(f"{key} {change} the front")
+    return list(revised.values())
+
+
+def rank_changes(before: Sequence[Result], after: Sequence[Result]) -> Iterator[str]:
+    """A line for every network whose place by latency changed; both in the same order."""
+    old, new = _places(before), _places(after)
+    for first, second in zip(before, after, strict=True):
+        if old[first.key] != new[first.key]:
+            yield (
+                f"{first.key} was number {old[first.key]} by latency ({first.latency_ms:.4g} ms) "
+                f"and is number {new[first.key]} ({second.latency_ms:.4g} ms)"
+            )
+
+
+def _revisions(
+    study: Study,
+    members: Sequence[Result],
+    outcomes: Sequence[Latency | Failure],
+    say: Callable[[str], None],
+) -> Iterator[tuple[str, Result]]:
+    for member, outcome in zip(members, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            say(f"{member.key} keeps its first latency: {outcome.reason}")
+            continue
+        result = study.revise(member.key, outcome)
+        if result.state == "infeasible":
+            say(f"{member.key}: {result.reason}")
+        yield member.key, result
+
+
+def _wait(prober: Prober) -> list[Latency | Failure]:
+    while (outcomes := prober.poll(1.0)) is None:
+        pass
+    return outcomes
+
+
+def _places(results: Sequence[Result]) -> dict[str, int]:
+    ordered = sorted(results, key=lambda result: result.latency_ms or 0.0)
+    return {result.key: place for place, result in enumerate(ordered, 1)}

@@ -1,0 +1,102 @@
+import pytest
+
+from nas.config import RunConfig
+from nas.probe import Failure
+from nas.remeasure import rank_changes, remeasure_front
+from nas.result import Result
+from nas.study import Study
+from tests.nas.probers import SaysProber, latency
+
+OBJECTIVES = ("dice", "latency_ms")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Complete trials of the (Dice, latency) given, by their keys in that order."""
+
+    def study(*outcomes, **budget):
+        run = RunConfig.model_validate(
+            {
+                "name": "test",
+                "data": {"source": "phantom"},
+                "train": {"patch": [32, 32, 32]},
+                "objectives": OBJECTIVES,
+                "search": {"sampler": "random"},
+                "budget": budget,
+            }
+        )
+        made = Study.open(tmp_path, run, lambda a: {"params": a.width})
+        keys = []
+        for dice, p50 in outcomes:
+            candidate = made.ask().with_latency(latency(p50))
+            made.tell(candidate.result(state="complete", dice=dice))
+            keys.append(candidate.key)
+        return made, keys, run.space
+
+    return study
+
+
+def again(study, space, says):
+    prober, said = SaysProber(says), []
+    revised = remeasure_front(study, prober, space, OBJECTIVES, said.append)
+    return prober, revised, said
+
+
+def test_the_members_are_measured_together_and_their_latencies_replaced(study):
+    made, keys, space = study((0.8, 10.0), (0.9, 20.0), (0.7, 30.0))
+    second = dict(zip(keys, (11.0, 19.0, 0.0), strict=True))
+    prober, revised, said = again(made, space, lambda a: latency(second[a.key]))
+    assert [{a.key for a in batch} for batch in prober.sets] == [set(keys[:2])]
+    assert {r.key: r.latency_ms for r in revised} == {keys[0]: 11.0, keys[1]: 19.0}
+    assert [r.latency_ms for r in made.results] == [11.0, 19.0, 30.0]
+    assert len(said) == 1
+
+
+def test_what_comes_to_the_front_by_that_is_measured_as_well(study):
+    """The third is dominated by the first, until that one turns out slower."""
+    made, keys, space = study((0.8, 10.0), (0.9, 20.0), (0.7, 12.0))
+    second = dict(zip(keys, (15.0, 20.0, 13.0), strict=True))
+    prober, _, said = again(made, space, lambda a: latency(second[a.key]))
+    assert [len(batch) for batch in prober.sets] == [2, 3]
+    assert said[-1] == f"{keys[2]} joins the front"
+    assert [r.latency_ms for r in made.results] == [15.0, 20.0, 13.0]
+
+
+def test_a_change_of_rank_is_said(study):
+    made, keys, space = study((0.8, 10.0), (0.9, 20.0))
+    second = dict(zip(keys, (22.0, 20.0), strict=True))
+    _, _, said = again(made, space, lambda a: latency(second[a.key]))
+    assert f"{keys[0]} was number 1 by latency (10 ms) and is number 2 (22 ms)" in said
+
+
+def test_ranks_that_stay_are_not_said():
+    def result(key, ms):
+        return Result(number=0, key=key, architecture={}, state="complete", latency_ms=ms)
+
+    before = [result("a", 1.0), result("b", 2.0)]
+    assert list(rank_changes(before, [result("a", 1.5), result("b", 1.6)])) == []
+
+
+def test_a_member_that_is_over_the_budget_now_leaves(study):
+    made, keys, space = study((0.8, 10.0), (0.9, 20.0), latency_ms=21)
+    second = dict(zip(keys, (10.0, 22.0), strict=True))
+    _, _, said = again(made, space, lambda a: latency(second[a.key]))
+    assert [r.state for r in made.results] == ["complete", "infeasible"]
+    assert said[-1] == f"{keys[1]} leaves the front"
+
+
+def test_a_member_that_cannot_be_measured_keeps_its_latency(study):
+    made, keys, space = study((0.8, 10.0), (0.9, 20.0))
+    _, revised, said = again(
+        made, space, lambda a: Failure("timed out") if a.key == keys[0] else latency(21.0)
+    )
+    assert [r.latency_ms for r in made.results] == [10.0, 21.0]
+    assert {r.key for r in revised} == {keys[1]}
+    assert f"{keys[0]} keeps its first latency: timed out" in said
+
+
+def test_a_front_measured_again_is_left_alone(study):
+    made, _, space = study((0.8, 10.0), (0.9, 20.0))
+    again(made, space, lambda a: latency(10.0))
+    prober, _, said = again(made, space, lambda a: latency(10.0))
+    assert (prober.sets, said) == ([], [])
