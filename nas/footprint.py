@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from nas.config import RunConfig
+from nas.config import Resources, RunConfig
 from nas.cost import cost_of, memory_of
 from search_spaces.space import Architecture
+from trainers.config import TrainConfig
 
 
 def footprint(
@@ -14,19 +15,32 @@ def footprint(
 
     The memory is left out where the others are over the budget already.
     """
-    train, device = config.train, config.resources.device
-    cost = cost_of(architecture, channels, classes, train.patch)
+    cost = cost_of(architecture, channels, classes, config.train.patch)
     costs: dict[str, float] = {"params": cost.params, "macs": cost.macs}
     if not config.budget.excess(costs):
-        memory = memory_of(
-            architecture,
-            channels,
-            classes,
-            train.patch,
-            batch=train.batch,
-            precision=train.precision_on(device),
-            loss=train.loss,
-            device=device,
+        costs["memory"] = step_memory(
+            architecture, config.train, config.resources, channels, classes
         )
-        costs["memory"] = memory.training
     return costs
+
+
+def step_memory(
+    architecture: Architecture,
+    train: TrainConfig,
+    resources: Resources,
+    channels: int,
+    classes: int,
+) -> int:
+    """Bytes at the peak of a training step on what a trial gets."""
+    memory = memory_of(
+        architecture,
+        channels,
+        classes,
+        train.patch,
+        batch=train.batch,
+        precision=train.precision_on(resources.device),
+        loss=train.loss,
+        device=resources.device,
+        threads=resources.cpus,
+    )
+    return memory.training

@@ -1,111 +1,58 @@
-"""What `torch.autocast` and fused attention do on a device, for tensors of the meta device.
+"""What functions of torch do on a device and not on the meta device, for tensors of the latter.
 
-The meta device has neither: `torch.autocast` does not know it, and it takes attention apart into
-products whose N^2 weights no other device keeps.
+`torch.autocast` does not know it, and it takes attention apart into products whose N^2 weights no
+other device keeps.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
+from torch._prims_common import suggest_memory_format
 from torch.overrides import TorchFunctionMode
 
 Device = Literal["cpu", "cuda"]
 
-# By name, so that torch.f, torch.nn.functional.f and Tensor.f are one. Only what takes floating
-# tensors larger than a handful of numbers matters here.
-_NARROW = frozenset(
-    [
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "conv_transpose1d",
-        "conv_transpose2d",
-        "conv_transpose3d",
-        "linear",
-        "matmul",
-        "__matmul__",
-        "__rmatmul__",
-        "mm",
-        "bmm",
-        "addmm",
-        "addbmm",
-        "baddbmm",
-        "einsum",
-        "prelu",
-        "scaled_dot_product_attention",
-    ]
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# By name, so that torch.f, torch.nn.functional.f and Tensor.f are one: torch's lists, less what
+# takes no tensor larger than a handful of numbers.
+_NARROW = _names(
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear matmul "
+    "__matmul__ __rmatmul__ mm bmm addmm addbmm baddbmm einsum prelu scaled_dot_product_attention"
 )
 _WIDE: Mapping[Device, frozenset[str]] = {
     # torch/include/ATen/autocast_mode.h
-    "cuda": frozenset(
-        [
-            "exp",
-            "expm1",
-            "log",
-            "log10",
-            "log2",
-            "log1p",
-            "reciprocal",
-            "rsqrt",
-            "pow",
-            "__pow__",
-            "__rpow__",
-            "softplus",
-            "layer_norm",
-            "rms_norm",
-            "group_norm",
-            "cosine_similarity",
-            "nll_loss",
-            "kl_div",
-            "l1_loss",
-            "smooth_l1_loss",
-            "mse_loss",
-            "binary_cross_entropy_with_logits",
-            "cross_entropy",
-            "dist",
-            "cdist",
-            "renorm",
-            "logsumexp",
-            "interpolate",
-            "softmax",
-            "log_softmax",
-            "cumprod",
-            "cumsum",
-        ]
+    "cuda": _names(
+        "exp expm1 log log10 log2 log1p reciprocal rsqrt pow __pow__ __rpow__ softplus layer_norm "
+        "rms_norm group_norm cosine_similarity nll_loss kl_div l1_loss smooth_l1_loss mse_loss "
+        "binary_cross_entropy_with_logits cross_entropy dist cdist renorm logsumexp interpolate "
+        "softmax log_softmax cumprod cumsum"
     ),
     # aten/src/ATen/autocast_mode.cpp
-    "cpu": frozenset(
-        [
-            "avg_pool3d",
-            "max_pool3d",
-            "adaptive_avg_pool3d",
-            "adaptive_max_pool3d",
-            "grid_sample",
-            "cdist",
-            "prod",
-            "mse_loss",
-            "nll_loss",
-            "cross_entropy",
-            "kl_div",
-            "binary_cross_entropy_with_logits",
-        ]
+    "cpu": _names(
+        "avg_pool3d max_pool3d adaptive_avg_pool3d adaptive_max_pool3d grid_sample cdist prod "
+        "mse_loss nll_loss cross_entropy kl_div binary_cross_entropy_with_logits"
     ),
 }
 
 
 class OnDevice(TorchFunctionMode):
-    """Calls of torch as that device takes them: under autocast to `narrow`, if given, and with
-    attention in one piece.
+    """Functions of torch as that device does them: under autocast to `narrow`, if given, attention
+    in one piece, group norm in the CPU's layout.
 
     As in torch, a parameter is cast once, however often it is used.
     """
 
     def __init__(self, device: Device, narrow: torch.dtype | None = None) -> None:
         super().__init__()
-        self._narrow, self._wide = narrow, _WIDE[device]
+        self._device, self._narrow, self._wide = device, narrow, _WIDE[device]
         self._cast: dict[torch.Tensor, torch.Tensor] = {}
 
     def __torch_function__(
@@ -117,15 +64,14 @@ class OnDevice(TorchFunctionMode):
     ) -> Any:
         named = dict(kwargs or {})
         name = getattr(func, "__name__", "")
-        if self._narrow is not None:
-            kind = (
-                self._narrow if name in _NARROW else torch.float32 if name in self._wide else None
-            )
-            if kind is not None:
-                args = [self._to(kind, value) for value in args]
-                named = {key: self._to(kind, value) for key, value in named.items()}
+        if self._narrow is not None and (name in _NARROW or name in self._wide):
+            kind = self._narrow if name in _NARROW else torch.float32
+            args = [self._to(kind, value) for value in args]
+            named = {key: self._to(kind, value) for key, value in named.items()}
         if name == "scaled_dot_product_attention":
             return _attention(func, *args, **named)
+        if name == "group_norm" and self._device == "cpu":
+            return _group_norm(*args, **named)
         return func(*args, **named)
 
     def __exit__(self, *error: Any) -> None:
@@ -144,6 +90,21 @@ class OnDevice(TorchFunctionMode):
         if value not in self._cast:
             self._cast[value] = value.to(kind)
         return self._cast[value]
+
+
+def _group_norm(
+    x: torch.Tensor,
+    groups: int,
+    weight: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    eps: float = 1e-5,
+    *_: Any,
+) -> torch.Tensor:
+    """In the layout that x has; on other devices it is made contiguous first."""
+    x = x.contiguous(memory_format=suggest_memory_format(x))
+    batch, channels = x.shape[:2]
+    voxels = math.prod(x.shape[2:])
+    return torch.native_group_norm(x, weight, bias, batch, channels, voxels, groups, eps)[0]
 
 
 def _attention(

@@ -61,10 +61,11 @@ def memory_of(
 ) -> Memory:
     """The memory of `architecture` on patches (D, H, W), or (H, W) where it takes images.
 
-    A step as the trainer makes it, and a pass in eval mode, run on the meta device, where tensors
-    have sizes and no values; what lives is added up. What a kernel takes for itself while it works
-    is not in it, nor what an allocator keeps in reserve. Where the input decides how many queries
-    are computed, all are. The same arguments again cost nothing.
+    `device`: what it trains on, with so many `threads` of a CPU. A step as the trainer makes it,
+    and a pass in eval mode, run on the meta device, where tensors have sizes and no values; what
+    lives is added up, and the copies that convolutions make (`nas/cost/scratch.py`). Not in it:
+    other memory that kernels take while they work, and what an allocator keeps in reserve. Where
+    the input decides how many queries are computed, all are. The same arguments again cost nothing.
     """
     return _memory(
         architecture,

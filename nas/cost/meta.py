@@ -104,6 +104,18 @@ def _convolved_backward(
     return *(None if t is None else _laid_out(t, last) for t in made[:2]), made[2]
 
 
+def _group_normed(x: torch.Tensor, *others: Any) -> tuple[torch.Tensor, ...]:
+    made = aten.native_group_norm.default(x, *others)
+    return _laid_out(made[0], has_channels_last(x)), *made[1:]
+
+
+def _group_normed_backward(
+    gradient: torch.Tensor, x: torch.Tensor, *others: Any
+) -> tuple[torch.Tensor | None, ...]:
+    made = aten.native_group_norm_backward.default(gradient, x, *others)
+    return _laid_out(made[0], has_channels_last(x)), *made[1:]
+
+
 def _laid_out(t: torch.Tensor, last: bool) -> torch.Tensor:
     if not last:
         return t.contiguous()
@@ -115,6 +127,8 @@ aten = torch.ops.aten
 _OURS: dict[Any, Callable[..., Any]] = {
     aten.convolution: _convolved,
     aten.convolution_backward: _convolved_backward,
+    aten.native_group_norm: _group_normed,
+    aten.native_group_norm_backward: _group_normed_backward,
     aten.upsample_bilinear2d: _resized,
     aten.upsample_nearest2d: _resized,
     aten.upsample_nearest3d: _resized,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 from trainers.data.cache import Entry, VolumeCache
 from trainers.data.splits import Cases
+from trainers.errors import TrainingDivergedError
 from trainers.trainer import Trainer
 
 
@@ -62,8 +64,11 @@ def train_on_noise(
     config: TrainConfig,
     device: torch.device,
 ) -> None:
-    """One epoch of a `Trainer`, without validation, on a volume of noise as large as the patch."""
-    with TemporaryDirectory() as folder:
+    """One epoch of a `Trainer`, without validation, on a volume of noise as large as the patch.
+
+    Whether it learns is beside the point: steps that diverge are steps.
+    """
+    with TemporaryDirectory() as folder, suppress(TrainingDivergedError):
         cache = _noise(Path(folder), in_channels, out_channels, config.patch)
         cases = Cases(train=("noise",), validation=())
         network = architecture.build(in_channels, out_channels)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from nas.config import RunConfig
+from nas.config import Resources, RunConfig
 from nas.cost import cost_of
-from nas.cost.memory import memory_of
+from nas.footprint import step_memory
 from nas.preview.processes import cores, server, settle
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
@@ -32,13 +32,12 @@ class Setting:
     channels: int
     classes: int
     train: TrainConfig
-    device: str
+    resources: Resources
 
     @classmethod
     def of(cls, config: RunConfig, channels: int, classes: int) -> Setting:
         """The setting of a run's trials."""
-        device = "cuda" if config.resources.gpus else "cpu"
-        return cls(channels, classes, config.train, device)
+        return cls(channels, classes, config.train, config.resources)
 
 
 def count_work(setting: Setting, architecture: Architecture) -> Counted:
@@ -47,7 +46,7 @@ def count_work(setting: Setting, architecture: Architecture) -> Counted:
 
 
 def count_memory(setting: Setting, architecture: Architecture) -> Counted:
-    """Bytes at the peak of a training step, and those of its activations."""
+    """Bytes at the peak of a training step."""
     return _told(partial(_memory, setting), architecture)
 
 
@@ -64,17 +63,9 @@ def _work(setting: Setting, architecture: Architecture) -> Costs:
 
 
 def _memory(setting: Setting, architecture: Architecture) -> Costs:
-    train = setting.train
-    memory = memory_of(
-        architecture,
-        setting.channels,
-        setting.classes,
-        train.patch,
-        batch=train.batch,
-        precision=train.precision_on(setting.device),
-        loss=train.loss,
-    )
-    return {"memory": memory.training}
+    train, resources = setting.train, setting.resources
+    memory = step_memory(architecture, train, resources, setting.channels, setting.classes)
+    return {"memory": memory}
 
 
 class Counter:

@@ -51,7 +51,7 @@ def measure_latencies(
         channels=setting.channels,
         classes=setting.classes,
         latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
-        device=latency.device_beside(setting.device),
+        device=latency.device_beside(setting.resources.device),
         seed=config.seed,
     )
     prober = LocalProber(task)

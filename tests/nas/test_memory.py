@@ -1,3 +1,4 @@
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
@@ -5,11 +6,13 @@ from typing import ClassVar
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import interpolate, scaled_dot_product_attention
+from torch.utils._pytree import tree_leaves
 
 from nas.cost import memory
 from nas.cost.autocast import OnDevice
-from nas.cost.live_tensors import LiveTensors
+from nas.cost.live_tensors import LiveTensors, run
 from nas.cost.memory import Memory, memory_of
 from nas.cost.meta import compute
 from nas.cost.training_memory import measured_peak
@@ -17,6 +20,7 @@ from search_spaces.blocks.recompute import recomputed
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture
 from trainers.config import LossConfig, TrainConfig
+from trainers.trainer import channels_last
 
 VOXELS = 8**3
 PATCH = (8, 8, 8)
@@ -182,7 +186,9 @@ def test_the_estimate_is_within_a_fifth_of_what_a_real_step_takes(preset, thread
 
 
 @needs_avx512
-@pytest.mark.parametrize("preset", ["hybrid-xs", "unet-s", "stp-mta-unetr-tiny"])
+@pytest.mark.parametrize(
+    "preset", ["hybrid-xs", "lightmedseg-small", "unet-s", "stp-mta-unetr-tiny"]
+)
 def test_so_it_is_in_bfloat16(preset, threads):
     threads(1)
     assert 0.8 < ratio(preset, "bf16") < 1.2
@@ -204,7 +210,8 @@ def test_so_it_is_with_another_loss(threads):
 @pytest.mark.parametrize("preset", all_presets())
 def test_the_memory_of_every_preset_is_known(preset):
     architecture = all_presets()[preset]
-    patch = [-(-length // architecture.stride()) * architecture.stride() for length in (16, 24, 16)]
+    stride = architecture.stride()
+    patch = (2 * stride, stride, stride)
     for precision, device in (("fp32", "cpu"), ("bf16", "cuda")):
         found = memory_of(architecture, 1, 3, patch, batch=2, precision=precision, device=device)
         assert 0 < found.weights < found.inference < found.training
@@ -264,33 +271,38 @@ def test_asking_again_builds_nothing(monkeypatch):
         memory_of(architecture, 1, 3, (16, 16, 16), batch=2)
 
 
-def test_operators_answered_from_memory_give_what_torch_gives():
-    """A training step by each, and the bytes at every operator."""
+@pytest.mark.parametrize("preset", ["unet-s", "segresnet-s", "hybrid-s", "lightmedseg-small"])
+def test_a_pass_makes_the_tensors_that_a_real_one_makes(preset):
+    """On the CPU and twice on the meta device: operators, sizes and types, in order."""
 
     class Trace(LiveTensors):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             result = super().__torch_dispatch__(func, types, args, kwargs)
-            if isinstance(result, torch.Tensor):
-                told.append((str(func), result.shape, result.stride(), result.dtype, self.now))
+            made = [t for t in tree_leaves(result) if isinstance(t, torch.Tensor)]
+            told.extend((str(func), t.shape, t.dtype) for t in made)
             return result
 
-    traces = []
-    for kernel in (lambda f, a, k: f(*a, **k), compute, compute):
-        told = []
-        network = memory.build_on_meta(find_preset("lightmedseg-small"), 1, 2).train()
-        x = torch.empty(1, 1, 16, 16, 16, device="meta")
-        with Trace([*network.parameters(), *network.buffers()], kernel):
-            network(x).square().mean().backward()
-        traces.append(told)
-    assert len(traces[0]) > 500
-    assert traces[0] == traces[1] == traces[2]
+    def trace(device, kernel, mode):
+        told.clear()
+        with torch.device(device):
+            network = channels_last(find_preset(preset).build(1, 3)).train()
+            x = torch.zeros(2, 1, 32, 16, 16)
+        with Trace([*network.parameters(), *network.buffers()], kernel) as live, mode:
+            y = network(x)
+            return list(told), live.now, y.shape
+
+    told: list = []
+    real = trace("cpu", run, nullcontext())
+    assert len(real[0]) > 50
+    for _ in range(2):
+        assert trace("meta", compute, OnDevice("cpu")) == real
 
 
 CALLS = {
     "conv3d": lambda x, w: torch.conv3d(x, w),
-    "linear": lambda x, w: nn.functional.linear(x, w[0, 0, 0, :, :4].mT),
+    "linear": lambda x, w: nn.functional.linear(x, w.flatten(0, 3)),
     "product": lambda x, w: x @ x.mT,
-    "attention": lambda x, w: scaled_dot_product_attention(x[0], x[0], x[0]),
+    "attention": lambda x, w: scaled_dot_product_attention(*[x.flatten(0, 1)] * 3),
     "layer_norm": lambda x, w: nn.functional.layer_norm(x, (4,)),
     "group_norm": lambda x, w: nn.functional.group_norm(x, 2),
     "instance_norm": lambda x, w: nn.functional.instance_norm(x),
@@ -301,20 +313,34 @@ CALLS = {
     "adaptive": lambda x, w: nn.functional.adaptive_avg_pool3d(x, 2),
     "interpolate": lambda x, w: interpolate(x, scale_factor=2, mode="trilinear"),
     "silu": lambda x, w: nn.functional.silu(x),
-    "add": lambda x, w: x + w[0, 0, 0, 0, 0],
+    "add": lambda x, w: x + w,
     "cat": lambda x, w: torch.cat([x, x.float()]),
 }
 
 
+@contextmanager
+def autocast_to_bfloat16(device):
+    """Also for CUDA without a GPU."""
+    torch.set_autocast_dtype(device, torch.bfloat16)
+    torch.set_autocast_enabled(device, True)
+    yield
+    torch.set_autocast_enabled(device, False)
+
+
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("given", [torch.float32, torch.bfloat16])
-def test_types_are_those_of_autocast_on_a_cpu(call, given):
-    weight = torch.zeros(2, 4, 1, 4, 4)
-    x = torch.zeros(2, 4, 4, 4, 4, dtype=given)
-    with torch.autocast("cpu", torch.bfloat16):
-        expected = CALLS[call](x, weight)
-    with OnDevice("cpu", torch.bfloat16):
-        found = CALLS[call](x.to("meta"), weight.to("meta"))
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_types_are_those_of_autocast(call, given, device):
+    """As torch has them for fake tensors, which need no device."""
+
+    def arguments(device):
+        sizes = (((2, 4, 4, 4, 4), given), ((2, 4, 1, 4, 4), torch.float32))
+        return [torch.empty(size, dtype=kind, device=device) for size, kind in sizes]
+
+    with FakeTensorMode(), autocast_to_bfloat16(device):
+        expected = CALLS[call](*arguments(device))
+    with OnDevice(device, torch.bfloat16):
+        found = CALLS[call](*arguments("meta"))
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
 
 
