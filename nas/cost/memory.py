@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import nn
@@ -24,11 +24,6 @@ from trainers.trainer import channels_last
 Precision = Literal["fp32", "bf16", "fp16"]
 
 _NARROW = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class _On(NamedTuple):
-    device: Device
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,8 @@ def memory_of(
         batch,
         _NARROW[precision],
         loss or LossConfig(),
-        _On(device, threads),
+        device,
+        threads,
     )
 
 
@@ -88,13 +84,17 @@ def _memory(
     batch: int,
     narrow: torch.dtype | None,
     loss: LossConfig,
-    on: _On,
+    device: Device,
+    threads: int,
 ) -> Memory:
     network = channels_last(build_on_meta(architecture, in_channels, out_channels))
-    weights = _bytes([*network.parameters(), *network.buffers()])
+    known = [*network.parameters(), *network.buffers()]
+    own = partial(scratch, device=device, threads=threads)
+    count = partial(LiveTensors, known, compute, own)
     images = (batch, in_channels, *patch)
-    activations, training = _training_step(network, images, narrow, loss, on)
-    inference = _inference(network, (1, *images[1:]), narrow, on)
+    weights = _bytes(known)
+    activations, training = _training_step(network, images, narrow, loss, device, count)
+    inference = _inference(network, (1, *images[1:]), narrow, device, count)
     return Memory(weights, activations, weights + training, weights + inference)
 
 
@@ -103,40 +103,47 @@ def _training_step(
     shape: tuple[int, ...],
     narrow: torch.dtype | None,
     loss: LossConfig,
-    on: _On,
+    device: Device,
+    count: Callable[[], LiveTensors],
 ) -> tuple[int, int]:
     """Bytes beside the weights: kept from the forward to the backward pass, and the most ever.
 
     The step is `Trainer._step`. Until the loss is there, the gradients of the step before are too.
     """
     criterion = segmentation_loss(loss)
-    with _counting(network.train(), on) as live:
+    network.train()
+    with count() as live:
         images = _batch(shape)
         labels = torch.empty((shape[0], 1, *shape[2:]), dtype=torch.uint8, device="meta")
-        with OnDevice(on.device, narrow):
+        with OnDevice(device, narrow):
             logits = network(images)
-        with OnDevice(on.device):
+        with OnDevice(device):
             total = criterion(logits.float(), labels)
             if extra := getattr(network, "auxiliary_losses", None):
                 total = total + sum(extra(labels).values())
         kept, forward, live.peak = live.now, live.peak, live.now
-        with OnDevice(on.device, narrow):  # for what is computed again
+        with OnDevice(device, narrow):  # for what is computed again
             _backward(total)
         backward, after = live.peak, live.now
     trained = [p.grad for p in network.parameters() if p.grad is not None]
     gradients = _bytes(trained)
     moments = 2 * gradients
-    update = gradients if on.device == "cuda" else 2 * max(map(_size, trained), default=0)
+    update = gradients if device == "cuda" else 2 * max(map(_size, trained), default=0)
     network.zero_grad(set_to_none=True)
     return kept, moments + max(gradients + forward, backward, after + update)
 
 
 @torch.no_grad()
 def _inference(
-    network: nn.Module, shape: tuple[int, ...], narrow: torch.dtype | None, on: _On
+    network: nn.Module,
+    shape: tuple[int, ...],
+    narrow: torch.dtype | None,
+    device: Device,
+    count: Callable[[], LiveTensors],
 ) -> int:
     """The most bytes beside the weights."""
-    with _counting(network.eval(), on) as live, OnDevice(on.device, narrow):
+    network.eval()
+    with count() as live, OnDevice(device, narrow):
         network(_batch(shape))
     return live.peak
 
@@ -145,11 +152,6 @@ def _backward(loss: torch.Tensor) -> None:
     """Not `loss.backward()`: what is computed again in it would be out of reach for a mode that
     changes functions."""
     torch.autograd.backward(get_gradient_edge(loss), torch.ones_like(loss))
-
-
-def _counting(network: nn.Module, on: _On) -> LiveTensors:
-    own = partial(scratch, device=on.device, threads=on.threads)
-    return LiveTensors([*network.parameters(), *network.buffers()], compute, own)
 
 
 def _batch(shape: tuple[int, ...]) -> torch.Tensor:

@@ -28,7 +28,7 @@ class _Layout(NamedTuple):
 
 
 class _Number(NamedTuple):
-    """1, 1.0 and True are equal, and promote differently."""
+    """A float or bool: 1.0 and True equal the integer 1, and promote differently."""
 
     kind: type
     value: Any
@@ -90,6 +90,10 @@ def _resized(x: torch.Tensor, size: Sequence[int], *_: Any) -> torch.Tensor:
     return made.contiguous(memory_format=suggest_memory_format(x))
 
 
+def _product(bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor, **_: Any) -> torch.Tensor:
+    return torch.empty((a.shape[0], b.shape[1]), dtype=a.dtype, device="meta")
+
+
 def _convolved(image: torch.Tensor, weight: torch.Tensor, *others: Any) -> torch.Tensor:
     """In the layout that oneDNN and cuDNN choose, which is not that of the meta device."""
     made = aten.convolution.default(image, weight, *others)
@@ -125,6 +129,7 @@ def _laid_out(t: torch.Tensor, last: bool) -> torch.Tensor:
 
 aten = torch.ops.aten
 _OURS: dict[Any, Callable[..., Any]] = {
+    aten.addmm: _product,
     aten.convolution: _convolved,
     aten.convolution_backward: _convolved_backward,
     aten.native_group_norm: _group_normed,
@@ -142,14 +147,17 @@ def _tensors(values: Any) -> list[torch.Tensor]:
 
 def _frozen(value: Any) -> Any:
     """With a hash, and without tensors."""
+    kind = type(value)
+    if kind is int:
+        return value
     if isinstance(value, torch.Tensor):
         if not value.is_meta:
             raise _HasValuesError
         return _Layout(value.shape, value.stride(), value.dtype)
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         return tuple([_frozen(each) for each in value])
-    if isinstance(value, bool | int | float):
-        return _Number(type(value), value)
+    if kind is bool or kind is float:
+        return _Number(kind, value)
     return value
 
 
