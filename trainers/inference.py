@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -60,3 +60,51 @@ def predict_logits(
     )
     assert isinstance(logits, torch.Tensor)
     return logits[0].float()
+
+
+@torch.inference_mode()
+def predict_each(
+    network: nn.Module,
+    images: Iterable[np.ndarray],
+    patch: tuple[int, int, int],
+    overlap: float,
+    pause: Callable[[], None] = go_on,
+    windows: int = 2,
+) -> Iterator[torch.Tensor]:
+    """The `predict_logits` of every image, in order.
+
+    Images that fit into the patch, one window each, are taken `windows` at a time.
+    """
+    small: list[np.ndarray] = []
+    for image in images:
+        fits = all(size <= limit for size, limit in zip(image.shape[1:], patch, strict=True))
+        if fits:
+            small.append(image)
+        if small and (not fits or len(small) == windows):
+            yield from _one_window_each(network, small, patch, pause)
+            small = []
+        if not fits:
+            yield predict_logits(network, image, patch, overlap, pause, windows)
+    if small:
+        yield from _one_window_each(network, small, patch, pause)
+
+
+def _one_window_each(
+    network: nn.Module,
+    images: Sequence[np.ndarray],
+    patch: tuple[int, int, int],
+    pause: Callable[[], None],
+) -> Iterator[torch.Tensor]:
+    """Images in the middle of a window of zeros, as MONAI pads them, in one pass."""
+    device = next(network.parameters()).device
+    margins = [[(p - n) // 2 for p, n in zip(patch, i.shape[1:], strict=True)] for i in images]
+    batch = torch.zeros(len(images), images[0].shape[0], *patch)
+    insides = [
+        (..., *(slice(m, m + n) for m, n in zip(margin, image.shape[1:], strict=True)))
+        for margin, image in zip(margins, images, strict=True)
+    ]
+    for window, image, inside in zip(batch, images, insides, strict=True):
+        window[inside] = torch.from_numpy(np.array(image))
+    pause()
+    for logits, inside in zip(network(batch.to(device)), insides, strict=True):
+        yield logits[inside].float()

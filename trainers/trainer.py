@@ -19,7 +19,7 @@ from trainers.data.cache import VolumeCache
 from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError
-from trainers.inference import go_on, predict_logits
+from trainers.inference import go_on, predict_each
 from trainers.losses import segmentation_loss
 from trainers.metrics import class_means, dice_per_class, mean_dice
 from trainers.offers import begin_epoch, take_measured
@@ -125,21 +125,21 @@ class Trainer:
         self.network.eval()
         take_measured(self.network)  # of passes before these
         scores = []
-        for name in self._cases.validation:
-            with self._autocast():
-                logits = predict_logits(
-                    self.network,
-                    self._cache.image(name),
-                    self.config.patch,
-                    self.config.overlap,
-                    self._pause,
-                )
-            predicted = logits.argmax(0).cpu().numpy()
-            truth = self._cache.label(name)
-            scores.append(dice_per_class(predicted, truth, len(self._cache.classes)))
+        names = self._cases.validation
+        with self._autocast():
+            volumes = predict_each(
+                self.network,
+                map(self._cache.image, names),
+                self.config.patch,
+                self.config.overlap,
+                self._pause,
+            )
+            for name, logits in zip(names, volumes, strict=True):
+                predicted, truth = logits.argmax(0).cpu().numpy(), self._cache.label(name)
+                scores.append(dice_per_class(predicted, truth, len(self._cache.classes)))
         cases = np.stack(scores)
-        names = self._cache.classes[1:]
-        return mean_dice(cases), dict(zip(names, class_means(cases).tolist(), strict=True))
+        classes = self._cache.classes[1:]
+        return mean_dice(cases), dict(zip(classes, class_means(cases).tolist(), strict=True))
 
     def _step(self) -> torch.Tensor:
         self._pause()
