@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,24 @@ from trainers.errors import UserError
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write `state` so that a reader finds either the old file or the new one."""
+    """Write `state` so that a reader finds either the old file or the new one.
+
+    Raises OSError, and leaves the old file and nothing else, where it cannot be written.
+    """
+    serialised = io.BytesIO()  # torch.save to a full disk raises a RuntimeError that names no cause
+    torch.save(state, serialised)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(state, partial)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(serialised.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())  # some file systems tell only now that there was no room
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -44,8 +44,16 @@ class Trainer:
     """Trains `network` on the training cases and validates it on the validation cases, if any.
 
     The same seed on the same machine gives the same losses. Where the file `checkpoint` exists,
-    training goes on from it; every epoch rewrites it. `pause` is called before every training step
-    and every pass of a validation: what it waits for, waits for no more than one of them.
+    training goes on from it; every epoch rewrites it. Where it cannot be written, the old one
+    stays, `on_unsaved` is told and training goes on; without it the OSError is raised. `pause` is
+    called before every pass of training or validation: what it waits for, waits for no more than
+    one of them.
+
+    `accumulate`: a batch is trained in so many passes, each of fewer patches and so of less memory,
+    whose gradients are averaged by their sizes; a checkpoint of more passes keeps them. For terms
+    that are means over the patches it is the same step as in one pass. It is not for the Dice of
+    the whole batch, which becomes the mean of the passes' Dice, nor for class weights counted in a
+    batch, nor for batch norm, whose means and variances are of fewer patches.
     """
 
     def __init__(
@@ -59,12 +67,18 @@ class Trainer:
         seed: int,
         checkpoint: Path | None = None,
         pause: Callable[[], None] = go_on,
+        accumulate: int = 1,
+        on_unsaved: Callable[[OSError], object] | None = None,
     ) -> None:
+        if not 1 <= accumulate <= config.batch:
+            raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {config.batch}")
         torch.manual_seed(seed)
         torch.backends.cudnn.deterministic = True
         self.network = channels_last(network.to(device))
         self.config, self.device, self.checkpoint = config, device, checkpoint
+        self.accumulate = accumulate
         self._cache, self._cases, self._pause = cache, cases, pause
+        self._on_unsaved = on_unsaved
         self._sampler = PatchSampler(
             cache,
             cases.train,
@@ -94,7 +108,8 @@ class Trainer:
     def run_epoch(self) -> EpochReport:
         """Train one epoch, validate where it is due, save the checkpoint.
 
-        Raises TrainingDivergedError where the loss is not finite.
+        Raises TrainingDivergedError where the loss, a weight or a segmentation is not finite; the
+        checkpoint is then still that of the epoch before.
         """
         started = perf_counter()
         self.network.train()
@@ -103,6 +118,8 @@ class Trainer:
         loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
+        if not _finite(self.network):
+            raise TrainingDivergedError(f"a weight is not finite after epoch {self.epoch + 1}")
         self.epoch += 1
         dice: float | None = None
         per_class: dict[str, float] = {}
@@ -112,15 +129,27 @@ class Trainer:
             dice, per_class = self.validate()
             measured = take_measured(self.network)
             self.curve.append(dice)
-        if self.checkpoint is not None:
-            write_checkpoint(self.checkpoint, self._state())
+        self.save()
         seconds = perf_counter() - started
         return EpochReport(self.epoch, loss, dice, per_class, seconds, measured)
+
+    def save(self) -> None:
+        """Write the checkpoint, if there is to be one. See `on_unsaved` for a disk that is full."""
+        if self.checkpoint is None:
+            return
+        state = self._state()
+        try:
+            write_checkpoint(self.checkpoint, state)
+        except OSError as error:
+            if self._on_unsaved is None:
+                raise
+            self._on_unsaved(error)
 
     def validate(self) -> tuple[float, dict[str, float]]:
         """Mean foreground Dice over the validation cases, and the mean of every class.
 
-        What the network measured on the way is to be taken by `take_measured` afterwards.
+        What the network measured on the way is to be taken by `take_measured` afterwards. Raises
+        TrainingDivergedError where a segmentation is not finite.
         """
         self.network.eval()
         take_measured(self.network)  # of passes before these
@@ -135,6 +164,8 @@ class Trainer:
                 self._pause,
             )
             for name, logits in zip(names, volumes, strict=True):
+                if not logits.isfinite().all():
+                    raise TrainingDivergedError(f"the logits of case {name} are not all finite")
                 predicted, truth = logits.argmax(0).cpu().numpy(), self._cache.label(name)
                 scores.append(dice_per_class(predicted, truth, len(self._cache.classes)))
         cases = np.stack(scores)
@@ -142,22 +173,35 @@ class Trainer:
         return mean_dice(cases), dict(zip(classes, class_means(cases).tolist(), strict=True))
 
     def _step(self) -> torch.Tensor:
-        self._pause()
-        images, labels = (t.to(self.device, non_blocking=True) for t in self._sampler.batch())
+        batch = self._sampler.batch()
+        passes = zip(*(t.tensor_split(self.accumulate) for t in batch), strict=True)
+        total = torch.zeros((), device=self.device)
+        for number, (images, labels) in enumerate(passes):
+            self._pause()
+            share = len(images) / self.config.batch
+            loss = share * self._forward(images, labels)
+            if number == 0:
+                self._optimizer.zero_grad(set_to_none=True)
+            self._scaler.scale(loss).backward()
+            total += loss.detach()
+        self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._schedule.step()
+        return total
+
+    def _forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss of one pass. images: (B, C, *patch), labels: (B, 1, *patch) -> scalar."""
+        images = images.to(self.device, non_blocking=True)
+        labels = labels.to(self.device, non_blocking=True)
         images = images.contiguous(memory_format=torch.channels_last_3d)
         with self._autocast():
             logits = self.network(images)
         loss = self._loss(logits.float(), labels)
         if extra := getattr(self.network, "auxiliary_losses", None):
             loss = loss + sum(extra(labels).values())
-        self._optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
-        self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self._schedule.step()
-        return loss.detach()
+        return loss
 
     def _rate(self, step: int) -> float:
         """Share of the learning rate at a step: a linear rise, then a cosine to zero."""
@@ -183,6 +227,7 @@ class Trainer:
                 "scaler": self._scaler.state_dict(),
                 "sampler": self._sampler.state(),
                 "random": torch.get_rng_state(),
+                "accumulate": self.accumulate,
             },
         }
 
@@ -195,6 +240,16 @@ class Trainer:
         self._scaler.load_state_dict(training["scaler"])
         self._sampler.load_state(training["sampler"])
         torch.set_rng_state(training["random"].cpu())
+        self.accumulate = max(self.accumulate, training.get("accumulate", 1))
+
+
+def _finite(network: nn.Module) -> bool:
+    """Whether all weights are numbers.
+
+    The loss of an epoch's last step is finite also where that step itself broke them.
+    """
+    checks = [parameter.isfinite().all() for parameter in network.parameters()]
+    return bool(torch.stack(checks).all())
 
 
 def channels_last(network: nn.Module) -> nn.Module:

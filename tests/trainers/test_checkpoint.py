@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainers import checkpoint
+from tests.disk import fill, small_disk, small_files
 from trainers.checkpoint import keep_weights_only, load_weights, read_checkpoint, write_checkpoint
 from trainers.errors import UserError
 
@@ -24,18 +24,27 @@ def test_what_was_written_is_read(tmp_path):
     assert torch.equal(other.weight, network.weight)
 
 
-def test_a_write_that_dies_leaves_the_old_file(tmp_path, monkeypatch):
+LARGE = {"weights": {"a": torch.zeros(100_000)}, "epoch": 2}
+
+
+def test_a_write_that_fails_halfway_leaves_the_old_file_alone(tmp_path):
     file = tmp_path / "a.pt"
     write_checkpoint(file, {"weights": {}, "epoch": 1})
-
-    def die(state, path):
-        path.write_bytes(b"half a file")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoint.torch, "save", die)
-    with pytest.raises(KeyboardInterrupt):
-        write_checkpoint(file, {"weights": {}, "epoch": 2})
+    with small_files(50_000), pytest.raises(OSError, match="File too large"):
+        write_checkpoint(file, LARGE)
     assert read_checkpoint(file)["epoch"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file_alone(tmp_path):
+    with small_disk(tmp_path, 300_000):
+        file = tmp_path / "a.pt"
+        write_checkpoint(file, {"weights": {}, "epoch": 1})
+        fill(tmp_path / "filler")
+        with pytest.raises(OSError, match="No space left"):
+            write_checkpoint(file, LARGE)
+        assert read_checkpoint(file)["epoch"] == 1
+        assert {path.name for path in tmp_path.iterdir()} == {"a.pt", "filler"}
 
 
 def test_nothing_is_left_beside_a_written_file(tmp_path):

@@ -3,10 +3,13 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from trainers.checkpoint import keep_weights_only, read_checkpoint
-from trainers.config import Augment, TrainConfig
+from trainers.config import Augment, LossConfig, TrainConfig
 from trainers.data import Cases
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.trainer import Trainer
@@ -16,6 +19,7 @@ CLASSES = 4
 SHORT = TrainConfig(
     patch=(16, 16, 16), epochs=4, steps_per_epoch=3, learning_rate=0.01, augment=Augment(noise=0.1)
 )
+FIVES = SHORT.model_copy(update={"batch": 5, "steps_per_epoch": 1, "validate_every": 4})
 
 
 def network(width=4):
@@ -30,7 +34,7 @@ def network(width=4):
     )
 
 
-def trainer(phantom, config=SHORT, net=None, checkpoint=None, seed=0):
+def trainer(phantom, config=SHORT, net=None, checkpoint=None, seed=0, **options):
     cache, cases = phantom
     return Trainer(
         network() if net is None else net,
@@ -40,6 +44,7 @@ def trainer(phantom, config=SHORT, net=None, checkpoint=None, seed=0):
         device=CPU,
         seed=seed,
         checkpoint=checkpoint,
+        **options,
     )
 
 
@@ -145,6 +150,89 @@ def test_a_loss_that_is_no_number_ends_the_training(phantom, tmp_path):
         training.run_epoch()
     weights = read_checkpoint(tmp_path / "a.pt")["weights"]
     assert all(torch.isfinite(w).all() for w in weights.values())  # still those of epoch 1
+
+
+def test_weights_that_the_last_step_of_an_epoch_broke_end_the_training(phantom, tmp_path):
+    net = network()
+
+    def breaks(optimizer, *_):
+        if training.epoch == 1:
+            with torch.no_grad():
+                net[0].weight[0] = math.inf
+
+    training = trainer(phantom, FIVES, net, checkpoint=tmp_path / "a.pt")
+    hook = register_optimizer_step_post_hook(breaks)
+    try:
+        training.run_epoch()
+        with pytest.raises(TrainingDivergedError, match="a weight is not finite after epoch 2"):
+            training.run_epoch()
+    finally:
+        hook.remove()
+    assert read_checkpoint(tmp_path / "a.pt")["weights"]["0.weight"].isfinite().all()
+
+
+class BrokenInUse(nn.Conv3d):
+    """Trains well, but segments with NaN."""
+
+    def forward(self, x):
+        return super().forward(x) * (1 if self.training else math.nan)
+
+
+def test_a_segmentation_that_is_no_number_ends_the_training(phantom):
+    training = trainer(phantom, net=BrokenInUse(1, CLASSES, 1))
+    with pytest.raises(TrainingDivergedError, match="are not all finite"):
+        training.run_epoch()
+
+
+def test_without_a_disk_to_write_on_training_goes_on_if_told(phantom, tmp_path):
+    (tmp_path / "file").touch()
+    unwritable, told = tmp_path / "file" / "a.pt", []
+    training = trainer(phantom, checkpoint=unwritable, on_unsaved=told.append)
+    assert [report.epoch for report in run(training)] == [1, 2, 3, 4]
+    assert len(told) == 4
+    with pytest.raises(OSError, match="file"):
+        trainer(phantom, checkpoint=unwritable).run_epoch()
+
+
+class WeighsItself(nn.Conv3d):
+    """No batch norm, and an auxiliary loss that is a mean over the patches of the last pass."""
+
+    def forward(self, x):
+        self.seen = super().forward(x)
+        return self.seen
+
+    def auxiliary_losses(self, target):
+        return {"size": (self.seen * target).square().mean()}
+
+
+@pytest.mark.parametrize("passes", [2, 3])  # neither parts 5 evenly
+def test_several_passes_make_the_step_of_one(phantom, passes):
+    config = FIVES.model_copy(update={"loss": LossConfig(dice=0)})
+    steps = []
+    for accumulate in (1, passes):
+        torch.manual_seed(0)
+        net = WeighsItself(1, CLASSES, 3, padding=1)
+        report = trainer(phantom, config, net=net, accumulate=accumulate).run_epoch()
+        steps.append((report.loss, net.weight.grad, net.bias.grad))
+    for one, several in zip(*steps, strict=True):
+        torch.testing.assert_close(several, one, rtol=1e-4, atol=1e-6)
+
+
+def test_no_pass_takes_more_than_its_part_of_a_batch(phantom):
+    net, calls = network(), []
+    net.register_forward_pre_hook(lambda _, x: calls.append(len(x[0])))
+    trainer(phantom, FIVES, net, accumulate=2, pause=lambda: calls.append("pause")).run_epoch()
+    assert calls == ["pause", 3, "pause", 2]
+
+
+def test_a_checkpoint_of_several_passes_keeps_them(phantom, tmp_path):
+    trainer(phantom, checkpoint=tmp_path / "a.pt", accumulate=2).run_epoch()
+    assert trainer(phantom, checkpoint=tmp_path / "a.pt").accumulate == 2
+
+
+def test_more_passes_than_patches_are_refused(phantom):
+    with pytest.raises(ValueError, match="accumulate = 3; expected 1 to the batch, 2"):
+        trainer(phantom, accumulate=3)
 
 
 def test_the_learning_rate_rises_and_falls_as_a_cosine(phantom):
