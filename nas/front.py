@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import moocore
 import numpy as np
 
 from nas.result import Result
@@ -11,19 +12,23 @@ from trainers.errors import UserError
 
 SENSE = {"dice": -1.0, "params": 1.0, "macs": 1.0, "memory": 1.0, "latency_ms": 1.0}
 DECADE = 10.0
+REFERENCE = 1.1
 
 
 def non_dominated(points: np.ndarray) -> np.ndarray:
     """Mask of the points that no other dominates. All objectives are minimised.
 
     points: (n, m). Returns (n,) bool. Equal points are all kept; a row with NaN never is, and
-    dominates nothing. O(n^2 m) time, O(n m) memory. Raises ValueError unless points is a matrix.
+    dominates nothing. Raises ValueError unless points is a matrix.
     """
     if points.ndim != 2:
         raise ValueError(f"points must be (n, m), got shape {points.shape}")
     kept = ~np.isnan(points).any(axis=1)
-    candidates = points[kept]
-    kept[kept] = [not _dominated(point, candidates) for point in candidates]
+    if kept.any():
+        # Places instead of values: moocore takes points with several infinities for non-dominated.
+        columns = [np.unique(column, return_inverse=True)[1] for column in points[kept].T]
+        places = np.stack(columns, axis=1).astype(float)
+        kept[kept] = moocore.is_nondominated(places, keep_weakly=True)
     return kept
 
 
@@ -43,6 +48,41 @@ def knee(points: np.ndarray) -> int:
     # Rounded, so that rounding errors of the scaling do not decide between equal distances.
     distances = np.linalg.norm(scaled, axis=1).round(12)
     return int(np.lexsort((*points.T[::-1], distances))[0])
+
+
+def crowding(points: np.ndarray) -> np.ndarray:
+    """Crowding distance of the members of a front: how far apart their neighbours are.
+
+    points: (n, m), finite, a front. Returns (n,): the sum over the columns, scaled as for `knee`,
+    of the gap between the next smaller and the next larger value (Deb et al. 2002, NSGA-II,
+    section III-B). Two things differ. Neighbours are the nearest different values, so that equal
+    points are equally crowded and no order matters. An extreme of a column counts m in place of
+    infinity, more than all gaps together: of ten points in five objectives each may be an extreme,
+    and infinite distances would not tell them apart. A constant column counts nothing.
+    """
+    distances = np.zeros(len(points))
+    for column in points.T:
+        values, places = np.unique(_unit(column), return_inverse=True)
+        if len(values) > 1:
+            gaps = np.full(len(values), float(points.shape[1]))
+            gaps[1:-1] = values[2:] - values[:-2]
+            distances += gaps[places]
+    return distances.round(12)
+
+
+def hypervolume_contributions(points: np.ndarray) -> np.ndarray:
+    """The hypervolume that only this member of a front dominates, equal members counted once.
+
+    points: (n, m), finite, a front. Returns (n,), in columns scaled as for `knee`, up to 1.1 in
+    each. In four columns and more, O(n) hypervolumes are computed: a front of 100 takes a
+    millisecond in four, ten in five.
+    """
+    unique, places = np.unique(points, axis=0, return_inverse=True)
+    if points.shape[1] == 1:
+        return np.zeros(len(points))
+    scaled = np.stack([_unit(column) for column in unique.T], axis=1)
+    volumes = moocore.hv_contributions(scaled, ref=np.full(points.shape[1], REFERENCE))
+    return np.asarray(volumes).round(12)[places.ravel()]
 
 
 def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
@@ -71,10 +111,6 @@ def front(results: Iterable[Result], objectives: Sequence[str]) -> list[Result]:
     kept = non_dominated(objective_points(complete, objectives))
     members = [result for result, keep in zip(complete, kept, strict=True) if keep]
     return sorted(members, key=_by_size)
-
-
-def _dominated(point: np.ndarray, by: np.ndarray) -> bool:
-    return bool(((by <= point).all(axis=1) & (by < point).any(axis=1)).any())
 
 
 def _unit(column: np.ndarray) -> np.ndarray:

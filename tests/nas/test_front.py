@@ -3,11 +3,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from nas.front import front, knee, non_dominated, objective_points
+from nas.front import (
+    crowding,
+    front,
+    hypervolume_contributions,
+    knee,
+    non_dominated,
+    objective_points,
+)
 from nas.result import Result
 from trainers.errors import UserError
 
@@ -149,3 +156,47 @@ def test_latencies_of_several_devices_are_refused():
     with pytest.raises(UserError, match="a card, a workstation"):
         front(results, ("dice", "latency_ms"))
     assert len(front(results, ("dice", "params"))) == 2
+
+
+def test_crowding_by_hand():
+    # Columns scaled to [0, 1]: 0, 1/4, 1/2, 1 and 1, 1/2, 1/4, 0. An end of a column counts m = 2.
+    points = np.array([[0.0, 8.0], [1.0, 4.0], [2.0, 2.0], [4.0, 0.0]])
+    assert crowding(points).tolist() == [4.0, 0.5 + 0.75, 0.75 + 0.5, 4.0]
+
+
+def test_crowding_sees_decades_on_a_log_axis_and_no_constant_column():
+    # log10: 0, 1/3, 2/3, 1; Dice: 0, 1/8, 1/4, 1.
+    points = np.array([[1.0, -0.1, 7.0], [10.0, -0.2, 7.0], [100.0, -0.3, 7.0], [1e3, -0.9, 7.0]])
+    expected = [6.0, 2 / 3 + 1 / 4, 2 / 3 + 7 / 8, 6.0]
+    np.testing.assert_allclose(crowding(points), expected)
+
+
+FINITE = arrays(float, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 5))
+
+
+@pytest.mark.parametrize("measure", [crowding, hypervolume_contributions])
+@settings(deadline=None, max_examples=50)
+@given(points=FINITE, random=st.randoms(use_true_random=False))
+def test_a_member_has_its_measure_in_every_order_and_equal_ones_the_same(measure, points, random):
+    members = points[non_dominated(points)]
+    order = random.sample(range(len(members)), len(members))
+    values = measure(members)
+    assert measure(members[order]).tolist() == values[order].tolist()
+    for a, b in itertools.combinations(range(len(members)), 2):
+        assert values[a] == values[b] or (members[a] != members[b]).any()
+
+
+def test_no_interior_member_outweighs_an_end():
+    points = np.array([[0.0, 4.0, 1.0], [1.0, 1.0, 0.0], [2.0, 0.0, 3.0], [0.5, 3.0, 0.5]])
+    assert crowding(points).argmin() == 3
+
+
+def test_hypervolume_contributions_by_hand():
+    # Scaled: (0, 1), (1/2, 1/2) twice, (1, 0), up to (1.1, 1.1): strips of .5 x .1, a square of
+    # .5 x .5 and .1 x .5.
+    points = np.array([[0.0, 4.0], [2.0, 2.0], [4.0, 0.0], [2.0, 2.0]])
+    np.testing.assert_allclose(hypervolume_contributions(points), [0.05, 0.25, 0.05, 0.25])
+
+
+def test_hypervolume_contributions_of_one_column_are_equal():
+    assert len(set(hypervolume_contributions(np.array([[3.0], [3.0]])))) == 1

@@ -1,0 +1,195 @@
+"""Early stopping with several objectives: asynchronous successive halving by rank."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Literal
+
+import moocore
+import numpy as np
+from pydantic import Field
+
+from nas.front import SENSE, crowding, hypervolume_contributions
+from nas.result import Result
+from trainers.config import TrainConfig
+from trainers.errors import UserError
+from trainers.strict import Strict
+
+TIES = {"crowding": crowding, "hypervolume": hypervolume_contributions}
+
+Rung = dict[str, tuple[float, ...]]  # the objectives of every candidate that reached it, minimised
+
+
+class EarlyStopping(Strict):
+    """When candidates are compared, and how many of them go on.
+
+    `grace`: epochs before the first comparison; left out, `train.epochs / reduction**2`, rounded
+    up. `reduction`: one in so many goes on at every rung, and rungs are so many times apart.
+    `brackets`: groups of candidates that are compared among themselves, group s for the first time
+    after `grace * reduction**s` epochs. `ties`: what decides between candidates of which none
+    dominates another.
+    """
+
+    grace: Annotated[int, Field(gt=0)] | None = None
+    reduction: Annotated[int, Field(gt=1)] = 3
+    brackets: Annotated[int, Field(gt=0)] = 1
+    ties: Literal["crowding", "hypervolume"] = "crowding"
+
+    def rungs(self, train: TrainConfig) -> list[tuple[int, ...]]:
+        """The epochs of every bracket's rungs, each one an epoch with a validation.
+
+        They are `grace * reduction**(s + k)` for bracket s and k = 0, 1, ..., put off to the next
+        validation and before the last epoch. Raises UserError where a bracket that was asked for
+        has none; without a `grace` and with one bracket, a training may be too short to have any.
+        """
+        grace = self.grace or -(-train.epochs // self.reduction**2)
+        rungs = []
+        for bracket in range(self.brackets):
+            first = grace * self.reduction**bracket
+            rungs.append(tuple(dict.fromkeys(self._from(first, train))))
+            if not rungs[-1] and (self.grace or bracket):
+                raise UserError(
+                    f"search.early_stopping: bracket {bracket} (of {self.brackets}) would first "
+                    f"compare after {first} epochs, train.epochs is {train.epochs}, with a "
+                    f"validation every {train.validate_every}; use a smaller grace or fewer "
+                    "brackets, or more epochs"
+                )
+        return rungs
+
+    def _from(self, epoch: int, train: TrainConfig) -> Iterator[int]:
+        every = train.validate_every
+        while (validated := -(-epoch // every) * every) < train.epochs:
+            yield validated
+            epoch *= self.reduction
+
+
+class Scheduler:
+    """Asynchronous successive halving (Li et al. 2020, ASHA), its stopping variant.
+
+    A candidate that reaches a rung is placed among all that have reached it so far: by
+    non-dominated sorting on Dice at that rung and the costs (Deb et al. 2002), within a rank the
+    best Dice first, then by `ties`. Of n, itself included, it goes on if fewer than
+    max(1, n // reduction) are placed before it; equal ones share a place. Nobody waits, nobody is
+    judged twice at a rung.
+
+    With Dice as the only objective this is, decision for decision, Optuna's
+    `SuccessiveHalvingPruner` (`_is_trial_promotable_to_next_rung`). It is not Ray's
+    `AsyncHyperBandScheduler`: that one compares with a percentile of the others, 100 (1 - 1 /
+    reduction), linearly interpolated between two of their values, so that the place next to the
+    last may go on as well if its value is close to the better one. Places have no value between
+    them.
+
+    A Dice or cost that is unknown or not finite is never let on, and does not count among the n.
+    """
+
+    def __init__(
+        self, config: EarlyStopping, train: TrainConfig, objectives: Sequence[str]
+    ) -> None:
+        """`objectives`: dice, and costs of `nas.front.SENSE`. Raises ValueError, UserError."""
+        if "dice" not in objectives or set(objectives) - set(SENSE):
+            raise ValueError(f"objectives {list(objectives)}; expected dice and of {list(SENSE)}")
+        self._objectives = tuple(objectives)
+        self._reduction = config.reduction
+        self._ties = TIES[config.ties]
+        # By the number of validations, which is the length of a curve.
+        self._brackets: list[dict[int, Rung]] = [
+            {epoch // train.validate_every: {} for epoch in rungs} for rungs in config.rungs(train)
+        ]
+        self._stopped: dict[str, int] = {}  # key -> validations
+
+    def report(self, key: str, curve: Sequence[float], costs: Mapping[str, float | None]) -> bool:
+        """Whether the candidate goes on after the last validation of `curve`.
+
+        `curve`: Dice of every validation so far. It is judged where its end is a rung, once; the
+        same report gets the same answer. A longer curve has passed its lower rungs, which are
+        filled where they do not know it; what a rung knows stays as it is. A stopped candidate
+        that reports a longer curve is no longer stopped, but continued.
+        """
+        if self._stopped.get(key) == len(curve):
+            return False
+        rungs = self._rungs(key)
+        judged = len(curve) in rungs and key not in rungs[len(curve)]
+        self._record(key, curve, costs)
+        if self._stopped.get(key, len(curve)) < len(curve):
+            del self._stopped[key]
+        if not judged or self._newest_goes_on(rungs[len(curve)]):
+            return True
+        self._stopped[key] = len(curve)
+        return False
+
+    def restore(self, results: Iterable[Result]) -> None:
+        """Take in the ended candidates of an earlier session; nobody is judged."""
+        for result in results:
+            costs = {name: getattr(result, name) for name in self._objectives if name != "dice"}
+            self._record(result.key, result.curve, costs)
+            self._stopped.pop(result.key, None)
+            if result.state == "stopped":
+                self._stopped[result.key] = len(result.curve)
+
+    def readmit(self, key: str) -> None:
+        """Let a stopped candidate go on from where it is."""
+        self._stopped.pop(key, None)
+
+    def promising(self) -> list[str]:
+        """Keys of the stopped that no other dominates in the rung where they were stopped.
+
+        They were stopped for lack of room only. By all that is known now; those stopped at the
+        latest rung come first (the least is left to train), within a rung the best place.
+        """
+        found: list[tuple[int, float, str]] = []
+        for rungs in self._brackets:
+            for validations, rung in rungs.items():
+                keys = [key for key in rung if np.isfinite(rung[key]).all()]
+                if any(self._stopped.get(key) == validations for key in keys):
+                    points = _known(rung)
+                    first = moocore.pareto_rank(points) == 0
+                    members = np.array(keys)[first].tolist()
+                    merits = self._merits(points[first]).tolist()
+                    found += [
+                        (-validations, -merit, key)
+                        for key, merit in zip(members, merits, strict=True)
+                        if self._stopped.get(key) == validations
+                    ]
+        return [key for _, _, key in sorted(found)]
+
+    def bracket(self, key: str) -> int:
+        """The bracket of a candidate, 0 to `brackets` - 1: by its key, so always the same."""
+        return zlib.crc32(key.encode()) % len(self._brackets)
+
+    def _rungs(self, key: str) -> dict[int, Rung]:
+        return self._brackets[self.bracket(key)]
+
+    def _record(self, key: str, curve: Sequence[float], costs: Mapping[str, float | None]) -> None:
+        for validations, rung in self._rungs(key).items():
+            if validations <= len(curve):
+                values = {**costs, "dice": curve[validations - 1]}
+                rung.setdefault(key, tuple(_minimised(values, self._objectives)))
+
+    def _newest_goes_on(self, rung: Rung) -> bool:
+        if not np.isfinite(next(reversed(rung.values()))).all():
+            return False
+        points = _known(rung)
+        room = max(1, len(points) // self._reduction)
+        ranks = moocore.pareto_rank(points)
+        before = int((ranks < ranks[-1]).sum())
+        if before >= room:
+            return False
+        merits = self._merits(points[ranks == ranks[-1]])
+        return before + int((merits > merits[-1]).sum()) < room
+
+    def _merits(self, points: np.ndarray) -> np.ndarray:
+        """(n,) of one rank's (n, m) points: the best Dice before all, then by the ties."""
+        dice = points[:, self._objectives.index("dice")]
+        return np.where(dice == dice.min(), np.inf, self._ties(points))
+
+
+def _minimised(values: Mapping[str, float | None], objectives: Sequence[str]) -> Iterator[float]:
+    for name in objectives:
+        value = values.get(name)
+        yield np.nan if value is None else SENSE[name] * value
+
+
+def _known(rung: Rung) -> np.ndarray:
+    points = np.array(list(rung.values()))
+    return points[np.isfinite(points).all(axis=1)]

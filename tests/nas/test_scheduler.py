@@ -1,0 +1,234 @@
+import itertools
+import math
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from nas.scheduler import EarlyStopping
+from tests.nas.rungs import (
+    TIES,
+    dominates,
+    objectives_of,
+    patient,
+    report,
+    rungs,
+    scheduler,
+    train,
+)
+from trainers.errors import UserError
+
+
+@patient
+@given(rungs(), TIES, st.integers(2, 4))
+def test_the_best_dice_that_nothing_dominates_is_never_stopped(rows, ties, reduction):
+    for last in range(len(rows)):
+        others = rows[:last] + rows[last + 1 :]
+        rung = scheduler(objectives_of(rows), ties=ties, reduction=reduction)
+        for number, row in enumerate(others):
+            report(rung, str(number), row)
+        goes_on = report(rung, "last", rows[last])
+        best = rows[last][0] == max(row[0] for row in rows)
+        if best and not any(dominates(other, rows[last]) for other in others):
+            assert goes_on
+
+
+@patient
+@given(rungs(), TIES, st.integers(2, 4), st.data())
+def test_one_that_dominates_all_others_is_never_stopped(rows, ties, reduction, data):
+    place = data.draw(st.integers(0, len(rows)))
+    winner = (0.8 + 0.1, *[0.5] * (len(rows[0]) - 1))
+    rung = scheduler(objectives_of(rows), ties=ties, reduction=reduction)
+    for number, row in enumerate(rows[:place]):
+        report(rung, str(number), row)
+    assert report(rung, "winner", winner)
+
+
+@patient
+@given(rungs(), TIES, st.randoms(use_true_random=False))
+def test_a_decision_depends_on_who_came_before_and_not_on_their_order(rows, ties, random):
+    answers = []
+    for order in (rows[:-1], random.sample(rows[:-1], len(rows) - 1)):
+        rung = scheduler(objectives_of(rows), ties=ties)
+        for number, row in enumerate(order):
+            report(rung, str(number), row)
+        answers.append(report(rung, "last", rows[-1]))
+    assert answers[0] == answers[1]
+
+
+@patient
+@given(rungs(min_size=2), TIES)
+def test_the_last_of_equal_candidates_goes_on_where_the_one_before_it_would(rows, ties):
+    """Equal ones share a place: with a twin beside it, nobody has less room."""
+    alone, twins = (scheduler(objectives_of(rows), ties=ties) for _ in range(2))
+    for number, row in enumerate(rows[:-1]):
+        report(alone, str(number), row)
+        report(twins, str(number), row)
+    first = report(alone, "last", rows[-1])
+    assert report(twins, "twin", rows[-1]) == first
+    assert report(twins, "last", rows[-1]) >= first
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 7), st.sampled_from([0.1, 0.2, 0.3, 0.4, math.nan])), max_size=80
+)
+
+
+@patient
+@given(EVENTS, st.integers(1, 2), st.integers(2, 4))
+def test_with_dice_alone_it_is_optunas_successive_halving(events, grace, reduction):
+    """Reports of eight interleaved candidates, decision by decision."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(grace, reduction)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    ours = scheduler(("dice",), epochs=100, grace=grace, reduction=reduction)
+    trials = [study.ask() for _ in range(8)]
+    curves = [[] for _ in range(8)]
+    stopped = set()
+    for number, dice in events:
+        if number in stopped:
+            continue
+        curves[number].append(dice)
+        trials[number].report(dice, len(curves[number]))
+        pruned = trials[number].should_prune()
+        assert ours.report(str(number), curves[number], {}) is not pruned
+        if pruned:
+            stopped.add(number)
+
+
+@patient
+@given(st.integers(1, 3), st.integers(2, 4), st.integers(1, 3), st.integers(1, 3))
+def test_brackets_start_later_by_the_reduction_at_epochs_with_a_validation(
+    grace, reduction, brackets, every
+):
+    config = EarlyStopping(grace=grace, reduction=reduction, brackets=brackets)
+    rungs = config.rungs(train(200, every))
+    for bracket, epochs in enumerate(rungs):
+        first = grace * reduction**bracket
+        assert first <= epochs[0] < first + every
+        assert all(epoch % every == 0 and epoch < 200 for epoch in epochs)
+        assert list(epochs) == sorted(set(epochs))
+
+
+@patient
+@given(st.text("0123456789abcdef"), st.integers(1, 3))
+def test_a_key_has_its_bracket_in_every_session(key, brackets):
+    one, other = (scheduler(brackets=brackets, grace=1) for _ in range(2))
+    report(other, "another", (0.5, 1, 1, 1, 1))
+    assert one.bracket(key) == other.bracket(key)
+    assert 0 <= one.bracket(key) < brackets
+
+
+def test_every_bracket_gets_its_share_and_compares_among_itself():
+    search = scheduler(("dice", "params"), grace=2, reduction=2, brackets=2)
+    keys = [f"{number:x}" for number in range(40)]
+    early = [key for key in keys if search.bracket(key) == 0]
+    late = [key for key in keys if search.bracket(key) == 1]
+    assert min(len(early), len(late)) > 10
+    assert search.report(early[0], [0.9, 0.9], {"params": 1})
+    assert search.report(late[0], [0.1, 0.1], {"params": 2})  # no rung of its bracket
+    assert not search.report(early[1], [0.1, 0.1], {"params": 2})
+    assert search.report(late[1], [0.1] * 4, {"params": 2})  # the first of its bracket
+
+
+def test_rungs_by_hand():
+    def at(epochs, every=1, **config):
+        return EarlyStopping(**config).rungs(train(epochs, every))
+
+    assert at(27) == [(3, 9)]
+    assert at(16) == [(2, 6)]
+    assert at(16, grace=1, reduction=4, brackets=2) == [(1, 4), (4,)]
+    assert at(30, every=5, grace=2) == [(5, 10, 20)]  # 2, 6, 18, put off
+    assert at(30, every=20, grace=1) == [(20,)]  # 1, 3, 9 are all put off to 20
+    assert at(1) == [()]  # too short: nothing to save
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "config"),
+    [(4, 1, {"grace": 4}), (16, 16, {"grace": 1}), (16, 1, {"grace": 2, "brackets": 3})],
+)
+def test_a_bracket_without_a_rung_is_refused(epochs, every, config):
+    with pytest.raises(UserError, match=r"early_stopping.*grace"):
+        scheduler(epochs=epochs, every=every, **config)
+
+
+@pytest.mark.parametrize("config", [{"reduction": 1}, {"grace": 0}, {"brackets": 0}, {"ties": "x"}])
+def test_nonsense_is_refused(config):
+    with pytest.raises(ValidationError, match=next(iter(config))):
+        EarlyStopping(**config)
+
+
+@pytest.mark.parametrize("objectives", [("params",), ("dice", "hd95")])
+def test_objectives_without_dice_or_unknown_are_refused(objectives):
+    with pytest.raises(ValueError, match="expected dice"):
+        scheduler(objectives)
+
+
+def incomparable(count, seed):
+    """Rows of Dice and four costs that sum to a constant: none dominates another."""
+    rows = np.random.default_rng(seed).dirichlet(np.ones(5), size=count)
+    return [(1 - row[0], *(1 + row[1:])) for row in rows]
+
+
+@patient
+@given(st.integers(1, 12), st.integers(0, 1000), TIES, st.integers(2, 4))
+def test_of_many_that_none_dominates_only_so_many_would_go_on(count, seed, ties, reduction):
+    """Whoever comes last is judged among all: exactly max(1, n // reduction) have room."""
+    rows = incomparable(count, seed)
+    going = 0
+    for last in range(count):
+        rung = scheduler(ties=ties, reduction=reduction)
+        for number, row in enumerate(rows[:last] + rows[last + 1 :]):
+            report(rung, str(number), row)
+        going += report(rung, "last", rows[last])
+    assert going == max(1, count // reduction)
+
+
+@pytest.mark.parametrize("ties", ["crowding", "hypervolume"])
+def test_a_search_of_incomparable_candidates_stops_about_two_thirds(ties):
+    rung = scheduler(ties=ties, reduction=3)
+    going = sum(report(rung, str(i), row) for i, row in enumerate(incomparable(90, 0)))
+    assert 20 <= going <= 45  # a third is 30, and the first few are let on easily
+
+
+def test_ranks_are_places_and_no_sorting_indices():
+    """Worst first, best last: an argsort read as ranks stops the best of such a sequence."""
+    for order in itertools.permutations(range(4)):
+        rung = scheduler(("dice", "params"), reduction=4)
+        rows = [(0.2 * (place + 1), 10 - place) for place in order]
+        answers = [report(rung, str(place), row) for place, row in zip(order, rows, strict=True)]
+        # One place for four: whoever is the best so far goes on, and nobody else.
+        so_far = [place == max(order[: i + 1]) for i, place in enumerate(order)]
+        assert answers == so_far
+
+
+@pytest.mark.parametrize(("last", "goes_on"), [((0.7, 100), True), ((0.45, 10.5), False)])
+def test_of_equal_rank_the_less_crowded_goes_on(last, goes_on):
+    # Nine have room for three: the best Dice, the smallest network as the other end, and one of
+    # those between them. All but one of these are close together.
+    rows = [(0.9, 1000), (0.4, 10), *((0.5 + step / 100, 11 + step) for step in range(6))]
+    rung = scheduler(("dice", "params"))
+    for number, row in enumerate(rows):
+        report(rung, str(number), row)
+    assert report(rung, "last", last) is goes_on
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_never_goes_on_and_does_not_count(value):
+    rung = scheduler(("dice", "params"), reduction=2)
+    assert not rung.report("alone", [0.1, value], {"params": 1})
+    assert not rung.report("cost", [0.1, 0.9], {"params": value})
+    assert not rung.report("none", [0.1, 0.9], {"params": None})
+    assert not rung.report("missing", [0.1, 0.9], {})
+    assert report(rung, "good", (0.5, 5))
+    assert not report(rung, "second", (0.4, 6))  # two count, so that there is one place
+    assert rung.promising() == []
+
+
+def test_only_the_value_at_the_rung_counts():
+    rung = scheduler(("dice",))
+    assert rung.report("a", [math.nan], {}) and rung.report("a", [math.nan, 0.5], {})
+    assert rung.report("b", [0.9], {}) and not rung.report("b", [0.9, 0.4], {})
