@@ -1,0 +1,73 @@
+"""Proposals that cover the options of every knob more evenly than random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+from scipy.stats.qmc import Sobol
+
+SEED = "quasi-random seed"  # attribute of the study
+
+
+def proposals_before(study: Study, number: int) -> int:
+    """How many trials before this one were a sampler's; warm starts and repeated starts are not."""
+    earlier = study.get_trials(deepcopy=False)[:number]
+    return sum("fixed_params" not in trial.system_attrs for trial in earlier)
+
+
+class QuasiRandomSampler(BaseSampler):
+    """A scrambled Sobol sequence (Sobol 1967, Owen 1998) with a coordinate for every question.
+
+    The n-th proposal of a study is the n-th point, whoever made those between, and the study keeps
+    the seed of the scrambling: another process goes on where the last one ended. Optuna's
+    QMCSampler knows only the questions that its first trial was asked, draws all others at random
+    and begins with a random trial.
+    """
+
+    def __init__(self, questions: Sequence[str], seed: int) -> None:
+        self._axes = {question: axis for axis, question in enumerate(questions)}
+        self._seed = seed
+        self._points: tuple[int, np.ndarray] | None = None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """The option in whose equal share of [0, 1) the question's coordinate lies."""
+        assert isinstance(param_distribution, CategoricalDistribution)
+        choices = param_distribution.choices
+        return choices[int(self._point(study, trial.number)[self._axes[param_name]] * len(choices))]
+
+    def _point(self, study: Study, number: int) -> np.ndarray:
+        if self._points is None or self._points[0] != number:
+            sequence = Sobol(len(self._axes), rng=self._seed_of(study))
+            if skipped := proposals_before(study, number):
+                sequence.fast_forward(skipped)
+            self._points = number, sequence.random(1)[0]
+        return self._points[1]
+
+    def _seed_of(self, study: Study) -> int:
+        kept = study.user_attrs.get(SEED)
+        if kept is None:
+            study.set_user_attr(SEED, self._seed)
+            return self._seed
+        return int(kept)

@@ -1,0 +1,116 @@
+"""A model that looks at the newest and the best trials only, however many there are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.front import non_dominated
+
+WINDOW = 1000
+BATCH = 256  # trials that a front is updated with at once
+
+
+class _View(Study):
+    """A study of which a sampler sees `seen` only; it shares the storage of the whole.
+
+    Optuna does the same for its Hyperband pruner: samplers read trials by `_get_trials`.
+    """
+
+    def __init__(self, study: Study, seen: Sequence[FrozenTrial]) -> None:
+        self.__dict__.update(study.__dict__)
+        self._seen = seen
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        seen = [trial for trial in self._seen if states is None or trial.state in states]
+        return copy.deepcopy(seen) if deepcopy else seen
+
+
+class RecentTrials(BaseSampler):
+    """Shows `model` the study itself up to `window` trials, then a part of it.
+
+    That part: the newest `window` trials, all that are running, and of the feasible trials that no
+    other dominates the newest `window // 2`. TPE's time grows with the number of trials and with
+    that of the groups of conditional knobs: 0.2 s an ask at 1,000 trials of `hybrid`, 4.5 s at
+    10,000. Its weights of old bad trials fade anyway; the best are kept, however old.
+    """
+
+    def __init__(self, model: BaseSampler, window: int = WINDOW) -> None:
+        self._model, self._window = model, window
+        self._front: list[FrozenTrial] = []
+        self._read: set[int] = set()
+        self._view: tuple[int, Study] | None = None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._model.infer_relative_search_space(self._seen(study, trial), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._model.sample_relative(self._seen(study, trial), trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        seen = self._seen(study, trial)
+        return self._model.sample_independent(seen, trial, param_name, param_distribution)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        self._model.after_trial(study, trial, state, values)
+
+    def _seen(self, study: Study, trial: FrozenTrial) -> Study:
+        if self._view is None or self._view[0] != trial.number:
+            self._view = trial.number, self._choose(study)
+        return self._view[1]
+
+    def _choose(self, study: Study) -> Study:
+        trials = study.get_trials(deepcopy=False)
+        if len(trials) <= self._window:
+            return study
+        self._update_front(trials, study.directions)
+        best = sorted(trial.number for trial in self._front)[-self._window // 2 :]
+        running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
+        ended = [trial.number for trial in trials if trial.state == TrialState.COMPLETE]
+        chosen = sorted({*best, *running, *ended[-self._window :]})
+        return _View(study, [trials[number] for number in chosen])
+
+    def _update_front(
+        self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
+    ) -> None:
+        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._read]
+        self._read.update(trial.number for trial in new)
+        usable = [t for t in new if t.state == TrialState.COMPLETE and _feasible(t)]
+        for start in range(0, len(usable), BATCH):
+            both = self._front + usable[start : start + BATCH]
+            kept = non_dominated(np.array([trial.values for trial in both]) * signs)
+            self._front = [trial for trial, keep in zip(both, kept, strict=True) if keep]
+
+
+def _feasible(trial: FrozenTrial) -> bool:
+    return all(value <= 0 for value in trial.constraints.values())

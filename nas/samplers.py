@@ -1,0 +1,229 @@
+"""Who proposes architectures: samplers by name and arguments, and what comes before their model."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.evolution import ArchitectureNSGAII, ArchitectureNSGAIII
+from nas.quasi_random import QuasiRandomSampler, proposals_before
+from nas.recent import RecentTrials
+from search_spaces.questions import questions
+from search_spaces.registry import find_space
+from search_spaces.space import Restrictions, SearchSpace
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.config import SearchConfig
+
+OURS = ("tpe", "nsga2", "nsga3", "random", "qmc")
+REHEARSAL = 6  # trials
+WITHOUT = {  # samplers of Optuna that no search of ours can use, and what does their work
+    "GridSampler": "it needs every question of a conditional space in one grid and ends a study by "
+    "itself; use BruteForceSampler, with space.restrict",
+    "PartialFixedSampler": "it fixes answers; use space.restrict",
+}
+
+
+class Staged(BaseSampler):
+    """The first `startup` proposals of a study by one sampler, all others by another.
+
+    Counted are proposals, at the time they are made: warm starts are extra, and a proposal counts
+    whatever becomes of it, so that a tight budget does not prolong the start.
+    """
+
+    def __init__(self, first: BaseSampler, then: BaseSampler, startup: int) -> None:
+        self._first, self._then, self._startup = first, then, startup
+        self._current: tuple[int, BaseSampler] | None = None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler(study, trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler(study, trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        sampler = self._sampler(study, trial)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        self._then.after_trial(study, trial, state, values)
+
+    def _sampler(self, study: Study, trial: FrozenTrial) -> BaseSampler:
+        if self._current is None or self._current[0] != trial.number:
+            started = proposals_before(study, trial.number) < self._startup
+            self._current = trial.number, self._first if started else self._then
+        return self._current[1]
+
+
+class _Exhaustive(BruteForceSampler):
+    """Optuna's own stops the study after its last trial, which only its own loop can be told."""
+
+    def after_trial(self, *_: Any) -> None:
+        return
+
+
+def make_sampler(
+    search: SearchConfig, seed: int, space: SearchSpace, restrict: Restrictions
+) -> BaseSampler:
+    """The sampler that `search` names, after its start-up proposals.
+
+    `tpe`: Optuna's, multivariate, grouped (so that conditional knobs are modelled together) and
+    with running trials as bad ones. `nsga2`, `nsga3`: on architectures, populations of `startup`
+    unless told otherwise. `random`, `qmc`. Else a class of `optuna.samplers`. From 1,000 trials on,
+    TPE sees the newest and the best of them. Raises TypeError or ValueError for arguments that the
+    sampler does not take, and whatever its constructor raises.
+    """
+    name, arguments = _named(search)
+    if name in ("random", "RandomSampler"):
+        return RandomSampler(seed, **arguments)
+    paths = list(questions(space.kind, restrict))
+    if name == "qmc":
+        return QuasiRandomSampler(paths, seed, **arguments)
+    model = _model(name, arguments, search.startup, seed, space, restrict)
+    other = int(np.random.SeedSequence(seed).generate_state(1)[0])  # for a model that draws, too
+    quasi = search.startup_sampler == "qmc"
+    first = QuasiRandomSampler(paths, other) if quasi else RandomSampler(other)
+    return Staged(first, model, search.startup)
+
+
+def check_sampler(search: SearchConfig) -> None:
+    """Try out what `search.sampler` names on a few trials of two objectives.
+
+    Raises UserError for an unknown name, a wrong argument, or a sampler that cannot do it.
+    """
+    name, arguments = _named(search)
+    make = _maker(name)
+    if "seed" in arguments:
+        raise UserError(f"search.sampler: {name} gets its seed from the run; set `seed` there")
+    try:
+        _rehearse(search)
+    except Exception as error:  # whatever a sampler raises, it cannot do this search
+        raise UserError(
+            f"search.sampler: {name} cannot propose for this search: {error}; its arguments are "
+            f"{_accepted(make)}"
+        ) from error
+
+
+def _named(search: SearchConfig) -> tuple[str, dict[str, Any]]:
+    if isinstance(search.sampler, str):
+        return search.sampler, {}
+    arguments = dict(search.sampler)
+    name = arguments.pop("name", None)
+    if not isinstance(name, str):
+        raise UserError(
+            f"search.sampler = {search.sampler}: expected a name, or a mapping of `name` and "
+            f"arguments, with one of {', '.join(_names())}"
+        )
+    return name, arguments
+
+
+def _names() -> list[str]:
+    classes = [name for name in optuna.samplers.__all__ if name.endswith("Sampler")]
+    return [*OURS, *(c for c in classes if not c.startswith("Base") and c not in WITHOUT)]
+
+
+def _maker(name: str) -> type[BaseSampler]:
+    ours: dict[str, type[BaseSampler]] = {
+        "tpe": TPESampler,
+        "nsga2": ArchitectureNSGAII,
+        "nsga3": ArchitectureNSGAIII,
+        "random": RandomSampler,
+        "qmc": QuasiRandomSampler,
+        "BruteForceSampler": _Exhaustive,
+    }
+    if name in WITHOUT:
+        raise UserError(f"search.sampler: {name} cannot propose architectures: {WITHOUT[name]}")
+    if name not in _names():
+        raise UserError(
+            f"search.sampler: {name} is unknown; there are {', '.join(_names())} (in small letters "
+            "ours, the others are classes of optuna.samplers)"
+        )
+    return ours.get(name) or getattr(optuna.samplers, name)
+
+
+def _model(
+    name: str,
+    arguments: Mapping[str, Any],
+    startup: int,
+    seed: int,
+    space: SearchSpace,
+    restrict: Restrictions,
+) -> BaseSampler:
+    make = _maker(name)
+    given = dict(arguments)
+    if name == "tpe":
+        given = {"multivariate": True, "group": True, "constant_liar": True, **given}
+    if name in ("nsga2", "nsga3"):
+        given = {"space": space, "restrict": restrict, "population_size": max(startup, 2), **given}
+    accepted = inspect.signature(make).parameters
+    if "seed" in accepted:
+        given["seed"] = seed
+    if "n_startup_trials" in accepted:  # the start is over when the model is asked
+        given.setdefault("n_startup_trials", 1)
+    if "warn_independent_sampling" in accepted and make is not TPESampler:  # TPE's is deprecated
+        given.setdefault("warn_independent_sampling", False)
+    model = make(**given)
+    return RecentTrials(model) if isinstance(model, TPESampler) else model
+
+
+def _accepted(make: type[BaseSampler]) -> str:
+    """The arguments that can be written in YAML."""
+    kinds = [k for k in inspect.getmro(make) if k.__module__.startswith("nas.")] or [make]
+    parameters = {
+        name: str(parameter.annotation)
+        for kind in kinds
+        for name, parameter in inspect.signature(kind).parameters.items()
+    }
+    own = {"self", "seed", "space", "restrict", "questions", "elitism", "evolution"}
+    objects = ("Callable", "Base", "FrozenTrial")
+    takes = [
+        name
+        for name, annotation in parameters.items()
+        if name not in own and not any(word in annotation for word in objects)
+    ]
+    return ", ".join(takes) or "none"
+
+
+def _rehearse(search: SearchConfig) -> None:
+    """A few trials in memory: a good one, a bad one, an infeasible one, in turns."""
+    space = find_space("hybrid")
+    fixed = {knob.name: knob.options[:1] for knob in space.knobs()}
+    restrict = {**fixed, "width": (4, 8), "token_stages": (0, 1), "tokens.layers_count": (0, 2)}
+    first = search.model_copy(update={"startup": 2})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sampler = make_sampler(first, 0, space, restrict)
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        for number in range(REHEARSAL):
+            trial = study.ask()
+            space.sample(trial, restrict)
+            feasible = number % 3 < 2
+            trial.set_constraint("failure", 0.0 if feasible else 1.0)
+            study.tell(trial, [number / 10, 1.0] if feasible else [-math.inf, math.inf])

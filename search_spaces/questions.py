@@ -1,0 +1,25 @@
+"""Every question that sampling a space can ask, whatever the answers to the others are."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from search_spaces.space import Option, Part, Restrictions, path_pattern
+
+
+def questions(
+    kind: type[Part], restrict: Restrictions | None = None, prefix: str = ""
+) -> dict[str, tuple[Option, ...]]:
+    """The allowed options by path, `{"tokens.0.prune": (0.0, 0.25, ...), ...}`, in their order.
+
+    One architecture answers some of them: `tokens.1.prune` needs two token stages, for instance.
+    """
+    allowed: dict[str, tuple[Option, ...]] = {}
+    for f in fields(kind):
+        path = prefix + f.name
+        if options := f.metadata.get("options"):
+            allowed[path] = tuple((restrict or {}).get(path_pattern(path), options))
+        else:
+            for i in range(int(max(allowed[prefix + f.metadata["count"]]))):
+                allowed |= questions(f.metadata["kind"], restrict, f"{path}.{i}.")
+    return allowed
