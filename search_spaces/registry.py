@@ -33,6 +33,15 @@ SPACES: Mapping[str, SearchSpace] = {
         baselines.SPACE,
     )
 }
+ALIASES: Mapping[str, str] = {  # families, as papers and spaces name them, and what stands for each
+    "slimformer": "slimformer3d",
+    "slimformer-3d": "slimformer3d",
+    "stp-mta": "stp-mta-unetr-r75",
+    "stp-mta-unetr": "stp-mta-unetr-r75",
+    "token_sparse": "stp-mta-unetr-r75",
+    "deploylite": "deploylite-m",
+    "hybrid": "hybrid-m",
+}
 ENTRY_POINTS = "segnas.spaces"  # the group in which other packages offer spaces
 
 
@@ -73,12 +82,18 @@ def all_presets() -> dict[str, Architecture]:
     return {name: a for space in all_spaces().values() for name, a in space.presets().items()}
 
 
+def is_preset(name: str) -> bool:
+    """Whether `find_preset` finds it."""
+    return name in all_presets() or name in ALIASES
+
+
 def find_preset(name: str) -> Architecture:
-    """The named architecture. Raises ArchitectureError with the nearest names."""
+    """The named architecture; see `ALIASES`. Raises ArchitectureError with the nearest names."""
     presets = all_presets()
-    if name not in presets:
+    known = name if name in presets else ALIASES.get(name)
+    if known is None:
         raise ArchitectureError(_unknown("preset", name, presets))
-    return presets[name]
+    return presets[known]
 
 
 def architecture_record(architecture: Architecture) -> dict[str, Any]:

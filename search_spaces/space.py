@@ -71,7 +71,7 @@ class RandomTrial:
         return answer if answer in choices else self._random.choice(choices)
 
 
-def _asked(f: Any, values: Mapping[str, Any]) -> bool:
+def asked(f: Any, values: Mapping[str, Any]) -> bool:
     """Whether the field `f` is a choice at all, given the record's earlier `values`."""
     when = f.metadata.get("when", {})
     return all(values[name] in options for name, options in when.items())
@@ -108,7 +108,7 @@ class Part:
 
         Subclasses remove what else cannot matter.
         """
-        idle = {f.name: f.default for f in fields(self) if not _asked(f, vars(self))}
+        idle = {f.name: f.default for f in fields(self) if not asked(f, vars(self))}
         return replace(self, **idle)
 
     def to_json(self) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def sample(
     values: dict[str, Any] = {}
     for f in fields(kind):
         path = prefix + f.name
-        if not _asked(f, values):
+        if not asked(f, values):
             values[f.name] = f.default
         elif options := f.metadata.get("options"):
             allowed = (restrict or {}).get(path_pattern(path), options)
@@ -209,7 +209,7 @@ def distributions(architecture: Part, prefix: str = "") -> dict[str, Option]:
         if isinstance(value, tuple):
             for i, part in enumerate(value):
                 answers |= distributions(part, f"{prefix}{f.name}.{i}.")
-        elif _asked(f, vars(architecture)):
+        elif asked(f, vars(architecture)):
             answers[prefix + f.name] = value
     return answers
 
@@ -244,7 +244,7 @@ def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "
         if repeated := f.metadata.get("kind"):
             each = size(repeated, restrict, f"{prefix}{f.name}.")
             return each ** int(values[f.metadata["count"]]) * ways(rest, values)
-        if not _asked(f, values):
+        if not asked(f, values):
             return ways(rest, {**values, f.name: f.default})
         options = (restrict or {}).get(prefix + f.name, f.metadata["options"])
         if f.name not in controls:
@@ -258,11 +258,16 @@ def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A named space: its architecture type and its published points."""
+    """A named space: its architecture type and its published points.
+
+    `translate(architecture, name)`, where there is one: a network of this space as a point of the
+    space of that name, or a network of another space as a point of this one; None where it cannot.
+    """
 
     name: str
     kind: type[Architecture]
     presets: Callable[[], Mapping[str, Architecture]]
+    translate: Callable[[Architecture, str], Architecture | None] | None = None
 
     def sample(self, trial: Trial, restrict: Restrictions | None = None) -> Architecture:
         """Ask `trial` for a point, in canonical form."""

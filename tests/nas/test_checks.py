@@ -1,11 +1,7 @@
-import json
-
 import pytest
 
-from nas.checks import check_run, warm_start
+from nas.checks import check_run
 from nas.config import Budget, RunConfig
-from search_spaces.hybrid import SPACE, Hybrid
-from search_spaces.registry import architecture_record
 from trainers.errors import UserError
 
 PLAIN = {"levels": [3], "stem_stride": [2], "token_stages": [0]}
@@ -91,68 +87,3 @@ def test_excess_names_the_limits_that_are_exceeded_and_by_which_factor():
     assert budget.excess({"params": 5, "macs": 150, "latency_ms": 9.0}) == {"macs": 1.5}
     assert budget.excess({"params": None}) == {}
     assert Budget().excess({"params": 5}) == {}
-
-
-# Warm start
-
-
-def warm(*names, **space):
-    return warm_start(config(search={"warm_start": names}, space=space))
-
-
-def test_presets_are_found_by_name():
-    names = list(SPACE.presets())[:2]
-    assert warm(*names) == [SPACE.presets()[name] for name in names]
-
-
-def test_an_unknown_preset_is_refused_with_the_nearest():
-    (name, *_) = SPACE.presets()
-    with pytest.raises(UserError) as error:
-        warm(f"{name}x")
-    assert f"search.warm_start: {name}x: '{name}x' is no preset" in str(error.value)
-    assert f"Did you mean {name}?" in str(error.value)
-
-
-def test_a_preset_that_the_restriction_leaves_out_is_refused_by_knob():
-    name, preset = next((n, p) for n, p in SPACE.presets().items() if p.width != 32)
-    with pytest.raises(UserError) as error:
-        warm(name, restrict={"width": [32]})
-    found = f"{name} has width = {preset.width}, but space.restrict.width is [32]"
-    assert found in str(error.value)
-
-
-def test_an_architecture_file_is_read(tmp_path):
-    file = tmp_path / "a.json"
-    file.write_text(json.dumps(architecture_record(Hybrid(anchors=16))))
-    assert warm(str(file)) == [Hybrid(anchors=16)]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"key": "0123456789"}, "key is 0123456789, but these choices are"),
-        ({"space": "hybird"}, "Did you mean hybrid"),
-        ({"space": ["hybrid"]}, "space"),
-        ({"architecture": {"width": 8}}, "architecture.anchors is missing"),
-        ({"architecture": None}, "architecture is NoneType"),
-    ],
-)
-def test_an_architecture_file_that_does_not_fit_is_refused(tmp_path, change, message):
-    file = tmp_path / "a.json"
-    file.write_text(json.dumps({**architecture_record(Hybrid()), **change}))
-    with pytest.raises(UserError) as error:
-        warm(str(file))
-    assert message in str(error.value)
-    assert str(file) in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}", "\x00"])
-def test_a_file_that_is_no_architecture_is_refused(tmp_path, text):
-    (tmp_path / "a.json").write_text(text)
-    with pytest.raises(UserError, match=r"a\.json"):
-        warm(str(tmp_path / "a.json"))
-
-
-def test_a_missing_architecture_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"none\.json: No such file"):
-        warm(str(tmp_path / "none.json"))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from nas.checks import warm_start
 from nas.cli import main
 from nas.config import RunConfig
 from nas.cost import cost_of
@@ -19,6 +18,7 @@ from nas.redundancy.panels import panels
 from nas.redundancy.report import find_images, redundancy_report
 from nas.result import Result
 from nas.task import Task
+from nas.warm_start import warm_start
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
 from trainers.checkpoint import write_checkpoint
@@ -122,7 +122,8 @@ def test_the_command_writes_figure_table_and_a_proposal_that_search_takes(
     setting = """search.warm_start=["r/proposal.json"]"""
     assert f"--set '{setting}'" in printed
     warm = config.search.model_copy(update={"warm_start": ("r/proposal.json",)})
-    assert warm_start(config.model_copy(update={"search": warm})) == [proposed]
+    (start,) = warm_start(config.model_copy(update={"search": warm}), 1, 4)
+    assert (start.architecture, start.changes) == (proposed, ())
 
 
 def test_json_is_all_that_standard_output_gets(export, images, tmp_path, capsys):

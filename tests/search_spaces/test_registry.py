@@ -3,12 +3,14 @@
 import pytest
 
 from search_spaces.registry import (
+    ALIASES,
     SPACES,
     all_presets,
     all_spaces,
     architecture_record,
     find_preset,
     find_space,
+    is_preset,
     load_architecture,
 )
 from search_spaces.space import ArchitectureError
@@ -64,6 +66,19 @@ def test_an_installed_space_is_one_of_the_spaces(install):
     assert find_space("mine").name == "mine"
     assert find_preset("mine-s") == all_presets()["mine-s"]
     assert load_architecture(architecture_record(find_preset("mine-s"))).space == "mine"
+
+
+def test_families_are_found_by_name():
+    """Every space but the baselines' has a network that stands for it."""
+    families = ["slimformer-3d", "stp-mta", *(name for name in SPACES if name != "baselines")]
+    assert [find_preset(name).space for name in families] == [
+        "slimformer",
+        "token_sparse",
+        *(name for name in SPACES if name != "baselines"),
+    ]
+    assert all(map(is_preset, families))
+    assert not is_preset("slimformer4d")
+    assert not ALIASES.keys() & all_presets().keys()
 
 
 def test_without_installed_spaces_there_are_those_here():

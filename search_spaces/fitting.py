@@ -1,0 +1,180 @@
+"""Architectures brought into a restricted space, with as few changes as will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from search_spaces.space import (
+    Architecture,
+    Option,
+    Part,
+    Restrictions,
+    asked,
+    distributions,
+    knobs,
+    path_pattern,
+    sample,
+    spatial_dims,
+)
+
+PartType = TypeVar("PartType", bound=Part)
+Point = TypeVar("Point", bound=Architecture)
+
+
+def nearest(value: Option, options: Sequence[Option]) -> Option:
+    """`value` where it is an option; else, for a name or a flag, the first option.
+
+    For a number, the positive option with the least ratio to it, the smaller of two; zero, which
+    mostly means none, stands in where no option is positive.
+    """
+    if value in options:
+        return next(option for option in options if option == value)
+    numbers = [option for option in options if _is_number(option)]
+    if not _is_number(value) or not numbers:
+        return options[0]
+    positive = [n for n in numbers if n > 0]  # type: ignore[operator]
+    if value <= 0 or not positive:  # type: ignore[operator]
+        return _closest(value, numbers)
+    return min(positive, key=lambda n: (max(n / value, value / n), n))  # type: ignore[operator]
+
+
+def fit(part: PartType, restrict: Restrictions, prefix: str = "") -> PartType:
+    """The record spelt within `restrict`: every choice is the nearest that is allowed.
+
+    Lists get the nearest length that is allowed: padded with parts that do nothing where there are
+    such, else with their last part again; cut at the end. A record that is within `restrict`
+    already comes back as it is, but for choices that say nothing, which get their defaults.
+    """
+    counts = {f.metadata["count"] for f in fields(part) if "count" in f.metadata}
+    lengths = [len(f.metadata["options"]) for f in fields(part) if f.name in counts]
+    ways = [_spelt(part, restrict, prefix, way) for way in range(max(lengths, default=1))]
+    return next((w for w in ways if w.canonical() == part.canonical()), ways[0])
+
+
+def neighbours(point: Point, restrict: Restrictions) -> Iterator[tuple[str, Point]]:
+    """The networks of the restricted space that differ from `point` in one knob, with its path.
+
+    What is asked only then does nothing where it may, or is the first of its options.
+    """
+    options = {knob.name: knob.options for knob in knobs(type(point))} | dict(restrict)
+    answers = distributions(point)
+    for path, value in answers.items():
+        for option in options[path_pattern(path)]:
+            if option != value:
+                near = sample(type(point), _Plain({**answers, path: option}), restrict)
+                if near.key != point.key:
+                    yield path, near
+
+
+def divides(architecture: Architecture, patch: Sequence[int]) -> bool:
+    """Whether the stride divides the axes of `patch` that the architecture has."""
+    return not any(n % architecture.stride() for n in _axes(architecture, patch))
+
+
+def takes(architecture: Architecture, patch: Sequence[int]) -> bool:
+    """Whether the stride divides the patch, and leaves more than one voxel to normalise."""
+    stride = architecture.stride()
+    single = all(length == stride for length in _axes(architecture, patch))
+    return divides(architecture, patch) and not single
+
+
+def fit_stride(point: Point, patch: Sequence[int], restrict: Restrictions) -> Point | None:
+    """The point with a stride that `patch` takes, lowered no further than it must be.
+
+    One knob after the other, those with numbers first. None where nothing that `restrict` leaves
+    has a lower stride.
+    """
+    while not takes(point, patch):
+        stride = point.stride()
+        lower = [
+            (_unfitness(path, near, patch), near)
+            for path, near in neighbours(point, restrict)
+            if near.stride() < stride
+        ]
+        if not lower:
+            return None
+        _, point = min(lower, key=lambda one: one[0])
+    return point
+
+
+def differences(before: Architecture, after: Architecture) -> list[str]:
+    """`width 32 -> 24` for every knob that has another value, whatever its position."""
+    old, new = distributions(before.canonical()), distributions(after.canonical())
+    changes = [
+        f"{path_pattern(path)} {value} -> {new[path]}"
+        for path, value in old.items()
+        if path in new and new[path] != value
+    ]
+    return list(dict.fromkeys(changes))
+
+
+class _Plain:
+    """A trial that answers as `answers` has it, else none, zero or no, else the first choice."""
+
+    def __init__(self, answers: Mapping[str, Option] | None = None) -> None:
+        self._answers = answers or {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        if self._answers.get(name) in choices:
+            return self._answers[name]
+        return next((c for c in choices if not c or c == "none"), choices[0])
+
+
+def _spelt(part: PartType, restrict: Restrictions, prefix: str, way: int) -> PartType:
+    """The record with every choice the nearest, and with the `way`-th best length of every list."""
+    repeats = {f.metadata["count"]: f for f in fields(part) if "count" in f.metadata}
+    values: dict[str, Any] = {}
+    resized: dict[str, tuple[Part, ...]] = {}
+    for f in fields(part):
+        name, value = f.name, getattr(part, f.name)
+        if "count" in f.metadata:
+            values[name] = tuple(
+                fit(each, restrict, f"{prefix}{name}.{i}.")
+                for i, each in enumerate(resized[f.metadata["count"]])
+            )
+            continue
+        options = restrict.get(path_pattern(prefix + name), f.metadata["options"])
+        allowed: Sequence[Any] = options if asked(f, values) else (f.default,)
+        if name in repeats:
+            sizes = _resized(part, repeats[name], allowed, restrict, prefix)
+            resized[name] = sizes[min(way, len(sizes) - 1)]
+            values[name] = len(resized[name])
+        else:
+            values[name] = nearest(value, allowed)
+    return type(part)(**values)
+
+
+def _resized(
+    part: Part, f: Any, allowed: Sequence[Any], restrict: Restrictions, prefix: str
+) -> list[tuple[Part, ...]]:
+    """The list `f` at the lengths of `allowed` that leave the network as it is, else at one."""
+    count, parts = f.metadata["count"], getattr(part, f.name)
+    idle = sample(f.metadata["kind"], _Plain(), restrict, f"{prefix}{f.name}.")
+    found = []
+    for length in sorted(allowed, key=lambda n: (abs(n - len(parts)), n)):
+        tried = (*parts, *[idle] * (length - len(parts)))[:length]
+        if replace(part, **{count: length, f.name: tried}).canonical() == part.canonical():
+            found.append(tried)
+    last = parts[-1] if parts else idle
+    length = _closest(len(parts), allowed)
+    return found or [(*parts, *[last] * (length - len(parts)))[:length]]
+
+
+def _unfitness(path: str, point: Architecture, patch: Sequence[int]) -> tuple[bool, bool, int]:
+    """Lower is better: a stride that fits, by a number, as large as may be (else as small)."""
+    fits, name = takes(point, patch), isinstance(distributions(point)[path], str)
+    return not fits, name, -point.stride() if fits else point.stride()
+
+
+def _axes(architecture: Architecture, patch: Sequence[int]) -> Sequence[int]:
+    return patch[-spatial_dims(architecture) :]
+
+
+def _closest(value: Any, numbers: Sequence[Any]) -> Any:
+    return min(numbers, key=lambda n: (abs(n - value), n))
+
+
+def _is_number(value: Option) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
