@@ -6,7 +6,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +43,37 @@ def write_front(
 ) -> list[Result]:
     """Write front.json, front.csv and front.html into `folder`; return the front's members.
 
-    Each file is replaced whole: a reader, or a kill, never meets half of one.
+    Each file is replaced whole, and none before all can be: a reader, a kill or a full disk never
+    meets or leaves half of one. Raises OSError.
     """
     members = front(results, objectives)
     record = json.dumps(front_json(members, objectives), indent=2, allow_nan=False)
-    _replace(folder / "front.json", record + "\n")
-    _replace(folder / "front.csv", front_csv(members))
-    _replace(folder / "front.html", front_page(results, objectives, title, classes))
+    files = {
+        "front.json": record + "\n",
+        "front.csv": front_csv(members),
+        "front.html": front_page(results, objectives, title, classes),
+    }
+    replace_files({folder / name: text for name, text in files.items()})
     return members
+
+
+def try_write_front(
+    folder: Path,
+    results: Sequence[Result],
+    objectives: Sequence[str],
+    title: str,
+    classes: Sequence[str],
+) -> list[Result]:
+    """`write_front`, with a warning (shown once) in place of an OSError: the old files stay."""
+    try:
+        return write_front(folder, results, objectives, title, classes)
+    except OSError as error:
+        warnings.warn(
+            f"the front's files in {folder} cannot be written ({error.strerror or error}): they "
+            "are tried again when the front changes, at the end, and by segnas sync",
+            stacklevel=1,  # one place, however many callers: Python shows it once
+        )
+        return front(results, objectives)
 
 
 def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
@@ -95,7 +121,19 @@ def _member(result: Result) -> dict[str, Any]:
     return {name: values[name] for name in FIELDS}
 
 
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+def replace_files(files: Mapping[Path, str]) -> None:
+    """Write these texts, each file whole, and none before all can be. Raises OSError."""
+    parts = {path: path.with_name(f".{path.name}.part") for path in files}
+    try:
+        for path, part in parts.items():
+            with part.open("w", encoding="utf-8") as file:
+                file.write(files[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in parts.items():
+            part.replace(path)
+    except OSError:
+        for part in parts.values():
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        raise

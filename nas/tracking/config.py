@@ -23,9 +23,15 @@ class TrackingConfig(Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What the parent run says of the search; it is found again by `id`."""
+    """What the parent run says of the search; it is found again by `id`.
+
+    `validate_every`: the epochs between two points of a candidate's curve. `running`: whether it is
+    going on, rather than only having its records completed.
+    """
 
     id: str
     name: str
     config_yaml: str
     params: Mapping[str, Any]
+    validate_every: int = 1
+    running: bool = True

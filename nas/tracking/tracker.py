@@ -8,12 +8,14 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from nas.result import Result
 from nas.tracking.config import Search, TrackingConfig
+from nas.tracking.report import SyncReport
 
 if TYPE_CHECKING:
     from nas.tracking.runs import Runs
@@ -24,13 +26,14 @@ FRONT_FILES = ("front.json", "front.csv", "front.html")
 PAUSE = 20.0
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # Those of MLflow, 7 and 120, let one call wait for a quarter of an hour.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    # Those of MLflow, 7 and 120, let one call wait for a quarter of an hour. A request that is
+    # repeated blindly makes a second run where only the answer to the first one was lost.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 WARNING = """MLflow at {uri} failed: {error}
-The search goes on. Epochs reported meanwhile are missing from MLflow; final results are sent once
-it answers, and are always in {directory}."""
+The search goes on; everything is in {directory}.
+What MLflow lacks is sent once it answers, or later by: segnas sync {quoted}"""
 
 _log = logging.getLogger("segnas.tracking")
 
@@ -39,8 +42,9 @@ class Tracker:
     """The records of one search in MLflow. Does nothing where the config says `enabled: false`.
 
     No method raises on a failing server. Final results and the front are kept until MLflow has
-    them; only epochs reported while it is away are lost. Epoch metrics are named `epoch/<name>`,
-    so that the Dice of an unfinished trial is never read as a final one.
+    them, and the Dice of epochs that were reported while it was away is sent with them. Epoch
+    metrics are named `epoch/<name>`, so that the Dice of an unfinished trial is never read as a
+    final one.
     """
 
     def __init__(self, config: TrackingConfig, directory: Path, search: Search) -> None:
@@ -52,7 +56,9 @@ class Tracker:
         self._owed: dict[str, Result] = {}
         self._front: Collection[str] | None = None
         self._paused_until = 0.0
-        self._warned = False
+        self._failure: str | None = None
+        self._warned = not search.running
+        self._sent = SyncReport()
 
     @classmethod
     def open(
@@ -64,12 +70,24 @@ class Tracker:
         search_id: str,
         config_yaml: str,
         params: Mapping[str, Any],
+        validate_every: int = 1,
     ) -> Tracker:
         """Make the store, the experiment and the parent run, or find those of `search_id` again."""
-        search = Search(id=search_id, name=name, config_yaml=config_yaml, params=params)
+        search = Search(
+            id=search_id,
+            name=name,
+            config_yaml=config_yaml,
+            params=params,
+            validate_every=validate_every,
+        )
         tracker = cls(config, directory, search)
         tracker._settle()
         return tracker
+
+    @property
+    def behind(self) -> bool:
+        """Whether MLflow lacks something that a `sync` would send."""
+        return self.config.enabled and (bool(self._owed) or self._failure is not None)
 
     def trial_epoch(
         self,
@@ -92,17 +110,39 @@ class Tracker:
         self._front = frozenset(member_keys)
         self._settle()
 
-    def finish(self, folder: Path, summary: Mapping[str, float], status: str = "FINISHED") -> None:
+    def sync(self, results: Sequence[Result], members: Collection[str]) -> SyncReport:
+        """Send what MLflow lacks of these results, and nothing that it has; tag the front.
+
+        For the opening of a search and after its end: whatever runs in MLflow without a result is
+        marked KILLED, for nobody is at it. What cannot be sent now stays owed.
+        """
+        self._sent, self._front = SyncReport(), frozenset(members)
+        self._owed |= {result.key: result for result in results}
+        for _ in range(2):  # one that is refused is last in line the second time
+            self._paused_until = 0.0
+            self._settle()
+            if not self._owed:
+                break
+        if self._failure is None:
+            self._try(lambda runs: self._count(runs.kill_orphans()))
+        return self._sent + SyncReport(failed=self._failure)
+
+    def finish(
+        self, folder: Path, summary: Mapping[str, float], status: str | None = "FINISHED"
+    ) -> SyncReport:
         """Record what is still owed, upload the front files of `folder` and end the parent run.
 
-        `status`: FINISHED, FAILED or KILLED. Trials still running are marked KILLED. Front files
-        that are not there (a search that ended before its first result) are left out.
+        `status`: FINISHED, FAILED or KILLED; None leaves that of a run that ended, and is KILLED
+        otherwise. Trials still running are marked KILLED. Front files that are not there (a search
+        that ended before its first result) are left out. Returns what was not there already.
         """
+        self._sent = SyncReport()
         self._paused_until = 0.0
         self._settle()
         self._paused_until = 0.0
         files = [folder / name for name in FRONT_FILES if (folder / name).is_file()]
-        self._try(lambda runs: runs.finish(files, summary, status))
+        self._try(lambda runs: self._count(runs.finish(files, summary, status)))
+        return self._sent + SyncReport(failed=self._failure)
 
     def ui_command(self) -> str | None:
         """The command that shows a local store; None where the store has a server of its own."""
@@ -127,11 +167,14 @@ class Tracker:
 
     def _write_owed(self, runs: Runs) -> None:
         if self._front is not None:
-            runs.tag_front(self._front)
+            self._count(runs.tag_front(self._front))
         for key in list(self._owed):
             result = self._owed[key] = self._owed.pop(key)  # refused again, it is last in line
-            runs.end(result, front=key in (self._front or ()))
+            self._count(runs.end(result, front=key in (self._front or ())))
             del self._owed[key]
+
+    def _count(self, sent: SyncReport) -> None:
+        self._sent += sent
 
     def _try(self, write: Callable[[Runs], None]) -> None:
         """Do `write`, connecting first where there is no connection; a failure is told once.
@@ -145,25 +188,58 @@ class Tracker:
         try:
             self._runs = self._runs or self._connect()
             write(self._runs)
+            self._failure = None
         except _server_errors() as error:
             now = time.monotonic()
             self._runs = None
             self._paused_until = now + PAUSE * (now - started)
-            self._warn_once(error)
+            self._failure = _plain(error)
+            self._warn_once()
 
     def _connect(self) -> Runs:
         from nas.tracking.runs import Runs
 
+        if not self.config.uri:
+            _make_store(self.directory / "mlflow.db")
         artifacts = None if self.config.uri else (self.directory / "mlartifacts").as_uri()
         return Runs.open(self.uri, self.config.experiment, artifacts, self._search)
 
-    def _warn_once(self, error: Exception) -> None:
+    def _warn_once(self) -> None:
         if self._warned:
             return
         self._warned = True
-        first_line = (str(error) or repr(error)).splitlines()[0]
-        message = WARNING.format(uri=self.uri, error=first_line, directory=self.directory)
-        _log.warning(re.sub(r"//[^/@\s]*@", "//", message))  # no password on the screen
+        message = WARNING.format(
+            uri=_without_password(self.uri),
+            error=self._failure,
+            directory=self.directory,
+            quoted=shlex.quote(str(self.directory)),
+        )
+        _log.warning(message)
+
+
+def _make_store(path: Path) -> None:
+    """Make a sqlite store beside its place: half of its migrations could never be completed."""
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    for left in path.parent.glob(".mlflow-*"):
+        left.unlink()
+    draft = path.with_name(f".mlflow-{uuid4().hex}.db")
+    try:
+        MlflowClient(f"sqlite:///{draft}").get_experiment("0")
+        draft.rename(path)
+    finally:
+        for part in path.parent.glob(f"{draft.name}*"):
+            part.unlink()
+
+
+def _plain(error: Exception) -> str:
+    return _without_password((str(error) or repr(error)).splitlines()[0])
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 @functools.cache
@@ -172,9 +248,9 @@ def _prepare_mlflow() -> None:
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
 
-    # Otherwise each migration of a new store and each retry of a call is a line in the terminal.
+    # Otherwise each migration of a new store is a line in the terminal, each failure a traceback.
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @functools.cache

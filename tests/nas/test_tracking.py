@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 
 from nas.result import Result
 from nas.tracking import Tracker, TrackingConfig, tracker
-from nas.tracking.runs import flattened
+from nas.tracking.values import flattened
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
 
@@ -102,22 +102,47 @@ def test_a_trial_has_its_architecture_curve_and_objectives(opened, runs, client)
         "params": 12_300,
         "macs": 410_000_000,
         "latency_ms": 8.7,
+        "epochs": 2,
         "train_seconds": 30.0,
     }
     assert child.data.tags["state"] == "complete"
     assert child.data.tags["key"] == "abc"
 
 
-def test_a_stopped_trial_says_why_and_has_no_final_dice(opened, runs):
+def test_an_infeasible_trial_says_why_and_has_no_final_dice(opened, runs):
     tracking = opened()
     tracking.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.3})
-    stopped = {"state": "infeasible", "reason": "NaN loss", "dice": None, "dice_per_class": {}}
-    tracking.trial_end(result(**stopped))
+    failed = {"state": "infeasible", "reason": "NaN loss", "dice": None, "dice_per_class": {}}
+    tracking.trial_end(result(**failed))
     child = runs()[1]["abc"]
     assert child.info.status == "FAILED"
     assert child.data.tags["reason"] == "NaN loss"
     assert child.data.tags["front"] == "false"
     assert "dice" not in child.data.metrics
+
+
+def test_a_trial_that_was_stopped_and_trained_on_is_one_run(opened, runs, client):
+    tracking = opened()
+    reason = "stopped after 1 of 2 epochs"
+    unfinished = {"state": "stopped", "reason": reason, "dice": None, "dice_per_class": {}}
+    tracking.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.3})
+    tracking.trial_end(result(epochs=1, curve=(0.3,), **unfinished))
+    child = runs()[1]["abc"]
+    assert child.info.status == "FINISHED"
+    assert (child.data.tags["state"], child.data.tags["reason"]) == ("stopped", reason)
+    assert "dice" not in child.data.metrics
+    assert child.data.metrics["epochs"] == 1
+    tracking.trial_epoch("abc", 0, ARCHITECTURE, 2, {"dice": 0.87})
+    assert runs()[1]["abc"].info.status == "RUNNING"
+    tracking.trial_end(result(curve=(0.3, 0.87)))
+    _, children = runs()
+    assert list(children) == ["abc"]
+    assert children["abc"].data.tags["state"] == "complete"
+    assert "reason" not in children["abc"].data.tags
+    assert children["abc"].data.metrics["dice"] == 0.87
+    assert children["abc"].data.metrics["epochs"] == 2
+    curve = client.get_metric_history(child.info.run_id, "epoch/dice")
+    assert [(point.step, point.value) for point in curve] == [(1, 0.3), (2, 0.87)]
 
 
 def test_a_candidate_rejected_before_training_has_a_run(opened, runs):
@@ -137,6 +162,16 @@ def test_retries_and_resumes_find_the_same_runs(opened, runs):
     assert [p.info.run_id for p in after[0]] == [p.info.run_id for p in before[0]]
     assert after[1]["abc"].info.run_id == before[1]["abc"].info.run_id
     assert len(after[1]) == 1
+
+
+def test_an_epoch_that_is_reported_again_is_one_point(opened, runs, client):
+    opened().trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.1, "loss": 0.5})
+    again = opened()  # killed before it noted the report: only validation is repeated
+    again.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.1, "loss": float("nan")})
+    again.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.1, "loss": float("nan")})
+    child = runs()[1]["abc"].info.run_id
+    assert [p.value for p in client.get_metric_history(child, "epoch/dice")] == [0.1]
+    assert [p.value for p in client.get_metric_history(child, "epoch/loss")] == [0.5]
 
 
 def test_a_resumed_search_and_its_cut_off_trials_run_again(opened, runs, tmp_path):

@@ -1,0 +1,70 @@
+"""What the journal of a search holds, read without going on with the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+
+from nas.budget import Budget
+from nas.journal import JOURNAL, Journal
+from nas.result import Result
+from trainers.errors import UserError
+
+AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
+
+
+@dataclass(frozen=True)
+class Records:
+    """The name of a study, and every ended candidate once, with the last that is known of it."""
+
+    id: str
+    results: list[Result]
+
+
+def journal_in(directory: Path) -> Path:
+    """The journal of the search in `directory`. Raises UserError where there is none."""
+    path = directory / JOURNAL
+    if not path.is_file():
+        raise UserError(
+            f"{directory} is no search: {JOURNAL} is missing; expected the folder of a search "
+            "(runs/NAME)"
+        )
+    return path
+
+
+def read_records(directory: Path, budget: Budget) -> Records:
+    """The records of the search in `directory`, which no other process may be writing.
+
+    What a crash left half written is mended. `budget` judges latencies that were measured again.
+    Raises UserError where there is no search.
+    """
+    storage = JournalStorage(Journal(journal_in(directory)))
+    try:
+        study = optuna.load_study(study_name="search", storage=storage)
+        name = study.user_attrs["id"]
+    except KeyError:
+        raise UserError(f"{directory} holds a search that never began: nothing is lost") from None
+    results = {}
+    for trial in study.get_trials(deepcopy=False):
+        if told := trial.user_attrs.get("result"):
+            result = Result.from_json(told)
+            again = study.user_attrs.get(AGAIN + result.key)
+            results[result.key] = revised(result, again, budget)
+    return Records(name, list(results.values()))
+
+
+def revised(result: Result, again: Mapping[str, Any] | None, budget: Budget) -> Result:
+    """A complete result with the latency that was measured `again`, if it was; infeasible where
+    that is over the budget."""
+    if again is None or result.state != "complete":
+        return result
+    changed = replace(result, latency=again, latency_ms=again["p50_ms"])
+    if reason := budget.reason(vars(changed)):
+        told = f"{reason}, measured again"
+        return replace(changed, state="infeasible", reason=told, dice=None, dice_per_class={})
+    return changed

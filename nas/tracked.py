@@ -1,0 +1,26 @@
+"""What the run of a whole search in MLflow says of its configuration."""
+
+from __future__ import annotations
+
+from nas.config import RunConfig
+from nas.config_file import config_yaml
+from nas.tracking import Search
+
+
+def tracked(config: RunConfig, search_id: str, running: bool = True) -> Search:
+    """The record of the search that `search_id` names."""
+    return Search(
+        id=search_id,
+        name=config.name,
+        config_yaml=config_yaml(config),
+        params={
+            "space": config.space.name,
+            "sampler": config.search.sampler,
+            "trials": config.search.trials,
+            "epochs": config.train.epochs,
+            "objectives": ", ".join(config.objectives),
+            "seed": config.seed,
+        },
+        validate_every=config.train.validate_every,
+        running=running,
+    )
