@@ -15,6 +15,7 @@ NO_MEMORY = (
     "bad_alloc",
     "can't allocate memory",
     "failed to allocate memory",
+    "status_alloc_failed",  # of cuBLAS and cuDNN
 )
 
 
@@ -25,6 +26,14 @@ class Failure:
     reason: str
 
 
+def starved(error: Exception) -> bool:
+    """Whether it tells of too little memory, on the CPU or a GPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return any(words in text for words in NO_MEMORY)
+
+
 def reason_of(error: Exception) -> str:
     """One line: `out of memory: ...`, or the error's type and the first line of its message.
 
@@ -32,8 +41,7 @@ def reason_of(error: Exception) -> str:
     """
     text = str(error).strip()
     first = text.splitlines()[0] if text else type(error).__name__
-    starved = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if starved or any(words in text.lower() for words in NO_MEMORY):
+    if starved(error):
         return f"out of memory: {first}"
     if isinstance(error, LatencyError):
         return first

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import tune
 
 from nas.gate import Gate
+from nas.stall import Stall
 
 if TYPE_CHECKING:
-    from nas.evaluation import Evaluation
+    from nas.evaluation import Evaluation, Report
 
 
 class TrialWorker(tune.Trainable):
@@ -22,6 +24,9 @@ class TrialWorker(tune.Trainable):
     nothing disturbs the measurement of a latency. Ray builds a worker once and resets it for every
     further candidate. A reset does nothing but note the task: Ray loses a trial whose worker dies
     in a reset.
+
+    A step that hangs ends the process; see `Stall`. The worker that takes its place finds the trace
+    `checkpoints/KEY.hang.txt` and reports the candidate as failed.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -37,7 +42,8 @@ class TrialWorker(tune.Trainable):
 
             self._directory = Path(config["directory"])
             self._config = read_config(RunConfig, self._directory / "config.yaml")
-            self._cache = VolumeCache.open(Path(config["cache"]))
+            self._warnings: list[str] = []
+            self._cache = VolumeCache.open(self._volumes(config))
             self._cases = split_cases(self._cache.names, self._directory / "split.json")
             torch.set_num_threads(self._config.resources.cpus)
             self._synchronise = torch.cuda.synchronize if self._config.resources.gpus else _nothing
@@ -47,17 +53,18 @@ class TrialWorker(tune.Trainable):
         """Take the next candidate. Returns True: the worker can be used again."""
         self._evaluation: Evaluation | None = None
         self._task = new_config
+        self._checkpoint = self._directory / "checkpoints" / f"{new_config['key']}.pt"
+        seconds = 60 * self._config.search.stall_minutes
+        self._stall = Stall(self._checkpoint.with_suffix(".hang.txt"), seconds)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train one epoch."""
         with self._gate.computing():
-            if self._evaluation is None:
-                self._evaluation = self._begin()
             waited = self._gate.waited
-            report = self._evaluation.advance()
-            if report.done:
-                self._evaluation = None  # its memory is free while the next candidate is chosen
+            report = self._advance()
+        if self._warnings and not report.warning:
+            report = replace(report, warning=self._warnings.pop())
         trained = report.seconds - (self._gate.waited - waited)
         return {"report": replace(report, seconds=max(trained, 0.0)), "done": report.done}
 
@@ -67,17 +74,46 @@ class TrialWorker(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
 
+    def _volumes(self, config: dict[str, Any]) -> Path:
+        """Where this machine reads them: the driver's from the search's cache, others a copy."""
+        shared = Path(config["cache"])
+        driver = config.get("driver_node")
+        if driver is None or ray.get_runtime_context().get_node_id() == driver:
+            return shared
+        from nas.node_cache import local_copy
+
+        return local_copy(shared, warn=self._warnings.append)
+
+    def _advance(self) -> Report:
+        if self._stall.hung:
+            from nas.evaluation import given_up
+
+            return given_up(self._stall.reason, self._checkpoint)
+        with self._stall.watching():
+            if self._evaluation is None:
+                self._evaluation = self._begin()
+            report = self._evaluation.advance()
+        if report.done:
+            self._evaluation = None  # its memory is free while the next candidate is chosen
+        return report
+
     def _begin(self) -> Evaluation:
         from nas.evaluation import Evaluation
 
+        self._synchronise()  # a GPU that the candidate before has broken raises: Ray starts afresh
         architecture = self._config.space.space().from_json(json.loads(self._task["architecture"]))
-        checkpoint = self._directory / "checkpoints" / f"{self._task['key']}.pt"
         return Evaluation(
-            architecture, self._config, self._cache, self._cases, checkpoint, self._pause
+            architecture, self._config, self._cache, self._cases, self._checkpoint, self._pause
         )
 
     def _pause(self) -> None:
-        self._gate.pause(self._synchronise)
+        self._gate.pause(self._leave)
+        self._stall.alive()
+
+    def _leave(self) -> None:
+        """Before the gate makes this worker wait, which is no hang."""
+        self._synchronise()
+        self._stall.rest()
 
 
 def _nothing() -> None:

@@ -1,124 +1,192 @@
+"""The worker, in this process and in others that hang; Ray itself is in test_engine."""
+
+import json
 import math
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
 from torch import nn
 
 from nas.config import RunConfig
-from nas.evaluation import Evaluation
+from nas.config_file import write_config
+from nas.gate import Gate
+from nas.trial import TrialWorker
 from search_spaces.hybrid import Hybrid
+from trainers.checkpoint import read_checkpoint
 
 TINY = Hybrid(width=4)
-
-
-def config(**changes):
-    train = {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 2, "batch": 1}
-    values = {
-        "name": "test",
-        "data": {"source": "phantom"},
-        "train": {**train, **changes.pop("train", {})},
-    }
-    return RunConfig.model_validate({**values, **changes})
+RUN = {
+    "name": "test",
+    "data": {"source": "phantom"},
+    "train": {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 2},
+}
 
 
 @pytest.fixture
-def evaluation(phantom, tmp_path):
-    """A new evaluation of TINY, or of the network given; all share one checkpoint."""
+def search(phantom, tmp_path):
+    """Makes the folder of a search, and returns the task of its first candidate."""
 
-    def evaluation(run=None, network=None):
+    def make(**settings):
         cache, cases = phantom
-        started = Evaluation(TINY, run or config(), cache, cases, tmp_path / "tiny.pt")
-        if network is not None:
-            started._build = lambda: network
-        return started
+        write_config(
+            RunConfig.model_validate({**RUN, "search": settings}), tmp_path / "config.yaml"
+        )
+        (tmp_path / "split.json").write_text(cases.to_json())
+        return task(tmp_path, "first") | {"cache": str(cache.folder)}
 
-    return evaluation
+    yield make
+    Gate(Gate.default_path(tmp_path.name)).remove()
 
 
-class Faulty(nn.Module):
-    """Raises `error` in training, or in every pass."""
+def task(folder, key):
+    return {
+        "directory": str(folder),
+        "gate": folder.name,
+        "driver_node": None,
+        "key": key,
+        "architecture": json.dumps(TINY.to_json()),
+    }
 
-    def __init__(self, error, always=False):
-        super().__init__()
-        self.layer, self.error, self.always = nn.Conv3d(1, 4, 1), error, always
+
+class Faulty(nn.Conv3d):
+    """Its forward pass is the given one, in training."""
+
+    def __init__(self, fault):
+        super().__init__(1, 4, 1)
+        self.fault = fault
 
     def forward(self, x):
-        if self.training or self.always:
-            raise self.error
-        return self.layer(x)
+        x = super().forward(x)
+        return self.fault(x) if self.training else x
 
 
-def test_every_step_is_an_epoch_and_the_last_one_is_done(evaluation, phantom):
-    run = evaluation()
-    first, last = run.advance(), run.advance()
-    assert (first.epoch, first.done, last.epoch, last.done) == (1, False, 2, True)
-    assert last.reason is None
-    assert last.curve == (first.dice, last.dice)
-    assert tuple(last.dice_per_class) == phantom[0].classes[1:]
-    assert last.seconds > 0
+def raises(x):
+    raise ValueError("shapes differ")
 
 
-def test_the_same_seed_gives_the_same_curve(evaluation, tmp_path):
-    losses = []
-    for _ in range(2):
-        run = evaluation()
-        losses.append([run.advance().loss, run.advance().loss])
-        (tmp_path / "tiny.pt").unlink()
-    assert losses[0] == losses[1]
+FAULTS = {
+    "ValueError: shapes differ": raises,
+    "diverged: the loss is nan": lambda x: x * math.nan,
+    "out of memory: ": lambda x: torch.empty(2**58),
+}
 
 
-def test_a_new_worker_goes_on_from_the_checkpoint(evaluation, tmp_path):
-    whole = evaluation()
-    expected = [whole.advance().loss, whole.advance().loss]
-    (tmp_path / "tiny.pt").unlink()
-    evaluation().advance()
-    last = evaluation().advance()
-    assert (last.epoch, last.done, len(last.curve)) == (2, True, 2)
-    assert last.loss == expected[1]
+@pytest.mark.parametrize("reason", FAULTS)
+def test_a_worker_is_used_again_after_a_candidate_that_failed(
+    search, tmp_path, monkeypatch, reason
+):
+    worker = TrialWorker(search())
+    with monkeypatch.context() as patch:
+        patch.setattr(Hybrid, "build", lambda *_: Faulty(FAULTS[reason]))
+        failed = worker.step()
+    assert failed["done"]
+    assert failed["report"].reason.startswith(reason)
+    assert worker.reset_config(task(tmp_path, "second"))
+    first, last = worker.step(), worker.step()
+    assert (first["done"], last["done"]) == (False, True)
+    assert last["report"].reason is None
+    assert read_checkpoint(tmp_path / "checkpoints" / "second.pt")["training"]["epoch"] == 2
 
 
-def test_a_finished_training_whose_report_was_lost_is_not_trained_again(evaluation):
-    run = evaluation()
-    run.advance()
-    expected = run.advance()
-    again = evaluation().advance()
-    assert (again.done, again.dice, again.epoch) == (True, expected.dice, 2)
-    assert again.curve == expected.curve
+def test_nothing_but_the_checkpoint_is_left_of_a_step(search, tmp_path):
+    TrialWorker(search()).step()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["first.pt"]
 
 
-def test_a_damaged_checkpoint_is_dropped(evaluation, tmp_path):
-    (tmp_path / "tiny.pt").write_bytes(b"half a file")
-    assert evaluation().advance().epoch == 1
-
-
-def test_a_loss_that_is_no_number_ends_with_its_reason(evaluation):
-    class NotANumber(nn.Conv3d):
-        def forward(self, x):
-            return super().forward(x) * math.nan
-
-    report = evaluation(network=NotANumber(1, 4, 1)).advance()
+def test_a_candidate_that_hung_its_worker_ends(search, tmp_path):
+    first = search()
+    TrialWorker(first).step()
+    trace = tmp_path / "checkpoints" / "first.hang.txt"
+    trace.write_text("Timeout!")
+    worker = TrialWorker(first)
+    report = worker.step()["report"]
     assert report.done
-    assert report.reason.startswith("diverged: the loss is nan")
-    assert report.dice is None
+    assert report.reason == (
+        "hung: no training step ended for 30 min, see checkpoints/first.hang.txt"
+    )
+    assert (report.epoch, len(report.curve)) == (1, 1)
+    worker.reset_config(task(tmp_path, "second"))
+    assert worker.step()["report"].reason is None
+    assert trace.read_text() == "Timeout!"
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB\nmore"), "out of memory: CUDA"),
-        (RuntimeError("DefaultCPUAllocator: not enough memory"), "out of memory: Default"),
-        (MemoryError(), "out of memory: MemoryError"),
-        (ValueError("shapes differ"), "ValueError: shapes differ"),
-    ],
-)
-@pytest.mark.parametrize("always", [True, False])
-def test_a_network_that_fails_ends_with_its_reason(evaluation, error, reason, always):
-    report = evaluation(network=Faulty(error, always)).advance()
-    assert report.done
-    assert report.reason.startswith(reason)
-    assert "\n" not in report.reason
+def test_a_candidate_whose_worker_was_killed_goes_on(search, tmp_path):
+    first = search()
+    TrialWorker(first).step()
+    (tmp_path / "checkpoints" / "first.hang.txt").touch()
+    assert TrialWorker(first).step()["report"].epoch == 2
 
 
-def test_a_full_disk_is_not_the_networks_fault(evaluation):
-    with pytest.raises(OSError, match="No space left"):
-        evaluation(network=Faulty(OSError("No space left on device"))).advance()
+def test_only_workers_on_other_machines_copy_the_volumes(search, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    first = search()
+    monkeypatch.setattr("ray.get_runtime_context", lambda: Here("this"))
+    assert str(TrialWorker(first | {"driver_node": "this"})._cache.folder) == first["cache"]
+    copied = TrialWorker(first | {"driver_node": "other"})
+    assert copied._cache.folder.parent.parent == tmp_path
+    assert copied.step()["report"].epoch == 1
+
+
+def test_the_first_report_says_that_the_volumes_could_not_be_copied(search, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("nas.node_cache.SPARE", 2**60)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: Here("this"))
+    worker = TrialWorker(search() | {"driver_node": "other"})
+    assert "MiB are needed" in worker.step()["report"].warning
+    assert worker.step()["report"].warning is None
+
+
+class Here:
+    def __init__(self, node):
+        self.node = node
+
+    def get_node_id(self):
+        return self.node
+
+
+CHILD = """
+import ctypes, json, sys, time
+from nas.trial import TrialWorker
+from search_spaces.hybrid import Hybrid
+from tests.nas.test_trial import Faulty
+
+def hangs(x):
+    ctypes.PyDLL(None).sleep(120)  # and holds the GIL
+
+def works(x):
+    print("step", flush=True)
+    time.sleep(3)
+    return x
+
+Hybrid.build = lambda *_: Faulty(globals()[sys.argv[2]])
+print(TrialWorker(json.loads(sys.argv[1])).step()["report"].epoch, flush=True)
+"""
+
+
+def child(first, how):
+    command = [sys.executable, "-c", CHILD, json.dumps(first), how]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_a_worker_in_a_step_that_never_ends_dies(search, tmp_path):
+    first = search(stall_minutes=0.25)
+    with child(first, "hangs") as process:
+        assert process.wait(120) == 1
+    report = TrialWorker(first).step()["report"]
+    assert report.reason.startswith("hung: no training step ended for 0.25 min")
+    assert "in hangs" in (tmp_path / "checkpoints" / "first.hang.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_worker_that_waits_for_a_measurement_does_not_hang(search):
+    first = search(stall_minutes=0.25)
+    with child(first, "works") as process:
+        assert process.stdout.readline() == "step\n"
+        with Gate(Gate.default_path(first["gate"])).alone():
+            time.sleep(20)
+            assert process.poll() is None
+        assert process.stdout.read() == "step\n1\n"

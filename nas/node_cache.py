@@ -1,0 +1,88 @@
+"""Prepared volumes on the disk of the machine that reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+from trainers.data.atomic import make_folder
+
+SPARE = 256 * 2**20  # bytes that a copy leaves free, for others
+
+
+def local_copy(
+    shared: Path,
+    node_dir: Path | None = None,
+    warn: Callable[[str], object] = warnings.warn,
+) -> Path:
+    """A copy on this machine of `shared`, the folder of a `VolumeCache`: one, however many ask.
+
+    `node_dir`: where copies are, by default the user's own folder among the machine's temporary
+    files. Where there is no room, or no copy can be made, `warn` is told, and `shared` is returned.
+    Raises OSError where `shared` cannot be read.
+    """
+    sizes = _sizes(shared)
+    copy = _node_dir(node_dir) / _identity(shared)
+    try:
+        _make_own(copy.parent)
+        with _locked(copy.with_name(f"{copy.name}.lock")):
+            _remove_drafts(copy)
+            if copy.exists() and _sizes(copy) != sizes:  # who clears old files away takes some
+                shutil.rmtree(copy)
+            free = shutil.disk_usage(copy.parent).free
+            if not copy.exists() and free < sum(sizes.values()) + SPARE:
+                needed = (sum(sizes.values()) + SPARE) / 2**20
+                raise OSError(f"{free / 2**20:.0f} MiB are free, {needed:.0f} MiB are needed")
+            return make_folder(copy, lambda draft: _copy(shared, draft))
+    except OSError as error:
+        warn(f"the volumes in {shared} are read from there, uncopied to {copy.parent}: {error}")
+        return shared
+
+
+def _node_dir(node_dir: Path | None) -> Path:
+    return node_dir or Path(tempfile.gettempdir()) / f"segnas-{os.geteuid()}-volumes"
+
+
+def _identity(shared: Path) -> str:
+    """Of a folder that is named after all that its content depends on."""
+    index = (shared / "index.json").read_bytes()
+    return hashlib.sha256(shared.name.encode() + b"\0" + index).hexdigest()[:16]
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
+
+
+def _copy(shared: Path, draft: Path) -> None:
+    """Contents without their times: a file that is new is not cleared away as an old one."""
+    for path in shared.iterdir():
+        shutil.copyfile(path, draft / path.name)
+
+
+def _remove_drafts(copy: Path) -> None:
+    """Those of processes that were killed; nobody else copies while the lock is held."""
+    for draft in copy.parent.glob(f".{copy.name}-*"):
+        shutil.rmtree(draft)
+
+
+def _make_own(folder: Path) -> None:
+    """Raises OSError where others may have put their files there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if folder.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise OSError(f"{folder} is a link, or others can write there")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """The lock belongs to the open file: the kernel frees that of a process that is killed."""
+    with path.open("w") as file:
+        flock(file, LOCK_EX)
+        yield
