@@ -1,171 +1,111 @@
-"""The Ray Tune run of a session: workers on this machine, fed by the session, reporting to it."""
+"""The Ray Tune run of a session: workers on one machine or many, which report to the session."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-import ray
 from ray import tune
-from ray.tune import Callback, CheckpointConfig, FailureConfig, TuneConfig
-from ray.tune.search import Searcher
+from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, TuneConfig
+from ray.tune.execution import tune_controller
 
+from nas.adaptors import ActorManager, SessionCallback, SessionScheduler, SessionSearcher
+from nas.cluster import Cluster
 from nas.config import Resources
+from nas.interrupt import interruptible
 from nas.session import Session
 from nas.trial import TrialWorker
 from trainers.errors import UserError
 
-RESTARTS = 3
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    # Ray's own records of trials and of the experiment: the study's journal has it all.
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_THRESHOLD_S": "60",
-}
+# Ray offers no other way to give it one.
+tune_controller.RayActorManager = ActorManager  # type: ignore[misc]
+
+RESTARTS = 3  # in a row, without an epoch trained in between
 
 
-class _Live:
-    """Holds the session for Ray, which pickles what it is given: the copies hold none."""
-
-    session: Session
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "session"}
-
-
-class SessionSearcher(_Live, Searcher):
-    """Gives Ray the session's candidates, and the session the ends of trials."""
-
-    def suggest(self, trial_id: str) -> Any:
-        """The next candidate; None while there is none, FINISHED when there will be none."""
-        candidate = self.session.start(trial_id)
-        if candidate is None:
-            return Searcher.FINISHED if self.session.over else None
-        # As text, or Ray makes every choice a column of its own.
-        architecture = json.dumps(candidate.architecture.to_json())
-        return {"key": candidate.key, "architecture": architecture}
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """A trial has reported that it is done, or its worker is lost for good."""
-        self.session.end(trial_id, lost=error)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the journal has it all."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: see `save`."""
-
-
-class SessionCallback(_Live, Callback):
-    """Gives the session every epoch, and the time of day."""
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """One step of a worker is done."""
-        self.session.report(trial.trial_id, result["report"])
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Ten times a second."""
-        self.session.tick()
-
-
-def count_slots(resources: Resources) -> int:
-    """How many trials run side by side. Raises UserError where the machine has room for none."""
-    import torch
-
-    cpus = len(psutil.Process().cpu_affinity() or []) if hasattr(os, "sched_getaffinity") else None
-    cpus = cpus or os.cpu_count() or 1
-    room = cpus // resources.cpus
-    if room == 0:
-        raise UserError(f"resources.cpus = {resources.cpus}: this machine has {cpus}; ask for less")
-    if resources.gpus:
-        gpus = torch.cuda.device_count()
-        if gpus < min(resources.gpus, 1) or resources.gpus > gpus:
-            raise UserError(
-                f"resources.gpus = {resources.gpus:g}: this machine has {gpus} that torch can use; "
-                "ask for less, or 0 to train on the CPU"
-            )
-        per_gpu = int(1 / resources.gpus) if resources.gpus < 1 else 0
-        room = min(room, gpus * per_gpu if per_gpu else int(gpus // resources.gpus))
-    return resources.concurrent or room
-
-
-def run_trials(session: Session, directory: Path, cache: Path, gate: str) -> bool:
+def run_trials(
+    session: Session,
+    cluster: Cluster,
+    directory: Path,
+    cache: Path,
+    gate: str,
+    worker: type[tune.Trainable] = TrialWorker,
+) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
     `gate` names the gate that workers compute within; see `nas.gate`. A worker that dies is
     replaced, and its trial goes on from its checkpoint. Where Ray itself breaks down, it is started
-    again, `RESTARTS` times at most.
+    again, and the trials that had trained nothing since the last start are blamed: one that is
+    blamed more than `search.retries` times is infeasible.
+
+    Raises UserError where nodes do not share `directory`, and what broke Ray down where it does so
+    again and again.
     """
-    for attempt in range(RESTARTS + 1):
-        if session.over:
-            break
+    blamed: Counter[str] = Counter()
+    idle, attempt, stopped = 0, 0, False
+    while not session.over:
+        callback = SessionCallback(session, cluster)
         try:
-            task = {"directory": str(directory), "cache": str(cache), "gate": gate}
-            with ray_running(session.config.resources, session.slots):
-                _fit(session, task, directory / "ray", f"session-{os.getpid()}-{attempt}")
+            cluster.start()
+            if attempt == 0:
+                cluster.check(directory)
+            task = {
+                "directory": str(directory),
+                "cache": str(cache),
+                "gate": gate,
+                "driver_node": cluster.driver_node,
+            }
+            with interruptible(session):
+                _fit(session, callback, worker, task, directory / "ray", f"{os.getpid()}-{attempt}")
             break
-        except Exception as error:  # of a dozen kinds: a lost node, Ray's memory monitor, ...
-            if attempt == RESTARTS:
+        except KeyboardInterrupt:
+            stopped = True
+            break
+        except UserError:
+            session.requeue()
+            raise
+        except Exception as error:  # of a dozen kinds: a lost node, a full disk, ...
+            attempt += 1
+            idle = 0 if callback.reported else idle + 1
+            if idle > RESTARTS:
+                session.requeue()
                 raise
             session.say(f"Ray failed and is started again: {str(error).strip()}")
+            _blame(session, callback.reported, blamed)
+            cluster.stop()
             session.requeue()
-    over = session.over
+    finished = session.over and not session.interrupted and not stopped
     session.requeue()
-    return over
+    return finished
 
 
-@contextmanager
-def ray_running(resources: Resources, slots: int) -> Iterator[None]:
-    """Ray on this machine, with room for `slots` trials; one that runs already is used as it is."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    # Ray would start its workers, which import for seconds, one after the other.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(
-        num_cpus=slots * resources.cpus,
-        num_gpus=None if resources.gpus else 0,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def _blame(session: Session, reported: set[str], blamed: Counter[str]) -> None:
+    for trial_id, running in list(session.running.items()):
+        if trial_id in reported:
+            continue
+        blamed[running.candidate.key] += 1
+        if blamed[running.candidate.key] > session.config.search.retries:
+            session.end(trial_id, lost=True)
 
 
-def _fit(session: Session, task: Mapping[str, str], records: Path, name: str) -> None:
-    resources = session.config.resources
-    worker = tune.with_resources(TrialWorker, {"cpu": resources.cpus, "gpu": resources.gpus})
+def _fit(
+    session: Session,
+    callback: SessionCallback,
+    worker: type[tune.Trainable],
+    task: Mapping[str, str],
+    records: Path,
+    name: str,
+) -> None:
     tuner = tune.Tuner(
-        worker,
+        tune.with_resources(worker, request(session.config.resources)),
         param_space=dict(task),
         tune_config=TuneConfig(
             search_alg=SessionSearcher(session),
+            scheduler=SessionScheduler(session),
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=_key,
@@ -174,7 +114,7 @@ def _fit(session: Session, task: Mapping[str, str], records: Path, name: str) ->
         run_config=tune.RunConfig(
             name=name,
             storage_path=str(records),
-            callbacks=[SessionCallback(session)],
+            callbacks=[callback],
             failure_config=FailureConfig(max_failures=session.config.search.retries),
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -182,6 +122,13 @@ def _fit(session: Session, task: Mapping[str, str], records: Path, name: str) ->
     )
     tuner.fit()
     shutil.rmtree(records, ignore_errors=True)
+
+
+def request(resources: Resources) -> PlacementGroupFactory:
+    """What Ray reserves for one trial: a bundle of resources, on a node with the labels."""
+    bundle = {"CPU": resources.cpus, "GPU": resources.gpus, **resources.custom}
+    labels: list[dict[str, str]] | None = [resources.labels] if resources.labels else None
+    return PlacementGroupFactory([bundle], bundle_label_selector=labels)
 
 
 def _key(trial: Any) -> str:

@@ -47,6 +47,7 @@ class RemoteProber:
     def __init__(self, task: ProbeTask) -> None:
         self._task = task
         self._actor: Any = None
+        self._connection: tuple[str, str] | None = None
         self._architectures: list[Architecture] = []
         self._answers: list[Latency | Failure] = []
         self._pending: Any = None
@@ -111,13 +112,14 @@ class RemoteProber:
                 self._answers = [Failure(reason) for _ in self._architectures]
 
     def _started(self) -> Any:
-        if self._actor is None:
+        if self._actor is None or self._connection != _connection():
             options = _options(self._task.latency.resources)
             self._actor = ray.remote(_Probe).options(**options).remote(self._task)
+            self._connection = _connection()
         return self._actor
 
     def _end_actor(self) -> None:
-        if self._actor is not None and ray.is_initialized():
+        if self._actor is not None and self._connection == _connection():
             ray.kill(self._actor)  # its child process ends with it
         self._actor = None
 
@@ -132,6 +134,14 @@ class RemoteProber:
                 "--resources`, or leave latency.resources out to measure on this machine"
             )
         self._looked = monotonic()
+
+
+def _connection() -> tuple[str, str] | None:
+    """Which start of Ray this is: an actor's handle is worth nothing after another one."""
+    if not ray.is_initialized():
+        return None
+    context = ray.get_runtime_context()
+    return context.get_node_id(), context.get_job_id()
 
 
 def _take(pending: Any) -> Any:

@@ -1,0 +1,113 @@
+"""What Ray Tune is given to talk to a session: a searcher, a scheduler, a callback."""
+
+from __future__ import annotations
+
+import json
+from time import monotonic
+from typing import Any
+
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
+from ray.tune import Callback
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from nas.cluster import Cluster
+from nas.session import Session
+
+COUNT = 2.0  # seconds between counts of a cluster's nodes
+
+
+class _Live:
+    """Holds the session for Ray, which pickles what it is given: the copies hold none."""
+
+    session: Session
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in ("session", "cluster")}
+
+
+class SessionSearcher(_Live, Searcher):
+    """Gives Ray the session's candidates, and the session the ends of trials."""
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next candidate; None while there is none, FINISHED when there will be none."""
+        candidate = self.session.start(trial_id)
+        if candidate is None:
+            return Searcher.FINISHED if self.session.over else None
+        # As text, or Ray makes every choice a column of its own.
+        architecture = json.dumps(candidate.architecture.to_json())
+        return {"key": candidate.key, "architecture": architecture}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """A trial is done or was stopped, or its worker is lost for good."""
+        self.session.end(trial_id, lost=error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal has it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see `save`."""
+
+
+class SessionScheduler(_Live, FIFOScheduler):
+    """Gives the session every epoch after which a trial could go on, and stops it as it says.
+
+    Ray shows a scheduler no result that is a trial's last: see `SessionCallback`.
+    """
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """One step of a worker is done, and it has more to do."""
+        goes_on = self.session.report(trial.trial_id, result["report"])
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+
+class SessionCallback(_Live, Callback):
+    """Gives the session the last report of every trial, the time of day and the cluster's size.
+
+    `reported`: the trials that trained at least an epoch.
+    """
+
+    def __init__(self, session: Session, cluster: Cluster) -> None:
+        super().__init__(session)
+        self.cluster = cluster
+        self.reported: set[str] = set()
+        self._counted = monotonic()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """One step of a worker is done; Ray says so after the scheduler has decided."""
+        self.reported.add(trial.trial_id)
+        if result["report"].done:
+            self.session.report(trial.trial_id, result["report"])
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Ten times a second."""
+        if self.cluster.changes and monotonic() - self._counted > COUNT:
+            self._count()
+        self.session.tick()
+
+    def _count(self) -> None:
+        self._counted, before = monotonic(), self.session.slots
+        self.session.slots = self.cluster.room
+        if self.session.slots != before:
+            self.session.say(f"the cluster has room for {self.session.slots} trials, was {before}")
+
+
+class ActorManager(RayActorManager):
+    """Ray's own, which takes an actor that Ray's memory monitor killed for an error of its own.
+
+    It would end the whole run (seen with Ray 2.60); here it is a lost worker like any other.
+    """
+
+    def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError | NodeDiedError | WorkerCrashedError):
+            exception = RayActorError(error_msg=str(exception))
+        super()._actor_task_failed(tracked_actor_task, exception)

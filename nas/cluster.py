@@ -1,0 +1,224 @@
+"""Ray for a search: on this machine, or a cluster that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic, sleep
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nas.config import Resources
+from nas.room import Machine, count_slots
+from trainers.errors import UserError
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Ray's own records of trials and of the experiment: the study's journal has it all.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    # Ctrl-C is the session's; see `nas.interrupt`.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Ray would start its workers, which import for seconds, one after the other; the session, not
+    # Ray, knows how many there may be.
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",
+}
+ANSWER = 5.0  # seconds for a cluster's head to answer
+LOOK = 120.0  # seconds for the nodes to look around, imports included
+SETTLE = 10.0  # seconds until a shared file system shows a new file everywhere
+SAME = ("segnas", "torch", "monai")  # packages whose versions all nodes have in common
+START = (
+    "start one with `ray start --head`, and its other nodes with `ray start --address=HEAD:6379`"
+)
+
+
+class Cluster:
+    """Where trials run; a context manager that ends what it has started.
+
+    Without an `address` it is this machine, whose Ray is started when it is needed. With one
+    (`auto`, or `HOST:PORT` of the head), it is connected to at once. Ray that the program has
+    initialised itself is used as it is, and left as it is.
+    """
+
+    def __init__(self, resources: Resources, address: str | None = None) -> None:
+        self._resources, self._address = resources, address
+        self._here = address is None and not ray.is_initialized()
+        self._ours = False
+
+    def __enter__(self) -> Self:
+        """Raises UserError where no cluster answers at the address."""
+        if self._address:
+            self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def slots(self) -> int:
+        """How many trials run side by side. Raises UserError where no machine has room for one."""
+        return count_slots(self._resources, None if self._here else self.machines())
+
+    @property
+    def room(self) -> int:
+        """How many trials fit now that nodes may have joined or left; 0 is possible."""
+        room = sum(machine.room(self._resources) for machine in self.machines())
+        return min(room, self._resources.concurrent or room)
+
+    @property
+    def changes(self) -> bool:
+        """Whether nodes may join and leave."""
+        return not self._here
+
+    @property
+    def driver_node(self) -> str:
+        """Ray's id of the node that this process runs on. Ray must be started."""
+        return ray.get_runtime_context().get_node_id()
+
+    def machines(self) -> list[Machine]:
+        """The nodes that are alive. Ray must be started."""
+        return [
+            Machine(node["NodeManagerHostname"], node["Resources"], node["Labels"], node["NodeID"])
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+
+    def start(self) -> None:
+        """Start Ray, or connect to it, unless that is done already."""
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        if ray.is_initialized():
+            return
+        self._ours = True
+        if self._address:
+            _connect(self._address)
+        else:
+            ray.init(
+                num_cpus=self.slots * self._resources.cpus,
+                num_gpus=None if self._resources.gpus else 0,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+
+    def stop(self) -> None:
+        """End what `start` has started; where Ray broke down, the next `start` is a new one."""
+        if self._ours:
+            ray.shutdown()
+        self._ours = False
+
+    def check(self, directory: Path) -> None:
+        """See that every node with room for a trial shares `directory` and has this software.
+
+        Raises UserError that names those which do not, and what to do.
+        """
+        here = self.driver_node
+        nodes = [m for m in self.machines() if m.id != here and m.room(self._resources)]
+        if not nodes:
+            return
+        token = directory / f".seen-{uuid4().hex}"
+        token.write_text(token.name)
+        try:
+            answers = _ask(nodes, token)
+        finally:
+            token.unlink()
+        blind = [name for name, answer in answers.items() if answer.get("sees") is False]
+        if blind:
+            raise UserError(
+                f"{directory} is not seen by {', '.join(blind)}; expected a folder that all nodes "
+                "of the cluster share: put --dir on a shared file system, under the same path"
+            )
+        wrong = [f"{name}: {text}" for name, a in answers.items() for text in _differences(a)]
+        if wrong:
+            raise UserError(
+                f"the nodes of the cluster differ from this one: {'; '.join(wrong)}. Install the "
+                "same versions everywhere, for instance with one container image"
+            )
+
+
+def look(token: Path) -> dict[str, Any]:
+    """What a node sees of the search's folder, and which versions it has; runs on that node."""
+    end = monotonic() + SETTLE
+    while not token.exists() and monotonic() < end:
+        sleep(0.2)
+    sees = token.exists() and token.read_text() == token.name
+    return {"sees": sees, "versions": {package: version(package) for package in SAME}}
+
+
+def _ask(nodes: Sequence[Machine], token: Path) -> dict[str, dict[str, Any]]:
+    """Each node's answer by its name, or its `error`."""
+    task = ray.remote(look)
+    asked = []
+    for node in nodes:
+        there = NodeAffinitySchedulingStrategy(node.id, soft=False)
+        asked.append((node, task.options(num_cpus=0, scheduling_strategy=there).remote(token)))
+    end = monotonic() + LOOK
+    answers: dict[str, dict[str, Any]] = {}
+    for node, answer in asked:
+        name = f"{node.name} ({node.id[:8]})"
+        try:
+            answers[name] = ray.get(answer, timeout=max(0.0, end - monotonic()))
+        except GetTimeoutError:
+            answers[name] = {"error": f"no answer within {LOOK:g} s"}
+        except RayError as error:
+            lines = str(error).strip().splitlines()
+            answers[name] = {"error": f"it cannot run segnas: {lines[-1]}"}
+    return answers
+
+
+def _differences(answer: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a node; local builds of a version (2.13.0+cpu) are the same version."""
+    if "error" in answer:
+        return [answer["error"]]
+    here = {package: version(package) for package in SAME}
+    return [
+        f"{package} {there}, here {here[package]}"
+        for package, there in answer["versions"].items()
+        if there.partition("+")[0] != here[package].partition("+")[0]
+    ]
+
+
+def _connect(address: str) -> None:
+    """Raises UserError where no cluster answers, or this machine is no node of it."""
+    host, _, port = address.rpartition(":")
+    if host:
+        _knock(address, host, port)
+    elif address != "auto":
+        raise UserError(f"--address {address}: expected auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise UserError(f"--address {address}: no Ray cluster runs here; {START}") from error
+    except (RuntimeError, ValueError, RayError) as error:
+        raise UserError(
+            f"--address {address}: {str(error).strip()} (expected this machine to be a node of "
+            "that cluster, with the same Python and Ray; from any other, use --address ray://HOST:10001)"
+        ) from error
+
+
+def _knock(address: str, host: str, port: str) -> None:
+    """Ray itself would try for minutes."""
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--address {address}: nobody answers ({error}); {START}") from error

@@ -1,0 +1,132 @@
+"""A search started from a machine that is no node of the cluster: its driver runs on the head.
+
+Ray Tune over Ray Client would send copies of the searcher and its callbacks to the head; a search
+is one living session with files and a terminal, which no copy replaces.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from trainers.errors import UserError
+
+HEAD = "node:__internal_head__"  # a resource that Ray gives to the head, and to no other node
+CHUNK = 65536  # bytes of output at a time
+# A Ray worker blocks SIGINT, and its children would, too.
+COMMAND = (
+    "import signal, sys; signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT}); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from nas.cli import main; sys.exit(main())"
+)
+
+
+class Driver:
+    """The actor on the head: one `segnas` process, its output and its signals."""
+
+    def __init__(self, arguments: Sequence[str], address: str, columns: int) -> None:
+        environment = {**os.environ, "COLUMNS": str(columns), "PYTHONUNBUFFERED": "1"}
+        if not environment.get("CUDA_VISIBLE_DEVICES"):  # Ray hides GPUs from who asked for none
+            environment.pop("CUDA_VISIBLE_DEVICES", None)
+        self._process = Popen(
+            [sys.executable, "-c", COMMAND, *arguments, "--address", address],
+            cwd=Path.home(),
+            env=environment,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+
+    def read(self) -> bytes:
+        """What it printed since; waits for something, and is empty once it has ended."""
+        assert self._process.stdout is not None
+        return os.read(self._process.stdout.fileno(), CHUNK)
+
+    def interrupt(self) -> None:
+        """Ctrl-C, to the search alone."""
+        self._process.send_signal(signal.SIGINT)
+
+    def status(self) -> int:
+        """Its exit status; waits for it."""
+        return self._process.wait()
+
+
+def drive(address: str, arguments: Sequence[str]) -> int:
+    """Run `segnas ARGUMENTS` on the head of the cluster at `ray://HOST:PORT`, and on its nodes.
+
+    Prints what it prints, and hands Ctrl-C on to it, however often. Paths are the cluster's, and
+    relative ones start at the home directory there. Returns its exit status: minus the signal's
+    number where it was killed. The search ends with this process; the same command goes on.
+
+    Raises UserError where no cluster answers or it has other versions, or the connection is lost.
+    """
+    gcs = _connect(address)
+    try:
+        return _follow(_start(arguments, gcs))
+    except RayError as error:
+        raise UserError(
+            f"--address {address}: the search's process there was lost: {_first(error)}; "
+            "the same command goes on"
+        ) from error
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str) -> str:
+    """The address of the cluster as its own nodes know it."""
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        return ray.get(
+            ray.remote(_gcs_address).options(num_cpus=0, resources={HEAD: 1e-3}).remote()
+        )
+    except ImportError as error:
+        raise UserError(
+            f"--address {address}: Ray Client is not installed here ({error}); "
+            "install it with `pip install 'ray[client]'`"
+        ) from error
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise UserError(
+            f"--address {address}: no cluster can be used there: {_first(error)} (expected a head "
+            "started with `ray start --head --ray-client-server-port=10001`, with segnas and the "
+            "same Python and Ray as here)"
+        ) from error
+
+
+def _gcs_address() -> str:
+    return ray.get_runtime_context().gcs_address
+
+
+def _start(arguments: Sequence[str], gcs: str) -> Any:
+    columns = os.get_terminal_size().columns if sys.stdout.isatty() else 120
+    # Two calls at a time: a signal does not wait for output.
+    options = {"num_cpus": 0, "resources": {HEAD: 1e-3}, "max_concurrency": 2}
+    return ray.remote(Driver).options(**options).remote(list(arguments), gcs, columns)
+
+
+def _follow(driver: Any) -> int:
+    pending = driver.read.remote()
+    while True:
+        try:
+            if not ray.wait([pending], timeout=0.5)[0]:
+                continue
+            text = ray.get(pending)
+            if not text:
+                return ray.get(driver.status.remote())
+            sys.stdout.write(text.decode(errors="replace"))
+            sys.stdout.flush()
+            pending = driver.read.remote()
+        except KeyboardInterrupt:
+            driver.interrupt.remote()
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,288 @@
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import yaml
+
+from nas import engine, interrupt
+from nas.adaptors import SessionCallback, SessionScheduler, SessionSearcher
+from nas.cluster import Cluster
+from nas.config import Resources
+from nas.interrupt import interruptible
+from trainers.errors import UserError
+
+from .workers import Counting
+
+
+class Script:
+    """A session of trials a, b, c, ...; `stops` says after which epoch one is stopped."""
+
+    def __init__(self, names, slots=1, retries=1, stops=None):
+        resources = Resources(concurrent=slots)
+        search = SimpleNamespace(retries=retries)
+        self.config = SimpleNamespace(resources=resources, search=search)
+        self.slots, self.stops = slots, stops or {}
+        self.waiting, self.running, self.interrupted = list(names), {}, False
+        self.reports, self.ends, self.said, self.requeued = [], [], [], 0
+
+    @property
+    def over(self):
+        return not self.running and (self.interrupted or not self.waiting)
+
+    def start(self, trial_id):
+        if not self.waiting or self.interrupted or len(self.running) >= self.slots:
+            return None
+        architecture = SimpleNamespace(to_json=dict)
+        candidate = SimpleNamespace(key=self.waiting.pop(0), architecture=architecture)
+        self.running[trial_id] = SimpleNamespace(candidate=candidate)
+        return candidate
+
+    def report(self, trial_id, report):
+        key = self.running[trial_id].candidate.key
+        self.reports.append((key, report.epoch, report.pid))
+        return report.epoch != self.stops.get(key)
+
+    def end(self, trial_id, lost=False):
+        self.ends.append((self.running.pop(trial_id).candidate.key, lost))
+
+    def requeue(self):
+        self.requeued += 1
+        self.waiting = [r.candidate.key for r in self.running.values()] + self.waiting
+        self.running.clear()
+
+    def interrupt(self):
+        self.interrupted = True
+
+    def say(self, text):
+        self.said.append(text)
+
+    def tick(self):
+        pass
+
+
+class Here:
+    """A cluster that is always there."""
+
+    changes, driver_node, stops = False, "here", 0
+
+    def start(self):
+        pass
+
+    def check(self, directory):
+        pass
+
+    def stop(self):
+        self.stops += 1
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """Three trials in one slot of a real Ray; b is stopped after its second epoch."""
+    folder = tmp_path_factory.mktemp("engine")
+    session = Script("abc", stops={"b": 2})
+    with Cluster(session.config.resources) as cluster:
+        finished = engine.run_trials(session, cluster, folder, folder, "gate", Counting)
+    return session, finished, folder
+
+
+def test_every_report_reaches_the_session_once_and_its_word_stops_a_trial(stopped):
+    session, finished, folder = stopped
+    assert finished
+    assert [(key, epoch) for key, epoch, _ in session.reports] == [
+        *(("a", epoch) for epoch in (1, 2, 3, 4)),
+        *(("b", epoch) for epoch in (1, 2)),
+        *(("c", epoch) for epoch in (1, 2, 3, 4)),
+    ]
+    assert session.ends == [("a", False), ("b", False), ("c", False)]
+    assert not (folder / "ray").exists()
+
+
+def test_the_worker_of_a_stopped_trial_takes_the_next(stopped):
+    assert len({pid for _, _, pid in stopped[0].reports}) == 1
+
+
+def test_copies_of_what_ray_holds_have_no_session():
+    session = Script("a")
+    held = (
+        SessionSearcher(session),
+        SessionScheduler(session),
+        SessionCallback(session, Here()),
+    )
+    for copy in pickle.loads(pickle.dumps(held)):
+        assert not {"session", "cluster"} & set(vars(copy))
+
+
+def broken_run(session, monkeypatch, tmp_path, epochs_before):
+    """Run trials by an engine that breaks down always, after so many epochs of its first trial."""
+
+    def fit(session, callback, *_):
+        for name in ("x", "y"):
+            session.start(name)
+        for number in range(epochs_before):
+            callback.reported.add("x")
+            session.reports.append(("x", number, 0))
+        if len(session.reports) < 10:
+            raise RuntimeError("the raylet died")
+        for trial_id in list(session.running):
+            session.end(trial_id)
+
+    cluster = Here()
+    monkeypatch.setattr(engine, "_fit", fit)
+    return engine.run_trials(session, cluster, tmp_path, tmp_path, ""), cluster
+
+
+def test_breakdowns_without_progress_are_bounded(monkeypatch, tmp_path):
+    session = Script("ab", slots=2, retries=100)
+    with pytest.raises(RuntimeError, match="the raylet died"):
+        broken_run(session, monkeypatch, tmp_path, 0)
+    assert len(session.said) == engine.RESTARTS
+    assert session.waiting == ["a", "b"]  # for the next start
+
+
+def test_breakdowns_with_progress_are_not_and_blame_who_made_none(monkeypatch, tmp_path):
+    """Ten epochs, one before each breakdown: nine breakdowns. With one retry, the second blames y's
+    candidate for good; x's makes progress each time, and so is never blamed."""
+    session = Script("ab", slots=2, retries=1)
+    finished, cluster = broken_run(session, monkeypatch, tmp_path, 1)
+    assert finished
+    assert cluster.stops == 9 > engine.RESTARTS
+    assert session.ends == [("b", True), ("a", False)]
+
+
+def test_bad_settings_do_not_start_ray_again(monkeypatch, tmp_path):
+    def fit(*_):
+        raise UserError("latency: no such device")
+
+    monkeypatch.setattr(engine, "_fit", fit)
+    cluster = Here()
+    with pytest.raises(UserError, match="no such device"):
+        engine.run_trials(Script("a"), cluster, tmp_path, tmp_path, "")
+    assert cluster.stops == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_interrupts_the_session_and_the_second_the_block(number, monkeypatch):
+    before = signal.getsignal(number)
+    session = Script("a")
+    monkeypatch.setattr(interrupt, "AT_ONCE", 0.02)
+    with interruptible(session):
+        assert not session.interrupted
+        os.kill(os.getpid(), number)
+        assert session.interrupted
+        time.sleep(0.05)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_signals_that_come_at_once_are_one(monkeypatch):
+    session = Script("a")
+    monkeypatch.setattr(interrupt, "AT_ONCE", 60.0)
+    with interruptible(session):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert session.interrupted
+
+
+def test_a_second_signal_ends_the_run_and_its_trials_are_kept(monkeypatch, tmp_path):
+    def fit(session, *_):
+        session.start("x")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "_fit", fit)
+    session = Script("a")
+    assert not engine.run_trials(session, Here(), tmp_path, tmp_path, "")
+    assert session.waiting == ["a"]
+
+
+@pytest.mark.slow
+def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, monkeypatch):
+    """The real monitor: trial b takes a tenth of the memory, and the limit is 6% above the use."""
+    memory = psutil.virtual_memory()
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "50")
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{memory.percent / 100 + 0.06:.3f}")
+    (tmp_path / "hungry-b").touch()
+    (tmp_path / "bytes").write_text(str(int(memory.total * 0.1)))
+    session = Script("abc", retries=1)
+    with Cluster(session.config.resources) as cluster:
+        assert engine.run_trials(session, cluster, tmp_path, tmp_path, "gate", Counting)
+    assert session.ends == [("a", False), ("b", True), ("c", False)]
+    assert session.said == []  # no breakdown
+
+
+CONFIG = {
+    "name": "test",
+    "data": {"source": "phantom", "cases": 4, "shape": [24, 24, 24], "organs": 3},
+    "space": {"restrict": {"width": [4], "levels": [3], "anchors": [0]}},
+    "train": {"patch": [24, 24, 24], "epochs": 8, "steps_per_epoch": 20, "batch": 1},
+    "objectives": ["dice", "params"],
+    "search": {"trials": 2, "early_stopping": None},
+    "tracking": {"enabled": False},
+}
+SEGNAS = [sys.executable, "-c", "import sys; from nas.cli import main; sys.exit(main())"]
+
+
+def searching(folder, **train):
+    """A search by the command line, leader of its process group."""
+    (folder / "config.yaml").write_text(yaml.dump({**CONFIG, "train": CONFIG["train"] | train}))
+    command = [*SEGNAS, "search", str(folder / "config.yaml"), "--dir", str(folder / "search")]
+    with (folder / "printed.txt").open("w") as printed:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_for(process, folder, what):
+    """Until a file that fits the pattern exists; the search goes on meanwhile."""
+    while not list((folder / "search").glob(what)):
+        assert process.poll() is None, (folder / "printed.txt").read_text()
+        time.sleep(0.05)
+
+
+def left_of(process):
+    return [p.pid for p in psutil.process_iter() if p.pid and os.getpgid(p.pid) == process.pid]
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_terminal_finishes_epochs_and_the_same_command_goes_on(tmp_path):
+    process = searching(tmp_path)
+    wait_for(process, tmp_path, "checkpoints/*.pt")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+    assert process.wait(timeout=300) == 130, (tmp_path / "printed.txt").read_text()
+    assert left_of(process) == []
+    assert (tmp_path / "search" / "front.json").exists()
+    began = {path.stem for path in (tmp_path / "search" / "checkpoints").glob("*.pt")}
+    assert searching(tmp_path).wait(timeout=300) == 0, (tmp_path / "printed.txt").read_text()
+    results = [
+        json.loads(line)["user_attr"]["result"]
+        for line in (tmp_path / "search" / "journal.log").read_text().splitlines()
+        if "result" in json.loads(line).get("user_attr", {})
+    ]
+    assert [result["state"] for result in results] == ["complete"] * 2
+    assert began <= {result["key"] for result in results}
+    assert {len(result["curve"]) for result in results} == {8}
+
+
+@pytest.mark.slow
+def test_a_second_signal_waits_for_no_epoch(tmp_path):
+    """Epochs of hours: only a search that does not wait for them can end."""
+    process = searching(tmp_path, steps_per_epoch=10**6)
+    wait_for(process, tmp_path, "ray/*/*")
+    time.sleep(5)
+    os.kill(process.pid, signal.SIGTERM)
+    time.sleep(2 * interrupt.AT_ONCE)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=120) == 130, (tmp_path / "printed.txt").read_text()
+    assert left_of(process) == []

@@ -1,0 +1,44 @@
+"""Workers for Ray Tune that train nothing; light, so that their processes start at once."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray import tune
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """As much of a report as the engine reads."""
+
+    epoch: int
+    done: bool
+    pid: int
+
+
+class Counting(tune.Trainable):
+    """Counts to 4. A trial named in `hungry` takes memory that the monitor forbids, each time."""
+
+    def setup(self, config):
+        self.epoch, self.key = 0, config["key"]
+        self.directory = Path(config["directory"])
+
+    def reset_config(self, config):
+        self.setup(config)
+        return True
+
+    def step(self):
+        time.sleep(0.05)
+        if (self.directory / f"hungry-{self.key}").exists():
+            self.held = b"x" * int((self.directory / "bytes").read_text())
+            time.sleep(60)
+        self.epoch += 1
+        done = self.epoch == 4
+        return {"report": Epoch(self.epoch, done, os.getpid()), "done": done}
+
+    def save_checkpoint(self, checkpoint_dir):
+        pass
+
+    def load_checkpoint(self, checkpoint):
+        pass
