@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from nas import arguments, catalogue, latency_command
+from nas import arguments, catalogue, latency_command, search_command
 from nas.preview_command import add_arguments as add_preview_arguments
 from nas.preview_command import show_preview
 from search_spaces.space import ArchitectureError
@@ -65,12 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     def option_json(command: argparse.ArgumentParser) -> None:
         command.add_argument("--json", action="store_true", help="print one JSON object")
 
-    search = command("search", _search, "search architectures on a dataset")
-    search.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
-    search.add_argument(
-        "--dir", type=Path, help="the search's folder (default: runs/NAME); an old one goes on"
-    )
+    search = command("search", search_command.search, "search architectures on a dataset")
+    search_command.add_arguments(search)
     option_set(search)
+
+    sync = command("sync", search_command.sync, "send MLflow what a search could not")
+    sync.add_argument("dir", type=Path, metavar="DIR", help="the search's folder")
 
     front = command("front", _front, "show the Pareto front of a search")
     front.add_argument("dir", type=Path, metavar="DIR", help="the search's folder")
@@ -174,16 +174,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     option_json(presets)
     return parser
-
-
-def _search(options: argparse.Namespace) -> int:
-    from nas.config import RunConfig
-    from nas.config_file import read_config
-    from nas.search import run_search
-
-    config = read_config(RunConfig, options.config, options.settings)
-    outcome = run_search(config, options.dir or Path("runs") / config.name, Console())
-    return 0 if outcome.members else 1
 
 
 def _front(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -15,6 +15,7 @@ from pydantic import (
 
 from nas.budget import Budget, Limit
 from nas.cost.latency import LatencyConfig
+from nas.scheduler import EarlyStopping
 from nas.tracking.config import TrackingConfig
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
@@ -87,27 +88,55 @@ class SpaceConfig(Strict):
 
 
 class SearchConfig(Strict):
-    """How long to search, and who proposes.
+    """How long to search, who proposes, and what becomes of candidates that do badly.
 
-    `trials`: architectures trained at full fidelity. `hours`: no trial starts later than this, and
-    those running then are finished. `startup`: random proposals before the sampler's model is used.
-    `warm_start`: presets of the space or architecture files that are tried first. `retries`: how
-    often a trial whose process died goes on from its last checkpoint.
+    `trials`: trainings that end, complete or stopped early; infeasible candidates are replaced.
+    `hours`: no trial starts later than this, and those running then are finished. `epochs`: those
+    trained in all. `budget`: which of the three is spent to its end (`hours` always limits).
+    `continuation`: the share of it that is kept for stopped candidates, trained on at the end.
+
+    `sampler`: a name, or a mapping of `name` and arguments. `startup`: proposals before its model
+    is used, made by `startup_sampler`. `warm_start`: what is tried first: presets, architecture
+    files, folders of earlier searches.
+
+    `retries`: how often a trial whose process died goes on from its last checkpoint. `trial_hours`:
+    who trains longer is infeasible. `stall_minutes`: a training step that takes longer hangs.
+    `on_memory`: `halve` trains a candidate that ran out of memory once more, each batch in halves.
     """
 
     trials: Annotated[int, Field(gt=0)] = 24
     hours: Limit | None = None
-    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
+    epochs: Annotated[int, Field(gt=0)] | None = None
+    budget: Literal["trials", "hours", "epochs"] = "trials"
+    continuation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    sampler: str | dict[str, Any] = "tpe"
     startup: Annotated[int, Field(ge=0)] = 10
+    startup_sampler: Literal["random", "qmc"] = "random"
     warm_start: tuple[str, ...] = ()
     retries: Annotated[int, Field(ge=0)] = 2
+    trial_hours: Limit | None = None
+    stall_minutes: Annotated[float, Field(gt=0)] = 30.0
+    on_memory: Literal["infeasible", "halve"] = "infeasible"
+
+    @model_validator(mode="after")
+    def _budget_is_known(self) -> Self:
+        if self.budget == "hours" and self.hours is None:
+            raise ValueError("budget is hours, but hours is not set; expected how many")
+        return self
 
 
 class Resources(Strict):
-    """What one trial gets. As many trials run side by side as the machine's CPUs and GPUs allow."""
+    """What one trial gets. As many trials run side by side as the machines have room for.
+
+    `gpus` may be a fraction: 0.5 puts two trials on a GPU. `custom`: resources that a cluster's
+    nodes were started with, by name. `labels`: what the labels of a trial's node must be.
+    """
 
     cpus: Annotated[int, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
+    custom: dict[str, Limit] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
     concurrent: Annotated[int, Field(gt=0)] | None = None
 
     @property

@@ -3,67 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
 from nas.admission import Admission
 from nas.candidate import Candidate
 from nas.config import RunConfig
+from nas.course import Course, Spent
 from nas.evaluation import Report
 from nas.front import front
-from nas.result import Result
+from nas.result import Result, State
+from nas.stall import Stall
 from nas.study import Study
+from nas.summary import Summary
 from nas.terminal import Screen
 from nas.tracking import Tracker
 from trainers.checkpoint import keep_weights_only
+from trainers.errors import UserError
 
 HOPELESS = 20  # failures in a row, after which a search gives up
 
 
 @dataclass
 class Running:
-    """A candidate under way. `started` by the session's clock; `train_seconds` are of training."""
+    """A candidate under way. `started` by the session's clock; `train_seconds` are of training.
+
+    `ended`: how the session decided to end it before its time, and why.
+    """
 
     candidate: Candidate
     started: float
     train_seconds: float = 0.0
     report: Report = field(default_factory=Report)
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A search in numbers; the times are of its latest session.
-
-    `slot_seconds`: number of slots times the wall seconds from the first launch to the end;
-    `worker_seconds`: those with a trial in the slot; `train_seconds`: those inside training and
-    validation. The rest of a worker's seconds went into its start, building, measuring and
-    reporting.
-    """
-
-    trials: int
-    infeasible: int
-    repeats: int
-    front: int
-    best_dice: float | None
-    slots: int
-    wall_seconds: float
-    slot_seconds: float
-    worker_seconds: float
-    train_seconds: float
-
-    @property
-    def training_share(self) -> float:
-        """The share of all slot seconds that was inside training and validation."""
-        return self.train_seconds / self.slot_seconds if self.slot_seconds else 0.0
-
-    def to_json(self) -> dict[str, int | float | None]:
-        """A plain dict of JSON values."""
-        return {**asdict(self), "training_share": self.training_share}
-
-    def metrics(self) -> dict[str, float]:
-        """What is known of it, as numbers."""
-        return {name: float(v) for name, v in self.to_json().items() if v is not None}
+    ended: tuple[State, str] | None = None
 
 
 class Session:
@@ -88,6 +61,9 @@ class Session:
         self.running: dict[str, Running] = {}
         self.members: list[Result] = front(study.results, config.objectives)
         self.notice: str | None = None
+        self.interrupted = False
+        self.course = Course(config, study)
+        self.progress_before = 0.0
         self._admission = admission
         self._checkpoints = directory / "checkpoints"
         self._tracker, self._screen = tracker, screen
@@ -96,11 +72,12 @@ class Session:
         self._last_end: float | None = None
         self._train_seconds = self._worker_seconds = 0.0
         self._hopeless = 0
+        self._said: set[str] = set()
 
     @property
     def done(self) -> int:
-        """Trials complete so far, those of earlier sessions included."""
-        return sum(result.state == "complete" for result in self.study.results)
+        """Trainings that ended so far, complete or stopped, those of earlier sessions included."""
+        return self.study.begun
 
     @property
     def over(self) -> bool:
@@ -116,6 +93,13 @@ class Session:
         over = self._last_end if not self.running else None
         return (over or self._clock()) - self._first_launch
 
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is behind, from 0 to 1."""
+        epochs = sum(running.report.epoch for running in self.running.values())
+        trainings = self.done + epochs / self.config.train.epochs
+        return self.course.share(Spent(trainings, self.study.epochs + epochs, self.elapsed))
+
     def start(self, trial_id: str) -> Candidate | None:
         """The candidate that the trial of this name evaluates; None where none is to start now."""
         if len(self.running) >= self.slots:
@@ -126,49 +110,43 @@ class Session:
             return None
         now = self._clock()
         if self._first_launch is None:
-            self._first_launch = now
+            self._first_launch, self.progress_before = now, self.progress
         self.running[trial_id] = Running(candidate, now)
         return candidate
 
-    def report(self, trial_id: str, report: Report) -> None:
-        """An epoch of a trial was trained, or it failed."""
+    def report(self, trial_id: str, report: Report) -> bool:
+        """An epoch of a trial was trained, or it failed. False: it is to be stopped now."""
         running = self.running[trial_id]
         running.report = report
         running.train_seconds += report.seconds
         if report.loss is not None:
-            values = {
-                "loss": report.loss,
-                "dice": report.dice,
-                "seconds": report.seconds,
-                **report.measured,
-            }
-            self._tracker.trial_epoch(
-                running.candidate.key,
-                running.candidate.number,
-                running.candidate.architecture.to_json(),
-                report.epoch,
-                {name: value for name, value in values.items() if value is not None},
-            )
+            self._track(running, report)
+        if report.warning:
+            self._say_once(report.warning)
+        if not report.done:
+            running.ended = self.course.verdict(running.candidate, report, running.train_seconds)
         self.tick()
+        return not report.done and running.ended is None and not self.interrupted
 
     def end(self, trial_id: str, lost: bool = False) -> None:
         """A trial ended with its last report; `lost`: its worker died once too often."""
         running = self.running.pop(trial_id)
         self._last_end = self._clock()
+        self._clock_out(running)
+        if self.interrupted and not (running.report.done or running.ended or lost):
+            return
         result = self._result(running, lost)
         self.study.tell(result)
-        self._train_seconds += result.train_seconds
-        self._worker_seconds += result.worker_seconds
-        complete = result.state == "complete"
-        self._tidy(self._checkpoints / f"{result.key}.pt", complete)
-        self._give_up_if_hopeless(complete)
-        keys = [member.key for member in self.members]
-        self.members = front(self.study.results, self.config.objectives)
+        self._tidy(result)
+        self._give_up_if_hopeless(result)
+        if result.state == "complete":
+            self._update_front(result)
         self._tracker.trial_end(result)
-        if keys != [member.key for member in self.members]:
-            self._tracker.update_front([member.key for member in self.members])
-            self._publish()
         self._screen.ended(self, result)
+
+    def interrupt(self) -> None:
+        """Start nothing more, and stop what runs at its next report: it is for the next start."""
+        self.interrupted = True
 
     def tick(self) -> None:
         """Called now and then."""
@@ -182,23 +160,24 @@ class Session:
 
     def requeue(self) -> None:
         """The engine stopped: what was under way is for the next start, from its checkpoints."""
+        self._last_end = self._clock() if self.running else self._last_end
         for running in self.running.values():
-            self._last_end = self._clock()
-            self._worker_seconds += self._last_end - running.started
-            self._train_seconds += running.train_seconds
+            self._clock_out(running)
         self.running.clear()
         self._admission.abandon()
         self.study.requeue()
 
     def summary(self) -> Summary:
-        """The search in numbers."""
-        results = self.study.results
+        """The search in numbers, read from the study: it may have been revised since the end."""
+        members = front(self.study.results, self.config.objectives)
         return Summary(
-            trials=self.done,
-            infeasible=len(results) - self.done,
+            trials=self.study.states["complete"],
+            stopped=self.study.states["stopped"],
+            infeasible=self.study.states["infeasible"],
             repeats=self.study.repeats,
-            front=len(self.members),
-            best_dice=max((r.dice for r in results if r.dice is not None), default=None),
+            epochs=self.study.epochs,
+            front=len(members),
+            best_dice=max((m.dice for m in members if m.dice is not None), default=None),
             slots=self.slots,
             wall_seconds=self.elapsed,
             slot_seconds=self.slots * self.elapsed,
@@ -207,19 +186,27 @@ class Session:
         )
 
     @property
+    def _spent(self) -> Spent:
+        """Of the budget, trials under way included: those will end."""
+        pending = bool(self._admission.pending)
+        begun = [running.report.epoch for running in self.running.values()] + [0] * pending
+        epochs = self.study.epochs + sum(map(self.course.committed, begun))
+        return Spent(self.done + len(begun), epochs, self.elapsed)
+
+    @property
     def _closed(self) -> bool:
         """Whether no trial is started any more."""
-        hours = self.config.search.hours
-        return bool(self.notice) or (hours is not None and self.elapsed >= 3600 * hours)
+        return self.interrupted or bool(self.notice) or self.course.late(self._spent)
 
     def _wanted(self) -> bool:
         """Whether one more candidate is to be found."""
-        underway = len(self.running) + bool(self._admission.pending)
-        return not self._closed and self.done + underway < self.config.search.trials
+        return not self._closed and self.course.wants(self._spent, bool(self.running))
 
     def _look_ahead(self) -> None:
-        if not self._admission.pending and not self._wanted():
-            return
+        if self._admission.pending is None:
+            if not self._wanted():
+                return
+            self.course.choose(self._spent)
         self._admission.advance()
         if self.study.refusals.due:
             self.say(self.study.refusals.verdict())
@@ -228,32 +215,79 @@ class Session:
             last = self.study.results[-1].reason
             self.notice = f"gave up: {HOPELESS} networks in a row have no latency, the last: {last}"
 
-    def _result(self, running: Running, lost: bool) -> Result:
-        report = running.report
-        reason = report.reason
-        if lost:
-            reason = f"worker lost {self.config.search.retries + 1} times"
-        return running.candidate.result(
-            state="infeasible" if reason else "complete",
-            reason=reason,
-            dice=None if reason else report.dice,
-            dice_per_class={} if reason else report.dice_per_class,
-            epochs=report.epoch,
-            curve=report.curve,
-            train_seconds=running.train_seconds,
-            worker_seconds=(self._last_end or self._clock()) - running.started,
-            measured={} if reason else report.measured,
+    def _track(self, running: Running, report: Report) -> None:
+        values = {
+            "loss": report.loss,
+            "dice": report.dice,
+            "seconds": report.seconds,
+            **report.measured,
+        }
+        self._tracker.trial_epoch(
+            running.candidate.key,
+            running.candidate.number,
+            running.candidate.architecture.to_json(),
+            report.epoch,
+            {name: value for name, value in values.items() if value is not None},
         )
 
-    def _tidy(self, checkpoint: Path, complete: bool) -> None:
-        """What can go on is no longer needed; a complete trial's weights are."""
-        if complete and checkpoint.exists():
-            keep_weights_only(checkpoint)
-        elif not complete:
-            checkpoint.unlink(missing_ok=True)
+    def _clock_out(self, running: Running) -> None:
+        self._train_seconds += running.train_seconds
+        self._worker_seconds += (self._last_end or self._clock()) - running.started
 
-    def _give_up_if_hopeless(self, complete: bool) -> None:
-        self._hopeless = 0 if complete else self._hopeless + 1
+    def _result(self, running: Running, lost: bool) -> Result:
+        report = running.report
+        state, reason = running.ended or ("complete", None)
+        if report.reason:
+            state, reason = "infeasible", report.reason
+        if lost:
+            state, reason = "infeasible", self._loss(running.candidate.key)
+        complete = state == "complete"
+        earlier = self.study.find(running.candidate.key)
+        return running.candidate.result(
+            state=state,
+            reason=reason,
+            dice=report.dice if complete else None,
+            dice_per_class=report.dice_per_class if complete else {},
+            epochs=report.epoch,
+            curve=report.curve,
+            train_seconds=running.train_seconds + (earlier.train_seconds if earlier else 0.0),
+            worker_seconds=(self._last_end or self._clock()) - running.started,
+            measured=report.measured if complete else {},
+            accumulate=report.accumulate,
+        )
+
+    def _loss(self, key: str) -> str:
+        """What is known of a candidate whose worker died for good."""
+        search = self.config.search
+        stall = Stall(self._checkpoints / f"{key}.hang.txt", 60 * search.stall_minutes)
+        return stall.reason if stall.hung else f"worker lost {search.retries + 1} times"
+
+    def _update_front(self, result: Result) -> None:
+        keys = {member.key for member in self.members}
+        self.members = front([*self.members, result], self.config.objectives)
+        if keys != {member.key for member in self.members}:
+            self._tracker.update_front([member.key for member in self.members])
+            self._publish()
+
+    def _tidy(self, result: Result) -> None:
+        """A complete trial's weights are kept; what a stopped one is trained on from, too."""
+        checkpoint = self._checkpoints / f"{result.key}.pt"
+        try:
+            if result.state == "complete" and checkpoint.exists():
+                keep_weights_only(checkpoint)
+            elif result.state == "infeasible" or not self.config.search.continuation:
+                checkpoint.unlink(missing_ok=True)
+        except (OSError, UserError) as error:  # a full disk: it is larger than it need be
+            self._say_once(f"a checkpoint is left as it is: {error}")
+
+    def _give_up_if_hopeless(self, result: Result) -> None:
+        self._hopeless = self._hopeless + 1 if result.state == "infeasible" else 0
         if self._hopeless == HOPELESS:
-            last = self.study.results[-1].reason
-            self.notice = f"gave up: {HOPELESS} trials in a row were infeasible, the last: {last}"
+            self.notice = (
+                f"gave up: {HOPELESS} trials in a row were infeasible, the last: {result.reason}"
+            )
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)

@@ -1,61 +1,48 @@
-"""The Optuna study of a search: ask, reject, tell. Its journal on disk is the only truth.
-
-Optuna's samplers know three ends of a trial, of which only one serves an infeasible candidate:
-FAILED trials are ignored by all of them, so that the region comes back; PRUNED ones are read by TPE
-only. Here an infeasible candidate is COMPLETE with the worst values there are (an infinity is no
-Dice) and a violated constraint, which TPE and NSGA-II rank behind every feasible one.
-"""
+"""The Optuna study of a search: ask, reject, tell. Its journal on disk is the only truth."""
 
 from __future__ import annotations
 
 import json
-import math
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.answer import MAXIMISED, Answer, values_of, violations
 from nas.budget import Refusals
 from nas.candidate import Candidate
-from nas.config import RunConfig, SearchConfig
+from nas.config import RunConfig
 from nas.cost.latency import Latency
 from nas.facts import check_facts
-from nas.journal import Journal
-from nas.result import Result
+from nas.journal import JOURNAL, Journal
+from nas.records import AGAIN, revised
+from nas.result import Result, State
+from nas.samplers import make_sampler
 from search_spaces.space import Architecture, distributions
 
-JOURNAL = "journal.log"
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
 STUCK = 20  # repeats in a row after which every second proposal is a random one
-MAXIMISED = ("dice",)
-AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
 
 
 Costs = Callable[[Architecture], Mapping[str, float]]
 """What an architecture costs before it runs: params, macs, memory, as far as they are known."""
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What the study told its sampler of an architecture."""
-
-    result: Result
-    values: Sequence[float]
-    constraints: Mapping[str, float]
-
-
 class Study:
     """Proposes architectures that were not tried, within the budget, and remembers results.
 
     `ask` and `tell` are for one process at a time; the journal can be opened again after any death
-    of that process, and what was under way is then proposed first.
+    of that process, and what was under way is then proposed first. `repeats` counts the proposals
+    that were answered from the journal, or dropped since one was running; `states` how candidates
+    ended; `begun` the trainings that ended, complete or stopped; `epochs` all that were trained.
     """
 
     def __init__(
@@ -68,9 +55,14 @@ class Study:
         self._study, self._costs, self._patience = study, costs, patience
         self._space, self._restrict = config.space.space(), config.space.restrict
         self._objectives, self._budget = config.objectives, config.budget
-        self._answers: dict[str, _Answer] = {}
+        self._epochs = config.train.epochs
+        self._answers: dict[str, Answer] = {}
         self._running: dict[str, optuna.Trial] = {}
         self._in_vain = self._repeats = 0  # proposals in a row
+        trials = study.get_trials(deepcopy=False)
+        self.repeats = sum("repeat_of" in trial.user_attrs for trial in trials)
+        self.states: Counter[State] = Counter()
+        self.begun = self.epochs = 0
         self.refusals = Refusals(config.budget)
         self.exhausted: str | None = None
         self._again = {
@@ -79,10 +71,12 @@ class Study:
             if name.startswith(AGAIN)
         }
         # Each opening draws on: the same seed again would propose the same random points again.
-        seed = config.seed + len(study.get_trials(deepcopy=False))
-        self._sampler, self._random = _sampler(config.search, seed), RandomSampler(seed)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            self._remember(trial)
+        seed = config.seed + len(trials)
+        self._sampler = make_sampler(config.search, seed, self._space, self._restrict)
+        self._random = RandomSampler(seed + 2**31)  # not the sampler's own sequence
+        for trial in trials:
+            if trial.state == TrialState.COMPLETE:
+                self._remember(trial)
         self.requeue()
 
     @classmethod
@@ -128,11 +122,10 @@ class Study:
         """Every ended candidate once, over-budget ones included, in the order of their ends."""
         return [answer.result for answer in self._answers.values()]
 
-    @property
-    def repeats(self) -> int:
-        """Proposals that were answered from the journal, or dropped since one was running."""
-        trials = self._study.get_trials(deepcopy=False)
-        return sum("repeat_of" in trial.user_attrs for trial in trials)
+    def find(self, key: str) -> Result | None:
+        """How the candidate of this key ended, if it did."""
+        answer = self._answers.get(key)
+        return answer.result if answer else None
 
     def ask(self) -> Candidate | None:
         """The next architecture to train; None where `exhausted` says why there is no more.
@@ -146,6 +139,7 @@ class Study:
             self._study.sampler = self._random if stuck else self._sampler
             trial = self._study.ask()
             architecture = self._space.sample(trial, self._restrict)
+            self._study.sampler = self._sampler  # learns of random ones, too
             if self._is_repeat(trial, architecture.key):
                 self._repeats += 1
                 self._in_vain += 1
@@ -155,7 +149,7 @@ class Study:
             candidate, reason = self._inspect(trial.number, architecture)
             if reason is None:
                 trial.set_user_attr("key", architecture.key)
-                return candidate
+                return self._with_known_latency(candidate)
             self.refuse(candidate.infeasible(reason))
             if self.refusals.due:
                 return None
@@ -181,15 +175,25 @@ class Study:
         self.admit()
         self._record(result)
 
+    def proceed(self, key: str) -> None:
+        """Propose a stopped candidate next, to be trained on. Raises ValueError for any other."""
+        result = self._answers[key].result
+        if result.state != "stopped":
+            raise ValueError(f"{key} is {result.state}; only what was stopped can be trained on")
+        architecture = self._space.from_json(dict(result.architecture))
+        self._study.enqueue_trial(distributions(architecture), user_attrs={"proceeds": key})
+
     def requeue(self) -> None:
         """Fail what is under way, or was when a process died, and propose it again first."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if told := trial.user_attrs.get("result"):  # died between its result and its end
-                values = self._values(Result.from_json(told))
+                values = values_of(Result.from_json(told), self._objectives)
                 self._remember(self._study.tell(trial.number, values))
                 continue
             self._study.tell(trial.number, state=TrialState.FAIL)
-            if key := trial.user_attrs.get("key"):
+            if key := trial.user_attrs.get("proceeds"):
+                self.proceed(key)
+            elif key := trial.user_attrs.get("key"):
                 self._enqueue(key, trial.params)
         self._running.clear()
 
@@ -206,29 +210,23 @@ class Study:
         self._study.set_user_attr(AGAIN + key, latency.to_json())
         self._again[key] = latency.to_json()
         answer = self._answers[key]
-        self._answers[key] = replace(answer, result=self._revised(answer.result))
-        return self._answers[key].result
+        result = self._revised(answer.result)
+        self._put(replace(answer, result=result))
+        return result
 
     def was_revised(self, key: str) -> bool:
         """Whether the candidate's latency was measured again."""
         return key in self._again
 
     def _revised(self, result: Result) -> Result:
-        again = self._again.get(result.key)
-        if again is None or result.state != "complete":
-            return result
-        revised = replace(result, latency=again, latency_ms=again["p50_ms"])
-        if reason := self._budget.reason(vars(revised)):
-            told = f"{reason}, measured again"
-            return replace(revised, state="infeasible", reason=told, dice=None, dice_per_class={})
-        return revised
+        return revised(result, self._again.get(result.key), self._budget)
 
     def _record(self, result: Result) -> None:
         trial = self._running[result.key]
-        for name, value in self._violations(result).items():
+        for name, value in violations(result, self._budget, self._epochs).items():
             trial.set_constraint(name, value)
         trial.set_user_attr("result", result.to_json())
-        self._remember(self._study.tell(trial, self._values(result)))
+        self._remember(self._study.tell(trial, values_of(result, self._objectives)))
         del self._running[result.key]
 
     def _inspect(self, number: int, architecture: Architecture) -> tuple[Candidate, str | None]:
@@ -239,10 +237,18 @@ class Study:
             return Candidate(number, architecture), f"cannot be built: {error}"
         return Candidate(number, architecture, costs), self._budget.reason(costs)
 
+    def _with_known_latency(self, candidate: Candidate) -> Candidate:
+        """What is trained on was measured before."""
+        answer = self._answers.get(candidate.key)
+        if answer is None or answer.result.latency is None:
+            return candidate
+        return candidate.with_latency(Latency.from_json(answer.result.latency))
+
     def _is_repeat(self, trial: optuna.Trial, key: str) -> bool:
         answer = self._answers.get(key)
-        if answer is None and key not in self._running:
+        if key not in self._running and (answer is None or trial.user_attrs.get("proceeds") == key):
             return False
+        self.repeats += 1
         trial.set_user_attr("repeat_of", key)
         if answer is None:
             self._study.tell(trial, state=TrialState.FAIL)
@@ -255,33 +261,17 @@ class Study:
     def _remember(self, trial: FrozenTrial) -> None:
         if told := trial.user_attrs.get("result"):
             result = self._revised(Result.from_json(told))
-            self._answers[result.key] = _Answer(result, trial.values, trial.constraints)
+            self.begun += result.state != "infeasible"
+            self._put(Answer(result, trial.values, trial.constraints))
 
-    def _values(self, result: Result) -> list[float]:
-        if result.state == "complete":
-            return [float(getattr(result, name)) for name in self._objectives]
-        return [-math.inf if name in MAXIMISED else math.inf for name in self._objectives]
-
-    def _violations(self, result: Result) -> dict[str, float]:
-        """Above zero is infeasible: the log of how far over budget, or 1 for other failures."""
-        if result.state == "complete":
-            return {}
-        excess = self._budget.excess(vars(result))
-        return {name: math.log(ratio) for name, ratio in excess.items()} or {"failure": 1.0}
-
-
-def _sampler(config: SearchConfig, seed: int) -> BaseSampler:
-    if config.sampler == "tpe":
-        return TPESampler(
-            n_startup_trials=config.startup,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            seed=seed,
-        )
-    if config.sampler == "nsga2":
-        return NSGAIISampler(population_size=max(config.startup, 2), seed=seed)
-    return RandomSampler(seed)
+    def _put(self, answer: Answer) -> None:
+        new, old = answer.result, self.find(answer.result.key)
+        if old is not None:  # it was trained on, or measured again
+            self.states[old.state] -= 1
+            self.epochs -= old.epochs
+        self.states[new.state] += 1
+        self.epochs += new.epochs
+        self._answers[new.key] = answer
 
 
 def _quiet_optuna() -> None:

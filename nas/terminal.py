@@ -94,41 +94,36 @@ def clock(seconds: float) -> str:
 
 
 def seconds_left(session: Session) -> float | None:
-    """An estimate from the trials of this session; None before the first one ended.
-
-    What is under way counts with the epochs that it still has to train.
-    """
-    summary = session.summary()
-    epochs = session.config.train.epochs
-    begun = sum(running.report.epoch / epochs for running in session.running.values())
-    rate = (summary.train_seconds + _training_now(session)) / max(session.elapsed, 1e-9)
-    each = [r.train_seconds for r in session.study.results if r.state == "complete"]
-    if not each or rate <= 0:
+    """An estimate from the progress of this session; None before a trial of it ended."""
+    made = session.progress - session.progress_before
+    if not session.done or made <= 0:
         return None
-    trials_left = session.config.search.trials - session.done - begun
-    left = max(trials_left, 0.0) * sum(each) / len(each) / rate
+    left = (1 - session.progress) / made * session.elapsed
     if session.config.search.hours is not None:
         left = min(left, max(3600 * session.config.search.hours - session.elapsed, 0.0))
     return left
 
 
-def _training_now(session: Session) -> float:
-    return sum(running.train_seconds for running in session.running.values())
-
-
 def _progress(session: Session) -> str:
-    done, total = session.done, session.config.search.trials
-    infeasible = len(session.study.results) - done
-    left = seconds_left(session)
+    states, left = session.study.states, seconds_left(session)
     best = max((r.dice for r in session.members if r.dice is not None), default=None)
     parts = [
-        f"{done}/{total} trials",
-        f"{infeasible} infeasible",
+        _count(session),
+        f"{states['stopped']} stopped early",
+        f"{states['infeasible']} infeasible",
         f"best Dice {_number(best, '.4f')}",
         f"elapsed {clock(session.elapsed)}",
         f"left about {clock(left)}" if left is not None else "left ...",
     ]
     return "  ".join(parts)
+
+
+def _count(session: Session) -> str:
+    """How far a search is, by what it spends."""
+    search = session.config.search
+    if search.budget == "trials":
+        return f"{session.done}/{search.trials} trials"
+    return f"{session.done} trials, {session.progress:.0%} of {search.budget}"
 
 
 def _running_table(session: Session) -> Table:
@@ -156,18 +151,17 @@ def _widest(members: Sequence[Result]) -> Sequence[Result]:
 
 
 def _line(session: Session, result: Result) -> str:
+    costs = f"{_number(result.params, ',')} params  {_number(result.latency_ms, '.3g')} ms"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""
-        outcome = (
-            f"Dice {_number(result.dice, '.4f')}  {_number(result.params, ',')} params  "
-            f"{_number(result.latency_ms, '.3g')} ms{place}"
-        )
+        outcome = f"Dice {_number(result.dice, '.4f')}  {costs}{place}"
+    elif result.state == "stopped":
+        outcome = f"{result.reason} at Dice {_number(result.curve[-1], '.4f')}  {costs}"
     else:
         outcome = f"infeasible: {result.reason}"
     left = seconds_left(session)
     left_text = "" if left is None else f"  (left about {clock(left)})"
-    done, total = session.done, session.config.search.trials
-    return f"[{clock(session.elapsed)}] {done}/{total}  {result.key}  {outcome}{left_text}"
+    return f"[{clock(session.elapsed)}] {_count(session)}  {result.key}  {outcome}{left_text}"
 
 
 def _number(value: float | None, form: str) -> str:

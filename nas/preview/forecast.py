@@ -99,7 +99,8 @@ def forecast(
     """Play searches through: the `first` architectures, and then random ones of the `pool`.
 
     Each time the predictor learns from other candidates (a bootstrap of the `measured`), and every
-    trial misses its prediction by the factor by which one of these did.
+    trial misses its prediction by the factor by which one of these did, and ends as the schedule's
+    `ends` have it.
     """
     rng = np.random.default_rng(seed)
     predictor = Predictor.learn(measured)
@@ -107,6 +108,7 @@ def forecast(
         schedule.trial_seconds(timing) / schedule.trial_seconds(predictor.timing(costs))
         for costs, timing in measured
     ]
+    shares, probabilities = zip(*schedule.ends, strict=True)
     outcomes = []
     for _ in range(DRAWS):
         others = rng.integers(len(measured), size=len(measured))
@@ -114,13 +116,15 @@ def forecast(
         drawn = _draw(first, pool, schedule.trials, rng)
         seconds = [schedule.trial_seconds(again.timing(costs)) for costs in drawn]
         factors = rng.choice(misses, len(drawn)) / np.mean(misses)
+        factors *= rng.choice(shares, len(drawn), p=probabilities)
         outcomes.append(play(np.multiply(seconds, factors).tolist(), schedule))
     walls, starts = zip(*outcomes, strict=True)
     edges = ((1 - COVERS) / 2, 0.5, (1 + COVERS) / 2)
     low, middle, high = (float(q) / 3600 for q in np.quantile(walls, edges))
-    each = [schedule.trial_seconds(predictor.timing(costs)) for costs in pool]
+    whole = [schedule.trial_seconds(predictor.timing(costs)) for costs in pool]
+    each = np.mean(whole) * schedule.mean_end
     trials = int(np.median(starts))
-    return Forecast(middle, low, high, trials, float(np.mean(each)), schedule, predictor)
+    return Forecast(middle, low, high, trials, float(each), schedule, predictor)
 
 
 def _draw(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nas.preview.timing import Timing
+from nas.scheduler import EarlyStopping
 from trainers.config import TrainConfig
 
 START_SECONDS = 15.0  # until the first step of a worker: its process, and what it imports
@@ -18,7 +19,8 @@ class Schedule:
     """What a trial does and how many there are. `windows`: those of one validation.
 
     `pause`: seconds a trial for which no slot trains, since a latency is measured. `hours`: no
-    trial starts later.
+    trial starts later. `ends`: shares of a whole training after which trials end, each with its
+    probability.
     """
 
     trials: int
@@ -29,9 +31,15 @@ class Schedule:
     windows: int
     pause: float = 0.0
     hours: float | None = None
+    ends: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+
+    @property
+    def mean_end(self) -> float:
+        """The share of a whole training that a trial gets in the mean."""
+        return sum(share * probability for share, probability in self.ends)
 
     def trial_seconds(self, timing: Timing) -> float:
-        """From the build of a candidate to its last report."""
+        """From the build of a candidate to its last report, where nothing ends it early."""
         epoch = self.steps * timing.step + timing.checkpoint + REPORT_SECONDS
         validation = self.windows * timing.window
         return timing.setup + self.epochs * epoch + self.validations * validation
@@ -40,6 +48,22 @@ class Schedule:
 def count_validations(train: TrainConfig) -> int:
     """Every `validate_every` epochs, and after the last one."""
     return -(-train.epochs // train.validate_every)
+
+
+def ends(early: EarlyStopping | None, train: TrainConfig) -> tuple[tuple[float, float], ...]:
+    """The `ends` of a schedule where one in `early.reduction` goes on at every rung."""
+    if early is None:
+        return ((1.0, 1.0),)
+    found: dict[float, float] = {}
+    brackets = early.rungs(train)
+    for rungs in brackets:
+        left = 1 / len(brackets)
+        for epoch in rungs:
+            stopped = left * (1 - 1 / early.reduction)
+            found[epoch / train.epochs] = found.get(epoch / train.epochs, 0.0) + stopped
+            left -= stopped
+        found[1.0] = found.get(1.0, 0.0) + left
+    return tuple(sorted(found.items()))
 
 
 def play(trials: Iterable[float], schedule: Schedule) -> tuple[float, int]:

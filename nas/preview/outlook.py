@@ -9,11 +9,12 @@ from nas.config import RunConfig
 from nas.preview.bench import Bench
 from nas.preview.costing import Costs
 from nas.preview.forecast import Forecast, forecast
-from nas.preview.hours import Schedule, count_validations
+from nas.preview.hours import Schedule, count_validations, ends
 from nas.preview.survey import Survey
 from nas.preview.timing import Series, Timing, time_candidates
 
 CANDIDATES = 12  # timed, or one a slot where there are more slots
+MANY = 1000  # trials, where hours are the budget
 LEAST = 6  # of them, however long it takes
 TIMING_SECONDS = 10.0  # after which no further candidate is begun
 
@@ -62,12 +63,14 @@ def time_some(
 
 
 def make_schedule(
-    config: RunConfig, bench: Bench, slots: int, most: int, pass_seconds: float
+    config: RunConfig, bench: Bench, slots: int, most: int | None, pass_seconds: float
 ) -> Schedule:
-    """What the search does; `most`: architectures that there are for it."""
+    """What the search does; `most`: architectures that there are for it, where so few."""
     train = config.train
+    stops = ends(config.search.early_stopping, train)
+    trials = _trials(config, stops)
     return Schedule(
-        trials=min(config.search.trials, most),
+        trials=trials if most is None else min(trials, most),
         slots=slots,
         epochs=train.epochs,
         steps=train.steps_per_epoch,
@@ -75,7 +78,19 @@ def make_schedule(
         windows=bench.windows(),
         pause=_pause(config, pass_seconds),
         hours=config.search.hours,
+        ends=stops,
     )
+
+
+def _trials(config: RunConfig, stops: Sequence[tuple[float, float]]) -> int:
+    """As many as the search's budget pays for, in the mean."""
+    search, epochs = config.search, config.train.epochs
+    if search.budget == "trials":
+        return search.trials
+    if search.budget == "hours":
+        return MANY
+    mean = sum(share * probability for share, probability in stops)
+    return round((search.epochs or search.trials * epochs) / (mean * epochs))
 
 
 def _pause(config: RunConfig, pass_seconds: float) -> float:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nas.checks import warm_start
 from nas.config import RunConfig
 from nas.preview.allowance import Allowance, allowance
 from nas.preview.bench import Bench
@@ -21,6 +20,7 @@ from nas.preview.processes import server
 from nas.preview.references import Reference, reference_costs, references
 from nas.preview.survey import Survey, take_survey
 from nas.preview.variance import Driver, drivers
+from nas.warm_start import warm_start
 from search_spaces.space import distributions
 from trainers.data import VolumeCache, prepare_data, read_msd
 from trainers.data.config import MsdData
@@ -86,7 +86,7 @@ def make_preview(
             timed = time_some(config, survey, bench, slots, progress)
         if timed.timings:
             each = latencies.mean_seconds if latencies and latencies.found else timed.pass_seconds
-            most = len(survey.within(config.budget)) if draw.exhausted else config.search.trials
+            most = len(survey.within(config.budget)) if draw.exhausted else None
             schedule = make_schedule(config, bench, slots, most, each)
             foretold = foretell(config, survey, timed, first, schedule, request.seed)
     return Preview(
@@ -104,7 +104,7 @@ def make_preview(
 
 
 def _slots(config: RunConfig) -> int:
-    from nas.engine import count_slots  # imports Ray
+    from nas.room import count_slots
 
     return count_slots(config.resources)
 
@@ -122,7 +122,8 @@ def _data(
 
 def _first(config: RunConfig, setting: Setting, count: Counter) -> list[Costs]:
     """The costs of the warm start, which the search trains before all others."""
-    costs = reference_costs(setting, warm_start(config), count)
+    starts = warm_start(config, setting.channels, setting.classes)
+    costs = reference_costs(setting, [start.architecture for start in starts], count)
     return [one for one in costs if one and not config.budget.excess(one)]
 
 

@@ -96,6 +96,11 @@ def lasting(preview: Preview) -> Iterator[str]:
         f"{trials_text(foretold)}, {schedule.slots} side by side, "
         f"{clock(foretold.trial_seconds)} each in the mean."
     )
+    if schedule.mean_end < 1:
+        yield (
+            f"Early stopping leaves a trial {schedule.mean_end:.0%} of its epochs in the mean, if "
+            "Dice and costs were independent."
+        )
     if foretold.cut_short:
         yield (
             f"No trial starts after search.hours = {schedule.hours:g}: allow more, or fewer epochs."

@@ -252,7 +252,7 @@ def test_the_search_finds_the_data_that_the_preview_prepared(seen, path):
         (("--set", "data.path=nowhere"), r"nowhere"),
         (("--set", "resources.cpus=4096"), r"resources\.cpus = 4096: this machine has"),
         (("--set", "budget.weights=3"), r"budget\.weights is not a key"),
-        (("--set", "search.warm_start=[unet]"), r"unet is a network of baselines"),
+        (("--set", "search.warm_start=[unett]"), r"'unett' is no preset\. Did you mean unet"),
         (("--latency", "--set", "latency.resources={phone: 1}"), r"latency\.resources names"),
         (("--dir", "file/inside"), r"--dir file/inside cannot hold the preview"),
     ],

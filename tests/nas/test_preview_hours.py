@@ -7,9 +7,10 @@ from monai.inferers import sliding_window_inference
 
 from nas.preview.bench import Bench, count_windows
 from nas.preview.forecast import forecast
-from nas.preview.hours import REPORT_SECONDS, START_SECONDS, Schedule, count_validations, play
+from nas.preview.hours import REPORT_SECONDS, START_SECONDS, Schedule, count_validations, ends, play
 from nas.preview.regression import best_fit, fit
 from nas.preview.timing import Timing
+from nas.scheduler import EarlyStopping
 from trainers.config import TrainConfig
 
 PATCH = {"patch": [16, 16, 16]}
@@ -30,6 +31,15 @@ def test_a_trial_is_its_steps_its_validations_and_what_lies_between():
 def test_the_last_epoch_always_validates(epochs, every, count):
     config = TrainConfig(**PATCH, epochs=epochs, validate_every=every)
     assert count_validations(config) == count
+
+
+def test_at_every_rung_one_in_so_many_goes_on():
+    train = TrainConfig(**PATCH, epochs=9)
+    assert ends(None, train) == ((1.0, 1.0),)
+    found = ends(EarlyStopping(grace=1, reduction=3), train)
+    assert [share for share, _ in found] == pytest.approx([1 / 9, 3 / 9, 1])
+    assert [probability for _, probability in found] == pytest.approx([2 / 3, 2 / 9, 1 / 9])
+    assert schedule(ends=found).mean_end == pytest.approx(2 / 27 + 2 / 27 + 1 / 9)
 
 
 def test_trials_go_to_the_slot_that_is_free_first():

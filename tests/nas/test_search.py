@@ -3,181 +3,16 @@ import json
 import os
 import signal
 from collections import Counter
-from contextlib import nullcontext
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from nas import engine
-from nas.admission import Admission
-from nas.budget import Budget, Refusals
-from nas.config import RunConfig
-from nas.evaluation import Report
-from nas.probe import Failure
+from nas import adaptors
 from nas.search import run_search
-from nas.session import HOPELESS, Session
-from nas.study import Study
-from nas.terminal import Screen, overview
-from nas.tracking import Tracker, TrackingConfig
-from tests.nas.probers import SaysProber, latency
+from tests.nas.small_run import config
 from trainers.errors import UserError
-
-
-def config(**changes):
-    values = {
-        "name": "test",
-        "data": {"source": "phantom", "cases": 4, "shape": [24, 24, 24], "organs": 3},
-        "space": {"restrict": {"width": [4], "levels": [3], "anchors": [0]}},
-        "train": {"patch": [24, 24, 24], "epochs": 3, "steps_per_epoch": 2, "batch": 1},
-        "latency": {"warmup": 0, "repeats": 3},
-        "tracking": {"enabled": False},
-    }
-    return RunConfig.model_validate({**values, **changes})
-
-
-@pytest.fixture
-def session(tmp_path):
-    """A session of two slots whose clock is `session.now`; nothing runs but what a test says."""
-
-    def session(prober=None, **search):
-        objectives = ["dice", "params", *(["latency_ms"] if prober else [])]
-        run = config(search={"sampler": "random", **search}, objectives=objectives)
-        study = Study.open(tmp_path, run, lambda a: {"params": 1000 * a.width, "macs": 10**6})
-        admission = Admission(study, run.budget, prober)
-        tracker = Tracker.open(
-            TrackingConfig(enabled=False),
-            tmp_path,
-            name="",
-            search_id="",
-            config_yaml="",
-            params={},
-        )
-        screen = Screen(Console(file=io.StringIO(), width=120))
-        made = Session(study, run, tmp_path, 2, admission, tracker, screen, clock=lambda: made.now)
-        made.now = 0.0
-        return made
-
-    return session
-
-
-def report(epoch=3, **changes):
-    values = {"epoch": epoch, "loss": 1.0, "seconds": 10.0, "dice": 0.5}
-    return Report(**{**values, "curve": (0.5,) * epoch, "done": epoch == 3, **changes})
-
-
-def test_as_many_trials_run_as_there_are_slots_and_are_wanted(session):
-    run = session(trials=3)
-    assert [run.start(name) is not None for name in "abc"] == [True, True, False]
-    run.report("a", report())
-    run.end("a")
-    assert run.start("c") is not None
-    run.report("b", report())
-    run.end("b")
-    assert run.start("d") is None
-    assert not run.over
-    run.report("c", report())
-    run.end("c")
-    assert run.over
-    assert run.done == 3
-
-
-def test_an_infeasible_trial_is_replaced(session):
-    run = session(trials=1)
-    run.start("a")
-    run.report("a", report(epoch=1, done=True, reason="diverged: the loss is nan", dice=None))
-    run.end("a")
-    assert not run.over
-    assert run.start("b") is not None
-    (result,) = run.study.results
-    assert (result.state, result.reason, result.dice) == (
-        "infeasible",
-        "diverged: the loss is nan",
-        None,
-    )
-    assert (result.epochs, result.curve) == (1, (0.5,))
-    assert run.members == []
-
-
-def test_a_lost_worker_is_infeasible_and_keeps_no_dice(session):
-    run = session(trials=1, retries=2)
-    run.start("a")
-    run.report("a", report(epoch=2))
-    run.end("a", lost=True)
-    (result,) = run.study.results
-    assert (result.state, result.reason, result.dice) == ("infeasible", "worker lost 3 times", None)
-
-
-def test_a_search_where_everything_fails_gives_up(session):
-    run = session(trials=100)
-    for number in range(HOPELESS):
-        run.start(str(number))
-        run.report(str(number), report(epoch=0, done=True, loss=None, reason="out of memory: 1 GB"))
-        run.end(str(number))
-    assert run.over
-    assert "out of memory: 1 GB" in run.notice
-
-
-def test_no_trial_starts_after_its_hours(session):
-    run = session(trials=9, hours=1)
-    run.start("a")
-    run.now = 3600.0
-    assert run.start("b") is None
-    assert not run.over
-    run.report("a", report())
-    run.end("a")
-    assert run.over
-
-
-def test_the_share_of_training_counts_every_second_of_every_slot(session):
-    """Two slots for 40 s; 10 s of training in one trial, 30 s in the other."""
-    run = session(trials=2)
-    run.start("a")
-    run.start("b")
-    run.now = 20.0
-    run.report("a", report())
-    run.end("a")
-    for epoch in (1, 2, 3):
-        run.report("b", report(epoch))
-    run.now = 40.0
-    run.end("b")
-    run.now = 99.0
-    summary = run.summary()
-    assert (summary.slot_seconds, summary.worker_seconds, summary.train_seconds) == (80, 60, 40)
-    assert summary.training_share == 0.5
-
-
-def test_the_table_shows_what_runs_and_the_front(session):
-    run = session(trials=4)
-    done, running = run.start("a"), run.start("b")
-    run.now = 75.0
-    run.report("a", report(dice=0.8125))
-    run.end("a")
-    run.report("b", report(1))
-    console = Console(file=io.StringIO(), width=120)
-    console.print(overview(run))
-    shown = console.file.getvalue()
-    for text in (done.key, running.key, "1/4 trials", "0.8125", "1/3", "elapsed 1:15", "4,000"):
-        assert text in shown
-
-
-def test_what_was_under_way_when_ray_broke_down_is_started_again(session, monkeypatch, tmp_path):
-    run = session(trials=1)
-    started = []
-
-    def fit(*_):
-        started.append(run.start("a").key)
-        if len(started) == 1:
-            raise RuntimeError("the raylet died")
-        run.report("a", report())
-        run.end("a")
-
-    monkeypatch.setattr(engine, "_fit", fit)
-    monkeypatch.setattr(engine, "ray_running", lambda *_: nullcontext())
-    assert engine.run_trials(run, tmp_path, tmp_path, "")
-    assert started[0] == started[1]
-    assert run.done == 1
 
 
 def kill_workers(directory, trials, kills):
@@ -186,7 +21,7 @@ def kill_workers(directory, trials, kills):
     Returns (outcome, keys in the order of their first reports, reports, printed).
     """
     reports, keys = [], []
-    heard = engine.SessionCallback.on_trial_result
+    heard = adaptors.SessionCallback.on_trial_result
 
     def listen(callback, iteration, trials, trial, result, **info):
         key, epoch = trial.config["key"], result["report"].epoch
@@ -199,7 +34,7 @@ def kill_workers(directory, trials, kills):
 
     console = Console(file=io.StringIO(), width=200)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine.SessionCallback, "on_trial_result", listen)
+        patch.setattr(adaptors.SessionCallback, "on_trial_result", listen)
         run = config(search={"trials": trials, "startup": 4, "retries": 1})
         outcome = run_search(run, directory, console)
     return outcome, keys, reports, console.file.getvalue()
@@ -286,70 +121,10 @@ def test_a_worker_killed_too_often_ends_its_trial_only(tmp_path):
     assert keys[1] not in {member.key for member in outcome.members}
 
 
-def test_an_interrupted_session_leaves_its_trials_for_the_next(session, monkeypatch, tmp_path):
-    run = session(trials=2)
-    monkeypatch.setattr(engine, "_fit", lambda *_: run.start("a"))
-    monkeypatch.setattr(engine, "ray_running", lambda *_: nullcontext())
-    assert not engine.run_trials(run, tmp_path, tmp_path, "")
-    assert not run.running
-    again = session(trials=2)
-    assert again.study.results == []
-    assert len({again.start("a").key, again.start("b").key}) == 2
-
-
 def test_checkpoints_without_a_journal_are_refused(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match=r"no journal\.log"):
         run_search(config(), tmp_path, Console(file=io.StringIO()))
-
-
-def test_the_next_candidate_is_measured_while_others_are_trained(session):
-    prober = SaysProber(lambda architecture: latency(5.0))
-    run = session(prober, trials=3)
-    for name in "ab":
-        assert run.start(name) is None  # asked for, and being measured
-        assert run.start(name) is not None
-    run.tick()
-    run.tick()
-    assert len(prober.sets) == 3
-    assert run.start("c") is None  # no slot is free
-    run.report("a", report())
-    run.end("a")
-    assert not run.over
-    assert run.start("c").costs["latency_ms"] == 5.0
-    run.tick()
-    assert len(prober.sets) == 3  # and no more are wanted
-
-
-def test_a_measured_candidate_that_comes_too_late_is_left_for_the_next_session(session):
-    run = session(SaysProber(lambda architecture: latency(5.0)), trials=9, hours=1)
-    run.start("a")
-    run.start("a")
-    run.tick()
-    run.now = 3600.0
-    assert run.start("b") is None
-    run.report("a", report())
-    run.end("a")
-    assert run.over
-    waiting = run._admission.pending.key
-    run.requeue()
-    assert run.study.ask().key == waiting
-
-
-def test_the_limit_that_lets_nothing_through_is_said(session):
-    run = session(None, trials=1)
-    run.study._budget = Budget(params=10)
-    run.study.refusals = Refusals(run.study._budget)
-    assert run.start("a") is None
-    assert "budget.params = 10 rules out 50 of 50" in run._screen._console.file.getvalue()
-
-
-def test_networks_that_cannot_be_measured_end_the_search(session):
-    run = session(SaysProber(lambda architecture: Failure("latency: no such backend")), trials=1)
-    while not run.over:
-        run.start("a")
-    assert "no such backend" in run.notice
-    assert len(run.study.results) == HOPELESS
 
 
 @pytest.mark.slow

@@ -1,0 +1,42 @@
+"""The last lines of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nas.session import Session
+from nas.summary import Summary
+from nas.terminal import clock
+from nas.tracking import Tracker
+
+
+def closing_lines(
+    session: Session, summary: Summary, directory: Path, tracker: Tracker
+) -> Iterator[str]:
+    """What a search says in the end: how it went, and what can be done with it."""
+    if session.notice:
+        yield f"Ended early: {session.notice}"
+    stopped = f"{summary.stopped} stopped early, " if summary.stopped else ""
+    yield (
+        f"{summary.trials} trials, {stopped}{summary.infeasible} infeasible, {summary.repeats} "
+        f"repeats answered from the journal, in {clock(summary.wall_seconds)}; "
+        f"{summary.training_share:.0%} of worker time in training and validation"
+    )
+    folder = _shown(directory)
+    if summary.front:
+        yield f"Browse: {folder}/front.html"
+        yield f"Next:   segnas export {folder} --pick knee --to OUT"
+    if command := tracker.ui_command():
+        yield f"MLflow: {command}"
+    if link := tracker.link():
+        yield f"        {link}"
+    if tracker.behind:
+        yield f"MLflow lacks some of it; once it answers: segnas sync {folder}"
+    if session.interrupted:
+        yield "Interrupted. The same command goes on from here."
+
+
+def _shown(directory: Path) -> Path:
+    here = Path.cwd()
+    return directory.relative_to(here) if directory.is_relative_to(here) else directory

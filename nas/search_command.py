@@ -1,0 +1,83 @@
+"""`segnas search` and `segnas sync`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.prompt import Confirm
+
+from trainers.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `segnas search`."""
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    parser.add_argument(
+        "--dir", type=Path, help="the search's folder (default: runs/NAME); an old one goes on"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the search in the folder, without asking; there must be one",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="auto|HOST:PORT|ray://HOST:PORT",
+        help="a Ray cluster to search on (default: this machine)",
+    )
+
+
+def search(options: argparse.Namespace) -> int:
+    """Run `segnas search`."""
+    from nas.config import RunConfig
+    from nas.config_file import read_config
+
+    if options.address and options.address.startswith("ray://"):
+        from nas.remote_driver import drive
+
+        return drive(options.address, _arguments(options))
+    config = read_config(RunConfig, options.config, options.settings)
+    directory = options.dir or Path("runs") / config.name
+    if not _agreed(directory, options.resume):
+        return 1
+    from nas.search import run_search
+
+    outcome = run_search(config, directory, Console(), options.address)
+    return 0 if outcome.members else 1
+
+
+def sync(options: argparse.Namespace) -> int:
+    """Run `segnas sync`."""
+    from nas.sync_command import sync_search
+
+    return sync_search(options.dir, Console())
+
+
+def _agreed(directory: Path, resume: bool) -> bool:
+    """Whether to go on: an old search in the folder is offered to a person at a terminal."""
+    from nas.journal import JOURNAL
+
+    known = (directory / JOURNAL).exists()
+    if resume and not known:
+        raise UserError(
+            f"--resume: {directory} holds no search; expected its folder (--dir), or leave it "
+            "out to begin a search"
+        )
+    if resume or not known or not sys.stdin.isatty():
+        return True
+    return Confirm.ask(f"{directory} holds a search already. Go on with it?", default=True)
+
+
+def _arguments(options: argparse.Namespace) -> list[str]:
+    """The same command for a driver on the cluster, where paths are the cluster's."""
+    told = ["search", str(options.config), "--address", "auto"]
+    if options.dir:
+        told += ["--dir", str(options.dir)]
+    if options.resume:
+        told.append("--resume")
+    for setting in options.settings:
+        told += ["--set", setting]
+    return told

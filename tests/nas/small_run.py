@@ -1,0 +1,17 @@
+"""The configuration of a search that takes seconds."""
+
+from nas.config import RunConfig
+
+
+def config(search=None, **changes):
+    """A small run without early stopping, unless `search` has it."""
+    values = {
+        "search": {"early_stopping": None, **(search or {})},
+        "name": "test",
+        "data": {"source": "phantom", "cases": 4, "shape": [24, 24, 24], "organs": 3},
+        "space": {"restrict": {"width": [4], "levels": [3], "anchors": [0]}},
+        "train": {"patch": [24, 24, 24], "epochs": 3, "steps_per_epoch": 2, "batch": 1},
+        "latency": {"warmup": 0, "repeats": 3},
+        "tracking": {"enabled": False},
+    }
+    return RunConfig.model_validate({**values, **changes})

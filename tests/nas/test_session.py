@@ -1,0 +1,269 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from nas.admission import Admission
+from nas.budget import Budget, Refusals
+from nas.evaluation import Report
+from nas.probe import Failure
+from nas.session import HOPELESS, Session
+from nas.study import Study
+from nas.terminal import Screen, overview
+from nas.tracking import Search, Tracker, TrackingConfig
+from tests.nas.probers import SaysProber, latency
+from tests.nas.small_run import config
+from trainers.checkpoint import read_checkpoint, write_checkpoint
+
+
+@pytest.fixture
+def session(tmp_path):
+    """A session of two slots whose clock is `session.now`; nothing runs but what a test says."""
+
+    def session(prober=None, **search):
+        objectives = ["dice", "params", *(["latency_ms"] if prober else [])]
+        run = config(search={"sampler": "random", **search}, objectives=objectives)
+        study = Study.open(tmp_path, run, lambda a: {"params": 1000 * a.width, "macs": 10**6})
+        admission = Admission(study, run.budget, prober)
+        search = Search(id="", name="", config_yaml="", params={})
+        tracker = Tracker(TrackingConfig(enabled=False), tmp_path, search)
+        screen = Screen(Console(file=io.StringIO(), width=120))
+        made = Session(study, run, tmp_path, 2, admission, tracker, screen, clock=lambda: made.now)
+        made.now = 0.0
+        return made
+
+    return session
+
+
+def report(epoch=3, **changes):
+    values = {"epoch": epoch, "loss": 1.0, "seconds": 10.0, "dice": 0.5}
+    return Report(**{**values, "curve": (0.5,) * epoch, "done": epoch == 3, **changes})
+
+
+def test_as_many_trials_run_as_there_are_slots_and_are_wanted(session):
+    run = session(trials=3)
+    assert [run.start(name) is not None for name in "abc"] == [True, True, False]
+    run.report("a", report())
+    run.end("a")
+    assert run.start("c") is not None
+    run.report("b", report())
+    run.end("b")
+    assert run.start("d") is None
+    assert not run.over
+    run.report("c", report())
+    run.end("c")
+    assert run.over
+    assert run.done == 3
+
+
+def stopping(**search):
+    """One epoch, then one in two goes on."""
+    return {"early_stopping": {"grace": 1, "reduction": 2}, **search}
+
+
+def test_a_trial_that_does_worse_at_a_rung_is_stopped(session):
+    run = session(**stopping(trials=3))
+    good, bad = run.start("a"), run.start("b")
+    assert run.report("a", report(1, dice=0.8, curve=(0.8,), done=False))
+    costs = {name: 2 * value for name, value in good.costs.items()}
+    bad.costs.update(costs)
+    assert not run.report("b", report(1, dice=0.7, curve=(0.7,), done=False))
+    run.end("b")
+    result = run.study.find(bad.key)
+    assert (result.state, result.reason) == ("stopped", "stopped after 1 of 3 epochs")
+    assert (result.dice, result.curve, result.epochs) == (None, (0.7,), 1)
+    assert run.members == []
+    assert run.done == 1  # it counts among the trials
+    summary = run.summary()
+    assert (summary.trials, summary.stopped, summary.infeasible, summary.epochs) == (0, 1, 0, 1)
+
+
+def test_stopped_candidates_are_trained_on_with_what_was_kept_of_the_budget(session, tmp_path):
+    run = session(**stopping(trials=4, continuation=0.5))
+    first, second = run.start("a"), run.start("b")
+    second.costs.update({name: value / 2 for name, value in first.costs.items()})
+    checkpoint = tmp_path / "checkpoints" / f"{second.key}.pt"
+    checkpoint.parent.mkdir()
+    write_checkpoint(checkpoint, {"weights": {}, "training": {}})
+    run.report("a", report(1, dice=0.8, curve=(0.8,), done=False))
+    # Half the size, and not as good: none dominates the other, but one of two goes on.
+    assert not run.report("b", report(1, dice=0.7, curve=(0.7,), done=False))
+    run.end("b")
+    assert checkpoint.exists()
+    again = run.start("c")
+    assert again.key == second.key
+    run.report("c", report(3, dice=0.75, curve=(0.7, 0.75, 0.75)))
+    run.end("c")
+    assert run.study.find(second.key).dice == 0.75
+    assert read_checkpoint(checkpoint) == {"weights": {}}
+    assert run.study.epochs == 3
+    assert [member.key for member in run.members] == [second.key]
+
+
+def test_an_interrupted_trial_is_stopped_at_its_next_report_and_kept(session):
+    run = session(trials=2)
+    left, done = run.start("a"), run.start("b")
+    run.interrupt()
+    assert not run.report("a", report(1, done=False))
+    run.end("a")
+    run.report("b", report())
+    run.end("b")
+    assert run.over
+    assert [result.key for result in run.study.results] == [done.key]
+    run.requeue()
+    assert run.study.ask().key == left.key
+
+
+def test_a_trial_beyond_its_hours_is_infeasible(session):
+    run = session(trials=1, trial_hours=0.01)
+    run.start("a")
+    assert run.report("a", report(1, seconds=30.0, done=False))
+    assert not run.report("a", report(2, seconds=7.0, done=False))
+    run.end("a")
+    (result,) = run.study.results
+    assert result.state == "infeasible"
+    assert "search.trial_hours is 0.01" in result.reason
+
+
+def test_epochs_that_early_stopping_saves_buy_candidates(session):
+    run = session(**stopping(trials=2, budget="epochs"))
+    started = 0
+    while not run.over:
+        name = str(started)
+        if run.start(name) is None:
+            break
+        started += 1
+        better = 0.9 - started / 100  # each is worse than the one before
+        if run.report(name, report(1, dice=better, curve=(better,), done=False)):
+            run.report(name, report(3, dice=better, curve=(better,) * 3))
+        run.end(name)
+    assert run.study.epochs >= 6  # two whole trainings
+    assert started > 2
+
+
+def test_an_infeasible_trial_is_replaced(session):
+    run = session(trials=1)
+    run.start("a")
+    run.report("a", report(epoch=1, done=True, reason="diverged: the loss is nan", dice=None))
+    run.end("a")
+    assert not run.over
+    assert run.start("b") is not None
+    (result,) = run.study.results
+    assert (result.state, result.reason, result.dice) == (
+        "infeasible",
+        "diverged: the loss is nan",
+        None,
+    )
+    assert (result.epochs, result.curve) == (1, (0.5,))
+    assert run.members == []
+
+
+def test_a_lost_worker_is_infeasible_and_keeps_no_dice(session):
+    run = session(trials=1, retries=2)
+    run.start("a")
+    run.report("a", report(epoch=2))
+    run.end("a", lost=True)
+    (result,) = run.study.results
+    assert (result.state, result.reason, result.dice) == ("infeasible", "worker lost 3 times", None)
+
+
+def test_a_search_where_everything_fails_gives_up(session):
+    run = session(trials=100)
+    for number in range(HOPELESS):
+        run.start(str(number))
+        run.report(str(number), report(epoch=0, done=True, loss=None, reason="out of memory: 1 GB"))
+        run.end(str(number))
+    assert run.over
+    assert "out of memory: 1 GB" in run.notice
+
+
+def test_no_trial_starts_after_its_hours(session):
+    run = session(trials=9, hours=1)
+    run.start("a")
+    run.now = 3600.0
+    assert run.start("b") is None
+    assert not run.over
+    run.report("a", report())
+    run.end("a")
+    assert run.over
+
+
+def test_the_share_of_training_counts_every_second_of_every_slot(session):
+    """Two slots for 40 s; 10 s of training in one trial, 30 s in the other."""
+    run = session(trials=2)
+    run.start("a")
+    run.start("b")
+    run.now = 20.0
+    run.report("a", report())
+    run.end("a")
+    for epoch in (1, 2, 3):
+        run.report("b", report(epoch))
+    run.now = 40.0
+    run.end("b")
+    run.now = 99.0
+    summary = run.summary()
+    assert (summary.slot_seconds, summary.worker_seconds, summary.train_seconds) == (80, 60, 40)
+    assert summary.training_share == 0.5
+
+
+def test_the_table_shows_what_runs_and_the_front(session):
+    run = session(trials=4)
+    done, running = run.start("a"), run.start("b")
+    run.now = 75.0
+    run.report("a", report(dice=0.8125))
+    run.end("a")
+    run.report("b", report(1))
+    console = Console(file=io.StringIO(), width=120)
+    console.print(overview(run))
+    shown = console.file.getvalue()
+    for text in (done.key, running.key, "1/4 trials", "0.8125", "1/3", "elapsed 1:15", "4,000"):
+        assert text in shown
+
+
+def test_the_next_candidate_is_measured_while_others_are_trained(session):
+    prober = SaysProber(lambda architecture: latency(5.0))
+    run = session(prober, trials=3)
+    for name in "ab":
+        assert run.start(name) is None  # asked for, and being measured
+        assert run.start(name) is not None
+    run.tick()
+    run.tick()
+    assert len(prober.sets) == 3
+    assert run.start("c") is None  # no slot is free
+    run.report("a", report())
+    run.end("a")
+    assert not run.over
+    assert run.start("c").costs["latency_ms"] == 5.0
+    run.tick()
+    assert len(prober.sets) == 3  # and no more are wanted
+
+
+def test_a_measured_candidate_that_comes_too_late_is_left_for_the_next_session(session):
+    run = session(SaysProber(lambda architecture: latency(5.0)), trials=9, hours=1)
+    run.start("a")
+    run.start("a")
+    run.tick()
+    run.now = 3600.0
+    assert run.start("b") is None
+    run.report("a", report())
+    run.end("a")
+    assert run.over
+    waiting = run._admission.pending.key
+    run.requeue()
+    assert run.study.ask().key == waiting
+
+
+def test_the_limit_that_lets_nothing_through_is_said(session):
+    run = session(None, trials=1)
+    run.study._budget = Budget(params=10)
+    run.study.refusals = Refusals(run.study._budget)
+    assert run.start("a") is None
+    assert "budget.params = 10 rules out 50 of 50" in run._screen._console.file.getvalue()
+
+
+def test_networks_that_cannot_be_measured_end_the_search(session):
+    run = session(SaysProber(lambda architecture: Failure("latency: no such backend")), trials=1)
+    while not run.over:
+        run.start("a")
+    assert "no such backend" in run.notice
+    assert len(run.study.results) == HOPELESS
