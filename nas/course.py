@@ -60,7 +60,8 @@ class Course:
         if self._wants_new(spent):
             return True
         # Where nothing is promising, the rest of the budget is for new candidates, too.
-        return self.share(spent) < 1 and (bool(self._promising()) or not running)
+        idle = not running and not self._study.exhausted
+        return self.share(spent) < 1 and (bool(self._promising()) or idle)
 
     def choose(self, spent: Spent) -> None:
         """Have the most promising stopped candidate proposed next, where it is its turn."""
@@ -84,10 +85,15 @@ class Course:
             return None
         return "stopped", f"stopped after {report.epoch} of {self._epochs} epochs"
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing left to train, new or stopped."""
+        return self._study.exhausted is not None and not self._promising()
+
     def _wants_new(self, spent: Spent) -> bool:
-        return self.share(spent) < 1 - self._search.continuation
+        return not self._study.exhausted and self.share(spent) < 1 - self._search.continuation
 
     def _promising(self) -> list[str]:
-        if self._scheduler is None or not self._search.continuation:
+        if self._scheduler is None or not (self._search.continuation or self._study.exhausted):
             return []
         return [key for key in self._scheduler.promising() if key not in self._continued]

@@ -24,17 +24,18 @@ Rung = dict[str, tuple[float, ...]]  # the objectives of every candidate that re
 class EarlyStopping(Strict):
     """When candidates are compared, and how many of them go on.
 
-    `grace`: epochs before the first comparison; left out, `train.epochs / reduction**2`, rounded
+    `grace`: epochs before the first comparison; left out, `train.epochs / reduction**3`, rounded
     up. `reduction`: one in so many goes on at every rung, and rungs are so many times apart.
     `brackets`: groups of candidates that are compared among themselves, group s for the first time
-    after `grace * reduction**s` epochs. `ties`: what decides between candidates of which none
-    dominates another.
+    after `grace * reduction**s` epochs. `ties`: what becomes of candidates of one rank, of which
+    none dominates another, where there is not room for all: they go on `together`, or those that
+    `crowding` or `hypervolume` prefers.
     """
 
     grace: Annotated[int, Field(gt=0)] | None = None
     reduction: Annotated[int, Field(gt=1)] = 3
     brackets: Annotated[int, Field(gt=0)] = 1
-    ties: Literal["crowding", "hypervolume"] = "crowding"
+    ties: Literal["together", "crowding", "hypervolume"] = "together"
 
     def rungs(self, train: TrainConfig) -> list[tuple[int, ...]]:
         """The epochs of every bracket's rungs, each one an epoch with a validation.
@@ -43,7 +44,7 @@ class EarlyStopping(Strict):
         validation and before the last epoch. Raises UserError where a bracket that was asked for
         has none; without a `grace` and with one bracket, a training may be too short to have any.
         """
-        grace = self.grace or -(-train.epochs // self.reduction**2)
+        grace = self.grace or -(-train.epochs // self.reduction**3)
         rungs = []
         for bracket in range(self.brackets):
             first = grace * self.reduction**bracket
@@ -68,10 +69,10 @@ class Scheduler:
     """Asynchronous successive halving (Li et al. 2020, ASHA), its stopping variant.
 
     A candidate that reaches a rung is placed among all that have reached it so far: by
-    non-dominated sorting on Dice at that rung and the costs (Deb et al. 2002), within a rank the
-    best Dice first, then by `ties`. Of n, itself included, it goes on if fewer than
-    max(1, n // reduction) are placed before it; equal ones share a place. Nobody waits, nobody is
-    judged twice at a rung.
+    non-dominated sorting on Dice at that rung and the costs (Deb et al. 2002). Of n, itself
+    included, it goes on if fewer than max(1, n // reduction) are placed before it; a rank shares a
+    place, unless `ties` are split: then the best Dice comes first in it, and the rest as `ties`
+    prefers. Nobody waits, nobody is judged twice at a rung.
 
     With Dice as the only objective this is, decision for decision, Optuna's
     `SuccessiveHalvingPruner` (`_is_trial_promotable_to_next_rung`). It is not Ray's
@@ -91,7 +92,8 @@ class Scheduler:
             raise ValueError(f"objectives {list(objectives)}; expected dice and of {list(SENSE)}")
         self._objectives = tuple(objectives)
         self._reduction = config.reduction
-        self._ties = TIES[config.ties]
+        self._together = config.ties == "together"
+        self._ties = TIES.get(config.ties, crowding)
         # By the number of validations, which is the length of a curve.
         self._brackets: list[dict[int, Rung]] = [
             {epoch // train.validate_every: {} for epoch in rungs} for rungs in config.rungs(train)
@@ -134,24 +136,33 @@ class Scheduler:
     def promising(self) -> list[str]:
         """Keys of the stopped that no other dominates in the rung where they were stopped.
 
-        They were stopped for lack of room only. By all that is known now; those stopped at the
-        latest rung come first (the least is left to train), within a rung the best place.
+        They were stopped for lack of room only. Where a rank goes on together there are none, and
+        those count that only the first rank dominates. By all that is known now; those stopped at
+        the latest rung come first (the least is left to train), within a rung the best place.
         """
-        found: list[tuple[int, float, str]] = []
+        found: list[tuple[int, int, float, str]] = []
         for rungs in self._brackets:
             for validations, rung in rungs.items():
-                keys = [key for key in rung if np.isfinite(rung[key]).all()]
-                if any(self._stopped.get(key) == validations for key in keys):
-                    points = _known(rung)
-                    first = moocore.pareto_rank(points) == 0
-                    members = np.array(keys)[first].tolist()
-                    merits = self._merits(points[first]).tolist()
+                stopped = [key for key in rung if self._stopped.get(key) == validations]
+                if stopped:
                     found += [
-                        (-validations, -merit, key)
-                        for key, merit in zip(members, merits, strict=True)
-                        if self._stopped.get(key) == validations
+                        (-validations, rank, -merit, key)
+                        for key, rank, merit in self._places(rung)
+                        if key in stopped and rank <= self._together
                     ]
-        return [key for _, _, key in sorted(found)]
+        return [key for *_, key in sorted(found)]
+
+    def _places(self, rung: Rung) -> Iterator[tuple[str, int, float]]:
+        """The key, the rank and the merit within the rank of all whose objectives are known."""
+        keys = np.array([key for key in rung if np.isfinite(rung[key]).all()])
+        if not len(keys):
+            return
+        points = _known(rung)
+        ranks = moocore.pareto_rank(points)
+        for rank in np.unique(ranks).tolist():
+            merits = self._merits(points[ranks == rank]).tolist()
+            for key, merit in zip(keys[ranks == rank].tolist(), merits, strict=True):
+                yield key, rank, merit
 
     def bracket(self, key: str) -> int:
         """The bracket of a candidate, 0 to `brackets` - 1: by its key, so always the same."""
@@ -173,8 +184,8 @@ class Scheduler:
         room = max(1, len(points) // self._reduction)
         ranks = moocore.pareto_rank(points)
         before = int((ranks < ranks[-1]).sum())
-        if before >= room:
-            return False
+        if before >= room or self._together:
+            return before < room
         merits = self._merits(points[ranks == ranks[-1]])
         return before + int((merits > merits[-1]).sum()) < room
 

@@ -204,16 +204,22 @@ class Session:
 
     def _look_ahead(self) -> None:
         if self._admission.pending is None:
+            self._note_exhaustion()
             if not self._wanted():
                 return
             self.course.choose(self._spent)
         self._admission.advance()
         if self.study.refusals.due:
             self.say(self.study.refusals.verdict())
-        self.notice = self.notice or self.study.exhausted
+        self._note_exhaustion()
         if self._admission.failures == HOPELESS:
             last = self.study.results[-1].reason
             self.notice = f"gave up: {HOPELESS} networks in a row have no latency, the last: {last}"
+
+    def _note_exhaustion(self) -> None:
+        """What runs may be stopped, and trained on then."""
+        if not (self.running or self._admission.pending) and self.course.exhausted:
+            self.notice = self.notice or self.study.exhausted
 
     def _track(self, running: Running, report: Report) -> None:
         values = {

@@ -182,6 +182,7 @@ class Study:
             raise ValueError(f"{key} is {result.state}; only what was stopped can be trained on")
         architecture = self._space.from_json(dict(result.architecture))
         self._study.enqueue_trial(distributions(architecture), user_attrs={"proceeds": key})
+        self._in_vain = 0
 
     def requeue(self) -> None:
         """Fail what is under way, or was when a process died, and propose it again first."""

@@ -12,7 +12,8 @@ ALL = ("dice", *COSTS)
 DICE = st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.8])
 COST = st.sampled_from([1.0, 2.0, 3.0, 50.0])
 patient = settings(deadline=None, max_examples=50)
-TIES = st.sampled_from(["crowding", "hypervolume"])
+TIES = st.sampled_from(["together", "crowding", "hypervolume"])
+SPLIT = st.sampled_from(["crowding", "hypervolume"])  # a rank that has not room for all
 
 
 def train(epochs=16, every=1):
@@ -20,7 +21,7 @@ def train(epochs=16, every=1):
 
 
 def scheduler(objectives=ALL, epochs=16, every=1, **config):
-    config = {"grace": 2, **config}
+    config = {"grace": 2, "ties": "crowding", **config}
     return Scheduler(EarlyStopping(**config), train(epochs, every), objectives)
 
 

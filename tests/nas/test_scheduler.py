@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from nas.scheduler import EarlyStopping
 from tests.nas.rungs import (
+    SPLIT,
     TIES,
     dominates,
     objectives_of,
@@ -138,8 +139,9 @@ def test_rungs_by_hand():
     def at(epochs, every=1, **config):
         return EarlyStopping(**config).rungs(train(epochs, every))
 
-    assert at(27) == [(3, 9)]
-    assert at(16) == [(2, 6)]
+    assert at(27) == [(1, 3, 9)]
+    assert at(16) == [(1, 3, 9)]
+    assert at(100) == [(4, 12, 36)]
     assert at(16, grace=1, reduction=4, brackets=2) == [(1, 4), (4,)]
     assert at(30, every=5, grace=2) == [(5, 10, 20)]  # 2, 6, 18, put off
     assert at(30, every=20, grace=1) == [(20,)]  # 1, 3, 9 are all put off to 20
@@ -174,7 +176,7 @@ def incomparable(count, seed):
 
 
 @patient
-@given(st.integers(1, 12), st.integers(0, 1000), TIES, st.integers(2, 4))
+@given(st.integers(1, 12), st.integers(0, 1000), SPLIT, st.integers(2, 4))
 def test_of_many_that_none_dominates_only_so_many_would_go_on(count, seed, ties, reduction):
     """Whoever comes last is judged among all: exactly max(1, n // reduction) have room."""
     rows = incomparable(count, seed)
@@ -192,6 +194,20 @@ def test_a_search_of_incomparable_candidates_stops_about_two_thirds(ties):
     rung = scheduler(ties=ties, reduction=3)
     going = sum(report(rung, str(i), row) for i, row in enumerate(incomparable(90, 0)))
     assert 20 <= going <= 45  # a third is 30, and the first few are let on easily
+
+
+@patient
+@given(rungs(), st.integers(2, 4))
+def test_together_stops_only_behind_as_many_better_ones_as_there_is_room_for(rows, reduction):
+    """By the definition of a rank: the number of fronts to peel off before."""
+    rung = scheduler(objectives_of(rows), ties="together", reduction=reduction)
+    goes_on = [report(rung, str(number), row) for number, row in enumerate(rows)][-1]
+    left, before = list(rows), 0
+    while any(dominates(other, rows[-1]) for other in left):
+        front = [row for row in left if not any(dominates(other, row) for other in left)]
+        before += len(front)
+        left = [row for row in left if row not in front]
+    assert goes_on == (before < max(1, len(rows) // reduction))
 
 
 def test_ranks_are_places_and_no_sorting_indices():

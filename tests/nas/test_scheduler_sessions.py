@@ -6,7 +6,7 @@ from tests.nas.rungs import (
     ALL,
     COST,
     DICE,
-    TIES,
+    SPLIT,
     costs,
     dominates,
     objectives_of,
@@ -84,13 +84,24 @@ def test_a_restored_search_decides_as_the_uninterrupted_one(candidates, cut, bra
 
 
 @patient
-@given(rungs(), TIES)
+@given(rungs(), SPLIT)
 def test_the_promising_are_the_stopped_that_none_dominates(rows, ties):
     rung = scheduler(objectives_of(rows), ties=ties)
     stopped = {str(n) for n, row in enumerate(rows) if not report(rung, str(n), row)}
     assert set(rung.promising()) == {
         key for key in stopped if not any(dominates(row, rows[int(key)]) for row in rows)
     }
+
+
+@patient
+@given(rungs())
+def test_where_ranks_go_on_together_those_are_promising_that_only_the_first_dominates(rows):
+    rung = scheduler(objectives_of(rows), ties="together")
+    stopped = {str(n) for n, row in enumerate(rows) if not report(rung, str(n), row)}
+    front = [row for row in rows if not any(dominates(other, row) for other in rows)]
+    behind = [row for row in rows if row not in front]
+    second = {r for r in behind if not any(dominates(other, r) for other in behind)}
+    assert set(rung.promising()) == {key for key in stopped if rows[int(key)] in second}
 
 
 def test_the_promising_come_latest_rung_and_best_place_first():

@@ -58,7 +58,7 @@ def test_as_many_trials_run_as_there_are_slots_and_are_wanted(session):
 
 def stopping(**search):
     """One epoch, then one in two goes on."""
-    return {"early_stopping": {"grace": 1, "reduction": 2}, **search}
+    return {"early_stopping": {"grace": 1, "reduction": 2, "ties": "crowding"}, **search}
 
 
 def test_a_trial_that_does_worse_at_a_rung_is_stopped(session):
@@ -98,6 +98,26 @@ def test_stopped_candidates_are_trained_on_with_what_was_kept_of_the_budget(sess
     assert read_checkpoint(checkpoint) == {"weights": {}}
     assert run.study.epochs == 3
     assert [member.key for member in run.members] == [second.key]
+
+
+def test_where_nothing_new_is_left_the_stopped_are_trained_on(session):
+    run = session(**stopping(trials=9))
+    run.study._patience = 3
+    first, second = run.start("a"), run.start("b")
+    second.costs.update({name: value / 2 for name, value in first.costs.items()})
+    run.report("a", report(1, dice=0.8, curve=(0.8,), done=False))
+    assert not run.report("b", report(1, dice=0.7, curve=(0.7,), done=False))
+    run.end("b")
+    run.study._is_repeat = lambda trial, key: trial.user_attrs.get("proceeds") != key
+    assert run.start("c") is None
+    assert run.start("c").key == second.key
+    assert run.notice is None
+    run.report("c", report(3, dice=0.75))
+    run.end("c")
+    run.report("a", report(3, dice=0.8))
+    run.end("a")
+    assert run.start("d") is None
+    assert "no other architecture" in run.notice
 
 
 def test_an_interrupted_trial_is_stopped_at_its_next_report_and_kept(session):

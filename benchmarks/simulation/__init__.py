@@ -1,0 +1,1 @@
+"""Searches replayed in simulated time on a table of trained networks."""

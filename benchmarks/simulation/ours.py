@@ -1,0 +1,129 @@
+"""The project's own engine: its study, samplers and scheduler, without Ray."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+
+from nas.answer import MAXIMISED
+from nas.candidate import Candidate
+from nas.config import RunConfig
+from nas.scheduler import Scheduler
+from nas.study import Study
+from search_spaces.space import Architecture, distributions
+
+from .replay import Run
+from .table import Table
+
+PATIENCE = 100  # proposals in vain, of a small space; the search's own is for large ones
+AGAIN = "again"  # the name of a run that trains what was trained before
+
+
+@dataclass(frozen=True)
+class Ours:
+    """`search`: keys of a configuration's `search:` that differ from the defaults.
+
+    `repeats`: an architecture that is proposed again is trained again, as nothing prevents it
+    elsewhere. `extremes`: the networks with the fewest and the most parameters are tried first.
+    """
+
+    search: Mapping[str, Any] = field(default_factory=dict)
+    repeats: bool = False
+    extremes: bool = False
+
+    def config(self, table: Table, objectives: Sequence[str], seed: int) -> RunConfig:
+        """The search as a configuration."""
+        changes = {"objectives": objectives, "search": self.search, "seed": seed}
+        return RunConfig.model_validate({**table.config, **changes})
+
+    def policy(self, table: Table, objectives: Sequence[str], seed: int, budget: int) -> _Policy:
+        """A new search."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return _Policy(self, table, self.config(table, objectives, seed), budget)
+
+
+class _Policy:
+    def __init__(self, ours: Ours, table: Table, config: RunConfig, budget: int) -> None:
+        self._table, self._retrain = table, ours.repeats
+        self._unreserved = (1 - config.search.continuation) * budget
+        directions = ["maximize" if o in MAXIMISED else "minimize" for o in config.objectives]
+        study = optuna.create_study(directions=directions)
+        if ours.extremes:
+            for architecture in _extremes(table, config):
+                study.enqueue_trial(distributions(architecture))
+        self._study = _Study(study, config, self._costs, PATIENCE)
+        rule = config.search.early_stopping
+        self._scheduler = Scheduler(rule, config.train, config.objectives) if rule else None
+        self._candidates: dict[str, Candidate] = {}
+        self._waiting: deque[Run] = deque()
+        self._trained: dict[str, int] = {}
+        self._exhausted = False
+
+    def _costs(self, architecture: Architecture) -> Mapping[str, float]:
+        return self._table.networks[architecture.key].costs
+
+    def ask(self, begun: int) -> Run | None:
+        proceeds = (begun >= self._unreserved or self._exhausted) and self._proceed()
+        if not self._waiting and (proceeds or not self._exhausted):
+            candidate = self._study.ask()
+            self._exhausted |= self._study.exhausted is not None
+            if self._retrain:
+                self._waiting += [Run(AGAIN, key) for key in self._study.repeated]
+            self._study.repeated.clear()
+            if candidate:
+                self._study.admit()
+                self._candidates[candidate.key] = candidate
+                done = self._trained.get(candidate.key, 0)
+                self._waiting.append(Run(str(candidate.number), candidate.key, done))
+        return self._waiting.popleft() if self._waiting else None
+
+    def _proceed(self) -> bool:
+        """Have the most promising of the stopped, if there are any, proposed next."""
+        promising = self._scheduler.promising() if self._scheduler else []
+        for key in promising[:1]:
+            self._scheduler.readmit(key)
+            self._study.proceed(key)
+            self._study.admit()
+        return bool(promising)
+
+    def report(self, run: Run, curve: Sequence[float]) -> bool:
+        if run.name == AGAIN:
+            return len(curve) < self._trained.get(run.key, self._table.epochs)
+        costs = self._candidates[run.key].costs
+        return self._scheduler is None or self._scheduler.report(run.key, curve, costs)
+
+    def end(self, run: Run, curve: Sequence[float], complete: bool) -> None:
+        if run.name == AGAIN:
+            return
+        self._trained[run.key] = len(curve)
+        candidate = self._candidates.pop(run.key)
+        if complete:
+            found = {"state": "complete", "dice": curve[-1]}
+        else:
+            found = {"state": "stopped", "reason": f"after {len(curve)} epochs"}
+        self._study.tell(candidate.result(epochs=len(curve), curve=tuple(curve), **found))
+
+
+class _Study(Study):
+    """Remembers which proposals it answered itself."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.repeated: list[str] = []
+        super().__init__(*arguments)
+
+    def _is_repeat(self, trial: optuna.Trial, key: str) -> bool:
+        repeat = super()._is_repeat(trial, key)
+        if repeat:
+            self.repeated.append(key)
+        return repeat
+
+
+def _extremes(table: Table, config: RunConfig) -> list[Architecture]:
+    """The networks with the fewest and with the most parameters."""
+    by_size = sorted(table.networks.values(), key=lambda network: network.costs["params"])
+    space = config.space.space()
+    return [space.from_json(network.architecture) for network in (by_size[0], by_size[-1])]

@@ -1,0 +1,81 @@
+"""Replays on all cores; what was replayed before is taken from a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+
+from .replay import Completion, replay
+from .setups import Setup
+from .table import Table
+
+Histories = Mapping[str, Sequence[Sequence[Completion]]]
+"""By set-up: the complete trainings of seed 0, 1, ..."""
+
+ENGINE = (
+    "study",
+    "answer",
+    "scheduler",
+    "front",
+    "samplers",
+    "evolution",
+    "quasi_random",
+    "recent",
+)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What all set-ups have in common: the table, what counts, and how long they may train."""
+
+    table: Table
+    objectives: tuple[str, ...]
+    budget: int
+    seeds: int
+
+    def run(self, setups: Mapping[str, Setup], jobs: int, cache: Path) -> Histories:
+        """Replay every set-up with every seed, `jobs` at a time."""
+        known: dict[str, list[Completion]] = {}
+        if cache.exists():
+            known = json.loads(cache.read_text())
+        work = {
+            self._name(setup, seed): (setup, seed)
+            for setup in setups.values()
+            for seed in range(self.seeds)
+        }
+        with ProcessPoolExecutor(jobs) as pool:
+            replays = {
+                pool.submit(self._replay, *work[name]): name for name in work if name not in known
+            }
+            for done in as_completed(replays):
+                known[replays[done]] = done.result()
+        cache.write_text(json.dumps(known))
+        return {
+            label: [known[self._name(setup, seed)] for seed in range(self.seeds)]
+            for label, setup in setups.items()
+        }
+
+    def _replay(self, setup: Setup, seed: int) -> list[Completion]:
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        policy = setup.policy(self.table, self.objectives, seed, self.budget)
+        return replay(policy, self.table.networks, seed, self.budget)
+
+    def _name(self, setup: Setup, seed: int) -> str:
+        """Another one wherever the replay may differ."""
+        said = repr((setup, seed, self.budget, self.objectives, self.table, _sources()))
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _sources() -> list[str]:
+    """The code that decides what a replay does."""
+    engine = Path(__file__).parents[2] / "nas"
+    files = [engine / f"{name}.py" for name in ENGINE]
+    files += [Path(__file__).with_name(f"{name}.py") for name in ("replay", "stock", "ours")]
+    return [file.read_text() for file in files if file.exists()]

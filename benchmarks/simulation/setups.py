@@ -1,0 +1,36 @@
+"""The searches that are compared: one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .ours import Ours
+from .stock import Stock
+
+Setup = Stock | Ours
+
+RANDOM, OURS = "random", "segnas"
+
+STOCK: Mapping[str, Setup] = {
+    "OptunaSearch, NSGA-II": Stock("nsga2"),
+    "OptunaSearch, NSGA-II, ASHA": Stock("nsga2", asha=True),
+    "OptunaSearch, TPE": Stock("tpe"),
+    "OptunaSearch, TPE, ASHA": Stock("tpe", asha=True),
+}
+
+SETUPS: Mapping[str, Setup] = {
+    RANDOM: Stock("random"),
+    **STOCK,
+    OURS: Ours(),
+    "no early stopping": Ours({"early_stopping": None}),
+    "reduction 2": Ours({"early_stopping": {"reduction": 2}}),
+    "reduction 4": Ours({"early_stopping": {"reduction": 4}}),
+    "ties by hypervolume": Ours({"early_stopping": {"ties": "hypervolume"}}),
+    "continuation of a quarter": Ours({"continuation": 0.25}),
+    "repeats trained again": Ours(repeats=True),
+    "quasi-random start": Ours({"startup_sampler": "qmc"}),
+    "with NSGA-II": Ours({"sampler": "nsga2"}),
+    "with NSGA-III": Ours({"sampler": "nsga3"}),
+    "with random proposals": Ours({"sampler": "random"}),
+    "smallest and largest first": Ours(extremes=True),
+}

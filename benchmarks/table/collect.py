@@ -1,0 +1,81 @@
+"""Measure the latencies of the networks that make.py has trained, and write the table.
+
+    python benchmarks/table/collect.py table.jsonl --to benchmarks/table/hippocampus.json
+
+Needs a quiet machine: about a second a network. A network that make.py trained with several seeds
+has a Dice curve for each; its seconds an epoch are their mean, of process time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from rich.progress import track
+
+from nas.config import RunConfig
+from nas.config_file import read_config
+from nas.cost.latency import Latency, LatencyConfig, measure_latency
+from search_spaces.registry import find_space
+
+CONFIG = Path(__file__).with_name("table.yaml")
+CHANNELS, CLASSES = 1, 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("lines", type=Path, help="JSON lines, of make.py")
+    parser.add_argument("--to", type=Path, required=True, help="JSON")
+    options = parser.parse_args()
+    config = read_config(RunConfig, CONFIG)
+    trained: dict[str, list[dict[str, Any]]] = {}
+    for line in options.lines.read_text().splitlines():
+        record = json.loads(line)
+        trained.setdefault(record["key"], []).append(record)
+    networks, conditions = [], ""
+    for key in track(sorted(trained), "latencies"):
+        runs = sorted(trained[key], key=lambda run: run["seed"])
+        latency = measure(runs[0]["architecture"], config)
+        conditions = latency.conditions.text()
+        networks.append(entry(runs, latency))
+    table = {
+        "about": "validation Dice of every epoch, by real training; see make.py beside this file",
+        "latency": conditions,
+        "config": config.model_dump(mode="json", include={"space", "train"}),
+        "networks": networks,
+    }
+    head = json.dumps({name: value for name, value in table.items() if name != "networks"})
+    rows = ",\n".join(json.dumps(network) for network in networks)
+    options.to.write_text(f'{head[:-1]}, "networks": [\n{rows}\n]}}\n')
+
+
+def measure(architecture: dict[str, Any], config: RunConfig) -> Latency:
+    """Of one pass of a training patch, on one thread."""
+    torch.manual_seed(0)
+    network = find_space(config.space.name).from_json(architecture).build(CHANNELS, CLASSES)
+    settings = LatencyConfig(patch=config.train.patch, seconds=1.0)
+    return measure_latency(network, CHANNELS, settings, torch.device("cpu"))
+
+
+def entry(runs: list[dict[str, Any]], latency: Latency) -> dict[str, Any]:
+    """One network; `dice`: a curve for every seed."""
+    first = runs[0]
+    return {
+        "key": first["key"],
+        "params": first["params"],
+        "macs": first["macs"],
+        "latency_ms": round(latency.p50_ms, 3),
+        "seconds_per_epoch": round(mean(mean(run["seconds"]) for run in runs), 3),
+        "dice": [run["dice"] for run in runs],
+        "architecture": first["architecture"],
+    }
+
+
+if __name__ == "__main__":
+    main()
