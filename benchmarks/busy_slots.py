@@ -26,10 +26,10 @@ from ray.tune.search.optuna import OptunaSearch
 from rich.console import Console
 
 from nas.admission import Admission
-from nas.cluster import QUIET, Cluster
 from nas.config import RunConfig
-from nas.engine import run_trials
 from nas.footprint import footprint
+from nas.running.cluster import QUIET, Cluster
+from nas.running.engine import run_trials
 from nas.session import Session
 from nas.study import Study
 from nas.terminal import Screen

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nas.budget import amount
 from nas.config import RunConfig
-from nas.descent import Place, descend
+from nas.proposals.descent import Place, descend
 from search_spaces.fitting import divides
 from search_spaces.space import Architecture, RandomTrial
 from trainers.errors import UserError

@@ -13,9 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from nas import arguments, catalogue, latency_command, search_command
-from nas.preview_command import add_arguments as add_preview_arguments
-from nas.preview_command import show_preview
+from nas.commands import arguments, catalogue
+from nas.commands import latency as latency_command
+from nas.commands import search as search_command
+from nas.commands.preview import add_arguments as add_preview_arguments
+from nas.commands.preview import show_preview
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
 
@@ -218,7 +220,7 @@ def _retrain(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from nas.evaluation_table import evaluation_table, measured_line
+    from nas.commands.evaluation_table import evaluation_table, measured_line
     from nas.export import Export
     from nas.measured import macs_measured
     from nas.progress import Bars

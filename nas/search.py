@@ -17,10 +17,8 @@ from rich.console import Console
 from nas.admission import Admission
 from nas.checks import check_run
 from nas.closing import closing_lines
-from nas.cluster import Cluster
 from nas.config import RunConfig
 from nas.config_file import write_config
-from nas.engine import run_trials
 from nas.folder_lock import alone_in
 from nas.footprint import footprint
 from nas.front import front
@@ -29,9 +27,12 @@ from nas.gate import Gate
 from nas.journal import JOURNAL
 from nas.probe import Prober, ProbeTask, open_prober
 from nas.progress import Bars
+from nas.proposals.samplers import check_sampler
+from nas.proposals.warm_start import WarmStart, check_warm_start, warm_start
 from nas.remeasure import remeasure_front
 from nas.result import Result
-from nas.samplers import check_sampler
+from nas.running.cluster import Cluster
+from nas.running.engine import run_trials
 from nas.session import Session
 from nas.study import Study
 from nas.summary import SUMMARY, Summary
@@ -39,7 +40,6 @@ from nas.task import Task
 from nas.terminal import Screen, front_table
 from nas.tracked import tracked
 from nas.tracking import Tracker
-from nas.warm_start import WarmStart, check_warm_start, warm_start
 from trainers.data import prepare_data
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases

@@ -14,7 +14,7 @@ from nas.course import Course, Spent
 from nas.evaluation import Report
 from nas.front import front
 from nas.result import Result, State
-from nas.stall import Stall
+from nas.running.stall import Stall
 from nas.study import Study
 from nas.summary import Summary
 from nas.terminal import Screen

@@ -23,9 +23,9 @@ from nas.config import RunConfig
 from nas.cost.latency import Latency
 from nas.facts import check_facts
 from nas.journal import JOURNAL, Journal
+from nas.proposals.samplers import make_sampler
 from nas.records import AGAIN, revised
 from nas.result import Result, State
-from nas.samplers import make_sampler
 from search_spaces.space import Architecture, distributions
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted

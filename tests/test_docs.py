@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nas.commands.listing import gmacs
 from nas.cost import cost_of
-from nas.listing import gmacs
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import all_presets, all_spaces, find_preset, find_space
 from search_spaces.space import knob_table

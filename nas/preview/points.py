@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from nas.commands.listing import misfit
 from nas.config import RunConfig
-from nas.listing import misfit
 from search_spaces.space import Architecture, RandomTrial
 from trainers.errors import UserError
 

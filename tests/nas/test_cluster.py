@@ -18,12 +18,12 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster as Nodes
 from rich.console import Console
 
-from nas import adaptors, cluster
 from nas.cli import _parser
-from nas.cluster import Cluster
 from nas.config import Resources, RunConfig
-from nas.engine import request
-from nas.room import Machine, count_slots, matches
+from nas.running import adaptors, cluster
+from nas.running.cluster import Cluster
+from nas.running.engine import request
+from nas.running.room import Machine, count_slots, matches
 from nas.search import run_search
 from trainers.errors import UserError
 
@@ -177,9 +177,7 @@ def test_a_search_survives_the_loss_of_a_node_and_trains_nothing_again(
     assert [epoch for key, epoch in reports if key == victim] == [1, 2, 3, 4]
 
 
-REMOTE = (
-    "import sys; from nas.remote_driver import drive; sys.exit(drive(sys.argv[1], sys.argv[2:]))"
-)
+REMOTE = "import sys; from nas.running.remote_driver import drive; sys.exit(drive(sys.argv[1], sys.argv[2:]))"
 
 
 def free_port():

@@ -11,11 +11,11 @@ import psutil
 import pytest
 import yaml
 
-from nas import engine, interrupt
-from nas.adaptors import SessionCallback, SessionScheduler, SessionSearcher
-from nas.cluster import Cluster
 from nas.config import Resources
-from nas.interrupt import interruptible
+from nas.running import engine, interrupt
+from nas.running.adaptors import SessionCallback, SessionScheduler, SessionSearcher
+from nas.running.cluster import Cluster
+from nas.running.interrupt import interruptible
 from trainers.errors import UserError
 
 from .workers import Counting

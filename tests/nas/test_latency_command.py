@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from nas.cli import main
+from nas.commands.latency import BACKENDS, PRECISIONS
 from nas.cost.latency.config import Backend, Precision
-from nas.latency_command import BACKENDS, PRECISIONS
 from search_spaces.registry import architecture_record, find_preset
 
 ARGUMENTS = ["--input", "1x16x16x16", "--classes", "2", "--seconds", "0.05", "--device", "cpu"]

@@ -7,8 +7,8 @@ from rich.console import Console
 from torch import nn
 
 from nas.cli import main
+from nas.commands.listing import cost_text, describe_presets, misfit, presets_table, work_json
 from nas.cost import Cost
-from nas.listing import cost_text, describe_presets, misfit, presets_table, work_json
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import SPACES, all_presets, find_preset
 from search_spaces.space import Architecture, choice

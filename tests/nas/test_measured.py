@@ -10,10 +10,10 @@ from rich.console import Console
 from torch import nn
 
 from nas.admission import Admission
+from nas.commands.evaluation_table import measured_line
 from nas.config import RunConfig
 from nas.cost import cost_of
 from nas.evaluation import Evaluation, Report
-from nas.evaluation_table import measured_line
 from nas.measured import macs_measured
 from nas.result import Result
 from nas.session import Session

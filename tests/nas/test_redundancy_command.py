@@ -13,12 +13,12 @@ from nas.cli import main
 from nas.config import RunConfig
 from nas.cost import cost_of
 from nas.export import Export, write_export
+from nas.proposals.warm_start import warm_start
 from nas.redundancy.analysis import analyse
 from nas.redundancy.panels import panels
 from nas.redundancy.report import find_images, redundancy_report
 from nas.result import Result
 from nas.task import Task
-from nas.warm_start import warm_start
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
 from trainers.checkpoint import write_checkpoint

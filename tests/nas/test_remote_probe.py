@@ -10,9 +10,9 @@ import ray
 from ray.cluster_utils import Cluster
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.engine import QUIET
 from nas.probe import ProbeTask, open_prober
 from nas.probe.remote import _options
+from nas.running.engine import QUIET
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 

@@ -15,10 +15,10 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
 from nas.config import SearchConfig
-from nas.evolution import ArchitectureNSGAII, Breeder
-from nas.quasi_random import QuasiRandomSampler
-from nas.recent import RecentTrials
-from nas.samplers import Staged, check_sampler, make_sampler
+from nas.proposals.evolution import ArchitectureNSGAII, Breeder
+from nas.proposals.quasi_random import QuasiRandomSampler
+from nas.proposals.recent import RecentTrials
+from nas.proposals.samplers import Staged, check_sampler, make_sampler
 from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.questions import questions
 from search_spaces.space import (

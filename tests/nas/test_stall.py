@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from nas import stall
-from nas.stall import Stall
+from nas.running import stall
+from nas.running.stall import Stall
 
 SCRIPT = """
 import ctypes, re, runpy, sys, time

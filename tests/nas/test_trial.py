@@ -13,7 +13,7 @@ from torch import nn
 from nas.config import RunConfig
 from nas.config_file import write_config
 from nas.gate import Gate
-from nas.trial import TrialWorker
+from nas.running.trial import TrialWorker
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import read_checkpoint
 
@@ -132,7 +132,7 @@ def test_only_workers_on_other_machines_copy_the_volumes(search, tmp_path, monke
 
 def test_the_first_report_says_that_the_volumes_could_not_be_copied(search, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nas.node_cache.SPARE", 2**60)
+    monkeypatch.setattr("nas.running.node_cache.SPARE", 2**60)
     monkeypatch.setattr("ray.get_runtime_context", lambda: Here("this"))
     worker = TrialWorker(search() | {"driver_node": "other"})
     assert "MiB are needed" in worker.step()["report"].warning
@@ -149,7 +149,7 @@ class Here:
 
 CHILD = """
 import ctypes, json, sys, time
-from nas.trial import TrialWorker
+from nas.running.trial import TrialWorker
 from search_spaces.hybrid import Hybrid
 from tests.nas.test_trial import Faulty
 

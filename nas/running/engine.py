@@ -13,12 +13,12 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, TuneConfig
 from ray.tune.execution import tune_controller
 
-from nas.adaptors import ActorManager, SessionCallback, SessionScheduler, SessionSearcher
-from nas.cluster import Cluster
 from nas.config import Resources
-from nas.interrupt import interruptible
+from nas.running.adaptors import ActorManager, SessionCallback, SessionScheduler, SessionSearcher
+from nas.running.cluster import Cluster
+from nas.running.interrupt import interruptible
+from nas.running.trial import TrialWorker
 from nas.session import Session
-from nas.trial import TrialWorker
 from trainers.errors import UserError
 
 # Ray offers no other way to give it one.

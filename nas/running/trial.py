@@ -11,14 +11,14 @@ import ray
 from ray import tune
 
 from nas.gate import Gate
-from nas.stall import Stall
+from nas.running.stall import Stall
 
 if TYPE_CHECKING:
     from nas.evaluation import Evaluation, Report
 
 
 class TrialWorker(tune.Trainable):
-    """One step is one epoch; see `Evaluation`, and `nas.engine` for the keys of its config.
+    """One step is one epoch; see `Evaluation`, and `nas.running.engine` for the keys of its config.
 
     All that it computes, imports included, it computes within the gate of its machine, so that
     nothing disturbs the measurement of a latency. Ray builds a worker once and resets it for every
@@ -80,7 +80,7 @@ class TrialWorker(tune.Trainable):
         driver = config.get("driver_node")
         if driver is None or ray.get_runtime_context().get_node_id() == driver:
             return shared
-        from nas.node_cache import local_copy
+        from nas.running.node_cache import local_copy
 
         return local_copy(shared, warn=self._warnings.append)
 

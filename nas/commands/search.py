@@ -36,7 +36,7 @@ def search(options: argparse.Namespace) -> int:
     from nas.config_file import read_config
 
     if options.address and options.address.startswith("ray://"):
-        from nas.remote_driver import drive
+        from nas.running.remote_driver import drive
 
         return drive(options.address, _arguments(options))
     config = read_config(RunConfig, options.config, options.settings)
@@ -51,7 +51,7 @@ def search(options: argparse.Namespace) -> int:
 
 def sync(options: argparse.Namespace) -> int:
     """Run `segnas sync`."""
-    from nas.sync_command import sync_search
+    from nas.commands.sync import sync_search
 
     return sync_search(options.dir, Console())
 

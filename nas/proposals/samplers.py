@@ -15,9 +15,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.evolution import ArchitectureNSGAII, ArchitectureNSGAIII
-from nas.quasi_random import QuasiRandomSampler, proposals_before
-from nas.recent import RecentTrials
+from nas.proposals.evolution import ArchitectureNSGAII, ArchitectureNSGAIII
+from nas.proposals.quasi_random import QuasiRandomSampler, proposals_before
+from nas.proposals.recent import RecentTrials
 from search_spaces.questions import questions
 from search_spaces.registry import find_space
 from search_spaces.space import Restrictions, SearchSpace

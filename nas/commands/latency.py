@@ -85,8 +85,8 @@ def show_latency(options: argparse.Namespace) -> int:
     """Measure every combination; those that fail tell why. Returns 1 where all failed."""
     import torch
 
-    from nas.catalogue import find_architecture
-    from nas.listing import misfit
+    from nas.commands.catalogue import find_architecture
+    from nas.commands.listing import misfit
 
     architecture = find_architecture(options.network)
     channels, *size = options.input

@@ -30,8 +30,8 @@ def find_architecture(name: str) -> Architecture:
 
 def show_cost(options: argparse.Namespace) -> int:
     """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
+    from nas.commands.listing import cost_text, memory_text, misfit, published_text, work_json
     from nas.cost import cost_of, memory_of
-    from nas.listing import cost_text, memory_text, misfit, published_text, work_json
 
     architecture = find_architecture(options.network)
     channels, *patch = options.input
@@ -68,7 +68,7 @@ def _show_audit(
     by_type: bool,
     as_json: bool,
 ) -> int:
-    from nas.audit_table import audit_table
+    from nas.commands.audit_table import audit_table
     from nas.cost.audit import audit
 
     audited = audit(architecture, in_channels, classes, patch)
@@ -81,7 +81,7 @@ def _show_audit(
 
 def show_spaces(options: argparse.Namespace) -> int:
     """`segnas spaces [SPACE]`."""
-    from nas.listing import describe_presets, space_details, space_json, spaces_table
+    from nas.commands.listing import describe_presets, space_details, space_json, spaces_table
     from search_spaces.registry import all_spaces, find_space
 
     if options.space is None:
@@ -103,7 +103,7 @@ def show_spaces(options: argparse.Namespace) -> int:
 
 def show_presets(options: argparse.Namespace) -> int:
     """`segnas presets [--space SPACE] [--input CxDxHxW] [--classes N]`."""
-    from nas.listing import describe_presets, presets_table
+    from nas.commands.listing import describe_presets, presets_table
     from search_spaces.registry import all_presets, find_space
 
     named = find_space(options.space).presets() if options.space else all_presets()

@@ -1,0 +1,1 @@
+"""The commands of `segnas`, and the tables that they print."""

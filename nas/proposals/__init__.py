@@ -1,0 +1,1 @@
+"""Who proposes architectures: samplers, and what is tried first."""
