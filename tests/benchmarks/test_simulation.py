@@ -213,7 +213,8 @@ def test_a_stopped_trial_of_stock_ray_is_complete_to_its_sampler(hybrids):
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_the_reserve_is_spent_on_what_was_stopped_from_where_it_was(hybrids):
-    eager = {"early_stopping": {"grace": 1, "reduction": 3}, "sampler": "random"}
+    rule = {"grace": 1, "reduction": 3, "ties": "crowding"}
+    eager = {"early_stopping": rule, "sampler": "random"}
     policy = Ours({**eager, "continuation": 0.5}).policy(hybrids, OBJECTIVES, 0, BUDGET)
     stopped = set()
     for _ in range(8):

@@ -177,7 +177,11 @@ def test_a_search_survives_the_loss_of_a_node_and_trains_nothing_again(
     assert [epoch for key, epoch in reports if key == victim] == [1, 2, 3, 4]
 
 
-REMOTE = "import sys; from nas.running.remote_driver import drive; sys.exit(drive(sys.argv[1], sys.argv[2:]))"
+REMOTE = """
+import sys
+from nas.running.remote_driver import drive
+sys.exit(drive(sys.argv[1], sys.argv[2:]))
+"""
 
 
 def free_port():

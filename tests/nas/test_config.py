@@ -88,7 +88,8 @@ def test_an_unknown_key_at_the_top_is_refused(file):
 def test_an_unknown_key_unlike_any_other_is_told_those_there_are(file):
     message = refused(file, "resources.xyz=1")
     assert message == (
-        "resources.xyz is not a key of `resources`. There are: cpus, gpus, concurrent"
+        "resources.xyz is not a key of `resources`. There are: "
+        "cpus, gpus, custom, labels, concurrent"
     )
 
 
@@ -105,7 +106,8 @@ def test_an_unknown_key_of_the_data_is_told_the_keys_of_that_source(file):
         ("train.epochs=0", ["train.epochs = 0", "greater than 0"]),
         ("train.patch=[32, 32]", ["train.patch"]),
         ("train.patch=[32, 32, x]", ["train.patch.2 = 'x'", "integer"]),
-        ("search.sampler=tpee", ["search.sampler = 'tpee'", "'tpe', 'nsga2' or 'random'"]),
+        ("search.budget=hours", ["search", "budget is hours, but hours is not set"]),
+        ("search.early_stopping.ties=all", ["early_stopping.ties = 'all'", "'crowding'"]),
         ("data.source=zip", ["data", "'msd', 'phantom'"]),
         ("data.split.validation=0", ["data.split.validation = 0", "greater than 0"]),
         ("data=x", ["data = 'x'"]),
