@@ -90,14 +90,15 @@ class SpaceConfig(Strict):
 class SearchConfig(Strict):
     """How long to search, who proposes, and what becomes of candidates that do badly.
 
-    `trials`: trainings that end, complete or stopped early; infeasible candidates are replaced.
-    `hours`: no trial starts later than this, and those running then are finished. `epochs`: those
-    trained in all. `budget`: which of the three is spent to its end (`hours` always limits).
-    `continuation`: the share of it that is kept for stopped candidates, trained on at the end.
+    `budget`: what is spent to its end. `epochs`: as many in all as `epochs` says, or as `trials`
+    whole trainings have; what early stopping saves buys more candidates. `trials`: as many
+    trainings, complete or stopped. `hours`: no trial starts later, and those running then are
+    finished; they limit the other budgets, too. `continuation`: the share of the budget that is
+    kept for stopped candidates, trained on at the end.
 
     `sampler`: a name, or a mapping of `name` and arguments. `startup`: proposals before its model
-    is used, made by `startup_sampler`. `warm_start`: what is tried first: presets, architecture
-    files, folders of earlier searches.
+    is used, made by `startup_sampler`. `warm_start`: what is tried first, scaled into the space:
+    presets, architecture files, folders of earlier searches.
 
     `retries`: how often a trial whose process died goes on from its last checkpoint. `trial_hours`:
     who trains longer is infeasible. `stall_minutes`: a training step that takes longer hangs.
@@ -107,7 +108,7 @@ class SearchConfig(Strict):
     trials: Annotated[int, Field(gt=0)] = 24
     hours: Limit | None = None
     epochs: Annotated[int, Field(gt=0)] | None = None
-    budget: Literal["trials", "hours", "epochs"] = "trials"
+    budget: Literal["epochs", "trials", "hours"] = "epochs"
     continuation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     early_stopping: EarlyStopping | None = EarlyStopping()
     sampler: str | dict[str, Any] = "tpe"

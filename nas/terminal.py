@@ -121,9 +121,10 @@ def _progress(session: Session) -> str:
 def _count(session: Session) -> str:
     """How far a search is, by what it spends."""
     search = session.config.search
-    if search.budget == "trials":
+    counted = search.budget == "epochs" and not (search.epochs or search.early_stopping)
+    if counted or search.budget == "trials":
         return f"{session.done}/{search.trials} trials"
-    return f"{session.done} trials, {session.progress:.0%} of {search.budget}"
+    return f"{session.done} trials, {session.progress:.0%} of the {search.budget}"
 
 
 def _running_table(session: Session) -> Table:

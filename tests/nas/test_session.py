@@ -79,7 +79,7 @@ def test_a_trial_that_does_worse_at_a_rung_is_stopped(session):
 
 
 def test_stopped_candidates_are_trained_on_with_what_was_kept_of_the_budget(session, tmp_path):
-    run = session(**stopping(trials=4, continuation=0.5))
+    run = session(**stopping(trials=4, budget="trials", continuation=0.5))
     first, second = run.start("a"), run.start("b")
     second.costs.update({name: value / 2 for name, value in first.costs.items()})
     checkpoint = tmp_path / "checkpoints" / f"{second.key}.pt"
