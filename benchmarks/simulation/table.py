@@ -66,4 +66,5 @@ def load_table(path: Path) -> Table:
         raise UserError(
             f"{path} has curves of {sorted(lengths)} epochs; every training must be equally long"
         )
-    return Table(networks, values["config"])
+    unread = {"name": "table", "data": {"source": "phantom"}}  # every search names some
+    return Table(networks, {**unread, **values["config"]})

@@ -59,7 +59,7 @@ def measure(architecture: dict[str, Any], config: RunConfig) -> Latency:
     """Of one pass of a training patch, on one thread."""
     torch.manual_seed(0)
     network = find_space(config.space.name).from_json(architecture).build(CHANNELS, CLASSES)
-    settings = LatencyConfig(patch=config.train.patch, seconds=1.0)
+    settings = LatencyConfig(patch=config.train.patch, seconds=0.5)
     return measure_latency(network, CHANNELS, settings, torch.device("cpu"))
 
 
