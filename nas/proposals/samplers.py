@@ -219,6 +219,7 @@ def _rehearse(search: SearchConfig) -> None:
     first = search.model_copy(update={"startup": 2})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = make_sampler(first, 0, space, restrict)
         study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
         for number in range(REHEARSAL):

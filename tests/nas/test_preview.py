@@ -41,7 +41,7 @@ space:
 train: {{patch: [16, 16, 16], epochs: 2, steps_per_epoch: 10}}
 objectives: [dice, params]
 budget: {{params: 2.0e4, macs: 1.0e7}}
-search: {{trials: 4, warm_start: [hybrid-xs]}}
+search: {{trials: 4, warm_start: [hybrid-xs], early_stopping: null}}
 resources: {{concurrent: 2}}
 """
 COUNT = 14
@@ -250,7 +250,7 @@ def test_the_search_finds_the_data_that_the_preview_prepared(seen, path):
     [
         (("--set", "train.patch=[18, 18, 18]"), r"no architecture of hybrid takes train\.patch"),
         (("--set", "data.path=nowhere"), r"nowhere"),
-        (("--set", "resources.cpus=4096"), r"resources\.cpus = 4096: this machine has"),
+        (("--set", "resources.cpus=4096"), r"cpus = 4096, gpus = 0, and no machine has that"),
         (("--set", "budget.weights=3"), r"budget\.weights is not a key"),
         (("--set", "search.warm_start=[unett]"), r"'unett' is no preset\. Did you mean unet"),
         (("--latency", "--set", "latency.resources={phone: 1}"), r"latency\.resources names"),
