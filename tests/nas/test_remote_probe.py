@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 from nas.cost.latency import Latency, LatencyConfig
 from nas.probe import ProbeTask, open_prober
 from nas.probe.remote import _options
-from nas.running.engine import QUIET
+from nas.running.cluster import QUIET
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 
