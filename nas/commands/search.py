@@ -73,7 +73,7 @@ def _agreed(directory: Path, resume: bool) -> bool:
 
 def _arguments(options: argparse.Namespace) -> list[str]:
     """The same command for a driver on the cluster, where paths are the cluster's."""
-    told = ["search", str(options.config), "--address", "auto"]
+    told = ["search", str(options.config)]
     if options.dir:
         told += ["--dir", str(options.dir)]
     if options.resume:
