@@ -191,9 +191,11 @@ def free_port():
 
 
 @pytest.fixture
-def head():
+def head(monkeypatch):
     """`ray start --head` with a Ray Client server. Yields ray://HOST:PORT."""
     pytest.importorskip("grpc")
+    # A token file that some process here has left would have the two refuse each other.
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     folder = tempfile.mkdtemp(prefix="head", dir="/tmp")  # sockets have short paths
     port = free_port()
     process = subprocess.Popen(
