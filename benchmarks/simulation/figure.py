@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 QUARTILES = (25, 50, 75)
 INK, GRID = "#1f2933", "#e4e7eb"
 COLOURS = ("#8a94a0", "#d1622b", "#e3a22f", "#3b6fb6", "#69a5d8", "#7a5aa6", "#2f9e6e", "#b8457f")
+
+STYLES = ("-", "--")  # of twice as many set-ups as there are colours
 
 
 def write_figure(
@@ -31,11 +34,14 @@ def write_figure(
 
 
 def _draw(axes: Axes, curves: Mapping[str, np.ndarray], target: float, bold: str) -> None:
-    for colour, (label, values) in zip(COLOURS, curves.items(), strict=False):
+    styles = product(STYLES, COLOURS)
+    for (style, colour), (label, values) in zip(styles, curves.items(), strict=False):
         low, middle, high = np.percentile(values, QUARTILES, axis=0)
         epochs = np.arange(len(middle))
         colour = INK if label == bold else colour
-        axes.plot(epochs, middle, color=colour, label=label, lw=2.6 if label == bold else 1.5)
+        axes.plot(
+            epochs, middle, color=colour, label=label, ls=style, lw=2.6 if label == bold else 1.5
+        )
         axes.fill_between(epochs, low, high, color=colour, alpha=0.12, lw=0)
     axes.axhline(target, color=INK, lw=0.8, ls=":")
     axes.set_xlabel("trained epochs")

@@ -19,16 +19,8 @@ from .table import Table
 Histories = Mapping[str, Sequence[Sequence[Completion]]]
 """By set-up: the complete trainings of seed 0, 1, ..."""
 
-ENGINE = (
-    "study",
-    "answer",
-    "scheduler",
-    "front",
-    "samplers",
-    "evolution",
-    "quasi_random",
-    "recent",
-)
+HERE, NAS = Path(__file__).parent, Path(__file__).parents[2] / "nas"
+ENGINE = ("study", "answer", "scheduler", "front")
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ class Contest:
 
 def _sources() -> list[str]:
     """The code that decides what a replay does."""
-    engine = Path(__file__).parents[2] / "nas"
-    files = [engine / f"{name}.py" for name in ENGINE]
-    files += [Path(__file__).with_name(f"{name}.py") for name in ("replay", "stock", "ours")]
-    return [file.read_text() for file in files if file.exists()]
+    files = [NAS / f"{name}.py" for name in ENGINE]
+    files += sorted((NAS / "proposals").glob("*.py"))
+    files += [HERE / f"{name}.py" for name in ("replay", "stock", "ours")]
+    return [file.read_text() for file in files]
