@@ -143,7 +143,7 @@ class Scheduler:
         found: list[tuple[int, int, float, str]] = []
         for rungs in self._brackets:
             for validations, rung in rungs.items():
-                stopped = [key for key in rung if self._stopped.get(key) == validations]
+                stopped = {key for key in rung if self._stopped.get(key) == validations}
                 if stopped:
                     found += [
                         (-validations, rank, -merit, key)

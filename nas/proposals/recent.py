@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Container, Sequence
-from typing import Any
 
 import numpy as np
 from optuna import Study
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.front import non_dominated
+from nas.proposals.delegate import Delegate
 
 WINDOW = 1000
-BATCH = 256  # trials that a front is updated with at once
 
 
 class _View(Study):
@@ -39,7 +37,7 @@ class _View(Study):
         return copy.deepcopy(seen) if deepcopy else seen
 
 
-class RecentTrials(BaseSampler):
+class RecentTrials(Delegate):
     """Shows `model` the study itself up to `window` trials, then a part of it.
 
     That part: the newest `window` trials, all that are running, and of the feasible trials that no
@@ -54,26 +52,6 @@ class RecentTrials(BaseSampler):
         self._read: set[int] = set()
         self._view: tuple[int, Study] | None = None
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._model.infer_relative_search_space(self._seen(study, trial), trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._model.sample_relative(self._seen(study, trial), trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        seen = self._seen(study, trial)
-        return self._model.sample_independent(seen, trial, param_name, param_distribution)
-
     def after_trial(
         self,
         study: Study,
@@ -83,10 +61,11 @@ class RecentTrials(BaseSampler):
     ) -> None:
         self._model.after_trial(study, trial, state, values)
 
-    def _seen(self, study: Study, trial: FrozenTrial) -> Study:
+    def chosen(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
+        """The model, and the part."""
         if self._view is None or self._view[0] != trial.number:
             self._view = trial.number, self._choose(study)
-        return self._view[1]
+        return self._model, self._view[1]
 
     def _choose(self, study: Study) -> Study:
         trials = study.get_trials(deepcopy=False)
@@ -106,8 +85,8 @@ class RecentTrials(BaseSampler):
         new = [t for t in trials if t.state.is_finished() and t.number not in self._read]
         self._read.update(trial.number for trial in new)
         usable = [t for t in new if t.state == TrialState.COMPLETE and _feasible(t)]
-        for start in range(0, len(usable), BATCH):
-            both = self._front + usable[start : start + BATCH]
+        if usable:
+            both = self._front + usable
             kept = non_dominated(np.array([trial.values for trial in both]) * signs)
             self._front = [trial for trial, keep in zip(both, kept, strict=True) if keep]
 

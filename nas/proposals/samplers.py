@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optuna
 from optuna import Study
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.proposals.delegate import Delegate
 from nas.proposals.evolution import ArchitectureNSGAII, ArchitectureNSGAIII
 from nas.proposals.quasi_random import QuasiRandomSampler, proposals_before
 from nas.proposals.recent import RecentTrials
@@ -35,7 +35,7 @@ WITHOUT = {  # samplers of Optuna that no search of ours can use, and what does 
 }
 
 
-class Staged(BaseSampler):
+class Staged(Delegate):
     """The first `startup` proposals of a study by one sampler, all others by another.
 
     Counted are proposals, at the time they are made: warm starts are extra, and a proposal counts
@@ -46,26 +46,6 @@ class Staged(BaseSampler):
         self._first, self._then, self._startup = first, then, startup
         self._current: tuple[int, BaseSampler] | None = None
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._sampler(study, trial).infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._sampler(study, trial).sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        sampler = self._sampler(study, trial)
-        return sampler.sample_independent(study, trial, param_name, param_distribution)
-
     def after_trial(
         self,
         study: Study,
@@ -75,11 +55,12 @@ class Staged(BaseSampler):
     ) -> None:
         self._then.after_trial(study, trial, state, values)
 
-    def _sampler(self, study: Study, trial: FrozenTrial) -> BaseSampler:
+    def chosen(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
+        """The sampler whose turn it is."""
         if self._current is None or self._current[0] != trial.number:
             started = proposals_before(study, trial.number) < self._startup
             self._current = trial.number, self._first if started else self._then
-        return self._current[1]
+        return self._current[1], study
 
 
 class _Exhaustive(BruteForceSampler):
