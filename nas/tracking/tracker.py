@@ -60,30 +60,6 @@ class Tracker:
         self._warned = not search.running
         self._sent = SyncReport()
 
-    @classmethod
-    def open(
-        cls,
-        config: TrackingConfig,
-        directory: Path,
-        *,
-        name: str,
-        search_id: str,
-        config_yaml: str,
-        params: Mapping[str, Any],
-        validate_every: int = 1,
-    ) -> Tracker:
-        """Make the store, the experiment and the parent run, or find those of `search_id` again."""
-        search = Search(
-            id=search_id,
-            name=name,
-            config_yaml=config_yaml,
-            params=params,
-            validate_every=validate_every,
-        )
-        tracker = cls(config, directory, search)
-        tracker._settle()
-        return tracker
-
     @property
     def behind(self) -> bool:
         """Whether MLflow lacks something that a `sync` would send."""

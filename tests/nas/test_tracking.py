@@ -4,19 +4,25 @@ import pytest
 from mlflow import MlflowClient
 
 from nas.result import Result
-from nas.tracking import Tracker, TrackingConfig, tracker
+from nas.tracking import Search, Tracker, TrackingConfig, tracker
 from nas.tracking.values import flattened
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
+
+
+def track(config, directory, name="demo", search_id="s", config_yaml="", params=None):
+    """A tracker as a search opens it."""
+    search = Search(id=search_id, name=name, config_yaml=config_yaml, params=params or {})
+    tracker = Tracker(config, directory, search)
+    tracker.sync([], [])
+    return tracker
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A migrated store, made once: the folder has a space, as users' folders do."""
     directory = tmp_path_factory.mktemp("a search")
-    Tracker.open(
-        TrackingConfig(), directory, name="made", search_id="made", config_yaml="", params={}
-    )
+    track(TrackingConfig(), directory, search_id="made")
     return directory
 
 
@@ -26,7 +32,7 @@ def opened(store, request):
 
     def opened(**changes):
         values = {"name": "demo", "search_id": request.node.name, "config_yaml": "name: demo\n"}
-        return Tracker.open(TrackingConfig(), store, params={"seed": 0}, **{**values, **changes})
+        return track(TrackingConfig(), store, params={"seed": 0}, **{**values, **changes})
 
     return opened
 
@@ -243,7 +249,7 @@ def test_the_command_and_the_link_lead_to_the_front(opened, runs, store):
 
 def test_disabled_tracking_leaves_no_trace(tmp_path):
     config = TrackingConfig(enabled=False)
-    tracking = Tracker.open(config, tmp_path, name="demo", search_id="s", config_yaml="", params={})
+    tracking = track(config, tmp_path)
     tracking.trial_end(result())
     tracking.finish(tmp_path, {})
     assert tracking.ui_command() is None
@@ -260,9 +266,7 @@ def unreachable(monkeypatch):
 
 def test_an_unreachable_server_is_told_once_and_ends_nothing(unreachable, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        tracking = Tracker.open(
-            unreachable, tmp_path, name="demo", search_id="s", config_yaml="", params={}
-        )
+        tracking = track(unreachable, tmp_path)
         tracking.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.1})
         tracking.trial_end(result())
         tracking.update_front({"abc"})
