@@ -162,6 +162,11 @@ class RunConfig(Strict):
     latency: LatencyConfig = LatencyConfig()
     tracking: TrackingConfig = TrackingConfig()
 
+    @property
+    def search_epochs(self) -> int:
+        """What the budget `epochs` pays for: epochs of all trials together."""
+        return self.search.epochs or self.search.trials * self.train.epochs
+
     @field_validator("retrain", mode="wrap")
     @classmethod
     def _retrain_like_train(

@@ -26,8 +26,8 @@ class Course:
 
     def __init__(self, config: RunConfig, study: Study) -> None:
         self._search, self._epochs = config.search, config.train.epochs
+        self._all_epochs = config.search_epochs
         self._study = study
-        self._continued: set[str] = set()
         self._scheduler: Scheduler | None = None
         self._ends = [config.train.epochs]  # where a training may end
         if early := config.search.early_stopping:
@@ -46,7 +46,7 @@ class Course:
         if search.budget == "hours" and search.hours is not None:
             used = spent.seconds / (3600 * search.hours)
         elif search.budget == "epochs":
-            used = spent.epochs / (search.epochs or search.trials * self._epochs)
+            used = spent.epochs / self._all_epochs
         else:
             used = spent.trainings / search.trials
         return min(used, 1.0)
@@ -65,10 +65,10 @@ class Course:
 
     def choose(self, spent: Spent) -> None:
         """Have the most promising stopped candidate proposed next, where it is its turn."""
-        if self._wants_new(spent):
+        if self._scheduler is None or self._wants_new(spent):
             return
         for key in self._promising()[:1]:
-            self._continued.add(key)
+            self._scheduler.readmit(key)
             self._study.proceed(key)
 
     def verdict(
@@ -96,4 +96,4 @@ class Course:
     def _promising(self) -> list[str]:
         if self._scheduler is None or not (self._search.continuation or self._study.exhausted):
             return []
-        return [key for key in self._scheduler.promising() if key not in self._continued]
+        return self._scheduler.promising()

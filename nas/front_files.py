@@ -6,16 +6,15 @@ import csv
 import io
 import json
 import math
-import os
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.front import front
 from nas.front_page import front_page
 from nas.result import Result
+from trainers.atomic import replace_files
 from trainers.errors import UserError
 
 FIELDS = (
@@ -53,7 +52,7 @@ def write_front(
         "front.csv": front_csv(members),
         "front.html": front_page(results, objectives, title, classes),
     }
-    replace_files({folder / name: text for name, text in files.items()})
+    replace_files({folder / name: text.encode() for name, text in files.items()})
     return members
 
 
@@ -119,21 +118,3 @@ def _member(result: Result) -> dict[str, Any]:
     dice = values["dice_per_class"]
     values["dice_per_class"] = {n: v if math.isfinite(v) else None for n, v in dice.items()}
     return {name: values[name] for name in FIELDS}
-
-
-def replace_files(files: Mapping[Path, str]) -> None:
-    """Write these texts, each file whole, and none before all can be. Raises OSError."""
-    parts = {path: path.with_name(f".{path.name}.part") for path in files}
-    try:
-        for path, part in parts.items():
-            with part.open("w", encoding="utf-8") as file:
-                file.write(files[path])
-                file.flush()
-                os.fsync(file.fileno())
-        for path, part in parts.items():
-            part.replace(path)
-    except OSError:
-        for part in parts.values():
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-        raise

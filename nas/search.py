@@ -22,7 +22,7 @@ from nas.config_file import write_config
 from nas.folder_lock import alone_in
 from nas.footprint import footprint
 from nas.front import front
-from nas.front_files import replace_files, try_write_front
+from nas.front_files import try_write_front
 from nas.gate import Gate
 from nas.journal import JOURNAL
 from nas.probe import Prober, ProbeTask, open_prober
@@ -40,6 +40,7 @@ from nas.task import Task
 from nas.terminal import Screen, front_table
 from nas.tracked import tracked
 from nas.tracking import Tracker
+from trainers.atomic import replace_files
 from trainers.data import prepare_data
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
@@ -184,7 +185,7 @@ def _finish(
 def _write_summary(directory: Path, summary: Summary, status: str) -> None:
     told = json.dumps({**summary.to_json(), "status": status}, indent=1)
     try:
-        replace_files({directory / SUMMARY: told + "\n"})
+        replace_files({directory / SUMMARY: f"{told}\n".encode()})
     except OSError as error:
         warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=1)
 

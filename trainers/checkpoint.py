@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from trainers.atomic import replace_files
 from trainers.errors import UserError
 
 
@@ -23,17 +22,7 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     serialised = io.BytesIO()  # torch.save to a full disk raises a RuntimeError that names no cause
     torch.save(state, serialised)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            file.write(serialised.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())  # some file systems tell only now that there was no room
-        partial.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+    replace_files({path: serialised.getvalue()})
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

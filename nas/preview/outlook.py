@@ -84,13 +84,13 @@ def make_schedule(
 
 def _trials(config: RunConfig, stops: Sequence[tuple[float, float]]) -> int:
     """As many as the search's budget pays for, in the mean."""
-    search, epochs = config.search, config.train.epochs
+    search = config.search
     if search.budget == "trials":
         return search.trials
     if search.budget == "hours":
         return MANY
     mean = sum(share * probability for share, probability in stops)
-    return round((search.epochs or search.trials * epochs) / (mean * epochs))
+    return round(config.search_epochs / (mean * config.train.epochs))
 
 
 def _pause(config: RunConfig, pass_seconds: float) -> float:

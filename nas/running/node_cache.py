@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
-from trainers.data.atomic import make_folder
+from trainers.atomic import make_folder
 
 SPARE = 256 * 2**20  # bytes that a copy leaves free, for others
 

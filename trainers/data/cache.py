@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from trainers.data.atomic import make_folder
+from trainers.atomic import make_folder
 from trainers.data.check import Progress, check_dataset
 from trainers.data.config import Preprocess
 from trainers.data.msd import Dataset

@@ -4,7 +4,7 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from trainers.data.atomic import make_folder
+from trainers.atomic import make_folder
 from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.check import Progress
 from trainers.data.config import MsdData, Phantom, PhantomData

@@ -1,0 +1,53 @@
+"""Files and folders that are whole or absent, whoever is killed and however full the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+
+def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
+    """`folder`, filled by `build` unless it exists.
+
+    It is built beside its place and then renamed; of two processes that build at once, the first to
+    finish wins and the other's copy is thrown away.
+    """
+    if folder.exists():
+        return folder
+    draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    draft.mkdir(parents=True)
+    try:
+        build(draft)
+        draft.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def replace_files(files: Mapping[Path, bytes]) -> None:
+    """Write these files, in folders that exist: a reader finds each as it was, or whole.
+
+    None is replaced before all are on the disk. Raises OSError, and leaves nothing besides the old
+    files, where they cannot be written.
+    """
+    drafts = {path: path.with_name(f".{path.name}.{uuid4().hex}") for path in files}
+    try:
+        for path, draft in drafts.items():
+            with draft.open("wb") as file:
+                file.write(files[path])
+                file.flush()
+                os.fsync(file.fileno())  # some file systems tell only now that there was no room
+        for path, draft in drafts.items():
+            draft.replace(path)
+    except BaseException:
+        for draft in drafts.values():
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+        raise
