@@ -3,6 +3,34 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+
+def add_search_folder(command: argparse.ArgumentParser) -> None:
+    """Which search."""
+    command.add_argument("dir", type=Path, metavar="DIR", help="the search's folder")
+
+
+def add_export(command: argparse.ArgumentParser) -> None:
+    """Which exported network."""
+    command.add_argument("out", type=Path, metavar="OUT", help="an exported folder")
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Changes of the configuration."""
+    command.add_argument(
+        "--set",
+        dest="settings",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a key of the configuration, such as train.epochs=3; may be repeated",
+    )
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Output for programs."""
+    command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def add_network(command: argparse.ArgumentParser) -> None:
@@ -42,3 +70,10 @@ def shape(text: str) -> tuple[int, ...]:
             f"{text!r}; expected channels and size, like 1x96x96x96 (2D: 3x256x256)"
         )
     return tuple(map(int, sizes))
+
+
+def whole(text: str) -> int:
+    """Zero or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 0 or more")
+    return int(text)

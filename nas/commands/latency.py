@@ -14,6 +14,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from nas.commands import arguments
+from nas.commands.printing import print_wide
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 
     from nas.cost.latency import Conditions, Latency, LatencyConfig
 
+HELP = "measure how long a network takes"
 # Those of nas.cost.latency.config, which would take seconds to import.
 BACKENDS = ("eager", "compile", "onnxruntime")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
-WIDTH = 120  # of a table that goes into a file or a pipe
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Row:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas latency` besides the network's."""
+    """Those of `segnas latency`."""
+    arguments.add_network(command)
     for name, known in (("backend", BACKENDS), ("precision", PRECISIONS)):
         command.add_argument(
             f"--{name}",
@@ -79,14 +82,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--seconds", type=float, default=2.0, help="of each of the two runs (default: 2)"
     )
+    arguments.add_json(command)
 
 
-def show_latency(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Measure every combination; those that fail tell why. Returns 1 where all failed."""
     import torch
 
-    from nas.commands.catalogue import find_architecture
     from nas.commands.listing import misfit
+    from nas.commands.network import find_architecture
 
     architecture = find_architecture(options.network)
     channels, *size = options.input
@@ -103,9 +107,7 @@ def show_latency(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"key": architecture.key, "rows": [row.to_json() for row in rows]}))
     else:
-        console = Console()
-        console.width = console.width if console.is_terminal else max(console.width, WIDTH)
-        console.print(latency_table(f"{options.network} ({architecture.key})", rows))
+        print_wide(latency_table(f"{options.network} ({architecture.key})", rows))
     return 0 if any(row.latency for row in rows) else 1
 
 

@@ -1,4 +1,4 @@
-"""The arguments of `segnas preview`, and the command."""
+"""`segnas preview`."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import argparse
 import json
 from pathlib import Path
 
+from nas.commands import arguments
+
+HELP = "see what a search will meet: costs, budget, knobs and hours"
 LATENCIES = 12
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """All but `--set` and `--json`, which other commands have too."""
+    """Those of `segnas preview`."""
     command.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
     command.add_argument(
         "--dir", type=Path, help="the search's folder, which gets the files (default: runs/NAME)"
     )
     command.add_argument(
         "--samples",
-        type=_positive,
+        type=arguments.positive,
         default=1000,
         metavar="N",
         help="how many architectures to draw (default: 1000)",
     )
-    command.add_argument("--seed", type=_whole, default=0, help="of the draw (default: 0)")
+    command.add_argument("--seed", type=arguments.whole, default=0, help="of the draw (default: 0)")
     command.add_argument(
         "--latency",
-        type=_positive,
+        type=arguments.positive,
         nargs="?",
         const=LATENCIES,
         default=0,
@@ -37,9 +40,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not train a few candidates a little to estimate the search's hours",
     )
+    arguments.add_settings(command)
+    arguments.add_json(command)
 
 
-def show_preview(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """`segnas preview CONFIG`. Returns 1 where the budget lets nothing through."""
     from rich.console import Console
 
@@ -59,15 +64,3 @@ def show_preview(options: argparse.Namespace) -> int:
     else:
         print_report(preview, folder, Console())
     return 0 if preview.allowed.share > 0 else 1
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected 1 or more")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}; expected 0 or more")
-    return int(text)

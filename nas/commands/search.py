@@ -1,4 +1,4 @@
-"""`segnas search` and `segnas sync`."""
+"""`segnas search`."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ from pathlib import Path
 from rich.console import Console
 from rich.prompt import Confirm
 
+from nas.commands import arguments
 from trainers.errors import UserError
 
+HELP = "search architectures on a dataset"
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments of `segnas search`."""
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
-    parser.add_argument(
+    command.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    command.add_argument(
         "--dir", type=Path, help="the search's folder (default: runs/NAME); an old one goes on"
     )
-    parser.add_argument(
+    command.add_argument(
         "--resume",
         action="store_true",
         help="go on with the search in the folder, without asking; there must be one",
     )
-    parser.add_argument(
+    command.add_argument(
         "--address",
         metavar="auto|HOST:PORT|ray://HOST:PORT",
         help="a Ray cluster to search on (default: this machine)",
     )
+    arguments.add_settings(command)
 
 
-def search(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run `segnas search`."""
     from nas.config import RunConfig
     from nas.config_file import read_config
@@ -47,13 +51,6 @@ def search(options: argparse.Namespace) -> int:
 
     outcome = run_search(config, directory, Console(), options.address)
     return 0 if outcome.members else 1
-
-
-def sync(options: argparse.Namespace) -> int:
-    """Run `segnas sync`."""
-    from nas.commands.sync import sync_search
-
-    return sync_search(options.dir, Console())
 
 
 def _agreed(directory: Path, resume: bool) -> bool:

@@ -18,7 +18,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster as Nodes
 from rich.console import Console
 
-from nas.cli import _parser
+from nas.cli import parser
 from nas.config import Resources, RunConfig
 from nas.running import adaptors, cluster
 from nas.running.cluster import Cluster
@@ -251,7 +251,7 @@ def test_the_ray_cluster_file_is_one_by_rays_own_schema():
 def test_the_search_of_the_kubernetes_job_is_one():
     claim, job = yaml.safe_load_all((FILES / "rayjob.yaml").read_text())
     told = job["spec"]["entrypoint"].split()
-    options = _parser().parse_args(told[1:])
+    options = parser().parse_args(told[1:])
     assert (told[0], options.address) == ("segnas", "auto")
     group = job["spec"]["rayClusterSpec"]
     templates = [group["headGroupSpec"], *group["workerGroupSpecs"]]

@@ -16,7 +16,6 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from nas.commands.sync import sync_search
 from nas.config import RunConfig
 from nas.config_file import write_config
 from nas.folder_lock import alone_in
@@ -24,6 +23,7 @@ from nas.front import front
 from nas.front_files import try_write_front, write_front
 from nas.records import read_records
 from nas.study import Study
+from nas.sync import sync_search
 from nas.task import Task
 from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker, tracker

@@ -1,0 +1,86 @@
+"""`segnas cost`: what one network costs, before any training."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from nas.commands import arguments
+from nas.commands.network import find_architecture
+from nas.commands.printing import print_wide
+from search_spaces.space import Architecture
+from trainers.errors import UserError
+
+HELP = "count the parameters, work and memory of a network"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas cost`."""
+    arguments.add_network(command)
+    arguments.add_training(command)
+    ways = command.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--convention",
+        choices=("true", "published"),
+        default="true",
+        help="published: also as the paper behind the network's space counts",
+    )
+    ways.add_argument(
+        "--audit",
+        choices=("modules", "types"),
+        nargs="?",
+        const="modules",
+        help="thop's count and torch's, by module or by type of module",
+    )
+    arguments.add_json(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
+    from nas.commands.listing import cost_text, memory_text, misfit, published_text, work_json
+    from nas.cost import cost_of, memory_of
+
+    architecture = find_architecture(options.network)
+    channels, *patch = options.input
+    sizes = "x".join(map(str, options.input))
+    if why := misfit(architecture, patch):
+        raise UserError(f"--input {sizes}: {why}")
+    task = architecture, channels, options.classes, tuple(patch)
+    if options.audit:
+        return _show_audit(*task, by_type=options.audit == "types", as_json=options.json)
+    cost, published = cost_of(*task), None
+    memory = memory_of(*task, batch=options.batch, precision=options.precision)
+    if options.convention == "published":
+        from nas.cost.conventions import published_count
+
+        published = published_count(*task)
+    if options.json:
+        figures = {"params": cost.params, **work_json(cost), "memory": vars(memory)}
+        paper = {} if published is None else {"published": published.to_json()}
+        print(json.dumps({"key": architecture.key, **figures, **paper}))
+    else:
+        print(f"{architecture.key}: {cost_text(cost)} for one input of {sizes}")
+        print(memory_text(memory, options.batch, options.precision))
+        if published is not None:
+            print(published_text(published))
+    return 0
+
+
+def _show_audit(
+    architecture: Architecture,
+    in_channels: int,
+    classes: int,
+    patch: tuple[int, ...],
+    *,
+    by_type: bool,
+    as_json: bool,
+) -> int:
+    from nas.commands.audit_table import audit_table
+    from nas.cost.audit import audit
+
+    audited = audit(architecture, in_channels, classes, patch)
+    if as_json:
+        print(json.dumps({"key": architecture.key, **audited.to_json()}))
+    else:
+        print_wide(audit_table(audited, by_type))
+    return 0

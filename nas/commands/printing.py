@@ -1,0 +1,22 @@
+"""How commands print: their report to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+from rich.console import Console, RenderableType
+
+WIDTH = 120  # of tables that go into a file or a pipe
+# Machine-readable output is all that standard output ever gets besides a command's own report.
+NOTES = Console(stderr=True)
+
+
+def print_wide(renderable: RenderableType) -> None:
+    """Print it, in full width where nobody watches."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH)
+    console.print(renderable, highlight=False)
+
+
+def note(text: str) -> None:
+    """One line for the person at the terminal."""
+    NOTES.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,53 @@
+"""`segnas redundancy`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from nas.commands import arguments
+from nas.commands.printing import NOTES, note
+
+HELP = "find the transformer layers of a network that do little"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas redundancy`."""
+    command.add_argument("out", type=Path, metavar="DIR", help="an exported folder")
+    command.add_argument("--data", type=Path, required=True, help="folder of NIfTI images")
+    command.add_argument("--to", type=Path, metavar="OUT", help="default: DIR/redundancy")
+    command.add_argument(
+        "--prune",
+        type=int,
+        metavar="N",
+        help="how many mixers and MLPs the proposal does without (default: about a quarter)",
+    )
+    command.add_argument(
+        "--output",
+        choices=("residual", "branch"),
+        default="residual",
+        help="the output of a mixer or MLP with its residual, or alone (default: residual)",
+    )
+    arguments.add_json(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `segnas redundancy`."""
+    from nas.export import Export
+    from nas.progress import Bars
+    from nas.redundancy import print_report, redundancy_report, target, write_report
+
+    export = Export(options.out)
+    to = target(options.out, options.to)
+    note(f"using the {export.weights.stem} weights: {export.weights}")
+    with Bars(NOTES) as bars:
+        report = redundancy_report(export, options.data, options.prune, options.output, bars.count)
+    written = write_report(report, to)
+    if options.json:
+        print(json.dumps(report.to_json()))
+    else:
+        print_report(report, written, Console())
+    return 0

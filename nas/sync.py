@@ -1,0 +1,91 @@
+"""What a search could not write or send at its time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from nas.config import RunConfig
+from nas.config_file import read_config
+from nas.folder_lock import alone_in
+from nas.front import front
+from nas.front_files import write_front
+from nas.records import journal_in, read_records
+from nas.summary import SUMMARY
+from nas.task import Task
+from nas.tracked import tracked
+from nas.tracking import SyncReport, Tracker
+
+
+def sync_search(directory: Path, console: Console) -> int:
+    """Write the front of the search in `directory` anew, and send MLflow what it lacks.
+
+    Returns 0, or 1 where the front could not be written or MLflow did not take everything. Raises
+    UserError for a folder that is no search, or that a search is running in.
+    """
+    directory = directory.resolve()
+    journal_in(directory)
+    with alone_in(directory):
+        config = read_config(RunConfig, directory / "config.yaml")
+        task, records = Task.read(directory), read_records(directory, config.budget)
+        results, objectives = records.results, config.objectives
+        members = front(results, objectives)
+        _say(console, f"{directory}: {len(results)} results, {len(members)} on the front")
+        written = True
+        try:
+            write_front(directory, results, objectives, config.name, task.classes[1:])
+        except OSError as error:
+            written = False
+            _say(console, f"The front cannot be written: {error.strerror or error}")
+        if not config.tracking.enabled:
+            _say(console, "MLflow is off (tracking.enabled: false)")
+            return 0 if written else 1
+        tracker = Tracker(config.tracking, directory, tracked(config, records.id, running=False))
+        sent = tracker.sync(results, [member.key for member in members])
+        if sent.failed is None:
+            summary, status = _summary(directory)
+            sent += tracker.finish(directory, summary, status)
+    for line in _lines(sent):
+        _say(console, line)
+    return 0 if written and sent.failed is None else 1
+
+
+def _summary(directory: Path) -> tuple[dict[str, float], str | None]:
+    """The numbers of a search that came to its end, and how it ended.
+
+    Nothing where the search went on afterwards: its journal is then younger.
+    """
+    path = directory / SUMMARY
+    if not path.exists() or path.stat().st_mtime < journal_in(directory).stat().st_mtime:
+        return {}, None
+    try:
+        told: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError:  # cut off by a full disk; the results are in the journal
+        return {}, None
+    numbers = {n: float(v) for n, v in told.items() if isinstance(v, int | float)}
+    return numbers, told.get("status")
+
+
+def _lines(sent: SyncReport) -> Iterator[str]:
+    what = {
+        f"{sent.made} runs made": sent.made,
+        f"{sent.completed} runs completed": sent.completed,
+        f"{sent.epochs} epochs added": sent.epochs,
+        f"{sent.killed} runs ended that nobody goes on with": sent.killed,
+        "the search's own run brought up to date": sent.closed,
+    }
+    done = [text for text, number in what.items() if number]
+    if done:
+        yield f"MLflow: {', '.join(done)}"
+    if sent.failed is not None:
+        yield f"MLflow lacks the rest, for it failed: {sent.failed}. The same command goes on."
+    elif not done:
+        yield "MLflow: nothing was missing"
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
