@@ -9,7 +9,7 @@ from time import perf_counter
 
 import torch
 
-from nas.export import RETRAINED, RETRAINED_WEIGHTS, Export
+from nas.exported import RETRAINED, RETRAINED_WEIGHTS, Export
 from trainers.checkpoint import keep_weights_only
 from trainers.data.check import Progress
 from trainers.data.prepare import prepare_data

@@ -25,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run `segnas evaluate`."""
     from nas.commands.evaluation_table import evaluation_table, measured_line
-    from nas.export import Export
+    from nas.exported import Export
     from nas.measured import macs_measured
     from nas.progress import Bars
     from trainers.evaluate import evaluate_folder

@@ -26,8 +26,9 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas export`."""
     from nas.config import RunConfig
     from nas.config_file import read_config
-    from nas.export import pick, write_export
+    from nas.export import write_export
     from nas.front_files import read_front
+    from nas.pick import pick
 
     members, objectives = read_front(options.dir)
     config = read_config(RunConfig, options.dir / "config.yaml")

@@ -20,7 +20,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas predict`."""
-    from nas.export import Export
+    from nas.exported import Export
     from nas.progress import Bars
     from trainers.evaluate import predict_folder
 

@@ -19,7 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas retrain`."""
-    from nas.export import Export
+    from nas.exported import Export
     from nas.progress import Bars
     from nas.retrain import retrain
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas.budget import amount
 from nas.config import RunConfig
-from nas.export import ARCHITECTURE
+from nas.exported import ARCHITECTURE
 from nas.front_files import read_front
 from nas.proposals.descent import Place, descend, narrow
 from search_spaces.fitting import differences, fit, fit_stride

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from nas.config import RunConfig
-from nas.export import Export, pick, write_export
+from nas.export import write_export
+from nas.exported import Export
+from nas.pick import pick
 from nas.result import Result
 from nas.task import Task
 from search_spaces.hybrid import Hybrid

@@ -12,7 +12,8 @@ import torch
 from nas.cli import main
 from nas.config import RunConfig
 from nas.cost import cost_of
-from nas.export import Export, write_export
+from nas.export import write_export
+from nas.exported import Export
 from nas.proposals.warm_start import warm_start
 from nas.redundancy.analysis import analyse
 from nas.redundancy.panels import panels

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nas.config import RunConfig
 from nas.cost import cost_of
-from nas.export import ARCHITECTURE
+from nas.exported import ARCHITECTURE
 from nas.footprint import footprint
 from nas.front_files import write_front
 from nas.proposals.warm_start import check_warm_start, warm_start

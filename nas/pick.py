@@ -1,0 +1,32 @@
+"""Which member of a front is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas.front import knee, objective_points
+from nas.result import Result
+from trainers.errors import UserError
+
+PICKS = ("best-dice", "knee", "smallest")
+
+
+def pick(members: Sequence[Result], name: str, objectives: Sequence[str]) -> Result:
+    """The front member that `name` means: best-dice, knee, smallest, or (the start of) a key.
+
+    Raises UserError where no member or several fit.
+    """
+    if not members:
+        raise UserError("the front is empty: no trial of this search was completed")
+    if name == "best-dice":
+        return max(members, key=lambda r: r.dice or 0.0)
+    if name == "smallest":
+        return min(members, key=lambda r: r.params or 0)
+    if name == "knee":
+        return members[knee(objective_points(members, objectives))]
+    found = [r for r in members if r.key.startswith(name)]
+    if len(found) != 1:
+        keys = ", ".join(r.key for r in found or members)
+        problem = "means several members" if found else "is no member of the front"
+        raise UserError(f"--pick {name} {problem}; expected {', '.join(PICKS)} or one of {keys}")
+    return found[0]
