@@ -8,13 +8,13 @@ from nas.front import knee, objective_points
 from nas.result import Result
 from trainers.errors import UserError
 
-PICKS = ("best-dice", "knee", "smallest")
+PICKS = ("best-dice", "knee", "smallest", "fastest")
 
 
 def pick(members: Sequence[Result], name: str, objectives: Sequence[str]) -> Result:
-    """The front member that `name` means: best-dice, knee, smallest, or (the start of) a key.
+    """The front member that `name` means: one of `PICKS`, or (the start of) a key.
 
-    Raises UserError where no member or several fit.
+    Raises UserError where no member or several fit, and for the fastest where no latency is known.
     """
     if not members:
         raise UserError("the front is empty: no trial of this search was completed")
@@ -22,6 +22,14 @@ def pick(members: Sequence[Result], name: str, objectives: Sequence[str]) -> Res
         return max(members, key=lambda r: r.dice or 0.0)
     if name == "smallest":
         return min(members, key=lambda r: r.params or 0)
+    if name == "fastest":
+        timed = [member for member in members if member.latency_ms is not None]
+        if not timed:
+            raise UserError(
+                "--pick fastest: this search measured no latency; add latency_ms to its objectives "
+                "or budget, or pick another"
+            )
+        return min(timed, key=lambda r: r.latency_ms or 0.0)
     if name == "knee":
         return members[knee(objective_points(members, objectives))]
     found = [r for r in members if r.key.startswith(name)]

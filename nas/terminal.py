@@ -66,13 +66,16 @@ def overview(session: Session) -> Group:
     return Group(heading, _running_table(session), front_table(_widest(session.members)))
 
 
-def front_table(members: Iterable[Result]) -> Table:
+def front_table(members: Iterable[Result], numbered: bool = False) -> Table:
     """The members of a front, one a row, smallest first; `memory` is that of a training step."""
     table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
+    if numbered:
+        table.add_column("", justify="right", style="dim")
     for name in ("key", "Dice", "params", "GMACs", "memory", "latency (ms)"):
         table.add_column(name, justify="left" if name == "key" else "right", no_wrap=True)
-    for member in members:
+    for number, member in enumerate(members, 1):
         table.add_row(
+            *([str(number)] if numbered else []),
             member.key,
             _number(member.dice, ".4f"),
             _number(member.params, ","),

@@ -11,6 +11,15 @@ def add_search_folder(command: argparse.ArgumentParser) -> None:
     command.add_argument("dir", type=Path, metavar="DIR", help="the search's folder")
 
 
+def add_within(command: argparse.ArgumentParser) -> None:
+    """Which members of the front."""
+    command.add_argument(
+        "--within",
+        metavar="LIMITS",
+        help="only members that keep them, such as 'params<=5e5,latency_ms<=20'",
+    )
+
+
 def add_export(command: argparse.ArgumentParser) -> None:
     """Which exported network."""
     command.add_argument("out", type=Path, metavar="OUT", help="an exported folder")

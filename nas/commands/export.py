@@ -16,9 +16,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pick",
         required=True,
-        metavar="KEY|best-dice|knee|smallest",
+        metavar="KEY|best-dice|knee|smallest|fastest",
         help="which member; the start of a key is enough",
     )
+    arguments.add_within(command)
     command.add_argument("--to", type=Path, required=True, metavar="OUT", help="a new folder")
 
 
@@ -29,9 +30,12 @@ def run(options: argparse.Namespace) -> int:
     from nas.export import write_export
     from nas.front_files import read_front
     from nas.pick import pick
+    from nas.within import parse_limits, within
 
     members, objectives = read_front(options.dir)
     config = read_config(RunConfig, options.dir / "config.yaml")
+    if options.within:
+        members = within(members, parse_limits(options.within))
     member = pick(members, options.pick, objectives)
     write_export(options.dir, config, member, options.to)
     print(f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.params:,} parameters")

@@ -15,6 +15,10 @@ HELP = "show the Pareto front of a search"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas front`."""
     arguments.add_search_folder(command)
+    arguments.add_within(command)
+    command.add_argument(
+        "--plot", action="store_true", help="draw Dice against each cost in the terminal"
+    )
     arguments.add_json(command)
 
 
@@ -22,10 +26,19 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas front`."""
     from nas.front_files import front_json, read_front
     from nas.terminal import front_table
+    from nas.within import parse_limits, within
 
     members, objectives = read_front(options.dir)
+    if options.within:
+        members = within(members, parse_limits(options.within))
     if options.json:
         print(json.dumps(front_json(members, objectives)))
-    else:
-        Console().print(front_table(members))
+        return 0
+    console = Console()
+    console.print(front_table(members, numbered=options.plot))
+    if options.plot:
+        from nas.commands.front_chart import LABELS, front_chart
+
+        for cost in [name for name in LABELS if name in objectives] or ["params"]:
+            print(f"\n{front_chart(members, cost, min(console.width, 100))}")
     return 0

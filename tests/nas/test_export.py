@@ -40,7 +40,14 @@ OBJECTIVES = ("dice", "params", "latency_ms")
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("best-dice", "aa22"), ("smallest", "aa11"), ("knee", "bb"), ("aa22", "aa22"), ("b", "bb")],
+    [
+        ("best-dice", "aa22"),
+        ("smallest", "aa11"),
+        ("fastest", "aa11"),
+        ("knee", "bb"),
+        ("aa22", "aa22"),
+        ("b", "bb"),
+    ],
 )
 def test_a_member_is_picked_by_name_or_key(name, key):
     assert pick(FRONT, name, OBJECTIVES).key == key
@@ -54,6 +61,11 @@ def test_the_start_of_two_keys_picks_none():
 def test_an_unknown_key_is_told_those_there_are():
     with pytest.raises(UserError, match=r"--pick zz is no member.*best-dice.*aa11, aa22, bb$"):
         pick(FRONT, "zz", OBJECTIVES)
+
+
+def test_no_latency_no_fastest():
+    with pytest.raises(UserError, match="--pick fastest: this search measured no latency"):
+        pick([member("aa", 0.5, 100, None)], "fastest", OBJECTIVES)
 
 
 def test_an_empty_front_is_told():

@@ -1,0 +1,74 @@
+"""Limits as people type them: `params<=5e5,latency_ms<=20`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
+from nas.budget import amount
+from nas.front import SENSE
+from nas.result import Result
+from trainers.errors import UserError
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+EXPECTED = f"NAME<=VALUE, several by commas, of {', '.join(SENSE)}; such as params<=5e5,dice>=0.8"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What one objective of a network must be, such as `latency_ms <= 20`."""
+
+    name: str
+    comparison: str
+    value: float
+
+    def holds(self, result: Result) -> bool:
+        """Whether the result keeps it; an unknown value keeps no limit."""
+        value = getattr(result, self.name)
+        return value is not None and COMPARISONS[self.comparison](value, self.value)
+
+    def closest(self, results: Sequence[Result]) -> str:
+        """What comes closest to it, for people."""
+        known = [getattr(r, self.name) for r in results if getattr(r, self.name) is not None]
+        if not known:
+            return f"{self.name} is not known"
+        best = min(known) if self.comparison.startswith("<") else max(known)
+        text = f"{best:.4f}" if self.name == "dice" else amount(self.name, best)
+        return f"{self.name} is {text} at {'the least' if best == min(known) else 'the most'}"
+
+
+def parse_limits(text: str) -> list[Limit]:
+    """The limits of a text; memory also with a unit (`2GiB`). Raises UserError."""
+    return [_parse(part.strip()) for part in text.split(",")]
+
+
+def within(members: Sequence[Result], limits: Sequence[Limit]) -> list[Result]:
+    """The members that keep all limits. Raises UserError where there are none."""
+    kept = [member for member in members if all(limit.holds(member) for limit in limits)]
+    if members and not kept:
+        told = "; ".join(limit.closest(members) for limit in limits)
+        raise UserError(f"no member of the front is within the limits: {told}; use wider ones")
+    return kept
+
+
+def _parse(text: str) -> Limit:
+    found = re.fullmatch(r"(\w+)\s*(<=|>=|<|>)\s*(\S+)", text)
+    if not found or found[1] not in SENSE:
+        raise UserError(f"--within: {text!r}; expected {EXPECTED}")
+    name, comparison, value = found.groups()
+    try:
+        kind = TypeAdapter(ByteSize if name == "memory" else float)
+        return Limit(name, comparison, float(kind.validate_python(value)))
+    except ValidationError:
+        raise UserError(
+            f"--within: {value!r} in {text!r} is no number; expected {EXPECTED}"
+        ) from None
