@@ -6,8 +6,8 @@ from typing import cast
 
 import nibabel as nib
 import numpy as np
-from monai.data import MetaTensor
-from monai.transforms import LoadImage
+from monai.data import MetaTensor, NibabelReader
+from monai.transforms import EnsureChannelFirst
 from nibabel.filebasedimages import ImageFileError
 
 from trainers.errors import UserError
@@ -29,9 +29,11 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
 
 def load_volume(path: Path) -> MetaTensor:
     """(C, D, H, W) float32 in the file's own orientation. Raises UserError."""
-    read = LoadImage("NibabelReader", image_only=True, ensure_channel_first=True, dtype=np.float32)
+    reader = NibabelReader()  # MONAI's LoadImage would make all of its readers, with their warnings
     try:
-        return cast(MetaTensor, read(path))
+        values, meta = reader.get_data(reader.read(path))
+        volume = MetaTensor.ensure_torch_and_prune_meta(values.astype(np.float32), meta)
+        return cast(MetaTensor, EnsureChannelFirst()(volume))
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read; expected a NIfTI volume") from error
 
