@@ -12,6 +12,7 @@ from typing import Any
 from rich.markup import escape
 
 from nas.commands import (
+    confirm,
     cost,
     evaluate,
     export,
@@ -36,6 +37,7 @@ COMMANDS = {
     "search": search,
     "sync": sync,
     "front": front,
+    "confirm": confirm,
     "export": export,
     "retrain": retrain,
     "evaluate": evaluate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 
@@ -34,6 +35,15 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="change a key of the configuration, such as train.epochs=3; may be repeated",
+    )
+
+
+def add_address(command: argparse.ArgumentParser) -> None:
+    """Where Ray runs."""
+    command.add_argument(
+        "--address",
+        metavar="auto|HOST:PORT",
+        help="a Ray cluster to train on (default: this machine)",
     )
 
 
@@ -86,3 +96,14 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}; expected 0 or more")
     return int(text)
+
+
+def distance(text: str) -> float:
+    """Millimetres, zero or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected millimetres, 0 or more")
+    return value

@@ -12,9 +12,20 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+import ray
+
 from trainers.atomic import make_folder
 
 SPARE = 256 * 2**20  # bytes that a copy leaves free, for others
+
+
+def volumes_here(
+    shared: Path, driver: str | None, warn: Callable[[str], object] = warnings.warn
+) -> Path:
+    """Where this node reads `shared`: on all but the driver's (Ray's id of it), from a copy."""
+    if driver is None or ray.get_runtime_context().get_node_id() == driver:
+        return shared
+    return local_copy(shared, warn=warn)
 
 
 def local_copy(

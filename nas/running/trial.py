@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray import tune
 
 from nas.gate import Gate
+from nas.running.node_cache import volumes_here
 from nas.running.stall import Stall
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ class TrialWorker(tune.Trainable):
             self._directory = Path(config["directory"])
             self._config = read_config(RunConfig, self._directory / "config.yaml")
             self._warnings: list[str] = []
-            self._cache = VolumeCache.open(self._volumes(config))
+            volumes = volumes_here(
+                Path(config["cache"]), config["driver_node"], self._warnings.append
+            )
+            self._cache = VolumeCache.open(volumes)
             self._cases = split_cases(self._cache.names, self._directory / "split.json")
             torch.set_num_threads(self._config.resources.cpus)
             self._synchronise = torch.cuda.synchronize if self._config.resources.gpus else _nothing
@@ -73,16 +76,6 @@ class TrialWorker(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
-
-    def _volumes(self, config: dict[str, Any]) -> Path:
-        """Where this machine reads them: the driver's from the search's cache, others a copy."""
-        shared = Path(config["cache"])
-        driver = config.get("driver_node")
-        if driver is None or ray.get_runtime_context().get_node_id() == driver:
-            return shared
-        from nas.running.node_cache import local_copy
-
-        return local_copy(shared, warn=self._warnings.append)
 
     def _advance(self) -> Report:
         if self._stall.hung:
