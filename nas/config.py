@@ -113,7 +113,7 @@ class SearchConfig(Strict):
     early_stopping: EarlyStopping | None = EarlyStopping()
     sampler: str | dict[str, Any] = "tpe"
     startup: Annotated[int, Field(ge=0)] = 10
-    startup_sampler: Literal["random", "qmc"] = "random"
+    startup_sampler: Literal["random", "qmc"] = "qmc"
     warm_start: tuple[str, ...] = ()
     retries: Annotated[int, Field(ge=0)] = 2
     trial_hours: Limit | None = None

@@ -29,7 +29,7 @@ SETUPS: Mapping[str, Setup] = {
     "ranks split by hypervolume": Ours({"early_stopping": {"ties": "hypervolume"}}),
     "continuation of a quarter": Ours({"continuation": 0.25}),
     "repeats trained again": Ours(repeats=True),
-    "quasi-random start": Ours({"startup_sampler": "qmc"}),
+    "random start": Ours({"startup_sampler": "random"}),
     "with NSGA-II": Ours({"sampler": "nsga2"}),
     "with NSGA-III": Ours({"sampler": "nsga3"}),
     "with random proposals": Ours({"sampler": "random"}),
