@@ -9,6 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from trainers.errors import UserError
+
+
+def output_folder(folder: Path) -> Path:
+    """`folder`, made where it is missing. Raises UserError where it cannot be one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made a folder: {error.strerror}") from error
+    return folder
+
 
 def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
     """`folder`, filled by `build` unless it exists.

@@ -1,115 +1,204 @@
-"""Segmenting and scoring whole folders of images."""
+"""Segmenting and scoring a folder of labelled images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
+from nibabel.orientations import io_orientation
 
+from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import check_dataset
 from trainers.data.msd import Case, Dataset, find_volumes
-from trainers.data.nifti import open_nifti, save_segmentation
+from trainers.data.nifti import UNREADABLE, open_nifti
 from trainers.errors import UserError
-from trainers.metrics import class_means, dice_per_class, mean_dice
+from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import take_measured
 from trainers.segmenter import Segmenter
+from trainers.surface import surface_per_class
 
 Progress = Callable[[int, int, str], None]
+
+METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One class of one case. None where a metric is undefined; see `surface_per_class`."""
+
+    case: str
+    label: str
+    dice: float | None
+    iou: float | None
+    hd95_mm: float | None
+    assd_mm: float | None
+    nsd: float | None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of segmenting alone, from reading the image's file to labels on its voxels.
+
+    Frames are axial slices of the files.
+    """
+
+    seconds: float
+    volumes_per_second: float
+    frames_per_second: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Dice in the files' own voxels.
+    """Overlap and surface distance in the files' own voxels and millimetres.
 
     `dice`: mean foreground Dice over the cases. A class that is in neither segmentation of a case
-    is None there and does not count. `measured`: what the network told of itself over all cases;
-    see `take_measured`.
+    is None there and does not count. `means[label][metric]` have intervals by bootstrap over the
+    cases; `foreground[metric]` is the mean over cases of the mean over a case's classes.
+    `one_sided[label]`: in how many cases one segmentation has the class and the other has not;
+    their Dice, IoU and NSD are 0 and count, their distances do not exist. `measured`: what the
+    network told of itself over all cases; see `take_measured`.
     """
 
     dice: float
     dice_per_class: Mapping[str, float | None]
     cases: Mapping[str, Mapping[str, float | None]]
+    scores: Sequence[Score]
+    means: Mapping[str, Mapping[str, Mean]]
+    foreground: Mapping[str, Mean]
+    one_sided: Mapping[str, int]
+    tolerance_mm: float
+    speed: Speed
     measured: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict of JSON values."""
         return asdict(self)
 
+    def to_csv(self) -> str:
+        """A row for each case and class; undefined metrics are empty."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(("case", "class", *METRICS))
+        table.writerows(asdict(score).values() for score in self.scores)
+        return text.getvalue()
+
 
 def evaluate_folder(
-    segmenter: Segmenter, images: Path, labels: Path, progress: Progress | None = None
+    segmenter: Segmenter,
+    images: Path,
+    labels: Path,
+    progress: Progress | None = None,
+    tolerance: float = 1.0,
 ) -> Evaluation:
     """Segment every image of a folder and compare it with the label of the same name.
 
-    Labels without an image are not asked for. Raises UserError, listing all of them, for images
-    that cannot be used: without a label, of another geometry, unreadable.
+    tolerance: mm, of the normalised surface Dice. Labels without an image are not asked for. Raises
+    UserError, listing all of them, for images that cannot be used: without a label, of another
+    geometry, unreadable.
     """
+    cases = _checked_cases(segmenter, images, labels)
+    scores, frames, seconds = [], 0, 0.0
+    take_measured(segmenter.network)  # of passes before these
+    for done, case in enumerate(cases, start=1):
+        started = perf_counter()
+        predicted = segmenter.segment(case.image)
+        seconds += perf_counter() - started
+        affine = open_nifti(case.image).affine
+        frames += _axial_slices(predicted.shape, affine)
+        truth = _read_label(case.label).reshape(predicted.shape)
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        scores.append(_case_scores(predicted, truth, len(segmenter.classes), spacing, tolerance))
+        if progress:
+            progress(done, len(cases), "evaluated")
+    speed = Speed(seconds, len(cases) / seconds, frames / seconds)
+    names, classes = [case.name for case in cases], segmenter.classes[1:]
+    measured = take_measured(segmenter.network)
+    return _evaluation(names, np.stack(scores), classes, tolerance, speed, measured)
+
+
+def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
+    volumes = find_volumes(images)
+    if not volumes:
+        raise UserError(f"{images} has no .nii or .nii.gz file")
     truths = find_volumes(labels)
     cases = tuple(
-        Case(name, image, truths.get(name, labels / image.name))
-        for name, image in _some_volumes(images).items()
+        Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
     modalities = tuple(map(str, range(segmenter.channels)))
     check_dataset(Dataset("evaluation", images, modalities, segmenter.classes, cases))
-    scores = []
-    take_measured(segmenter.network)  # of passes before these
-    for done, case in enumerate(cases, start=1):
-        truth = np.asarray(open_nifti(case.label).dataobj)
-        predicted = segmenter.segment(case.image)
-        scores.append(
-            dice_per_class(predicted, truth.reshape(predicted.shape), len(segmenter.classes))
-        )
-        if progress:
-            progress(done, len(cases), "evaluated")
-    names, classes = [case.name for case in cases], segmenter.classes[1:]
-    return _summary(names, np.stack(scores), classes, take_measured(segmenter.network))
+    return cases
 
 
-def predict_folder(
-    segmenter: Segmenter, images: Path, to: Path, progress: Progress | None = None
-) -> list[Path]:
-    """Segment every image of a folder into a NIfTI file of its name in `to`, in its geometry."""
-    if to.resolve() == images.resolve():
-        raise UserError(
-            f"{to} holds the images; segmentations of the same names need another folder"
-        )
-    written = []
-    volumes = _some_volumes(images)
-    for done, image in enumerate(volumes.values(), start=1):
-        save_segmentation(segmenter.segment(image), like=image, to=to / image.name)
-        written.append(to / image.name)
-        if progress:
-            progress(done, len(volumes), "segmented")
-    return written
+def _read_label(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(open_nifti(path).dataobj).astype(np.uint8)
+    except UNREADABLE as error:
+        raise UserError(f"{path} cannot be read; expected a NIfTI volume") from error
 
 
-def _some_volumes(folder: Path) -> dict[str, Path]:
-    volumes = find_volumes(folder)
-    if not volumes:
-        raise UserError(f"{folder} has no .nii or .nii.gz file")
-    return volumes
+def _axial_slices(shape: Sequence[int], affine: np.ndarray) -> int:
+    return shape[list(io_orientation(affine)[:, 0]).index(2)]
 
 
-def _summary(
+def _case_scores(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    classes: int,
+    spacing: np.ndarray,
+    tolerance: float,
+) -> np.ndarray:
+    """(classes - 1, METRICS)."""
+    dice = dice_per_class(predicted, truth, classes)
+    surface = surface_per_class(predicted, truth, classes, spacing, tolerance)
+    return np.column_stack([dice, iou_from_dice(dice), surface])
+
+
+def _evaluation(
     names: Sequence[str],
     scores: np.ndarray,
     classes: Sequence[str],
+    tolerance: float,
+    speed: Speed,
     measured: Mapping[str, float],
 ) -> Evaluation:
-    cases = {
-        name: {"dice": _known(mean_dice(row[None])), **_by_class(classes, row)}
-        for name, row in zip(names, scores, strict=True)
-    }
-    means = _by_class(classes, class_means(scores))
-    return Evaluation(mean_dice(scores), means, cases, measured)
+    """scores: (cases, classes - 1, METRICS)."""
+    dice, hd95 = scores[..., 0], scores[..., 2]
+    one_sided = (~np.isnan(dice) & np.isnan(hd95)).sum(axis=0)
+    foreground = [case_means(scores[..., metric]) for metric in range(len(METRICS))]
+    return Evaluation(
+        dice=mean_dice(dice),
+        dice_per_class=_by_class(classes, class_means(dice)),
+        cases={
+            name: {"dice": _known(mean_dice(row[None])), **_by_class(classes, row)}
+            for name, row in zip(names, dice, strict=True)
+        },
+        scores=tuple(
+            Score(case, label, *map(_known, values))
+            for case, rows in zip(names, scores, strict=True)
+            for label, values in zip(classes, rows, strict=True)
+        ),
+        means={name: _means(scores[:, index].T) for index, name in enumerate(classes)},
+        foreground=_means(foreground),
+        one_sided={name: int(count) for name, count in zip(classes, one_sided, strict=True)},
+        tolerance_mm=tolerance,
+        speed=speed,
+        measured=measured,
+    )
+
+
+def _means(values: Iterable[np.ndarray]) -> dict[str, Mean]:
+    return dict(zip(METRICS, map(mean_with_interval, values), strict=True))
 
 
 def _by_class(classes: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    return {name: _known(float(value)) for name, value in zip(classes, values, strict=True)}
+    return {name: _known(value) for name, value in zip(classes, values, strict=True)}
 
 
 def _known(value: float) -> float | None:
-    return None if np.isnan(value) else value
+    return None if np.isnan(value) else float(value)

@@ -20,18 +20,27 @@ def dice_per_class(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np
         return (both / total)[1:]
 
 
+def iou_from_dice(dice: np.ndarray) -> np.ndarray:
+    """Intersection over union of the same two sets: Dice / (2 - Dice), elementwise."""
+    return dice / (2.0 - dice)
+
+
 def mean_dice(cases: np.ndarray) -> float:
     """Mean foreground Dice over cases: (cases, classes - 1) -> the mean of the cases' means.
 
     A class that is in neither segmentation of a case does not count in it; a case without any class
     does not count at all. NaN where nothing counts.
     """
+    means = case_means(cases)
+    counted = means[~np.isnan(means)]
+    return float(counted.mean()) if counted.size else float("nan")
+
+
+def case_means(cases: np.ndarray) -> np.ndarray:
+    """Mean of every case over the classes that are not NaN: (cases, classes - 1) -> (cases,)."""
     present = ~np.isnan(cases)
-    counted = present.any(axis=1)
-    if not counted.any():
-        return float("nan")
-    means = np.nansum(cases[counted], axis=1) / present[counted].sum(axis=1)
-    return float(means.mean())
+    with np.errstate(invalid="ignore"):
+        return np.nansum(cases, axis=1) / present.sum(axis=1)
 
 
 def class_means(cases: np.ndarray) -> np.ndarray:

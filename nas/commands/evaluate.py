@@ -6,39 +6,65 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from nas.commands import arguments
-from nas.commands.printing import NOTES, note
+from nas.commands.printing import NOTES, note, print_wide
 
-HELP = "score an exported network on labelled images"
+HELP = "score an exported or deployed network on labelled images"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas evaluate`."""
-    arguments.add_export(command)
+    command.add_argument("dir", type=Path, metavar="DIR", help="an exported or deployed folder")
     command.add_argument("--images", type=Path, required=True, help="folder of NIfTI images")
     command.add_argument("--labels", type=Path, required=True, help="folder of their labels")
+    command.add_argument(
+        "--tolerance",
+        type=arguments.distance,
+        default=1.0,
+        metavar="MM",
+        help="of the normalised surface Dice, in mm (default: 1)",
+    )
+    command.add_argument(
+        "--to", type=Path, metavar="OUT", help="folder for evaluation.csv and evaluation.json"
+    )
     arguments.add_json(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas evaluate`."""
-    from nas.commands.evaluation_table import evaluation_table, measured_line
+    from nas.commands.evaluation_table import evaluation_tables, measured_line, speed_line
+    from nas.deploy.opening import open_segmenter
     from nas.exported import Export
     from nas.measured import macs_measured
     from nas.progress import Bars
+    from trainers.atomic import output_folder, replace_files
     from trainers.evaluate import evaluate_folder
 
-    export = Export(options.out)
-    note(f"using the {export.weights.stem} weights: {export.weights}")
+    if options.to:
+        output_folder(options.to)
+    segmenter, used = open_segmenter(options.dir)
+    note(f"using the {used}")
     with Bars(NOTES) as bars:
-        evaluation = evaluate_folder(export.segmenter(), options.images, options.labels, bars.count)
-    macs = macs_measured(export, evaluation.measured)
+        evaluation = evaluate_folder(
+            segmenter, options.images, options.labels, bars.count, options.tolerance
+        )
+    measured = evaluation.measured
+    macs = macs_measured(Export(options.dir), measured) if measured else {}
+    record = {"network": used, **evaluation.to_json(), **macs}
+    if options.to:
+        replace_files(
+            {
+                options.to / "evaluation.csv": evaluation.to_csv().encode(),
+                options.to / "evaluation.json": json.dumps(record, indent=2).encode(),
+            }
+        )
+        note(f"wrote evaluation.csv and evaluation.json to {options.to}")
     if options.json:
-        print(json.dumps({"weights": export.weights.stem, **evaluation.to_json(), **macs}))
-    else:
-        Console().print(evaluation_table(evaluation))
-        if line := measured_line(evaluation.measured, macs):
-            print(line)
+        print(json.dumps(record))
+        return 0
+    for table in evaluation_tables(evaluation):
+        print_wide(table)
+    print(speed_line(evaluation))
+    if line := measured_line(measured, macs):
+        print(line)
     return 0

@@ -1,26 +1,100 @@
-"""An evaluation for the terminal: a table, and a line of what the network measured of itself."""
+"""An evaluation for the terminal: means, worst cases, and what the network measured of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from trainers.evaluate import Evaluation
+from trainers.bootstrap import RESAMPLES, Mean
+from trainers.evaluate import Evaluation, Score
+
+WORST = 5
 
 
-def evaluation_table(evaluation: Evaluation) -> Table:
-    """A row a case, worst first, and the means."""
-    classes = list(evaluation.dice_per_class)
-    table = Table("case", *classes, "mean", show_footer=True)
-    table.columns[0].footer = f"mean of {len(evaluation.cases)}"
-    for column, name in zip(table.columns[1:-1], classes, strict=True):
-        column.footer = _dice(evaluation.dice_per_class[name])
-    table.columns[-1].footer = _dice(evaluation.dice)
-    by_dice = sorted(evaluation.cases.items(), key=lambda case: case[1]["dice"] or 0.0)
-    for name, scores in by_dice:
-        table.add_row(name, *(_dice(scores[c]) for c in classes), _dice(scores["dice"]))
+def evaluation_tables(evaluation: Evaluation) -> Iterator[Table]:
+    """The mean of every metric for each class, and the cases of lowest Dice."""
+    yield _means(evaluation)
+    yield _worst(evaluation)
+
+
+def _means(evaluation: Evaluation) -> Table:
+    table = Table(
+        "class",
+        *("Dice", "IoU", "HD95 mm", "ASSD mm", f"NSD {evaluation.tolerance_mm:g} mm"),
+        "cases",
+        box=SIMPLE_HEAD,
+        caption=_caption(evaluation),
+        caption_justify="left",
+        title=f"means of {len(evaluation.cases)} cases, and their 95% intervals",
+        title_justify="left",
+    )
+    rows = {**evaluation.means, "all classes": evaluation.foreground}
+    for name, means in rows.items():
+        table.add_row(name, *_cells(means), str(means["dice"].cases))
     return table
+
+
+def _cells(means: Mapping[str, Mean]) -> Iterator[str]:
+    for metric, mean in means.items():
+        yield _mean(mean, 2 if metric.endswith("_mm") else 3)
+
+
+def _mean(mean: Mean, digits: int) -> str:
+    if mean.value is None:
+        return "-"
+    text = f"{mean.value:.{digits}f}"
+    if mean.low is None:
+        return text
+    return f"{text}\n{mean.low:.{digits}f}-{mean.high:.{digits}f}"
+
+
+def _caption(evaluation: Evaluation) -> str:
+    lines = [f"intervals: percentile bootstrap over the cases, {RESAMPLES:,} resamples"]
+    lines += [
+        f"{name}: in {count} of the cases only one segmentation has it; they count as Dice, IoU "
+        "and NSD 0, and have no distance"
+        for name, count in evaluation.one_sided.items()
+        if count
+    ]
+    return "\n".join(lines)
+
+
+def _worst(evaluation: Evaluation) -> Table:
+    table = Table(
+        "case",
+        "Dice",
+        "worst class",
+        "its Dice",
+        "HD95 mm",
+        "ASSD mm",
+        "NSD",
+        box=SIMPLE_HEAD,
+        title="worst cases",
+        title_justify="left",
+    )
+    known = [(case["dice"], name) for name, case in evaluation.cases.items()]
+    ordered = sorted((dice, name) for dice, name in known if dice is not None)
+    for dice, name in ordered[:WORST]:
+        scores = (score for score in evaluation.scores if score.case == name)
+        worst = min(scores, key=_dice_or_more)
+        distances = (_number(worst.hd95_mm, 2), _number(worst.assd_mm, 2), _number(worst.nsd, 3))
+        table.add_row(name, _number(dice, 4), worst.label, _number(worst.dice, 4), *distances)
+    return table
+
+
+def _dice_or_more(score: Score) -> float:
+    return 2.0 if score.dice is None else score.dice
+
+
+def speed_line(evaluation: Evaluation) -> str:
+    """How fast the cases were segmented, in words."""
+    speed = evaluation.speed
+    return (
+        f"segmented {speed.volumes_per_second:.3g} volumes/s, {speed.frames_per_second:.3g} axial "
+        f"slices/s ({len(evaluation.cases)} cases in {speed.seconds:.3g} s, reading included)"
+    )
 
 
 def measured_line(measured: Mapping[str, float], macs: Mapping[str, int]) -> str:
@@ -38,5 +112,5 @@ def measured_line(measured: Mapping[str, float], macs: Mapping[str, int]) -> str
     return f"measured: {', '.join(parts)}" if parts else ""
 
 
-def _dice(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -5,28 +5,55 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.commands import arguments
 from nas.commands.printing import NOTES, note
 
-HELP = "segment images with an exported network"
+HELP = "segment images with an exported or deployed network"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas predict`."""
-    arguments.add_export(command)
-    command.add_argument("--images", type=Path, required=True, help="folder of NIfTI images")
+    command.add_argument("dir", type=Path, metavar="DIR", help="an exported or deployed folder")
+    command.add_argument(
+        "--images",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a NIfTI file, a folder of them, or a folder of DICOM series",
+    )
     command.add_argument("--to", type=Path, required=True, help="folder for the segmentations")
+    command.add_argument(
+        "--format",
+        choices=("nifti", "dicom-seg"),
+        help="of the segmentations (default: nifti for NIfTI, dicom-seg for DICOM)",
+    )
+    command.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out cases whose segmentation is there, to go on after an interruption",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas predict`."""
-    from nas.exported import Export
+    """Run `segnas predict`. Returns 1 where a case could not be segmented."""
+    from nas.deploy.opening import open_segmenter
     from nas.progress import Bars
-    from trainers.evaluate import predict_folder
+    from trainers.predict import predict_folder
 
-    export = Export(options.out)
-    note(f"using the {export.weights.stem} weights: {export.weights}")
+    segmenter, used = open_segmenter(options.dir)
+    note(f"using the {used}")
     with Bars(NOTES) as bars:
-        written = predict_folder(export.segmenter(), options.images, options.to, bars.count)
-    print(f"{len(written)} segmentations in {options.to}")
-    return 0
+        done = predict_folder(
+            segmenter,
+            options.images,
+            options.to,
+            bars.count,
+            format=options.format,
+            skip_existing=options.skip_existing,
+        )
+    existing = f"; {len(done.skipped)} were there" if done.skipped else ""
+    print(f"{len(done.written)} segmentations in {options.to}{existing}")
+    if done.failed:
+        note(f"{len(done.failed)} cases could not be segmented:")
+        for name, reason in done.failed.items():
+            note(f"  {name}  {reason}")
+    return 1 if done.failed else 0

@@ -1,13 +1,13 @@
-"""Costing, retraining and using a network need neither Ray nor Optuna nor MLflow."""
+"""Costing, retraining and using a network need neither Ray nor Optuna nor MLflow nor DICOM."""
 
 import subprocess
 import sys
 
 BLOCKED = """
 import sys
-for name in ("ray", "optuna", "mlflow"):
+for name in ("ray", "optuna", "mlflow", "pydicom", "highdicom"):
     sys.modules[name] = None  # importing it raises ImportError
-import nas.retrain, trainers.evaluate
+import nas.deploy.opening, nas.retrain, trainers.evaluate, trainers.predict
 from nas.cli import main
 sys.exit(main(["cost", "hybrid-s", "--input", "1x32x32x32", "--classes", "3"]))
 """

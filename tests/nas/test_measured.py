@@ -70,10 +70,10 @@ class Log:
     def trial_epoch(self, key, number, architecture, epoch, metrics):
         self.epochs.append((epoch, metrics))
 
-    def trial_end(self, result):
+    def trial_end(self, result, results):
         self.ended.append(result)
 
-    def update_front(self, keys):
+    def tick(self):
         pass
 
 

@@ -1,0 +1,235 @@
+"""DICOM series of slices in, DICOM segmentations out. pydicom and highdicom are asked for here."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+
+from trainers.dicom_checks import SPACING_TOLERANCE, TILT_TOLERANCE, check_slices
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from highdicom import Volume
+    from pydicom import Dataset
+
+MODALITIES = ("CT", "MR", "PT")
+# Type 2 attributes of patient and study (PS3.3 C.7): to be there, if empty. Anonymisers drop them.
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """The files of one series, a slice each, in no order. `name` is fit for a file's."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Slices:
+    """A series read. `volume`: its values, float32, (slices, rows, columns), with its geometry.
+
+    `headers`: its data sets without pixels.
+    """
+
+    volume: Volume
+    headers: Sequence[Dataset]
+
+
+def has_dicom(folder: Path) -> bool:
+    """Does a file in the folder or below look like DICOM? Needs no package."""
+    return any(_looks_dicom(file) for _, files in _folders(folder) for file in files)
+
+
+def find_series(folder: Path) -> list[Series]:
+    """Every CT, MR or PET series in the folder and below, one for each folder and series UID.
+
+    It is named after its folder; where a folder has several, the series UID follows. A file that
+    should be DICOM and cannot be read belongs to all series of its folder, since a slice of any may
+    be lost with it. Other modalities are left out with a warning. Raises UserError where the DICOM
+    packages are missing.
+    """
+    require_packages()
+    found = []
+    for path, files in _folders(folder):
+        series, damaged = _sort_files([file for file in files if _looks_dicom(file)])
+        name = "_".join(path.relative_to(folder).parts) or folder.resolve().name
+        for uid, slices in series.items():
+            suffix = "" if len(series) == 1 else "_" + re.sub(r"[^0-9.]", "_", uid)
+            found.append(Series(name + suffix, (*slices, *damaged)))
+        if damaged and not series:
+            found.append(Series(name, tuple(damaged)))
+    return _distinct(found)
+
+
+def read_series(series: Series) -> Slices:
+    """The values of a series after rescale slope and intercept, slices in order along the normal.
+
+    Raises UserError where the files are damaged or are no volume: slices that are missing, at one
+    place twice, of different sizes or directions, or tilted.
+    """
+    from highdicom import get_volume_from_series
+
+    headers = [_read(file, pixels=False) for file in series.files]
+    check_slices(series.name, series.files, headers)
+    try:
+        volume = get_volume_from_series(
+            [_read(file) for file in series.files],
+            dtype=np.float32,
+            apply_real_world_transform=False,
+            apply_presentation_lut=False,
+            rtol=SPACING_TOLERANCE,
+            perpendicular_tol=TILT_TOLERANCE,
+            orientation_tol=TILT_TOLERANCE,
+        )
+    except UserError:
+        raise
+    except Exception as error:  # of decoders: they raise whatever they like
+        raise UserError(f"series {series.name} cannot be read: {error}") from error
+    return Slices(volume, headers)
+
+
+def save_as_nifti(slices: Slices, to: Path) -> None:
+    """The volume as NIfTI: the same voxels in the same order, in patient coordinates."""
+    nib.save(slices.volume.to_nibabel(), to)
+
+
+def save_dicom_seg(labels: np.ndarray, slices: Slices, classes: Sequence[str], to: Path) -> None:
+    """Write a DICOM SEG: a binary segment for each class but the first, which is the background.
+
+    labels: (slices, rows, columns) of `slices.volume`. The segments lie in its frame of reference
+    and study, and refer to its instances (PS3.3 A.51); frames without any voxel are left out.
+    """
+    from highdicom import UID
+    from highdicom.seg import Segmentation
+
+    for header in slices.headers:
+        for keyword in _MAY_BE_EMPTY:
+            header.setdefault(keyword, "")
+    segmentation = Segmentation(
+        source_images=slices.headers,
+        pixel_array=slices.volume.with_array(np.ascontiguousarray(labels, dtype=np.uint8)),
+        segmentation_type="BINARY",
+        omit_empty_frames=bool(labels.any()),  # no frame at all were no image
+        segment_descriptions=[_segment(n, label) for n, label in enumerate(classes[1:], start=1)],
+        series_instance_uid=UID(),
+        series_number=1000,
+        sop_instance_uid=UID(),
+        instance_number=1,
+        manufacturer="segnas",
+        manufacturer_model_name="segnas",
+        software_versions=version("segnas"),
+        device_serial_number="none",
+        series_description="segnas segmentation",
+    )
+    segmentation.save_as(to)
+
+
+def require_packages() -> None:
+    """Raises UserError where pydicom or highdicom is not installed."""
+    try:
+        import highdicom  # noqa: F401
+        import pydicom  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"DICOM needs {error.name or 'highdicom'}, which is not installed; "
+            "pip install 'segnas[dicom]'"
+        ) from error
+
+
+def _folders(folder: Path) -> list[tuple[Path, list[Path]]]:
+    """The folder and all below, with their files, in order of name; hidden ones are left out."""
+    found = []
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        kept = sorted(name for name in files if not name.startswith("."))
+        found.append((Path(path), [Path(path, name) for name in kept]))
+    return found
+
+
+def _looks_dicom(file: Path) -> bool:
+    """By its ending, or by the letters after the preamble (PS3.10, 7.1)."""
+    if file.suffix.lower() == ".dcm":
+        return True
+    try:
+        with file.open("rb") as start:
+            return start.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _sort_files(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
+    """The files of each series by its UID, and those that cannot be read."""
+    series: dict[str, list[Path]] = defaultdict(list)
+    damaged, others = [], set()
+    for file in files:
+        try:
+            header = _read(file, pixels=False)
+        except UserError:
+            damaged.append(file)
+            continue
+        if header.get("Modality") in MODALITIES and "SeriesInstanceUID" in header:
+            series[str(header.SeriesInstanceUID)].append(file)
+        else:
+            others.add(header.get("Modality", "none"))
+    if others:
+        found = ", ".join(sorted(map(str, others)))
+        warnings.warn(f"{files[0].parent}: ignored DICOM of modality {found}", stacklevel=3)
+    return series, damaged
+
+
+def _distinct(series: Sequence[Series]) -> list[Series]:
+    """Folders a/b and a_b would be called the same: number the later ones."""
+    taken: set[str] = set()
+    named = []
+    for each in series:
+        names = (each.name, *(f"{each.name}_{n}" for n in range(2, len(series) + 2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        named.append(Series(name, each.files))
+    return named
+
+
+def _read(file: Path, pixels: bool = True) -> Dataset:
+    from pydicom import dcmread
+
+    try:
+        return dcmread(file, stop_before_pixels=not pixels)
+    except Exception as error:  # damaged files raise AttributeError, KeyError, struct.error, ...
+        raise UserError(f"{file} cannot be read; expected a DICOM file") from error
+
+
+def _segment(number: int, label: str) -> Any:
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.seg import SegmentDescription
+    from pydicom.sr.codedict import codes
+
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=label.replace("\\", "/")[:64],  # the limits of a DICOM long string
+        segmented_property_category=codes.SCT.Tissue,
+        segmented_property_type=codes.SCT.Tissue,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=AlgorithmIdentificationSequence(
+            name="segnas", version=version("segnas"), family=codes.DCM.ArtificialIntelligence
+        ),
+    )

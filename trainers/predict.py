@@ -1,0 +1,171 @@
+"""Segmenting folders of images, one case at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, Protocol
+
+from trainers.atomic import output_folder
+from trainers.data.msd import SUFFIXES, find_volumes
+from trainers.data.nifti import save_segmentation
+from trainers.dicom import (
+    MODALITIES,
+    Series,
+    find_series,
+    has_dicom,
+    read_series,
+    save_as_nifti,
+    save_dicom_seg,
+)
+from trainers.errors import UserError
+from trainers.segmenter import Segmenter
+
+Progress = Callable[[int, int, str], None]
+Format = Literal["nifti", "dicom-seg"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What became of a folder: files written, files left as they were, and case -> reason."""
+
+    written: Sequence[Path]
+    skipped: Sequence[Path]
+    failed: Mapping[str, str]
+
+
+class Input(Protocol):
+    """One image, and the name of the file that its segmentation goes to."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def output(self) -> str: ...
+
+    def segment(self, segmenter: Segmenter, draft: Path) -> None:
+        """Write the segmentation as `draft`, in a folder that may hold other drafts."""
+
+
+@dataclass(frozen=True)
+class NiftiInput:
+    """A NIfTI file, segmented into another of its name."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def output(self) -> str:
+        return self.path.name
+
+    def segment(self, segmenter: Segmenter, draft: Path) -> None:
+        save_segmentation(segmenter.segment(self.path), like=self.path, to=draft)
+
+
+@dataclass(frozen=True)
+class DicomInput:
+    """A DICOM series, segmented into a DICOM SEG or a NIfTI file."""
+
+    series: Series
+    format: Format
+
+    @property
+    def name(self) -> str:
+        return self.series.name
+
+    @property
+    def output(self) -> str:
+        return self.name + (".dcm" if self.format == "dicom-seg" else ".nii.gz")
+
+    def segment(self, segmenter: Segmenter, draft: Path) -> None:
+        slices = read_series(self.series)
+        image = draft.with_name("image.nii")  # the network reads both formats through one geometry
+        save_as_nifti(slices, image)
+        labels = segmenter.segment(image)
+        if self.format == "dicom-seg":
+            save_dicom_seg(labels, slices, segmenter.classes, draft)
+        else:
+            save_segmentation(labels, like=image, to=draft)
+
+
+def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
+    """What is to be segmented in `images`: a NIfTI file, a folder of them, or of DICOM series.
+
+    NIfTI gives NIfTI; DICOM gives DICOM SEG unless `format` says otherwise. Raises UserError where
+    there is nothing, or both, or DICOM SEG is wanted for NIfTI.
+    """
+    volumes = _volumes(images)
+    if images.is_dir() and has_dicom(images):
+        if volumes:
+            raise UserError(f"{images} holds NIfTI and DICOM; give each a folder of its own")
+        if not (found := find_series(images)):
+            raise UserError(f"{images} has no {', '.join(MODALITIES)} series; expected one or more")
+        return [DicomInput(series, format or "dicom-seg") for series in found]
+    if not volumes:
+        raise UserError(f"{images} has no .nii or .nii.gz file, and no DICOM series")
+    if format == "dicom-seg":
+        raise UserError(
+            f"{images} holds NIfTI; a DICOM SEG refers to the DICOM images that were segmented: "
+            "give their folder, or use --format nifti"
+        )
+    return [NiftiInput(path) for path in volumes]
+
+
+def predict_folder(
+    segmenter: Segmenter,
+    images: Path,
+    to: Path,
+    progress: Progress | None = None,
+    format: Format | None = None,
+    skip_existing: bool = False,
+) -> Predictions:
+    """Segment every case of `images` into a file in `to`, in the case's geometry.
+
+    One case is in memory at a time. A case that cannot be segmented, for whatever reason, is noted
+    and the others go on. A file in `to` is whole or not there. `skip_existing` leaves out cases
+    whose file is there. Raises UserError where `find_inputs` does, and where `to` is `images`.
+    """
+    if to.resolve() in (images.resolve(), images.resolve().parent if images.is_file() else None):
+        raise UserError(
+            f"{to} holds the images; segmentations of the same names need another folder"
+        )
+    inputs = find_inputs(images, format)
+    output_folder(to)
+    written, skipped, failed = [], [], {}
+    for done, case in enumerate(inputs, start=1):
+        target = to / case.output
+        if skip_existing and target.exists():
+            skipped.append(target)
+        else:
+            try:
+                _segment_one(case, segmenter, target)
+                written.append(target)
+            except Exception as error:  # one bad file must not cost the others a night's run
+                failed[case.name] = _reason(error)
+        if progress:
+            progress(done, len(inputs), "segmented")
+    return Predictions(written, skipped, failed)
+
+
+def _segment_one(case: Input, segmenter: Segmenter, target: Path) -> None:
+    with TemporaryDirectory(prefix=".segnas-", dir=target.parent) as folder:
+        draft = Path(folder, target.name)
+        case.segment(segmenter, draft)
+        draft.replace(target)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _volumes(images: Path) -> list[Path]:
+    if not images.is_file():
+        return list(find_volumes(images).values())
+    if not images.name.endswith(SUFFIXES):
+        raise UserError(f"{images} is no .nii or .nii.gz file; give that, or a folder")
+    return [images]
