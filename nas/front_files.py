@@ -7,13 +7,14 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.front import front
 from nas.front_page import front_page
 from nas.result import Result
+from search_spaces.space import SearchSpace
 from trainers.atomic import replace_files
 from trainers.errors import UserError
 
@@ -39,18 +40,24 @@ def write_front(
     objectives: Sequence[str],
     title: str,
     classes: Sequence[str],
+    space: SearchSpace | None = None,
+    starts: Mapping[str, str] | None = None,
+    ended: bool = False,
 ) -> list[Result]:
     """Write front.json, front.csv and front.html into `folder`; return the front's members.
 
-    Each file is replaced whole, and none before all can be: a reader, a kill or a full disk never
-    meets or leaves half of one. Raises OSError.
+    `space`, `starts`: see `front_page`. `ended`: the search is over, and what matters is worked
+    out, too; with hundreds of results that takes seconds. Each file is replaced whole, and none
+    before all can be: a reader, a kill or a full disk never meets or leaves half of one. Raises
+    OSError.
     """
     members = front(results, objectives)
+    matters = _matters(results, objectives, space) if ended else None
     record = json.dumps(front_json(members, objectives), indent=2, allow_nan=False)
     files = {
         "front.json": record + "\n",
         "front.csv": front_csv(members),
-        "front.html": front_page(results, objectives, title, classes),
+        "front.html": front_page(results, objectives, title, classes, space, starts, matters),
     }
     replace_files({folder / name: text.encode() for name, text in files.items()})
     return members
@@ -62,10 +69,13 @@ def try_write_front(
     objectives: Sequence[str],
     title: str,
     classes: Sequence[str],
+    space: SearchSpace | None = None,
+    starts: Mapping[str, str] | None = None,
+    ended: bool = False,
 ) -> list[Result]:
     """`write_front`, with a warning (shown once) in place of an OSError: the old files stay."""
     try:
-        return write_front(folder, results, objectives, title, classes)
+        return write_front(folder, results, objectives, title, classes, space, starts, ended)
     except OSError as error:
         warnings.warn(
             f"the front's files in {folder} cannot be written ({error.strerror or error}): they "
@@ -111,6 +121,14 @@ def front_csv(members: Sequence[Result]) -> str:
         per_class = {f"dice_{name}": value for name, value in row["dice_per_class"].items()}
         table.writerow(row | per_class | {"architecture": json.dumps(row["architecture"])})
     return text.getvalue()
+
+
+def _matters(
+    results: Sequence[Result], objectives: Sequence[str], space: SearchSpace | None
+) -> list[Any]:
+    from nas.importance import importances  # Optuna, which reading a front does not need
+
+    return importances(results, objectives, space)
 
 
 def _member(result: Result) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,19 +12,25 @@ import optuna
 from optuna.storages import JournalStorage
 
 from nas.budget import Budget
+from nas.folder_lock import alone_in
 from nas.journal import JOURNAL, Journal
 from nas.result import Result
 from trainers.errors import UserError
 
+STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key
 AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
 
 
 @dataclass(frozen=True)
 class Records:
-    """The name of a study, and every ended candidate once, with the last that is known of it."""
+    """The name of a study, and every ended candidate once, with the last that is known of it.
+
+    `starts`: what the networks that were tried first are called, by key.
+    """
 
     id: str
     results: list[Result]
+    starts: Mapping[str, str]
 
 
 def journal_in(directory: Path) -> Path:
@@ -35,6 +42,21 @@ def journal_in(directory: Path) -> Path:
             "(runs/NAME)"
         )
     return path
+
+
+def search_id(directory: Path) -> str:
+    """What names the study in `directory` everywhere. Changes nothing, so a search may be running.
+
+    Raises UserError where there is no search.
+    """
+    for line in journal_in(directory).read_bytes().splitlines():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            break
+        if name := told.get("user_attr", {}).get("id"):
+            return str(name)
+    raise UserError(f"{directory} holds a search that never began")
 
 
 def read_records(directory: Path, budget: Budget) -> Records:
@@ -55,7 +77,18 @@ def read_records(directory: Path, budget: Budget) -> Records:
             result = Result.from_json(told)
             again = study.user_attrs.get(AGAIN + result.key)
             results[result.key] = revised(result, again, budget)
-    return Records(name, list(results.values()))
+    starts = study.user_attrs.get(STARTS, {})
+    return Records(name, list(results.values()), starts)
+
+
+def complete_results(directory: Path, budget: Budget) -> list[Result]:
+    """The candidates of a search that were trained to the end, by Dice, the best first.
+
+    Raises UserError where there is no search, or where one is running.
+    """
+    with alone_in(directory):
+        found = [r for r in read_records(directory, budget).results if r.state == "complete"]
+    return sorted(found, key=lambda r: -(r.dice or 0.0))
 
 
 def revised(result: Result, again: Mapping[str, Any] | None, budget: Budget) -> Result:

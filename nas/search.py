@@ -89,6 +89,7 @@ def run_search(
             facts=_facts(config, cache, cases, prober),
             warm_start=[start.architecture for start in starts],
         )
+        study.name_starts({start.architecture.key: start.name for start in starts})
         _write_settings(config, directory, cache, cases)
         tracker = Tracker(config.tracking, directory, tracked(config, study.id))
         with Screen(console) as screen:
@@ -104,13 +105,13 @@ def run_search(
                 screen,
                 partial(_write_front, directory, study, config, cache),
             )
-            tracker.sync(study.results, [member.key for member in session.members])
+            tracker.sync(study.results)
             ended = run_trials(session, cluster, directory, cache.folder, gate)
             if ended and prober:
                 for result in remeasure_front(
                     study, prober, config.space, config.objectives, session.say
                 ):
-                    tracker.trial_end(result)
+                    tracker.trial_end(result, study.results)
         return _finish(session, directory, cache, tracker, console, ended)
 
 
@@ -170,7 +171,7 @@ def _finish(
 ) -> SearchOutcome:
     """Write, upload and show what was found."""
     config, summary = session.config, session.summary()
-    members = _write_front(directory, session.study, config, cache)
+    members = _write_front(directory, session.study, config, cache, ended=True)
     status = "FINISHED" if ended else "KILLED"
     _write_summary(directory, summary, status)
     tracker.finish(directory, summary.metrics(), status)
@@ -191,10 +192,18 @@ def _write_summary(directory: Path, summary: Summary, status: str) -> None:
 
 
 def _write_front(
-    directory: Path, study: Study, config: RunConfig, cache: VolumeCache
+    directory: Path, study: Study, config: RunConfig, cache: VolumeCache, ended: bool = False
 ) -> list[Result]:
-    classes = cache.classes[1:]
-    return try_write_front(directory, study.results, config.objectives, config.name, classes)
+    return try_write_front(
+        directory,
+        study.results,
+        config.objectives,
+        config.name,
+        cache.classes[1:],
+        config.space.space(),
+        study.starts,
+        ended,
+    )
 
 
 def _facts(

@@ -24,7 +24,7 @@ from nas.cost.latency import Latency
 from nas.facts import check_facts
 from nas.journal import JOURNAL, Journal
 from nas.proposals.samplers import make_sampler
-from nas.records import AGAIN, revised
+from nas.records import AGAIN, STARTS, revised
 from nas.result import Result, State
 from search_spaces.space import Architecture, distributions
 
@@ -116,6 +116,17 @@ class Study:
     def id(self) -> str:
         """Names this study everywhere, whatever its folder is called."""
         return self._study.user_attrs["id"]
+
+    @property
+    def starts(self) -> Mapping[str, str]:
+        """What the networks that were tried first are called, by key."""
+        return self._study.user_attrs.get(STARTS, {})
+
+    def name_starts(self, names: Mapping[str, str]) -> None:
+        """Remember what the networks tried first are called, beside those of earlier openings."""
+        both = {**self.starts, **names}
+        if both != self.starts:
+            self._study.set_user_attr(STARTS, both)
 
     @property
     def results(self) -> list[Result]:

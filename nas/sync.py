@@ -37,7 +37,16 @@ def sync_search(directory: Path, console: Console) -> int:
         _say(console, f"{directory}: {len(results)} results, {len(members)} on the front")
         written = True
         try:
-            write_front(directory, results, objectives, config.name, task.classes[1:])
+            write_front(
+                directory,
+                results,
+                objectives,
+                config.name,
+                task.classes[1:],
+                config.space.space(),
+                records.starts,
+                ended=True,
+            )
         except OSError as error:
             written = False
             _say(console, f"The front cannot be written: {error.strerror or error}")
@@ -45,7 +54,7 @@ def sync_search(directory: Path, console: Console) -> int:
             _say(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
         tracker = Tracker(config.tracking, directory, tracked(config, records.id, running=False))
-        sent = tracker.sync(results, [member.key for member in members])
+        sent = tracker.sync(results)
         if sent.failed is None:
             summary, status = _summary(directory)
             sent += tracker.finish(directory, summary, status)

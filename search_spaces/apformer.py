@@ -17,6 +17,7 @@ from search_spaces.networks.attention_pruning import prune_attention
 from search_spaces.networks.setr import SETR
 from search_spaces.networks.transunet import TransUNet
 from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.stages import Stage, ways_up
 
 WITH_FEATURES = ("apformer", "transunet")
 
@@ -89,6 +90,40 @@ class APFormer(Architecture):
 
     def stride(self) -> int:
         return 2 ** (self.levels - 1)
+
+    def picture(self) -> list[Stage]:
+        prunes_queries = self.prune_queries and self.design in WITH_FEATURES
+        words = [f"attention, {self.heads} heads"]
+        words += ["prunes queries"] * prunes_queries
+        words += ["prunes dependencies"] * self.prune_dependencies
+        both = ("both",) * self.layers
+        if self.design == "setr":
+            tokens = Stage(
+                name="tokens",
+                side="down",
+                divisor=self.stride(),
+                channels=self.heads * self.head_channels,
+                holds=words,
+                layers=both,
+            )
+            steps = range(self.levels - 1)
+            channels, divisors = [self.width * 2**i for i in steps], [2**i for i in steps]
+            return [tokens, *ways_up(channels, divisors, "1 conv", skip=None)]
+        channels = [self.width * 2**level for level in range(self.levels)]
+        down = [
+            Stage(
+                name="encoder",
+                side="down",
+                divisor=2**level,
+                channels=c,
+                holds=["2 convs", *(words if level == self.levels - 1 else ())],
+                layers=both if level == self.levels - 1 else (),
+            )
+            for level, c in enumerate(channels)
+        ]
+        given = [channels[max(level - 1, 0)] for level in range(self.levels - 1)]
+        divisors = [2**level for level in range(self.levels - 1)]
+        return down + ways_up(given, divisors, "2 convs", skip="concat")
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         return (

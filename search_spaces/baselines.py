@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from search_spaces.networks import baselines
 from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.stages import Stage, several, ways_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,54 @@ class Baseline(Architecture):
             return 16
         return 32 if self.kind == "swin-unetr" else 2 ** (self.levels - 1)
 
+    def picture(self) -> list[Stage]:
+        if self.kind == "unet":
+            widths = [self.width * 2**i for i in range(self.levels)]
+            divisors = [2 ** (i + 1) for i in range(self.levels - 1)]
+            unit = "residual unit" if self.residual_units else "1 conv"
+            down = _downs(widths, [*divisors, divisors[-1]], [unit] * self.levels)
+            return down + ways_up(widths[:-2], divisors[:-1], unit, skip="concat")
+        if self.kind == "segresnet":
+            widths = [self.width * 2**i for i in range(self.levels)]
+            divisors = [2**i for i in range(self.levels)]
+            counts = (1, *[2] * (self.levels - 2), 4)
+            down = _downs(widths, divisors, [several(n, "residual unit") for n in counts])
+            return down + ways_up(widths[:-1], divisors[:-1], "1 residual unit", skip="add")
+        swin = self.kind == "swin-unetr"
+        width, steps = (self.swin_width, 5) if swin else (self.width, 4)
+        image = Stage(name="image", side="down", divisor=1, channels=width, holds=["residual unit"])
+        shift = 1 if swin else 0
+        up = ways_up(
+            [width * 2 ** max(i - shift, 0) for i in range(steps)],
+            [2**i for i in range(steps)],
+            "residual unit",
+            skip="concat",
+        )
+        return [image, *(self._swin_tokens() if swin else [self._unetr_tokens()]), *up]
+
+    def _unetr_tokens(self) -> Stage:
+        return Stage(
+            name="tokens",
+            side="down",
+            divisor=16,
+            channels=self.hidden,
+            holds=[f"attention, {self.hidden // 64} heads"],
+            layers=("both",) * 12,
+        )
+
+    def _swin_tokens(self) -> list[Stage]:
+        return [
+            Stage(
+                name="tokens",
+                side="down",
+                divisor=2 ** (i + 1),
+                channels=self.swin_width * 2**i,
+                holds=["windows of 7"] if i < 4 else ["residual unit"],
+                layers=("both",) * (2 if i < 4 else 0),
+            )
+            for i in range(5)
+        ]
+
     def build(self, in_channels: int, out_channels: int) -> baselines.Strided:
         if self.kind == "swin-unetr":
             return baselines.swin_unetr(in_channels, out_channels, width=self.swin_width)
@@ -56,6 +105,13 @@ class Baseline(Architecture):
             levels=self.levels,
             residual_units=self.residual_units,
         )
+
+
+def _downs(channels: Sequence[int], divisors: Sequence[int], holds: Sequence[str]) -> list[Stage]:
+    return [
+        Stage(name="encoder", side="down", divisor=d, channels=c, holds=[words])
+        for c, d, words in zip(channels, divisors, holds, strict=True)
+    ]
 
 
 def presets() -> Mapping[str, Architecture]:

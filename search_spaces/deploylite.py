@@ -16,6 +16,7 @@ from typing import ClassVar, Self
 from search_spaces.networks.deploylite_net import DeployNet, DeployPlan
 from search_spaces.networks.deploylite_net import TokenPlan as TokenLevelPlan
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+from search_spaces.stages import Stage, several, ways_up
 
 WINDOWS = (2, 3, 4, 5, 6, 7, 8)
 
@@ -88,6 +89,39 @@ class DeployLite(Architecture):
 
     def stride(self) -> int:
         return self._plan().stride
+
+    def picture(self) -> list[Stage]:
+        plan = self.canonical()._plan()
+        divisors = [plan.stem_stride * 2**level for level in range(plan.levels)]
+        shallow = plan.levels - len(plan.tokens)
+        down = [
+            Stage(
+                name="encoder",
+                side="down",
+                divisor=d,
+                channels=c,
+                holds=[several(plan.convs, f"{plan.conv} unit")],
+            )
+            for c, d in zip(plan.channels[:shallow], divisors, strict=False)
+        ]
+        for tokens, heads, level in zip(
+            reversed(plan.tokens), plan.heads, range(shallow, plan.levels), strict=True
+        ):
+            holds = [f"attention, {several(heads, 'head')}"]
+            holds += [f"windows of {tokens.window}"] * bool(tokens.window)
+            holds += [f"{tokens.exchange} exchange"] * (tokens.exchange != "none")
+            down.append(
+                Stage(
+                    name="tokens",
+                    side="down",
+                    divisor=divisors[level],
+                    channels=plan.channels[level],
+                    holds=holds,
+                    layers=("both",) * tokens.depth,
+                )
+            )
+        unit = f"1 {plan.conv} unit"
+        return down + ways_up(plan.channels[:-1], divisors[:-1], unit, skip=plan.fusion)
 
     def build(self, in_channels: int, out_channels: int) -> DeployNet:
         return DeployNet(self.canonical()._plan(), in_channels, out_channels)

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from search_spaces.networks.hybrid_picture import hybrid_picture
 from search_spaces.networks.hybrid_plan import HybridPlan, TokenPlan
 from search_spaces.networks.hybrid_unet import HybridUNet
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+from search_spaces.stages import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +164,9 @@ class Hybrid(Architecture):
 
     def stride(self) -> int:
         return self._plan().stride
+
+    def picture(self) -> list[Stage]:
+        return hybrid_picture(self._plan())
 
     def build(self, in_channels: int, out_channels: int) -> HybridUNet:
         return HybridUNet(self._plan(), in_channels, out_channels)

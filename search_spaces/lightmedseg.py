@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from search_spaces.networks.lightmedseg_net import LightMedSegNet, LightMedSegPlan
+from search_spaces.networks.lightmedseg_net import (
+    DIRECT_SKIPS,
+    LightMedSegNet,
+    LightMedSegPlan,
+)
 from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.stages import Stage, several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,32 @@ class LightMedSeg(Architecture):
 
     def stride(self) -> int:
         return self._plan().stride
+
+    def picture(self) -> list[Stage]:
+        channels = self._plan().channels
+        divisors = [self.stem_stride * 2**i for i in range(self.stages)]
+        holds = [several(self.convs, f"{self.conv} conv")]
+        holds += [f"FiLM by {self.anchors} anchors"] * bool(self.anchors)
+        holds += ["texture routing"] if self.lspm else ["detail path"]
+        holds += ["squeeze-excite"] * self.squeeze
+        down = [
+            Stage(name="encoder", side="down", divisor=d, channels=c, holds=holds)
+            for c, d in zip(channels, divisors, strict=True)
+        ]
+        routed = self.stages - DIRECT_SKIPS if self.router else 0
+        up = [
+            Stage(
+                name="decoder",
+                side="up",
+                divisor=divisors[max(self.stages - 2 - i, 0)],
+                channels=c,
+                holds=["3 mixed paths" if self.mixing else "1 path"]
+                + ["position bias"] * bool(self.anchors),
+                skip="routed" if i < routed else "1^3 conv",
+            )
+            for i, c in enumerate(reversed(channels))
+        ]
+        return down + up
 
     def build(self, in_channels: int, out_channels: int) -> LightMedSegNet:
         return LightMedSegNet(self._plan(), in_channels, out_channels)

@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 from search_spaces.networks.slimformer_unet import SlimBlockPlan, SlimFormerPlan, SlimFormerUNet
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+from search_spaces.stages import Stage, ways_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,32 @@ class SlimFormer(Architecture):
 
     def stride(self) -> int:
         return self._plan().stride
+
+    def picture(self) -> list[Stage]:
+        plan = self._plan()
+        channels = [plan.width * 2**i for i in range(len(plan.blocks) + 1)]
+        divisors = [plan.patch * 2**i for i in range(len(plan.blocks) + 1)]
+        stages = [
+            Stage(
+                name="encoder",
+                side="down",
+                divisor=d,
+                channels=c,
+                holds=[block.mixer.replace("_", " ")] if set(block.gates) - {"mlp"} else (),
+                layers=block.gates,
+            )
+            for block, c, d in zip(plan.blocks, channels, divisors, strict=False)
+        ]
+        stages.append(
+            Stage(
+                name="bottom",
+                side="down",
+                divisor=divisors[-1],
+                channels=channels[-1],
+                holds=["residual unit"],
+            )
+        )
+        return stages + ways_up(channels[:-1], divisors[:-1], "residual unit", skip="concat")
 
     def build(self, in_channels: int, out_channels: int) -> SlimFormerUNet:
         return SlimFormerUNet(self._plan(), in_channels, out_channels)

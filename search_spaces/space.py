@@ -16,6 +16,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from torch import nn
 
+from search_spaces.stages import Stage
+
 Option = bool | int | float | str
 PartType = TypeVar("PartType", bound="Part")
 
@@ -167,6 +169,10 @@ class Architecture(Part):
     def stride(self) -> int:
         """The input's D, H and W must be multiples of this."""
         raise NotImplementedError
+
+    def picture(self) -> Sequence[Stage]:
+        """What a picture of it shows, as it is computed; nothing where a space tells nothing."""
+        return ()
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         """A network from (B, in_channels, D, H, W) to logits (B, out_channels, D, H, W)."""

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from search_spaces.networks.sparse_unetr import SparsePlan, SparseUNETR
 from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.stages import Stage, several, ways_up
 
 _PRUNED = {"prune": (0.25, 0.5, 0.75, 0.9)}
 
@@ -51,6 +52,28 @@ class TokenSparse(Architecture):
 
     def stride(self) -> int:
         return self._plan().stride
+
+    def picture(self) -> list[Stage]:
+        pruned = f"{several(self.places, 'place')} of {self.sampler}, {self.prune:.0%} dropped each"
+        levels = range(self.patch.bit_length() - (self.bottom == "tokens"))
+        tokens = Stage(
+            name="tokens",
+            side="down",
+            divisor=self.patch,
+            channels=self.width,
+            holds=[f"attention, {self.heads} heads"]
+            + [pruned, f"completed by {self.completion}"] * bool(self.prune),
+            layers=("both",) * self.depth,
+        )
+        channels, divisors = [self.features * 2**i for i in levels], [2**i for i in levels]
+        image = Stage(
+            name="image",
+            side="down",
+            divisor=1,
+            channels=self.features,
+            holds=["residual unit"],
+        )
+        return [image, tokens, *ways_up(channels, divisors, "residual unit", skip="concat")]
 
     def build(self, in_channels: int, out_channels: int) -> SparseUNETR:
         return SparseUNETR(self._plan(), in_channels, out_channels)

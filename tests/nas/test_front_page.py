@@ -1,14 +1,16 @@
 import csv
 import io
 import json
-import re
 from html.parser import HTMLParser
+from typing import ClassVar
 
 import pytest
 
 from nas.front_files import front_csv, front_json, write_front
 from nas.front_page import compact, front_page, human
 from nas.result import Result
+from search_spaces.hybrid import Hybrid
+from search_spaces.registry import find_preset, find_space
 from tests.nas.probers import latency
 
 OBJECTIVES = ("dice", "params", "latency_ms")
@@ -37,82 +39,43 @@ RESULTS = [
 ]
 
 
-class Page(HTMLParser):
-    """The tags, table cells and sources of a page."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.cells, self.sources = [], [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.sources += [value for name, value in attrs if name in ("src", "href")]
-
-    def handle_data(self, data):
-        if data.strip() and self.tags[-1] in ("td", "th"):
-            self.cells.append(data)
+def embedded_data(html):
+    start = html.index('id="data">') + len('id="data">')
+    return json.loads(html[start : html.index("</script>", start)])
 
 
-def page(results=RESULTS, objectives=OBJECTIVES, title="hippocampus"):
-    html = front_page(results, objectives, title, CLASSES)
-    return html, Page(html)
-
-
-def traces(html, cost):
-    """The traces of one plot, as plotly reads them."""
-    start = html.index("[", html.index(f'"dice-{cost}",'))
-    return json.JSONDecoder().raw_decode(html, start)[0]
+def page(results=RESULTS, objectives=OBJECTIVES, title="hippocampus", classes=CLASSES, **more):
+    """The data that the page's scripts draw from."""
+    return embedded_data(front_page(results, objectives, title, classes, **more))
 
 
 @pytest.fixture(autouse=True)
 def short_plotly(monkeypatch):
     """The 5 MB of plotly.js would only slow the parsing down."""
-    monkeypatch.setattr("nas.front_page.get_plotlyjs", lambda: "/* plotly */")
+    monkeypatch.setattr("nas.front_page.page.get_plotlyjs", lambda: "/* plotly */")
 
 
-def test_the_table_lists_the_front_in_human_units():
-    _, parsed = page()
-    assert parsed.cells == [
-        *("Key", "Dice", "Dice Anterior", "Dice Posterior"),
-        *("Parameters", "MACs", "Training memory", "Latency"),
-        *("small", "0.8500", "0.9100", "0.7900", "12.3 k", "410 M", "300 MB", "2 ms"),
-        *("large", "0.9000", "0.9100", "0.7900", "1.24 M", "410 M", "300 MB", "8.7 ms"),
-    ]
+def test_the_page_holds_every_network_with_its_costs():
+    networks = {network["key"]: network for network in page()["networks"]}
+    assert list(networks) == ["large", "small", "beaten", "refused"]
+    assert networks["small"]["dice"] == 0.85
+    assert networks["small"]["perClass"] == [0.91, 0.79]
+    assert networks["small"]["costs"] == {
+        "params": 12_300,
+        "macs": 410_000_000,
+        "memory": 300_000_000,
+        "latency_ms": 2.0,
+    }
+    assert networks["refused"]["reason"] == "over budget"
 
 
-def test_there_is_a_plot_for_each_cost_among_the_objectives():
-    html, _ = page()
-    plots = re.findall(r'id="dice-(\w+)"', html)
-    assert plots == ["params", "latency_ms"]
+def test_the_page_knows_the_front_from_few_parameters_to_many():
+    assert page()["front"] == ["small", "large"]
 
 
-def test_the_front_is_highlighted_and_the_dominated_muted():
-    html, _ = page()
-    others, _, members = traces(html, "params")
-    assert others["x"] == [50_000]
-    assert sorted(members["x"]) == [12_300, 1_240_000]
-
-
-def test_the_staircase_skips_members_that_another_cost_put_on_the_front():
-    # "slim" is on the front by its parameters alone: "quick" is faster and better.
-    results = [result("slim", 0.80, 100, 9.0), result("quick", 0.85, 200, 2.0)]
-    html, _ = page(results)
-    assert traces(html, "latency_ms")[1]["y"] == [0.85]
-    assert traces(html, "params")[1]["y"] == [0.80, 0.85]
-
-
-def test_a_result_that_ended_early_is_counted_but_not_drawn():
-    html, _ = page()
-    assert "1 candidates ended early" in html
-    assert "refused" not in html
-
-
-def test_hover_says_everything_about_a_network():
-    html, _ = page()
-    text = traces(html, "params")[0]["hovertext"][0]
-    for part in ("beaten", "0.8400", "Anterior 0.9100", "50 k", "410 M", "9 ms", "width 16"):
-        assert part in text
+def test_a_cost_that_nobody_knows_has_no_plot():
+    blind = [result("a", 0.9, 10, latency_ms=None, memory=None)]
+    assert page(blind, ("dice", "params"))["costs"] == ["params", "macs"]
 
 
 def test_everything_from_the_data_is_escaped():
@@ -121,24 +84,102 @@ def test_everything_from_the_data_is_escaped():
     measured["conditions"]["device"] = attack
     results = [
         result(attack, 0.9, 10, latency=measured, architecture={attack: attack}),
-        result("other", 0.1, 100),
+        result("other", 0.1, 100, architecture={attack: "other"}),
     ]
     html = front_page(results, OBJECTIVES, attack, [attack])
     assert attack not in html
     assert "<script>alert" not in html
+    data = embedded_data(html)
+    assert data["classes"] == [attack]
+    assert data["knobs"] == [{"name": attack, "options": [attack, "other"]}]
+
+
+def test_what_is_no_number_is_null():
+    nan = float("nan")
+    strange = result("a", 0.9, 10, dice_per_class={"Anterior": nan}, curve=(nan, 0.5))
+    [network] = page([strange])["networks"]
+    assert network["perClass"] == [None, None]
+    assert network["curve"] == [None, 0.5]
 
 
 def test_the_page_needs_nothing_from_outside(monkeypatch):
     monkeypatch.undo()
-    html, parsed = page()
+    html = front_page(RESULTS, OBJECTIVES, "hippocampus", CLASSES)
     assert len(html) > 1_000_000  # plotly itself
-    assert parsed.sources == []
+    sources = Sources()
+    sources.feed(html)
+    assert sources.found == []
 
 
-def test_a_search_without_results_still_has_a_page():
-    html, parsed = page(results=[])
-    assert "0 of 0 trained networks" in html
-    assert parsed.tags.count("tr") == 1
+class Sources(HTMLParser):
+    """What a page would load."""
+
+    found: ClassVar[list[str]] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.mark.parametrize("results", [[], RESULTS[3:], RESULTS[:1]])
+def test_a_search_with_little_or_nothing_has_a_page(results):
+    data = page(results)
+    assert len(data["networks"]) == len(results)
+    assert data["front"] == [r.key for r in results if r.state == "complete"]
+    assert data["knobs"] == []
+
+
+def test_knobs_that_vary_have_axes_and_those_not_asked_for_no_place():
+    space = find_space("hybrid")
+    without, with_tokens = (find_preset(name) for name in ("hybrid-xs", "hybrid-tokens"))
+    results = [of(without, 0.8), of(with_tokens, 0.9)]
+    data = page(results, space=space)
+    names = [knob["name"] for knob in data["knobs"]]
+    assert names[:2] == ["width", "growth"]  # as the space declares them
+    assert data["knobs"][0]["options"] == ["6", "12"]
+    assert "levels" not in names  # both have three
+    stages = names.index("token_stages")
+    assert [network["knobs"][stages] for network in data["networks"]] == [0, 1]
+
+
+def test_a_knob_that_was_not_asked_for_has_no_place():
+    space = find_space("hybrid")
+    full, half = Hybrid(stem_stride=1), Hybrid(refine=8)
+    data = page([of(full, 0.8), of(half, 0.9), of(Hybrid(refine=0), 0.7)], space=space)
+    refine = [knob["name"] for knob in data["knobs"]].index("refine")
+    assert data["knobs"][refine]["options"] == ["0", "8"]
+    assert [network["knobs"][refine] for network in data["networks"]] == [-1, 1, 0]
+
+
+def test_a_preset_is_named_and_so_is_a_warm_start():
+    preset, start = find_preset("hybrid-s"), Hybrid(width=4)
+    data = page(
+        [of(preset, 0.8), of(start, 0.7)],
+        space=find_space("hybrid"),
+        starts={start.key: "unet-s"},
+    )
+    assert [network["name"] for network in data["networks"]] == [
+        {"text": "hybrid-s", "kind": "preset"},
+        {"text": "unet-s", "kind": "baseline"},
+    ]
+
+
+def test_a_record_of_another_version_is_shown_by_its_values_and_without_a_picture():
+    odd = result("a", 0.9, 10, architecture={"depth": 3, "tokens": [{"prune": 0.5}]})
+    data = page([odd, result("b", 0.8, 5, architecture={"depth": 4})], space=find_space("hybrid"))
+    assert data["knobs"] == [{"name": "depth", "options": ["3", "4"]}]
+    assert [network["picture"] for network in data["networks"]] == [None, None]
+    assert data["networks"][0]["text"] == "depth 3, tokens (prune 0.5)"
+
+
+def test_networks_that_look_alike_share_a_picture():
+    space = find_space("hybrid")
+    data = page([of(Hybrid(), 0.8), of(Hybrid(norm="batch"), 0.9)], space=space)
+    assert [network["picture"] for network in data["networks"]] == [0, 0]
+    assert len(data["pictures"]) == 1
+
+
+def of(architecture, dice):
+    return result(architecture.key, dice, 1000, architecture=architecture.to_json())
 
 
 @pytest.mark.parametrize(
@@ -204,5 +245,16 @@ def test_front_csv_reads_back():
 
 def test_the_page_tells_under_which_conditions_latency_was_measured():
     measured = result("a", 0.9, 10, latency=latency(5.0).to_json())
-    html, _ = page([measured])
-    assert "Latency is the median of one pass: a machine (Linux), 1 thread, fp32, eager" in html
+    assert page([measured])["latency"].startswith("a machine (Linux), 1 thread, fp32, eager")
+
+
+def test_what_matters_is_worked_out_once_the_search_is_over(tmp_path):
+    results = [
+        result(str(i), 0.5 + i / 100, 100 + i, architecture={"width": i % 3}) for i in range(12)
+    ]
+    told = (tmp_path, results, OBJECTIVES, "hippocampus", CLASSES)
+    write_front(*told)
+    assert embedded_data((tmp_path / "front.html").read_text())["matters"] is None
+    write_front(*told, ended=True)
+    matters = embedded_data((tmp_path / "front.html").read_text())["matters"]
+    assert [one["objective"] for one in matters] == list(OBJECTIVES)

@@ -7,6 +7,7 @@ import optuna
 import pytest
 
 from nas.config import RunConfig
+from nas.records import read_records
 from nas.result import Result
 from nas.study import JOURNAL, Study
 from search_spaces.hybrid import Hybrid
@@ -315,3 +316,10 @@ def test_a_stopped_candidate_that_is_proposed_again_is_a_repeat(opened):
     study._enqueue("other", distributions(candidate.architecture))
     assert study.ask().key != candidate.key
     assert study.repeats == 1
+
+
+def test_names_of_warm_starts_are_kept_beside_those_of_earlier_openings(opened, tmp_path):
+    opened().name_starts({"a": "unet-s"})
+    opened().name_starts({"b": "hybrid-s"})
+    assert opened().starts == {"a": "unet-s", "b": "hybrid-s"}
+    assert read_records(tmp_path, config().budget).starts == {"a": "unet-s", "b": "hybrid-s"}

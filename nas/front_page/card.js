@@ -1,0 +1,103 @@
+// The card of a network: what it is, what it costs, and why it is not on the front.
+const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained"};
+
+function keyButton(network, choose) {
+  return element("button", {type: "button", class: "link key", click: () => choose(network.key)},
+    network.key);
+}
+
+function standing(network, state) {
+  if (network.state !== "complete") return STATES[network.state];
+  if (state.members.includes(network)) return "on the front";
+  return within(network, state.budgets) ? "not on the front" : "outside the budgets";
+}
+
+function costsOf(network) {
+  const rows = network.state === "complete" ? [["Dice", shown("dice", network.dice)]] : [];
+  for (const cost of data.costs) rows.push([TITLES[cost], shown(cost, network.costs[cost])]);
+  if (network.epochs) rows.push(["Epochs trained", network.epochs]);
+  return element("dl", {}, ...rows.flatMap(([name, told]) => [
+    element("dt", {}, name), element("dd", {}, String(told))]));
+}
+
+function classBars(network) {
+  return data.classes.map((name, place) => {
+    const dice = network.perClass[place];
+    const filled = element("i");
+    filled.style.width = `${100 * (dice ?? 0)}%`;
+    return element("div", {class: "bar"}, element("span", {title: name}, name),
+      element("span", {class: "track"}, filled), element("span", {}, shown("dice", dice)));
+  });
+}
+
+// By how much a member is better: "Dice +0.0120, Parameters −34 k".
+function advantage(member, network) {
+  return data.objectives.flatMap((name) => {
+    const gain = value(member, name) - value(network, name);
+    if (gain === 0) return [];
+    const size = name === "dice" ? Math.abs(gain).toFixed(4) : human(Math.abs(gain), UNITS[name]);
+    return [`${TITLES[name]} ${gain > 0 ? "+" : "−"}${size}`];
+  }).join(", ");
+}
+
+// "It is outside the budgets: MACs 93.3 M (≤ 43.9 M)."
+function excess(network, state) {
+  const over = Object.entries(state.budgets).filter(([name, limit]) =>
+    !within(network, {[name]: limit}));
+  const texts = over.map(([name, limit]) => `${TITLES[name]} ${shown(name, value(network, name))} `
+    + `(${name === "dice" ? "≥" : "≤"} ${shown(name, limit)})`);
+  return `It is outside the budgets: ${texts.join(", ")}.`;
+}
+
+function whyNot(network, state, choose) {
+  if (state.members.includes(network)) return [];
+  const why = element("h3", {}, "Why not this one");
+  if (network.state === "stopped") {
+    const text = `It was stopped after ${network.epochs} epochs: ${network.reason ?? "no reason told"}. `
+      + "Its Dice is of a shorter training and not to be compared with the others'.";
+    return [why, element("p", {}, text)];
+  }
+  if (network.state === "infeasible") return [why, element("p", {}, network.reason ?? "")];
+  if (!within(network, state.budgets)) return [why, element("p", {}, excess(network, state))];
+  const better = state.members.filter((member) => dominates(member, network));
+  if (!better.length) return [why, element("p", {}, "One of its objectives is not known.")];
+  const title = `Dominated by ${better.length} ${better.length === 1 ? "member" : "members"} `
+    + "of the front, as good in everything and better in something:";
+  return [why, element("p", {}, title), element("ul", {}, ...better.map((member) =>
+    element("li", {}, keyButton(member, choose), ` ${advantage(member, network)}`)))];
+}
+
+function steps(network, state, choose) {
+  const place = state.members.indexOf(network);
+  if (place < 0) return null;
+  const step = (text, other) => element("button", {type: "button", class: "link",
+    disabled: !other, click: () => choose(other.key)}, text);
+  const [smaller, larger] = [state.members[place - 1], state.members[place + 1]];
+  return element("p", {class: "steps"}, smaller ? step("← smaller member", smaller) : null,
+    smaller && larger ? " · " : null, larger ? step("larger member →", larger) : null);
+}
+
+function drawCard(card, network, state, choose) {
+  const told = standing(network, state);
+  const look = told === "on the front" ? "state front" : "state";
+  const name = network.name ? ` · ${network.name.kind} ${network.name.text}` : "";
+  card.replaceChildren(...[
+    element("h2", {}, network.key),
+    element("p", {class: look}, told + name),
+    steps(network, state, choose),
+    costsOf(network),
+    ...whyNot(network, state, choose),
+    ...(network.perClass.some((dice) => dice !== null)
+      ? [element("h3", {}, "Dice per class"), ...classBars(network)] : []),
+    ...(network.curve.length > 1
+      ? [element("h3", {}, "Validation Dice"), element("div", {id: "curve"})] : []),
+    element("h3", {}, "Architecture"),
+    network.picture === null ? null : picture(data.pictures[network.picture]),
+    element("details", {open: network.picture === null}, element("summary", {}, "Its choices"),
+      element("code", {}, network.text)),
+    ...(network.state === "complete"
+      ? [element("h3", {}, "Take it"),
+        element("code", {}, `segnas export SEARCH_DIR --pick ${network.key} --to OUT`)] : []),
+  ].filter((part) => part !== null));
+  if (network.curve.length > 1) drawCurve(card.querySelector("#curve"), network);
+}

@@ -1,0 +1,138 @@
+"""How much each knob of a space matters for each objective."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.trial import FrozenTrial, create_trial
+
+from nas.architectures import network_of
+from nas.front import SENSE
+from nas.result import Result
+from search_spaces.space import Option, SearchSpace
+
+ENOUGH = 10  # networks, fewer of which tell nothing
+TOP = 0.25  # the share of networks that counts as good
+SHUFFLES = 20
+SHARE = 0.95  # of the shuffles, which an importance has to exceed
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What the knobs mean for one objective, the most important first.
+
+    `networks`: how many it was told from. `shares`: of every knob, in [0, 1], summing to 1.
+    `beyond_chance`: the knobs whose importance exceeds that of nearly all searches with the same
+    networks and their values shuffled.
+    """
+
+    objective: str
+    networks: int
+    shares: Mapping[str, float]
+    beyond_chance: frozenset[str]
+
+
+def importances(
+    results: Sequence[Result], objectives: Sequence[str], space: SearchSpace | None
+) -> list[Importance]:
+    """The importance of every knob that varies, for every objective with `ENOUGH` networks.
+
+    PED-ANOVA as Optuna has it (Watanabe 2023; conditional knobs as in arXiv 2601.20800): how far
+    the choices of the best quarter differ from those of all networks, and of a knob that is not
+    always asked for, among the networks that have it. Dice is known of complete networks, costs
+    also of those that were stopped or rejected.
+    """
+    study = _study([network_of(result, space).knobs for result in results])
+    names = sorted({name for trial in study.trials for name in trial.distributions})
+    found = []
+    for objective in objectives:
+        values = np.array([_minimised(result, objective) for result in results], dtype=float)
+        if np.isfinite(values).sum() >= ENOUGH and names:
+            found.append(_importance(study, names, objective, values))
+    return found
+
+
+def _importance(
+    study: optuna.Study, names: list[str], objective: str, values: np.ndarray
+) -> Importance:
+    known = np.flatnonzero(np.isfinite(values))
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP)
+    raw = _evaluate(study, evaluator, names, values)
+    random = np.random.default_rng(0)
+    chance: list[Mapping[str, float]] = []
+    for _ in range(SHUFFLES):
+        shuffled = values.copy()
+        shuffled[known] = random.permutation(values[known])
+        chance.append(_evaluate(study, evaluator, names, shuffled))
+    whole = sum(raw.values()) or 1.0
+    return Importance(
+        objective=objective,
+        networks=len(known),
+        shares={name: raw[name] / whole for name in sorted(raw, key=lambda n: -raw[n])},
+        beyond_chance=frozenset(
+            name
+            for name in names
+            if raw[name] > float(np.quantile([each[name] for each in chance], SHARE))
+        ),
+    )
+
+
+def _evaluate(
+    study: optuna.Study,
+    evaluator: PedAnovaImportanceEvaluator,
+    names: list[str],
+    values: np.ndarray,
+) -> dict[str, float]:
+    def target(trial: FrozenTrial) -> float:
+        return float(values[trial.number])
+
+    with warnings.catch_warnings():  # that targets are minimised, and that regimes are small
+        warnings.simplefilter("ignore")
+        told: dict[str, float] = evaluator.evaluate(study, names, target=target)
+    return told
+
+
+def _study(answers: Sequence[Mapping[str, Option]]) -> optuna.Study:
+    """A study in memory, of a trial for each network, with the knobs that vary.
+
+    Values are left to targets.
+    """
+    options: dict[str, list[Option]] = {}
+    for knobs in answers:
+        for name, option in knobs.items():
+            if option not in options.setdefault(name, []):
+                options[name].append(option)
+    kinds = {
+        name: CategoricalDistribution(tuple(sorted(known, key=str)))
+        for name, known in options.items()
+        if len(known) > 1
+    }
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study()
+    optuna.logging.set_verbosity(verbosity)
+    study.add_trials([create_trial(value=0.0, **_asked(knobs, kinds)) for knobs in answers])
+    return study
+
+
+def _asked(
+    knobs: Mapping[str, Option], kinds: Mapping[str, CategoricalDistribution]
+) -> dict[str, Any]:
+    asked = [name for name in knobs if name in kinds]
+    return {
+        "params": {name: knobs[name] for name in asked},
+        "distributions": {name: kinds[name] for name in asked},
+    }
+
+
+def _minimised(result: Result, objective: str) -> float:
+    value = getattr(result, objective)
+    return math.nan if value is None else SENSE[objective] * value

@@ -1,0 +1,41 @@
+"""What a network looks like from afar, told by its record: nothing is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What works at one resolution, on one side of the deepest map.
+
+    `divisor`: the input's side over that of the stage's map. `channels`: of the map it gives.
+    `holds`: what is in it, a few words each. `layers`: of every transformer layer the parts that it
+    keeps (both, mixer, mlp). `skip`: how a stage on the way up joins what comes across.
+    """
+
+    name: str
+    side: Literal["down", "up"]
+    divisor: int
+    channels: int
+    holds: Sequence[str] = ()
+    layers: Sequence[str] = ()
+    skip: str | None = None
+
+
+def several(count: int, word: str) -> str:
+    """`1 conv`, `2 convs`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def ways_up(
+    channels: Sequence[int], divisors: Sequence[int], *holds: str, skip: str | None
+) -> list[Stage]:
+    """A decoder of stages that are alike, the deepest first; both lists are the shallowest first,
+    without the deepest map."""
+    return [
+        Stage(name="decoder", side="up", divisor=d, channels=c, holds=holds, skip=skip)
+        for c, d in reversed(list(zip(channels, divisors, strict=True)))
+    ]

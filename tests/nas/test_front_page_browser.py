@@ -1,0 +1,287 @@
+"""The page as a browser shows it."""
+
+import math
+import random
+import shutil
+
+import pytest
+
+from nas.front import front
+from nas.front_page import front_page
+from nas.importance import importances
+from nas.result import Result
+from search_spaces.registry import find_space
+from search_spaces.space import RandomTrial
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+OBJECTIVES = ("dice", "params", "latency_ms")
+HOSTILE = "<img src=x onerror=alert(1)>"
+CLASSES = ("Anterior", HOSTILE)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+
+def results():
+    """Thirty networks: complete, stopped, rejected, one without latency, many with equal values."""
+    rng, space, made = random.Random(1), find_space("hybrid"), []
+    for number in range(30):
+        architecture = space.sample(RandomTrial(number))
+        state = ("complete", "complete", "complete", "stopped", "infeasible")[number % 5]
+        trained = state == "complete"
+        dice = round(rng.uniform(0.5, 0.9), 2)
+        curve = () if state == "infeasible" else tuple(dice * (e + 1) / 8 for e in range(8))
+        made.append(
+            Result(
+                number=number,
+                key=architecture.key,
+                architecture=architecture.to_json(),
+                state=state,
+                reason=None if trained else f"because of {HOSTILE}",
+                dice=dice if trained else None,
+                dice_per_class={"Anterior": dice, HOSTILE: math.nan} if trained else {},
+                params=rng.randrange(10_000, 100_000, 20_000),
+                macs=rng.randrange(10**7, 10**9),
+                latency_ms=None if number == 7 else float(rng.randrange(2, 12)),
+                epochs=len(curve),
+                curve=curve,
+            )
+        )
+    return made
+
+
+RESULTS = results()
+COMPLETE = [result for result in RESULTS if result.state == "complete"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "front.html"
+    space = find_space("hybrid")
+    path.write_text(
+        front_page(
+            RESULTS,
+            OBJECTIVES,
+            f"search {HOSTILE}",
+            CLASSES,
+            space,
+            {COMPLETE[0].key: HOSTILE},
+            importances(RESULTS, OBJECTIVES, space),
+        )
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def loaded(browser, file):
+    """The page of `RESULTS`, opened once, and what it complained of."""
+    page, complaints = browser.new_page(viewport={"width": 1280, "height": 900}), []
+    listen(page, complaints)
+    page.goto(file.as_uri())
+    yield page, complaints
+    page.close()
+
+
+@pytest.fixture
+def page(loaded):
+    """The page of `RESULTS` without budgets; any complaint or request fails the test."""
+    page, complaints = loaded
+    if page.is_visible("text=Clear budgets"):
+        page.click("text=Clear budgets")
+    page.select_option("#which", "front")
+    settle(page)
+    yield page
+    assert complaints == []
+
+
+def listen(page, complaints):
+    """Collect what a page complains of and what it asks for, itself excepted."""
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append("dialog"), dialog.dismiss()))
+    page.on("request", lambda r: r.is_navigation_request() or complaints.append(r.url[:200]))
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a file at a size of the window; any complaint or request of a page fails the test."""
+    pages, complaints = [], []
+
+    def opened(path, width=1280, height=900):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        listen(page, complaints)
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert complaints == []
+
+
+def listed(page):
+    """The keys in the table of networks."""
+    return page.locator("#networks tbody .key").all_inner_texts()
+
+
+def set_slider(page, name, steps):
+    """Move a slider down by that many steps of the keyboard."""
+    page.focus(f"input[name={name}]")
+    for _ in range(steps):
+        page.keyboard.press("ArrowLeft")
+    settle(page)
+
+
+def settle(page):
+    """Wait until what changed is drawn."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def place(page, cost, key):
+    """Where on the screen a network is in a plane."""
+    return page.evaluate(
+        """([cost, key]) => {
+          const plane = document.querySelector(`[data-cost=${cost}]`);
+          const [x, y] = plane.places.get(key), l = plane._fullLayout;
+          const box = plane.getBoundingClientRect();
+          return [box.x + l._size.l + l.xaxis.d2p(x), box.y + l._size.t + l.yaxis.d2p(y)];
+        }""",
+        [cost, key],
+    )
+
+
+def keys(members):
+    return [member.key for member in members]
+
+
+def test_the_front_is_the_one_that_python_finds(page):
+    assert listed(page) == keys(front(RESULTS, OBJECTIVES))
+
+
+def test_a_slider_redraws_the_front_under_its_budget(page):
+    set_slider(page, "macs", 12)
+    limit = sorted(result.macs for result in COMPLETE)[-13]
+    allowed = [result for result in COMPLETE if result.macs <= limit]
+    assert len(allowed) == len(COMPLETE) - 12
+    assert listed(page) == keys(front(allowed, OBJECTIVES))
+    assert page.inner_text("#left").startswith(f"{len(allowed)} networks within the budgets")
+    beyond = next(result for result in COMPLETE if result.macs > limit)
+    page.select_option("#which", "complete")
+    page.click(f"#networks .key:text-is('{beyond.key}')")
+    assert "outside the budgets: MACs" in page.inner_text("#card")
+    page.select_option("#which", "front")
+    drawn = page.evaluate("document.querySelector('[data-cost=params]').data[5].customdata")
+    assert sorted(drawn) == sorted(listed(page))
+    page.click("text=Clear budgets")
+    settle(page)
+    assert listed(page) == keys(front(RESULTS, OBJECTIVES))
+
+
+def test_budgets_hold_together_and_a_floor_for_dice_is_one(page):
+    set_slider(page, "latency_ms", 2)
+    set_slider(page, "dice", 4)
+    known = sorted({r.latency_ms for r in COMPLETE if r.latency_ms is not None})
+    floor = sorted({r.dice for r in COMPLETE})[4]
+    allowed = [
+        r
+        for r in COMPLETE
+        if r.latency_ms is not None and r.latency_ms <= known[-3] and r.dice >= floor
+    ]
+    assert listed(page) == keys(front(allowed, OBJECTIVES))
+    assert page.inner_text("#left").startswith(f"{len(allowed)} networks within the budgets")
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_click_on_a_point_opens_its_card(open_page, file, width):
+    page = open_page(file, width=width)
+    wanted = front(RESULTS, OBJECTIVES)[0].key
+    page.locator("[data-cost=params]").scroll_into_view_if_needed()
+    x, y = place(page, "params", wanted)
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    card = page.locator("#card")
+    assert card.locator("h2").inner_text() == wanted
+    assert "on the front" in card.inner_text()
+    assert card.locator("svg.picture rect").count() > 3
+    assert card.locator("#curve .scatter").count() == 1
+
+
+def test_a_dominated_network_says_by_whom(page):
+    members = front(RESULTS, OBJECTIVES)
+    beaten = next(r for r in COMPLETE if r not in members and r.latency_ms is not None)
+    page.select_option("#which", "complete")
+    page.click(f"#networks .key:text-is('{beaten.key}')")
+    told = page.locator("#card li .key").all_inner_texts()
+    assert told == keys(
+        m
+        for m in members
+        if m.dice >= beaten.dice and m.params <= beaten.params and m.latency_ms <= beaten.latency_ms
+    )
+    page.click("#card li .key >> nth=0")  # and leads there
+    assert page.inner_text("#card h2") == told[0]
+
+
+def test_a_network_can_be_chosen_by_keyboard_alone(page):
+    page.focus("#which")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#card h2") == listed(page)[0]
+    assert page.evaluate("document.activeElement.id") == "card"
+
+
+def test_stopped_and_rejected_candidates_tell_why(page):
+    for kind, word in (("stopped", "stopped early"), ("infeasible", "rejected")):
+        page.select_option("#which", kind)
+        assert listed(page) == keys(r for r in RESULTS if r.state == kind)
+        page.click("#networks .key >> nth=0")
+        assert word in page.inner_text("#card")
+        assert f"because of {HOSTILE}" in page.inner_text("#card")
+
+
+def test_what_matters_is_a_table_whose_knobs_can_be_looked_into(page):
+    rows = page.locator("#matters tbody tr")
+    assert rows.count() > 1
+    knob = rows.nth(1).locator(".key").inner_text()
+    rows.nth(1).locator(".key").click()
+    title = page.evaluate("document.querySelector('#effect .plane')._fullLayout.xaxis.title.text")
+    assert title == knob
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_is_wider_than_the_window(open_page, file, width):
+    page = open_page(file, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("some", [[], COMPLETE[:1], [r for r in RESULTS if r not in COMPLETE]])
+def test_a_search_that_has_little_is_shown_too(open_page, tmp_path, some):
+    path = tmp_path / "front.html"
+    path.write_text(front_page(some, OBJECTIVES, "small", CLASSES))
+    page = open_page(path)
+    assert listed(page) == [r.key for r in some if r.state == "complete"]
+
+
+def test_it_works_in_a_sandboxed_frame(open_page, file, browser):
+    """As MLflow's artifact viewer shows it: scripts, but no origin and so no storage."""
+    page, complaints = browser.new_page(), []
+    listen(page, complaints)
+    page.set_content('<iframe sandbox="allow-scripts" width="1200" height="800"></iframe>')
+    page.evaluate("text => { document.querySelector('iframe').srcdoc = text }", file.read_text())
+    frame = page.frame_locator("iframe")
+    frame.locator("#networks tbody .key").first.wait_for()
+    assert frame.locator("#card h2").inner_text() in {result.key for result in COMPLETE}
+    page.close()
+    assert complaints == []
