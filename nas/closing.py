@@ -27,10 +27,10 @@ def closing_lines(
     if summary.front:
         yield f"Browse: {folder}/front.html"
         yield f"Next:   segnas export {folder} --pick knee --to OUT"
-    if command := tracker.ui_command():
-        yield f"MLflow: {command}"
-    if link := tracker.link():
-        yield f"        {link}"
+    if tracker.local:
+        yield f"MLflow: segnas ui {folder}"
+    elif link := tracker.link():
+        yield f"MLflow: {link}"
     if tracker.behind:
         yield f"MLflow lacks some of it; once it answers: segnas sync {folder}"
     if session.interrupted:

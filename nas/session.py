@@ -141,7 +141,7 @@ class Session:
         self._give_up_if_hopeless(result)
         if result.state == "complete":
             self._update_front(result)
-        self._tracker.trial_end(result)
+        self._tracker.trial_end(result, self.study.results)
         self._screen.ended(self, result)
 
     def interrupt(self) -> None:
@@ -152,6 +152,7 @@ class Session:
         """Called now and then."""
         if self._admission.measures:  # the next candidate, while others are trained
             self._look_ahead()
+        self._tracker.tick()
         self._screen.tick(self)
 
     def say(self, text: str) -> None:
@@ -272,7 +273,6 @@ class Session:
         keys = {member.key for member in self.members}
         self.members = front([*self.members, result], self.config.objectives)
         if keys != {member.key for member in self.members}:
-            self._tracker.update_front([member.key for member in self.members])
             self._publish()
 
     def _tidy(self, result: Result) -> None:

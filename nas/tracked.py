@@ -21,6 +21,7 @@ def tracked(config: RunConfig, search_id: str, running: bool = True) -> Search:
             "objectives": ", ".join(config.objectives),
             "seed": config.seed,
         },
+        objectives=config.objectives,
         validate_every=config.train.validate_every,
         running=running,
     )

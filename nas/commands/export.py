@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.commands import arguments
+
+if TYPE_CHECKING:
+    from nas.config import RunConfig
+    from nas.result import Result
 
 HELP = "turn a front member into a folder to retrain and use"
 
@@ -21,6 +28,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     arguments.add_within(command)
     command.add_argument("--to", type=Path, required=True, metavar="OUT", help="a new folder")
+    command.add_argument(
+        "--register", metavar="NAME", help="also a version of this model in MLflow's registry"
+    )
+    command.add_argument(
+        "--alias", default="champion", help="which that version then has (default: champion)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,14 +43,53 @@ def run(options: argparse.Namespace) -> int:
     from nas.export import write_export
     from nas.front_files import read_front
     from nas.pick import pick
+    from nas.records import complete_results
     from nas.within import parse_limits, within
 
     members, objectives = read_front(options.dir)
     config = read_config(RunConfig, options.dir / "config.yaml")
     if options.within:
         members = within(members, parse_limits(options.within))
-    member = pick(members, options.pick, objectives)
+    others = partial(complete_results, options.dir, config.budget)
+    member = pick(members, options.pick, objectives, others)
+    register = registration(options, config, member) if options.register else None
     write_export(options.dir, config, member, options.to)
     print(f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.params:,} parameters")
+    if register:
+        print(f"registered: {register()}")
     print(f"next: segnas retrain {options.to}")
     return 0
+
+
+def registration(
+    options: argparse.Namespace, config: RunConfig, member: Result
+) -> Callable[[], str]:
+    """What registers the export once it is written, and returns how it is loaded.
+
+    Raises UserError, before anything is written, where MLflow cannot be reached.
+    """
+    from nas.exported import Export
+    from nas.records import search_id
+    from nas.tracking.lookup import find_run
+    from nas.tracking.registry import check_names, register
+    from nas.tracking.store import store_uri, without_password
+
+    check_names(options.register, options.alias)
+    uri = store_uri(config.tracking, options.dir)
+    run = find_run(config.tracking, options.dir, search_id(options.dir), member.key)
+
+    def done() -> str:
+        export = Export(options.to)
+        version = register(
+            export.segmenter().network,
+            (export.config.task.channels, *export.config.train.patch),
+            uri=uri,
+            run=run,
+            name=options.register,
+            alias=options.alias,
+            tags={"key": member.key, "dice": str(member.dice), "params": str(member.params)},
+        )
+        batch = "any batch" if version.free_batch else "batch 1"
+        return f"{version.uri} is version {version.number} ({batch}), in {without_password(uri)}"
+
+    return done

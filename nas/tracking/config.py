@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +25,15 @@ class TrackingConfig(Strict):
 class Search:
     """What the parent run says of the search; it is found again by `id`.
 
-    `validate_every`: the epochs between two points of a candidate's curve. `running`: whether it is
-    going on, rather than only having its records completed.
+    `objectives`: what trials are ranked by. `validate_every`: the epochs between two points of a
+    candidate's curve. `running`: whether it is going on, rather than only having its records
+    completed.
     """
 
     id: str
     name: str
     config_yaml: str
     params: Mapping[str, Any]
+    objectives: Sequence[str] = ("dice", "params")
     validate_every: int = 1
     running: bool = True

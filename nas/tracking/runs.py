@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 
 from nas.result import Result
 from nas.tracking.config import Search
 from nas.tracking.report import SyncReport
+from nas.tracking.search_run import RECORD_TAG, SearchRun
 from nas.tracking.values import curve_points, final_metrics, fingerprint, params, safe
+from nas.tracking.writing import BATCH, log, tagged
 
-SEARCH_TAG = "segnas.search"
 KEY_TAG = "segnas.key"
-RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: its files
 PARENT_TAG = "mlflow.parentRunId"
-BATCH = 500  # metrics that MLflow takes at once together with tags, which it writes after them
 # A candidate that was stopped early ended as planned; its state is a tag, and it has no `dice`.
 STATUS = {"complete": "FINISHED", "stopped": "FINISHED", "infeasible": "FAILED"}
 
@@ -33,7 +26,8 @@ Point = tuple[str, int, str]
 
 @dataclass
 class Child:
-    """What MLflow holds of one trial. `front` is `true` or `false` once the trial has ended.
+    """What MLflow holds of one trial. `front` is `true` or `false` once the trial has ended; `rank`
+    is the non-dominated rank of a complete one, 1 on the front.
 
     `record`: the fingerprint of its result, once all of that was sent. `points`: those of its
     curves that are known to be there, by the name of the curve.
@@ -42,6 +36,7 @@ class Child:
     run_id: str
     status: str = "RUNNING"
     front: str | None = None
+    rank: str | None = None
     record: str | None = None
     empty: bool = False
     points: dict[str, set[Point]] = field(default_factory=dict)
@@ -56,8 +51,7 @@ class Runs:
     """
 
     client: MlflowClient
-    experiment_id: str
-    run_id: str
+    parent: SearchRun
     search: Search
     children: dict[str, Child] = field(default_factory=dict)
 
@@ -65,23 +59,17 @@ class Runs:
     def open(cls, uri: str, experiment: str, artifacts: str | None, search: Search) -> Runs:
         """Make the store, the experiment (with its `artifacts` URI) and the runs, or find them."""
         client = MlflowClient(uri)
-        known = client.get_experiment_by_name(experiment)
-        home = known.experiment_id if known else client.create_experiment(experiment, artifacts)
-        found = next(_tagged(client, home, SEARCH_TAG, search.id), None)
-        run = found or client.create_run(home, run_name=search.name, tags={SEARCH_TAG: search.id})
-        runs = cls(client, home, run.info.run_id, search)
-        if search.running:
-            client.update_run(runs.run_id, "RUNNING")
-        # A parameter cannot change in MLflow: a resumed search keeps its first ones.
-        wanted = params(search.params)
-        runs._log(runs.run_id, params={n: wanted[n] for n in wanted if n not in run.data.params})
-        with _any_store():
-            client.log_text(runs.run_id, search.config_yaml, "config.yaml")
-        for child in _tagged(client, home, PARENT_TAG, runs.run_id):
+        parent = SearchRun.open(client, experiment, artifacts, search)
+        runs = cls(client, parent, search)
+        for child in tagged(client, parent.experiment_id, PARENT_TAG, parent.run_id):
             tags, info = child.data.tags, child.info
             if KEY_TAG in tags:
                 runs.children[tags[KEY_TAG]] = Child(
-                    info.run_id, info.status, tags.get("front"), tags.get(RECORD_TAG)
+                    info.run_id,
+                    info.status,
+                    tags.get("front"),
+                    tags.get("pareto_rank"),
+                    tags.get(RECORD_TAG),
                 )
         return runs
 
@@ -105,24 +93,26 @@ class Runs:
         known = self._points(child, curve)
         if point not in known:
             points = [(name, epoch, value) for name, value in named.items()]
-            self._log(child.run_id, metrics=points, params=told)
+            log(self.client, child.run_id, metrics=points, params=told)
             known.add(point)
 
-    def end(self, result: Result, front: bool) -> SyncReport:
+    def end(self, result: Result, rank: int | None) -> SyncReport:
         """Make a trial's run hold all of its result, and end it. Returns what was missing."""
         made = result.key not in self.children
         child = self._child(result.key, result.number)
-        status, flag, record = STATUS[result.state], _flag(front), fingerprint(result)
-        if (child.status, child.front, child.record) == (status, flag, record):
+        status, record, place = STATUS[result.state], fingerprint(result), _place(rank)
+        wanted = (status, *place, record)
+        if (child.status, child.front, child.rank, child.record) == wanted:
             return SyncReport()
-        epochs, tags = 0, {"front": flag, RECORD_TAG: record}
+        epochs = 0
         if child.record != record:
-            epochs = self._complete(child, result, tags)
-        else:
-            self._log(child.run_id, tags=tags)
+            epochs = self._complete(child, result, {**_rank_tags(rank), RECORD_TAG: record})
+            child.front = place[0]
+            child.rank = place[1] or child.rank
+        self._rank(child, rank)
         if child.status != status:
             self.client.set_terminated(child.run_id, status)
-        child.status, child.front, child.record = status, flag, record
+        child.status, child.record = status, record
         child.points.clear()
         return SyncReport(made=int(made), completed=int(not made), epochs=epochs)
 
@@ -140,8 +130,9 @@ class Runs:
         if old and "reason" in old.tags and not result.reason:  # stopped once, complete now
             self.client.delete_tag(child.run_id, "reason")
         metrics = missing + final
-        self._log(child.run_id, metrics=metrics[:-BATCH])
-        self._log(
+        log(self.client, child.run_id, metrics=metrics[:-BATCH])
+        log(
+            self.client,
             child.run_id,
             metrics=metrics[-BATCH:],
             # Again, for a run whose server was lost just after it was made.
@@ -151,16 +142,22 @@ class Runs:
         child.empty = False
         return len(missing)
 
-    def tag_front(self, keys: Collection[str]) -> SyncReport:
-        """Set the tag of those ended trials that joined or left the front."""
+    def rank(self, ranks: Mapping[str, int]) -> SyncReport:
+        """Set the tags of those ended trials whose rank has changed. Absent: without a rank."""
         changed = 0
         for key, child in self.children.items():
-            front = _flag(key in keys)
-            if child.front not in (None, front):
-                self.client.set_tag(child.run_id, "front", front)
-                child.front = front
+            if child.front is not None and (child.front, child.rank) != _place(ranks.get(key)):
+                self._rank(child, ranks.get(key))
                 changed += 1
         return SyncReport(completed=changed)
+
+    def _rank(self, child: Child, rank: int | None) -> None:
+        if (child.front, child.rank) == _place(rank):
+            return
+        log(self.client, child.run_id, tags=_rank_tags(rank))
+        if child.rank and rank is None:
+            self.client.delete_tag(child.run_id, "pareto_rank")
+        child.front, child.rank = _place(rank)
 
     def kill_orphans(self) -> SyncReport:
         """End the runs of trials that are under way, for nobody goes on with them now."""
@@ -170,38 +167,12 @@ class Runs:
             child.status = "KILLED"
         return SyncReport(killed=len(orphans))
 
-    def finish(
-        self, files: Sequence[Path], summary: Mapping[str, float], status: str | None
-    ) -> SyncReport:
-        """Upload `files`, log `summary` and end the parent run, as far as that was not done.
-
-        `status` None: KILLED, unless the run had ended.
-        """
-        killed = self.kill_orphans()
-        run = self.client.get_run(self.run_id)
-        if status is None:
-            status = "KILLED" if run.info.status == "RUNNING" else run.info.status
-        old = {name: repr(value) for name, value in run.data.metrics.items()}
-        news = [(safe(n), 0, float(v)) for n, v in summary.items()]
-        news = [point for point in news if old.get(point[0]) != repr(point[2])]
-        with _any_store():
-            record = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-            changed = bool(files) and run.data.tags.get(RECORD_TAG) != record
-            if changed:
-                for file in files:
-                    self.client.log_artifact(self.run_id, str(file))
-        self._log(self.run_id, metrics=news, tags={RECORD_TAG: record} if changed else {})
-        if run.info.status != status:
-            self.client.set_terminated(self.run_id, status)
-        closed = bool(news) or changed or run.info.status != status
-        return killed + SyncReport(closed=int(closed))
-
     def _child(self, key: str, number: int) -> Child:
         if key not in self.children:
             run = self.client.create_run(
-                self.experiment_id,
+                self.parent.experiment_id,
                 run_name=f"trial-{number}-{key}",
-                tags={PARENT_TAG: self.run_id, KEY_TAG: key, "key": key},
+                tags={PARENT_TAG: self.parent.run_id, KEY_TAG: key, "key": key},
             )
             self.children[key] = Child(run.info.run_id, empty=True)
         return self.children[key]
@@ -212,39 +183,11 @@ class Runs:
             child.points[curve] = {(curve, point.step, repr(point.value)) for point in told}
         return child.points[curve]
 
-    def _log(
-        self,
-        run_id: str,
-        *,
-        metrics: Sequence[tuple[str, int, float]] = (),
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        now = int(time.time() * 1000)
-        self.client.log_batch(
-            run_id,
-            [Metric(name, value, now, step) for name, step, value in metrics],
-            [Param(name, value) for name, value in (params or {}).items()],
-            [RunTag(name, value) for name, value in (tags or {}).items()],
-        )
+
+def _place(rank: int | None) -> tuple[str, str | None]:
+    return "true" if rank == 1 else "false", None if rank is None else str(rank)
 
 
-def _tagged(client: MlflowClient, experiment_id: str, tag: str, value: str) -> Iterator[Run]:
-    token = None
-    while token != "":
-        page = client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", page_token=token)
-        yield from page
-        token = page.token or ""
-
-
-@contextmanager
-def _any_store() -> Iterator[None]:
-    """Artifact stores (S3, GCS, Azure, ...) raise errors of their own libraries: make them one."""
-    try:
-        yield
-    except Exception as error:
-        raise MlflowException(f"artifacts cannot be stored: {error}") from error
-
-
-def _flag(value: bool) -> str:
-    return "true" if value else "false"
+def _rank_tags(rank: int | None) -> dict[str, str]:
+    front, place = _place(rank)
+    return {"front": front} | ({"pareto_rank": place} if place else {})

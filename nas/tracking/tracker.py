@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import os
-import re
 import shlex
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from nas.result import Result
+from nas.standing import ranks
 from nas.tracking.config import Search, TrackingConfig
+from nas.tracking.note import front_path
 from nas.tracking.report import SyncReport
+from nas.tracking.store import (
+    ARTIFACTS,
+    STORE,
+    make_store,
+    plain,
+    prepare_mlflow,
+    server_errors,
+    store_uri,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from nas.tracking.runs import Runs
 
 FRONT_FILES = ("front.json", "front.csv", "front.html")
+PAGE_SECONDS = 60.0  # at least, between two uploads of the front while a search runs
 # A failed call is followed by a pause this many times its length, so that an unreachable server
-# takes at most 5% of the search's time.
+# takes at most 5% of the search's time; so is an upload of the front.
 PAUSE = 20.0
-DEFAULTS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    # Those of MLflow, 7 and 120, let one call wait for a quarter of an hour. A request that is
-    # repeated blindly makes a second run where only the answer to the first one was lost.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
 WARNING = """MLflow at {uri} failed: {error}
 The search goes on; everything is in {directory}.
 What MLflow lacks is sent once it answers, or later by: segnas sync {quoted}"""
@@ -41,20 +43,23 @@ _log = logging.getLogger("segnas.tracking")
 class Tracker:
     """The records of one search in MLflow. Does nothing where the config says `enabled: false`.
 
-    No method raises on a failing server. Final results and the front are kept until MLflow has
-    them, and the Dice of epochs that were reported while it was away is sent with them. Epoch
-    metrics are named `epoch/<name>`, so that the Dice of an unfinished trial is never read as a
-    final one.
+    No method raises on a failing server. Final results, ranks and hypervolumes are kept until
+    MLflow has them, and the Dice of epochs that were reported while it was away is sent with them.
+    Epoch metrics are named `epoch/<name>`, so that the Dice of an unfinished trial is never read as
+    a final one.
     """
 
     def __init__(self, config: TrackingConfig, directory: Path, search: Search) -> None:
         self.config = config
         self.directory = directory.resolve()
-        self.uri = config.uri or f"sqlite:///{self.directory / 'mlflow.db'}"
+        self.uri = store_uri(config, self.directory)
         self._search = search
         self._runs: Runs | None = None
         self._owed: dict[str, Result] = {}
-        self._front: Collection[str] | None = None
+        self._results: Sequence[Result] | None = None
+        self._ranks: Mapping[str, int] = {}
+        self._stale = False
+        self._next_page = 0.0
         self._paused_until = 0.0
         self._failure: str | None = None
         self._warned = not search.running
@@ -76,23 +81,29 @@ class Tracker:
         """Record one epoch of a trial; the first makes its run."""
         self._try(lambda runs: runs.epoch(key, number, architecture, epoch, metrics))
 
-    def trial_end(self, result: Result) -> None:
-        """Record the final objectives of a trial and end its run."""
+    def trial_end(self, result: Result, results: Sequence[Result]) -> None:
+        """Record the final objectives of a trial and end its run; `results`: all that ended.
+
+        Trials whose Pareto rank changed get their tags, and the search its hypervolume.
+        """
+        self._stand(results)
         self._owed[result.key] = result
         self._settle()
+        self.tick()
 
-    def update_front(self, member_keys: Collection[str]) -> None:
-        """Tag the runs that joined or left the front."""
-        self._front = frozenset(member_keys)
-        self._settle()
+    def tick(self) -> None:
+        """Called now and then: shows the front so far on the search's page, if it is time to."""
+        if self._stale and time.monotonic() >= self._next_page:
+            self._try(self._show)
 
-    def sync(self, results: Sequence[Result], members: Collection[str]) -> SyncReport:
-        """Send what MLflow lacks of these results, and nothing that it has; tag the front.
+    def sync(self, results: Sequence[Result]) -> SyncReport:
+        """Send what MLflow lacks of these results, and nothing that it has; rank the trials.
 
         For the opening of a search and after its end: whatever runs in MLflow without a result is
         marked KILLED, for nobody is at it. What cannot be sent now stays owed.
         """
-        self._sent, self._front = SyncReport(), frozenset(members)
+        self._sent = SyncReport()
+        self._stand(results)
         self._owed |= {result.key: result for result in results}
         for _ in range(2):  # one that is refused is last in line the second time
             self._paused_until = 0.0
@@ -116,38 +127,49 @@ class Tracker:
         self._paused_until = 0.0
         self._settle()
         self._paused_until = 0.0
-        files = [folder / name for name in FRONT_FILES if (folder / name).is_file()]
-        self._try(lambda runs: self._count(runs.finish(files, summary, status)))
+
+        def close(runs: Runs) -> None:
+            self._count(runs.kill_orphans())
+            changed = runs.parent.show(_front_files(folder), self._results or (), self._ranks)
+            closed = runs.parent.finish(summary, status)
+            self._count(SyncReport(closed=int(changed or closed)))
+
+        self._try(close)
         return self._sent + SyncReport(failed=self._failure)
 
-    def ui_command(self) -> str | None:
-        """The command that shows a local store; None where the store has a server of its own."""
-        if not self.config.enabled or not self.uri.startswith("sqlite:"):
-            return None
-        return f"mlflow ui --backend-store-uri {shlex.quote(self.uri)} --host 127.0.0.1"
+    @property
+    def local(self) -> bool:
+        """Whether the store is a file in the search's folder, which `segnas ui` shows."""
+        return self.config.enabled and self.config.uri is None
 
     def link(self) -> str | None:
-        """Address of the parent run's front page, on the server or under `ui_command()`.
-
-        None without a run.
-        """
-        if self._runs is None:
+        """Address of the search's front on the server; None without a server, or without a run."""
+        if self._runs is None or not self.uri.startswith("http"):
             return None
-        server = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
-        path = f"#/experiments/{self._runs.experiment_id}/runs/{self._runs.run_id}"
-        # Without the query MLflow shows its view for language models.
-        return f"{server}/{path}/artifacts/front.html?workflowType=machine_learning"
+        parent = self._runs.parent
+        return f"{self.uri.rstrip('/')}/{front_path(parent.experiment_id, parent.run_id)}"
+
+    def _stand(self, results: Sequence[Result]) -> None:
+        self._results, self._stale = list(results), True
+        self._ranks = ranks(results, self._search.objectives)
 
     def _settle(self) -> None:
         self._try(self._write_owed)
 
     def _write_owed(self, runs: Runs) -> None:
-        if self._front is not None:
-            self._count(runs.tag_front(self._front))
+        if self._results is not None:
+            self._count(runs.rank(self._ranks))
+            runs.parent.grow(self._results)
         for key in list(self._owed):
             result = self._owed[key] = self._owed.pop(key)  # refused again, it is last in line
-            self._count(runs.end(result, front=key in (self._front or ())))
+            self._count(runs.end(result, self._ranks.get(key)))
             del self._owed[key]
+
+    def _show(self, runs: Runs) -> None:
+        started = time.monotonic()
+        runs.parent.show(_front_files(self.directory), self._results or (), self._ranks)
+        now = time.monotonic()
+        self._stale, self._next_page = False, now + max(PAGE_SECONDS, PAUSE * (now - started))
 
     def _count(self, sent: SyncReport) -> None:
         self._sent += sent
@@ -160,24 +182,24 @@ class Tracker:
         started = time.monotonic()
         if not self.config.enabled or started < self._paused_until:
             return
-        _prepare_mlflow()
+        prepare_mlflow()
         try:
             self._runs = self._runs or self._connect()
             write(self._runs)
             self._failure = None
-        except _server_errors() as error:
+        except server_errors() as error:
             now = time.monotonic()
             self._runs = None
             self._paused_until = now + PAUSE * (now - started)
-            self._failure = _plain(error)
+            self._failure = plain(error)
             self._warn_once()
 
     def _connect(self) -> Runs:
         from nas.tracking.runs import Runs
 
         if not self.config.uri:
-            _make_store(self.directory / "mlflow.db")
-        artifacts = None if self.config.uri else (self.directory / "mlartifacts").as_uri()
+            make_store(self.directory / STORE)
+        artifacts = None if self.config.uri else (self.directory / ARTIFACTS).as_uri()
         return Runs.open(self.uri, self.config.experiment, artifacts, self._search)
 
     def _warn_once(self) -> None:
@@ -185,7 +207,7 @@ class Tracker:
             return
         self._warned = True
         message = WARNING.format(
-            uri=_without_password(self.uri),
+            uri=without_password(self.uri),
             error=self._failure,
             directory=self.directory,
             quoted=shlex.quote(str(self.directory)),
@@ -193,45 +215,5 @@ class Tracker:
         _log.warning(message)
 
 
-def _make_store(path: Path) -> None:
-    """Make a sqlite store beside its place: half of its migrations could never be completed."""
-    if path.exists():
-        return
-    from mlflow import MlflowClient
-
-    for left in path.parent.glob(".mlflow-*"):
-        left.unlink()
-    draft = path.with_name(f".mlflow-{uuid4().hex}.db")
-    try:
-        MlflowClient(f"sqlite:///{draft}").get_experiment("0")
-        draft.rename(path)
-    finally:
-        for part in path.parent.glob(f"{draft.name}*"):
-            part.unlink()
-
-
-def _plain(error: Exception) -> str:
-    return _without_password((str(error) or repr(error)).splitlines()[0])
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
-
-
-@functools.cache
-def _prepare_mlflow() -> None:
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401
-
-    # Otherwise each migration of a new store is a line in the terminal, each failure a traceback.
-    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-@functools.cache
-def _server_errors() -> tuple[type[Exception], ...]:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return MlflowException, SQLAlchemyError, OSError  # those of requests are OSErrors
+def _front_files(folder: Path) -> list[Path]:
+    return [folder / name for name in FRONT_FILES if (folder / name).is_file()]

@@ -26,7 +26,7 @@ from nas.study import Study
 from nas.sync import sync_search
 from nas.task import Task
 from nas.tracked import tracked
-from nas.tracking import SyncReport, Tracker, tracker
+from nas.tracking import SyncReport, Tracker, store, tracker
 from tests.nas.probers import latency
 from trainers.errors import UserError
 
@@ -47,20 +47,20 @@ def config(**changes):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def made_store(tmp_path_factory):
     """A new sqlite store, which takes seconds to make."""
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    tracker._prepare_mlflow()
-    tracker._make_store(path)
+    store.prepare_mlflow()
+    store.make_store(path)
     return path
 
 
 @pytest.fixture
-def directory(tmp_path, store):
+def directory(tmp_path, made_store):
     """The folder of a search before its first candidate."""
     folder = tmp_path / "a search"
     folder.mkdir()
-    shutil.copy(store, folder / "mlflow.db")
+    shutil.copy(made_store, folder / "mlflow.db")
     return folder
 
 
@@ -79,7 +79,7 @@ class Driver:
         self.opening = self.sync()
 
     def sync(self):
-        return self.tracker.sync(self.study.results, self.members)
+        return self.tracker.sync(self.study.results)
 
     def train(self, epochs=EPOCHS):
         """Ask for a candidate and report its epochs, those that are validated with a Dice."""
@@ -99,14 +99,8 @@ class Driver:
         )  # fmt: skip
         self.study.tell(result)
         if upload:
-            self.tracker.trial_end(result)
-            self.tracker.update_front(self.members)
+            self.tracker.trial_end(result, self.study.results)
         return result
-
-    @property
-    def members(self):
-        """All candidates are equally good: whoever is complete is on the front."""
-        return [member.key for member in front(self.study.results, self.config.objectives)]
 
 
 def held(uri):
@@ -325,7 +319,7 @@ def test_a_store_that_a_kill_left_half_made_is_made_again(tmp_path, monkeypatch)
         Path(made[-1]).write_text("a store")
 
     monkeypatch.setattr(MlflowClient, "get_experiment", build)
-    tracker._make_store(tmp_path / "mlflow.db")
+    store.make_store(tmp_path / "mlflow.db")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
     assert made[0] != str(tmp_path / "mlflow.db")
 

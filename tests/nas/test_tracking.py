@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -14,7 +15,7 @@ def track(config, directory, name="demo", search_id="s", config_yaml="", params=
     """A tracker as a search opens it."""
     search = Search(id=search_id, name=name, config_yaml=config_yaml, params=params or {})
     tracker = Tracker(config, directory, search)
-    tracker.sync([], [])
+    tracker.sync([])
     return tracker
 
 
@@ -72,12 +73,17 @@ def result(key="abc", number=0, **changes):
     return Result(key=key, number=number, **{**values, **changes})
 
 
+def end(tracking, *results):
+    """The last of these has ended, the others before it."""
+    tracking.trial_end(results[-1], results)
+
+
 def test_a_search_is_one_parent_and_a_nested_run_a_trial(opened, runs):
     tracking = opened()
     for key, number in (("abc", 0), ("def", 1)):
         for epoch in (1, 2):
             tracking.trial_epoch(key, number, ARCHITECTURE, epoch, {"dice": epoch / 10})
-        tracking.trial_end(result(key, number))
+        end(tracking, result(key, number))
     [parent], children = runs()
     assert parent.info.status == "RUNNING"
     assert parent.data.params == {"seed": "0"}
@@ -89,7 +95,7 @@ def test_a_trial_has_its_architecture_curve_and_objectives(opened, runs, client)
     tracking = opened()
     for epoch, dice in enumerate((0.5, 0.87), start=1):
         tracking.trial_epoch("abc", 0, ARCHITECTURE, epoch, {"dice": dice, "loss": 1 - dice})
-    tracking.trial_end(result())
+    end(tracking, result())
     child = runs()[1]["abc"]
     assert child.info.status == "FINISHED"
     assert child.data.params == {
@@ -119,7 +125,7 @@ def test_an_infeasible_trial_says_why_and_has_no_final_dice(opened, runs):
     tracking = opened()
     tracking.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.3})
     failed = {"state": "infeasible", "reason": "NaN loss", "dice": None, "dice_per_class": {}}
-    tracking.trial_end(result(**failed))
+    end(tracking, result(**failed))
     child = runs()[1]["abc"]
     assert child.info.status == "FAILED"
     assert child.data.tags["reason"] == "NaN loss"
@@ -132,7 +138,7 @@ def test_a_trial_that_was_stopped_and_trained_on_is_one_run(opened, runs, client
     reason = "stopped after 1 of 2 epochs"
     unfinished = {"state": "stopped", "reason": reason, "dice": None, "dice_per_class": {}}
     tracking.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.3})
-    tracking.trial_end(result(epochs=1, curve=(0.3,), **unfinished))
+    end(tracking, result(epochs=1, curve=(0.3,), **unfinished))
     child = runs()[1]["abc"]
     assert child.info.status == "FINISHED"
     assert (child.data.tags["state"], child.data.tags["reason"]) == ("stopped", reason)
@@ -140,7 +146,7 @@ def test_a_trial_that_was_stopped_and_trained_on_is_one_run(opened, runs, client
     assert child.data.metrics["epochs"] == 1
     tracking.trial_epoch("abc", 0, ARCHITECTURE, 2, {"dice": 0.87})
     assert runs()[1]["abc"].info.status == "RUNNING"
-    tracking.trial_end(result(curve=(0.3, 0.87)))
+    end(tracking, result(curve=(0.3, 0.87)))
     _, children = runs()
     assert list(children) == ["abc"]
     assert children["abc"].data.tags["state"] == "complete"
@@ -152,7 +158,7 @@ def test_a_trial_that_was_stopped_and_trained_on_is_one_run(opened, runs, client
 
 
 def test_a_candidate_rejected_before_training_has_a_run(opened, runs):
-    opened().trial_end(result(state="infeasible", reason="over budget", dice=None))
+    end(opened(), result(state="infeasible", reason="over budget", dice=None))
     assert runs()[1]["abc"].data.params["width"] == "16"
 
 
@@ -163,7 +169,7 @@ def test_retries_and_resumes_find_the_same_runs(opened, runs):
     before = runs()
     resumed = opened(config_yaml="name: changed\n")
     resumed.trial_epoch("abc", 0, ARCHITECTURE, 2, {"dice": 0.3})
-    resumed.trial_end(result())
+    end(resumed, result())
     after = runs()
     assert [p.info.run_id for p in after[0]] == [p.info.run_id for p in before[0]]
     assert after[1]["abc"].info.run_id == before[1]["abc"].info.run_id
@@ -191,35 +197,170 @@ def test_a_resumed_search_and_its_cut_off_trials_run_again(opened, runs, tmp_pat
     assert (parent.info.status, children["abc"].info.status) == ("RUNNING", "RUNNING")
 
 
-def test_front_tags_follow_the_front_also_across_a_resume(opened, runs):
+# By Dice and parameters: the first beats the second, the second the third; the fourth beats all.
+LADDER = [
+    result("abc", 0, dice=0.87, params=10_000),
+    result("def", 1, dice=0.80, params=20_000),
+    result("ghi", 2, dice=0.70, params=30_000),
+    result("jkl", 3, dice=0.90, params=9_000),
+]
+
+
+def test_ranks_follow_the_front_also_across_a_resume(opened, runs):
+    def places():
+        tags = {key: child.data.tags for key, child in runs()[1].items()}
+        return {key: (told.get("front"), told.get("pareto_rank")) for key, told in tags.items()}
+
     tracking = opened()
-    for number, key in enumerate(("abc", "def")):
-        tracking.trial_end(result(key, number))
-        tracking.update_front({"abc"})
-    tracking.trial_epoch("running", 2, ARCHITECTURE, 1, {"dice": 0.1})
+    for number in (1, 2, 3):
+        end(tracking, *LADDER[:number])
+    tracking.trial_epoch("running", 4, ARCHITECTURE, 1, {"dice": 0.1})
+    first = {"abc": ("true", "1"), "def": ("false", "2"), "ghi": ("false", "3")}
+    assert places() == {**first, "running": (None, None)}
+    end(opened(), *LADDER)
+    assert places() == {
+        "abc": ("false", "2"),
+        "def": ("false", "3"),
+        "ghi": ("false", "4"),
+        "jkl": ("true", "1"),
+        "running": (None, None),
+    }
 
-    def fronts():
-        return {key: child.data.tags.get("front") for key, child in runs()[1].items()}
 
-    assert fronts() == {"abc": "true", "def": "false", "running": None}
-    opened().update_front({"def"})
-    assert fronts() == {"abc": "false", "def": "true", "running": None}
-
-
-def test_only_changed_front_tags_are_written(opened, monkeypatch):
-    written = []
-    set_tag = MlflowClient.set_tag
-    monkeypatch.setattr(
-        MlflowClient,
-        "set_tag",
-        lambda self, run, name, value: written.append(value) or set_tag(self, run, name, value),
-    )
+def test_a_trial_without_a_dice_has_no_rank(opened, runs):
     tracking = opened()
-    for number, key in enumerate(("abc", "def")):
-        tracking.trial_end(result(key, number))
-    for members in ({"abc"}, {"abc"}, {"abc", "def"}):
-        tracking.update_front(members)
-    assert written == ["true", "true"]
+    end(tracking, result(state="stopped", reason="stopped after 1 of 2 epochs", dice=None))
+    tags = runs()[1]["abc"].data.tags
+    assert (tags["front"], "pareto_rank" in tags) == ("false", False)
+    end(tracking, result())  # it was trained on
+    assert runs()[1]["abc"].data.tags["pareto_rank"] == "1"
+    late = {"state": "infeasible", "reason": "over budget, measured again", "dice": None}
+    end(tracking, result(**late, dice_per_class={}))
+    tags = runs()[1]["abc"].data.tags
+    assert (tags["front"], "pareto_rank" in tags) == ("false", False)
+
+
+def test_only_trials_whose_rank_changed_are_written(opened, monkeypatch, runs):
+    tracking = opened()
+    for number in (1, 2, 3):
+        end(tracking, *LADDER[:number])
+    names = {child.info.run_id: key for key, child in runs()[1].items()}
+    written, log_batch = [], MlflowClient.log_batch
+
+    def watched(self, run_id, metrics=(), params=(), tags=()):
+        written.append(names.get(run_id))
+        log_batch(self, run_id, metrics, params, tags)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", watched)
+    # Between the first and the second in both: who is below moves down, who is above does not.
+    end(tracking, *LADDER[:3], result("new", 3, dice=0.75, params=25_000))
+    assert [name for name in written if name] == ["ghi"]
+
+
+def test_the_hypervolume_grows_with_the_trials_that_ended(opened, runs, client):
+    failed = result("bad", 1, state="infeasible", reason="NaN loss", dice=None, dice_per_class={})
+    history = [result(dice=0.5, params=10_000), failed, result("def", 2, dice=0.8, params=10**6)]
+    tracking = opened()
+    for number in (1, 2, 3):
+        end(tracking, *history[:number])
+    parent = runs()[0][0].info.run_id
+
+    def points():
+        told = client.get_metric_history(parent, "hypervolume")
+        return [(point.step, pytest.approx(point.value)) for point in told]
+
+    # From 10^2 to 10^9 parameters are seven decades. Half of the Dice over five of them; then,
+    # over three of those, 0.3 more.
+    first, last = 0.5 * 5 / 7, 0.5 * 5 / 7 + 0.3 * 3 / 7
+    assert points() == [(1, first), (2, first), (3, last)]
+    opened().sync(history)
+    assert points() == [(1, first), (2, first), (3, last)]
+
+
+def test_points_of_hypervolume_that_were_missed_are_made_up_for(opened, runs, client):
+    tracking = opened()
+    end(tracking, LADDER[2])
+    tracking.sync(LADDER)
+    parent = runs()[0][0].info.run_id
+    told = client.get_metric_history(parent, "hypervolume")
+    values = [point.value for point in told]
+    assert [point.step for point in told] == [1, 2, 3, 4]
+    assert values == sorted(values)
+
+
+@pytest.fixture
+def front_files(store):
+    """Front files in the search's own folder."""
+    paths = [store / name for name in ("front.json", "front.csv", "front.html")]
+    for path in paths:
+        path.write_text("first")
+    yield paths
+    for path in paths:
+        path.unlink()
+
+
+def page(client, parent):
+    names = [item.path for item in client.list_artifacts(parent)]
+    if "front.html" not in names:
+        return None
+    return Path(client.download_artifacts(parent, "front.html")).read_text()
+
+
+def test_the_front_is_shown_while_the_search_runs_and_not_at_every_end(
+    opened, runs, client, front_files, monkeypatch
+):
+    now = [1000.0]
+    monkeypatch.setattr(tracker.time, "monotonic", lambda: now[0])
+    tracking = opened()
+    parent = runs()[0][0].info.run_id
+    assert page(client, parent) is None
+    end(tracking, LADDER[0])
+    assert page(client, parent) == "first"
+    front_files[2].write_text("second")
+    end(tracking, *LADDER[:2])
+    tracking.tick()
+    assert page(client, parent) == "first"
+    now[0] += 61
+    tracking.tick()
+    assert page(client, parent) == "second"
+
+
+def test_files_that_did_not_change_are_not_uploaded_again(opened, front_files, monkeypatch):
+    sent, log_artifact = [], MlflowClient.log_artifact
+
+    def watched(self, run, path, *folder):
+        sent.append(Path(path).name)
+        log_artifact(self, run, path, *folder)
+
+    monkeypatch.setattr(MlflowClient, "log_artifact", watched)
+    end(opened(), LADDER[0])
+    resumed = opened()
+    end(resumed, *LADDER[:2])
+    resumed.finish(front_files[0].parent, {})
+    assert [name for name in sent if name.startswith("front")] == [p.name for p in front_files]
+
+
+def test_the_description_tells_the_front_and_leads_to_its_page(opened, runs, client):
+    tracking = opened()
+    tracking.sync(LADDER)
+    tracking.finish(tracking.directory / "nothing", {})
+    [parent], _ = runs()
+    text = parent.data.tags["mlflow.note.content"]
+    assert "4 candidates ended" in text
+    assert "| jkl | 0.9000 | 9,000 |" in text
+    assert "| abc |" not in text
+    assert f"runs/{parent.info.run_id}/artifacts/front.html" in text
+
+
+def test_a_description_that_a_person_wrote_stays(opened, runs, client):
+    tracking = opened()
+    tracking.sync(LADDER[:1])
+    tracking.finish(tracking.directory / "nothing", {})
+    parent = runs()[0][0].info.run_id
+    client.set_tag(parent, "mlflow.note.content", "For the paper.")
+    tracking.sync(LADDER)
+    tracking.finish(tracking.directory / "nothing", {})
+    assert runs()[0][0].data.tags["mlflow.note.content"] == "For the paper."
 
 
 def test_finish_uploads_the_front_and_ends_the_parent(opened, runs, client, tmp_path):
@@ -234,25 +375,23 @@ def test_finish_uploads_the_front_and_ends_the_parent(opened, runs, client, tmp_
     assert artifacts == {"config.yaml", "front.json", "front.csv", "front.html"}
 
 
-def test_the_command_and_the_link_lead_to_the_front(opened, runs, store):
+def test_only_a_server_has_a_link(opened, monkeypatch):
     tracking = opened()
-    [parent], _ = runs()
-    assert tracking.ui_command() == (
-        f"mlflow ui --backend-store-uri 'sqlite:///{store}/mlflow.db' --host 127.0.0.1"
-    )
-    home, run = parent.info.experiment_id, parent.info.run_id
+    assert (tracking.local, tracking.link()) == (True, None)
+    parent = tracking._runs.parent
+    monkeypatch.setattr(tracking, "uri", "http://server:5000/")
     assert tracking.link() == (
-        f"http://127.0.0.1:5000/#/experiments/{home}/runs/{run}/artifacts/front.html"
-        "?workflowType=machine_learning"
+        f"http://server:5000/#/experiments/{parent.experiment_id}/runs/{parent.run_id}"
+        "/artifacts/front.html?workflowType=machine_learning"
     )
 
 
 def test_disabled_tracking_leaves_no_trace(tmp_path):
     config = TrackingConfig(enabled=False)
     tracking = track(config, tmp_path)
-    tracking.trial_end(result())
+    end(tracking, result())
     tracking.finish(tmp_path, {})
-    assert tracking.ui_command() is None
+    assert not tracking.local
     assert tracking.link() is None
     assert not list(tmp_path.iterdir())
 
@@ -268,8 +407,7 @@ def test_an_unreachable_server_is_told_once_and_ends_nothing(unreachable, tmp_pa
     with caplog.at_level(logging.WARNING):
         tracking = track(unreachable, tmp_path)
         tracking.trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": 0.1})
-        tracking.trial_end(result())
-        tracking.update_front({"abc"})
+        end(tracking, result())
         tracking.finish(tmp_path, {})
     [record] = [record for record in caplog.records if record.name == "segnas.tracking"]
     assert "127.0.0.1:9" in record.getMessage()
@@ -282,13 +420,14 @@ def test_results_of_an_outage_are_sent_once_the_server_answers(opened, runs, mon
     tracking = opened()
     with monkeypatch.context() as outage:
         outage.setattr(MlflowClient, "log_batch", _refused)
-        tracking.trial_end(result("abc", 0))
-        tracking.trial_end(result("def", 1))
-    tracking.update_front({"abc"})
+        end(tracking, LADDER[0])
+        end(tracking, *LADDER[:2])
+    end(tracking, *LADDER[:3])
     children = runs()[1]
     assert {key: child.data.tags["front"] for key, child in children.items()} == {
         "abc": "true",
         "def": "false",
+        "ghi": "false",
     }
     assert {child.info.status for child in children.values()} == {"FINISHED"}
     assert children["abc"].data.params["width"] == "16"

@@ -1,0 +1,27 @@
+"""`segnas report`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nas.commands import arguments
+
+HELP = "write a search as a report: Markdown, figures, LaTeX and CSV"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas report`."""
+    arguments.add_search_folder(command)
+    command.add_argument("--to", type=Path, metavar="OUT", help="default: DIR/report")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `segnas report`."""
+    from nas.report import gather, write_report
+
+    to: Path = options.to or options.dir / "report"
+    facts = gather(options.dir)
+    for path in write_report(facts, to):
+        print(path)
+    return 0

@@ -1,0 +1,56 @@
+"""`segnas ui`: a search in MLflow's pages."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+
+from nas.commands import arguments
+from nas.commands.printing import note
+
+HELP = "show a search in MLflow's pages, on this machine"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas ui`."""
+    arguments.add_search_folder(command)
+    command.add_argument(
+        "--port", type=arguments.positive, help="default: 5000, or a free one if that is taken"
+    )
+    command.add_argument(
+        "--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1, loopback)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `segnas ui`: until Ctrl-C, or only printing the link where a server is there already."""
+    from nas.config import RunConfig
+    from nas.config_file import read_config
+    from nas.records import search_id
+    from nas.tracking.lookup import front_page_path
+    from nas.tracking.server import served
+
+    directory: Path = options.dir
+    name = search_id(directory)
+    config = read_config(RunConfig, directory / "config.yaml").tracking
+    path = front_page_path(config, directory, name)
+    if config.uri:
+        print(f"{config.uri.rstrip('/')}/{path}")
+        return 0
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        note("Starting MLflow, which takes some seconds")
+        with served(directory, options.host, options.port) as server:
+            print(f"{server.url}/{path}", flush=True)
+            note("Ctrl-C ends it")
+            server.process.wait()
+        note("MLflow's server ended")
+        return 1
+    except KeyboardInterrupt:
+        note("ended")
+        return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

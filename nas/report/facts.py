@@ -1,0 +1,103 @@
+"""All that a report tells of a search."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.config import RunConfig
+from nas.config_file import read_config
+from nas.cost.latency import Conditions
+from nas.folder_lock import alone_in
+from nas.front import front
+from nas.importance import Importance, importances
+from nas.records import journal_in, read_records
+from nas.result import Result
+from nas.summary import SUMMARY
+from nas.task import Task
+
+COSTS = {
+    "params": ("Parameters", ""),
+    "macs": ("MACs", ""),
+    "memory": ("Training memory", "B"),
+    "latency_ms": ("Latency", "ms"),
+}
+"""Names and units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A search: `results` in the order of the journal, `members` of the front from small to large,
+    `starts` the names of warm starts by key, `classes` without the background, `summary` of the
+    session that ended it, if one did."""
+
+    id: str
+    config: RunConfig
+    task: Task
+    results: tuple[Result, ...]
+    members: tuple[Result, ...]
+    starts: Mapping[str, str]
+    importances: tuple[Importance, ...]
+    summary: Mapping[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What is segmented."""
+        return tuple(self.task.classes[1:])
+
+    @property
+    def states(self) -> Counter[str]:
+        """How many candidates ended how."""
+        return Counter(result.state for result in self.results)
+
+    @property
+    def costs(self) -> list[str]:
+        """The costs among the objectives."""
+        return [cost for cost in COSTS if cost in self.config.objectives]
+
+    @property
+    def known_costs(self) -> list[str]:
+        """The costs that some member has a number for."""
+        return [c for c in COSTS if any(getattr(m, c) is not None for m in self.members)]
+
+    @property
+    def conditions(self) -> str | None:
+        """Under which the latencies were measured, if they were."""
+        told = next((m.latency["conditions"] for m in self.members if m.latency), None)
+        return Conditions.from_json(told).text() if told else None
+
+
+def gather(directory: Path) -> Facts:
+    """Read the search in `directory`.
+
+    Raises UserError for a folder that is no search, or that a search is running in.
+    """
+    directory = directory.resolve()
+    journal_in(directory)
+    with alone_in(directory):
+        config = read_config(RunConfig, directory / "config.yaml")
+        records = read_records(directory, config.budget)
+        task = Task.read(directory)
+    objectives = config.objectives
+    return Facts(
+        id=records.id,
+        config=config,
+        task=task,
+        results=tuple(records.results),
+        members=tuple(front(records.results, objectives)),
+        starts=records.starts,
+        importances=tuple(importances(records.results, objectives, config.space.space())),
+        summary=_summary(directory / SUMMARY),
+    )
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # it did not end, or a full disk cut it off
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,165 @@
+"""The figures of a report, of the width of a paper's page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from nas.front_page import human
+from nas.importance import Importance
+from nas.report.facts import COSTS, Facts
+from nas.result import Result
+from nas.tracking.values import curve_points
+
+FRONT, MUTED, GRID, INK = "#0072b2", "#9aa5b1", "#e4e7eb", "#1f2933"
+WIDTH, PANEL = 7.2, 2.7  # inches: of two columns of a paper, and the height of a panel
+DPI = 300
+KNOBS = 8  # of a panel
+LOG_SPAN = 3.0  # the ratio of two costs from which an axis is logarithmic
+STYLE: Any = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none", "axes.titlesize": 8}
+
+
+def figures(facts: Facts) -> dict[str, Figure]:
+    """The figures that there are data for, by name."""
+    complete = [result for result in facts.results if result.state == "complete"]
+    with mpl.rc_context(STYLE):
+        drawn = {"front": _front(facts, complete)} if complete else {}
+        if any(result.curve for result in facts.results):
+            drawn["curves"] = _curves(facts)
+        if facts.importances:
+            drawn["importance"] = _importances(facts.importances)
+    return drawn
+
+
+def image(figure: Figure, form: str) -> bytes:
+    """The figure as a `png` of 300 dpi or a `pdf`."""
+    file = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(file, format=form, dpi=DPI, facecolor="white")
+    return file.getvalue()
+
+
+def staircase(members: Iterable[Result], cost: str) -> list[tuple[float, float]]:
+    """(cost, Dice) of the members that no cheaper one equals, from cheap to dear."""
+    steps: list[tuple[float, float]] = []
+    pairs = [(getattr(m, cost), -m.dice) for m in members if m.dice is not None]
+    for value, worse in sorted(pair for pair in pairs if pair[0] is not None):
+        if not steps or -worse > steps[-1][1]:
+            steps.append((value, -worse))
+    return steps
+
+
+def _front(facts: Facts, complete: Sequence[Result]) -> Figure:
+    keys = {member.key for member in facts.members}
+    figure, axes = _panels(len(facts.costs), share_y=True)
+    for ax, cost in zip(axes, facts.costs, strict=True):
+        for label, colour, size, inside in (
+            ("other networks", MUTED, 10, False),
+            ("front", FRONT, 20, True),
+        ):
+            drawn = [r for r in complete if (r.key in keys) is inside and _at(r, cost) is not None]
+            x = [getattr(r, cost) for r in drawn]
+            y = [r.dice or 0.0 for r in drawn]
+            ax.scatter(x, y, s=size, color=colour, linewidths=0, label=label, zorder=3 + inside)
+        if steps := staircase(facts.members, cost):
+            ax.step(*zip(*steps, strict=True), where="post", color=FRONT, linewidth=1, zorder=2)
+        name, unit = COSTS[cost]
+        _cost_axis(ax, [v for r in complete if (v := _at(r, cost)) is not None], unit)
+        ax.set_xlabel(name if not unit else f"{name} ({unit})")
+        _style(ax, "both")
+    axes[0].set_ylabel("Validation Dice")
+    axes[0].legend(frameon=False, loc="lower right", handletextpad=0.2)
+    return figure
+
+
+def _curves(facts: Facts) -> Figure:
+    keys = {member.key for member in facts.members}
+    figure, [ax] = _panels(1)
+    groups: Sequence[tuple[str, str, float, Callable[[Result], bool]]] = (
+        ("stopped early", "#cbd2d9", 0.6, lambda r: r.state == "stopped"),
+        ("other networks", MUTED, 0.8, lambda r: r.state == "complete" and r.key not in keys),
+        ("front", FRONT, 1.1, lambda r: r.key in keys),
+    )
+    for label, colour, width, chosen in groups:
+        for result in filter(chosen, facts.results):
+            points = curve_points(result, facts.config.train.validate_every)
+            if points:
+                ax.plot(
+                    *zip(*points, strict=True), color=colour, linewidth=width, label=label,
+                    marker="o", markersize=1.5,
+                )  # fmt: skip
+                label = "_" + label.lstrip("_")  # once in the legend
+    ax.set_xlabel("Epoch")
+    ax.set_ylabel("Validation Dice")
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.legend(frameon=False, loc="lower right")
+    _style(ax, "both")
+    return figure
+
+
+def _importances(told: Sequence[Importance]) -> Figure:
+    figure, axes = _panels(len(told))
+    for ax, importance in zip(axes, told, strict=True):
+        shares = list(importance.shares.items())[:KNOBS]
+        colours = [FRONT if name in importance.beyond_chance else MUTED for name, _ in shares]
+        ax.barh([name for name, _ in shares], [share for _, share in shares], color=colours)
+        ax.invert_yaxis()
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+        ax.set_title("Dice" if importance.objective == "dice" else COSTS[importance.objective][0])
+        _style(ax, "x")
+    return figure
+
+
+def _panels(count: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    """As many panels side by side, two at most in a row where there are more than three."""
+    columns = count if count <= 3 else 2
+    rows = -(-count // columns)
+    figure = Figure(
+        figsize=(WIDTH if count > 1 else WIDTH / 1.6, PANEL * rows), layout="constrained"
+    )
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y).ravel()
+    for spare in grid[count:]:
+        spare.axis("off")
+    return figure, list(grid[:count])
+
+
+def _cost_axis(ax: Axes, values: Sequence[float], unit: str) -> None:
+    low, high = min(values, default=1.0), max(values, default=1.0)
+    if low > 0 and high >= LOG_SPAN * low:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(_few(low, high))
+        ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value).replace(" ", "")))
+
+
+def _few(low: float, high: float) -> LogLocator | FixedLocator:
+    """Five ticks at most: of 1, 2 and 5 times a power of ten, or of the powers."""
+    for steps in ((1, 2, 5), (1, 3)):
+        locator = LogLocator(subs=steps)
+        ticks = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+        if len(ticks) <= 5:
+            return FixedLocator(ticks)
+    return LogLocator(numticks=5)
+
+
+def _at(result: Result, cost: str) -> float | None:
+    value: float | None = getattr(result, cost)
+    return value
+
+
+def _style(ax: Axes, grid: str) -> None:
+    ax.set_axisbelow(True)
+    ax.grid(axis=grid, color=GRID, linewidth=0.6)  # type: ignore[arg-type]
+    ax.tick_params(colors=INK, length=2, width=0.6)
+    for side, spine in ax.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_linewidth(0.6)

@@ -1,0 +1,79 @@
+"""The description of a search in MLflow: Markdown that says what was found and where it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from nas.budget import amount
+from nas.result import Result
+from nas.tracking.config import Search
+
+ROWS = 12  # of the front: the whole is in front.html
+COSTS = ("params", "macs", "memory", "latency_ms")
+HEADS = {
+    "params": "parameters",
+    "macs": "MACs",
+    "memory": "training memory",
+    "latency_ms": "latency",
+}
+
+
+def front_path(experiment_id: str, run_id: str) -> str:
+    """Where the front is under the address of MLflow.
+
+    Without the query MLflow shows its view for language models.
+    """
+    place = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/front.html"
+    return f"{place}?workflowType=machine_learning"
+
+
+def note(search: Search, results: Sequence[Result], ranks: Mapping[str, int], path: str) -> str:
+    """What the search is, how it stands, its front, and the way to front.html (`path`)."""
+    members = sorted(
+        (result for result in results if ranks.get(result.key) == 1),
+        key=lambda result: (result.params or 0, result.key),
+    )
+    return "\n".join(_lines(search, results, members, path)) + "\n"
+
+
+def _lines(
+    search: Search, results: Sequence[Result], members: Sequence[Result], path: str
+) -> Iterator[str]:
+    states = Counter(result.state for result in results)
+    space = f" in the space `{search.params['space']}`" if "space" in search.params else ""
+    # First: MLflow folds all but the beginning of a description.
+    yield f"**[The front as a page]({path})**: the artifact `front.html` of this run."
+    yield ""
+    yield (
+        f"A search{space} for {', '.join(search.objectives)}: {len(results)} candidates ended, "
+        f"{states['complete']} trained whole, {states['stopped']} stopped early, "
+        f"{states['infeasible']} infeasible. {len(members)} are on the Pareto front."
+    )
+    yield ""
+    if members:
+        yield from _table(members)
+        yield ""
+    yield (
+        'The nested runs are the trials. On the page of the experiment, `tags.front = "true"` '
+        "finds the front; `pareto_rank` is 1 on the front, 2 on the front without those, and so on."
+    )
+
+
+def _table(members: Sequence[Result]) -> Iterator[str]:
+    known = [cost for cost in COSTS if any(getattr(m, cost) is not None for m in members)]
+    yield f"| key | Dice | {' | '.join(HEADS[cost] for cost in known)} |"
+    yield "|---|" + "---:|" * (1 + len(known))
+    for member in _spread(members):
+        dice = "-" if member.dice is None else f"{member.dice:.4f}"
+        values = [(cost, getattr(member, cost)) for cost in known]
+        cells = ["-" if value is None else amount(cost, value) for cost, value in values]
+        yield f"| {member.key} | {dice} | {' | '.join(cells)} |"
+
+
+def _spread(members: Sequence[Result]) -> Sequence[Result]:
+    """At most `ROWS`, from the smallest to the largest."""
+    if len(members) <= ROWS:
+        return members
+    step = (len(members) - 1) / (ROWS - 1)
+    return [members[round(i * step)] for i in range(ROWS)]

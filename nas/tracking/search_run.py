@@ -1,0 +1,118 @@
+"""The parent run: the search as a whole. Raises as the store does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from nas.result import Result
+from nas.standing import missing_points
+from nas.tracking.config import Search
+from nas.tracking.note import front_path, note
+from nas.tracking.values import params, safe
+from nas.tracking.writing import BATCH, any_store, log, tagged
+
+SEARCH_TAG = "segnas.search"
+RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: its files
+NOTE_TAG = "segnas.note"  # the fingerprint of the description that was written last
+DESCRIPTION = "mlflow.note.content"
+HYPERVOLUME = "hypervolume"
+
+
+@dataclass
+class SearchRun:
+    """The run of a search, found again by its tag.
+
+    `record`: the fingerprint of the files that it has. `volumes`: its points of hypervolume, once
+    they were asked for.
+    """
+
+    client: MlflowClient
+    experiment_id: str
+    run_id: str
+    search: Search
+    record: str | None = None
+    volumes: dict[int, float] | None = field(default=None)
+
+    @classmethod
+    def open(
+        cls, client: MlflowClient, experiment: str, artifacts: str | None, search: Search
+    ) -> SearchRun:
+        """Make the experiment (with its `artifacts` URI) and the run, or find them."""
+        known = client.get_experiment_by_name(experiment)
+        home = known.experiment_id if known else client.create_experiment(experiment, artifacts)
+        found = next(tagged(client, home, SEARCH_TAG, search.id), None)
+        run = found or client.create_run(home, run_name=search.name, tags={SEARCH_TAG: search.id})
+        opened = cls(client, home, run.info.run_id, search, run.data.tags.get(RECORD_TAG))
+        if search.running:
+            client.update_run(opened.run_id, "RUNNING")
+        # A parameter cannot change in MLflow: a resumed search keeps its first ones.
+        wanted = params(search.params)
+        news = {name: wanted[name] for name in wanted if name not in run.data.params}
+        log(client, opened.run_id, params=news)
+        with any_store():
+            client.log_text(opened.run_id, search.config_yaml, "config.yaml")
+        return opened
+
+    def grow(self, results: Sequence[Result]) -> None:
+        """Log the hypervolume after each of these results, where the run lacks it."""
+        if self.volumes is None:
+            told = self.client.get_metric_history(self.run_id, HYPERVOLUME)
+            told = sorted(told, key=lambda point: (point.step, point.timestamp, point.value))
+            self.volumes = {point.step: point.value for point in told}
+        news = list(missing_points(self.volumes, results, self.search.objectives))
+        for start in range(0, len(news), BATCH):
+            part = news[start : start + BATCH]
+            log(self.client, self.run_id, metrics=[(HYPERVOLUME, *point) for point in part])
+        self.volumes |= dict(news)
+
+    def show(
+        self, files: Sequence[Path], results: Sequence[Result], ranks: Mapping[str, int]
+    ) -> bool:
+        """Upload `files` if they changed, and describe the search. Returns whether they did.
+
+        A description that a person wrote stays.
+        """
+        with any_store():
+            record = _fingerprint(b"".join(file.read_bytes() for file in files))
+            changed = bool(files) and record != self.record
+            if changed:
+                for file in files:
+                    self.client.log_artifact(self.run_id, str(file))
+        tags = {RECORD_TAG: record} if changed else {}
+        text = note(self.search, results, ranks, front_path(self.experiment_id, self.run_id))
+        old = self.client.get_run(self.run_id).data.tags
+        ours = DESCRIPTION not in old or old.get(NOTE_TAG) == _fingerprint(old[DESCRIPTION])
+        if ours and old.get(DESCRIPTION) != text:
+            tags |= {DESCRIPTION: text, NOTE_TAG: _fingerprint(text)}
+        if tags:
+            log(self.client, self.run_id, tags=tags)
+        self.record = record if changed else self.record
+        return changed
+
+    def finish(self, summary: Mapping[str, float], status: str | None) -> bool:
+        """Log `summary` and end the run, as far as that was not done. Returns whether it was not.
+
+        `status` None: KILLED, unless the run had ended.
+        """
+        run = self.client.get_run(self.run_id)
+        if status is None:
+            status = "KILLED" if run.info.status == "RUNNING" else run.info.status
+        old = {name: repr(value) for name, value in run.data.metrics.items()}
+        news = [(safe(n), 0, float(v)) for n, v in summary.items()]
+        news = [point for point in news if old.get(point[0]) != repr(point[2])]
+        if news:
+            log(self.client, self.run_id, metrics=news)
+        ended = run.info.status != status
+        if ended:
+            self.client.set_terminated(self.run_id, status)
+        return bool(news) or ended
+
+
+def _fingerprint(content: bytes | str) -> str:
+    data = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(data).hexdigest()[:16]

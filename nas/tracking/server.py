@@ -1,0 +1,110 @@
+"""MLflow's server over the store of one search, for a browser on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nas.tracking.store import ARTIFACTS, DEFAULTS, STORE
+from trainers.errors import UserError
+
+PORT = 5000
+START_SECONDS = 180.0
+STOP_SECONDS = 3.0  # a browser's open connection would hold it up for longer
+ANYWHERE = ("0.0.0.0", "::")
+# It shows records: no jobs for language models beside it.
+QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers under `url`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def served(directory: Path, host: str, port: int | None) -> Iterator[Server]:
+    """Serve the store in `directory` until the block is left.
+
+    `port` None: 5000, or a free one where that is taken. Raises UserError where `port` is taken or
+    the server does not start.
+    """
+    chosen = _free_port(host, port)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(chosen)]
+    command += ["--backend-store-uri", f"sqlite:///{directory.resolve() / STORE}"]
+    command += ["--artifacts-destination", str(directory.resolve() / ARTIFACTS), "--workers", "1"]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **DEFAULTS, **QUIET},
+            start_new_session=True,  # Ctrl-C reaches this process alone, which ends the server
+        )
+        try:
+            url = f"http://{'127.0.0.1' if host in ANYWHERE else host}:{chosen}"
+            _wait_for(url, process, log)
+            yield Server(url, process)
+        finally:
+            _stop(process)
+
+
+def _free_port(host: str, port: int | None) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for wanted in (PORT, 0) if port is None else (port,):
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, wanted))
+            except OSError as error:
+                taken = error
+                continue
+            return int(probe.getsockname()[1])
+    raise UserError(
+        f"--host {host} --port {port or PORT} cannot be used ({taken.strerror or taken}); "
+        "leave --port out for a free one"
+    )
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    # A proxy of the environment is not asked for an address of this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with opener.open(f"{url}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    log.seek(0)
+    said = log.read().decode(errors="replace").strip().splitlines() or ["nothing was said"]
+    raise UserError(f"MLflow's server did not start: {said[-1]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()

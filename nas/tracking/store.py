@@ -1,0 +1,74 @@
+"""Where MLflow keeps the records, and how it is made ready. Imports MLflow when it is called."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+from pathlib import Path
+from uuid import uuid4
+
+from nas.tracking.config import TrackingConfig
+
+STORE, ARTIFACTS = "mlflow.db", "mlartifacts"  # in a search's folder
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Those of MLflow, 7 and 120, let one call wait for a quarter of an hour. A request that is
+    # repeated blindly makes a second run where only the answer to the first one was lost.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+
+def store_uri(config: TrackingConfig, directory: Path) -> str:
+    """The tracking URI of the search in `directory`."""
+    return config.uri or f"sqlite:///{directory.resolve() / STORE}"
+
+
+def make_store(path: Path) -> None:
+    """Make a sqlite store beside its place: half of its migrations could never be completed."""
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    for left in path.parent.glob(".mlflow-*"):
+        left.unlink()
+    draft = path.with_name(f".mlflow-{uuid4().hex}.db")
+    try:
+        MlflowClient(f"sqlite:///{draft}").get_experiment("0")
+        draft.rename(path)
+    finally:
+        for part in path.parent.glob(f"{draft.name}*"):
+            part.unlink()
+
+
+def plain(error: Exception) -> str:
+    """The first line of what went wrong, without a password."""
+    return without_password((str(error) or repr(error)).splitlines()[0])
+
+
+def without_password(text: str) -> str:
+    """The text, with no user or password in its addresses."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
+
+
+@functools.cache
+def prepare_mlflow() -> None:
+    """Import MLflow, quiet and with short patience."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+    # Otherwise each migration of a new store is a line in the terminal, each failure a traceback.
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@functools.cache
+def server_errors() -> tuple[type[Exception], ...]:
+    """What a store that fails raises."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError  # those of requests are OSErrors

@@ -1,0 +1,136 @@
+import csv
+import struct
+
+import pytest
+
+from nas.cli import main
+from nas.folder_lock import alone_in
+from nas.report import gather, write_report
+from nas.report.plots import staircase
+from nas.report.tables import escaped, latex_table, markdown_table
+from nas.result import Result
+from tests.nas.small_search import FRONT, ended_search
+from trainers.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a search")
+    ended_search(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(directory, tmp_path_factory):
+    """The folder of its report."""
+    to = tmp_path_factory.mktemp("to") / "new" / "report"
+    write_report(gather(directory), to)
+    return to
+
+
+def member(dice, params, latency_ms=None):
+    return Result(
+        number=0,
+        key=f"{params}",
+        architecture={},
+        state="complete",
+        dice=dice,
+        params=params,
+        latency_ms=latency_ms,
+    )
+
+
+def test_the_command_names_the_files_it_wrote(directory, capsys):
+    assert main(["report", str(directory)]) == 0
+    written = capsys.readouterr().out.split("\n")
+    names = {line.rpartition("/")[2] for line in written if line}
+    assert names == {
+        *("report.md", "front.html", "front.csv", "front.json", "front.tex"),
+        *("front.png", "front.pdf", "curves.png", "curves.pdf"),
+    }
+    assert {path.name for path in (directory / "report").iterdir()} == names
+
+
+def test_the_tables_hold_the_front_from_small_to_large(report):
+    rows = list(csv.DictReader((report / "front.csv").open()))
+    assert [(float(row["dice"]), int(row["params"])) for row in rows] == FRONT
+    text = (report / "report.md").read_text()
+    cells = [line.split(" | ")[1:3] for line in text.splitlines() if line.startswith("| `")]
+    assert cells == [["0.7000", "1 k"], ["0.8000", "2 k"], ["0.9000", "40 k"]]
+
+
+def test_the_summary_counts_every_candidate(report):
+    text = (report / "report.md").read_text()
+    assert "5 candidates" in text
+    assert "4 trained whole, 1 stopped early, 0 infeasible. 3 are on the Pareto front" in text
+    assert "13 in all" in text  # epochs: four times three, and one
+
+
+def test_every_picture_of_the_text_is_there(report):
+    text = (report / "report.md").read_text()
+    linked = [part.partition(")")[0] for part in text.split("](")[1:]]
+    assert linked
+    assert all((report / name).is_file() for name in linked)
+
+
+def test_pictures_are_fit_for_print(report):
+    content = (report / "front.png").read_bytes()
+    place = content.index(b"pHYs") + 4
+    across, up, unit = struct.unpack(">IIB", content[place : place + 9])
+    assert (across, up, unit) == (11811, 11811, 1)  # dots a metre: 300 an inch
+    assert (report / "front.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_latex_rows_have_a_cell_a_column_and_the_best_are_bold(directory):
+    text = latex_table(gather(directory))
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert text.count(rule) == 1
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    kinds = text.partition(r"\begin{tabular}{")[2].partition("}")[0]
+    assert {row.count("&") + 1 for row in rows} == {len(kinds)}
+    smallest, _, best = rows[1:]
+    assert r"\textbf{1\,k}" in smallest
+    assert r"\textbf{0.9000}" in best
+    assert r"\textbf{0.9000}" not in smallest
+    assert text.count("{") == text.count("}")
+
+
+def test_names_cannot_be_latex_commands():
+    assert escaped(r"50% of_a \input{x}") == r"50\% of\_a \textbackslash{}input\{x\}"
+
+
+def test_the_staircase_leaves_out_who_costs_more_and_is_no_better():
+    members = [member(0.8, 100, 9.0), member(0.85, 200, 2.0), member(0.7, 300, 1.0)]
+    assert staircase(members, "params") == [(100, 0.8), (200, 0.85)]
+    assert staircase(members, "latency_ms") == [(1.0, 0.7), (2.0, 0.85)]
+
+
+def test_a_search_without_a_front_is_told_without_pictures_of_it(tmp_path):
+    ended_search(tmp_path, ends=[(None, 1_000)])
+    written = write_report(gather(tmp_path), tmp_path / "report")
+    assert "there is no front" in (tmp_path / "report" / "report.md").read_text()
+    assert not {"front.tex", "front.png"} & {path.name for path in written}
+
+
+def test_several_classes_have_a_column_each(directory):
+    facts = gather(directory)
+    facts.task.__dict__["classes"] = ("background", "left", "right")
+    head = next(iter(markdown_table(facts)))
+    assert head.startswith("| Network | Dice | left | right | Parameters |")
+
+
+def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, capsys):
+    assert main(["report", str(tmp_path)]) == 2
+    assert "is no search: journal.log is missing" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_search_that_is_running_is_left_alone(directory):
+    with alone_in(directory), pytest.raises(UserError, match="another search is running"):
+        gather(directory)
+
+
+def test_a_place_that_cannot_be_written_is_told(directory, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        write_report(gather(directory), tmp_path / "file" / "report")
