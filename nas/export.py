@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from nas.config import RunConfig
 from nas.config_file import write_config
 from nas.exported import ARCHITECTURE, CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
+from nas.model_card import write_card
+from nas.records import search_id
 from nas.result import Result
 from nas.task import Task
 from search_spaces.registry import architecture_record
-from trainers.data.config import MsdData, PhantomData
+from trainers.data.config import MsdData, PhantomData, Split
 from trainers.errors import UserError
+
+PACKAGES = ("segnas", "torch", "monai")
 
 
 def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> None:
@@ -27,12 +33,17 @@ def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> N
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
     architecture = config.space.space().from_json(dict(member.architecture))
-    record = {**architecture_record(architecture), "result": member.to_json()}
+    record = {
+        **architecture_record(architecture),
+        "result": member.to_json(),
+        "origin": _origin(search, config.name),
+    }
     export = ExportConfig(
         name=f"{config.name}-{member.key}",
         seed=config.seed,
         task=Task.read(search),
         data=_movable(config.data, search),
+        groups=config.data.split.groups if isinstance(config.data.split, Split) else None,
         train=config.retrain,
     )
     to.mkdir(parents=True, exist_ok=True)
@@ -40,6 +51,13 @@ def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> N
     shutil.copyfile(search / SPLIT, to / SPLIT)
     shutil.copyfile(weights, to / TRIAL_WEIGHTS)
     write_config(export, to / CONFIG)
+    write_card(to)
+
+
+def _origin(search: Path, name: str) -> dict[str, Any]:
+    """The search that it comes from, and the versions that it is made with."""
+    versions = {package: version(package) for package in PACKAGES}
+    return {"search": name, "search_id": search_id(search), "versions": versions}
 
 
 def _movable(data: MsdData | PhantomData, search: Path) -> MsdData | PhantomData:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from nas.config_file import read_config
 from nas.task import Task
@@ -11,23 +15,28 @@ from search_spaces.registry import load_architecture_file
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
 from trainers.config import RetrainConfig
-from trainers.data.config import DataConfig
+from trainers.data.config import DataConfig, Groups
 from trainers.errors import UserError
-from trainers.inference import Mirrored
+from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter, best_device
 from trainers.strict import Strict
 
 ARCHITECTURE, CONFIG, SPLIT = "architecture.json", "retrain.yaml", "split.json"
 TRIAL_WEIGHTS, RETRAINED_WEIGHTS, RETRAINED = "trial.pt", "retrained.pt", "retrained.json"
+FOLDS, FOLDS_RECORD = "folds", "folds.json"
 
 
 class ExportConfig(Strict):
-    """`retrain.yaml`: all that retraining and use need besides the architecture and the weights."""
+    """`retrain.yaml`: all that retraining and use need besides the architecture and the weights.
+
+    `groups`: cases that stay together in folds too; the split file does not tell.
+    """
 
     name: str
     seed: int = 0
     task: Task
     data: DataConfig
+    groups: Groups | None = None
     train: RetrainConfig
 
 
@@ -49,24 +58,83 @@ class Export:
 
     @property
     def weights(self) -> Path:
-        """The retrained weights where there are any, else the trial's."""
-        retrained = self.folder / RETRAINED_WEIGHTS
+        """Those of the last retraining, a file or the folder of its folds; else the trial's."""
+        folds, retrained = self.folder / FOLDS, self.folder / RETRAINED_WEIGHTS
+        if folds.is_dir() and (self.retrained.get("weights") == FOLDS or not retrained.exists()):
+            return folds
         return retrained if retrained.exists() else self.folder / TRIAL_WEIGHTS
 
+    @property
+    def weights_files(self) -> tuple[Path, ...]:
+        """The files of those weights: one, or one for each fold.
+
+        Raises UserError where the file of a fold is missing.
+        """
+        if self.weights.name != FOLDS:
+            return (self.weights,)
+        names = [fold["weights"] for fold in _read_record(self.weights / FOLDS_RECORD)["folds"]]
+        files = tuple(self.weights / Path(name).name for name in names)
+        if missing := [file.name for file in files if not file.is_file()]:
+            raise UserError(
+                f"{self.weights}: {', '.join(missing)} missing, and the ensemble needs all folds; "
+                "train them again with segnas retrain --folds"
+            )
+        return files
+
+    @property
+    def retrained(self) -> dict[str, Any]:
+        """`retrained.json`, what the last retraining used and gave; empty where there was none."""
+        record = self.folder / RETRAINED
+        return _read_record(record) if record.exists() else {}
+
+    @property
+    def trained(self) -> RetrainConfig:
+        """How the network with `weights` was trained, and so is used: patch, overlap, mirroring.
+
+        That of the last retraining, whose settings may not be those of `retrain.yaml`.
+        """
+        if self.weights.name == TRIAL_WEIGHTS or "train" not in self.retrained:
+            return self.config.train
+        return RetrainConfig.model_validate(self.retrained["train"])
+
+    def build(self) -> nn.Module:
+        """The architecture's network with new weights."""
+        return self.architecture.build(self.config.task.channels, len(self.config.task.classes))
+
+    def network(self) -> nn.Module:
+        """The network with `weights`, an `Ensemble` where they are of folds, in eval mode, on the
+        GPU where there is one."""
+        members = []
+        for file in self.weights_files:
+            member = self.build()
+            load_weights(member, file)
+            members.append(member)
+        network = members[0] if self.weights.name != FOLDS else Ensemble(members)
+        return network.to(best_device()).eval()
+
     def segmenter(self) -> Segmenter:
-        """The network with those weights, on the GPU where there is one."""
+        """That network with its preprocessing, mirrored as it was retrained to be."""
         task = self.config.task
-        network = self.architecture.build(task.channels, len(task.classes))
-        load_weights(network, self.weights)
-        network = network.to(best_device()).eval()
-        if self.config.train.mirror and self.weights.name == RETRAINED_WEIGHTS:
-            network = Mirrored(network, self.config.train.mirror).eval()
+        network = self.network()
+        trained = self.trained
+        if trained.mirror and self.weights.name != TRIAL_WEIGHTS:
+            network = Mirrored(network, trained.mirror).eval()
         return Segmenter(
             network=network,
             preprocess=self.config.data.preprocess,
             spacing=task.spacing,
             channels=task.channels,
             classes=task.classes,
-            patch=self.config.train.patch,
-            overlap=self.config.train.overlap,
+            patch=trained.patch,
+            overlap=trained.overlap,
         )
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged: {error}; retrain again") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path} is damaged: it is no JSON object; retrain again")
+    return record

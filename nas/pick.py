@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nas.front import knee, objective_points
 from nas.result import Result
@@ -11,10 +11,16 @@ from trainers.errors import UserError
 PICKS = ("best-dice", "knee", "smallest", "fastest")
 
 
-def pick(members: Sequence[Result], name: str, objectives: Sequence[str]) -> Result:
+def pick(
+    members: Sequence[Result],
+    name: str,
+    objectives: Sequence[str],
+    others: Callable[[], Sequence[Result]] = tuple,
+) -> Result:
     """The front member that `name` means: one of `PICKS`, or (the start of) a key.
 
-    Raises UserError where no member or several fit, and for the fastest where no latency is known.
+    `others`: called for those besides the members who may be meant by their keys. Raises UserError
+    where no network or several fit, and for the fastest where no latency is known.
     """
     if not members:
         raise UserError("the front is empty: no trial of this search was completed")
@@ -33,8 +39,9 @@ def pick(members: Sequence[Result], name: str, objectives: Sequence[str]) -> Res
     if name == "knee":
         return members[knee(objective_points(members, objectives))]
     found = [r for r in members if r.key.startswith(name)]
+    found = found or [r for r in others() if r.key.startswith(name)]
     if len(found) != 1:
         keys = ", ".join(r.key for r in found or members)
-        problem = "means several members" if found else "is no member of the front"
+        problem = "means several networks" if found else "is no member of the front"
         raise UserError(f"--pick {name} {problem}; expected {', '.join(PICKS)} or one of {keys}")
     return found[0]

@@ -46,10 +46,11 @@ class Bars:
             self._tasks[what] = self._progress.add_task(what, total=total, note=note)
         self._progress.update(self._tasks[what], completed=done, total=total, note=note)
 
-    def epoch(self, report: EpochReport, epochs: int) -> None:
-        """An epoch of `epochs` was trained."""
+    def epoch(self, report: EpochReport, epochs: int, which: str = "") -> None:
+        """An epoch of `epochs` was trained; `which`: of what, where there are several."""
         dice = "" if report.dice is None else f"  Dice {report.dice:.4f}"
         note = f"loss {report.loss:.4f}{dice}"
-        self.count(report.epoch, epochs, "epochs trained", note)
+        self.count(report.epoch, epochs, f"{which} epochs trained".strip(), note)
         if not self._console.is_terminal:
-            self._console.print(f"epoch {report.epoch}/{epochs}  {note}", highlight=False)
+            line = f"{which} epoch {report.epoch}/{epochs}  {note}".strip()
+            self._console.print(line, highlight=False)

@@ -1,61 +1,221 @@
-"""Training an exported network for good."""
+"""Training an exported network for good: once, or once for every fold of a cross-validation."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import shutil
+import statistics
 from collections.abc import Callable
-from time import perf_counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-import torch
+from torch import nn
 
-from nas.exported import RETRAINED, RETRAINED_WEIGHTS, Export
-from trainers.checkpoint import keep_weights_only
+from nas.exported import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_WEIGHTS, Export
+from nas.teacher import fingerprint, open_teacher
+from nas.training_job import Job, Outcome, Start, Train, train_here
+from trainers.atomic import replace_files
+from trainers.checkpoint import weights_of
 from trainers.data.check import Progress
+from trainers.data.folds import make_folds
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
-from trainers.segmenter import best_device
-from trainers.trainer import EpochReport, Trainer
+from trainers.deep_supervision import DeepSupervision
+from trainers.errors import UserError
+from trainers.parallel import Worker
+from trainers.trainer import EpochReport
+
+EpochTold = Callable[[EpochReport, int, str], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is trained: `folds` networks of a cross-validation, or with 0 one. `start` and `teacher`
+    as in `Job`. `workers`: processes that train one network together."""
+
+    start: Start = "scratch"
+    teacher: Path | None = None
+    folds: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What was written, by whom, and how good it is. `spread`: of the folds' Dice."""
+
+    weights: Path
+    outcomes: tuple[Outcome, ...]
+    dice: float | None
+    spread: float | None = None
 
 
 def retrain(
     export: Export,
-    report: Callable[[EpochReport, int], None],
+    plan: Plan,
+    report: EpochTold,
     progress: Progress | None = None,
-) -> EpochReport:
-    """Train the export's network from scratch on its whole schedule, and keep the weights.
+    train: Train = train_here,
+) -> Retrained:
+    """Train the export's network on its whole schedule, and keep the weights for use.
 
-    `report` is called with every epoch and the number of epochs. Interrupted, the same settings go
-    on from the last epoch. Returns the last epoch's report.
+    `report` is called with every epoch, the number of epochs, and the fold where there are some.
+    Interrupted, the same plan and settings go on from the last epoch; folds that are finished are
+    not trained again. Raises UserError for a plan that does not fit the network or its data, before
+    anything is trained.
     """
+    check_plan(export, plan)
+    teacher = open_teacher(plan.teacher, export) if plan.teacher else None
     config = export.config
     cache, cases = prepare_data(config.data, export.folder, progress)
-    if config.train.all_cases:
-        cases = Cases(train=(*cases.train, *cases.validation), validation=())
-    settings = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:10]
-    checkpoint = export.folder / f"retraining-{settings}.pt"
-    torch.manual_seed(config.seed)
-    trainer = Trainer(
-        export.architecture.build(config.task.channels, len(config.task.classes)),
-        cache,
-        cases,
-        config.train,
-        device=best_device(),
+    draft = export.folder / f"retraining-{_digest(export, plan, teacher)}"
+    job = Job(
+        export=export,
+        volumes=cache.folder.resolve(),
+        cases=cases,
+        checkpoint=draft.with_name(f"{draft.name}.pt"),
         seed=config.seed,
-        checkpoint=checkpoint,
+        start=plan.start,
+        teacher=teacher,
     )
-    started = perf_counter()
-    while not trainer.done:
-        last = trainer.run_epoch()
-        report(last, config.train.epochs)
-    keep_weights_only(checkpoint)
-    checkpoint.replace(export.folder / RETRAINED_WEIGHTS)
-    record = {
-        "seconds": round(perf_counter() - started, 1),
-        "curve": trainer.curve,
-        "train": config.train.model_dump(mode="json"),
-        "training": cases.train,
-        "validation": cases.validation,
+    if plan.folds:
+        folds = make_folds(cases, plan.folds, config.seed, config.groups)
+        return _cross_validate(job, folds, plan, draft, report, train)
+    return _train_once(job, plan, report, train)
+
+
+def check_plan(export: Export, plan: Plan) -> None:
+    """Raises UserError for what cannot be trained as planned."""
+    train = export.config.train
+    Worker(count=plan.workers).part(train.batch)
+    if train.deep_supervision:
+        DeepSupervision(export.build(), len(export.config.task.classes), nn.Identity())
+    if plan.folds and train.all_cases:
+        raise UserError(
+            "--folds with train.all_cases: every fold needs cases to validate on; set "
+            "train.all_cases=false"
+        )
+    if plan.folds and plan.start == "trial":
+        raise UserError(
+            "--folds with --from trial: the trial's weights have seen cases that folds validate "
+            "on, and their Dice would be too good; leave one of the two out"
+        )
+
+
+def _train_once(job: Job, plan: Plan, report: EpochTold, train: Train) -> Retrained:
+    export, config = job.export, job.export.config.train
+    if config.all_cases:
+        everything = tuple(sorted((*job.cases.train, *job.cases.validation)))
+        job = replace(job, cases=replace(job.cases, train=everything, validation=()))
+    outcome = train(job, lambda epoch: report(epoch, config.epochs, ""))
+    record = {"weights": RETRAINED_WEIGHTS, **_outcome(outcome), **_used(job, plan)}
+    record |= {"training": job.cases.train, "validation": job.cases.validation}
+    replace_files(
+        {
+            export.folder / RETRAINED_WEIGHTS: weights_of(job.checkpoint),
+            export.folder / RETRAINED: _json(record),
+        }
+    )
+    job.checkpoint.unlink()
+    return Retrained(export.folder / RETRAINED_WEIGHTS, (outcome,), outcome.dice)
+
+
+def _cross_validate(
+    job: Job, folds: list[Cases], plan: Plan, draft: Path, report: EpochTold, train: Train
+) -> Retrained:
+    """Train the folds one after the other in the folder `draft`, which takes its place when all
+    are there."""
+    draft.mkdir(exist_ok=True)
+    outcomes = []
+    for number, cases in enumerate(folds, start=1):
+        fold = replace(
+            job,
+            cases=cases,
+            checkpoint=draft / f"fold-{number}.training.pt",
+            seed=job.seed + number,
+        )
+        name = f"fold {number}/{len(folds)}"
+        outcomes.append(_train_fold(fold, draft / f"fold-{number}.pt", name, report, train))
+    dice = [known for outcome in outcomes if (known := _known(outcome.dice)) is not None]
+    mean = statistics.mean(dice) if dice else None
+    spread = statistics.stdev(dice) if len(dice) > 1 else None
+    record = {"dice_mean": mean, "dice_standard_deviation": spread, **_used(job, plan)}
+    each = [
+        {"weights": f"fold-{number}.pt", **_outcome(outcome), "validation": cases.validation}
+        for number, (outcome, cases) in enumerate(zip(outcomes, folds, strict=True), start=1)
+    ]
+    replace_files({draft / FOLDS_RECORD: _json({**record, "folds": each})})
+    place = job.export.folder / FOLDS
+    _take_place(draft, place)
+    replace_files({job.export.folder / RETRAINED: _json({"weights": FOLDS, **record})})
+    return Retrained(place, tuple(outcomes), mean, spread)
+
+
+def _train_fold(job: Job, weights: Path, name: str, report: EpochTold, train: Train) -> Outcome:
+    """The fold's outcome; where it is finished already, the one that it had."""
+    finished = weights.with_suffix(".json")
+    if finished.exists():
+        return Outcome(**json.loads(finished.read_text()))
+    epochs = job.export.config.train.epochs
+    outcome = train(job, lambda epoch: report(epoch, epochs, name))
+    replace_files({weights: weights_of(job.checkpoint), finished: _json(_outcome(outcome))})
+    job.checkpoint.unlink()
+    return outcome
+
+
+def _take_place(draft: Path, place: Path) -> None:
+    old = place.with_name(f".{place.name}-{uuid4().hex}")
+    if place.exists():
+        place.rename(old)
+    draft.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
+    """Of all that decides the weights: neither where the folder lies, nor how many processes."""
+    config, split = export.config, export.config.data.split
+    cases = split.read_text() if isinstance(split, Path) else split.model_dump_json()
+    settings = config.model_dump_json(exclude={"data": {"split"}})
+    taught = None if teacher is None else fingerprint(teacher)
+    parts = [settings, cases, plan.start, plan.folds, taught]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
+
+
+def _used(job: Job, plan: Plan) -> dict[str, Any]:
+    """What was trained how, for the record."""
+    teacher = None
+    if job.teacher is not None:
+        teacher = {
+            "folder": str(job.teacher.folder),
+            "key": job.teacher.architecture.key,
+            "weights": fingerprint(job.teacher),
+        }
+    return {
+        "from": plan.start,
+        "seed": job.export.config.seed,
+        "workers": plan.workers,
+        "teacher": teacher,
+        "train": job.export.config.train.model_dump(mode="json"),
     }
-    (export.folder / RETRAINED).write_text(json.dumps(record, indent=1))
-    return last
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "epochs": outcome.epochs,
+        "dice": _known(outcome.dice),
+        "dice_per_class": {name: _known(v) for name, v in outcome.dice_per_class.items()},
+        "curve": [_known(value) for value in outcome.curve],
+        "seconds": round(outcome.seconds, 1),
+    }
+
+
+def _known(value: float | None) -> float | None:
+    """JSON has no NaN."""
+    return None if value is None or math.isnan(value) else value
+
+
+def _json(record: object) -> bytes:
+    return json.dumps(record, indent=1).encode()

@@ -19,10 +19,16 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
     Raises OSError, and leaves the old file and nothing else, where it cannot be written.
     """
-    serialised = io.BytesIO()  # torch.save to a full disk raises a RuntimeError that names no cause
-    torch.save(state, serialised)
+    content = serialised(state)  # torch.save to a full disk raises a RuntimeError without a cause
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_files({path: serialised.getvalue()})
+    replace_files({path: content})
+
+
+def serialised(state: Mapping[str, Any]) -> bytes:
+    """The content of a checkpoint file."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    return content.getvalue()
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -52,3 +58,8 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
 def keep_weights_only(path: Path) -> None:
     """Shrink a finished training's checkpoint to its weights."""
     write_checkpoint(path, {"weights": read_checkpoint(path)["weights"]})
+
+
+def weights_of(path: Path) -> bytes:
+    """The content of a checkpoint file that holds this one's weights and nothing else."""
+    return serialised({"weights": read_checkpoint(path)["weights"]})

@@ -76,16 +76,28 @@ class TrainConfig(Strict):
         return self.precision
 
 
+class DistillationConfig(Strict):
+    """Learning from a teacher: its share of the loss, and the temperature of the softmaxes."""
+
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+
+
 class RetrainConfig(TrainConfig):
     """Training a chosen network for good.
 
     `all_cases`: train on the validation cases as well, which leaves none to validate on; the test
     cases are never used. `mirror`: axes along which the trained network also segments the mirrored
-    image, to average the logits; each one doubles the time.
+    image, to average the logits; each one doubles the time. `ema`: decay of an average of the
+    weights, which is then validated and kept; 0 for none. `deep_supervision`: losses on the
+    decoder's coarser stages. `distillation`: how a teacher is learned from, where there is one.
     """
 
     all_cases: bool = False
     mirror: tuple[Literal[0, 1, 2], ...] = ()
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    deep_supervision: bool = False
+    distillation: DistillationConfig = DistillationConfig()
 
     @model_validator(mode="after")
     def _mirror_is_trained(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 
@@ -30,6 +31,21 @@ class Mirrored(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         passes = [self.network(x.flip(dims)).flip(dims) for dims in self.flips]
         return torch.stack(passes).mean(0)
+
+
+class Ensemble(nn.Module):
+    """The mean of several networks' softmax probabilities, as their logarithms, which are logits.
+
+    (B, C_in, D, H, W) -> (B, C_cls, D, H, W) float32, whose softmax is that mean.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        votes = torch.stack([network(x).float().log_softmax(1) for network in self.networks])
+        return votes.logsumexp(0) - math.log(len(self.networks))
 
 
 @torch.inference_mode()

@@ -2,9 +2,12 @@
 
 `begin_epoch(epoch)` on any of its modules: told, before an epoch, how many were trained so far.
 `measured()`: what it saw of itself in the eval passes since the last call, by name.
+`decoder_stages()` on the network: its decoder's stages that are coarser than its logits.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -25,3 +28,12 @@ def take_measured(network: nn.Module) -> dict[str, float]:
         if measured := getattr(module, "measured", None):
             return dict(measured())
     return {}
+
+
+def decoder_stages(network: nn.Module) -> Sequence[tuple[nn.Module, int]]:
+    """The decoder's stages that are coarser than the logits, the finest first, and their channels.
+
+    A stage's output is (B, channels, *S). Empty where the network offers none.
+    """
+    offered = getattr(network, "decoder_stages", None)
+    return offered() if offered else ()

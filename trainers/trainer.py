@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,11 +19,15 @@ from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
+from trainers.ema import weight_average
 from trainers.errors import TrainingDivergedError
 from trainers.inference import go_on, predict_each
 from trainers.losses import segmentation_loss
 from trainers.metrics import class_means, dice_per_class, mean_dice
 from trainers.offers import begin_epoch, take_measured
+from trainers.precision import autocast, compute_type
+from trainers.refinements import NO_REFINEMENTS, Refinements
+from trainers.training_pass import TrainingPass
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,11 @@ class Trainer:
     whose gradients are averaged by their sizes; a checkpoint of more passes keeps them. For terms
     that are means over the patches it is the same step as in one pass. It is not for the Dice of
     the whole batch, which becomes the mean of the passes' Dice, nor for class weights counted in a
-    batch, nor for batch norm, whose means and variances are of fewer patches.
+    batch, nor for batch norm, whose means and variances are of fewer patches. So it is for several
+    workers, whose seeds must be the same; they draw one batch, and its parts make the same step.
+
+    `refinements`: what a search does without. With `ema` it is the averaged weights that are
+    validated and saved for use; the others are in the checkpoint's part for training.
     """
 
     def __init__(
@@ -69,13 +78,19 @@ class Trainer:
         pause: Callable[[], None] = go_on,
         accumulate: int = 1,
         on_unsaved: Callable[[OSError], object] | None = None,
+        refinements: Refinements = NO_REFINEMENTS,
     ) -> None:
-        if not 1 <= accumulate <= config.batch:
-            raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {config.batch}")
+        self._worker = refinements.worker
+        self._part = self._worker.part(config.batch)
+        own = self._part.stop - self._part.start
+        if not 1 <= accumulate <= own:
+            raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {own}")
         torch.manual_seed(seed)
         torch.backends.cudnn.deterministic = True
         self.network = channels_last(network.to(device))
+        self._average = weight_average(network, refinements.ema) if refinements.ema else None
         self.config, self.device, self.checkpoint = config, device, checkpoint
+        self._seed = seed
         self.accumulate = accumulate
         self._cache, self._cases, self._pause = cache, cases, pause
         self._on_unsaved = on_unsaved
@@ -88,17 +103,27 @@ class Trainer:
             seed=seed,
             **config.augment.model_dump(),
         )
-        self._loss = segmentation_loss(config.loss)
+        self._autocast = partial(autocast, config, device)
+        one_pass = TrainingPass(
+            self.network, segmentation_loss(config.loss), refinements.terms, self._autocast
+        )
+        self._terms, self._trained = one_pass.terms, list(one_pass.parameters())
         self._optimizer = torch.optim.AdamW(
-            network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+            self._trained, config.learning_rate, weight_decay=config.weight_decay
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
-        self._precision = _precision(config, device)
-        self._scaler = torch.amp.GradScaler(enabled=self._precision == torch.float16)
+        halves = compute_type(config, device) == torch.float16
+        self._scaler = torch.amp.GradScaler(enabled=halves)
         self.curve: list[float] = []
         self.epoch = 0
         if checkpoint is not None and checkpoint.exists():
-            self._load_training(load_weights(self.network, checkpoint).get("training"))
+            self._load_training(load_weights(self.deployed, checkpoint).get("training"))
+        self._pass = self._worker.wrap(one_pass)
+
+    @property
+    def deployed(self) -> nn.Module:
+        """The network that is validated and saved for use: `network`, or its average."""
+        return self.network if self._average is None else self._average.module
 
     @property
     def done(self) -> bool:
@@ -114,8 +139,11 @@ class Trainer:
         started = perf_counter()
         self.network.train()
         begin_epoch(self.network, self.epoch)
+        if self._average is not None:
+            begin_epoch(self.deployed, self.epoch)
+        self._worker.begin_epoch(self._seed, self.epoch)
         losses = [self._step() for _ in range(self.config.steps_per_epoch)]
-        loss = float(torch.stack(losses).mean())
+        loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
         if not _finite(self.network):
@@ -125,9 +153,9 @@ class Trainer:
         per_class: dict[str, float] = {}
         measured: dict[str, float] = {}
         due = self.done or self.epoch % self.config.validate_every == 0
-        if due and self._cases.validation:
+        if due and self._cases.validation and self._worker.first:
             dice, per_class = self.validate()
-            measured = take_measured(self.network)
+            measured = take_measured(self.deployed)
             self.curve.append(dice)
         self.save()
         seconds = perf_counter() - started
@@ -135,7 +163,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint, if there is to be one. See `on_unsaved` for a disk that is full."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self._worker.first:
             return
         state = self._state()
         try:
@@ -151,13 +179,13 @@ class Trainer:
         What the network measured on the way is to be taken by `take_measured` afterwards. Raises
         TrainingDivergedError where a segmentation is not finite.
         """
-        self.network.eval()
-        take_measured(self.network)  # of passes before these
+        network = self.deployed.eval()
+        take_measured(network)  # of passes before these
         scores = []
         names = self._cases.validation
         with self._autocast():
             volumes = predict_each(
-                self.network,
+                network,
                 map(self._cache.image, names),
                 self.config.patch,
                 self.config.overlap,
@@ -173,22 +201,24 @@ class Trainer:
         return mean_dice(cases), dict(zip(classes, class_means(cases).tolist(), strict=True))
 
     def _step(self) -> torch.Tensor:
-        batch = self._sampler.batch()
+        batch = self._sampler.batch(self._part)
         passes = zip(*(t.tensor_split(self.accumulate) for t in batch), strict=True)
         total = torch.zeros((), device=self.device)
         for number, (images, labels) in enumerate(passes):
             self._pause()
-            share = len(images) / self.config.batch
+            share = len(images) / len(batch[0])
             loss = share * self._forward(images, labels)
             if number == 0:
                 self._optimizer.zero_grad(set_to_none=True)
             self._scaler.scale(loss).backward()
             total += loss.detach()
         self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        nn.utils.clip_grad_norm_(self._trained, self.config.clip)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._schedule.step()
+        if self._average is not None:
+            self._average.update_parameters(self.network)
         return total
 
     def _forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -196,11 +226,7 @@ class Trainer:
         images = images.to(self.device, non_blocking=True)
         labels = labels.to(self.device, non_blocking=True)
         images = images.contiguous(memory_format=torch.channels_last_3d)
-        with self._autocast():
-            logits = self.network(images)
-        loss = self._loss(logits.float(), labels)
-        if extra := getattr(self.network, "auxiliary_losses", None):
-            loss = loss + sum(extra(labels).values())
+        loss: torch.Tensor = self._pass(images, labels)
         return loss
 
     def _rate(self, step: int) -> float:
@@ -211,25 +237,23 @@ class Trainer:
             return (step + 1) / (rise + 1)
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(total - rise, 1)))
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, self._precision, enabled=self._precision != torch.float32
-        )
-
     def _state(self) -> dict[str, Any]:
-        return {
-            "weights": self.network.state_dict(),
-            "training": {
-                "epoch": self.epoch,
-                "curve": self.curve,
-                "optimizer": self._optimizer.state_dict(),
-                "schedule": self._schedule.state_dict(),
-                "scaler": self._scaler.state_dict(),
-                "sampler": self._sampler.state(),
-                "random": torch.get_rng_state(),
-                "accumulate": self.accumulate,
-            },
+        training = {
+            "epoch": self.epoch,
+            "curve": self.curve,
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "sampler": self._sampler.state(),
+            "random": torch.get_rng_state(),
+            "accumulate": self.accumulate,
         }
+        if self._average is not None:
+            training["network"] = self.network.state_dict()
+            training["averaged"] = int(self._average.n_averaged)
+        if self._terms:
+            training["terms"] = self._terms.state_dict()
+        return {"weights": self.deployed.state_dict(), "training": training}
 
     def _load_training(self, training: Mapping[str, Any] | None) -> None:
         if training is None:
@@ -241,6 +265,11 @@ class Trainer:
         self._sampler.load_state(training["sampler"])
         torch.set_rng_state(training["random"].cpu())
         self.accumulate = max(self.accumulate, training.get("accumulate", 1))
+        if self._average is not None:
+            self.network.load_state_dict(training["network"])
+            self._average.n_averaged.fill_(training["averaged"])
+        if self._terms:
+            self._terms.load_state_dict(training["terms"])
 
 
 def _finite(network: nn.Module) -> bool:
@@ -259,8 +288,3 @@ def channels_last(network: nn.Module) -> nn.Module:
         if layout := layouts.get(parameter.dim()):
             parameter.data = parameter.data.contiguous(memory_format=layout)
     return network
-
-
-def _precision(config: TrainConfig, device: torch.device) -> torch.dtype:
-    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    return named[config.precision_on(device.type)]

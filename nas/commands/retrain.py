@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from nas.commands import arguments
+
+if TYPE_CHECKING:
+    from nas.exported import Export
+    from nas.retrain import Plan, Retrained
 
 HELP = "train an exported network on its whole schedule"
 
@@ -14,19 +20,88 @@ HELP = "train an exported network on its whole schedule"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas retrain`."""
     arguments.add_export(command)
+    command.add_argument(
+        "--from",
+        dest="start",
+        choices=("scratch", "trial"),
+        default="scratch",
+        help="begin with new weights, or with the trial's (default: scratch)",
+    )
+    command.add_argument(
+        "--folds",
+        type=_folds,
+        default=0,
+        metavar="N",
+        help="cross-validate: train N networks, each without one part of the cases, and use their "
+        "ensemble",
+    )
+    command.add_argument(
+        "--teacher", type=Path, metavar="OUT", help="learn from another exported network as well"
+    )
+    command.add_argument(
+        "--workers",
+        type=arguments.positive,
+        default=1,
+        metavar="N",
+        help="train on N GPUs together, or N CPU processes where there are none (default: 1)",
+    )
+    arguments.add_address(command)
     arguments.add_settings(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas retrain`."""
     from nas.exported import Export
+    from nas.model_card import write_card
     from nas.progress import Bars
-    from nas.retrain import retrain
+    from nas.retrain import Plan, check_plan, retrain
 
     export = Export(options.out, options.settings)
+    plan = Plan(
+        start=options.start,
+        teacher=options.teacher,
+        folds=options.folds,
+        workers=options.workers,
+    )
+    check_plan(export, plan)
     console = Console()
     with Bars(console) as bars:
-        last = retrain(export, bars.epoch, bars.count)
-    dice = "" if last.dice is None else f", validation Dice {last.dice:.4f}"
-    console.print(f"{export.weights}: {last.epoch} epochs{dice}", highlight=False)
+        if options.workers == 1 and not options.address:
+            done = retrain(export, plan, bars.epoch, bars.count)
+        else:
+            from nas.running.data_parallel import DataParallel
+
+            with DataParallel(options.workers, options.address, export.folder) as train:
+                done = retrain(export, plan, bars.epoch, bars.count, train)
+    write_card(export.folder)
+    for line in _told(export, plan, done):
+        console.print(line, highlight=False, soft_wrap=True)
     return 0
+
+
+def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
+    """What was written, how good it is, and what to do with it."""
+    first = done.outcomes[0]
+    dice = "" if done.dice is None else f", validation Dice {done.dice:.4f}"
+    if not plan.folds:
+        lines = [f"{done.weights}: {first.epochs} epochs{dice}"]
+        if first.dice_per_class:
+            each = ", ".join(f"{name} {v:.4f}" for name, v in first.dice_per_class.items())
+            lines.append(f"  {each}")
+    else:
+        spread = "" if done.spread is None else f" +- {done.spread:.4f} (standard deviation)"
+        lines = [f"{done.weights}: {plan.folds} folds of {first.epochs} epochs{dice}{spread}"]
+        lines += [
+            f"  fold {number}: Dice {outcome.dice:.4f}"
+            for number, outcome in enumerate(done.outcomes, start=1)
+            if outcome.dice is not None
+        ]
+        lines.append("In use from now on: the mean of the folds' probabilities.")
+    lines.append(f"next: segnas evaluate {export.folder} --images DIR --labels DIR")
+    return lines
+
+
+def _folds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 2 or more")
+    return int(text)

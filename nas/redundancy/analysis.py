@@ -15,7 +15,7 @@ from nas.redundancy.probe import Output, Part, Probe, gated_layers, kept_parts, 
 from nas.redundancy.similarity import Scores
 from search_spaces.registry import all_spaces
 from trainers.errors import UserError
-from trainers.inference import Mirrored
+from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter
 
 Progress = Callable[[int, int, str], None]
@@ -114,9 +114,14 @@ def analyse(
 
 
 def plain_network(segmenter: Segmenter) -> nn.Module:
-    """The segmenter's network without mirroring, whose passes would only repeat the measurement."""
+    """The segmenter's network without mirroring, whose passes would only repeat the measurement.
+
+    Of an ensemble, whose networks are of one architecture, the first.
+    """
     network = segmenter.network
-    return network.network if isinstance(network, Mirrored) else network
+    if isinstance(network, Mirrored):
+        network = network.network
+    return network.networks[0] if isinstance(network, Ensemble) else network
 
 
 def sublayer_count(network: nn.Module) -> int:

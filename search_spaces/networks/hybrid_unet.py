@@ -24,6 +24,7 @@ class HybridUNet(nn.Module):
     def __init__(self, plan: HybridPlan, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.stride = plan.stride
+        self._channels, self._halved = plan.channels, plan.stem_stride > 1
         channels = plan.channels
         self.encoder = nn.ModuleList(
             EncoderLevel(plan, level, before)
@@ -61,6 +62,12 @@ class HybridUNet(nn.Module):
         for place, decode in enumerate(self.decoder):
             y = decode(y, self.skips(features, place), anchors)
         return self.head(y, x)
+
+    def decoder_stages(self) -> list[tuple[nn.Module, int]]:
+        """The decoder's levels that are coarser than the logits, the finest first, and their
+        channels; for losses on them."""
+        levels = list(zip(reversed(self.decoder), self._channels[:-1], strict=True))
+        return levels if self._halved else levels[1:]
 
     def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """Those of adaptive token stages, of the last training pass; see `pruning_losses`."""

@@ -9,6 +9,8 @@ import torch
 from nas.config import RunConfig
 from nas.export import write_export
 from nas.exported import Export
+from nas.journal import JOURNAL
+from nas.model_card import write_card
 from nas.pick import pick
 from nas.result import Result
 from nas.task import Task
@@ -54,13 +56,19 @@ def test_a_member_is_picked_by_name_or_key(name, key):
 
 
 def test_the_start_of_two_keys_picks_none():
-    with pytest.raises(UserError, match=r"--pick aa means several members.* aa11, aa22$"):
+    with pytest.raises(UserError, match=r"--pick aa means several networks.* aa11, aa22$"):
         pick(FRONT, "aa", OBJECTIVES)
 
 
 def test_an_unknown_key_is_told_those_there_are():
     with pytest.raises(UserError, match=r"--pick zz is no member.*best-dice.*aa11, aa22, bb$"):
         pick(FRONT, "zz", OBJECTIVES)
+
+
+def test_who_is_near_the_front_is_picked_by_the_key():
+    near = member("cc", 0.84, 300, 3)
+    assert pick(FRONT, "cc", OBJECTIVES, lambda: [near]) is near
+    assert pick(FRONT, "bb", OBJECTIVES, lambda: [member("bbb", 0.8, 300, 3)]).key == "bb"
 
 
 def test_no_latency_no_fastest():
@@ -95,6 +103,7 @@ def search(tmp_path, phantom_folder):
     cache, cases = prepare_data(config.data, folder)
     Task.of(cache, config.train).write(folder)
     (folder / "split.json").write_text(cases.to_json())
+    (folder / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
     torch.manual_seed(0)
     network = POINT.build(1, 4)
     write_checkpoint(folder / "checkpoints" / f"{POINT.key}.pt", {"weights": network.state_dict()})
@@ -114,6 +123,28 @@ def test_an_export_opens_with_all_that_is_needed(search, tmp_path):
     assert opened.config.seed == 3
     assert opened.config.train.epochs == 20
     assert opened.config.task.classes == ("background", "liver", "aorta", "adrenal")
+
+
+def test_the_model_card_says_what_it_is_and_where_it_comes_from(search, tmp_path):
+    *_, cases = search
+    card = (exported(search, tmp_path / "out") / "README.md").read_text()
+    assert f"architecture `{POINT.key}`" in card
+    assert "- Classes: background, liver, aorta, adrenal" in card
+    assert "mean validation Dice 0.5000" in card
+    assert "| latency of one window, median | 1 ms |" in card
+    assert f"- Cases: {len(cases.train)} training, {len(cases.validation)} validation" in card
+    assert "- Search: mine, id 1234abcd" in card
+    assert f"- torch {torch.__version__}" in card
+    assert "no medical device" in card
+
+
+def test_the_card_of_a_retrained_network_tells_its_dice(search, tmp_path):
+    to = exported(search, tmp_path / "out")
+    shutil.copyfile(to / "trial.pt", to / "retrained.pt")
+    (to / "retrained.json").write_text(json.dumps({"weights": "retrained.pt", "dice": 0.75}))
+    text = write_card(to).read_text()
+    assert "Weights in use: `retrained.pt`" in text
+    assert "Retrained on its whole schedule: validation Dice 0.7500" in text
 
 
 def test_an_export_stands_alone_wherever_it_is_moved(search, tmp_path, monkeypatch, phantom_folder):

@@ -14,6 +14,7 @@ from nas.config import RunConfig
 from nas.cost import cost_of
 from nas.export import write_export
 from nas.exported import Export
+from nas.journal import JOURNAL
 from nas.proposals.warm_start import warm_start
 from nas.redundancy.analysis import analyse
 from nas.redundancy.panels import panels
@@ -58,6 +59,7 @@ def write_one_export(to, point, phantom_folder, search):
     (search / "split.json").write_text(cases.to_json())
     torch.manual_seed(0)
     network = point.build(1, 4)
+    (search / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
     write_checkpoint(search / "checkpoints" / f"{point.key}.pt", {"weights": network.state_dict()})
     fields = {"number": 0, "key": point.key, "architecture": point.to_json()}
     write_export(search, config, Result(**fields, state="complete", dice=0.5), to)

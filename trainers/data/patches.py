@@ -1,7 +1,7 @@
 """Random training patches, cut straight out of the memory maps."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,18 @@ from torch import Tensor
 from trainers.data.cache import VolumeCache
 
 Size = tuple[int, int, int]
+
+
+class Cut(NamedTuple):
+    """What was drawn for one patch: a case, the part of it, where it goes, how it is changed."""
+
+    name: str
+    source: tuple[slice, ...]
+    target: tuple[slice, ...]
+    flipped: list[int]
+    gain: float
+    bias: float
+    noise: np.ndarray | None
 
 
 class PatchSampler:
@@ -50,12 +62,19 @@ class PatchSampler:
         self._rng = np.random.default_rng(seed)
         self._queue: list[int] = []
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Images (B, C, *patch) float32 and labels (B, 1, *patch) uint8."""
-        images = np.zeros((self.size, self.cache.channels, *self.patch), np.float32)
-        labels = np.zeros((self.size, 1, *self.patch), np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            self._fill(image, label)
+    def batch(self, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Images (B, C, *patch) float32 and labels (B, 1, *patch) uint8.
+
+        `part`: which patches of the batch are read; the others are drawn all the same, so that
+        processes which train a part each share one batch.
+        """
+        read = range(self.size)[part]
+        images = np.zeros((len(read), self.cache.channels, *self.patch), np.float32)
+        labels = np.zeros((len(read), 1, *self.patch), np.uint8)
+        for place in range(self.size):
+            cut = self._draw()
+            if place in read:
+                self._fill(images[place - read.start], labels[place - read.start], cut)
         return torch.from_numpy(images), torch.from_numpy(labels)
 
     def state(self) -> dict[str, Any]:
@@ -67,22 +86,29 @@ class PatchSampler:
         self._rng.bit_generator.state = state["rng"]
         self._queue = list(state["queue"])
 
-    def _fill(self, image: np.ndarray, label: np.ndarray) -> None:
-        """Write one patch into zeros: image (C, *patch), label (1, *patch)."""
+    def _draw(self) -> Cut:
         name = self._next_name()
         source, target = self._place(self.cache.shape(name), self._centre(name))
-        for axis in self.flips:
-            if self._rng.random() < 0.5:
-                image, label = np.flip(image, axis + 1), np.flip(label, axis + 1)
-        label[0][target] = self.cache.label(name)[source]
-        inside = image[:, *target]
+        flipped = [axis for axis in self.flips if self._rng.random() < 0.5]
         gain = self._rng.uniform(1 - self.scale, 1 + self.scale)
         bias = self._rng.uniform(-self.offset, self.offset)
-        np.multiply(self.cache.image(name)[:, *source], np.float32(gain), out=inside)
-        inside += np.float32(bias)
+        noise = None
         if self.noise:
-            noise = self._rng.standard_normal(inside.shape, np.float32)
-            inside += np.float32(self.noise) * noise
+            inside = [s.stop - s.start for s in source]
+            noise = self._rng.standard_normal((self.cache.channels, *inside), np.float32)
+        return Cut(name, source, target, flipped, gain, bias, noise)
+
+    def _fill(self, image: np.ndarray, label: np.ndarray, cut: Cut) -> None:
+        """Write one patch into zeros: image (C, *patch), label (1, *patch)."""
+        for axis in cut.flipped:
+            image, label = np.flip(image, axis + 1), np.flip(label, axis + 1)
+        label[0][cut.target] = self.cache.label(cut.name)[cut.source]
+        inside = image[:, *cut.target]
+        volume = self.cache.image(cut.name)
+        np.multiply(volume[:, *cut.source], np.float32(cut.gain), out=inside)
+        inside += np.float32(cut.bias)
+        if cut.noise is not None:
+            inside += np.float32(self.noise) * cut.noise
 
     def _next_name(self) -> str:
         if not self._queue:

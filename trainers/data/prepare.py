@@ -8,7 +8,7 @@ from trainers.atomic import make_folder
 from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.check import Progress
 from trainers.data.config import MsdData, Phantom, PhantomData
-from trainers.data.msd import read_msd
+from trainers.data.msd import Dataset, read_msd
 from trainers.data.phantom import make_phantom
 from trainers.data.splits import Cases, split_cases
 
@@ -21,11 +21,20 @@ def prepare_data(
     `workdir` gets the phantoms, and the cache unless `config.cache` names another folder.
     Raises UserError for data or a split that cannot be used.
     """
-    path = config.path if isinstance(config, MsdData) else _phantom(config, workdir / "phantom")
-    dataset = read_msd(path)
+    dataset = find_dataset(config, workdir)
     cases = split_cases((case.name for case in dataset.cases), config.split)
     cache = build_cache(dataset, config.preprocess, config.cache or workdir / "cache", progress)
     return cache, cases
+
+
+def find_dataset(config: MsdData | PhantomData, workdir: Path) -> Dataset:
+    """The data set as its files are, phantoms made in `workdir` unless they are there.
+
+    Raises UserError where there is none.
+    """
+    return read_msd(
+        config.path if isinstance(config, MsdData) else _phantom(config, workdir / "phantom")
+    )
 
 
 def _phantom(config: PhantomData, folder: Path) -> Path:

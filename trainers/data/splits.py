@@ -39,7 +39,7 @@ def split_cases(names: Iterable[str], split: Split | Path) -> Cases:
 
 
 def _draw(names: list[str], split: Split) -> Cases:
-    groups = _group(names, split.groups)
+    groups = group_names(names, split.groups)
     shares = {"validation": split.validation, "test": split.test}
     wanted = {part: share for part, share in shares.items() if share > 0}
     if len(groups) < len(wanted) + 1:
@@ -75,7 +75,8 @@ def _flat(groups: list[list[str]]) -> tuple[str, ...]:
     return tuple(sorted(name for group in groups for name in group))
 
 
-def _group(names: list[str], groups: Groups | None) -> list[list[str]]:
+def group_names(names: list[str], groups: Groups | None) -> list[list[str]]:
+    """The names that stay together, group by group; without groups each is one of its own."""
     if groups is None:
         return [[name] for name in names]
     members = defaultdict(list)

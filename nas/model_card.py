@@ -1,0 +1,156 @@
+"""The model card of an exported network (Mitchell et al. 2019): what it is, and what it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.budget import amount
+from nas.cost.latency import Conditions
+from nas.exported import ARCHITECTURE, FOLDS, RETRAINED, SPLIT, Export
+from nas.result import Result
+from trainers.atomic import replace_files
+from trainers.data.config import MsdData
+
+CARD = "README.md"
+
+
+def write_card(folder: Path) -> Path:
+    """Write the card of the exported `folder` anew, from what lies in there. Raises OSError."""
+    path = folder / CARD
+    replace_files({path: f"{model_card(folder)}\n".encode()})
+    return path
+
+
+def model_card(folder: Path) -> str:
+    """The card as Markdown. Raises UserError where the folder is no export."""
+    export = Export(folder)
+    record = json.loads((folder / ARCHITECTURE).read_text())
+    result = Result.from_json(record["result"]) if "result" in record else None
+    sections = {
+        export.config.name: _about(export),
+        **({"What it costs": _costs(result)} if result else {}),
+        "How good it is": _quality(export, result),
+        "Data": _data(export),
+        "Where it comes from": _source(export, record.get("origin", {})),
+        "Intended use and limits": _limits(export),
+    }
+    first, *rest = ["\n".join(["{} " + title, "", *text]) for title, text in sections.items()]
+    return "\n\n".join([first.format("#"), *(part.format("##") for part in rest)])
+
+
+def _about(export: Export) -> Iterator[str]:
+    task, train = export.config.task, export.config.train
+    size = " x ".join(map(str, train.patch))
+    spacing = "each volume's own" if task.spacing is None else _mm(task.spacing)
+    yield (
+        f"A 3D segmentation network of the space `{export.architecture.space}`, architecture "
+        f"`{export.architecture.key}`, found by segnas."
+    )
+    yield ""
+    yield f"- Input: {task.channels} channel(s), windows of {size} voxels, spacing: {spacing}"
+    yield f"- Classes: {', '.join(task.classes)}"
+    yield f"- Weights in use: `{export.weights.name}`"
+
+
+def _costs(result: Result) -> Iterator[str]:
+    yield "| what | how much |"
+    yield "| --- | --- |"
+    yield f"| parameters | {_known('params', result.params)} |"
+    yield f"| multiply-accumulates of one window | {_known('macs', result.macs)} |"
+    yield f"| memory of a training step | {_known('memory', result.memory)} |"
+    yield f"| latency of one window, median | {_known('latency_ms', result.latency_ms)} |"
+    if result.latency:
+        yield ""
+        conditions = Conditions.from_json(result.latency["conditions"])
+        yield f"Latency was measured on {conditions.text()}."
+
+
+def _quality(export: Export, result: Result | None) -> Iterator[str]:
+    """A folder that was written by hand has no result of a search."""
+    if result:
+        yield (
+            f"In the search, after {result.epochs} epochs: mean validation Dice "
+            f"{_dice(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen by "
+            "this number among many, so it is optimistic."
+        )
+    told = export.retrained
+    if not told:
+        return
+    yield ""
+    if export.weights.name == FOLDS:
+        yield (
+            "Retrained in a cross-validation, whose networks are used as an ensemble: validation "
+            f"Dice {_dice(told.get('dice_mean'))} in the mean of the folds, standard deviation "
+            f"{_dice(told.get('dice_standard_deviation'))}. `{RETRAINED}` has its settings."
+        )
+    else:
+        yield (
+            f"Retrained on its whole schedule: validation Dice {_dice(told.get('dice'))}. "
+            f"`{RETRAINED}` has its curve and settings."
+        )
+
+
+def _data(export: Export) -> Iterator[str]:
+    data = export.config.data
+    if isinstance(data, MsdData):
+        told = _descriptor(data.path)
+        yield f"- Data set: {told.get('name') or data.path.name}"
+        for name in ("description", "reference", "licence"):
+            if told.get(name):
+                yield f"- {name.capitalize()}: {told[name]}"
+    else:
+        yield "- Data set: phantoms that segnas generated; no patient's data"
+    split = json.loads((export.folder / SPLIT).read_text())
+    counts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
+    yield f"- Cases: {counts} (by name in `{SPLIT}`)"
+
+
+def _source(export: Export, told: Mapping[str, Any]) -> Iterator[str]:
+    yield f"- Search: {told.get('search', 'not recorded')}, id {told.get('search_id') or 'unknown'}"
+    yield f"- Seed: {export.config.seed}"
+    for package, number in told.get("versions", {}).items():
+        yield f"- {package} {number}"
+
+
+def _limits(export: Export) -> Iterator[str]:
+    classes = ", ".join(export.config.task.classes[1:])
+    yield (
+        f"For research on images like those above, to segment {classes}. It is no medical device "
+        "and has no approval; do not use it for diagnosis or treatment."
+    )
+    yield ""
+    yield "- It knows only the scanners, protocols and patients of its training data."
+    yield "- It tells nothing of its own uncertainty, and labels images of anything else, too."
+    yield (
+        "- Its Dice is a mean: `segnas evaluate` on your own labelled cases tells surface "
+        "distances and the worst cases."
+    )
+
+
+def _descriptor(folder: Path) -> dict[str, Any]:
+    """What the data set says of itself; nothing where it is not at hand any more."""
+    try:
+        told = json.loads((folder / "dataset.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _mm(spacing: tuple[float, ...]) -> str:
+    return " x ".join(f"{size:g}" for size in spacing) + " mm"
+
+
+def _known(name: str, value: float | None) -> str:
+    return "unknown" if value is None else amount(name, value)
+
+
+def _dice(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}"
+
+
+def _per_class(dice: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{name} {value:.4f}" for name, value in dice.items())
+    return f" ({parts})" if parts else ""

@@ -1,0 +1,182 @@
+"""One network trained by several processes: DistributedDataParallel through Ray Train."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import ray
+from ray import train as ray_train
+from ray.exceptions import RayError
+from ray.train import RunConfig, ScalingConfig, TrainingFailedError
+from ray.train.torch import TorchConfig, TorchTrainer, get_device, prepare_model
+from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nas.config import Resources
+from nas.running.cluster import Cluster
+from nas.running.node_cache import local_copy
+from nas.running.room import Machine, this_machine
+from nas.training_job import Job, Outcome, Report, train
+from trainers.errors import TrainingDivergedError, UserError
+from trainers.parallel import Worker
+
+MOST_CPUS = 8  # of a worker: its share of patches, and on a CPU its convolutions
+RESTARTS = 2
+WAIT = 6 * 3600  # seconds that workers wait for the first one, which validates
+LOOK = 0.5  # seconds between two looks whether the run has ended
+
+
+class DataParallel:
+    """Trains jobs on `workers` GPUs, or CPU processes where there is no GPU; a context manager.
+
+    Where a worker is lost, all of them begin again at the last epoch, `RESTARTS` times at most.
+    Without an `address` on this machine, else on the Ray cluster there, whose nodes must share
+    `folder`. Raises UserError, on entering, where there is no room for so many workers.
+    """
+
+    def __init__(self, workers: int, address: str | None, folder: Path) -> None:
+        self._workers, self._address, self._folder = workers, address, folder
+
+    def __enter__(self) -> Self:
+        here = None if self._address else share([this_machine()], self._workers)
+        self._cluster = Cluster(here or Resources(), self._address)
+        self._cluster.__enter__()
+        try:
+            self._cluster.start()
+            self._wanted = here or share(self._cluster.machines(), self._workers)
+            self._cluster.check(self._folder.resolve())
+        except BaseException:
+            self._cluster.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._cluster.stop()
+
+    def __call__(self, job: Job, report: Report) -> Outcome:
+        """Train the job; `report` is called in this process."""
+        queue = Queue(actor_options={"num_cpus": 0})
+        records = job.checkpoint.parent.resolve() / f".ray-{uuid4().hex}"
+        try:
+            for _ in range(RESTARTS):
+                try:
+                    return self._fit(job, report, queue, records)
+                except TrainingFailedError as error:  # a lost node, say
+                    cause = str(error).strip().splitlines()[-1]
+                    warnings.warn(f"training begins again at the last epoch: {cause}", stacklevel=2)
+            return self._fit(job, report, queue, records)
+        finally:
+            with suppress(RayError):
+                queue.shutdown(force=True)
+            shutil.rmtree(records, ignore_errors=True)
+
+    def _fit(self, job: Job, report: Report, queue: Queue, records: Path) -> Outcome:
+        """The trainer runs in a task: the interruption of this process then ends what it waits for.
+
+        (Ray crashes where it is shut down while a thread waits for it.)
+        """
+        here = NodeAffinitySchedulingStrategy(self._cluster.driver_node, soft=False)
+        task = ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
+        config = {"job": job, "queue": queue, "driver": self._cluster.driver_node}
+        running = task.remote(config, self._workers, self._wanted, records)
+        outcome, ended = None, False
+        try:
+            while not ended or not queue.empty():
+                ended = bool(ray.wait([running], timeout=0)[0])
+                with suppress(Empty):
+                    told = queue.get(timeout=LOOK)
+                    if isinstance(told, Outcome):
+                        outcome = told
+                    else:
+                        report(told)
+        except BaseException:
+            ray.cancel(running, force=True)
+            raise
+        if failure := ray.get(running):
+            raise failure
+        assert outcome is not None, "the first worker ended without an outcome"
+        return outcome
+
+
+def fit(config: dict[str, Any], workers: int, wanted: Resources, records: Path) -> Exception | None:
+    """Train with so many workers; returns what went wrong. See `work` for `config`."""
+    bundle = {"CPU": wanted.cpus, "GPU": wanted.gpus}
+    trainer = TorchTrainer(
+        work,
+        train_loop_config=config,
+        scaling_config=ScalingConfig(
+            num_workers=workers,
+            use_gpu=bool(wanted.gpus),
+            resources_per_worker={name: n for name, n in bundle.items() if n},
+        ),
+        torch_config=TorchConfig(timeout_s=WAIT),
+        run_config=RunConfig(name=uuid4().hex, storage_path=str(records)),
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        return _cause(error)
+    return None
+
+
+def share(machines: Sequence[Machine], workers: int) -> Resources:
+    """What each of so many workers gets: a GPU where there are any, and some CPUs.
+
+    Raises UserError where the machines have no room for all of them.
+    """
+    gpus = 1 if any(machine.resources.get("GPU", 0) >= 1 for machine in machines) else 0
+    for cpus in range(MOST_CPUS, 0, -1):
+        wanted = Resources(cpus=cpus, gpus=gpus, concurrent=workers)
+        if sum(machine.room(wanted) for machine in machines) >= workers:
+            return wanted
+    room = sum(machine.room(Resources(gpus=gpus)) for machine in machines)
+    kind = "GPU and a CPU" if gpus else "CPU"
+    raise UserError(
+        f"--workers {workers}: each takes a {kind}, and there is room for {room} on "
+        f"{'; '.join(map(str, machines)) or 'no machine'}; expected {max(room, 1)} or fewer"
+    )
+
+
+def work(config: dict[str, Any]) -> None:
+    """One worker's part of the job, on its node; the first one tells the driver."""
+    job, queue = config["job"], config["queue"]
+    context = ray_train.get_context()
+    if ray.get_runtime_context().get_node_id() != config["driver"]:
+        job = Job(**{**vars(job), "volumes": local_copy(job.volumes)})
+    wrap = partial(
+        prepare_model,
+        move_to_device=False,
+        # Tokens pruned away, or a decoder's path not taken, leave parameters without a gradient.
+        parallel_strategy_kwargs={"find_unused_parameters": True},
+    )
+    worker = Worker(context.get_world_rank(), context.get_world_size(), wrap)
+    tell = queue.put if worker.first else _silent
+    tell(train(job, tell, get_device(), worker))
+
+
+def _cause(error: TrainingFailedError) -> Exception:
+    """What went wrong in a worker, where that is segnas' own to tell."""
+    for failure in getattr(error, "worker_failures", {}).values():
+        cause: BaseException | None = failure
+        while cause is not None:
+            if isinstance(cause, UserError | TrainingDivergedError):
+                return cause
+            cause = cause.__cause__ or getattr(cause, "_base_exc", None)
+    return TrainingFailedError(str(error))
+
+
+def _silent(told: object) -> None:
+    """The first worker tells."""

@@ -1,0 +1,114 @@
+"""One training of an exported network: all that a process needs to do it, here or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Literal
+
+import torch
+from torch import nn
+
+from nas.exported import TRIAL_WEIGHTS, Export
+from trainers.checkpoint import load_weights
+from trainers.data.cache import VolumeCache
+from trainers.data.splits import Cases
+from trainers.deep_supervision import DeepSupervision
+from trainers.distillation import Distillation
+from trainers.losses import segmentation_loss
+from trainers.parallel import ALONE, Worker
+from trainers.precision import autocast
+from trainers.refinements import Refinements
+from trainers.segmenter import best_device
+from trainers.trainer import EpochReport, Trainer, channels_last
+
+Start = Literal["scratch", "trial"]
+Report = Callable[[EpochReport], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """`volumes`: the cache's folder. `checkpoint`: what an interrupted training goes on from.
+
+    `start`: from new weights, drawn by `seed`, or from the trial's. `teacher`: who is learned from.
+    """
+
+    export: Export
+    volumes: Path
+    cases: Cases
+    checkpoint: Path
+    seed: int
+    start: Start = "scratch"
+    teacher: Export | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished training. `curve`: Dice of its validations; `dice` is that of the last one."""
+
+    epochs: int
+    dice: float | None
+    dice_per_class: Mapping[str, float]
+    curve: tuple[float, ...]
+    seconds: float
+
+
+Train = Callable[[Job, Report], Outcome]
+
+
+def train_here(job: Job, report: Report) -> Outcome:
+    """`train` in this process, on its GPU where there is one."""
+    return train(job, report, best_device())
+
+
+def train(job: Job, report: Report, device: torch.device, worker: Worker = ALONE) -> Outcome:
+    """Train the whole schedule, or the rest of it; the weights are then in the job's checkpoint.
+
+    `report` is called with every epoch. Of several workers, all return the outcome, but only the
+    first one's has a Dice.
+    """
+    trainer = _trainer(job, device, worker)
+    started, last = perf_counter(), None
+    while not trainer.done:
+        last = trainer.run_epoch()
+        report(last)
+    dice, per_class = (last.dice, last.dice_per_class) if last else (None, {})
+    if last is None and job.cases.validation and worker.first:
+        dice, per_class = trainer.validate()  # it had ended, and then its report was lost
+    seconds = perf_counter() - started
+    return Outcome(trainer.epoch, dice, dict(per_class), tuple(trainer.curve), seconds)
+
+
+def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
+    export, config = job.export, job.export.config.train
+    torch.manual_seed(job.seed)
+    network = export.build()
+    if job.start == "trial":
+        load_weights(network, export.folder / TRIAL_WEIGHTS)
+    network = channels_last(network.to(device))
+    return Trainer(
+        network,
+        VolumeCache.open(job.volumes),
+        job.cases,
+        config,
+        device=device,
+        seed=job.seed,
+        checkpoint=job.checkpoint,
+        refinements=Refinements(ema=config.ema, terms=_terms(job, network, device), worker=worker),
+    )
+
+
+def _terms(job: Job, network: nn.Module, device: torch.device) -> list[nn.Module]:
+    config = job.export.config
+    terms: list[nn.Module] = []
+    if config.train.deep_supervision:
+        loss = segmentation_loss(config.train.loss)
+        terms.append(DeepSupervision(network, len(config.task.classes), loss))
+    if job.teacher is not None:
+        teacher = job.teacher.network().to(device)
+        passes = partial(autocast, config.train, device)
+        terms.append(Distillation(teacher, config.train.distillation, passes))
+    return terms

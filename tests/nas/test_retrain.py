@@ -1,0 +1,310 @@
+"""Retraining an exported network: once, by folds, from the trial, with a teacher, interrupted."""
+
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nas.cli import main
+from nas.exported import Export
+from nas.retrain import Plan, retrain
+from nas.training_job import train_here
+from search_spaces.hybrid import Hybrid
+from tests.nas.exports import POINT, opened, same, weights_in, write_export
+from trainers.checkpoint import write_checkpoint
+from trainers.data import Cases
+from trainers.errors import UserError
+from trainers.inference import Ensemble, Mirrored
+
+REFINED = {"ema": 0.9, "deep_supervision": True, "epochs": 3}
+
+
+class KilledError(Exception):
+    """What ends a training in the middle."""
+
+
+@pytest.fixture
+def make(tmp_path, phantom_folder, phantom):
+    """Writes exports of one network, by name."""
+    _, cases = phantom
+
+    def write(name, **options):
+        return write_export(tmp_path / name, phantom_folder, cases, **options)
+
+    return write
+
+
+def go(folder, plan=None, *settings, until=None):
+    """Retrain; `until`: how many epochs are told before it is killed. Returns them and the end."""
+    told = []
+
+    def report(epoch, epochs, which):
+        told.append((which, epoch.epoch, epochs))
+        if len(told) == until:
+            raise KilledError
+
+    try:
+        return told, retrain(opened(folder, *settings), plan or Plan(), report)
+    except KilledError:
+        return told, None
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_one_network_is_trained_written_and_used(make, phantom):
+    _, cases = phantom
+    folder = make("out", **REFINED)
+    told, done = go(folder)
+    assert told == [("", 1, 3), ("", 2, 3), ("", 3, 3)]
+    assert done.weights == opened(folder).weights == folder / "retrained.pt"
+    assert weights_in(done.weights).keys() == POINT.build(1, 4).state_dict().keys()
+    record = json.loads((folder / "retrained.json").read_text())
+    assert record["dice"] == done.dice == record["curve"][-1]
+    assert record["epochs"] == len(record["curve"]) == 3
+    assert record["train"]["ema"] == 0.9 and record["train"]["deep_supervision"]
+    assert (record["from"], record["workers"], record["teacher"]) == ("scratch", 1, None)
+    assert record["validation"] == list(cases.validation)
+    assert not [name for name in names(folder) if name.startswith("retraining")]
+
+
+def test_all_cases_train_and_test_cases_never_do(make, phantom):
+    _, cases = phantom
+    folder = make("out", all_cases=True)
+    _, done = go(folder)
+    record = json.loads((folder / "retrained.json").read_text())
+    assert set(record["training"]) == {*cases.train, *cases.validation}
+    assert record["validation"] == [] and done.dice is None
+
+
+def test_interrupted_it_goes_on_as_if_nothing_had_been(make):
+    whole, broken = make("whole", **REFINED), make("broken", **REFINED)
+    go(whole)
+    assert go(broken, until=2)[1] is None
+    told, done = go(broken)
+    assert [epoch for _, epoch, _ in told] == [3]
+    assert same(weights_in(done.weights), weights_in(whole / "retrained.pt"))
+
+
+def test_a_training_whose_last_words_were_lost_is_not_repeated(make):
+    folder = make("out")
+    go(folder, until=2)  # both epochs are trained and saved, nothing else is written
+    told, done = go(folder)
+    assert told == []
+    record = json.loads((folder / "retrained.json").read_text())
+    assert record["dice"] == pytest.approx(record["curve"][-1])
+    assert done.dice == record["dice"]
+
+
+def test_a_folder_that_was_moved_goes_on(make, tmp_path, monkeypatch):
+    folder = make("out")
+    go(folder, until=1)
+    folder.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    told, _ = go(Path("moved"))
+    assert [epoch for _, epoch, _ in told] == [2]
+
+
+def test_other_settings_begin_anew(make):
+    folder = make("out")
+    go(folder, until=1)
+    told, _ = go(folder, None, "train.learning_rate=1e-3")
+    assert [epoch for _, epoch, _ in told] == [1, 2]
+
+
+def test_from_the_trial_begins_with_its_weights(make):
+    settings = {"learning_rate": 1e-9, "weight_decay": 0.0}
+    ours, theirs = make("ours", **settings), make("theirs", **settings)
+    trial = weights_in(ours / "trial.pt")
+    go(ours, Plan(start="trial"))
+    go(theirs)
+    kept, new = weights_in(ours / "retrained.pt"), weights_in(theirs / "retrained.pt")
+    for name, weight in trial.items():
+        torch.testing.assert_close(kept[name], weight, atol=1e-6, rtol=0)
+    assert any((new[name] - weight).abs().max() > 0.01 for name, weight in trial.items())
+
+
+def test_it_is_used_with_the_settings_it_was_trained_with(make):
+    folder = make("out", epochs=1)
+    settings = ["train.augment.flips=[1]", "train.mirror=[1]", "train.patch=[24, 24, 24]"]
+    go(folder, None, *settings)
+    segmenter = opened(folder).segmenter()
+    assert isinstance(segmenter.network, Mirrored)
+    assert segmenter.patch == (24, 24, 24)
+    (folder / "retrained.pt").unlink()
+    assert opened(folder).segmenter().patch == (16, 16, 16)  # the trial's again
+
+
+# Folds
+
+
+def test_folds_are_trained_written_and_used_together(make, phantom):
+    _, cases = phantom
+    folder = make("out", augment={"flips": [0]}, mirror=[0])
+    told, done = go(folder, Plan(folds=3))
+    assert told == [(f"fold {n}/3", epoch, 2) for n in (1, 2, 3) for epoch in (1, 2)]
+    record = json.loads((folder / "folds" / "folds.json").read_text())
+    dice = [fold["dice"] for fold in record["folds"]]
+    assert done.dice == record["dice_mean"] == pytest.approx(np.mean(dice))
+    assert (
+        done.spread == pytest.approx(np.std(dice, ddof=1)) == pytest.approx(statistics.stdev(dice))
+    )
+    validated = [name for fold in record["folds"] for name in fold["validation"]]
+    assert sorted(validated) == sorted((*cases.train, *cases.validation))
+    assert not [name for name in names(folder) if name.startswith(("retraining", "."))]
+
+    export = opened(folder)
+    assert export.weights == folder / "folds"
+    mirrored = export.segmenter().network
+    assert isinstance(mirrored, Mirrored) and isinstance(mirrored.network, Ensemble)
+    members = mirrored.network.networks
+    assert len(members) == 3
+    assert not torch.equal(*(next(member.parameters()) for member in members[:2]))
+    x = torch.randn(1, 1, 16, 16, 16)
+    with torch.no_grad():
+        mean = torch.stack([member(x).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(export.network()(x).softmax(1), mean)
+
+
+def test_folds_are_interrupted_without_harm(make):
+    whole, broken = make("whole", **REFINED), make("broken", **REFINED)
+    plan = Plan(folds=2)
+    _, expected = go(whole, plan)
+    assert go(broken, plan, until=4)[1] is None  # in the second fold
+    assert opened(broken).weights.name == "trial.pt"
+    told, done = go(broken, plan)
+    assert told == [("fold 2/2", 2, 3), ("fold 2/2", 3, 3)]
+    assert (done.dice, done.spread) == (expected.dice, expected.spread)
+    for n in (1, 2):
+        ours, theirs = (weights_in(f / "folds" / f"fold-{n}.pt") for f in (broken, whole))
+        assert same(ours, theirs)
+
+
+def test_what_was_trained_last_is_what_is_used(make):
+    folder = make("out")
+    go(folder)
+    go(folder, Plan(folds=2))
+    assert opened(folder).weights == folder / "folds"
+    go(folder, Plan(folds=3))  # takes the place of the other folds
+    assert len(opened(folder).network().networks) == 3
+    go(folder)
+    assert opened(folder).weights == folder / "retrained.pt"
+    assert not isinstance(opened(folder).network(), Ensemble)
+    assert (folder / "folds").is_dir()
+
+
+def test_an_ensemble_that_lost_a_fold_is_told(make):
+    folder = make("out")
+    go(folder, Plan(folds=2))
+    (folder / "folds" / "fold-2.pt").unlink()
+    with pytest.raises(UserError, match=r"fold-2\.pt missing.*--folds"):
+        opened(folder).segmenter()
+
+
+def test_groups_stay_together_in_folds(make):
+    folder = make("out")
+    settings = ["groups={pattern: '_(\\d+)', size: 2}", "train.epochs=1"]
+    go(folder, Plan(folds=2), *settings)
+    record = json.loads((folder / "folds" / "folds.json").read_text())
+    parts = [{(int(name[-3:]) - 1) // 2 for name in f["validation"]} for f in record["folds"]]
+    assert not parts[0] & parts[1]
+
+
+@pytest.mark.parametrize(
+    ("plan", "settings", "message"),
+    [
+        (Plan(folds=2), ["train.all_cases=true"], "--folds with train.all_cases"),
+        (Plan(folds=2, start="trial"), [], "--folds with --from trial"),
+        (Plan(folds=6), [], "--folds 6: there are 5 cases"),
+        (Plan(workers=3), [], "train.batch = 2 cannot be shared among 3 workers"),
+    ],
+)
+def test_plans_that_cannot_be_are_refused_before_anything_is_trained(make, plan, settings, message):
+    folder = make("out")
+    with pytest.raises(UserError, match=message):
+        go(folder, plan, *settings)
+    assert not [name for name in names(folder) if name.startswith("retrain") and ".pt" in name]
+
+
+def test_the_command_tells_what_was_written_and_what_is_next(make, capsys):
+    folder = make("out")
+    assert main(["retrain", str(folder), "--folds", "2", "--set", "train.epochs=1"]) == 0
+    said = capsys.readouterr().out
+    record = json.loads((folder / "folds" / "folds.json").read_text())
+    mean, spread = record["dice_mean"], record["dice_standard_deviation"]
+    assert "fold 2/2 epoch 1/1  loss" in said
+    assert f"2 folds of 1 epochs, validation Dice {mean:.4f} +- {spread:.4f}" in said
+    assert f"fold 2: Dice {record['folds'][1]['dice']:.4f}" in said
+    assert f"next: segnas evaluate {folder}" in said
+
+
+@pytest.mark.parametrize("wrong", [["--folds", "1"], ["--workers", "0"], ["--from", "nowhere"]])
+def test_the_command_refuses_what_makes_no_sense(make, wrong):
+    with pytest.raises(SystemExit):
+        main(["retrain", str(make("out")), *wrong])
+
+
+# Teachers
+
+
+def test_a_student_learns_from_another_export(make):
+    teacher = make("teacher", point=replace(POINT, width=8), trial_seed=5)
+    folder = make("student", distillation={"weight": 1.0, "temperature": 1.0})
+    go(folder, Plan(teacher=teacher))
+    record = json.loads((folder / "retrained.json").read_text())
+    assert record["teacher"]["key"] == replace(POINT, width=8).key
+    other = make("other", distillation={"weight": 1.0, "temperature": 1.0})
+    write_checkpoint(
+        teacher / "trial.pt", {"weights": replace(POINT, width=8).build(1, 4).state_dict()}
+    )
+    go(other, Plan(teacher=teacher))
+    assert not same(weights_in(folder / "retrained.pt"), weights_in(other / "retrained.pt"))
+
+
+def test_an_ensemble_teaches(make):
+    teacher = make("teacher", epochs=1, steps_per_epoch=1)
+    go(teacher, Plan(folds=2))
+    seen = []
+
+    def train(job, report):
+        seen.append(job.teacher.network())
+        return train_here(job, report)
+
+    retrain(opened(make("student")), Plan(teacher=teacher), lambda *_: None, train=train)
+    assert isinstance(seen[0], Ensemble)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("task.channels=2", "its channels: 2; expected those of .*student: 1"),
+        ("task.classes=[background, liver, aorta, kidney]", "its classes: .*'kidney'"),
+        ("task.spacing=[1, 1, 2]", r"its spacing in mm: \(1.0, 1.0, 2.0\)"),
+        ("data.preprocess.window=[-100, 100]", "its preprocessing: "),
+    ],
+)
+def test_a_teacher_of_something_else_is_refused(make, setting, message):
+    student, teacher = make("student"), make("teacher")
+    config = Export(teacher, [setting]).config
+    from nas.config_file import write_config
+
+    write_config(config, teacher / "retrain.yaml")
+    with pytest.raises(UserError, match=message):
+        go(student, Plan(teacher=teacher))
+
+
+def test_a_teacher_that_cannot_take_the_patch_is_refused(make):
+    teacher = make("teacher", point=Hybrid(width=4, convs=1, anchors=0, levels=5, stem_stride=2))
+    with pytest.raises(UserError, match=r"cannot take the patch of .*stride, 32; set train.patch"):
+        go(make("student"), Plan(teacher=teacher))
+
+
+def test_another_split_is_no_reason_to_refuse_a_teacher(make):
+    teacher = make("teacher")
+    (teacher / "split.json").write_text(Cases(("a",), ("b",)).to_json())
+    go(make("student", epochs=1), Plan(teacher=teacher))

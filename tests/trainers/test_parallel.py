@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.trainers.test_trainer import CPU, SHORT, network
+from trainers.data.patches import PatchSampler
+from trainers.errors import UserError
+from trainers.parallel import Worker
+from trainers.refinements import Refinements
+from trainers.trainer import Trainer
+
+
+def test_the_workers_parts_make_the_batch():
+    patches = np.arange(6)
+    parts = [patches[Worker(rank, 3).part(6)].tolist() for rank in range(3)]
+    assert parts == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize(("batch", "count"), [(3, 2), (1, 2), (2, 3)])
+def test_parts_of_different_sizes_are_refused(batch, count):
+    with pytest.raises(UserError, match=f"train.batch = {batch} .* {count} workers"):
+        Worker(0, count).part(batch)
+
+
+def test_who_reads_a_part_draws_the_whole_batch(phantom):
+    cache, cases = phantom
+
+    def sampler():
+        changes = {"noise": 0.1, "scale": 0.1, "offset": 0.1, "flips": (0, 1), "shift": 2}
+        return PatchSampler(cache, cases.train, (16, 16, 16), 4, **changes, seed=5)
+
+    one, first, second = sampler(), sampler(), sampler()
+    for _ in range(3):
+        whole = one.batch()
+        parts = zip(first.batch(slice(0, 2)), second.batch(slice(2, 4)), strict=True)
+        for all_of_it, part in zip(whole, parts, strict=True):
+            assert torch.equal(all_of_it, torch.cat(part))
+
+
+def test_other_workers_draw_other_dropout_and_again_the_same():
+    def drawn(rank, epoch):
+        torch.manual_seed(0)
+        Worker(rank, 3).begin_epoch(7, epoch)
+        return torch.rand(3).tolist()
+
+    torch.manual_seed(0)
+    alone = torch.rand(3).tolist()
+    assert drawn(0, 0) == drawn(0, 1) == alone  # the first goes on with its own
+    everyone = [drawn(rank, epoch) for rank in (1, 2) for epoch in (0, 1)]
+    assert len({tuple(numbers) for numbers in everyone}) == 4
+    assert drawn(1, 1) == everyone[1]
+
+
+def test_only_the_first_validates_and_saves(phantom, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.mul_(2))
+    cache, cases = phantom
+    for rank, dice in ((1, False), (0, True)):
+        training = Trainer(
+            network(),
+            cache,
+            cases,
+            SHORT,
+            device=CPU,
+            seed=0,
+            checkpoint=tmp_path / f"{rank}.pt",
+            refinements=Refinements(worker=Worker(rank, 2)),
+        )
+        assert (training.run_epoch().dice is not None) is dice
+    assert [path.name for path in tmp_path.iterdir()] == ["0.pt"]

@@ -1,0 +1,38 @@
+"""The parts of a cross-validation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainers.data.config import Groups
+from trainers.data.splits import Cases, group_names
+from trainers.errors import UserError
+
+
+def make_folds(cases: Cases, count: int, seed: int, groups: Groups | None = None) -> list[Cases]:
+    """`count` splits of the training and validation cases; each case validates exactly one.
+
+    Test cases stay out of all of them. Cases of one group validate the same fold. The result
+    depends on the names and the seed, never on the split that they come from; without groups the
+    folds' sizes differ by one at most. Raises UserError where there are fewer groups than folds.
+    """
+    names = sorted((*cases.train, *cases.validation))
+    together = group_names(names, groups)
+    if count < 2 or len(together) < count:
+        unit = "cases" if groups is None else "groups of cases"
+        raise UserError(
+            f"--folds {count}: there are {len(together)} {unit} to train and validate on; expected "
+            f"2 to {len(together)} folds"
+        )
+    order = np.random.default_rng(seed).permutation(len(together))
+    folds: list[list[str]] = [[] for _ in range(count)]
+    for index in order:  # to the smallest fold, the first of equals
+        min(folds, key=len).extend(together[index])
+    return [
+        Cases(
+            train=tuple(name for name in names if name not in fold),
+            validation=tuple(sorted(fold)),
+            test=cases.test,
+        )
+        for fold in map(set, folds)
+    ]

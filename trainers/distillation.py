@@ -1,0 +1,52 @@
+"""Learning from a trained network's probabilities besides the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn.functional import kl_div
+
+from trainers.config import DistillationConfig
+
+
+class Distillation(nn.Module):
+    """A term of the loss: (1 - weight) * loss + weight * T^2 * KL(teacher || student).
+
+    Both distributions are softmaxes of logits over the temperature T; KL is the mean over voxels
+    and patches. T^2 keeps the gradients' size the same for every T (Hinton 2015, Sec. 2). The
+    teacher stays in eval mode, is not trained, and is no part of what is saved.
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        config: DistillationConfig,
+        autocast: Callable[[], torch.autocast],
+    ) -> None:
+        super().__init__()
+        self._teacher = (teacher.eval(),)  # a tuple hides it from `parameters` and `train`
+        self._config, self._autocast = config, autocast
+
+    def forward(
+        self, loss: torch.Tensor, images: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        with torch.no_grad(), self._autocast():
+            taught = self._teacher[0](images).float()
+        soft = softened_divergence(logits, taught, self._config.temperature)
+        weight = self._config.weight
+        return (1 - weight) * loss + weight * soft
+
+
+def softened_divergence(
+    student: torch.Tensor, teacher: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """T^2 * KL(teacher || student) of softmaxes at temperature T, the mean over voxels.
+
+    student, teacher: logits (B, C_cls, *S) -> scalar, 0 where the distributions are equal.
+    """
+    log_student = (student / temperature).log_softmax(1)
+    log_teacher = (teacher / temperature).log_softmax(1)
+    each = kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(1)
+    return temperature**2 * each.mean()

@@ -1,0 +1,61 @@
+"""Several processes that train one network together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from trainers.errors import UserError
+
+
+def _alone(module: nn.Module) -> nn.Module:
+    return module
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of `count` processes; each trains on its part of every batch, rank 0 validates and saves.
+
+    `wrap` makes the pass from patches to loss one whose gradients are averaged over the processes,
+    such as `DistributedDataParallel`.
+    """
+
+    rank: int = 0
+    count: int = 1
+    wrap: Callable[[nn.Module], nn.Module] = _alone
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that validates and saves."""
+        return self.rank == 0
+
+    def part(self, batch: int) -> slice:
+        """Its patches of a batch of that size. Raises UserError where the parts would differ.
+
+        Gradients are averaged over the processes, not over the patches.
+        """
+        size, rest = divmod(batch, self.count)
+        if rest or not size:
+            raise UserError(
+                f"train.batch = {batch} cannot be shared among {self.count} workers; expected a "
+                f"multiple of {self.count}: set train.batch or --workers"
+            )
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """The mean of a scalar over the processes; all of them must ask."""
+        if self.count > 1:
+            torch.distributed.all_reduce(value)
+            value /= self.count
+        return value
+
+    def begin_epoch(self, seed: int, epoch: int) -> None:
+        """Give ranks above 0 random numbers of their own; they depend on seed and epoch alone."""
+        if self.rank:
+            torch.manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + self.rank)
+
+
+ALONE = Worker()

@@ -1,0 +1,40 @@
+"""From patches to the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+
+class TrainingPass(nn.Module):
+    """The network's loss over one batch; one module, so that its gradients can be averaged.
+
+    images: (B, C, *patch), labels: (B, 1, *patch) -> scalar. `terms` change the loss of the logits,
+    one after the other: (loss, images, logits (B, C_cls, *patch), labels) -> scalar. What a
+    network offers as `auxiliary_losses` is added at last.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        terms: Sequence[nn.Module],
+        autocast: Callable[[], torch.autocast],
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self.terms = nn.ModuleList(terms)
+        self._autocast = autocast
+
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        with self._autocast():
+            logits = self.network(images)
+        logits = logits.float()
+        loss = self.loss(logits, labels)
+        for term in self.terms:
+            loss = term(loss, images, logits, labels)
+        if extra := getattr(self.network, "auxiliary_losses", None):
+            loss = loss + sum(extra(labels).values())
+        return loss
