@@ -14,6 +14,7 @@ from rich.markup import escape
 from nas.commands import (
     confirm,
     cost,
+    deploy,
     evaluate,
     export,
     front,
@@ -22,10 +23,12 @@ from nas.commands import (
     presets,
     preview,
     redundancy,
+    report,
     retrain,
     search,
     spaces,
     sync,
+    ui,
 )
 from nas.commands.printing import NOTES
 from search_spaces.space import ArchitectureError
@@ -36,12 +39,15 @@ COMMANDS = {
     "preview": preview,
     "search": search,
     "sync": sync,
+    "ui": ui,
     "front": front,
+    "report": report,
     "confirm": confirm,
     "export": export,
     "retrain": retrain,
     "evaluate": evaluate,
     "predict": predict,
+    "deploy": deploy,
     "redundancy": redundancy,
     "cost": cost,
     "latency": latency,

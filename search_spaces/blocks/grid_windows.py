@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from search_spaces.blocks.windows import partition, unpartition
+from search_spaces.blocks.windows import numbers, partition, unpartition
 
 
 class GridWindows(nn.Module):
@@ -24,14 +24,15 @@ class GridWindows(nn.Module):
         self.mixer, self.window = mixer, window
 
     def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+        size = numbers(size)
         window = tuple(min(self.window, length) for length in size)
         full = tuple(length + -length % w for w, length in zip(window, size, strict=True))
         x = z.unflatten(1, size)  # (B, *S, C)
         mask = None
-        if full != tuple(size):
+        if full != size:
             filling = [(0, f - length) for f, length in zip(full, size, strict=True)]
             x = pad(x, [0, 0, *(p for pair in reversed(filling) for p in pair)])
-            mask = _filling_mask(tuple(size), window, str(z.device)).repeat(z.shape[0], 1, 1)
+            mask = _filling_mask(size, window, str(z.device)).repeat(z.shape[0], 1, 1)
         groups = partition(_interleave(x, window), window)
         mixed = unpartition(self.mixer(groups, window, mask), window, full)
         dilation = tuple(f // w for f, w in zip(full, window, strict=True))

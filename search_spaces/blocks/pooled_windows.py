@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
 from search_spaces.blocks.shared_heads import SharedHeads
+from search_spaces.blocks.windows import numbers
 
 
 class PooledWindows(nn.Module):
@@ -30,6 +31,7 @@ class PooledWindows(nn.Module):
 
     def _pool(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         """(B, N, C) -> (B, windows, C)."""
+        size = numbers(size)
         window = [min(self.window, length) for length in size]
         pool = avg_pool3d if len(size) == 3 else avg_pool2d
         grid = z.transpose(1, 2).unflatten(2, size)

@@ -64,6 +64,11 @@ class QueryGate(nn.Module):
             self.queries.kept = self._assume(logits)
             return self.queries.kept
         pruned = logits.detach().float().softmax(1)[:, 0].flatten(1) >= self.confidence  # (B, N)
+        if torch.jit.is_tracing() or torch.compiler.is_exporting():
+            # A graph has one number of queries: all, and the pruned ones among them not valid.
+            index = torch.arange(pruned.shape[1], device=x.device).expand(x.shape[0], -1)
+            self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])
+            return self.queries.kept
         kept = (~pruned).sum(1)
         most = int(kept.max())
         # A stable sort puts the kept ones first and leaves them in order.

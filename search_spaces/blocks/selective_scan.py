@@ -13,7 +13,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-LONGEST_CHUNK = 64  # tokens scanned one after the other; chunks are scanned side by side
+from search_spaces.blocks.unrolled_scan import LONGEST_CHUNK, unrolled_scan
+
 CPU_ELEMENTS = 2**19  # states worked on at once: what fits into a core's cache
 GPU_ELEMENTS = 2**25  # and what fills a GPU
 
@@ -62,14 +63,17 @@ def selective_scan(
     before it. Time and memory are linear in L: chunks of L are scanned side by side, twice where
     there are several (the second time from the state that the chunks before leave), and states
     are computed again for the gradient. Every decay is a product of numbers of at most 1, so
-    nothing overflows. On CUDA the kernel of `mamba_ssm` does the work where it can be imported.
+    nothing overflows. On CUDA the kernel of `mamba_ssm` does the work where it can be imported. A
+    network that is traced or exported gets the steps one by one, for its L.
     """
-    kernel = _compiled_kernel() if u.is_cuda and start is None else None
+    exported = torch.jit.is_tracing() or torch.compiler.is_exporting()
+    kernel = _compiled_kernel() if u.is_cuda and start is None and not exported else None
     if kernel is not None:
         return _by_kernel(kernel, u, dt, a, b, c, d)
     kind = torch.promote_types(u.dtype, torch.float32)
     wide, dt, a, b, c = (t.to(kind) for t in (u, dt, a, b, c))
-    y = _Scan.apply(wide * dt, dt, a, b, c, start)
+    scan = unrolled_scan if exported else _Scan.apply
+    y = scan(wide * dt, dt, a, b, c, start)
     return (y + d * wide).to(u.dtype)
 
 

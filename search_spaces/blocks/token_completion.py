@@ -102,7 +102,7 @@ class MaskTokenCompletion(Completion):
         position: torch.Tensor,
     ) -> torch.Tensor:
         z = self.enter(survivors)
-        gaps = self.mask.to(z.dtype).expand(len(z), *position.shape[1:])
+        gaps = self.mask.to(z.dtype).expand(z.shape[0], *position.shape[1:])
         filled = gaps.scatter(1, index[..., None].expand_as(z[:, 1:]), z[:, 1:])
         return self._finish(z[:, :1], filled + position)
 

@@ -25,6 +25,7 @@ class Windowed(nn.Module):
         self.mixer, self.window, self.shift = mixer, window, shift
 
     def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+        size = numbers(size)
         window = tuple(min(self.window, length) for length in size)
         shift = tuple(
             w // 2 if self.shift and w < length else 0
@@ -47,6 +48,14 @@ class Windowed(nn.Module):
             y = y.roll(shift, axes)
         inside = (slice(None), *(slice(length) for length in size))
         return y[inside].flatten(1, -2)
+
+
+def numbers(size: Sequence[int]) -> tuple[int, ...]:
+    """The sizes as plain numbers: windows are clipped by them, in Python.
+
+    A network that is traced or exported keeps those that it was traced with.
+    """
+    return tuple(map(int, size))
 
 
 def partition(x: torch.Tensor, window: Sequence[int]) -> torch.Tensor:

@@ -39,21 +39,7 @@ def export_onnx(network: nn.Module, shape: tuple[int, ...], path: Path) -> float
     weights = next(network.parameters())
     seen, unseen = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
     ready = evaluated(network).cpu()
-    try:
-        with quiet(), torch.no_grad():
-            torch.onnx.export(
-                ready,
-                (seen.to(weights.dtype),),
-                path,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                opset_version=OPSET,
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-    except torch.onnx.errors.OnnxExporterError as error:
-        raise LatencyError(f"no ONNX export: {first_line(_root(error))}") from error
+    write_onnx(ready, seen.to(weights.dtype), path)
     with torch.inference_mode():
         expected = ready.float()(unseen).numpy()
     found = open_session(path).run(None, {INPUT: unseen.to(weights.dtype).numpy()})[0]
@@ -64,6 +50,30 @@ def export_onnx(network: nn.Module, shape: tuple[int, ...], path: Path) -> float
             f"of the largest; expected {TOLERANCES[weights.dtype]:g} at most"
         )
     return difference
+
+
+def write_onnx(
+    network: nn.Module | torch.export.ExportedProgram, x: torch.Tensor, path: Path
+) -> None:
+    """Write `network` for inputs of the shape of `x`, or for those that a program allows.
+
+    Raises LatencyError where it has an operation that ONNX has not.
+    """
+    try:
+        with quiet(), torch.no_grad():
+            torch.onnx.export(
+                network,
+                (x,),
+                path,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise LatencyError(f"no ONNX export: {first_line(_root(error))}") from error
 
 
 def open_session(path: Path, threads: int = 1, gpu: int | None = None) -> Any:

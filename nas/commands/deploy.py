@@ -1,0 +1,85 @@
+"""`segnas deploy`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nas.commands import arguments
+from nas.commands.printing import note
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.deploy.record import Deployment
+
+HELP = "write an exported network as a file that runs without segnas, checked"
+FORMATS = ("bundle", "onnx", "torch-export", "torchscript")
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas deploy`."""
+    arguments.add_export(command)
+    command.add_argument("--format", choices=FORMATS, required=True, help="what is written")
+    command.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: fp32")
+    command.add_argument("--to", type=Path, required=True, help="a new folder")
+    command.add_argument(
+        "--check-images", type=Path, metavar="FOLDER", help="in place of the validation cases"
+    )
+    command.add_argument("--labels", type=Path, metavar="FOLDER", help="those of --check-images")
+    command.add_argument(
+        "--cases", type=arguments.positive, default=4, help="to check on, at most (default: 4)"
+    )
+    arguments.add_json(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `segnas deploy`."""
+    from nas.deploy.checking import export_cases, folder_cases
+    from nas.deploy.deploying import Source, deploy
+    from nas.exported import Export
+
+    if options.labels and not options.check_images:
+        raise UserError("--labels goes with --check-images; give both, or neither")
+    export = Export(options.out)
+    if options.check_images:
+        cases = folder_cases(options.check_images, options.labels, options.cases)
+    else:
+        cases = export_cases(export, options.cases)
+    source = Source.of(export)
+    note(f"using the {source.weights} weights: {export.weights}")
+    record = deploy(source, cases, options.format, options.precision, options.to, progress=note)
+    if options.json:
+        print(record.model_dump_json())
+    else:
+        Console().print(deployment_table(record))
+        print(f"{record.format} {record.precision} in {options.to}")
+    return 0
+
+
+def deployment_table(record: Deployment) -> Table:
+    """PyTorch's and the deployed network's Dice and latency; below, how far they are apart."""
+    checks = record.checks
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in ("Dice", "p50 ms", "p99 ms"):
+        table.add_column(name, justify="right")
+    names = ("pytorch", "PyTorch fp32"), ("deployed", f"{record.format} {record.precision}")
+    for (key, name), dice in zip(names, (checks.dice_pytorch, checks.dice), strict=True):
+        times = record.latency[key]
+        told = "-" if dice is None else f"{dice:.4f}"
+        table.add_row(name, told, f"{times['p50_ms']:.4g}", f"{times['p99_ms']:.4g}")
+    takes = "any batch" if record.dynamic.batch else "one window at a time"
+    sizes = f"multiples of {record.dynamic.stride}" if record.dynamic.sizes else "this patch alone"
+    table.caption = (
+        f"{len(checks.cases)} cases: logits differ by {checks.max_difference:.2g} at most "
+        f"(largest {checks.largest:.3g}), segmentations agree with Dice {checks.agreement:.4f}; "
+        f"takes {takes}, {sizes}"
+    )
+    table.caption_justify = "left"
+    return table

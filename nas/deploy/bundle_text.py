@@ -1,0 +1,99 @@
+"""What a MONAI Bundle tells of itself: metadata, README, licence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas.deploy.record import Deployment
+
+# https://project-monai.github.io/schema/ has the same file.
+SCHEMA = (
+    "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
+    "meta_schema_20240725.json"
+)
+
+LICENSE = """No licence was given for the weights in this bundle.
+
+They were trained on data whose licence may limit their use. Whoever passes the bundle on should
+replace this file with the terms of the weights, and add the data's terms as docs/data_license.txt.
+"""
+
+
+def metadata(record: Deployment) -> dict[str, Any]:
+    """configs/metadata.json, as the schema of 2024-07-25 wants it."""
+    task, versions = record.task, record.versions
+    tensor = {"dtype": "float32", "spatial_shape": list(task.patch), "is_patch_data": True}
+    window = record.preprocess.window
+    image = {
+        **tensor,
+        "type": "image",
+        "format": "intensity",
+        "num_channels": task.channels,
+        "value_range": [0, 1] if window else [],
+        "channel_def": {str(i): f"image {i}" for i in range(task.channels)},
+    }
+    pred = {
+        **tensor,
+        "type": "image",
+        "format": "segmentation",
+        "num_channels": len(task.classes),
+        "value_range": [],
+        "channel_def": {str(i): name for i, name in enumerate(task.classes)},
+    }
+    classes = ", ".join(task.classes[1:])
+    return {
+        "schema": SCHEMA,
+        "version": "0.1.0",
+        "changelog": {"0.1.0": "written by segnas deploy"},
+        "monai_version": versions["monai"],
+        "pytorch_version": versions["torch"].partition("+")[0],
+        "numpy_version": versions["numpy"],
+        "required_packages_version": {"nibabel": versions["nibabel"]},
+        "name": record.name,
+        "task": f"segmentation of {classes} in 3D images",
+        "description": (
+            f"Network {record.key} with its {record.weights} weights, "
+            f"{record.precision}, as TorchScript."
+        ),
+        "authors": "not stated",
+        "copyright": "not stated",
+        "intended_use": "Research. Not a medical device.",
+        "data_type": "nibabel",
+        "eval_metrics": {} if record.checks.dice is None else {"mean_dice": record.checks.dice},
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
+    }
+
+
+def readme(record: Deployment) -> str:
+    """docs/README.md."""
+    checks, task = record.checks, record.task
+    dice = (
+        ""
+        if checks.dice is None
+        else f" Mean Dice against their labels: {checks.dice:.4f}; PyTorch's: "
+        f"{checks.dice_pytorch:.4f}."
+    )
+    spacing = "not resampled"
+    if task.spacing:
+        spacing = f"resampled to {'x'.join(f'{mm:g}' for mm in task.spacing)} mm"
+    return f"""# {record.name}
+
+Segments {", ".join(task.classes[1:])} in 3D images (NIfTI, {task.channels} channel(s)). The network
+travels as TorchScript: MONAI, PyTorch and nibabel are all it needs.
+
+    pip install monai=={record.versions["monai"]} nibabel fire
+    python -m monai.bundle run --config_file configs/inference.json \\
+        --meta_file configs/metadata.json --bundle_root . \\
+        --dataset_dir IMAGES --output_dir SEGMENTATIONS
+
+Every file of IMAGES becomes a label map of its name, in its geometry. Images are turned to
+{record.preprocess.orientation}, {spacing}, and read in windows of
+{"x".join(map(str, task.patch))} voxels.
+
+Checked against PyTorch on {len(checks.cases)} cases ({", ".join(checks.cases)}):
+logits differ by {checks.max_difference:.2g} at most, the largest is {checks.largest:.3g}.{dice}
+
+Written for the device type {record.device}; on another one, deploy it again there. Intended for
+research; not a medical device. What it was checked with is not what it will meet elsewhere: test
+it on your own images first.
+"""

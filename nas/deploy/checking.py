@@ -1,0 +1,146 @@
+"""A deployed network beside PyTorch's on whole cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from nas.deploy.record import Checks, Precision
+from nas.deploy.refusal import DeployError
+from nas.exported import Export
+from trainers.data.msd import find_volumes
+from trainers.data.prepare import find_dataset
+from trainers.data.preprocess import prepare_image, prepare_label
+from trainers.data.splits import split_cases
+from trainers.errors import UserError
+from trainers.inference import predict_logits
+from trainers.metrics import dice_per_class, mean_dice
+from trainers.segmenter import Segmenter
+
+DICE_TOLERANCE = {"fp32": 0.001, "fp16": 0.001, "int8": 0.01}
+LOGIT_TOLERANCE = 1e-3  # in float32, relative to the largest logit
+
+
+@dataclass(frozen=True)
+class CheckCase:
+    """An image file, and its label where there is one."""
+
+    name: str
+    image: Path
+    label: Path | None
+
+
+def export_cases(export: Export, most: int) -> list[CheckCase]:
+    """The first validation cases of the export's own data. Raises UserError where they are gone."""
+    dataset = find_dataset(export.config.data, export.folder)
+    known = {case.name: case for case in dataset.cases}
+    validation = split_cases(known, export.config.data.split).validation
+    return [CheckCase(n, known[n].image, known[n].label) for n in validation[:most]]
+
+
+def folder_cases(images: Path, labels: Path | None, most: int) -> list[CheckCase]:
+    """The first images of a folder, with the labels of the same names.
+
+    Raises UserError where there is no image, or an image has no label in `labels`.
+    """
+    truths = find_volumes(labels) if labels else {}
+    found = list(find_volumes(images).items())[:most]
+    if not found:
+        raise UserError(f"{images} has no .nii or .nii.gz file; expected images to check with")
+    if labels and (missing := [name for name, _ in found if name not in truths]):
+        raise UserError(f"{labels} has no label for {', '.join(missing)}")
+    return [CheckCase(name, image, truths.get(name)) for name, image in found]
+
+
+def calibration(segmenter: Segmenter, cases: Sequence[CheckCase]) -> list[np.ndarray]:
+    """Windows of the cases, (1, C, D, H, W) each: the middle one of every case."""
+    windows = []
+    for case in cases:
+        image = prepare_image(case.image, segmenter.preprocess, segmenter.spacing).image
+        window = np.zeros((1, segmenter.channels, *segmenter.patch), np.float32)
+        sizes = zip(image.shape[1:], segmenter.patch, strict=True)
+        spans = [(max((n - p) // 2, 0), max((p - n) // 2, 0), min(n, p)) for n, p in sizes]
+        (d, to_d, n_d), (h, to_h, n_h), (w, to_w, n_w) = spans
+        inside = image[:, d : d + n_d, h : h + n_h, w : w + n_w]
+        window[0, :, to_d : to_d + n_d, to_h : to_h + n_h, to_w : to_w + n_w] = inside
+        windows.append(window)
+    return windows
+
+
+def check(
+    segmenter: Segmenter,
+    deployed: nn.Module,
+    cases: Sequence[CheckCase],
+    precision: Precision,
+    shapes: tuple[tuple[int, ...], ...],
+) -> Checks:
+    """Logits and Dice of both on whole cases, window by window.
+
+    Raises DeployError where the mean Dice against the labels, or without labels a case's
+    segmentation, differs by more than `DICE_TOLERANCE`, or logits in float32 by more than
+    `LOGIT_TOLERANCE`.
+    """
+    classes = len(segmenter.classes)
+    gaps, largest, agreements, scores = [], [], [], []
+    for case in cases:
+        prepared = prepare_image(case.image, segmenter.preprocess, segmenter.spacing)
+        if (found := prepared.image.shape[0]) != segmenter.channels:
+            raise UserError(f"{case.image} has {found} channels; expected {segmenter.channels}")
+        expected, found_logits = (
+            predict_logits(network, prepared.image, segmenter.patch, segmenter.overlap).cpu()
+            for network in (segmenter.network, deployed)
+        )
+        gaps.append(float((found_logits - expected).abs().max()))
+        largest.append(float(expected.abs().max()))
+        ours, theirs = (logits.argmax(0).numpy() for logits in (expected, found_logits))
+        agreements.append(agreement(theirs, ours, classes))
+        if case.label is not None:
+            truth = prepare_label(case.label, segmenter.preprocess, prepared)
+            scores.append([dice_per_class(labels, truth, classes) for labels in (theirs, ours)])
+    dice, dice_pytorch = (
+        (mean_dice(np.stack([s[i] for s in scores])) for i in range(2)) if scores else (None, None)
+    )
+    checks = Checks(
+        cases=tuple(case.name for case in cases),
+        max_difference=max(gaps),
+        largest=max(largest),
+        dice=_known(dice),
+        dice_pytorch=_known(dice_pytorch),
+        agreement=min(agreements),
+        shapes=shapes,
+    )
+    _decide(checks, precision)
+    return checks
+
+
+def _decide(checks: Checks, precision: Precision) -> None:
+    limit = DICE_TOLERANCE[precision]
+    if checks.dice is not None and checks.dice_pytorch is not None:
+        gap = abs(checks.dice - checks.dice_pytorch)
+        told = f"Dice {checks.dice:.4f}, PyTorch's {checks.dice_pytorch:.4f}"
+    else:
+        gap, told = 1.0 - checks.agreement, f"Dice {checks.agreement:.4f} against PyTorch's labels"
+    if not gap <= limit:
+        raise DeployError(
+            f"{told} on {', '.join(checks.cases)}; expected a difference of {limit:g} at most"
+        )
+    relative = checks.max_difference / checks.largest
+    if precision == "fp32" and not relative <= LOGIT_TOLERANCE:
+        raise DeployError(
+            f"the logits differ from PyTorch's by {checks.max_difference:.2g}, the largest is "
+            f"{checks.largest:.2g}; expected {LOGIT_TOLERANCE:g} of it at most"
+        )
+
+
+def agreement(one: np.ndarray, other: np.ndarray, classes: int) -> float:
+    """Mean foreground Dice of two segmentations; 1 where both are background alone."""
+    dice = mean_dice(dice_per_class(one, other, classes)[None])
+    return 1.0 if np.isnan(dice) else dice
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)

@@ -1,0 +1,169 @@
+"""From an exported folder to a deployed one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from nas.cost.latency import LatencyConfig, LatencyError
+from nas.cost.latency.evaluated import evaluated
+from nas.cost.latency.onnx_export import OPSET
+from nas.cost.latency.quantise import quantise
+from nas.cost.latency.timing import threads_set
+from nas.deploy.bundle import check_bundle, write_bundle
+from nas.deploy.checking import CheckCase, calibration, check
+from nas.deploy.formats import write_network
+from nas.deploy.record import Deployment, Format, Precision
+from nas.deploy.refusal import DeployError
+from nas.deploy.running import Deployed, open_file
+from nas.deploy.timing import time_both
+from nas.exported import Export
+from nas.task import Task
+from trainers.atomic import make_folder
+from trainers.errors import UserError
+from trainers.segmenter import Segmenter
+
+FILES = {
+    "bundle": "models/model.ts",
+    "onnx": "network.onnx",
+    "torch-export": "network.pt2",
+    "torchscript": "network.ts",
+}
+PACKAGES = ("segnas", "torch", "monai", "nibabel", "numpy", "onnx", "onnxscript", "onnxruntime")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is deployed. `stride`: windows are multiples of it; `weights`: which, in a word."""
+
+    segmenter: Segmenter
+    stride: int
+    name: str
+    key: str
+    weights: str
+
+    @classmethod
+    def of(cls, export: Export) -> Source:
+        """The network of an exported folder with its weights."""
+        return cls(
+            segmenter=export.segmenter(),
+            stride=export.architecture.stride(),
+            name=export.config.name,
+            key=export.architecture.key,
+            weights=export.weights.stem,
+        )
+
+
+def deploy(
+    source: Source,
+    cases: Sequence[CheckCase],
+    kind: Format,
+    precision: Precision,
+    to: Path,
+    latency: LatencyConfig | None = None,
+    progress: Progress = lambda _: None,
+) -> Deployment:
+    """Write the folder `to`, whole and checked on `cases`, or nothing.
+
+    Raises DeployError where the network does not go into this format and precision, or does not
+    agree with PyTorch; UserError where `to` is there already or a package is missing.
+    """
+    if precision == "int8" and kind != "onnx":
+        raise DeployError(
+            f"--format {kind} --precision int8: PyTorch has no int8 convolution of three axes; "
+            "use --format onnx, or --precision fp16"
+        )
+    if to.exists():
+        raise UserError(f"{to} exists already; give --to a new folder")
+    if not cases:
+        raise UserError("there is no case to check with; use --check-images FOLDER")
+    config = (latency or LatencyConfig()).model_copy(update={"patch": source.segmenter.patch})
+    to.parent.mkdir(parents=True, exist_ok=True)
+    made: list[Deployment] = []
+
+    def build(folder: Path) -> None:
+        with threads_set(config.threads):
+            made.append(_build(folder, source, cases, kind, precision, config, progress))
+
+    try:
+        make_folder(to, build)
+    except (DeployError, LatencyError) as error:
+        how = f"{source.name} ({source.key}) as {kind} {precision}"
+        raise DeployError(f"{how}: {error}. Nothing was written") from error
+    return made[0]
+
+
+def _build(
+    folder: Path,
+    source: Source,
+    cases: Sequence[CheckCase],
+    kind: Format,
+    precision: Precision,
+    config: LatencyConfig,
+    progress: Progress,
+) -> Deployment:
+    segmenter = source.segmenter
+    own = next(segmenter.network.parameters()).device
+    network = evaluated(segmenter.network)
+    path = folder / FILES[kind]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    progress(f"writing {kind} {precision}")
+    patch = (segmenter.channels, *segmenter.patch)
+    dynamic, shapes = write_network(
+        network, kind, patch, source.stride, path, half=precision == "fp16"
+    )
+    if precision == "int8":
+        progress("calibrating int8")
+        quantise(path, path, "static", calibration(segmenter, cases))
+    forward, device = open_file(path, kind, own.type)
+    deployed = Deployed(forward, device, dynamic.batch).eval()
+    progress(f"checking on {len(cases)} cases")
+    checks = check(segmenter, deployed, cases, precision, shapes)
+    progress("measuring latency")
+    times = time_both(network, deployed, segmenter.channels, config, kind, precision)
+    record = Deployment(
+        format=kind,
+        precision=precision,
+        network=FILES[kind],
+        name=source.name,
+        key=source.key,
+        weights=source.weights,
+        task=Task(
+            channels=segmenter.channels,
+            classes=segmenter.classes,
+            spacing=segmenter.spacing,
+            patch=segmenter.patch,
+        ),
+        preprocess=segmenter.preprocess,
+        overlap=segmenter.overlap,
+        device=own.type,
+        dynamic=dynamic,
+        opset=OPSET if kind == "onnx" else None,
+        versions=_versions(),
+        checks=checks,
+        latency={name: latency.to_json() for name, latency in times.items()},
+    )
+    if kind == "bundle":
+        write_bundle(folder, record)
+        progress("running the bundle")
+        found = check_bundle(folder, record, segmenter, cases)
+        checks = checks.model_copy(update={"pipeline": found})
+        record = record.model_copy(update={"checks": checks})
+    record.write(folder)
+    return record
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {**found, "torch": str(torch.__version__)}

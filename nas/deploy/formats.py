@@ -1,0 +1,141 @@
+"""A network written as a file of one format, and tried on windows that its writer never saw."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+
+from nas.cost.latency.machine import check_onnx
+from nas.cost.latency.onnx_export import TOLERANCES, quiet, write_onnx
+from nas.deploy.record import Dynamic, Format
+from nas.deploy.refusal import DeployError, reason
+from nas.deploy.running import open_file
+from search_spaces.blocks.grid_windows import GridWindows
+from search_spaces.blocks.pooled_windows import PooledWindows
+from search_spaces.blocks.selective_scan import SelectiveScan
+from search_spaces.blocks.windows import Windowed
+from trainers.errors import UserError
+
+FIXING = (Windowed, GridWindows, PooledWindows, SelectiveScan)  # their Python runs by the sizes
+MOST = 1024  # windows in a batch, or strides along an axis
+SHAPES = ((1, 0, 0, 0), (3, 0, 0, 0), (1, 1, 0, 2), (2, 2, 1, 0))  # batch, strides more than patch
+
+
+class Float32Outside(nn.Module):
+    """A network of another type between float32 input and float32 output."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.dtype = network.to(dtype), dtype
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(x.to(self.dtype))
+        return logits.float()
+
+
+def write_network(
+    network: nn.Module,
+    kind: Format,
+    patch: tuple[int, ...],
+    stride: int,
+    path: Path,
+    half: bool = False,
+) -> tuple[Dynamic, tuple[tuple[int, ...], ...]]:
+    """Write `network` (eval mode, float32) to `path` for windows (C, D, H, W) = `patch`.
+
+    `half`: its weights and its work in float16; input and output stay float32.
+    The widest that the network permits of: any batch and any multiple of `stride` along D, H and
+    W; any batch; one window of the patch. Each is tried on random windows of other shapes against
+    `network`. Returns what the file takes, and the shapes that were tried.
+
+    Raises DeployError, naming the operator, where not even the last works.
+    """
+    if kind == "onnx":
+        check_onnx()
+    written = Float32Outside(copy.deepcopy(network), torch.float16) if half else network
+    tolerance = TOLERANCES[torch.float16 if half else torch.float32]
+    reasons: list[str] = []
+    for dynamic in _ladder(network, stride):
+        try:
+            with quiet(), torch.no_grad():
+                _write(copy.deepcopy(written), kind, patch, dynamic, path)  # tracing leaves marks
+                return dynamic, _try(network, kind, patch, dynamic, path, tolerance)
+        except UserError as error:
+            if not isinstance(error, DeployError):
+                raise
+            reasons.append(str(error))
+        except (OSError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever an exporter or a runtime makes of the network
+            reasons.append(reason(error))
+    advice = "; fp16 needs a GPU for that, or --format onnx" if "'Half'" in reasons[-1] else ""
+    raise DeployError(reasons[-1] + advice)
+
+
+def _ladder(network: nn.Module, stride: int) -> Iterator[Dynamic]:
+    fixed = any(isinstance(module, FIXING) for module in network.modules())
+    for batch, sizes in ((True, True), (True, False), (False, False)):
+        if not (sizes and fixed):
+            yield Dynamic(batch=batch, sizes=sizes, stride=stride)
+
+
+def _write(
+    network: nn.Module, kind: Format, patch: tuple[int, ...], dynamic: Dynamic, path: Path
+) -> None:
+    device = next(network.parameters()).device
+    x = torch.randn(2 if dynamic.batch else 1, *patch, device=device)
+    if kind in ("torchscript", "bundle"):
+        torch.jit.trace(network, x, check_trace=False).save(path)
+        return
+    program = _program(network, x, dynamic)
+    if kind == "torch-export":
+        torch.export.save(program, path)
+    else:
+        write_onnx(program, x, path)
+
+
+def _program(network: nn.Module, x: torch.Tensor, dynamic: Dynamic) -> ExportedProgram:
+    dims: dict[int, object] = {}
+    if dynamic.batch:
+        dims[0] = Dim("batch", min=1, max=MOST)
+    if dynamic.sizes:
+        named = {2: "depth", 3: "height", 4: "width"}
+        dims |= {
+            axis: dynamic.stride * Dim(name, min=1, max=MOST) if dynamic.stride > 1 else Dim(name)
+            for axis, name in named.items()
+        }
+    return torch.export.export(network, (x,), dynamic_shapes=(dims or None,), strict=False)
+
+
+def _try(
+    network: nn.Module,
+    kind: Format,
+    patch: tuple[int, ...],
+    dynamic: Dynamic,
+    path: Path,
+    tolerance: float,
+) -> tuple[tuple[int, ...], ...]:
+    own = next(network.parameters()).device
+    forward, device = open_file(path, kind, own.type)
+    tried: list[tuple[int, ...]] = []
+    for batch, *more in SHAPES:
+        if any(more) and not dynamic.sizes:
+            continue
+        sizes = (n + extra * dynamic.stride for n, extra in zip(patch[1:], more, strict=True))
+        shape = (batch if dynamic.batch else 1, patch[0], *sizes)
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(len(tried)))
+        expected = network(x.to(own)).cpu()
+        found = forward(x.to(device)).cpu()
+        gap = float((found - expected).abs().max() / expected.abs().max())
+        if not gap <= tolerance:
+            raise DeployError(
+                f"on a batch of shape {shape} the logits differ from PyTorch's by {gap:.2g} of the "
+                f"largest; expected {tolerance:g} at most"
+            )
+        tried.append(shape)
+    return tuple(dict.fromkeys(tried))

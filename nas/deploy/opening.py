@@ -1,0 +1,44 @@
+"""Any folder that segments images: an exported one, or a deployed one of any format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.deploy.record import RECORD, Deployment
+from nas.deploy.running import open_network
+from nas.exported import CONFIG, Export
+from trainers.errors import UserError
+from trainers.segmenter import Segmenter
+
+
+def open_segmenter(folder: Path) -> tuple[Segmenter, str]:
+    """The network of an exported or a deployed folder, and one line that tells which it is.
+
+    Raises UserError where the folder is neither, or what its format needs is not installed.
+    """
+    if (folder / RECORD).is_file():
+        record = Deployment.read(folder)
+        return deployed_segmenter(folder, record), (
+            f"{record.format} {record.precision}, {record.weights} weights: "
+            f"{folder / record.network}"
+        )
+    if (folder / CONFIG).is_file():
+        export = Export(folder)
+        return export.segmenter(), f"{export.weights.stem} weights: {export.weights}"
+    raise UserError(
+        f"{folder} has neither {CONFIG} nor {RECORD}; give a folder that segnas export or "
+        "segnas deploy made"
+    )
+
+
+def deployed_segmenter(folder: Path, record: Deployment) -> Segmenter:
+    """The network of a deployed folder with its preprocessing."""
+    return Segmenter(
+        network=open_network(folder, record),
+        preprocess=record.preprocess,
+        spacing=record.task.spacing,
+        channels=record.task.channels,
+        classes=record.task.classes,
+        patch=record.task.patch,
+        overlap=record.overlap,
+    )

@@ -1,0 +1,87 @@
+"""What a deployed folder tells of itself: `deployment.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from nas.task import Task
+from trainers.data.config import Preprocess
+from trainers.errors import UserError
+from trainers.strict import Strict
+
+RECORD = "deployment.json"
+
+Format = Literal["bundle", "onnx", "torch-export", "torchscript"]
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class Dynamic(Strict):
+    """Which inputs the file takes besides (`batch`, C, *`patch`).
+
+    `sizes`: each of D, H, W may be another multiple of `stride`.
+    """
+
+    batch: bool
+    sizes: bool
+    stride: Annotated[int, Field(gt=0)]
+
+
+class Checks(Strict):
+    """The deployed network beside PyTorch's in float32, on whole cases.
+
+    `max_difference` of logits; `largest`: the largest logit, absolute. `dice`: mean foreground Dice
+    against the labels, None where there were none; `agreement`: Dice of one segmentation against
+    the other, the worst case's; `pipeline`: that of a bundle's whole way from file to file against
+    segnas' own. Random batches of `shapes` were tried besides.
+    """
+
+    cases: tuple[str, ...]
+    max_difference: float
+    largest: float
+    dice: float | None
+    dice_pytorch: float | None
+    agreement: float
+    pipeline: float | None = None
+    shapes: tuple[tuple[int, ...], ...]
+
+
+class Deployment(Strict):
+    """`deployment.json`. `network`: the file beside it; it reads and writes float32.
+
+    `weights`: which of the export's; `device`: the type it was written and checked on; `opset`: of
+    ONNX; `latency`: as `nas.cost.latency.Latency` tells it, of the file and of PyTorch in float32.
+    """
+
+    format: Format
+    precision: Precision
+    network: str
+    name: str
+    key: str
+    weights: str
+    task: Task
+    preprocess: Preprocess
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+    device: str
+    dynamic: Dynamic
+    opset: int | None
+    versions: Mapping[str, str]
+    checks: Checks
+    latency: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Deployment:
+        """The record of a deployed folder. Raises UserError where it is missing or damaged."""
+        try:
+            return cls.model_validate_json((folder / RECORD).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise UserError(
+                f"{folder}: {RECORD} is missing or damaged; deploy the network again"
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Put the record into a deployed folder."""
+        (folder / RECORD).write_text(self.model_dump_json(indent=1))

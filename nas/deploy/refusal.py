@@ -1,0 +1,28 @@
+"""What cannot be deployed, and why."""
+
+from __future__ import annotations
+
+from trainers.errors import UserError
+
+
+class DeployError(UserError):
+    """This network does not go into this format and precision. Says which operator, and what does.
+
+    Nothing was written.
+    """
+
+
+def reason(error: BaseException) -> str:
+    """The line of an exporter's or runtime's message that names the cause, at most 200 letters."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    told = str(error)
+    where = told.partition("raised this error:\n")[2].strip().splitlines()  # of torch.export
+    if where:
+        return f"{told.splitlines()[0][:120]} at {' '.join(' '.join(where[:2]).split())}"
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # TorchScript tells its interpreter's frames first and the cause last.
+    line = lines[-1] if "TorchScript" in lines[0] else lines[0]
+    return line if len(line) <= 200 else f"{line[:199]}…"

@@ -1,0 +1,97 @@
+"""A deployed file as a module that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nas.cost.latency.machine import check_onnx
+from nas.deploy.record import Deployment, Format
+from trainers.errors import UserError
+from trainers.segmenter import best_device
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Deployed(nn.Module):
+    """`forward` of a deployed file, for any number of windows.
+
+    x: (B, C, D, H, W) float32 on the device -> (B, C_cls, D, H, W) float32. A file for one window
+    alone gets them one by one.
+    """
+
+    def __init__(self, forward: Forward, device: torch.device, any_batch: bool) -> None:
+        super().__init__()
+        self._forward, self._any_batch = forward, any_batch
+        here = torch.empty(0, device=device)  # tells `predict_logits` where to work
+        self.here = nn.Parameter(here, requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self._any_batch:
+            return self._forward(x)
+        return torch.cat([self._forward(window) for window in x.split(1)])
+
+
+def open_network(folder: Path, record: Deployment) -> Deployed:
+    """The network of a deployed folder, which `record` describes.
+
+    Raises UserError where the file is missing or damaged, or this machine lacks what it needs.
+    """
+    forward, device = open_file(folder / record.network, record.format, record.device)
+    return Deployed(forward, device, record.dynamic.batch).eval()
+
+
+def open_file(path: Path, kind: Format, made_on: str) -> tuple[Forward, torch.device]:
+    """What runs the file `path`, which was written on the device type `made_on`, and where.
+
+    TorchScript stays on that type: a trace keeps the device of the tensors it makes. Raises as
+    `open_network`.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing; deploy the network again")
+    try:
+        if kind == "onnx":
+            return _onnx(path)
+        if kind == "torch-export":
+            return _exported(path)
+        return _scripted(path, made_on)
+    except UserError:
+        raise
+    except Exception as error:  # each runtime has errors of its own for a damaged file
+        why = str(error).strip().partition("\n")[0]
+        raise UserError(f"{path} cannot be opened: {why}; deploy the network again") from error
+
+
+def _onnx(path: Path) -> tuple[Forward, torch.device]:
+    check_onnx()
+    import onnxruntime
+
+    from nas.cost.latency.onnx_export import INPUT, OUTPUT, open_session
+
+    gpu = torch.cuda.is_available() and (
+        "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    )
+    session = open_session(path, torch.get_num_threads(), 0 if gpu else None)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
+
+    return forward, torch.device("cpu")
+
+
+def _exported(path: Path) -> tuple[Forward, torch.device]:
+    from torch.export.passes import move_to_device_pass
+
+    device = best_device()
+    module = move_to_device_pass(torch.export.load(path), device).module()
+    return module.__call__, device  # not the module itself, which knows no eval()
+
+
+def _scripted(path: Path, made_on: str) -> tuple[Forward, torch.device]:
+    if made_on == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"{path} was traced on a GPU, and there is none here; deploy it again here")
+    device = torch.device(made_on)
+    return torch.jit.load(path, map_location=device).eval(), device

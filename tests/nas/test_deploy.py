@@ -1,0 +1,201 @@
+"""A small network in every format, beside PyTorch's own."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.cost.latency import LatencyConfig
+from nas.deploy.checking import CheckCase, agreement, folder_cases
+from nas.deploy.deploying import Source, deploy
+from nas.deploy.formats import write_network
+from nas.deploy.opening import open_segmenter
+from nas.deploy.record import Deployment
+from nas.deploy.refusal import DeployError, reason
+from trainers.data.config import Preprocess
+from trainers.errors import UserError
+from trainers.segmenter import Segmenter
+
+QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
+PREPROCESS = Preprocess(spacing="native", crop="none", intensity="ct", window=(-175, 250))
+
+
+class Shrink(nn.Module):
+    """Half the size and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv3d(1, 8, 3, stride=2, padding=1)
+        self.head = nn.Conv3d(8, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.interpolate(self.head(self.down(x).relu()), scale_factor=2.0)
+
+
+def source(network=None, patch=(16, 16, 16)):
+    torch.manual_seed(0)
+    segmenter = Segmenter(
+        network=(network or Shrink()).eval(),
+        preprocess=PREPROCESS,
+        spacing=None,
+        channels=1,
+        classes=("background", "a", "b", "c"),
+        patch=patch,
+        overlap=0.25,
+    )
+    return Source(segmenter=segmenter, stride=2, name="small", key="0123456789", weights="trial")
+
+
+@pytest.fixture(scope="module")
+def cases(phantom_folder):
+    return folder_cases(phantom_folder / "imagesTr", phantom_folder / "labelsTr", 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [
+        ("torchscript", "fp32"),
+        ("torchscript", "fp16"),
+        ("torch-export", "fp32"),
+        ("onnx", "fp32"),
+        ("onnx", "fp16"),
+    ],
+)
+def test_a_deployed_folder_segments_as_pytorch_does(cases, tmp_path, kind, precision):
+    ours = source()
+    record = deploy(ours, cases, kind, precision, tmp_path / "d", QUICK)
+    segmenter, told = open_segmenter(tmp_path / "d")
+    assert told.startswith(f"{kind} {precision}, trial weights")
+    assert record == Deployment.read(tmp_path / "d")
+    assert (record.dynamic.batch, record.dynamic.sizes, record.dynamic.stride) == (True, True, 2)
+    assert record.checks.cases == tuple(case.name for case in cases)
+    assert record.latency["deployed"]["conditions"]["precision"] == precision
+    assert record.latency["pytorch"]["conditions"]["precision"] == "fp32"
+    for case in cases:
+        found = segmenter.segment(case.image)
+        assert agreement(found, ours.segmenter.segment(case.image), 4) > 0.999
+
+
+def test_int8_weights_are_stored_in_int8(cases, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    deploy(source(), cases, "onnx", "int8", tmp_path / "d", QUICK)
+    graph = onnx.load(tmp_path / "d" / "network.onnx").graph
+    stored = [t for t in graph.initializer if t.data_type == onnx.TensorProto.INT8]
+    assert {int(np.prod(t.dims)) for t in stored} >= {8 * 27, 4 * 8}
+    assert open_segmenter(tmp_path / "d")[0].segment(cases[0].image).shape == (24, 24, 24)
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "torch-export", "bundle"])
+def test_int8_is_for_onnx_alone(cases, tmp_path, kind):
+    with pytest.raises(DeployError, match="use --format onnx"):
+        deploy(source(), cases, kind, "int8", tmp_path / "d", QUICK)
+    assert not list(tmp_path.iterdir())
+
+
+class NoHalf(Shrink):
+    """With an operation that has no half-precision kernel on the CPU."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.avg_pool3d(x, 1))
+
+
+def test_an_operator_without_a_half_kernel_is_named(cases, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("a GPU has the kernel")
+    with pytest.raises(DeployError, match=r"avg_pool3d.*not implemented for 'Half'.*--format onnx"):
+        deploy(source(NoHalf()), cases, "torchscript", "fp16", tmp_path / "d", QUICK)
+    assert not list(tmp_path.iterdir())
+
+
+class NoOnnx(Shrink):
+    """With an operation that ONNX has not."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + torch.linalg.svdvals(x[:, 0, 0]).sum()
+
+
+@pytest.mark.slow
+def test_an_operator_that_onnx_lacks_is_named(cases, tmp_path):
+    with pytest.raises(DeployError, match="svd"):
+        deploy(source(NoOnnx()), cases, "onnx", "fp32", tmp_path / "d", QUICK)
+    assert not list(tmp_path.iterdir())
+
+
+class ByBatch(Shrink):
+    """What its Python does depends on the batch: a trace keeps one branch of it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * float(len(x))
+
+
+def test_a_network_that_goes_by_its_batch_is_deployed_for_one_window(tmp_path):
+    path = tmp_path / "network.ts"
+    dynamic, shapes = write_network(ByBatch().eval(), "torchscript", (1, 16, 16, 16), 2, path)
+    assert not dynamic.batch and not dynamic.sizes
+    assert shapes == ((1, 1, 16, 16, 16),)
+
+
+class Wrong(nn.Module):
+    """Other logits than those that it was checked with."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([-x, x, x, x], 1)
+
+
+def test_another_segmentation_is_refused_without_labels_too(cases, tmp_path, monkeypatch):
+    from nas.deploy import deploying
+    from nas.deploy.record import Dynamic
+
+    def broken(network, kind, patch, stride, path, half=False):
+        torch.jit.trace(Wrong(), torch.zeros(2, *patch)).save(path)
+        return Dynamic(batch=True, sizes=True, stride=2), ()
+
+    monkeypatch.setattr(deploying, "write_network", broken)
+    unlabelled = [CheckCase(case.name, case.image, None) for case in cases]
+    for some in (cases, unlabelled):
+        with pytest.raises(DeployError, match=r"Dice .* at most\. Nothing was written"):
+            deploy(source(), some, "torchscript", "fp32", tmp_path / "d", QUICK)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_there_is_left_alone(cases, tmp_path):
+    with pytest.raises(UserError, match="exists already"):
+        deploy(source(), cases, "torchscript", "fp32", tmp_path, QUICK)
+
+
+def test_a_damaged_file_is_one_clear_error(cases, tmp_path):
+    deploy(source(), cases, "torchscript", "fp32", tmp_path / "d", QUICK)
+    (tmp_path / "d" / "network.ts").write_bytes(b"no archive")
+    with pytest.raises(UserError, match=r"network\.ts cannot be opened.*deploy the network again"):
+        open_segmenter(tmp_path / "d")
+    shutil.rmtree(tmp_path / "d")
+    (tmp_path / "d").mkdir()
+    with pytest.raises(UserError, match="neither"):
+        open_segmenter(tmp_path / "d")
+
+
+def test_a_label_that_is_missing_is_named(phantom_folder, tmp_path):
+    (tmp_path / "labels").mkdir()
+    with pytest.raises(UserError, match=r"has no label for \w+"):
+        folder_cases(phantom_folder / "imagesTr", tmp_path / "labels", 1)
+
+
+def test_the_cause_is_told_and_not_torchscripts_frames():
+    told = (
+        "The following operation failed in the TorchScript interpreter.\n  frame\nRuntimeError: x"
+    )
+    assert reason(RuntimeError(told)) == "RuntimeError: x"
+    assert reason(ValueError()) == "ValueError"
+
+
+def test_the_record_is_plain_json(cases, tmp_path):
+    deploy(source(), cases, "torchscript", "fp32", tmp_path / "d", QUICK)
+    values = json.loads((tmp_path / "d" / "deployment.json").read_text())
+    assert values["versions"]["torch"] == torch.__version__
+    assert values["checks"]["max_difference"] <= 1e-3 * values["checks"]["largest"]
+    image = nib.load(cases[0].image)
+    assert open_segmenter(tmp_path / "d")[0].segment(cases[0].image).shape == image.shape

@@ -1,0 +1,145 @@
+"""A MONAI Bundle segments files as segnas does, where there is no segnas."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from nas.cost.latency import LatencyConfig
+from nas.deploy.bundle_text import SCHEMA
+from nas.deploy.checking import folder_cases
+from nas.deploy.deploying import Source, deploy
+from nas.deploy.opening import open_segmenter
+from tests.nas.test_deploy import Shrink
+from trainers.data.config import Preprocess
+from trainers.segmenter import Segmenter
+
+pytest.importorskip("fire")
+QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
+CT = Preprocess(spacing=(1.0, 1.5, 2.0), crop="foreground", intensity="ct", window=(-100, 100))
+MR = Preprocess(orientation="LPS", spacing=(2.0, 1.0, 1.5), crop="foreground", intensity="zscore")
+NATIVE = Preprocess(spacing="native", crop="none", intensity="zscore")
+
+WITHOUT = """
+import sys
+class Nowhere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("nas", "search_spaces", "trainers", "segnas"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Nowhere())
+try:
+    import nas
+except ModuleNotFoundError:
+    pass
+else:
+    sys.exit("segnas is there")
+import runpy
+runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)
+"""
+
+# The bundle specification's required keys, and those of a tensor's description.
+REQUIRED = [
+    "schema", "version", "monai_version", "pytorch_version", "numpy_version",
+    "required_packages_version", "task", "description", "authors", "copyright",
+    "network_data_format",
+]  # fmt: skip
+TENSOR = ["type", "format", "num_channels", "spatial_shape", "dtype", "value_range"]
+
+
+def volumes(folder: Path, preprocess: Preprocess) -> None:
+    """Two blobs with an empty border, in grids that lie askew, mirrored and anisotropic."""
+    rng = np.random.default_rng(0)
+    turn = np.array([[0, 1.2, 0, 5], [-0.9, 0, 0.1, -7], [0, -0.1, 2.4, 3], [0, 0, 0, 1]])
+    empty = -1000.0 if preprocess.window else 0.0
+    for name, affine in (("turned", turn), ("plain", np.diag([1.1, 1.1, 3.0, 1.0]))):
+        voxels = np.full((22, 26, 14), empty, np.float32)
+        voxels[3:19, 4:25, 2:13] = rng.normal(20, 60, (16, 21, 11))
+        nib.save(nib.Nifti1Image(voxels, affine), folder / f"{name}.nii.gz")
+    constant = np.full((18, 18, 18), empty, np.float32)
+    nib.save(nib.Nifti1Image(constant, np.eye(4)), folder / "constant.nii.gz")
+
+
+def made(folder: Path, preprocess: Preprocess):
+    """A bundle, and the segmenter it was made of."""
+    torch.manual_seed(1)
+    spacing = None if preprocess.spacing == "native" else preprocess.spacing
+    segmenter = Segmenter(
+        network=Shrink().eval(),
+        preprocess=preprocess,
+        spacing=spacing,
+        channels=1,
+        classes=("background", "a", "b", "c"),
+        patch=(16, 16, 16),
+        overlap=0.5,
+    )
+    (folder / "images").mkdir()
+    volumes(folder / "images", preprocess)
+    source = Source(segmenter=segmenter, stride=2, name="small", key="01234", weights="trial")
+    cases = folder_cases(folder / "images", None, 3)
+    return deploy(source, cases, "bundle", "fp32", folder / "bundle", QUICK), segmenter
+
+
+@pytest.mark.parametrize("preprocess", [CT, MR, NATIVE], ids=["ct", "mr", "native"])
+def test_from_file_to_file_a_bundle_makes_the_same_labels(tmp_path, preprocess):
+    record, segmenter = made(tmp_path, preprocess)
+    assert record.checks.pipeline == 1.0
+    opened, told = open_segmenter(tmp_path / "bundle")
+    assert "bundle fp32" in told
+    image = tmp_path / "images" / "turned.nii.gz"
+    np.testing.assert_array_equal(opened.segment(image), segmenter.segment(image))
+
+
+def test_metadata_has_what_the_specification_requires(tmp_path):
+    made(tmp_path, NATIVE)
+    metadata = json.loads((tmp_path / "bundle" / "configs" / "metadata.json").read_text())
+    assert set(REQUIRED) <= metadata.keys()
+    assert metadata["schema"] == SCHEMA
+    formats = metadata["network_data_format"]
+    for tensor in (formats["inputs"]["image"], formats["outputs"]["pred"]):
+        assert set(TENSOR) <= tensor.keys()
+    assert formats["outputs"]["pred"]["num_channels"] == 4
+    assert formats["outputs"]["pred"]["channel_def"]["3"] == "c"
+
+
+def bundle_command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+def test_a_bundle_runs_and_verifies_without_segnas(tmp_path):
+    _, segmenter = made(tmp_path, CT)
+    config = ["--config_file", "configs/inference.json", "--meta_file", "configs/metadata.json"]
+    folders = ["--dataset_dir", str(tmp_path / "images"), "--output_dir", str(tmp_path / "out")]
+    done = bundle_command(tmp_path / "bundle", "run", *config, *folders)
+    assert done.returncode == 0, done.stderr
+    for image in (tmp_path / "images").iterdir():
+        found, like = nib.load(tmp_path / "out" / image.name), nib.load(image)
+        np.testing.assert_array_equal(np.asarray(found.dataobj), segmenter.segment(image))
+        np.testing.assert_allclose(found.affine, like.affine, atol=1e-5)
+    done = bundle_command(tmp_path / "bundle", "verify_net_in_out", "network", *config)
+    assert done.returncode == 0 and "verified with no error" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_bundle_passes_verify_metadata(tmp_path):
+    """With MONAI's schema where it can be had: the URL, or a copy of it."""
+    made(tmp_path, NATIVE)
+    schema = Path(os.environ.get("SEGNAS_MONAI_SCHEMA", tmp_path / "schema.json"))
+    words = ["--meta_file", "configs/metadata.json", "--filepath", str(schema)]
+    done = bundle_command(tmp_path / "bundle", "verify_metadata", *words)
+    if not schema.exists():
+        pytest.skip(f"no {SCHEMA} here; set SEGNAS_MONAI_SCHEMA to a copy")
+    assert done.returncode == 0, done.stderr
+    assert "metadata is verified with no error" in done.stdout + done.stderr
