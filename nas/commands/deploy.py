@@ -58,12 +58,13 @@ def run(options: argparse.Namespace) -> int:
         print(record.model_dump_json())
     else:
         Console().print(deployment_table(record))
+        print(agreement(record))
         print(f"{record.format} {record.precision} in {options.to}")
     return 0
 
 
 def deployment_table(record: Deployment) -> Table:
-    """PyTorch's and the deployed network's Dice and latency; below, how far they are apart."""
+    """PyTorch's and the deployed network's Dice and latency."""
     checks = record.checks
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
@@ -74,12 +75,16 @@ def deployment_table(record: Deployment) -> Table:
         times = record.latency[key]
         told = "-" if dice is None else f"{dice:.4f}"
         table.add_row(name, told, f"{times['p50_ms']:.4g}", f"{times['p99_ms']:.4g}")
-    takes = "any batch" if record.dynamic.batch else "one window at a time"
-    sizes = f"multiples of {record.dynamic.stride}" if record.dynamic.sizes else "this patch alone"
-    table.caption = (
+    return table
+
+
+def agreement(record: Deployment) -> str:
+    """How far the two are apart, and what the deployed network takes."""
+    checks, dynamic = record.checks, record.dynamic
+    takes = "any batch" if dynamic.batch else "one window at a time"
+    sizes = f"multiples of {dynamic.stride}" if dynamic.sizes else "this patch alone"
+    return (
         f"{len(checks.cases)} cases: logits differ by {checks.max_difference:.2g} at most "
         f"(largest {checks.largest:.3g}), segmentations agree with Dice {checks.agreement:.4f}; "
         f"takes {takes}, {sizes}"
     )
-    table.caption_justify = "left"
-    return table
