@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 
 from nas.cost.latency.onnx_export import quiet
 from nas.deploy.bundle_text import LICENSE, metadata, readme
@@ -147,7 +148,8 @@ def check_bundle(
     from monai.bundle import ConfigParser
 
     worst = 1.0
-    with TemporaryDirectory(prefix="segnas-") as out, quiet():
+    # The bundle switches gradients off for good; leaving `no_grad` switches them on again.
+    with TemporaryDirectory(prefix="segnas-") as out, quiet(), torch.no_grad():
         parser = ConfigParser(inference_config(record))
         parser["bundle_root"], parser["output_dir"] = str(folder), out
         parser["datalist"] = [{"image": str(case.image)} for case in cases]

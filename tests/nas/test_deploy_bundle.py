@@ -93,6 +93,7 @@ def test_from_file_to_file_a_bundle_makes_the_same_labels(tmp_path, preprocess):
     assert "bundle fp32" in told
     image = tmp_path / "images" / "turned.nii.gz"
     np.testing.assert_array_equal(opened.segment(image), segmenter.segment(image))
+    assert torch.is_grad_enabled()  # of this process, whatever the bundle set in its own
 
 
 def test_metadata_has_what_the_specification_requires(tmp_path):
