@@ -72,6 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        NOTES.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
+        return 2
+
+
+def _told(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from torch import nn
 
-from nas.config_file import read_config
+from nas.config_file import explain, read_config
 from nas.task import Task
 from search_spaces.registry import load_architecture_file
 from search_spaces.space import Architecture
@@ -72,8 +73,12 @@ class Export:
         """
         if self.weights.name != FOLDS:
             return (self.weights,)
-        names = [fold["weights"] for fold in _read_record(self.weights / FOLDS_RECORD)["folds"]]
-        files = tuple(self.weights / Path(name).name for name in names)
+        path = self.weights / FOLDS_RECORD
+        try:
+            names = [Path(fold["weights"]).name for fold in _read_record(path)["folds"]]
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged: it names no weights; retrain again") from error
+        files = tuple(self.weights / name for name in names)
         if missing := [file.name for file in files if not file.is_file()]:
             raise UserError(
                 f"{self.weights}: {', '.join(missing)} missing, and the ensemble needs all folds; "
@@ -95,7 +100,10 @@ class Export:
         """
         if self.weights.name == TRIAL_WEIGHTS or "train" not in self.retrained:
             return self.config.train
-        return RetrainConfig.model_validate(self.retrained["train"])
+        try:
+            return RetrainConfig.model_validate(self.retrained["train"])
+        except ValidationError as error:
+            raise UserError(explain(error, RetrainConfig, str(self.folder / RETRAINED))) from error
 
     def build(self) -> nn.Module:
         """The architecture's network with new weights."""

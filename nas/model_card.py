@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.budget import amount
 from nas.cost.latency import Conditions
-from nas.exported import ARCHITECTURE, FOLDS, RETRAINED, SPLIT, Export
+from nas.exported import ARCHITECTURE, FOLDS, RETRAINED, Export
 from nas.result import Result
 from trainers.atomic import replace_files
 from trainers.data.config import MsdData
@@ -103,9 +103,10 @@ def _data(export: Export) -> Iterator[str]:
                 yield f"- {name.capitalize()}: {told[name]}"
     else:
         yield "- Data set: phantoms that segnas generated; no patient's data"
-    split = json.loads((export.folder / SPLIT).read_text())
-    counts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
-    yield f"- Cases: {counts} (by name in `{SPLIT}`)"
+    if isinstance(data.split, Path):
+        split = json.loads(data.split.read_text())
+        counts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
+        yield f"- Cases: {counts} (by name in `{data.split.name}`)"
 
 
 def _source(export: Export, told: Mapping[str, Any]) -> Iterator[str]:

@@ -18,8 +18,10 @@ from torch import nn
 from nas.exported import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_WEIGHTS, Export
 from nas.teacher import fingerprint, open_teacher
 from nas.training_job import Job, Outcome, Start, Train, train_here
+from search_spaces.fitting import takes
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
+from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.folds import make_folds
 from trainers.data.prepare import prepare_data
@@ -71,6 +73,7 @@ def retrain(
     teacher = open_teacher(plan.teacher, export) if plan.teacher else None
     config = export.config
     cache, cases = prepare_data(config.data, export.folder, progress)
+    _check_task(export, cache)
     draft = export.folder / f"retraining-{_digest(export, plan, teacher)}"
     job = Job(
         export=export,
@@ -89,7 +92,12 @@ def retrain(
 
 def check_plan(export: Export, plan: Plan) -> None:
     """Raises UserError for what cannot be trained as planned."""
-    train = export.config.train
+    train, stride = export.config.train, export.architecture.stride()
+    if not takes(export.architecture, train.patch):
+        raise UserError(
+            f"train.patch = {list(train.patch)}: the network has stride {stride}; expected "
+            "multiples of it, and more than one along some axis"
+        )
     Worker(count=plan.workers).part(train.batch)
     if train.deep_supervision:
         DeepSupervision(export.build(), len(export.config.task.classes), nn.Identity())
@@ -103,6 +111,20 @@ def check_plan(export: Export, plan: Plan) -> None:
             "--folds with --from trial: the trial's weights have seen cases that folds validate "
             "on, and their Dice would be too good; leave one of the two out"
         )
+
+
+def _check_task(export: Export, cache: VolumeCache) -> None:
+    """The data may have changed since the search, or the task been written by hand."""
+    task = export.config.task
+    for key, told, found in (
+        ("channels", task.channels, cache.channels),
+        ("classes", list(task.classes), list(cache.classes)),
+    ):
+        if told != found:
+            raise UserError(
+                f"{export.folder}: task.{key} = {told}, and the data has {found}; expected the "
+                "data that the network was found on"
+            )
 
 
 def _train_once(job: Job, plan: Plan, report: EpochTold, train: Train) -> Retrained:

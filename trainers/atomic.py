@@ -13,11 +13,14 @@ from trainers.errors import UserError
 
 
 def output_folder(folder: Path) -> Path:
-    """`folder`, made where it is missing. Raises UserError where it cannot be one."""
+    """`folder`, made where it is missing. Raises UserError where it cannot be one, or not be
+    written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be made a folder: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder} cannot be written to; give another folder")
     return folder
 
 

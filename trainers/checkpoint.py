@@ -33,10 +33,17 @@ def serialised(state: Mapping[str, Any]) -> bytes:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The state that `write_checkpoint` wrote, on the CPU. Raises UserError for any other file."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing; expected a checkpoint")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
-        raise UserError(f"{path} is no checkpoint that can be read safely: {error}") from error
+        raise UserError(
+            f"{path} is no checkpoint that can be read safely: it is damaged, or holds more than "
+            "weights and plain values; make it again"
+        ) from error
     if not isinstance(state, dict) or "weights" not in state:
         raise UserError(f"{path} is no segnas checkpoint: it has no `weights`")
     return state
@@ -51,8 +58,18 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, Any]:
     try:
         network.load_state_dict(state["weights"])
     except RuntimeError as error:
-        raise UserError(f"{path} holds another network's weights: {error}") from error
+        raise UserError(
+            f"{path} holds another network's weights; expected those of this architecture "
+            f"({_mismatch(error)})"
+        ) from error
     return state
+
+
+def _mismatch(error: RuntimeError) -> str:
+    """The first of the differences that torch lists, shortened: there may be hundreds."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    first = lines[1] if len(lines) > 1 else lines[0]
+    return first if len(first) <= 120 else f"{first[:119]}…"
 
 
 def keep_weights_only(path: Path) -> None:

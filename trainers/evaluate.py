@@ -57,15 +57,15 @@ class Speed:
 class Evaluation:
     """Overlap and surface distance in the files' own voxels and millimetres.
 
-    `dice`: mean foreground Dice over the cases. A class that is in neither segmentation of a case
-    is None there and does not count. `means[label][metric]` have intervals by bootstrap over the
-    cases; `foreground[metric]` is the mean over cases of the mean over a case's classes.
-    `one_sided[label]`: in how many cases one segmentation has the class and the other has not;
-    their Dice, IoU and NSD are 0 and count, their distances do not exist. `measured`: what the
-    network told of itself over all cases; see `take_measured`.
+    `dice`: mean foreground Dice over the cases, None where none has a class. A class that is in
+    neither segmentation of a case is None there and does not count. `means[label][metric]` have
+    intervals by bootstrap over the cases; `foreground[metric]` is the mean over cases of the mean
+    over a case's classes. `one_sided[label]`: in how many cases one segmentation has the class and
+    the other has not; their Dice, IoU and NSD are 0 and count, their distances do not exist.
+    `measured`: what the network told of itself over all cases; see `take_measured`.
     """
 
-    dice: float
+    dice: float | None
     dice_per_class: Mapping[str, float | None]
     cases: Mapping[str, Mapping[str, float | None]]
     scores: Sequence[Score]
@@ -125,13 +125,14 @@ def evaluate_folder(
 def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
     volumes = find_volumes(images)
     if not volumes:
-        raise UserError(f"{images} has no .nii or .nii.gz file")
+        raise UserError(f"{images} has no .nii or .nii.gz file; expected images to evaluate on")
     truths = find_volumes(labels)
     cases = tuple(
         Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
     modalities = tuple(map(str, range(segmenter.channels)))
-    check_dataset(Dataset("evaluation", images, modalities, segmenter.classes, cases))
+    dataset = Dataset("evaluation", images, modalities, segmenter.classes, cases)
+    check_dataset(dataset, expecting="the network")
     return cases
 
 
@@ -172,7 +173,7 @@ def _evaluation(
     one_sided = (~np.isnan(dice) & np.isnan(hd95)).sum(axis=0)
     foreground = [case_means(scores[..., metric]) for metric in range(len(METRICS))]
     return Evaluation(
-        dice=mean_dice(dice),
+        dice=_known(mean_dice(dice)),
         dice_per_class=_by_class(classes, class_means(dice)),
         cases={
             name: {"dice": _known(mean_dice(row[None])), **_by_class(classes, row)}

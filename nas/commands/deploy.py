@@ -48,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--labels goes with --check-images; give both, or neither")
     export = Export(options.out)
     if options.check_images:
-        cases = folder_cases(options.check_images, options.labels, options.cases)
+        cases = folder_cases(
+            options.check_images, options.labels, options.cases, export.config.task
+        )
     else:
         cases = export_cases(export, options.cases)
     source = Source.of(export)

@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
     from trainers.atomic import output_folder, replace_files
     from trainers.evaluate import evaluate_folder
 
+    segmenter, used = open_segmenter(options.dir)
     if options.to:
         output_folder(options.to)
-    segmenter, used = open_segmenter(options.dir)
     note(f"using the {used}")
     with Bars(NOTES) as bars:
         evaluation = evaluate_folder(

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.model_card import write_card
     from nas.progress import Bars
     from nas.retrain import Plan, check_plan, retrain
+    from trainers.errors import TrainingDivergedError, UserError
 
     export = Export(options.out, options.settings)
     plan = Plan(
@@ -65,14 +66,20 @@ def run(options: argparse.Namespace) -> int:
     )
     check_plan(export, plan)
     console = Console()
-    with Bars(console) as bars:
-        if options.workers == 1 and not options.address:
-            done = retrain(export, plan, bars.epoch, bars.count)
-        else:
-            from nas.running.data_parallel import DataParallel
+    try:
+        with Bars(console) as bars:
+            if options.workers == 1 and not options.address:
+                done = retrain(export, plan, bars.epoch, bars.count)
+            else:
+                from nas.running.data_parallel import DataParallel
 
-            with DataParallel(options.workers, options.address, export.folder) as train:
-                done = retrain(export, plan, bars.epoch, bars.count, train)
+                with DataParallel(options.workers, options.address, export.folder) as train:
+                    done = retrain(export, plan, bars.epoch, bars.count, train)
+    except TrainingDivergedError as error:
+        raise UserError(
+            f"{export.folder}: the training diverged: {error}. Nothing was replaced; lower "
+            "train.learning_rate or train.clip"
+        ) from error
     write_card(export.folder)
     for line in _told(export, plan, done):
         console.print(line, highlight=False, soft_wrap=True)

@@ -12,7 +12,9 @@ from torch import nn
 from nas.deploy.record import Checks, Precision
 from nas.deploy.refusal import DeployError
 from nas.exported import Export
-from trainers.data.msd import find_volumes
+from nas.task import Task
+from trainers.data.check import check_dataset
+from trainers.data.msd import Case, Dataset, find_volumes
 from trainers.data.prepare import find_dataset
 from trainers.data.preprocess import prepare_image, prepare_label
 from trainers.data.splits import split_cases
@@ -42,10 +44,11 @@ def export_cases(export: Export, most: int) -> list[CheckCase]:
     return [CheckCase(n, known[n].image, known[n].label) for n in validation[:most]]
 
 
-def folder_cases(images: Path, labels: Path | None, most: int) -> list[CheckCase]:
+def folder_cases(images: Path, labels: Path | None, most: int, task: Task) -> list[CheckCase]:
     """The first images of a folder, with the labels of the same names.
 
-    Raises UserError where there is no image, or an image has no label in `labels`.
+    Raises UserError where there is no image, or `labels` has none for an image, or one of another
+    geometry or other classes than the task's.
     """
     truths = find_volumes(labels) if labels else {}
     found = list(find_volumes(images).items())[:most]
@@ -53,6 +56,11 @@ def folder_cases(images: Path, labels: Path | None, most: int) -> list[CheckCase
         raise UserError(f"{images} has no .nii or .nii.gz file; expected images to check with")
     if labels and (missing := [name for name, _ in found if name not in truths]):
         raise UserError(f"{labels} has no label for {', '.join(missing)}")
+    if labels:
+        pairs = tuple(Case(name, image, truths[name]) for name, image in found)
+        modalities = tuple(map(str, range(task.channels)))
+        dataset = Dataset("check", images, modalities, task.classes, pairs)
+        check_dataset(dataset, expecting="the network")
     return [CheckCase(name, image, truths.get(name)) for name, image in found]
 
 

@@ -84,7 +84,6 @@ def deploy(
     if not cases:
         raise UserError("there is no case to check with; use --check-images FOLDER")
     config = (latency or LatencyConfig()).model_copy(update={"patch": source.segmenter.patch})
-    to.parent.mkdir(parents=True, exist_ok=True)
     made: list[Deployment] = []
 
     def build(folder: Path) -> None:

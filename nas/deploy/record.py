@@ -58,7 +58,7 @@ class Deployment(Strict):
 
     format: Format
     precision: Precision
-    network: str
+    network: Annotated[str, Field(pattern=r"^(\w+/)?\w+\.\w+$")]  # in this folder
     name: str
     key: str
     weights: str

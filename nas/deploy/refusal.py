@@ -25,4 +25,6 @@ def reason(error: BaseException) -> str:
         return type(error).__name__
     # TorchScript tells its interpreter's frames first and the cause last.
     line = lines[-1] if "TorchScript" in lines[0] else lines[0]
+    if "ONNXRuntimeError" in line:  # which tells where the file lies first
+        line = line.partition(" failed:")[2] or line
     return line if len(line) <= 200 else f"{line[:199]}…"

@@ -10,6 +10,7 @@ from torch import nn
 
 from nas.cost.latency.machine import check_onnx
 from nas.deploy.record import Deployment, Format
+from nas.deploy.refusal import DeployError, reason
 from trainers.errors import UserError
 from trainers.segmenter import best_device
 
@@ -40,15 +41,18 @@ def open_network(folder: Path, record: Deployment) -> Deployed:
 
     Raises UserError where the file is missing or damaged, or this machine lacks what it needs.
     """
-    forward, device = open_file(folder / record.network, record.format, record.device)
+    try:
+        forward, device = open_file(folder / record.network, record.format, record.device)
+    except DeployError as error:
+        raise UserError(f"{folder / record.network} {error}; deploy the network again") from error
     return Deployed(forward, device, record.dynamic.batch).eval()
 
 
 def open_file(path: Path, kind: Format, made_on: str) -> tuple[Forward, torch.device]:
     """What runs the file `path`, which was written on the device type `made_on`, and where.
 
-    TorchScript stays on that type: a trace keeps the device of the tensors it makes. Raises as
-    `open_network`.
+    TorchScript stays on that type: a trace keeps the device of the tensors it makes. Raises
+    DeployError where the runtime refuses the file; else as `open_network`.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing; deploy the network again")
@@ -61,8 +65,7 @@ def open_file(path: Path, kind: Format, made_on: str) -> tuple[Forward, torch.de
     except UserError:
         raise
     except Exception as error:  # each runtime has errors of its own for a damaged file
-        why = str(error).strip().partition("\n")[0]
-        raise UserError(f"{path} cannot be opened: {why}; deploy the network again") from error
+        raise DeployError(f"cannot be opened: {reason(error)}") from error
 
 
 def _onnx(path: Path) -> tuple[Forward, torch.device]:

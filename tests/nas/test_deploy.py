@@ -10,14 +10,17 @@ import torch
 from torch import nn
 
 from nas.cost.latency import LatencyConfig
+from nas.deploy import formats
 from nas.deploy.checking import CheckCase, agreement, folder_cases
 from nas.deploy.deploying import Source, deploy
 from nas.deploy.formats import write_network
 from nas.deploy.opening import open_segmenter
 from nas.deploy.record import Deployment
 from nas.deploy.refusal import DeployError, reason
+from nas.task import Task
 from trainers.data.config import Preprocess
 from trainers.errors import UserError
+from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter
 
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
@@ -50,9 +53,12 @@ def source(network=None, patch=(16, 16, 16)):
     return Source(segmenter=segmenter, stride=2, name="small", key="0123456789", weights="trial")
 
 
+TASK = Task(channels=1, classes=("background", "a", "b", "c"), spacing=None, patch=(16, 16, 16))
+
+
 @pytest.fixture(scope="module")
 def cases(phantom_folder):
-    return folder_cases(phantom_folder / "imagesTr", phantom_folder / "labelsTr", 2)
+    return folder_cases(phantom_folder / "imagesTr", phantom_folder / "labelsTr", 2, TASK)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +84,32 @@ def test_a_deployed_folder_segments_as_pytorch_does(cases, tmp_path, kind, preci
     for case in cases:
         found = segmenter.segment(case.image)
         assert agreement(found, ours.segmenter.segment(case.image), 4) > 0.999
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript", "torch-export"])
+def test_a_mirrored_ensemble_is_deployed_whole(cases, tmp_path, kind):
+    torch.manual_seed(1)
+    network = Mirrored(Ensemble([Shrink(), Shrink()]), (0, 2))
+    deploy(source(network), cases, kind, "fp32", tmp_path / "d", QUICK)
+    deployed, _ = open_segmenter(tmp_path / "d")
+    x = torch.rand(2, 1, 16, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(deployed.network(x), network(x), rtol=1e-3, atol=1e-4)
+
+
+def test_a_file_that_its_runtime_cannot_open_is_tried_narrower(cases, tmp_path, monkeypatch):
+    opened = formats.open_file
+    refused = []
+
+    def open_second(path, kind, made_on):
+        if not refused:
+            refused.append(path)
+            raise DeployError("cannot be opened: no such operator")
+        return opened(path, kind, made_on)
+
+    monkeypatch.setattr(formats, "open_file", open_second)
+    record = deploy(source(), cases, "torchscript", "fp32", tmp_path / "d", QUICK)
+    assert (record.dynamic.batch, record.dynamic.sizes) == (True, False)
 
 
 def test_int8_weights_are_stored_in_int8(cases, tmp_path):
@@ -172,6 +204,13 @@ def test_a_damaged_file_is_one_clear_error(cases, tmp_path):
     (tmp_path / "d" / "network.ts").write_bytes(b"no archive")
     with pytest.raises(UserError, match=r"network\.ts cannot be opened.*deploy the network again"):
         open_segmenter(tmp_path / "d")
+    record = json.loads((tmp_path / "d" / "deployment.json").read_text())
+    (tmp_path / "network.ts").write_bytes(b"another")
+    (tmp_path / "d" / "deployment.json").write_text(
+        json.dumps({**record, "network": "../network.ts"})
+    )
+    with pytest.raises(UserError, match="missing or damaged"):
+        open_segmenter(tmp_path / "d")
     shutil.rmtree(tmp_path / "d")
     (tmp_path / "d").mkdir()
     with pytest.raises(UserError, match="neither"):
@@ -181,7 +220,13 @@ def test_a_damaged_file_is_one_clear_error(cases, tmp_path):
 def test_a_label_that_is_missing_is_named(phantom_folder, tmp_path):
     (tmp_path / "labels").mkdir()
     with pytest.raises(UserError, match=r"has no label for \w+"):
-        folder_cases(phantom_folder / "imagesTr", tmp_path / "labels", 1)
+        folder_cases(phantom_folder / "imagesTr", tmp_path / "labels", 1, TASK)
+
+
+def test_labels_of_other_classes_are_refused(phantom_folder):
+    two = TASK.model_copy(update={"classes": ("background", "a")})
+    with pytest.raises(UserError, match="values 2, 3, but the network expects 0 to 1"):
+        folder_cases(phantom_folder / "imagesTr", phantom_folder / "labelsTr", 1, two)
 
 
 def test_the_cause_is_told_and_not_torchscripts_frames():
@@ -190,6 +235,8 @@ def test_the_cause_is_told_and_not_torchscripts_frames():
     )
     assert reason(RuntimeError(told)) == "RuntimeError: x"
     assert reason(ValueError()) == "ValueError"
+    told = "[ONNXRuntimeError] : 1 : FAIL : Load model from a/b failed:Node (n) Op (Reshape) x"
+    assert reason(RuntimeError(told)) == "Node (n) Op (Reshape) x"
 
 
 def test_the_record_is_plain_json(cases, tmp_path):

@@ -16,7 +16,7 @@ from nas.deploy.bundle_text import SCHEMA
 from nas.deploy.checking import folder_cases
 from nas.deploy.deploying import Source, deploy
 from nas.deploy.opening import open_segmenter
-from tests.nas.test_deploy import Shrink
+from tests.nas.test_deploy import TASK, Shrink
 from trainers.data.config import Preprocess
 from trainers.segmenter import Segmenter
 
@@ -81,7 +81,7 @@ def made(folder: Path, preprocess: Preprocess):
     (folder / "images").mkdir()
     volumes(folder / "images", preprocess)
     source = Source(segmenter=segmenter, stride=2, name="small", key="01234", weights="trial")
-    cases = folder_cases(folder / "images", None, 3)
+    cases = folder_cases(folder / "images", None, 3, TASK)
     return deploy(source, cases, "bundle", "fp32", folder / "bundle", QUICK), segmenter
 
 

@@ -100,6 +100,16 @@ def test_a_file_in_the_place_of_the_output_folder_is_told(folder, capsys, comman
     assert "taken cannot be made a folder: File exists" in capsys.readouterr().err
 
 
+def test_a_disk_that_cannot_be_written_is_one_clear_error(folder, capsys, monkeypatch):
+    def full(files):
+        raise OSError(28, "No space left on device", "scores/evaluation.csv")
+
+    monkeypatch.setattr("trainers.atomic.replace_files", full)
+    assert evaluate(folder, "--to", f"{folder}/scores") == 2
+    said = capsys.readouterr().err
+    assert "error: scores/evaluation.csv: No space left on device" in said
+
+
 @pytest.mark.parametrize("tolerance", ["-1", "nan", "much"])
 def test_a_tolerance_is_a_distance(folder, capsys, tolerance):
     with pytest.raises(SystemExit):

@@ -206,6 +206,21 @@ def test_an_ensemble_that_lost_a_fold_is_told(make):
         opened(folder).segmenter()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("folds/folds.json", "{}", "folds.json is damaged: it names no weights"),
+        ("retrained.json", '{"weights": "folds", "train": {"epochs": 0}}', "epochs = 0: Input"),
+    ],
+)
+def test_a_damaged_record_is_told(make, name, content, message):
+    folder = make("out")
+    go(folder, Plan(folds=2), "train.epochs=1")
+    (folder / name).write_text(content)
+    with pytest.raises(UserError, match=message):
+        opened(folder).segmenter()
+
+
 def test_groups_stay_together_in_folds(make):
     folder = make("out")
     settings = ["groups={pattern: '_(\\d+)', size: 2}", "train.epochs=1"]
@@ -222,6 +237,9 @@ def test_groups_stay_together_in_folds(make):
         (Plan(folds=2, start="trial"), [], "--folds with --from trial"),
         (Plan(folds=6), [], "--folds 6: there are 5 cases"),
         (Plan(workers=3), [], "train.batch = 2 cannot be shared among 3 workers"),
+        (Plan(), ["train.patch=[15,16,16]"], "the network has stride 4; expected multiples of it"),
+        (Plan(), ["task.channels=2"], "task.channels = 2, and the data has 1"),
+        (Plan(), ["task.classes=[a,b]"], r"task.classes = \['a', 'b'\], and the data has"),
     ],
 )
 def test_plans_that_cannot_be_are_refused_before_anything_is_trained(make, plan, settings, message):
@@ -241,6 +259,24 @@ def test_the_command_tells_what_was_written_and_what_is_next(make, capsys):
     assert f"2 folds of 1 epochs, validation Dice {mean:.4f} +- {spread:.4f}" in said
     assert f"fold 2: Dice {record['folds'][1]['dice']:.4f}" in said
     assert f"next: segnas evaluate {folder}" in said
+
+
+def test_the_command_needs_no_split_file(make):
+    folder = make("out")
+    (folder / "split.json").unlink()
+    config = folder / "retrain.yaml"
+    shares = "split: {validation: 0.4, test: 0}"
+    config.write_text(config.read_text().replace("split: split.json", shares))
+    assert main(["retrain", str(folder), "--set", "train.epochs=1"]) == 0
+    assert (folder / "retrained.pt").exists()
+
+
+def test_a_training_that_diverges_is_one_clear_error(make, capsys):
+    folder = make("out")
+    wild = ["--set", "train.learning_rate=1e30", "--set", "train.clip=1e30"]
+    assert main(["retrain", str(folder), *wild]) == 2
+    assert "the training diverged: the loss is nan" in capsys.readouterr().err
+    assert not (folder / "retrained.pt").exists()
 
 
 @pytest.mark.parametrize("wrong", [["--folds", "1"], ["--workers", "0"], ["--from", "nowhere"]])

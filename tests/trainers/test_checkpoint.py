@@ -69,7 +69,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
 
 
 def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(UserError, match=r"missing\.pt"):
+    with pytest.raises(UserError, match=r"missing\.pt is missing"):
         read_checkpoint(tmp_path / "missing.pt")
 
 
@@ -84,6 +84,16 @@ def test_weights_of_another_network_are_refused(tmp_path):
     write_checkpoint(tmp_path / "a.pt", {"weights": nn.Linear(2, 3).state_dict()})
     with pytest.raises(UserError, match=r"a\.pt holds another network's weights"):
         load_weights(nn.Linear(3, 3), tmp_path / "a.pt")
+
+
+def test_of_hundreds_of_differences_one_is_told(tmp_path):
+    deep = nn.Sequential(*[nn.Linear(2, 2) for _ in range(100)])
+    write_checkpoint(tmp_path / "a.pt", {"weights": nn.Linear(2, 3).state_dict()})
+    with pytest.raises(UserError) as error:
+        load_weights(deep, tmp_path / "a.pt")
+    assert "Missing key(s)" in str(error.value)
+    assert len(str(error.value)) < 400 + len(str(tmp_path))
+    assert "\n" not in str(error.value)
 
 
 def test_a_finished_checkpoint_shrinks_to_its_weights(tmp_path):

@@ -119,6 +119,16 @@ def test_the_json_can_be_read_back(folder):
     assert record["scores"][0]["case"] == "a"
 
 
+def test_where_no_case_has_a_class_there_is_no_dice_in_the_json(folder):
+    for kind in ("images", "labels"):
+        for name in ("a", "b"):
+            path = folder / kind / f"{name}.nii.gz"
+            shape = nib.load(path).shape
+            write(path, np.zeros(shape, np.uint8))
+    found = evaluate_folder(segmenter(), folder / "images", folder / "labels")
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["dice"] is None
+
+
 def test_frames_are_axial_slices(folder):
     """CROOKED's second axis runs from foot to head: a has 12 slices there, b has 6."""
     found = evaluate_folder(segmenter(), folder / "images", folder / "labels").speed
@@ -134,6 +144,7 @@ def test_images_that_cannot_be_scored_are_all_listed(folder):
         evaluate_folder(segmenter(), folder / "images", folder / "labels")
     assert "a  image without a label (images/a.nii.gz)" in str(error.value)
     assert "b  image 16x6x10 and label 16x6x9 differ in shape" in str(error.value)
+    assert "dataset.json" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["images", "labels"])

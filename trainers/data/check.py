@@ -16,30 +16,36 @@ Progress = Callable[[int, int, str], None]
 _TOLERANCE = 0.1  # voxels that a corner of the label may lie away from the image's
 
 
-def check_dataset(dataset: Dataset, progress: Progress | None = None) -> None:
-    """Read every volume once. Raises one UserError that lists all that cannot be used."""
+def check_dataset(
+    dataset: Dataset, progress: Progress | None = None, expecting: str = "dataset.json"
+) -> None:
+    """Read every volume once. Raises one UserError that lists all that cannot be used.
+
+    expecting: what says how many channels and classes there are.
+    """
     problems: list[str] = []
     bad_cases = 0
     for done, case in enumerate(dataset.cases, start=1):
-        found = _CaseCheck(dataset).problems(case)
+        found = _CaseCheck(dataset, expecting).problems(case)
         problems += [f"  {case.name}  {problem}" for problem in found]
         bad_cases += bool(found)
         if progress:
             progress(done, len(dataset.cases), "checked")
     if problems:
+        listed = expecting == "dataset.json"
+        entries = ": their files, and their entries in dataset.json" if listed else ""
         raise UserError(
             f"{dataset.folder}: {bad_cases} of {len(dataset.cases)} cases cannot be used\n"
             + "\n".join(problems)
-            + "\nMend or add these files, or remove the cases: their files, and their entries in "
-            "dataset.json."
+            + f"\nMend or add these files, or remove the cases{entries}."
         )
 
 
 class _CaseCheck:
     """Collects what is wrong with one case."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset, expecting: str) -> None:
+        self.dataset, self.expecting = dataset, expecting
         self.found: list[str] = []
 
     def problems(self, case: Case) -> list[str]:
@@ -66,8 +72,8 @@ class _CaseCheck:
             self.found.append(f"image has {values.ndim} axes, expected 3 or 4 ({_short(path)})")
         elif channels != expected:
             self.found.append(
-                f"image has {channels} channels, but `modality` in dataset.json lists {expected} "
-                f"({_short(path)})"
+                f"image has {channels} channels (modalities), but {self.expecting} expects "
+                f"{expected} ({_short(path)})"
             )
         if values.dtype.kind == "f" and (bad := np.count_nonzero(~np.isfinite(values))):
             self.found.append(f"image has {bad} voxels that are NaN or infinite ({_short(path)})")
@@ -90,8 +96,8 @@ class _CaseCheck:
         if not good.all():
             wrong = ", ".join(f"{value:g}" for value in np.unique(values[~good])[:5])
             self.found.append(
-                f"label has the values {wrong}, but dataset.json declares 0 to {count - 1} "
-                f"({_short(path)})"
+                f"label has the values {wrong}, but {self.expecting} expects "
+                f"0 to {count - 1} ({_short(path)})"
             )
         return volume
 

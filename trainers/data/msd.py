@@ -99,7 +99,8 @@ def _read_descriptor(path: Path) -> _Descriptor:
 def find_volumes(folder: Path) -> dict[str, Path]:
     """Case name -> file."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is missing; expected a folder of NIfTI volumes")
+        what = "no folder" if folder.exists() else "missing"
+        raise UserError(f"{folder} is {what}; expected a folder of NIfTI volumes")
     volumes: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         if not _is_volume(file):

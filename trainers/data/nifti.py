@@ -28,14 +28,20 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
 
 
 def load_volume(path: Path) -> MetaTensor:
-    """(C, D, H, W) float32 in the file's own orientation. Raises UserError."""
+    """(C, D, H, W) float32 in the file's own orientation, of a file with 3 axes, or 4 with the
+    channels last. Raises UserError."""
     reader = NibabelReader()  # MONAI's LoadImage would make all of its readers, with their warnings
     try:
         values, meta = reader.get_data(reader.read(path))
         volume = MetaTensor.ensure_torch_and_prune_meta(values.astype(np.float32), meta)
-        return cast(MetaTensor, EnsureChannelFirst()(volume))
+        volume = cast(MetaTensor, EnsureChannelFirst()(volume))
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read; expected a NIfTI volume") from error
+    if volume.ndim != 4:
+        raise UserError(
+            f"{path} has {values.ndim} axes; expected 3, or 4 with the channels as the last"
+        )
+    return volume
 
 
 def save_segmentation(labels: np.ndarray, like: Path, to: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_label_value_that_is_no_class(msd, value):
     values = ball(SHAPE).astype(np.float32)
     values[0, 0, 0] = value
     label(msd, values)
-    assert f"  a  label has the values {value:g}, but dataset.json declares 0 to 2" in problems(msd)
+    assert f"  a  label has the values {value:g}, but dataset.json expects 0 to 2" in problems(msd)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -83,7 +83,7 @@ def test_an_image_with_a_value_that_is_no_number(msd, value):
 
 def test_too_many_channels(msd):
     image(msd, np.zeros((*SHAPE, 2), np.float32))
-    assert "  a  image has 2 channels, but `modality` in dataset.json lists 1" in problems(msd)
+    assert "  a  image has 2 channels (modalities), but dataset.json expects 1" in problems(msd)
 
 
 @pytest.mark.parametrize("part", ["imagesTr", "labelsTr"])

@@ -140,6 +140,14 @@ def test_a_file_that_is_no_volume_is_named(tmp_path, content):
         prepare_image(tmp_path / "x.nii.gz", Preprocess(), None)
 
 
+@pytest.mark.parametrize("shape", [(6, 6), (6, 6, 6, 1, 2)])
+def test_a_file_of_other_axes_is_named(tmp_path, shape):
+    file = tmp_path / "a.nii.gz"
+    nib.save(nib.Nifti1Image(np.ones(shape, np.float32), np.eye(4)), file)
+    with pytest.raises(UserError, match=rf"a\.nii\.gz has {len(shape)} axes; expected 3, or 4"):
+        prepare_image(file, Preprocess(spacing="native"), None)
+
+
 def test_an_image_with_nan_is_refused(tmp_path):
     write_nifti(tmp_path / "x.nii.gz", np.full(SHAPE, np.nan, np.float32))
     with pytest.raises(UserError, match="NaN"):
