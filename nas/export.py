@@ -16,6 +16,7 @@ from nas.records import search_id
 from nas.result import Result
 from nas.task import Task
 from search_spaces.registry import architecture_record
+from trainers.atomic import output_folder
 from trainers.data.config import MsdData, PhantomData, Split
 from trainers.errors import UserError
 
@@ -25,10 +26,11 @@ PACKAGES = ("segnas", "torch", "monai")
 def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> None:
     """Fill the folder `to` with the member's architecture, configuration, split and weights.
 
-    Raises UserError where `to` holds something already, or the search lost the member's weights.
+    Raises UserError where `to` holds something already or cannot be written, or the search lost
+    the member's weights; nothing is written then.
     """
-    if to.exists() and any(to.iterdir()):
-        raise UserError(f"{to} is not empty; give --to a new folder")
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise UserError(f"{to} is not empty, or no folder; give --to a new folder")
     weights = search / "checkpoints" / f"{member.key}.pt"
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
@@ -46,12 +48,16 @@ def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> N
         groups=config.data.split.groups if isinstance(config.data.split, Split) else None,
         train=config.retrain,
     )
-    to.mkdir(parents=True, exist_ok=True)
-    (to / ARCHITECTURE).write_text(json.dumps(record, indent=1))
-    shutil.copyfile(search / SPLIT, to / SPLIT)
-    shutil.copyfile(weights, to / TRIAL_WEIGHTS)
-    write_config(export, to / CONFIG)
-    write_card(to)
+    output_folder(to)
+    try:
+        (to / ARCHITECTURE).write_text(json.dumps(record, indent=1))
+        shutil.copyfile(search / SPLIT, to / SPLIT)
+        shutil.copyfile(weights, to / TRIAL_WEIGHTS)
+        write_config(export, to / CONFIG)
+        write_card(to)
+    except OSError as error:
+        shutil.rmtree(to, ignore_errors=True)  # it was empty
+        raise UserError(f"{to} cannot be filled: {error}") from error
 
 
 def _origin(search: Path, name: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def alone_in(directory: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"another search is running in {directory}; wait or give --dir"
+                f"another search is running in {directory}, or another command is at work there; "
+                "wait until it ends, or give a new search another --dir"
             ) from None
         yield

@@ -86,19 +86,25 @@ def try_write_front(
 
 
 def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
-    """The members and the objectives that `write_front` wrote. Raises UserError."""
+    """The members and the objectives that `write_front` wrote.
+
+    Raises UserError where there is no such file, or where it is damaged.
+    """
     path = folder / "front.json"
     try:
         record = json.loads(path.read_text())
         members = [Result.from_json({**m, "state": "complete"}) for m in record["members"]]
         return members, tuple(record["objectives"])
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(
-            f"{path} is missing; expected the folder of a search with a trial done (runs/NAME)"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
+            f"{path} is missing; expected the folder of a search with a trial done (runs/NAME); "
+            f"where {folder} is one, it is written anew by: segnas sync {folder}"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
-            f"{path} is damaged ({error}); the same segnas search writes it anew"
+            f"{path} is damaged ({error}); it is written anew by: segnas sync {folder}"
         ) from error
 
 

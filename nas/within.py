@@ -6,8 +6,9 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import ByteSize, TypeAdapter, ValidationError
+from pydantic import AllowInfNan, ByteSize, TypeAdapter, ValidationError
 
 from nas.budget import amount
 from nas.front import SENSE
@@ -52,7 +53,7 @@ def parse_limits(text: str) -> list[Limit]:
 
 
 def within(members: Sequence[Result], limits: Sequence[Limit]) -> list[Result]:
-    """The members that keep all limits. Raises UserError where there are none."""
+    """The members that keep all limits. Raises UserError where there are members, but no such."""
     kept = [member for member in members if all(limit.holds(member) for limit in limits)]
     if members and not kept:
         told = "; ".join(limit.closest(members) for limit in limits)
@@ -65,9 +66,9 @@ def _parse(text: str) -> Limit:
     if not found or found[1] not in SENSE:
         raise UserError(f"--within: {text!r}; expected {EXPECTED}")
     name, comparison, value = found.groups()
+    kind: Any = ByteSize if name == "memory" else Annotated[float, AllowInfNan(False)]
     try:
-        kind = TypeAdapter(ByteSize if name == "memory" else float)
-        return Limit(name, comparison, float(kind.validate_python(value)))
+        return Limit(name, comparison, float(TypeAdapter(kind).validate_python(value)))
     except ValidationError:
         raise UserError(
             f"--within: {value!r} in {text!r} is no number; expected {EXPECTED}"

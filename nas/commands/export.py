@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,11 +47,13 @@ def run(options: argparse.Namespace) -> int:
 
     members, objectives = read_front(options.dir)
     config = read_config(RunConfig, options.dir / "config.yaml")
-    if options.within:
-        members = within(members, parse_limits(options.within))
-    others = partial(complete_results, options.dir, config.budget)
-    member = pick(members, options.pick, objectives, others)
-    register = registration(options, config, member) if options.register else None
+    limits = [] if options.within is None else parse_limits(options.within)
+
+    def others() -> list[Result]:
+        return within(complete_results(options.dir, config.budget), limits)
+
+    member = pick(within(members, limits), options.pick, objectives, others)
+    register = None if options.register is None else registration(options, config, member)
     write_export(options.dir, config, member, options.to)
     print(f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.params:,} parameters")
     if register:

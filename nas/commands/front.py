@@ -8,6 +8,7 @@ import json
 from rich.console import Console
 
 from nas.commands import arguments
+from nas.commands.printing import note
 
 HELP = "show the Pareto front of a search"
 
@@ -29,13 +30,16 @@ def run(options: argparse.Namespace) -> int:
     from nas.within import parse_limits, within
 
     members, objectives = read_front(options.dir)
-    if options.within:
+    if options.within is not None:
         members = within(members, parse_limits(options.within))
     if options.json:
         print(json.dumps(front_json(members, objectives)))
         return 0
     console = Console()
     console.print(front_table(members, numbered=options.plot))
+    if not members:
+        note("no network of this search was trained to the end so far")
+        return 0
     if options.plot:
         from nas.commands.front_chart import LABELS, front_chart
 

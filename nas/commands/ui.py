@@ -15,12 +15,17 @@ HELP = "show a search in MLflow's pages, on this machine"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas ui`."""
     arguments.add_search_folder(command)
-    command.add_argument(
-        "--port", type=arguments.positive, help="default: 5000, or a free one if that is taken"
-    )
+    command.add_argument("--port", type=port, help="default: 5000, or a free one if that is taken")
     command.add_argument(
         "--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1, loopback)"
     )
+
+
+def port(text: str) -> int:
+    """That of a server."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected 1 to 65535")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from search_spaces.space import Architecture
 from trainers.atomic import replace_files
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import split_cases
+from trainers.errors import UserError
 
 FOLDER = "confirm"
 
@@ -43,12 +44,15 @@ class Outcome:
 
 
 def read_outcome(repeat: Repeat, directory: Path) -> Outcome | None:
-    """What an earlier run left; None where it did not end."""
+    """What an earlier run left; None where it did not end. Raises UserError for a damaged file."""
+    file = repeat.file(directory)
     try:
-        told = json.loads(repeat.file(directory).read_bytes())
+        told = json.loads(file.read_bytes())
+        return Outcome(told["dice"], tuple(told["curve"]), told["reason"])
     except FileNotFoundError:
         return None
-    return Outcome(told["dice"], tuple(told["curve"]), told["reason"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{file} is damaged ({error}); delete it, to train that again") from error
 
 
 def train_repeat(repeat: Repeat, config: RunConfig, directory: Path, volumes: Path) -> Outcome:

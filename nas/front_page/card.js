@@ -13,7 +13,9 @@ function standing(network, state) {
 }
 
 function costsOf(network) {
-  const rows = network.state === "complete" ? [["Dice", shown("dice", network.dice)]] : [];
+  const rows = [];
+  if (network.state === "complete") rows.push(["Dice", shown("dice", network.dice)]);
+  if (network.state === "stopped") rows.push(["Dice when stopped", shown("dice", lastDice(network))]);
   for (const cost of data.costs) rows.push([TITLES[cost], shown(cost, network.costs[cost])]);
   if (network.epochs) rows.push(["Epochs trained", network.epochs]);
   return element("dl", {}, ...rows.flatMap(([name, told]) => [
@@ -53,7 +55,7 @@ function whyNot(network, state, choose) {
   if (state.members.includes(network)) return [];
   const why = element("h3", {}, "Why not this one");
   if (network.state === "stopped") {
-    const text = `It was stopped after ${network.epochs} epochs: ${network.reason ?? "no reason told"}. `
+    const text = `It was ${network.reason ?? "stopped early"}. `
       + "Its Dice is of a shorter training and not to be compared with the others'.";
     return [why, element("p", {}, text)];
   }

@@ -61,7 +61,7 @@ function told(network) {
   const name = network.name ? ` (${plain(network.name.text)})` : "";
   const dice = {
     complete: `Dice ${shown("dice", network.dice)}`,
-    stopped: `stopped after ${network.epochs} epochs at Dice ${shown("dice", lastDice(network))}`,
+    stopped: `stopped after ${counted(network.epochs, "epoch")} at Dice ${shown("dice", lastDice(network))}`,
     infeasible: `rejected: ${plain(network.reason ?? "")}`.slice(0, 90),
   }[network.state];
   return `<b>${plain(network.key)}</b>${name}<br>${dice}<br>${costs.join("<br>")}`;
@@ -106,16 +106,21 @@ function drawPlane(where, cost, state) {
   const low = (network) => !(reached(network) >= bottom);
   const y = (network) => (low(network) ? strip(0.015) : reached(network));
   const shapes = (networks) => networks.map((n) => (low(n) ? "triangle-down" : "circle"));
-  const stopped = has("stopped"), complete = has("complete").filter((n) => n.dice !== null);
+  const stopped = has("stopped"), rejected = has("infeasible");
+  const complete = has("complete").filter((n) => n.dice !== null);
   const members = new Set(state.members);
   const inside = (n) => within(n, state.budgets);
   const named = complete.filter((network) => network.name);
   const hollow = {color: "white", size: 7, line: {color: COLOURS.other, width: 1.2}};
-  const ring = (key, colour) => dots(complete.filter((n) => n.key === key), x, y,
-    {symbol: "circle-open", size: 19, color: colour, line: {width: 2.5}}, {hoverinfo: "skip"});
+  const ring = (key, colour) => dots(known.filter((n) => n.key === key),
+    (n) => where.places.get(n.key)?.[0], (n) => where.places.get(n.key)?.[1],
+    {symbol: "circle-open", size: 19, color: colour, line: {width: 2.5}},
+    {hoverinfo: "skip", cliponaxis: false});
   const solid = (networks, marker) => dots(networks, x, y, {...marker, symbol: shapes(networks)});
+  where.places = new Map([...stopped, ...complete].map((n) => [n.key, [x(n), y(n)]]));
+  for (const n of rejected) where.places.set(n.key, [x(n), strip(0.06)]);
   const traces = [
-    dots(has("infeasible"), x, () => strip(0.06),
+    dots(rejected, x, () => strip(0.06),
       {symbol: "line-ns", size: 8, line: {color: COLOURS.other, width: 1.4}}),
     solid(stopped, hollow),
     solid(complete.filter((n) => !inside(n)), {color: COLOURS.faint, size: 7}),
@@ -130,7 +135,6 @@ function drawPlane(where, cost, state) {
     ring(state.chosen, COLOURS.chosen),
     ring(null, COLOURS.ink),
   ];
-  where.places = new Map([...stopped, ...complete].map((n) => [n.key, [x(n), y(n)]]));
   const line = {color: COLOURS.chosen, width: 1.2, dash: "dash"};
   const limits = [];
   if (state.budgets[cost] !== null) limits.push({type: "line", line, yref: "paper", y0: 0, y1: 1,
@@ -211,7 +215,7 @@ function drawChoices(where, state) {
     lines(chosen, all, {color: COLOURS.chosen, width: 3}),
   ], layout({margin: {l: 20, r: 60, t: 4, b: 16}, annotations: texts,
     xaxis: {visible: false, range: [-0.15, all.length - 0.6], fixedrange: true},
-    yaxis: {visible: false, range: [-0.06, 1.32], fixedrange: true},
+    yaxis: {visible: false, range: [-0.08, 1.32], fixedrange: true},
     shapes: all.map((_, place) => ({type: "line", x0: place, x1: place, y0: 0, y1: 1,
       layer: "below", line: {color: "#c3cad2", width: 1}}))}), CONFIG);
 }
@@ -242,10 +246,11 @@ function drawEffect(where, knob, objective, state) {
 }
 
 function drawCurve(where, network) {
-  const epochs = network.curve.map((_, epoch) => epoch + 1);
-  Plotly.react(where, [{type: "scatter", mode: "lines+markers", x: epochs, y: network.curve,
+  const numbers = network.curve.map((_, place) => place + 1);
+  const unit = network.curve.length === network.epochs ? "epoch" : "validation";
+  Plotly.react(where, [{type: "scatter", mode: "lines+markers", x: numbers, y: network.curve,
     line: {color: COLOURS.front, width: 2}, marker: {size: 4},
-    hovertemplate: "epoch %{x}: %{y:.4f}<extra></extra>"}],
-  layout({margin: {l: 40, r: 6, t: 6, b: 34}, xaxis: {...AXIS, title: {text: "epoch", font: {size: 12}}, nticks: 6,
-    range: [0.5, epochs.length + 0.5], tickformat: "d"}, yaxis: {...AXIS, nticks: 4}}), CONFIG);
+    hovertemplate: `${unit} %{x}: %{y:.4f}<extra></extra>`}],
+  layout({margin: {l: 40, r: 6, t: 6, b: 34}, xaxis: {...AXIS, title: {text: unit, font: {size: 12}}, nticks: 6,
+    range: [0.5, numbers.length + 0.5], tickformat: "d"}, yaxis: {...AXIS, nticks: 6}}), CONFIG);
 }

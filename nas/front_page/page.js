@@ -41,7 +41,9 @@ function draw() {
 function choose(key) {
   state.chosen = key;
   draw();
-  if (window.matchMedia("(max-width: 980px)").matches) at("card").scrollIntoView();
+  const {top} = at("card").getBoundingClientRect();
+  if (top < 0 || top > window.innerHeight / 2) at("card").scrollIntoView();
+  at("card").scrollTop = 0;
   at("card").focus({preventScroll: true});
 }
 
@@ -75,7 +77,7 @@ function link(plane) {
 
 at("caption").textContent = caption();
 at("budgets").append(...sliders.filter((one) => one.usable).map((one) => one.row));
-at("left").after(reset);
+at("budgets-title").after(reset);
 legend(at("legend"));
 at("planes").append(...data.costs.map((cost) => element("div", {class: "plane", role: "img",
   "data-cost": cost, "aria-label": `Dice against ${TITLES[cost]}; the table of networks has the same`})));

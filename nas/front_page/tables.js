@@ -7,7 +7,8 @@ function caption() {
   const names = data.objectives.map((name) => TITLES[name].replace(/^[PTL]/, (l) => l.toLowerCase()));
   const count = (kind) => data.networks.filter((n) => n.state === kind).length;
   const texts = [
-    `${data.front.length} of ${counted(trained.length, "trained network")} are the front: none is `
+    `${data.front.length} of ${counted(trained.length, "trained network")} `
+      + `${data.front.length === 1 ? "is" : "are"} the front: none is `
       + `better in one of ${names.join(", ")} and as good in the others.`,
     count("stopped") ? `${counted(count("stopped"), "candidate")} stopped early.` : "",
     count("infeasible") ? `${counted(count("infeasible"), "candidate")} rejected.` : "",
@@ -113,7 +114,8 @@ function drawNetworks(table, kind, state, choose) {
     ...data.costs.map((cost) => shown(cost, network.costs[cost])),
   ];
   table.replaceChildren(
-    element("thead", {}, element("tr", {}, ...head.map((name) => element("th", {}, name)))),
+    element("thead", {}, element("tr", {}, ...head.map((name) =>
+      element("th", {class: name === "Reason" ? "reason" : null}, name)))),
     element("tbody", {}, ...rows.map((network) => element("tr",
       {class: network.key === state.chosen ? "chosen" : null},
       element("td", {}, keyButton(network, choose)),

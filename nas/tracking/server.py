@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from trainers.errors import UserError
 PORT = 5000
 START_SECONDS = 180.0
 STOP_SECONDS = 3.0  # a browser's open connection would hold it up for longer
-ANYWHERE = ("0.0.0.0", "::")
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 # It shows records: no jobs for language models beside it.
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
@@ -57,11 +58,18 @@ def served(directory: Path, host: str, port: int | None) -> Iterator[Server]:
             start_new_session=True,  # Ctrl-C reaches this process alone, which ends the server
         )
         try:
-            url = f"http://{'127.0.0.1' if host in ANYWHERE else host}:{chosen}"
+            url = f"http://{_address(host)}:{chosen}"
             _wait_for(url, process, log)
             yield Server(url, process)
         finally:
             _stop(process)
+
+
+def _address(host: str) -> str:
+    """Where a browser on this machine finds a server on `host`."""
+    if host in ANYWHERE:
+        return ANYWHERE[host]
+    return f"[{host}]" if ":" in host else host
 
 
 def _free_port(host: str, port: int | None) -> int:
@@ -75,10 +83,10 @@ def _free_port(host: str, port: int | None) -> int:
                 taken = error
                 continue
             return int(probe.getsockname()[1])
-    raise UserError(
-        f"--host {host} --port {port or PORT} cannot be used ({taken.strerror or taken}); "
-        "leave --port out for a free one"
-    )
+    told = taken.strerror or taken
+    if taken.errno in (errno.EADDRINUSE, errno.EACCES):
+        raise UserError(f"--port {port} cannot be used ({told}); leave it out for a free one")
+    raise UserError(f"--host {host} cannot be used ({told}); expected an address of this machine")
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:

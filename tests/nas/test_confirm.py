@@ -4,11 +4,13 @@ import math
 import pytest
 
 from nas.cli import main
-from nas.confirm import Confirmed, chances, nearest
+from nas.confirm import Confirmed, Repeat, chances, nearest
 from nas.confirm.nearest import dice_gap
+from nas.confirm.repeats import read_outcome
 from nas.result import Result
 from nas.search import run_search
 from tests.nas.small_run import config as small_config
+from trainers.errors import UserError
 
 OBJECTIVES = ("dice", "params")
 
@@ -34,6 +36,15 @@ def test_the_gap_is_to_the_best_of_those_that_cost_no_more():
     assert dice_gap(NEAR[0], everybody, OBJECTIVES) == pytest.approx(0.02)
     assert dice_gap(NEAR[1], everybody, OBJECTIVES) == pytest.approx(0.2)
     assert dice_gap(FRONT[1], everybody, OBJECTIVES) < 0
+
+
+def test_a_damaged_outcome_is_told(tmp_path):
+    repeat = Repeat("abc", {}, seed=1)
+    assert read_outcome(repeat, tmp_path) is None
+    repeat.file(tmp_path).parent.mkdir()
+    repeat.file(tmp_path).write_text('{"dice": 0.5}')
+    with pytest.raises(UserError, match=r"abc-seed1\.json is damaged .* delete it"):
+        read_outcome(repeat, tmp_path)
 
 
 def test_who_is_far_better_is_sure_and_who_is_far_worse_is_out():

@@ -207,6 +207,24 @@ def test_an_export_never_fills_a_folder_that_is_in_use(search, tmp_path):
         exported(search, tmp_path / "out")
 
 
+@pytest.mark.parametrize("target", ["file", "file/below"])
+def test_an_export_that_cannot_be_written_is_told(search, tmp_path, target):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"is not empty, or no folder|cannot be made a folder"):
+        exported(search, tmp_path / target)
+
+
+def test_an_export_that_breaks_off_leaves_nothing(search, tmp_path, monkeypatch):
+    monkeypatch.setattr("nas.export.write_card", _full_disk)
+    with pytest.raises(UserError, match=r"out cannot be filled: .*No space left"):
+        exported(search, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def _full_disk(*_):
+    raise OSError(28, "No space left on device")
+
+
 def test_a_folder_that_is_no_export_is_told(tmp_path):
     with pytest.raises(UserError, match="is no export"):
         Export(tmp_path)

@@ -61,6 +61,24 @@ def test_a_default_port_that_is_taken_makes_room_and_a_chosen_one_is_refused(mon
             server._free_port("127.0.0.1", taken)
 
 
+def test_a_port_that_there_is_none_of_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["ui", "anywhere", "--port", "65536"])
+    assert "--port: '65536'; expected 1 to 65535" in capsys.readouterr().err
+
+
+def test_an_address_of_no_machine_is_not_taken_for_a_busy_port():
+    with pytest.raises(UserError, match=r"--host 300\.1\.1\.1 cannot be used"):
+        server._free_port("300.1.1.1", None)
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")]
+)
+def test_the_link_is_one_that_a_browser_can_open(host, address):
+    assert server._address(host) == address
+
+
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(server.sys, "executable", str(tmp_path / "python"))
     (tmp_path / "python").write_text("#!/bin/sh\necho no such module >&2; exit 1\n")

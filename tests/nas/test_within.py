@@ -2,9 +2,12 @@ import re
 
 import pytest
 
+from nas.cli import main
 from nas.commands.front_chart import front_chart
+from nas.front_files import write_front
 from nas.result import Result
 from nas.within import parse_limits, within
+from tests.nas.small_search import ended_search
 from trainers.errors import UserError
 
 
@@ -45,6 +48,8 @@ def test_those_within_all_limits_are_kept(text, keys):
         ("params=3", "'params=3'; expected NAME<=VALUE"),
         ("speed<=3", "'speed<=3'.* of dice, params"),
         ("params<=many", "'many' in 'params<=many' is no number"),
+        ("latency_ms<=nan", "'nan' in 'latency_ms<=nan' is no number"),
+        ("", "''; expected"),
         ("params<=3,", "''; expected"),
     ],
 )
@@ -56,6 +61,40 @@ def test_what_is_no_limit_is_told_what_is(text, told):
 def test_limits_that_nobody_keeps_are_told_what_there_is():
     with pytest.raises(UserError, match=r"params is 100 at the least; dice is 0\.9000 at the most"):
         within(MEMBERS, parse_limits("params<=10,dice>=0.95"))
+
+
+def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
+    study = ended_search(tmp_path)
+    write_front(tmp_path, study.results, ("dice", "params"), "small", ("organ",))
+    near = study.results[2]
+    assert near.params == 3_000
+    command = ["export", str(tmp_path), "--pick", near.key, "--to", str(tmp_path / "out")]
+    assert main([*command, "--within", "params<=2000"]) == 2
+    assert f"--pick {near.key} is no member" in capsys.readouterr().err
+    assert main([*command, "--within", "params<=3000"]) == 2  # now the weights are what lacks
+    assert f"{near.key}.pt is missing" in capsys.readouterr().err.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "is missing; expected the folder of a search"),
+        ("{", "is damaged"),
+        ("[1]", "is damaged"),
+        ('{"objectives": ["dice"], "members": [1]}', "is damaged"),
+    ],
+)
+def test_a_front_that_cannot_be_read_is_one_clear_error(tmp_path, capsys, content, told):
+    if content is not None:
+        (tmp_path / "front.json").write_text(content)
+    assert main(["front", str(tmp_path)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_search_with_nothing_trained_yet_has_an_empty_table(tmp_path, capsys):
+    (tmp_path / "front.json").write_text('{"objectives": ["dice", "params"], "members": []}')
+    assert main(["front", str(tmp_path), "--plot"]) == 0
+    assert "no network of this search" in capsys.readouterr().err
 
 
 def test_the_chart_has_better_dice_higher_and_dearer_members_further_right():
