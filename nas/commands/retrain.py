@@ -52,6 +52,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run `segnas retrain`."""
     from nas.exported import Export
+    from nas.folder_lock import alone_in
     from nas.model_card import write_card
     from nas.progress import Bars
     from nas.retrain import Plan, check_plan, retrain
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     check_plan(export, plan)
     console = Console()
     try:
-        with Bars(console) as bars:
+        with alone_in(export.folder), Bars(console) as bars:
             if options.workers == 1 and not options.address:
                 done = retrain(export, plan, bars.epoch, bars.count)
             else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.tracking.config import TrackingConfig
+from nas.tracking.moved import follow_move
 from nas.tracking.note import front_path
-from nas.tracking.store import STORE, plain, prepare_mlflow, server_errors, store_uri
+from nas.tracking.store import ARTIFACTS, STORE, plain, prepare_mlflow, server_errors, store_uri
 from trainers.errors import UserError
 
 
@@ -34,13 +35,16 @@ def find_run(
     from nas.tracking.search_run import SEARCH_TAG
     from nas.tracking.writing import tagged
 
+    home = directory.resolve()
     try:
+        if not config.uri:
+            follow_move(home / STORE, config.experiment, home / ARTIFACTS)
         client = MlflowClient(store_uri(config, directory))
         known = client.get_experiment_by_name(config.experiment)
-        home = known.experiment_id if known else ""
-        run = next(tagged(client, home, SEARCH_TAG, search_id), None) if known else None
+        place = known.experiment_id if known else ""
+        run = next(tagged(client, place, SEARCH_TAG, search_id), None) if known else None
         if run and key:
-            trials = tagged(client, home, PARENT_TAG, run.info.run_id)
+            trials = tagged(client, place, PARENT_TAG, run.info.run_id)
             run = next((trial for trial in trials if trial.data.tags.get(KEY_TAG) == key), None)
     except server_errors() as error:
         raise UserError(f"MLflow does not answer: {plain(error)}") from None

@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import re
+import sqlite3
 from pathlib import Path
 from uuid import uuid4
 
@@ -71,4 +72,9 @@ def server_errors() -> tuple[type[Exception], ...]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, SQLAlchemyError, OSError  # those of requests are OSErrors
+    return (
+        MlflowException,
+        SQLAlchemyError,
+        sqlite3.Error,
+        OSError,
+    )  # those of requests are OSErrors

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.result import Result
 from nas.standing import ranks
 from nas.tracking.config import Search, TrackingConfig
+from nas.tracking.moved import follow_move
 from nas.tracking.note import front_path
 from nas.tracking.report import SyncReport
 from nas.tracking.store import (
@@ -197,9 +198,11 @@ class Tracker:
     def _connect(self) -> Runs:
         from nas.tracking.runs import Runs
 
+        artifacts = None
         if not self.config.uri:
             make_store(self.directory / STORE)
-        artifacts = None if self.config.uri else (self.directory / ARTIFACTS).as_uri()
+            follow_move(self.directory / STORE, self.config.experiment, self.directory / ARTIFACTS)
+            artifacts = (self.directory / ARTIFACTS).as_uri()
         return Runs.open(self.uri, self.config.experiment, artifacts, self._search)
 
     def _warn_once(self) -> None:

@@ -1,0 +1,36 @@
+"""A local store whose folder was moved or copied."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+# Columns of MLflow's tables that hold addresses of artifacts.
+PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def follow_move(store: Path, experiment: str, artifacts: Path) -> None:
+    """Have the sqlite `store` name the artifacts of `experiment` where they are now.
+
+    MLflow names them by absolute paths: it would go on writing into the folder that the store was
+    copied from. Raises sqlite3.Error.
+    """
+    with closing(sqlite3.connect(store)) as database, database:
+        told = "SELECT artifact_location FROM experiments WHERE name = ?"
+        found = database.execute(told, (experiment,)).fetchone()
+        old, new = found[0] if found else "", artifacts.as_uri()
+        if not old.startswith("file:") or old == new:
+            return
+        for table, column in PLACES:
+            database.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
+            )
