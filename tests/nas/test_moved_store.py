@@ -5,8 +5,8 @@ from mlflow import MlflowClient
 from nas.tracking import Search, Tracker, TrackingConfig
 
 
-def synced(directory):
-    search = Search(id="s", name="demo", config_yaml="", params={})
+def synced(directory, search_id):
+    search = Search(id=search_id, name="demo", config_yaml="", params={})
     Tracker(TrackingConfig(), directory, search).sync([])
 
 
@@ -17,14 +17,14 @@ def files(directory):
 def test_a_copied_search_keeps_its_artifacts_in_its_own_folder(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new one"
     old.mkdir()
-    synced(old)
+    synced(old, "a")
     shutil.copytree(old, new)
     before = files(old)
-    synced(new)
+    synced(new, "b")
+    assert files(old) == before
+    assert len(files(new / "mlartifacts")) == 2  # each search's config.yaml
     client = MlflowClient(f"sqlite:///{new / 'mlflow.db'}")
     (experiment,) = (e for e in client.search_experiments() if e.name == "segnas")
-    (run,) = client.search_runs([experiment.experiment_id])
-    client.log_text(run.info.run_id, "kept", "note.txt")
-    assert files(old) == before
-    assert [path.read_text() for path in (new / "mlartifacts").rglob("note.txt")] == ["kept"]
-    assert {path.name for path in files(new / "mlartifacts")} == {"config.yaml", "note.txt"}
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 2
+    assert all(r.info.artifact_uri.startswith((new / "mlartifacts").as_uri() + "/") for r in runs)
