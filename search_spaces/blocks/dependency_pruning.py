@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from search_spaces.blocks.exporting import exporting
+
 START = -2.0  # of g: at first a threshold is at most sigmoid(-2) = 12% up the row's range
 SHARPNESS = 10.0
 
@@ -60,7 +62,7 @@ class DependencyPruning(nn.Module):
     def _count(self, kept: torch.Tensor, valid: torch.Tensor | None) -> None:
         if kept.is_meta:
             return
-        if torch.jit.is_tracing() or torch.compiler.is_exporting():
+        if exporting():
             return  # a graph keeps no tally
         rows = (~kept).sum((1, 3))  # (B, K)
         each = kept.shape[1] * kept.shape[3]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from search_spaces.blocks.exporting import kept
 from search_spaces.blocks.windows import numbers, partition, unpartition
 
 
@@ -50,8 +49,7 @@ def _interleave(x: torch.Tensor, counts: tuple[int, ...]) -> torch.Tensor:
     return x
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # it is kept, and training may be the next to use it
+@kept(64)
 def _filling_mask(size: tuple[int, ...], window: tuple[int, ...], device: str) -> torch.Tensor:
     """(groups, n, n) bool: True where both tokens are of the grid, or both fill it up."""
     inside = torch.ones((1, *size, 1), dtype=torch.bool, device=device)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import nn
+
+from search_spaces.blocks.exporting import kept
 
 WIDEST = 0.6  # the widest head's Gaussian at the start, in grids
 
@@ -43,8 +43,7 @@ class GRPE(nn.Module):
         return torch.exp(-distance[:, None] / width) + relative
 
 
-@lru_cache(maxsize=8)
-@torch.inference_mode(False)  # it is kept, and training may be the next to use it
+@kept(8)
 def _offsets(
     size: tuple[int, ...], reach: int, side: int, device: str
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,6 +9,8 @@ from monai.networks.layers.factories import Conv
 from torch import nn
 from torch.nn.functional import adaptive_max_pool2d, adaptive_max_pool3d, cross_entropy
 
+from search_spaces.blocks.exporting import exporting
+
 
 @dataclass(frozen=True)
 class KeptQueries:
@@ -64,7 +66,7 @@ class QueryGate(nn.Module):
             self.queries.kept = self._assume(logits)
             return self.queries.kept
         pruned = logits.detach().float().softmax(1)[:, 0].flatten(1) >= self.confidence  # (B, N)
-        if torch.jit.is_tracing() or torch.compiler.is_exporting():
+        if exporting():
             # A graph has one number of queries: all, and the pruned ones among them not valid.
             index = torch.arange(pruned.shape[1], device=x.device).expand(x.shape[0], -1)
             self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])

@@ -13,6 +13,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
+from search_spaces.blocks.exporting import exporting
 from search_spaces.blocks.unrolled_scan import LONGEST_CHUNK, unrolled_scan
 
 CPU_ELEMENTS = 2**19  # states worked on at once: what fits into a core's cache
@@ -66,7 +67,7 @@ def selective_scan(
     nothing overflows. On CUDA the kernel of `mamba_ssm` does the work where it can be imported. A
     network that is traced or exported gets the steps one by one, for its L.
     """
-    exported = torch.jit.is_tracing() or torch.compiler.is_exporting()
+    exported = exporting()
     kernel = _compiled_kernel() if u.is_cuda and start is None and not exported else None
     if kernel is not None:
         return _by_kernel(kernel, u, dt, a, b, c, d)

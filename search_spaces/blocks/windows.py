@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import nn
 from torch.nn.functional import pad
+
+from search_spaces.blocks.exporting import kept
 
 
 class Windowed(nn.Module):
@@ -79,8 +80,7 @@ def unpartition(windows: torch.Tensor, window: Sequence[int], size: Sequence[int
     return x
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # it is kept, and training may be the next to use it
+@kept(64)
 def window_mask(
     size: tuple[int, ...], window: tuple[int, ...], shift: tuple[int, ...], device: str
 ) -> torch.Tensor:

@@ -1,0 +1,39 @@
+"""What blocks do differently while a network is written as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def exporting() -> bool:
+    """Whether the pass under way is recorded for a file: torch.export, or a TorchScript trace."""
+    return torch.jit.is_tracing() or torch.compiler.is_exporting()
+
+
+def kept(entries: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Keep the last tensors that a function made, by its arguments, for every later pass.
+
+    Not those of a pass that is recorded, which are stand-ins without values; nor are kept ones
+    inference tensors, for training may be the next to use them.
+    """
+
+    def decorate(make: Callable[P, R]) -> Callable[P, R]:
+        make = torch.inference_mode(False)(make)
+        remembered = lru_cache(entries)(make)
+
+        @wraps(make)
+        def look_up(*args: P.args, **kwargs: P.kwargs) -> R:
+            if exporting():
+                return make(*args, **kwargs)
+            return remembered(*args, **kwargs)  # type: ignore[arg-type]
+
+        return look_up
+
+    return decorate
