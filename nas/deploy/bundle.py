@@ -26,13 +26,18 @@ CONFIG, METADATA = "configs/inference.json", "configs/metadata.json"
 
 
 def write_bundle(folder: Path, record: Deployment) -> None:
-    """Fill `folder`, whose models/model.ts is there, with configuration, metadata and words."""
+    """Fill `folder`, whose models/model.ts is there, with configuration, metadata and words.
+
+    The specification wants models/model.pt as well, the weights alone.
+    """
+    network = torch.jit.load(folder / "models" / "model.ts", map_location="cpu")
+    torch.save(network.state_dict(), folder / "models" / "model.pt")
     for name in ("configs", "docs"):
         (folder / name).mkdir(exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(inference_config(record), indent=1))
     (folder / METADATA).write_text(json.dumps(metadata(record), indent=1))
     (folder / "docs" / "README.md").write_text(readme(record))
-    (folder / "LICENSE").write_text(LICENSE)
+    (folder / "docs" / "license.txt").write_text(LICENSE)
 
 
 def inference_config(record: Deployment) -> dict[str, Any]:

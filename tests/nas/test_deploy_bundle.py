@@ -96,6 +96,24 @@ def test_from_file_to_file_a_bundle_makes_the_same_labels(tmp_path, preprocess):
     assert torch.is_grad_enabled()  # of this process, whatever the bundle set in its own
 
 
+def test_its_files_lie_where_the_specification_wants_them(tmp_path):
+    _, segmenter = made(tmp_path, NATIVE)
+    bundle = tmp_path / "bundle"
+    files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
+    assert files == {
+        "configs/inference.json",
+        "configs/metadata.json",
+        "deployment.json",
+        "docs/README.md",
+        "docs/license.txt",
+        "models/model.pt",
+        "models/model.ts",
+    }
+    weights = torch.load(bundle / "models" / "model.pt", weights_only=True)
+    for name, value in segmenter.network.state_dict().items():
+        assert torch.equal(weights[name], value)
+
+
 def test_metadata_has_what_the_specification_requires(tmp_path):
     made(tmp_path, NATIVE)
     metadata = json.loads((tmp_path / "bundle" / "configs" / "metadata.json").read_text())
