@@ -24,7 +24,8 @@ config=$1 directory=$2
 shift 2
 source "${SEGNAS_VENV:-$HOME/segnas}/bin/activate"
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${nodes[0]}
 ip=$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
 port=$((20000 + SLURM_JOB_ID % 10000))  # two jobs on a machine have two clusters
 export RAY_USAGE_STATS_ENABLED=0
