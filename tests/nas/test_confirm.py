@@ -126,9 +126,9 @@ def test_a_search_is_confirmed_by_training_again_and_only_once(tmp_path, capsys)
     assert len(told) == 2
     for one in told:
         outcomes = sorted((folder / "confirm").glob(f"{one['key']}-seed*.json"))
-        dice = [json.loads(path.read_text())["dice"] for path in outcomes]
-        assert sorted(dice) == sorted(one["dice_of_repeats"])
-        assert len(set(dice)) == 2  # other seeds, other networks
+        ended = [json.loads(path.read_text()) for path in outcomes]
+        assert sorted(end["dice"] for end in ended) == sorted(one["dice_of_repeats"])
+        assert {end["seed"] for end in ended} == {1, 2}
     times = {path: path.stat().st_mtime_ns for path in (folder / "confirm").glob("*-seed*")}
     assert main(["confirm", str(folder), "--top", "2", "--seeds", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["confirmed"] == told
