@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,8 @@ class Session:
         self._checkpoints = directory / "checkpoints"
         self._tracker, self._screen = tracker, screen
         self._publish, self._clock = publish, clock
+        self._lost: deque[Running] = deque()  # they go on before anything new starts
+        self._losses: Counter[str] = Counter()
         self._first_launch: float | None = None
         self._last_end: float | None = None
         self._train_seconds = self._worker_seconds = 0.0
@@ -83,7 +86,8 @@ class Session:
     def over(self) -> bool:
         """Whether there is nothing left to wait for."""
         waiting = self._admission.pending or self._wanted()
-        return not self.running and (self._closed or not waiting)
+        under_way = self.running or (self._lost and not self.interrupted)
+        return not under_way and (self._closed or not waiting)
 
     @property
     def elapsed(self) -> float:
@@ -96,7 +100,7 @@ class Session:
     @property
     def progress(self) -> float:
         """The share of the budget that is behind, from 0 to 1."""
-        epochs = sum(running.report.epoch for running in self.running.values())
+        epochs = sum(running.report.epoch for running in self._under_way)
         trainings = self.done + epochs / self.config.train.epochs
         return self.course.share(Spent(trainings, self.study.epochs + epochs, self.elapsed))
 
@@ -104,6 +108,9 @@ class Session:
         """The candidate that the trial of this name evaluates; None where none is to start now."""
         if len(self.running) >= self.slots:
             return None
+        if self._lost and not self.interrupted:
+            self.running[trial_id] = self._lost.popleft()
+            return self.running[trial_id].candidate
         self._look_ahead()
         candidate = None if self._closed else self._admission.take()
         if candidate is None:
@@ -128,14 +135,30 @@ class Session:
         self.tick()
         return not report.done and running.ended is None and not self.interrupted
 
-    def end(self, trial_id: str, lost: bool = False) -> None:
-        """A trial ended with its last report; `lost`: its worker died once too often."""
+    def lose(self, trial_id: str, blameless: bool) -> None:
+        """A trial's worker died. It goes on from its checkpoint, or ends if it did so too often.
+
+        `blameless`: what killed the worker was not the trial, and that does not count.
+        """
+        running = self.running[trial_id]
+        if running.report.done or running.ended:
+            return self.end(trial_id)
+        key = running.candidate.key
+        self._losses[key] += not blameless
+        if self._losses[key] > self.config.search.retries:
+            running.ended = "infeasible", self._loss(key)
+            return self.end(trial_id)
+        self._lost.append(self.running.pop(trial_id))
+        self.say(f"{key}  its worker died: it goes on after epoch {running.report.epoch}")
+
+    def end(self, trial_id: str) -> None:
+        """A trial ended with its last report."""
         running = self.running.pop(trial_id)
         self._last_end = self._clock()
         self._clock_out(running)
-        if self.interrupted and not (running.report.done or running.ended or lost):
+        if self.interrupted and not (running.report.done or running.ended):
             return
-        result = self._result(running, lost)
+        result = self._result(running)
         self.study.tell(result)
         self._tidy(result)
         self._give_up_if_hopeless(result)
@@ -161,10 +184,12 @@ class Session:
 
     def requeue(self) -> None:
         """The engine stopped: what was under way is for the next start, from its checkpoints."""
-        self._last_end = self._clock() if self.running else self._last_end
-        for running in self.running.values():
+        under_way = self._under_way
+        self._last_end = self._clock() if under_way else self._last_end
+        for running in under_way:
             self._clock_out(running)
         self.running.clear()
+        self._lost.clear()
         self._admission.abandon()
         self.study.requeue()
 
@@ -187,10 +212,15 @@ class Session:
         )
 
     @property
+    def _under_way(self) -> list[Running]:
+        """What was begun and has not ended."""
+        return [*self.running.values(), *self._lost]
+
+    @property
     def _spent(self) -> Spent:
         """Of the budget, trials under way included: those will end."""
         pending = bool(self._admission.pending)
-        begun = [running.report.epoch for running in self.running.values()] + [0] * pending
+        begun = [running.report.epoch for running in self._under_way] + [0] * pending
         epochs = self.study.epochs + sum(map(self.course.committed, begun))
         return Spent(self.done + len(begun), epochs, self.elapsed)
 
@@ -201,7 +231,7 @@ class Session:
 
     def _wanted(self) -> bool:
         """Whether one more candidate is to be found."""
-        return not self._closed and self.course.wants(self._spent, bool(self.running))
+        return not self._closed and self.course.wants(self._spent, bool(self._under_way))
 
     def _look_ahead(self) -> None:
         if self._admission.pending is None:
@@ -219,7 +249,7 @@ class Session:
 
     def _note_exhaustion(self) -> None:
         """What runs may be stopped, and trained on then."""
-        if not (self.running or self._admission.pending) and self.course.exhausted:
+        if not (self._under_way or self._admission.pending) and self.course.exhausted:
             self.notice = self.notice or self.study.exhausted
 
     def _track(self, running: Running, report: Report) -> None:
@@ -241,13 +271,11 @@ class Session:
         self._train_seconds += running.train_seconds
         self._worker_seconds += (self._last_end or self._clock()) - running.started
 
-    def _result(self, running: Running, lost: bool) -> Result:
+    def _result(self, running: Running) -> Result:
         report = running.report
         state, reason = running.ended or ("complete", None)
         if report.reason:
             state, reason = "infeasible", report.reason
-        if lost:
-            state, reason = "infeasible", self._loss(running.candidate.key)
         complete = state == "complete"
         earlier = self.study.find(running.candidate.key)
         return running.candidate.result(

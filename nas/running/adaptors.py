@@ -34,6 +34,10 @@ class _Live:
 class SessionSearcher(_Live, Searcher):
     """Gives Ray the session's candidates, and the session the ends of trials."""
 
+    def __init__(self, session: Session, cluster: Cluster) -> None:
+        super().__init__(session)
+        self.cluster = cluster
+
     def suggest(self, trial_id: str) -> Any:
         """The next candidate; None while there is none, FINISHED when there will be none."""
         candidate = self.session.start(trial_id)
@@ -46,8 +50,11 @@ class SessionSearcher(_Live, Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """A trial is done or was stopped, or its worker is lost for good."""
-        self.session.end(trial_id, lost=error)
+        """A trial is done or was stopped, or its worker died."""
+        if error:
+            self.session.lose(trial_id, blameless=self.cluster.loses_a_node())
+        else:
+            self.session.end(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the journal has it all."""

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -38,6 +39,7 @@ QUIET = {
     "TUNE_MAX_PENDING_TRIALS_PG": "10000",
 }
 ANSWER = 5.0  # seconds for a cluster's head to answer
+AFTERMATH = 30.0  # seconds until all that a dead node took along is heard of
 LOOK = 120.0  # seconds for the nodes to look around, imports included
 SETTLE = 10.0  # seconds until a shared file system shows a new file everywhere
 SAME = ("segnas", "torch", "monai")  # packages whose versions all nodes have in common
@@ -58,6 +60,8 @@ class Cluster:
         self._resources, self._address = resources, address
         self._here = address is None and not ray.is_initialized()
         self._ours = False
+        self._dead: set[str] | None = None  # nodes
+        self._died = -inf  # when the last of them did
 
     def __enter__(self) -> Self:
         """Raises UserError where no cluster answers at the address."""
@@ -98,9 +102,28 @@ class Cluster:
         """The nodes that are alive. Ray must be started."""
         return [
             Machine(node["NodeManagerHostname"], node["Resources"], node["Labels"], node["NodeID"])
-            for node in ray.nodes()
-            if node["Alive"]
+            for node in self._nodes()
         ]
+
+    def loses_a_node(self) -> bool:
+        """Whether a node dies just now, or did a moment ago. Ray must be started.
+
+        For some seconds Ray takes a dead node for alive, and loses trials that it sends there: so
+        every node that is alive has to answer, too.
+        """
+        if self._here:
+            return False
+        doors = [(node["NodeManagerAddress"], node["NodeManagerPort"]) for node in self._nodes()]
+        return monotonic() - self._died < AFTERMATH or not all(_answers(*door) for door in doors)
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        """Those that Ray takes for alive."""
+        nodes = ray.nodes()
+        dead = {node["NodeID"] for node in nodes if not node["Alive"]}
+        if self._dead is not None and dead - self._dead:
+            self._died = monotonic()
+        self._dead = dead
+        return [node for node in nodes if node["Alive"]]
 
     def start(self) -> None:
         """Start Ray, or connect to it, unless that is done already."""
@@ -163,6 +186,14 @@ def look(token: Path) -> dict[str, Any]:
         sleep(0.2)
     sees = token.exists() and token.read_text() == token.name
     return {"sees": sees, "versions": {package: version(package) for package in SAME}}
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ask(nodes: Sequence[Machine], token: Path) -> dict[str, dict[str, Any]]:

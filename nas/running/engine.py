@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,15 +36,12 @@ def run_trials(
 ) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
-    `gate` names the gate that workers compute within; see `nas.gate`. A worker that dies is
-    replaced, and its trial goes on from its checkpoint. Where Ray itself breaks down, it is started
-    again, and the trials that had trained nothing since the last start are blamed: one that is
-    blamed more than `search.retries` times is infeasible.
+    `gate` names the gate that workers compute within; see `nas.gate`. Where Ray itself breaks down,
+    it is started again, and the trials that had trained nothing since the last start are to blame.
 
     Raises UserError where nodes do not share `directory`, and what broke Ray down where it does so
     again and again.
     """
-    blamed: Counter[str] = Counter()
     idle, attempt, stopped = 0, 0, False
     while not session.over:
         callback = SessionCallback(session, cluster)
@@ -75,21 +71,13 @@ def run_trials(
                 session.requeue()
                 raise
             session.say(f"Ray failed and is started again: {str(error).strip()}")
-            _blame(session, callback.reported, blamed)
+            for trial_id in list(session.running):
+                session.lose(trial_id, blameless=trial_id in callback.reported)
             cluster.stop()
             session.requeue()
     finished = session.over and not session.interrupted and not stopped
     session.requeue()
     return finished
-
-
-def _blame(session: Session, reported: set[str], blamed: Counter[str]) -> None:
-    for trial_id, running in list(session.running.items()):
-        if trial_id in reported:
-            continue
-        blamed[running.candidate.key] += 1
-        if blamed[running.candidate.key] > session.config.search.retries:
-            session.end(trial_id, lost=True)
 
 
 def _fit(
@@ -104,7 +92,7 @@ def _fit(
         tune.with_resources(worker, request(session.config.resources)),
         param_space=dict(task),
         tune_config=TuneConfig(
-            search_alg=SessionSearcher(session),
+            search_alg=SessionSearcher(session, callback.cluster),
             scheduler=SessionScheduler(session),
             num_samples=-1,
             reuse_actors=True,
@@ -115,7 +103,7 @@ def _fit(
             name=name,
             storage_path=str(records),
             callbacks=[callback],
-            failure_config=FailureConfig(max_failures=session.config.search.retries),
+            failure_config=FailureConfig(max_failures=0),  # the session tries again
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),

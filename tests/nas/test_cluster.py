@@ -123,6 +123,21 @@ def test_a_node_without_segnas_is_named(monkeypatch, tmp_path):
         checked(monkeypatch, tmp_path, {"error": error})
 
 
+def test_a_node_that_dies_is_noticed_before_ray_knows_and_for_a_moment_after(monkeypatch):
+    wanted = Cluster(Resources(), "auto")
+    known = {"Alive": True, "NodeID": "a", "NodeManagerAddress": "127.0.0.1"}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        known["NodeManagerPort"] = server.getsockname()[1]
+        nodes = [known, {**known, "NodeID": "z", "Alive": False}]  # dead since long ago
+        monkeypatch.setattr(ray, "nodes", lambda: nodes)
+        assert not wanted.loses_a_node()
+    assert wanted.loses_a_node()
+    known["Alive"] = False
+    assert wanted.loses_a_node()
+    monkeypatch.setattr(cluster, "AFTERMATH", 0.0)
+    assert not wanted.loses_a_node()
+
+
 @pytest.fixture
 def nodes():
     """A head without room for trials; a test adds the nodes."""
@@ -153,7 +168,10 @@ def test_trials_go_where_their_resources_and_labels_are_and_joining_nodes_count(
 def test_a_search_survives_the_loss_of_a_node_and_trains_nothing_again(
     nodes, tmp_path, monkeypatch
 ):
-    """Two nodes of two trials; one is killed once a trial of its has trained two epochs of four."""
+    """Two nodes of two trials; one is killed once a trial of its has trained two epochs of four.
+
+    No trial may lose its worker by its own fault, so that a loss that counts would end it.
+    """
     first = nodes.add_node(num_cpus=2, resources={"trials": 2})
     second = nodes.add_node(num_cpus=2, resources={"trials": 2})
     heard, reports, victims = adaptors.SessionCallback.on_trial_result, [], []
@@ -169,7 +187,8 @@ def test_a_search_survives_the_loss_of_a_node_and_trains_nothing_again(
             nodes.remove_node(dying[raylet], allow_graceful=False)
 
     monkeypatch.setattr(adaptors.SessionCallback, "on_trial_result", listen)
-    run = RunConfig.model_validate({**SEARCH, "resources": {"custom": {"trials": 1}}})
+    retries = {"search": {**SEARCH["search"], "retries": 0}}
+    run = RunConfig.model_validate({**SEARCH, **retries, "resources": {"custom": {"trials": 1}}})
     outcome = run_search(run, tmp_path, Console(file=io.StringIO()), nodes.address)
     assert (outcome.summary.trials, outcome.summary.infeasible) == (4, 0)
     (victim,) = victims

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import psutil
@@ -31,12 +32,14 @@ class Script:
         self.slots, self.stops = slots, stops or {}
         self.waiting, self.running, self.interrupted = list(names), {}, False
         self.reports, self.ends, self.said, self.requeued = [], [], [], 0
+        self.lost, self.losses = [], Counter()
 
     @property
     def over(self):
-        return not self.running and (self.interrupted or not self.waiting)
+        return not self.running and (self.interrupted or not (self.waiting or self.lost))
 
     def start(self, trial_id):
+        self.waiting, self.lost = self.lost + self.waiting, []
         if not self.waiting or self.interrupted or len(self.running) >= self.slots:
             return None
         architecture = SimpleNamespace(to_json=dict)
@@ -49,13 +52,23 @@ class Script:
         self.reports.append((key, report.epoch, report.pid))
         return report.epoch != self.stops.get(key)
 
+    def lose(self, trial_id, blameless):
+        key = self.running[trial_id].candidate.key
+        self.losses[key] += not blameless
+        if self.losses[key] > self.config.search.retries:
+            self.end(trial_id, lost=True)
+        else:
+            del self.running[trial_id]
+            self.lost.append(key)
+
     def end(self, trial_id, lost=False):
         self.ends.append((self.running.pop(trial_id).candidate.key, lost))
 
     def requeue(self):
         self.requeued += 1
-        self.waiting = [r.candidate.key for r in self.running.values()] + self.waiting
+        self.waiting = [r.candidate.key for r in self.running.values()] + self.lost + self.waiting
         self.running.clear()
+        self.lost.clear()
 
     def interrupt(self):
         self.interrupted = True
@@ -71,6 +84,9 @@ class Here:
     """A cluster that is always there."""
 
     changes, driver_node, stops = False, "here", 0
+
+    def loses_a_node(self):
+        return False
 
     def start(self):
         pass
@@ -111,7 +127,7 @@ def test_the_worker_of_a_stopped_trial_takes_the_next(stopped):
 def test_copies_of_what_ray_holds_have_no_session():
     session = Script("a")
     held = (
-        SessionSearcher(session),
+        SessionSearcher(session, Here()),
         SessionScheduler(session),
         SessionCallback(session, Here()),
     )

@@ -180,11 +180,41 @@ def test_an_infeasible_trial_is_replaced(session):
 
 def test_a_lost_worker_is_infeasible_and_keeps_no_dice(session):
     run = session(trials=1, retries=2)
-    run.start("a")
-    run.report("a", report(epoch=2))
-    run.end("a", lost=True)
+    for name in "abc":
+        assert not run.over
+        run.start(name)
+        run.report(name, report(epoch=2))
+        run.lose(name, blameless=False)
     (result,) = run.study.results
     assert (result.state, result.reason, result.dice) == ("infeasible", "worker lost 3 times", None)
+    assert result.train_seconds == 30
+
+
+def test_what_was_lost_goes_on_before_anything_new_starts(session):
+    run = session(trials=3, retries=0)
+    lost = run.start("a")
+    run.report("a", report(epoch=2))
+    run.lose("a", blameless=True)
+    assert run.progress > 0
+    assert run.start("b") is lost
+    run.report("b", report())
+    run.end("b")
+    (result,) = run.study.results
+    assert (result.key, result.state, result.epochs) == (lost.key, "complete", 3)
+    assert run.start("c") is not lost
+
+
+def test_what_was_lost_waits_for_the_next_start_where_the_search_is_interrupted(session):
+    run = session(trials=3)
+    lost = run.start("a")
+    run.lose("a", blameless=True)
+    assert not run.over
+    run.interrupt()
+    assert run.over
+    assert run.start("b") is None
+    run.requeue()
+    again = session(trials=3)
+    assert again.start("a").key == lost.key
 
 
 def test_a_search_where_everything_fails_gives_up(session):
