@@ -12,6 +12,14 @@ from nas.result import Result
 from trainers.strict import Strict
 
 Limit = Annotated[float, Field(gt=0)]
+COSTS = {
+    "params": "parameters",
+    "macs": "MACs",
+    "memory": "training memory",
+    "latency_ms": "latency",
+}
+"""What people call them."""
+
 TELL_AFTER = 50  # candidates in a row without one within the budget
 
 

@@ -25,11 +25,18 @@ def non_dominated(points: np.ndarray) -> np.ndarray:
         raise ValueError(f"points must be (n, m), got shape {points.shape}")
     kept = ~np.isnan(points).any(axis=1)
     if kept.any():
-        # Places instead of values: moocore takes points with several infinities for non-dominated.
-        columns = [np.unique(column, return_inverse=True)[1] for column in points[kept].T]
-        places = np.stack(columns, axis=1).astype(float)
-        kept[kept] = moocore.is_nondominated(places, keep_weakly=True)
+        kept[kept] = moocore.is_nondominated(places(points[kept]), keep_weakly=True)
     return kept
+
+
+def places(points: np.ndarray) -> np.ndarray:
+    """Each value's place among those of its column, from 0; equal values share one. (n, m) float.
+
+    They dominate each other as the values do, and moocore takes points with several infinities for
+    non-dominated.
+    """
+    columns = [np.unique(column, return_inverse=True)[1] for column in points.T]
+    return np.stack(columns, axis=1).astype(float)
 
 
 def knee(points: np.ndarray) -> int:
@@ -111,6 +118,14 @@ def front(results: Iterable[Result], objectives: Sequence[str]) -> list[Result]:
     kept = non_dominated(objective_points(complete, objectives))
     members = [result for result, keep in zip(complete, kept, strict=True) if keep]
     return sorted(members, key=_by_size)
+
+
+def spread(members: Sequence[Result], most: int) -> Sequence[Result]:
+    """As many members as there is room for, evenly from the first to the last."""
+    if len(members) <= most:
+        return members
+    step = (len(members) - 1) / (most - 1)
+    return [members[round(i * step)] for i in range(most)]
 
 
 def _unit(column: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.front import front
 from nas.front_page import front_page
@@ -17,6 +17,9 @@ from nas.result import Result
 from search_spaces.space import SearchSpace
 from trainers.atomic import replace_files
 from trainers.errors import UserError
+
+if TYPE_CHECKING:  # it needs Optuna, reading a front does not
+    from nas.importance import Importance
 
 FIELDS = (
     "key",
@@ -42,17 +45,14 @@ def write_front(
     classes: Sequence[str],
     space: SearchSpace | None = None,
     starts: Mapping[str, str] | None = None,
-    ended: bool = False,
+    matters: Sequence[Importance] | None = None,
 ) -> list[Result]:
     """Write front.json, front.csv and front.html into `folder`; return the front's members.
 
-    `space`, `starts`: see `front_page`. `ended`: the search is over, and what matters is worked
-    out, too; with hundreds of results that takes seconds. Each file is replaced whole, and none
-    before all can be: a reader, a kill or a full disk never meets or leaves half of one. Raises
-    OSError.
+    `space`, `starts`, `matters`: see `front_page`. Each file is replaced whole, and none before all
+    can be: a reader, a kill or a full disk never meets or leaves half of one. Raises OSError.
     """
     members = front(results, objectives)
-    matters = _matters(results, objectives, space) if ended else None
     record = json.dumps(front_json(members, objectives), indent=2, allow_nan=False)
     files = {
         "front.json": record + "\n",
@@ -71,11 +71,11 @@ def try_write_front(
     classes: Sequence[str],
     space: SearchSpace | None = None,
     starts: Mapping[str, str] | None = None,
-    ended: bool = False,
+    matters: Sequence[Importance] | None = None,
 ) -> list[Result]:
     """`write_front`, with a warning (shown once) in place of an OSError: the old files stay."""
     try:
-        return write_front(folder, results, objectives, title, classes, space, starts, ended)
+        return write_front(folder, results, objectives, title, classes, space, starts, matters)
     except OSError as error:
         warnings.warn(
             f"the front's files in {folder} cannot be written ({error.strerror or error}): they "
@@ -127,14 +127,6 @@ def front_csv(members: Sequence[Result]) -> str:
         per_class = {f"dice_{name}": value for name, value in row["dice_per_class"].items()}
         table.writerow(row | per_class | {"architecture": json.dumps(row["architecture"])})
     return text.getvalue()
-
-
-def _matters(
-    results: Sequence[Result], objectives: Sequence[str], space: SearchSpace | None
-) -> list[Any]:
-    from nas.importance import importances  # Optuna, which reading a front does not need
-
-    return importances(results, objectives, space)
 
 
 def _member(result: Result) -> dict[str, Any]:

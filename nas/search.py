@@ -24,6 +24,7 @@ from nas.footprint import footprint
 from nas.front import front
 from nas.front_files import try_write_front
 from nas.gate import Gate
+from nas.importance import importances
 from nas.journal import JOURNAL
 from nas.probe import Prober, ProbeTask, open_prober
 from nas.progress import Bars
@@ -194,15 +195,17 @@ def _write_summary(directory: Path, summary: Summary, status: str) -> None:
 def _write_front(
     directory: Path, study: Study, config: RunConfig, cache: VolumeCache, ended: bool = False
 ) -> list[Result]:
+    """`ended`: work out what matters, too, which takes seconds where results are many."""
+    results, objectives, space = study.results, config.objectives, config.space.space()
     return try_write_front(
         directory,
-        study.results,
-        config.objectives,
+        results,
+        objectives,
         config.name,
         cache.classes[1:],
-        config.space.space(),
+        space,
         study.starts,
-        ended,
+        importances(results, objectives, space) if ended else None,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import moocore
 import numpy as np
 
-from nas.front import non_dominated, objective_points
+from nas.front import objective_points, places
 from nas.result import Result
 
 # What counts as nothing and as all of a cost, whatever the search: the volume needs a scale that no
@@ -27,13 +27,9 @@ def pareto_ranks(points: np.ndarray) -> np.ndarray:
     points have one rank; a row with NaN has rank 0.
     """
     ranks = np.zeros(len(points), dtype=int)
-    left = np.flatnonzero(~np.isnan(points).any(axis=1))
-    rank = 0
-    while len(left):
-        rank += 1
-        kept = non_dominated(points[left])
-        ranks[left[kept]] = rank
-        left = left[~kept]
+    known = ~np.isnan(points).any(axis=1)
+    if known.any():
+        ranks[known] = moocore.pareto_rank(places(points[known])) + 1
     return ranks
 
 

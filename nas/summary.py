@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 SUMMARY = "summary.json"
 
@@ -42,3 +45,15 @@ class Summary:
     def metrics(self) -> dict[str, float]:
         """What is known of it, as numbers."""
         return {name: float(v) for name, v in self.to_json().items() if v is not None}
+
+
+def read_summary(directory: Path) -> dict[str, Any]:
+    """The numbers of the last session of the search in `directory`, and its `status`.
+
+    Empty where it did not end, or a full disk cut the file off: the results are in the journal.
+    """
+    try:
+        told = json.loads((directory / SUMMARY).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -14,8 +12,9 @@ from nas.config_file import read_config
 from nas.folder_lock import alone_in
 from nas.front import front
 from nas.front_files import write_front
+from nas.importance import importances
 from nas.records import journal_in, read_records
-from nas.summary import SUMMARY
+from nas.summary import SUMMARY, read_summary
 from nas.task import Task
 from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker
@@ -33,7 +32,7 @@ def sync_search(directory: Path, console: Console) -> int:
         config = read_config(RunConfig, directory / "config.yaml")
         task, records = Task.read(directory), read_records(directory, config.budget)
         results, objectives = records.results, config.objectives
-        members = front(results, objectives)
+        members, space = front(results, objectives), config.space.space()
         _say(console, f"{directory}: {len(results)} results, {len(members)} on the front")
         written = True
         try:
@@ -43,9 +42,9 @@ def sync_search(directory: Path, console: Console) -> int:
                 objectives,
                 config.name,
                 task.classes[1:],
-                config.space.space(),
+                space,
                 records.starts,
-                ended=True,
+                importances(results, objectives, space),
             )
         except OSError as error:
             written = False
@@ -71,10 +70,7 @@ def _summary(directory: Path) -> tuple[dict[str, float], str | None]:
     path = directory / SUMMARY
     if not path.exists() or path.stat().st_mtime < journal_in(directory).stat().st_mtime:
         return {}, None
-    try:
-        told: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError:  # cut off by a full disk; the results are in the journal
-        return {}, None
+    told = read_summary(directory)
     numbers = {n: float(v) for n, v in told.items() if isinstance(v, int | float)}
     return numbers, told.get("status")
 

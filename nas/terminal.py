@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from nas.budget import amount
 from nas.cost.latency import Conditions
+from nas.front import spread
 from nas.result import Result
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def overview(session: Session) -> Group:
     """Progress, the trials under way and the front so far."""
     heading = Text(f"{session.config.name}  ", style="bold")
     heading.append(_progress(session), style="default")
-    return Group(heading, _running_table(session), front_table(_widest(session.members)))
+    return Group(heading, _running_table(session), front_table(spread(session.members, FRONT_ROWS)))
 
 
 def front_table(members: Iterable[Result], numbered: bool = False) -> Table:
@@ -144,14 +145,6 @@ def _running_table(session: Session) -> Table:
             f"{candidate.costs['macs'] / 1e9:.3g}",
         )
     return table
-
-
-def _widest(members: Sequence[Result]) -> Sequence[Result]:
-    """As many members as there is room for, evenly spread from the smallest to the largest."""
-    if len(members) <= FRONT_ROWS:
-        return members
-    step = (len(members) - 1) / (FRONT_ROWS - 1)
-    return [members[round(i * step)] for i in range(FRONT_ROWS)]
 
 
 def _line(session: Session, result: Result) -> str:

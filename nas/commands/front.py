@@ -41,8 +41,9 @@ def run(options: argparse.Namespace) -> int:
         note("no network of this search was trained to the end so far")
         return 0
     if options.plot:
-        from nas.commands.front_chart import LABELS, front_chart
+        from nas.budget import COSTS
+        from nas.commands.front_chart import front_chart
 
-        for cost in [name for name in LABELS if name in objectives] or ["params"]:
+        for cost in [name for name in COSTS if name in objectives] or ["params"]:
             print(f"\n{front_chart(members, cost, min(console.width, 100))}")
     return 0

@@ -7,15 +7,9 @@ from math import floor, log10
 
 import plotext
 
-from nas.budget import amount
+from nas.budget import COSTS, amount
 from nas.result import Result
 
-LABELS = {
-    "params": "parameters",
-    "macs": "MACs",
-    "memory": "training memory",
-    "latency_ms": "latency",
-}
 HEIGHT = 18
 
 
@@ -40,7 +34,7 @@ def front_chart(members: Sequence[Result], cost: str, width: int, height: int = 
     plotext.ylim(*_wider(min(ys), max(ys)))
     ticks = _ticks(left, right)
     plotext.xticks(ticks, [amount(cost, 10**tick) for tick in ticks])
-    plotext.title(f"Dice against {LABELS[cost]}")
+    plotext.title(f"Dice against {COSTS[cost]}")
     for x, y, number in points:
         plotext.text(str(number), x=x, y=y, alignment="center")
     text: str = plotext.uncolorize(plotext.build())

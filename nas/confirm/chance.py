@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.confirm.nearest import cheaper
+from nas.confirm.nearest import rivals
 from nas.result import Result
 
 DRAWS = 20_000
@@ -73,20 +73,21 @@ def chances(
         raise ValueError("a deviation needs two repeats of every candidate")
     generator = np.random.default_rng(seed)
     complete = [r for r in results if r.state == "complete" and r.dice is not None]
-    observed = {r.key: np.asarray(repeats.get(r.key, [r.dice]), float) for r in complete}
+    observed = [np.asarray(repeats.get(r.key, [r.dice]), float) for r in complete]
     freedom = sum(len(dice) - 1 for dice in repeats.values())
     squares = sum(
         float(((d := np.asarray(dice)) - d.mean()) @ (d - d.mean())) for dice in repeats.values()
     )
     deviations = np.sqrt(squares / generator.chisquare(freedom, draws))
-    drawn = {
-        key: dice.mean() + deviations / np.sqrt(len(dice)) * generator.standard_normal(draws)
-        for key, dice in observed.items()
-    }
-    found = {}
-    for result in complete:
-        if result.key in repeats:
-            rivals = [drawn[rival.key] for rival in cheaper(result, complete, objectives)]
-            best = np.max(rivals, axis=0) if rivals else np.full(draws, -np.inf)
-            found[result.key] = float((drawn[result.key] >= best).mean())
-    return found
+    rows = [i for i, result in enumerate(complete) if result.key in repeats]
+    no_dearer = rivals(complete, objectives)[rows]
+    own = np.empty((len(rows), draws))
+    best = np.full((len(rows), draws), -np.inf)
+    for place, dice in enumerate(observed):
+        spread = deviations / np.sqrt(len(dice))
+        drawn = dice.mean() + spread * generator.standard_normal(draws)
+        best[no_dearer[:, place]] = np.maximum(best[no_dearer[:, place]], drawn)
+        if place in rows:
+            own[rows.index(place)] = drawn
+    sure = (own >= best).mean(axis=1).tolist()
+    return {complete[row].key: chance for row, chance in zip(rows, sure, strict=True)}

@@ -23,20 +23,29 @@ def nearest(results: Sequence[Result], objectives: Sequence[str], top: int) -> l
         by_worth = sorted(zip(-worth, members, strict=True), key=lambda p: (p[0], p[1].key))
         members = [member for _, member in by_worth]
     keys = {member.key for member in members}
+    gaps = dict(zip((r.key for r in complete), dice_gaps(complete, objectives), strict=True))
     others = [result for result in complete if result.key not in keys]
-    gaps = {r.key: dice_gap(r, complete, objectives) for r in others}
     return [*members, *sorted(others, key=lambda r: (gaps[r.key], r.key))][:top]
 
 
-def dice_gap(result: Result, results: Sequence[Result], objectives: Sequence[str]) -> float:
-    """The Dice that a result lacks to the best of those that cost no more; negative without any."""
-    rivals = [r.dice for r in cheaper(result, results, objectives) if r.dice is not None]
-    return max(rivals, default=0.0) - (result.dice or 0.0)
+def dice_gaps(results: Sequence[Result], objectives: Sequence[str]) -> list[float]:
+    """The Dice that each lacks to the best of those that cost no more; negative without any."""
+    dice = np.array([result.dice or 0.0 for result in results])
+    no_dearer = rivals(results, objectives)
+    return [
+        float(dice[row].max(initial=0.0) - own) for row, own in zip(no_dearer, dice, strict=True)
+    ]
 
 
-def cheaper(result: Result, results: Sequence[Result], objectives: Sequence[str]) -> list[Result]:
-    """The other results that cost no more in any objective; an unknown cost is infinite."""
+def rivals(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
+    """(n, n) bool: in row i, the other results that cost no more than result i in any objective.
+
+    An unknown cost is infinite.
+    """
     costs = [name for name in objectives if name != "dice"]
-    points = np.nan_to_num(objective_points([result, *results], costs), nan=np.inf)
-    as_cheap = (points[1:] <= points[0]).all(axis=1)
-    return [r for r, yes in zip(results, as_cheap, strict=True) if yes and r.key != result.key]
+    points = np.nan_to_num(objective_points(results, costs), nan=np.inf)
+    found = np.ones((len(results), len(results)), dtype=bool)
+    for column in points.T:
+        found &= column[None, :] <= column[:, None]
+    np.fill_diagonal(found, False)
+    return found

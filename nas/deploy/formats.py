@@ -65,11 +65,9 @@ def write_network(
             with quiet(), torch.no_grad():
                 _write(copy.deepcopy(written), kind, patch, dynamic, path)  # tracing leaves marks
                 return dynamic, _try(network, kind, patch, dynamic, path, tolerance)
-        except UserError as error:
-            if not isinstance(error, DeployError):
-                raise
+        except DeployError as error:
             reasons.append(str(error))
-        except (OSError, MemoryError, torch.OutOfMemoryError):
+        except (UserError, OSError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever an exporter or a runtime makes of the network
             reasons.append(reason(error))

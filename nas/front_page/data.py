@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.architectures import Network, network_of
+from nas.budget import COSTS
 from nas.cost.latency import Conditions
 from nas.front import front
 from nas.front_page.text import compact
@@ -18,8 +19,6 @@ from search_spaces.space import Option, SearchSpace
 
 if TYPE_CHECKING:  # it needs Optuna, the page does not
     from nas.importance import Importance
-
-COSTS = ("params", "macs", "memory", "latency_ms")
 
 
 def page_data(

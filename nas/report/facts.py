@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from nas.front import front
 from nas.importance import Importance, importances
 from nas.records import journal_in, read_records
 from nas.result import Result
-from nas.summary import SUMMARY
+from nas.summary import read_summary
 from nas.task import Task
 
 COSTS = {
@@ -91,13 +90,5 @@ def gather(directory: Path) -> Facts:
         members=tuple(front(records.results, objectives)),
         starts=records.starts,
         importances=tuple(importances(records.results, objectives, config.space.space())),
-        summary=_summary(directory / SUMMARY),
+        summary=read_summary(directory),
     )
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError):  # it did not end, or a full disk cut it off
-        return {}
-    return told if isinstance(told, dict) else {}

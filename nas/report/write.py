@@ -36,7 +36,7 @@ def write_report(facts: Facts, to: Path) -> list[Path]:
             facts.classes,
             config.space.space(),
             facts.starts,
-            ended=True,
+            facts.importances,
         )
         replace_files({to / name: content for name, content in files.items()})
     except OSError as error:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from nas.budget import amount
+from nas.budget import COSTS, amount
+from nas.front import spread
 from nas.result import Result
 from nas.tracking.config import Search
 
 ROWS = 12  # of the front: the whole is in front.html
-COSTS = ("params", "macs", "memory", "latency_ms")
-HEADS = {
-    "params": "parameters",
-    "macs": "MACs",
-    "memory": "training memory",
-    "latency_ms": "latency",
-}
 
 
 def front_path(experiment_id: str, run_id: str) -> str:
@@ -62,18 +56,10 @@ def _lines(
 
 def _table(members: Sequence[Result]) -> Iterator[str]:
     known = [cost for cost in COSTS if any(getattr(m, cost) is not None for m in members)]
-    yield f"| key | Dice | {' | '.join(HEADS[cost] for cost in known)} |"
+    yield f"| key | Dice | {' | '.join(COSTS[cost] for cost in known)} |"
     yield "|---|" + "---:|" * (1 + len(known))
-    for member in _spread(members):
+    for member in spread(members, ROWS):
         dice = "-" if member.dice is None else f"{member.dice:.4f}"
         values = [(cost, getattr(member, cost)) for cost in known]
         cells = ["-" if value is None else amount(cost, value) for cost, value in values]
         yield f"| {member.key} | {dice} | {' | '.join(cells)} |"
-
-
-def _spread(members: Sequence[Result]) -> Sequence[Result]:
-    """At most `ROWS`, from the smallest to the largest."""
-    if len(members) <= ROWS:
-        return members
-    step = (len(members) - 1) / (ROWS - 1)
-    return [members[round(i * step)] for i in range(ROWS)]

@@ -8,6 +8,7 @@ import pytest
 
 from nas.front_files import front_csv, front_json, write_front
 from nas.front_page import compact, front_page, human
+from nas.importance import importances
 from nas.result import Result
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
@@ -248,13 +249,13 @@ def test_the_page_tells_under_which_conditions_latency_was_measured():
     assert page([measured])["latency"].startswith("a machine (Linux), 1 thread, fp32, eager")
 
 
-def test_what_matters_is_worked_out_once_the_search_is_over(tmp_path):
+def test_what_matters_is_on_the_page_once_it_was_worked_out(tmp_path):
     results = [
         result(str(i), 0.5 + i / 100, 100 + i, architecture={"width": i % 3}) for i in range(12)
     ]
     told = (tmp_path, results, OBJECTIVES, "hippocampus", CLASSES)
     write_front(*told)
     assert embedded_data((tmp_path / "front.html").read_text())["matters"] is None
-    write_front(*told, ended=True)
+    write_front(*told, matters=importances(results, OBJECTIVES, None))
     matters = embedded_data((tmp_path / "front.html").read_text())["matters"]
     assert [one["objective"] for one in matters] == list(OBJECTIVES)
