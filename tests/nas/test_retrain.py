@@ -343,4 +343,5 @@ def test_a_teacher_that_cannot_take_the_patch_is_refused(make):
 def test_another_split_is_no_reason_to_refuse_a_teacher(make):
     teacher = make("teacher")
     (teacher / "split.json").write_text(Cases(("a",), ("b",)).to_json())
-    go(make("student", epochs=1), Plan(teacher=teacher))
+    told, _ = go(make("student", epochs=1), Plan(teacher=teacher))
+    assert len(told) == 1

@@ -210,7 +210,8 @@ def test_evolution_ends_where_all_was_tried() -> None:
 
 def test_a_single_point_is_no_endless_search() -> None:
     single = {knob: options[:1] for knob, options in SMALL.items()}
-    run(make_sampler(config("nsga2", startup=2), 0, SPACE, single), 5, single)
+    study = run(make_sampler(config("nsga2", startup=2), 0, SPACE, single), 5, single)
+    assert len({str(trial.params) for trial in study.trials}) == 1
 
 
 def test_warm_starts_and_start_up_proposals_become_parents() -> None:

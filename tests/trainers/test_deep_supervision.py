@@ -7,14 +7,14 @@ from scipy import ndimage
 from torch import nn
 
 from search_spaces.hybrid import Hybrid
-from tests.trainers.test_trainer import CPU, SHORT, run
+from tests.trainers.test_trainer import run
+from tests.trainers.test_trainer import trainer as plain_trainer
 from trainers.checkpoint import read_checkpoint
 from trainers.deep_supervision import DeepSupervision, reduced
 from trainers.errors import UserError
 from trainers.losses import segmentation_loss
 from trainers.offers import decoder_stages
 from trainers.refinements import Refinements
-from trainers.trainer import Trainer
 
 POINT = Hybrid(width=4, growth=2.0, levels=4, convs=1, anchors=0, norm="group")
 
@@ -25,20 +25,10 @@ def hybrid(stem_stride=1):
 
 
 def trainer(phantom, checkpoint=None, ema=0.0):
-    cache, cases = phantom
     net = hybrid()
     term = DeepSupervision(net, 4, segmentation_loss())
-    training = Trainer(
-        net,
-        cache,
-        cases,
-        SHORT,
-        device=CPU,
-        seed=0,
-        checkpoint=checkpoint,
-        refinements=Refinements(ema=ema, terms=[term]),
-    )
-    return training, term
+    refinements = Refinements(ema=ema, terms=[term])
+    return plain_trainer(phantom, net=net, checkpoint=checkpoint, refinements=refinements), term
 
 
 @pytest.mark.parametrize(("stem_stride", "sizes"), [(1, [8, 4]), (2, [8, 4, 2])])

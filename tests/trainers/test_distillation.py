@@ -7,11 +7,10 @@ import torch
 from scipy.special import rel_entr, softmax
 from torch import nn
 
-from tests.trainers.test_trainer import CPU, SHORT, network
+from tests.trainers.test_trainer import network, trainer
 from trainers.config import DistillationConfig
 from trainers.distillation import Distillation, softened_divergence
 from trainers.refinements import Refinements
-from trainers.trainer import Trainer
 
 LABELS = torch.zeros(2, 1, 8, 8, 8)
 
@@ -49,20 +48,10 @@ def test_the_weight_is_the_teachers_share():
 
 
 def test_the_teacher_is_not_trained(phantom):
-    cache, cases = phantom
     teacher = network()
     before = copy.deepcopy(teacher.state_dict())
     learn = term(teacher)
-    training = Trainer(
-        network(),
-        cache,
-        cases,
-        SHORT,
-        device=CPU,
-        seed=0,
-        refinements=Refinements(terms=[learn]),
-    )
-    training.run_epoch()
+    trainer(phantom, refinements=Refinements(terms=[learn])).run_epoch()
     assert not teacher.training
     assert not list(learn.parameters()) and not learn.state_dict()
     assert all(p.grad is None for p in teacher.parameters())

@@ -2,25 +2,15 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from tests.trainers.test_trainer import CPU, SHORT, figures, network, run
+from tests.trainers.test_trainer import figures, network, run
+from tests.trainers.test_trainer import trainer as plain_trainer
 from trainers.checkpoint import keep_weights_only, load_weights, read_checkpoint
 from trainers.ema import decay_after, weight_average
 from trainers.refinements import Refinements
-from trainers.trainer import Trainer
 
 
 def trainer(phantom, ema, checkpoint=None):
-    cache, cases = phantom
-    return Trainer(
-        network(),
-        cache,
-        cases,
-        SHORT,
-        device=CPU,
-        seed=0,
-        checkpoint=checkpoint,
-        refinements=Refinements(ema=ema),
-    )
+    return plain_trainer(phantom, checkpoint=checkpoint, refinements=Refinements(ema=ema))
 
 
 def test_the_average_moves_as_by_hand():

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.test_trainer import CPU, SHORT, network
+from tests.trainers.test_trainer import trainer
 from trainers.data.patches import PatchSampler
 from trainers.errors import UserError
 from trainers.parallel import Worker
 from trainers.refinements import Refinements
-from trainers.trainer import Trainer
 
 
 def test_the_workers_parts_make_the_batch():
@@ -53,17 +52,8 @@ def test_other_workers_draw_other_dropout_and_again_the_same():
 
 def test_only_the_first_validates_and_saves(phantom, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.mul_(2))
-    cache, cases = phantom
     for rank, dice in ((1, False), (0, True)):
-        training = Trainer(
-            network(),
-            cache,
-            cases,
-            SHORT,
-            device=CPU,
-            seed=0,
-            checkpoint=tmp_path / f"{rank}.pt",
-            refinements=Refinements(worker=Worker(rank, 2)),
-        )
+        worker = Refinements(worker=Worker(rank, 2))
+        training = trainer(phantom, checkpoint=tmp_path / f"{rank}.pt", refinements=worker)
         assert (training.run_epoch().dice is not None) is dice
     assert [path.name for path in tmp_path.iterdir()] == ["0.pt"]
