@@ -22,8 +22,7 @@ class TrialWorker(tune.Trainable):
 
     All that it computes, imports included, it computes within the gate of its machine, so that
     nothing disturbs the measurement of a latency. Ray builds a worker once and resets it for every
-    further candidate. A reset does nothing but note the task: Ray loses a trial whose worker dies
-    in a reset.
+    further candidate.
 
     A step that hangs ends the process; see `Stall`. The worker that takes its place finds the trace
     `checkpoints/KEY.hang.txt` and reports the candidate as failed.

@@ -1,16 +1,12 @@
-import json
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from types import SimpleNamespace
 
 import psutil
 import pytest
-import yaml
 
 from nas.config import Resources
 from nas.running import engine, interrupt
@@ -231,74 +227,3 @@ def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, mo
         assert engine.run_trials(session, cluster, tmp_path, tmp_path, "gate", Counting)
     assert session.ends == [("a", False), ("b", True), ("c", False)]
     assert session.said == []  # no breakdown
-
-
-CONFIG = {
-    "name": "test",
-    "data": {"source": "phantom", "cases": 4, "shape": [24, 24, 24], "organs": 3},
-    "space": {"restrict": {"width": [4], "levels": [3], "anchors": [0]}},
-    "train": {"patch": [24, 24, 24], "epochs": 8, "steps_per_epoch": 20, "batch": 1},
-    "objectives": ["dice", "params"],
-    "search": {"trials": 2, "early_stopping": None},
-    "tracking": {"enabled": False},
-}
-SEGNAS = [sys.executable, "-c", "import sys; from nas.cli import main; sys.exit(main())"]
-
-
-def searching(folder, **train):
-    """A search by the command line, leader of its process group."""
-    (folder / "config.yaml").write_text(yaml.dump({**CONFIG, "train": CONFIG["train"] | train}))
-    command = [*SEGNAS, "search", str(folder / "config.yaml"), "--dir", str(folder / "search")]
-    with (folder / "printed.txt").open("w") as printed:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def wait_for(process, folder, what):
-    """Until a file that fits the pattern exists; the search goes on meanwhile."""
-    while not list((folder / "search").glob(what)):
-        assert process.poll() is None, (folder / "printed.txt").read_text()
-        time.sleep(0.05)
-
-
-def left_of(process):
-    return [p.pid for p in psutil.process_iter() if p.pid and os.getpgid(p.pid) == process.pid]
-
-
-@pytest.mark.slow
-def test_ctrl_c_at_the_terminal_finishes_epochs_and_the_same_command_goes_on(tmp_path):
-    process = searching(tmp_path)
-    wait_for(process, tmp_path, "checkpoints/*.pt")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
-    assert process.wait(timeout=300) == 130, (tmp_path / "printed.txt").read_text()
-    assert left_of(process) == []
-    assert (tmp_path / "search" / "front.json").exists()
-    began = {path.stem for path in (tmp_path / "search" / "checkpoints").glob("*.pt")}
-    assert searching(tmp_path).wait(timeout=300) == 0, (tmp_path / "printed.txt").read_text()
-    results = [
-        json.loads(line)["user_attr"]["result"]
-        for line in (tmp_path / "search" / "journal.log").read_text().splitlines()
-        if "result" in json.loads(line).get("user_attr", {})
-    ]
-    assert [result["state"] for result in results] == ["complete"] * 2
-    assert began <= {result["key"] for result in results}
-    assert {len(result["curve"]) for result in results} == {8}
-
-
-@pytest.mark.slow
-def test_a_second_signal_waits_for_no_epoch(tmp_path):
-    """Epochs of hours: only a search that does not wait for them can end."""
-    process = searching(tmp_path, steps_per_epoch=10**6)
-    wait_for(process, tmp_path, "ray/*/*")
-    time.sleep(5)
-    os.kill(process.pid, signal.SIGTERM)
-    time.sleep(2 * interrupt.AT_ONCE)
-    assert process.poll() is None
-    os.kill(process.pid, signal.SIGINT)
-    assert process.wait(timeout=120) == 130, (tmp_path / "printed.txt").read_text()
-    assert left_of(process) == []
