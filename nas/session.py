@@ -73,7 +73,7 @@ class Session:
         self._losses: Counter[str] = Counter()
         self._first_launch: float | None = None
         self._last_end: float | None = None
-        self._train_seconds = self._worker_seconds = 0.0
+        self._train_seconds = self._worker_seconds = self._more_slot_seconds = 0.0
         self._hopeless = 0
         self._said: set[str] = set()
 
@@ -167,6 +167,13 @@ class Session:
         self._tracker.trial_end(result, self.study.results)
         self._screen.ended(self, result)
 
+    def resize(self, slots: int) -> None:
+        """From now on there is room for so many trials."""
+        if slots != self.slots:
+            self.say(f"the cluster has room for {slots} trials, was {self.slots}")
+            self._more_slot_seconds += (self.slots - slots) * self.elapsed
+            self.slots = slots
+
     def interrupt(self) -> None:
         """Start nothing more, and stop what runs at its next report: it is for the next start."""
         self.interrupted = True
@@ -206,7 +213,7 @@ class Session:
             best_dice=max((m.dice for m in members if m.dice is not None), default=None),
             slots=self.slots,
             wall_seconds=self.elapsed,
-            slot_seconds=self.slots * self.elapsed,
+            slot_seconds=self.slots * self.elapsed + self._more_slot_seconds,
             worker_seconds=self._worker_seconds,
             train_seconds=self._train_seconds,
         )

@@ -98,14 +98,9 @@ class SessionCallback(_Live, Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Ten times a second."""
         if self.cluster.changes and monotonic() - self._counted > COUNT:
-            self._count()
+            self._counted = monotonic()
+            self.session.resize(self.cluster.room)
         self.session.tick()
-
-    def _count(self) -> None:
-        self._counted, before = monotonic(), self.session.slots
-        self.session.slots = self.cluster.room
-        if self.session.slots != before:
-            self.session.say(f"the cluster has room for {self.session.slots} trials, was {before}")
 
 
 class ActorManager(RayActorManager):

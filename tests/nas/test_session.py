@@ -256,6 +256,18 @@ def test_the_share_of_training_counts_every_second_of_every_slot(session):
     assert summary.training_share == 0.5
 
 
+def test_slots_count_for_as_long_as_they_were_there(session):
+    """Two for 10 s, five for 20 s."""
+    run = session(trials=1)
+    run.start("a")
+    run.now = 10.0
+    run.resize(5)
+    run.now = 30.0
+    run.report("a", report())
+    run.end("a")
+    assert run.summary().slot_seconds == 2 * 10 + 5 * 20
+
+
 def test_the_table_shows_what_runs_and_the_front(session):
     run = session(trials=4)
     done, running = run.start("a"), run.start("b")
