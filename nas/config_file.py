@@ -33,8 +33,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.load(path.read_text(), _Loader)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
+    except yaml.MarkedYAMLError as error:
+        marks = [mark for mark in (error.context_mark, error.problem_mark) if mark]
+        places = dict.fromkeys(f"line {mark.line + 1}" for mark in marks)
+        told = ", ".join(text for text in (error.context, error.problem) if text)
+        raise UserError(f"{path} is no YAML: {told} ({' to '.join(places)})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {error}") from error
+        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds {type(values).__name__}; expected keys and values")
     return values

@@ -161,10 +161,23 @@ def test_a_missing_file_is_named(tmp_path):
         read(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\t- x", "a: *nowhere"])
-def test_a_file_that_is_no_yaml_is_told(file, text):
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: [1", "(line 1)"),
+        ("a: 1\nb: [1\nc: 2", "(line 2 to line 3)"),
+        ("a: b: c", "(line 1)"),
+        ("\t- x", "(line 1)"),
+        ("a: 1\nb: *nowhere", "(line 2)"),
+        ("a: \x01", "position 3"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told_in_one_line_with_the_place(file, text, place):
     file.write_text(text)
-    assert "mine.yaml is no YAML" in refused(file)
+    message = refused(file)
+    assert "mine.yaml is no YAML: " in message
+    assert message.endswith(place)
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("[1]", "list"), ("x", "str")])
