@@ -7,19 +7,16 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nas.findings import Findings
 from nas.front import front
 from nas.front_page import front_page
 from nas.result import Result
-from search_spaces.space import SearchSpace
 from trainers.atomic import replace_files
 from trainers.errors import UserError
-
-if TYPE_CHECKING:  # it needs Optuna, reading a front does not
-    from nas.importance import Importance
 
 FIELDS = (
     "key",
@@ -37,52 +34,34 @@ FIELDS = (
 )
 
 
-def write_front(
-    folder: Path,
-    results: Sequence[Result],
-    objectives: Sequence[str],
-    title: str,
-    classes: Sequence[str],
-    space: SearchSpace | None = None,
-    starts: Mapping[str, str] | None = None,
-    matters: Sequence[Importance] | None = None,
-) -> list[Result]:
+def write_front(folder: Path, found: Findings) -> list[Result]:
     """Write front.json, front.csv and front.html into `folder`; return the front's members.
 
-    `space`, `starts`, `matters`: see `front_page`. Each file is replaced whole, and none before all
-    can be: a reader, a kill or a full disk never meets or leaves half of one. Raises OSError.
+    Each file is replaced whole, and none before all can be: a reader, a kill or a full disk never
+    meets or leaves half of one. Raises OSError.
     """
-    members = front(results, objectives)
-    record = json.dumps(front_json(members, objectives), indent=2, allow_nan=False)
+    members = front(found.results, found.objectives)
+    record = json.dumps(front_json(members, found.objectives), indent=2, allow_nan=False)
     files = {
         "front.json": record + "\n",
         "front.csv": front_csv(members),
-        "front.html": front_page(results, objectives, title, classes, space, starts, matters),
+        "front.html": front_page(found),
     }
     replace_files({folder / name: text.encode() for name, text in files.items()})
     return members
 
 
-def try_write_front(
-    folder: Path,
-    results: Sequence[Result],
-    objectives: Sequence[str],
-    title: str,
-    classes: Sequence[str],
-    space: SearchSpace | None = None,
-    starts: Mapping[str, str] | None = None,
-    matters: Sequence[Importance] | None = None,
-) -> list[Result]:
+def try_write_front(folder: Path, found: Findings) -> list[Result]:
     """`write_front`, with a warning (shown once) in place of an OSError: the old files stay."""
     try:
-        return write_front(folder, results, objectives, title, classes, space, starts, matters)
+        return write_front(folder, found)
     except OSError as error:
         warnings.warn(
             f"the front's files in {folder} cannot be written ({error.strerror or error}): they "
             "are tried again when the front changes, at the end, and by segnas sync",
             stacklevel=1,  # one place, however many callers: Python shows it once
         )
-        return front(results, objectives)
+        return front(found.results, found.objectives)
 
 
 def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:

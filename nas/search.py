@@ -19,6 +19,7 @@ from nas.checks import check_run
 from nas.closing import closing_lines
 from nas.config import RunConfig
 from nas.config_file import write_config
+from nas.findings import Findings
 from nas.folder_lock import alone_in
 from nas.footprint import footprint
 from nas.front import front
@@ -197,8 +198,7 @@ def _write_front(
 ) -> list[Result]:
     """`ended`: work out what matters, too, which takes seconds where results are many."""
     results, objectives, space = study.results, config.objectives, config.space.space()
-    return try_write_front(
-        directory,
+    found = Findings(
         results,
         objectives,
         config.name,
@@ -207,6 +207,7 @@ def _write_front(
         study.starts,
         importances(results, objectives, space) if ended else None,
     )
+    return try_write_front(directory, found)
 
 
 def _facts(

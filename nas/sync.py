@@ -9,6 +9,7 @@ from rich.console import Console
 
 from nas.config import RunConfig
 from nas.config_file import read_config
+from nas.findings import Findings
 from nas.folder_lock import alone_in
 from nas.front import front
 from nas.front_files import write_front
@@ -34,18 +35,18 @@ def sync_search(directory: Path, console: Console) -> int:
         results, objectives = records.results, config.objectives
         members, space = front(results, objectives), config.space.space()
         _say(console, f"{directory}: {len(results)} results, {len(members)} on the front")
+        found = Findings(
+            results,
+            objectives,
+            config.name,
+            task.classes[1:],
+            space,
+            records.starts,
+            importances(results, objectives, space),
+        )
         written = True
         try:
-            write_front(
-                directory,
-                results,
-                objectives,
-                config.name,
-                task.classes[1:],
-                space,
-                records.starts,
-                importances(results, objectives, space),
-            )
+            write_front(directory, found)
         except OSError as error:
             written = False
             _say(console, f"The front cannot be written: {error.strerror or error}")

@@ -11,38 +11,32 @@ from typing import TYPE_CHECKING, Any
 from nas.architectures import Network, network_of
 from nas.budget import COSTS
 from nas.cost.latency import Conditions
+from nas.findings import Findings
 from nas.front import front
 from nas.front_page.text import compact
 from nas.result import Result
 from search_spaces.registry import SPACES
 from search_spaces.space import Option, SearchSpace
 
-if TYPE_CHECKING:  # it needs Optuna, the page does not
+if TYPE_CHECKING:
     from nas.importance import Importance
 
 
-def page_data(
-    results: Sequence[Result],
-    objectives: Sequence[str],
-    title: str,
-    classes: Sequence[str],
-    space: SearchSpace | None = None,
-    starts: Mapping[str, str] | None = None,
-    matters: Sequence[Importance] | None = None,
-) -> dict[str, Any]:
-    """Everything that the page shows; see `front_page`. What is no number is null."""
-    networks = [network_of(result, space) for result in results]
-    names = _names(space, starts or {})
+def page_data(found: Findings) -> dict[str, Any]:
+    """Everything that the page shows. What is no number is null."""
+    results, classes = found.results, found.classes
+    networks = [network_of(result, found.space) for result in results]
+    names = _names(found.space, found.starts)
     conditions = next((r.latency["conditions"] for r in results if r.latency), None)
     pictures: dict[str, int] = {}
-    knobs = _knobs(networks, space)
+    knobs = _knobs(networks, found.space)
     return {
-        "title": title,
-        "objectives": list(objectives),
+        "title": found.title,
+        "objectives": list(found.objectives),
         "costs": [c for c in COSTS if any(getattr(r, c) is not None for r in results)],
         "classes": list(classes),
         "latency": Conditions.from_json(conditions).text() if conditions else None,
-        "front": [member.key for member in front(results, objectives)],
+        "front": [member.key for member in front(results, found.objectives)],
         "knobs": [{"name": n, "options": list(map(option_text, o))} for n, o in knobs.items()],
         "networks": [
             {
@@ -54,7 +48,7 @@ def page_data(
             for result, network in zip(results, networks, strict=True)
         ],
         "pictures": list(map(json.loads, pictures)),
-        "matters": None if matters is None else list(map(_matter, matters)),
+        "matters": None if found.matters is None else list(map(_matter, found.matters)),
     }
 
 

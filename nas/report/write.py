@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nas.findings import Findings
 from nas.front_files import write_front
 from nas.report.facts import Facts
 from nas.report.markdown import report_text
@@ -26,18 +27,18 @@ def write_report(facts: Facts, to: Path) -> list[Path]:
     for name, figure in drawn.items():
         files |= {f"{name}.{form}": image(figure, form) for form in ("png", "pdf")}
     config = facts.config
+    found = Findings(
+        facts.results,
+        config.objectives,
+        config.name,
+        facts.classes,
+        config.space.space(),
+        facts.starts,
+        facts.importances,
+    )
     try:
         to.mkdir(parents=True, exist_ok=True)
-        write_front(
-            to,
-            facts.results,
-            config.objectives,
-            config.name,
-            facts.classes,
-            config.space.space(),
-            facts.starts,
-            facts.importances,
-        )
+        write_front(to, found)
         replace_files({to / name: content for name, content in files.items()})
     except OSError as error:
         raise UserError(f"{to} cannot be written: {error.strerror or error}") from error

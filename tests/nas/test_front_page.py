@@ -1,11 +1,13 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import ClassVar
 
 import pytest
 
+from nas.findings import Findings
 from nas.front_files import front_csv, front_json, write_front
 from nas.front_page import compact, front_page, human
 from nas.importance import importances
@@ -47,7 +49,7 @@ def embedded_data(html):
 
 def page(results=RESULTS, objectives=OBJECTIVES, title="hippocampus", classes=CLASSES, **more):
     """The data that the page's scripts draw from."""
-    return embedded_data(front_page(results, objectives, title, classes, **more))
+    return embedded_data(front_page(Findings(results, objectives, title, classes, **more)))
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +89,7 @@ def test_everything_from_the_data_is_escaped():
         result(attack, 0.9, 10, latency=measured, architecture={attack: attack}),
         result("other", 0.1, 100, architecture={attack: "other"}),
     ]
-    html = front_page(results, OBJECTIVES, attack, [attack])
+    html = front_page(Findings(results, OBJECTIVES, attack, [attack]))
     assert attack not in html
     assert "<script>alert" not in html
     data = embedded_data(html)
@@ -105,7 +107,7 @@ def test_what_is_no_number_is_null():
 
 def test_the_page_needs_nothing_from_outside(monkeypatch):
     monkeypatch.undo()
-    html = front_page(RESULTS, OBJECTIVES, "hippocampus", CLASSES)
+    html = front_page(Findings(RESULTS, OBJECTIVES, "hippocampus", CLASSES))
     assert len(html) > 1_000_000  # plotly itself
     sources = Sources()
     sources.feed(html)
@@ -201,7 +203,7 @@ def test_an_architecture_is_readable_on_one_line():
 
 
 def test_the_three_files_are_written_whole(tmp_path):
-    members = write_front(tmp_path, RESULTS, OBJECTIVES, "hippocampus", CLASSES)
+    members = write_front(tmp_path, Findings(RESULTS, OBJECTIVES, "hippocampus", CLASSES))
     assert [member.key for member in members] == ["small", "large"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "front.csv",
@@ -253,9 +255,9 @@ def test_what_matters_is_on_the_page_once_it_was_worked_out(tmp_path):
     results = [
         result(str(i), 0.5 + i / 100, 100 + i, architecture={"width": i % 3}) for i in range(12)
     ]
-    told = (tmp_path, results, OBJECTIVES, "hippocampus", CLASSES)
-    write_front(*told)
+    found = Findings(results, OBJECTIVES, "hippocampus", CLASSES)
+    write_front(tmp_path, found)
     assert embedded_data((tmp_path / "front.html").read_text())["matters"] is None
-    write_front(*told, matters=importances(results, OBJECTIVES, None))
+    write_front(tmp_path, replace(found, matters=importances(results, OBJECTIVES, None)))
     matters = embedded_data((tmp_path / "front.html").read_text())["matters"]
     assert [one["objective"] for one in matters] == list(OBJECTIVES)

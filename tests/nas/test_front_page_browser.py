@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from nas.findings import Findings
 from nas.front import front
 from nas.front_page import front_page
 from nas.importance import Importance
@@ -71,17 +72,9 @@ def browser():
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "front.html"
     space = find_space("hybrid")
-    path.write_text(
-        front_page(
-            RESULTS,
-            OBJECTIVES,
-            f"search {HOSTILE}",
-            CLASSES,
-            space,
-            {COMPLETE[0].key: HOSTILE},
-            MATTERS,
-        )
-    )
+    starts, title = {COMPLETE[0].key: HOSTILE}, f"search {HOSTILE}"
+    found = Findings(RESULTS, OBJECTIVES, title, CLASSES, space, starts, MATTERS)
+    path.write_text(front_page(found))
     return path
 
 
@@ -276,7 +269,7 @@ def test_nothing_is_wider_than_the_window(page, width):
 )
 def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
     path = tmp_path / "front.html"
-    path.write_text(front_page(some, OBJECTIVES, "small", CLASSES))
+    path.write_text(front_page(Findings(some, OBJECTIVES, "small", CLASSES)))
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())

@@ -10,6 +10,7 @@ import time
 import urllib.request
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from nas.config import RunConfig
 from nas.config_file import write_config
+from nas.findings import Findings
 from nas.folder_lock import alone_in
 from nas.front import front
 from nas.front_files import try_write_front, write_front
@@ -292,19 +294,19 @@ def test_a_full_disk_ends_no_tracking_for_good(directory, caplog):
 
 def test_front_files_on_a_full_disk_stay_as_they_were(directory):
     driver = Driver(directory, tracking={"enabled": False})
-    told = (("dice", "params"), "test", ("organ",))
-    write_front(directory, [], *told)
+    found = Findings([], ("dice", "params"), "test", ("organ",))
+    write_front(directory, found)
     before = {path.name: path.read_bytes() for path in directory.glob("*front*")}
     driver.tell(driver.study.ask())
-    told = (directory, driver.study.results, *told)
+    found = replace(found, results=driver.study.results)
     with files_limited_to(100_000), pytest.warns(UserWarning, match="tried again") as warned:
-        members = try_write_front(*told)  # the page is larger, the others are not
-        try_write_front(*told)
+        members = try_write_front(directory, found)  # the page is larger, the others are not
+        try_write_front(directory, found)
     assert len(warned) == 2  # which Python's own filter shows once:
     assert len({(str(w.message), w.filename, w.lineno) for w in warned}) == 1
     assert members == front(driver.study.results, driver.config.objectives)
     assert {path.name: path.read_bytes() for path in directory.glob("*front*")} == before
-    assert try_write_front(*told) == members
+    assert try_write_front(directory, found) == members
     assert (directory / "front.json").read_bytes() != before["front.json"]
 
 

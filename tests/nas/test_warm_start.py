@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from nas.config import RunConfig
 from nas.cost import cost_of
 from nas.exported import ARCHITECTURE
+from nas.findings import Findings
 from nas.footprint import footprint
 from nas.front_files import write_front
 from nas.proposals.warm_start import check_warm_start, warm_start
@@ -74,7 +75,7 @@ def write_search(folder, *architectures):
         )
         for i, architecture in enumerate(architectures)
     ]
-    write_front(folder, results, ("dice", "params"), "earlier", ("a", "b"))
+    write_front(folder, Findings(results, ("dice", "params"), "earlier", ("a", "b")))
     return str(folder)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from nas.cli import main
 from nas.commands.front_chart import front_chart
+from nas.findings import Findings
 from nas.front_files import write_front
 from nas.result import Result
 from nas.within import parse_limits, within
@@ -65,7 +66,8 @@ def test_limits_that_nobody_keeps_are_told_what_there_is():
 
 def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
     study = ended_search(tmp_path)
-    write_front(tmp_path, study.results, ("dice", "params"), "small", ("organ",))
+    found = Findings(study.results, ("dice", "params"), "small", ("organ",))
+    write_front(tmp_path, found)
     near = study.results[2]
     assert near.params == 3_000
     command = ["export", str(tmp_path), "--pick", near.key, "--to", str(tmp_path / "out")]
