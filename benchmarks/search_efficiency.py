@@ -1,6 +1,6 @@
 """How fast does each search find the front? Replayed on a table of trained networks.
 
-    python benchmarks/search_efficiency.py                      # two cores, some minutes
+    python benchmarks/search_efficiency.py                      # two cores, some two hours
     python benchmarks/search_efficiency.py --seeds 4 --only segnas random
 
 Every network of benchmarks/table/ was trained once a seed, so that a search of 1,024 epochs is
