@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.budget import COSTS as NAMES
 from nas.config import RunConfig
 from nas.config_file import read_config
 from nas.cost.latency import Conditions
@@ -19,13 +20,9 @@ from nas.result import Result
 from nas.summary import read_summary
 from nas.task import Task
 
-COSTS = {
-    "params": ("Parameters", ""),
-    "macs": ("MACs", ""),
-    "memory": ("Training memory", "B"),
-    "latency_ms": ("Latency", "ms"),
-}
-"""Names and units."""
+UNITS = {"memory": "B", "latency_ms": "ms"}
+COSTS = {cost: (name[0].upper() + name[1:], UNITS.get(cost, "")) for cost, name in NAMES.items()}
+"""Names, as headings begin with them, and units."""
 
 
 @dataclass(frozen=True, kw_only=True)
