@@ -34,7 +34,7 @@ from rich.table import Table
 from nas.candidate import Candidate
 from nas.config import RunConfig
 from nas.journal import JOURNAL, Journal
-from nas.result import Result
+from nas.pareto.result import Result
 from nas.study import Study
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture

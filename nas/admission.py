@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nas.budget import Budget
 from nas.candidate import Candidate
 from nas.cost.latency import Latency
+from nas.pareto.budget import Budget
 from nas.probe import Failure, Prober
 from nas.study import Study
 

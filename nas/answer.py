@@ -13,8 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nas.budget import Budget
-from nas.result import Result
+from nas.pareto.budget import Budget
+from nas.pareto.result import Result
 
 MAXIMISED = ("dice",)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nas.result import Result
+from nas.pareto.result import Result
 from search_spaces.space import ArchitectureError, Option, SearchSpace, distributions
 from search_spaces.stages import Stage
 

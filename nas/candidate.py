@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.cost.latency import Latency
-from nas.result import Result
+from nas.pareto.result import Result
 from search_spaces.space import Architecture
 
 

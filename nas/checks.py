@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.budget import amount
 from nas.config import RunConfig
+from nas.pareto.budget import amount
 from nas.proposals.descent import Place, descend
 from search_spaces.fitting import divides
 from search_spaces.space import Architecture, RandomTrial

@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from nas.budget import Budget, Limit
 from nas.cost.latency import LatencyConfig
+from nas.pareto.budget import Budget, Limit
 from nas.scheduler import EarlyStopping
 from nas.tracking.config import TrackingConfig
 from search_spaces.registry import find_space

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nas.candidate import Candidate
 from nas.config import RunConfig
 from nas.evaluation import Report
-from nas.result import State
+from nas.pareto.result import State
 from nas.scheduler import Scheduler
 from nas.study import Study
 

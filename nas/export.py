@@ -12,8 +12,8 @@ from nas.config import RunConfig
 from nas.config_file import write_config
 from nas.exported import ARCHITECTURE, CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
 from nas.model_card import write_card
+from nas.pareto.result import Result
 from nas.records import search_id
-from nas.result import Result
 from nas.task import Task
 from search_spaces.registry import architecture_record
 from trainers.atomic import output_folder

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nas.result import Result
+from nas.pareto.result import Result
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:  # it needs Optuna, reading a front does not

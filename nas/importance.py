@@ -15,8 +15,8 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
 
 from nas.architectures import network_of
-from nas.front import SENSE
-from nas.result import Result
+from nas.pareto.front import SENSE
+from nas.pareto.result import Result
 from search_spaces.space import Option, SearchSpace
 
 ENOUGH = 10  # networks, fewer of which tell nothing

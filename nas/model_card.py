@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.budget import amount
 from nas.cost.latency import Conditions
 from nas.exported import ARCHITECTURE, FOLDS, RETRAINED, Export
-from nas.result import Result
+from nas.pareto.budget import amount
+from nas.pareto.result import Result
 from trainers.atomic import replace_files
 from trainers.data.config import MsdData
 

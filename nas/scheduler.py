@@ -10,8 +10,8 @@ import moocore
 import numpy as np
 from pydantic import Field
 
-from nas.front import SENSE, crowding, hypervolume_contributions
-from nas.result import Result
+from nas.pareto.front import SENSE, crowding, hypervolume_contributions
+from nas.pareto.result import Result
 from trainers.config import TrainConfig
 from trainers.errors import UserError
 from trainers.strict import Strict
@@ -87,7 +87,7 @@ class Scheduler:
     def __init__(
         self, config: EarlyStopping, train: TrainConfig, objectives: Sequence[str]
     ) -> None:
-        """`objectives`: dice, and costs of `nas.front.SENSE`. Raises ValueError, UserError."""
+        """`objectives`: dice, and costs. Raises ValueError, UserError."""
         if "dice" not in objectives or set(objectives) - set(SENSE):
             raise ValueError(f"objectives {list(objectives)}; expected dice and of {list(SENSE)}")
         self._objectives = tuple(objectives)

@@ -22,17 +22,17 @@ from nas.config_file import write_config
 from nas.findings import Findings
 from nas.folder_lock import alone_in
 from nas.footprint import footprint
-from nas.front import front
-from nas.front_files import try_write_front
 from nas.gate import Gate
 from nas.importance import importances
 from nas.journal import JOURNAL
+from nas.pareto.front import front
+from nas.pareto.front_files import try_write_front
+from nas.pareto.result import Result
 from nas.probe import Prober, ProbeTask, open_prober
 from nas.progress import Bars
 from nas.proposals.samplers import check_sampler
 from nas.proposals.warm_start import WarmStart, check_warm_start, warm_start
 from nas.remeasure import remeasure_front
-from nas.result import Result
 from nas.running.cluster import Cluster
 from nas.running.engine import run_trials
 from nas.session import Session

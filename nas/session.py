@@ -13,8 +13,8 @@ from nas.candidate import Candidate
 from nas.config import RunConfig
 from nas.course import Course, Spent
 from nas.evaluation import Report
-from nas.front import front
-from nas.result import Result, State
+from nas.pareto.front import front
+from nas.pareto.result import Result, State
 from nas.running.stall import Stall
 from nas.study import Study
 from nas.summary import Summary

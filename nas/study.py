@@ -17,15 +17,15 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.answer import MAXIMISED, Answer, values_of, violations
-from nas.budget import Refusals
 from nas.candidate import Candidate
 from nas.config import RunConfig
 from nas.cost.latency import Latency
 from nas.facts import check_facts
 from nas.journal import JOURNAL, Journal
+from nas.pareto.budget import Refusals
+from nas.pareto.result import Result, State
 from nas.proposals.samplers import make_sampler
 from nas.records import AGAIN, STARTS, revised
-from nas.result import Result, State
 from search_spaces.space import Architecture, distributions
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted

@@ -11,9 +11,9 @@ from nas.config import RunConfig
 from nas.config_file import read_config
 from nas.findings import Findings
 from nas.folder_lock import alone_in
-from nas.front import front
-from nas.front_files import write_front
 from nas.importance import importances
+from nas.pareto.front import front
+from nas.pareto.front_files import write_front
 from nas.records import journal_in, read_records
 from nas.summary import SUMMARY, read_summary
 from nas.task import Task

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas.budget import amount
 from nas.cost.latency import Conditions
-from nas.front import spread
-from nas.result import Result
+from nas.pareto.budget import amount
+from nas.pareto.front import spread
+from nas.pareto.result import Result
 
 if TYPE_CHECKING:
     from nas.session import Session

@@ -14,7 +14,7 @@ from functools import cached_property
 import moocore
 import numpy as np
 
-from nas.front import non_dominated
+from nas.pareto.front import non_dominated
 
 from .replay import Completion
 from .table import Network, Table

@@ -11,7 +11,7 @@ from nas.commands import arguments
 
 if TYPE_CHECKING:
     from nas.config import RunConfig
-    from nas.result import Result
+    from nas.pareto.result import Result
 
 HELP = "turn a front member into a folder to retrain and use"
 
@@ -40,10 +40,10 @@ def run(options: argparse.Namespace) -> int:
     from nas.config import RunConfig
     from nas.config_file import read_config
     from nas.export import write_export
-    from nas.front_files import read_front
-    from nas.pick import pick
+    from nas.pareto.front_files import read_front
+    from nas.pareto.limits import parse_limits, within
+    from nas.pareto.pick import pick
     from nas.records import complete_results
-    from nas.within import parse_limits, within
 
     members, objectives = read_front(options.dir)
     config = read_config(RunConfig, options.dir / "config.yaml")

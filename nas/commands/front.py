@@ -25,9 +25,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas front`."""
-    from nas.front_files import front_json, read_front
+    from nas.pareto.front_files import front_json, read_front
+    from nas.pareto.limits import parse_limits, within
     from nas.terminal import front_table
-    from nas.within import parse_limits, within
 
     members, objectives = read_front(options.dir)
     if options.within is not None:
@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         note("no network of this search was trained to the end so far")
         return 0
     if options.plot:
-        from nas.budget import COSTS
         from nas.commands.front_chart import front_chart
+        from nas.pareto.budget import COSTS
 
         for cost in [name for name in COSTS if name in objectives] or ["params"]:
             print(f"\n{front_chart(members, cost, min(console.width, 100))}")

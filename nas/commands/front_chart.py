@@ -7,8 +7,8 @@ from math import floor, log10
 
 import plotext
 
-from nas.budget import COSTS, amount
-from nas.result import Result
+from nas.pareto.budget import COSTS, amount
+from nas.pareto.result import Result
 
 HEIGHT = 18
 

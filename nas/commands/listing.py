@@ -13,8 +13,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from nas.budget import amount
 from nas.cost import Cost, Memory, cost_of, count_params
+from nas.pareto.budget import amount
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
 
 if TYPE_CHECKING:

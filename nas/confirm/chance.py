@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas.confirm.nearest import rivals
-from nas.result import Result
+from nas.pareto.result import Result
 
 DRAWS = 20_000
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.front import front, hypervolume_contributions, objective_points
-from nas.result import Result
+from nas.pareto.front import front, hypervolume_contributions, objective_points
+from nas.pareto.result import Result
 
 
 def nearest(results: Sequence[Result], objectives: Sequence[str], top: int) -> list[Result]:

@@ -13,9 +13,9 @@ from nas.confirm.chance import Confirmed, chances
 from nas.confirm.nearest import nearest
 from nas.confirm.repeats import FOLDER, Outcome, Repeat, read_outcome
 from nas.folder_lock import alone_in
-from nas.front import front
+from nas.pareto.front import front
+from nas.pareto.result import Result
 from nas.records import journal_in, read_records
-from nas.result import Result
 from nas.running.cluster import Cluster
 from nas.running.repeats import run_repeats
 from trainers.atomic import replace_files

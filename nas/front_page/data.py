@@ -9,12 +9,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.architectures import Network, network_of
-from nas.budget import COSTS
 from nas.cost.latency import Conditions
 from nas.findings import Findings
-from nas.front import front
 from nas.front_page.text import compact
-from nas.result import Result
+from nas.pareto.budget import COSTS
+from nas.pareto.front import front
+from nas.pareto.result import Result
 from search_spaces.registry import SPACES
 from search_spaces.space import Option, SearchSpace
 

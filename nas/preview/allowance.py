@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.budget import Budget, amount
+from nas.pareto.budget import Budget, amount
 from nas.preview.costing import Costs
 from nas.preview.survey import Survey
 

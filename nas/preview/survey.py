@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nas.budget import Budget
+from nas.pareto.budget import Budget
 from nas.preview.costing import Costs, Counted, Counter, Setting, count_memory, count_work
 from nas.preview.points import Draw
 from search_spaces.space import Architecture

@@ -19,7 +19,7 @@ from optuna.samplers import BaseGASampler, NSGAIIISampler, NSGAIISampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.front import non_dominated
+from nas.pareto.front import non_dominated
 from search_spaces.questions import questions
 from search_spaces.space import (
     Option,

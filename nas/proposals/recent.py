@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.front import non_dominated
+from nas.pareto.front import non_dominated
 from nas.proposals.delegate import Delegate
 
 WINDOW = 1000

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nas.budget import amount
 from nas.config import RunConfig
 from nas.exported import ARCHITECTURE
-from nas.front_files import read_front
+from nas.pareto.budget import amount
+from nas.pareto.front_files import read_front
 from nas.proposals.descent import Place, descend, narrow
 from search_spaces.fitting import differences, fit, fit_stride
 from search_spaces.registry import (

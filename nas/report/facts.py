@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.budget import COSTS as NAMES
 from nas.config import RunConfig
 from nas.config_file import read_config
 from nas.cost.latency import Conditions
 from nas.folder_lock import alone_in
-from nas.front import front
 from nas.importance import Importance, importances
+from nas.pareto.budget import COSTS as NAMES
+from nas.pareto.front import front
+from nas.pareto.result import Result
 from nas.records import journal_in, read_records
-from nas.result import Result
 from nas.summary import read_summary
 from nas.task import Task
 

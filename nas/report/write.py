@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.findings import Findings
-from nas.front_files import write_front
+from nas.pareto.front_files import write_front
 from nas.report.facts import Facts
 from nas.report.markdown import report_text
 from nas.report.plots import figures, image

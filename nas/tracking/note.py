@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from nas.budget import COSTS, amount
-from nas.front import spread
-from nas.result import Result
+from nas.pareto.budget import COSTS, amount
+from nas.pareto.front import spread
+from nas.pareto.result import Result
 from nas.tracking.config import Search
 
 ROWS = 12  # of the front: the whole is in front.html

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from nas.result import Result
+from nas.pareto.result import Result
 from nas.tracking.config import Search
 from nas.tracking.report import SyncReport
 from nas.tracking.search_run import RECORD_TAG, SearchRun

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from nas.result import Result
-from nas.standing import missing_points
+from nas.pareto.hypervolume import missing_points
+from nas.pareto.result import Result
 from nas.tracking.config import Search
 from nas.tracking.note import front_path, note
 from nas.tracking.values import params, safe

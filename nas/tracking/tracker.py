@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.result import Result
-from nas.standing import ranks
+from nas.pareto.hypervolume import ranks
+from nas.pareto.result import Result
 from nas.tracking.config import Search, TrackingConfig
 from nas.tracking.moved import follow_move
 from nas.tracking.note import front_path

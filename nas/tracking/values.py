@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nas.result import Result
+from nas.pareto.result import Result
 
 VALUE_LENGTH = 500
 SPREAD = ("mean_ms", "p90_ms", "p99_ms", "noise")  # of a latency, beside its median

@@ -7,7 +7,7 @@ from nas.cli import main
 from nas.confirm import Confirmed, Repeat, chances, nearest
 from nas.confirm.nearest import dice_gaps
 from nas.confirm.repeats import read_outcome
-from nas.result import Result
+from nas.pareto.result import Result
 from nas.search import run_search
 from tests.nas.small_run import config as small_config
 from trainers.errors import UserError

@@ -11,8 +11,8 @@ from nas.export import write_export
 from nas.exported import Export
 from nas.journal import JOURNAL
 from nas.model_card import write_card
-from nas.pick import pick
-from nas.result import Result
+from nas.pareto.pick import pick
+from nas.pareto.result import Result
 from nas.task import Task
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import write_checkpoint

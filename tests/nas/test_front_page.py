@@ -8,10 +8,10 @@ from typing import ClassVar
 import pytest
 
 from nas.findings import Findings
-from nas.front_files import front_csv, front_json, write_front
 from nas.front_page import compact, front_page, human
 from nas.importance import importances
-from nas.result import Result
+from nas.pareto.front_files import front_csv, front_json, write_front
+from nas.pareto.result import Result
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
 from tests.nas.probers import latency

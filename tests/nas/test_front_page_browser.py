@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 from nas.findings import Findings
-from nas.front import front
 from nas.front_page import front_page
 from nas.importance import Importance
-from nas.result import Result
+from nas.pareto.front import front
+from nas.pareto.result import Result
 from search_spaces.registry import find_space
 from search_spaces.space import RandomTrial
 

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from nas.importance import importances
-from nas.result import Result
+from nas.pareto.result import Result
 
 OPTIONS = (4, 8, 16, 32)
 

@@ -15,7 +15,7 @@ from nas.config import RunConfig
 from nas.cost import cost_of
 from nas.evaluation import Evaluation, Report
 from nas.measured import macs_measured
-from nas.result import Result
+from nas.pareto.result import Result
 from nas.session import Session
 from nas.study import Study
 from nas.terminal import Screen

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nas.budget import Budget
+from nas.pareto.budget import Budget
 from nas.preview.allowance import allowance, blame, share_within
 from nas.preview.points import Draw
 from nas.preview.survey import Survey

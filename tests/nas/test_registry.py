@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from torch import nn
 
 from nas.cli import main
-from nas.front_files import read_front
+from nas.pareto.front_files import read_front
 from nas.tracking import TrackingConfig
 from nas.tracking.lookup import find_run
 from nas.tracking.registry import check_names, register

@@ -1,9 +1,9 @@
 import pytest
 
 from nas.config import RunConfig
+from nas.pareto.result import Result
 from nas.probe import Failure
 from nas.remeasure import rank_changes, remeasure_front
-from nas.result import Result
 from nas.study import Study
 from tests.nas.probers import SaysProber, latency
 

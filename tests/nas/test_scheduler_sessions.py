@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.result import Result
+from nas.pareto.result import Result
 from tests.nas.rungs import (
     ALL,
     COST,

@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from nas.admission import Admission
-from nas.budget import Budget, Refusals
 from nas.evaluation import Report
+from nas.pareto.budget import Budget, Refusals
 from nas.probe import Failure
 from nas.session import HOPELESS, Session
 from nas.study import Study

@@ -7,8 +7,8 @@ import optuna
 import pytest
 
 from nas.config import RunConfig
+from nas.pareto.result import Result
 from nas.records import read_records
-from nas.result import Result
 from nas.study import JOURNAL, Study
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import distributions

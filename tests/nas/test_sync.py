@@ -21,8 +21,8 @@ from nas.config import RunConfig
 from nas.config_file import write_config
 from nas.findings import Findings
 from nas.folder_lock import alone_in
-from nas.front import front
-from nas.front_files import try_write_front, write_front
+from nas.pareto.front import front
+from nas.pareto.front_files import try_write_front, write_front
 from nas.records import read_records
 from nas.study import Study
 from nas.sync import sync_search

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from nas.result import Result
+from nas.pareto.result import Result
 from nas.tracking import Search, Tracker, TrackingConfig, tracker
 from nas.tracking.values import flattened
 

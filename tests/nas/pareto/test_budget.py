@@ -1,7 +1,7 @@
 import pytest
 
-from nas.budget import TELL_AFTER, Budget, Refusals, amount
-from nas.result import Result
+from nas.pareto.budget import TELL_AFTER, Budget, Refusals, amount
+from nas.pareto.result import Result
 
 
 def refused(reason="over budget", **costs):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import ByteSize, Field
 
-from nas.result import Result
+from nas.pareto.result import Result
 from trainers.strict import Strict
 
 Limit = Annotated[float, Field(gt=0)]

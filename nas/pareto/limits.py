@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import AllowInfNan, ByteSize, TypeAdapter, ValidationError
 
-from nas.budget import amount
-from nas.front import SENSE
-from nas.result import Result
+from nas.pareto.budget import amount
+from nas.pareto.front import SENSE
+from nas.pareto.result import Result
 from trainers.errors import UserError
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import moocore
 import numpy as np
 
-from nas.front import objective_points, places
-from nas.result import Result
+from nas.pareto.front import objective_points, places
+from nas.pareto.result import Result
 
 # What counts as nothing and as all of a cost, whatever the search: the volume needs a scale that no
 # result moves. Costs are compared by their logarithm, Dice from 0 to 1 as it is.

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.result import Result
-from nas.standing import SPANS, hypervolume, missing_points, pareto_ranks, ranks
+from nas.pareto.hypervolume import SPANS, hypervolume, missing_points, pareto_ranks, ranks
+from nas.pareto.result import Result
 
 
 def result(key, dice, params, state="complete", **changes):

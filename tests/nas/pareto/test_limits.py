@@ -5,9 +5,9 @@ import pytest
 from nas.cli import main
 from nas.commands.front_chart import front_chart
 from nas.findings import Findings
-from nas.front_files import write_front
-from nas.result import Result
-from nas.within import parse_limits, within
+from nas.pareto.front_files import write_front
+from nas.pareto.limits import parse_limits, within
+from nas.pareto.result import Result
 from tests.nas.small_search import ended_search
 from trainers.errors import UserError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nas.front import knee, objective_points
-from nas.result import Result
+from nas.pareto.front import knee, objective_points
+from nas.pareto.result import Result
 from trainers.errors import UserError
 
 PICKS = ("best-dice", "knee", "smallest", "fastest")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from nas.front import (
+from nas.pareto.front import (
     crowding,
     front,
     hypervolume_contributions,
@@ -15,7 +15,7 @@ from nas.front import (
     non_dominated,
     objective_points,
 )
-from nas.result import Result
+from nas.pareto.result import Result
 from trainers.errors import UserError
 
 # Few distinct values, so that ties and equal rows are common.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import moocore
 import numpy as np
 
-from nas.result import Result
+from nas.pareto.result import Result
 from trainers.errors import UserError
 
 SENSE = {"dice": -1.0, "params": 1.0, "macs": 1.0, "memory": 1.0, "latency_ms": 1.0}

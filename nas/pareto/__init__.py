@@ -1,0 +1,1 @@
+"""Which network is better: results, objectives, the Pareto front, budgets and picks."""
