@@ -36,8 +36,8 @@ from rich.table import Table
 from nas.config import RunConfig
 from nas.config_file import read_config
 from nas.cost import Latency
-from nas.gate import Gate
-from nas.probe import Failure, ProbeTask, open_prober
+from nas.cost.latency_probe import Failure, ProbeTask, open_prober
+from nas.cost.latency_probe.machine_lock import Gate
 from search_spaces.space import Architecture, RandomTrial
 from trainers.data import Cases, VolumeCache, prepare_data
 from trainers.trainer import Trainer

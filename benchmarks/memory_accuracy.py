@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.measured_memory import measured_peak, train_on_noise
 from nas.cost.memory import memory_of
-from nas.cost.training_memory import measured_peak, train_on_noise
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig

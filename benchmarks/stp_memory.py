@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from nas.cost.training_memory import TrainingMemory, training_memory
+from benchmarks.measured_memory import TrainingMemory, training_memory
 from search_spaces.token_sparse import presets
 
 DENSE, SPARSE = "unetr-p8", "stp-mta-unetr-r90"

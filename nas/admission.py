@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nas.candidate import Candidate
 from nas.cost.latency import Latency
+from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.budget import Budget
-from nas.probe import Failure, Prober
 from nas.study import Study
 
 

@@ -13,7 +13,7 @@ from time import perf_counter
 import torch
 
 from nas.config import RunConfig
-from nas.failure import reason_of, starved
+from nas.cost.failure import reason_of, starved
 from search_spaces.space import Architecture
 from trainers.checkpoint import read_checkpoint
 from trainers.data.cache import VolumeCache

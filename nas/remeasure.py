@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from nas.config import SpaceConfig
 from nas.cost.latency import Latency
+from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.front import front
 from nas.pareto.result import Result
-from nas.probe import Failure, Prober
 from nas.study import Study
 
 ROUNDS = 3

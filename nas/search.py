@@ -19,16 +19,16 @@ from nas.checks import check_run
 from nas.closing import closing_lines
 from nas.config import RunConfig
 from nas.config_file import write_config
+from nas.cost.latency_probe import Prober, ProbeTask, open_prober
+from nas.cost.latency_probe.machine_lock import Gate
 from nas.findings import Findings
 from nas.folder_lock import alone_in
 from nas.footprint import footprint
-from nas.gate import Gate
 from nas.importance import importances
 from nas.journal import JOURNAL
 from nas.pareto.front import front
 from nas.pareto.front_files import try_write_front
 from nas.pareto.result import Result
-from nas.probe import Prober, ProbeTask, open_prober
 from nas.progress import Bars
 from nas.proposals.samplers import check_sampler
 from nas.proposals.warm_start import WarmStart, check_warm_start, warm_start

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     cost, published = cost_of(*task), None
     memory = memory_of(*task, batch=options.batch, precision=options.precision)
     if options.convention == "published":
-        from nas.cost.conventions import published_count
+        from nas.cost.paper_conventions import published_count
 
         published = published_count(*task)
     if options.json:

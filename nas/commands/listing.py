@@ -18,7 +18,7 @@ from nas.pareto.budget import amount
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
 
 if TYPE_CHECKING:
-    from nas.cost.conventions import PublishedCount
+    from nas.cost.paper_conventions import PublishedCount
 
 CLASSES = 4
 

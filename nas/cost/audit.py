@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.cost.operators import is_free
-from nas.cost.opinions import Opinions, agree, count_twice
-from nas.cost.shapes import build_on_meta
+from nas.cost.mac_counts import Opinions, agree, count_twice
+from nas.cost.meta_network import build_on_meta
+from nas.cost.torch_counter import is_free
 from search_spaces.space import Architecture
 
 

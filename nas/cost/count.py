@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from nas.cost.shapes import build_on_meta, uncollected
+from nas.cost.meta_network import build_on_meta, uncollected
 from search_spaces.space import Architecture
 
 if TYPE_CHECKING:
-    from nas.cost.opinions import Opinions
+    from nas.cost.mac_counts import Opinions
 
 KNOWN = 2**14  # architectures whose cost is kept
 
@@ -47,7 +47,7 @@ def count_params(network: nn.Module) -> int:
 def count_macs(network: nn.Module, shape: tuple[int, ...]) -> int:
     """Multiply-accumulates of one eval-mode pass of a `network` on an input of `shape` (B, C, *S).
 
-    Counted by thop, with rules of our own (`nas.cost.handlers`): convolutions, transposed ones at
+    Counted by thop, with rules of our own (`nas.cost.mac_rules`): convolutions, transposed ones at
     their true cost, linear layers and matrix products, attention included, and what modules tell
     of themselves by `own_macs(*inputs)`, a mapping of names to counts that stands for all they
     compute. Torch's own formulas are the second opinion: where the two disagree by more than 0.1%
@@ -93,7 +93,7 @@ def _cost_of(
 
 
 def _count(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> Opinions:
-    from nas.cost.opinions import count_twice  # with it comes MONAI, which takes seconds
+    from nas.cost.mac_counts import count_twice  # with it comes MONAI, which takes seconds
 
     return count_twice(network, shape, kept)
 
@@ -101,7 +101,7 @@ def _count(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> Opi
 def _macs(network: nn.Module, shape: tuple[int, ...], counted: Opinions, kept: float = 1.0) -> int:
     """The count that stands, with a warning where there are two."""
     if not counted.agree:
-        from nas.cost.opinions import count_twice
+        from nas.cost.mac_counts import count_twice
 
         differing = count_twice(network, shape, kept, by_module=True).differing()
         kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in differing))

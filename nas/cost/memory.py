@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.autograd.graph import get_gradient_edge
 
-from nas.cost.autocast import Device, OnDevice
+from nas.cost.conv_workspace import scratch
 from nas.cost.live_tensors import LiveTensors
-from nas.cost.meta import compute
-from nas.cost.scratch import scratch
-from nas.cost.shapes import build_on_meta
+from nas.cost.meta_autocast import Device, OnDevice
+from nas.cost.meta_cache import compute
+from nas.cost.meta_network import build_on_meta
 from search_spaces.space import Architecture
 from trainers.config import LossConfig
 from trainers.losses import segmentation_loss
@@ -58,9 +58,9 @@ def memory_of(
 
     `device`: what it trains on, with so many `threads` of a CPU. A step as the trainer makes it,
     and a pass in eval mode, run on the meta device, where tensors have sizes and no values; what
-    lives is added up, and the copies that convolutions make (`nas/cost/scratch.py`). Not in it:
-    other memory that kernels take while they work, and what an allocator keeps in reserve. Where
-    the input decides how many queries are computed, all are. The same arguments again cost nothing.
+    lives is added up, and the copies that convolutions make (`conv_workspace`). Not in it: other
+    memory that kernels take while they work, and what an allocator keeps in reserve. Where the
+    input decides how many queries are computed, all are. The same arguments again cost nothing.
     """
     return _memory(
         architecture,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from nas.config import RunConfig
 from nas.cost.latency import Conditions, Latency
+from nas.cost.latency_probe import Failure, ProbeTask
+from nas.cost.latency_probe.local import LocalProber
 from nas.preview.costing import Setting
-from nas.probe import Failure, ProbeTask
-from nas.probe.local import LocalProber
 from search_spaces.space import Architecture
 from trainers.errors import UserError
 

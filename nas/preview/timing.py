@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas.failure import reason_of
+from nas.cost.failure import reason_of
 from nas.preview.bench import Bench
 from nas.preview.processes import server, settle
 from search_spaces.space import Architecture

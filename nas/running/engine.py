@@ -36,8 +36,8 @@ def run_trials(
 ) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
-    `gate` names the gate that workers compute within; see `nas.gate`. Where Ray itself breaks down,
-    it is started again, and the trials that had trained nothing since the last start are to blame.
+    `gate` names the machine lock that workers compute within. Where Ray itself breaks down, it is
+    started again, and the trials that had trained nothing since the last start are to blame.
 
     Raises UserError where nodes do not share `directory`, and what broke Ray down where it does so
     again and again.

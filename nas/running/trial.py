@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from nas.gate import Gate
+from nas.cost.latency_probe.machine_lock import Gate
 from nas.running.node_cache import volumes_here
 from nas.running.stall import Stall
 

@@ -2,7 +2,7 @@ import pytest
 
 from nas.admission import Admission
 from nas.config import RunConfig
-from nas.probe import Failure
+from nas.cost.latency_probe import Failure
 from nas.study import Study
 from tests.nas.probers import SaysProber, latency
 

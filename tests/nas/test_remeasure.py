@@ -1,8 +1,8 @@
 import pytest
 
 from nas.config import RunConfig
+from nas.cost.latency_probe import Failure
 from nas.pareto.result import Result
-from nas.probe import Failure
 from nas.remeasure import rank_changes, remeasure_front
 from nas.study import Study
 from tests.nas.probers import SaysProber, latency

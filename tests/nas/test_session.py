@@ -4,9 +4,9 @@ import pytest
 from rich.console import Console
 
 from nas.admission import Admission
+from nas.cost.latency_probe import Failure
 from nas.evaluation import Report
 from nas.pareto.budget import Budget, Refusals
-from nas.probe import Failure
 from nas.session import HOPELESS, Session
 from nas.study import Study
 from nas.terminal import Screen, overview

@@ -12,7 +12,7 @@ from torch import nn
 
 from nas.config import RunConfig
 from nas.config_file import write_config
-from nas.gate import Gate
+from nas.cost.latency_probe.machine_lock import Gate
 from nas.running.trial import TrialWorker
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import read_checkpoint

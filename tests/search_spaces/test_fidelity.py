@@ -13,7 +13,7 @@ import pytest
 
 from nas.cli import main
 from nas.cost import cost_of
-from nas.cost.conventions import published_count
+from nas.cost.paper_conventions import published_count
 from search_spaces.registry import find_preset
 
 MILLION, GIGA = Decimal(10**6), Decimal(10**9)

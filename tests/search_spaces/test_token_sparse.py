@@ -6,9 +6,9 @@ import pytest
 import torch
 from monai.networks.nets import UNETR
 
+from benchmarks.measured_memory import training_memory
 from nas.cost import cost_of, count_params
 from nas.cost.live_tensors import LiveTensors
-from nas.cost.training_memory import training_memory
 from search_spaces.blocks.sparse_encoder import SparseEncoder
 from search_spaces.blocks.unetr_decoder import UNETRDecoder
 from search_spaces.networks.sparse_unetr import evenly_spaced

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from nas.cost.failure import Failure
 from nas.cost.latency import Conditions, Latency
-from nas.failure import Failure
-from nas.probe.local import LocalProber
-from nas.probe.task import ProbeTask
+from nas.cost.latency_probe.local import LocalProber
+from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.space import Architecture
 
 
@@ -40,7 +40,7 @@ def open_prober(task: ProbeTask) -> Prober:
     Raises UserError where no node of the Ray cluster offers them. That one needs Ray initialised.
     """
     if task.latency.resources:
-        from nas.probe.remote import RemoteProber
+        from nas.engine.remote_latency_probe import RemoteProber
 
         return RemoteProber(task)
     return LocalProber(task)

@@ -14,11 +14,11 @@ from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
 from tempfile import TemporaryFile
 from typing import Any
 
-from nas.probe.task import ProbeTask
+from nas.cost.latency_probe.task import ProbeTask
 
 
 class Child:
-    """Runs `nas.probe.child` for a task: JSON messages over a socket of its own.
+    """Runs `nas.cost.latency_probe.child_main` for a task: JSON messages over a socket of its own.
 
     The process has a session of its own (Ctrl-C at the terminal does not reach it), finds modules
     where this one does, and writes what libraries print to a file. `ready`: set by its user.
@@ -36,7 +36,13 @@ class Child:
         self._printed = TemporaryFile()  # noqa: SIM115 - closed by `end`
         with theirs:
             self._process = Popen(
-                [sys.executable, "-P", "-m", "nas.probe.child", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "nas.cost.latency_probe.child_main",
+                    str(theirs.fileno()),
+                ],
                 stdin=DEVNULL,
                 stdout=self._printed,
                 stderr=STDOUT,

@@ -6,7 +6,7 @@ from torch import nn
 
 from nas.cli import main
 from nas.cost import cost_of
-from nas.cost.conventions import CONVENTIONS, published_count
+from nas.cost.paper_conventions import CONVENTIONS, published_count
 from search_spaces.registry import SPACES, find_preset
 
 

@@ -10,8 +10,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.probe import ProbeTask, open_prober
-from nas.probe.remote import _options
+from nas.cost.latency_probe import ProbeTask, open_prober
+from nas.engine.remote_latency_probe import _options
 from nas.running.cluster import QUIET
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
@@ -83,7 +83,7 @@ def test_the_actor_measures_is_replaced_when_lost_and_passes_errors_on(monkeypat
             (latency,) = wait_for(prober)
             assert isinstance(latency, Latency)
 
-            monkeypatch.setattr("nas.probe.remote.LOSSES", 1)
+            monkeypatch.setattr("nas.engine.remote_latency_probe.LOSSES", 1)
             prober.submit([NETWORK])
             os.kill(actor().pid, signal.SIGKILL)
             (failure,) = wait_for(prober)

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.gate import Gate
-from nas.probe import Failure, ProbeTask, open_prober
+from nas.cost.latency_probe import Failure, ProbeTask, open_prober
+from nas.cost.latency_probe.machine_lock import Gate
 from search_spaces.registry import all_spaces, find_space
 
 QUICK = LatencyConfig(patch=(8, 8, 8), warmup=1, repeats=3, seconds=0.01, timeout=60)
@@ -140,7 +140,7 @@ def test_only_the_network_that_hangs_times_out(toy):
 PARENT = """
 import json, sys
 from pathlib import Path
-from nas.probe import ProbeTask, open_prober
+from nas.cost.latency_probe import ProbeTask, open_prober
 from search_spaces.registry import find_space
 
 prober = open_prober(ProbeTask.from_json(json.loads(sys.argv[1])))

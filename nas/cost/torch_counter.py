@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from nas.cost.shapes import by_shape
+from nas.cost.meta_network import by_shape
 
 
 class OperatorCounter(TorchDispatchMode):

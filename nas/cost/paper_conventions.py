@@ -10,9 +10,9 @@ import torch
 from thop.profile import register_hooks
 from torch import nn
 
-from nas.cost.handlers import RULES, Rule, by_thop
-from nas.cost.operators import OperatorCounter
-from nas.cost.shapes import build_on_meta
+from nas.cost.mac_rules import RULES, Rule, by_thop
+from nas.cost.meta_network import build_on_meta
+from nas.cost.torch_counter import OperatorCounter
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba
 from search_spaces.blocks.pruned_attention import PrunedAttention

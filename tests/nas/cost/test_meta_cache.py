@@ -7,9 +7,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 from torch.utils._pytree import tree_leaves
 
-from nas.cost.autocast import OnDevice
 from nas.cost.live_tensors import LiveTensors, run
-from nas.cost.meta import compute
+from nas.cost.meta_autocast import OnDevice
+from nas.cost.meta_cache import compute
 from search_spaces.registry import find_preset
 from trainers.trainer import channels_last
 

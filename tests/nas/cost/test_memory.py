@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.measured_memory import measured_peak
 from nas.cost import memory
 from nas.cost.memory import Memory, memory_of
-from nas.cost.training_memory import measured_peak
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from nas.cost.failure import Failure
 from nas.cost.latency import Conditions, Latency
-from nas.failure import Failure
-from nas.probe.process import Child
-from nas.probe.task import ProbeTask
+from nas.cost.latency_probe.child_process import Child
+from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
 from trainers.errors import UserError

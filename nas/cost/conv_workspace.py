@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from nas.cost.autocast import Device
-from nas.cost.meta import has_channels_last
+from nas.cost.meta_autocast import Device
+from nas.cost.meta_cache import has_channels_last
 
 aten = torch.ops.aten
 BLOCK = 16  # channels that oneDNN puts side by side with AVX-512; the last block is filled up

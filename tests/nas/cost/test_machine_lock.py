@@ -10,8 +10,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from nas import gate
-from nas.gate import Gate
+from nas.cost.latency_probe import machine_lock as gate
+from nas.cost.latency_probe.machine_lock import Gate
 from trainers.errors import UserError
 
 # Each prints a line when it is inside; a worker also when it has been let in again after a pause.

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
+from nas.cost.failure import reason_of
 from nas.cost.latency import conditions_of, measure_prepared, prepare
-from nas.failure import reason_of
-from nas.gate import Gate
-from nas.probe.task import ProbeTask
+from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.registry import load_architecture
 from trainers.errors import UserError
 

@@ -9,10 +9,10 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from nas.cost.failure import Failure
 from nas.cost.latency import Conditions, Latency
-from nas.failure import Failure
-from nas.probe.local import LocalProber
-from nas.probe.task import ProbeTask
+from nas.cost.latency_probe.local import LocalProber
+from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.space import Architecture
 from trainers.errors import UserError
 

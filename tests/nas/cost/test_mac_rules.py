@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from nas.cost import count_macs
-from nas.cost.opinions import count_twice
+from nas.cost.mac_counts import count_twice
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba
 from search_spaces.blocks.pooled_windows import PooledWindows

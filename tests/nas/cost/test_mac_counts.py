@@ -1,14 +1,14 @@
 """thop's count, with our rules, and torch's agree on all that the spaces can build.
 
-500 random points of every space: pytest -m slow tests/nas/test_count_opinions.py
+500 random points of every space: pytest -m slow tests/nas/cost/test_mac_counts.py
 """
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.cost.opinions import count_twice
-from nas.cost.shapes import build_on_meta
+from nas.cost.mac_counts import count_twice
+from nas.cost.meta_network import build_on_meta
 from search_spaces.registry import SPACES, all_presets, find_preset
 from search_spaces.space import spatial_dims
 from search_spaces.testing import random_point

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas.cost.operators import is_free
-from nas.cost.shapes import build_on_meta, by_shape, uncollected
+from nas.cost.meta_network import build_on_meta, by_shape, uncollected
+from nas.cost.torch_counter import is_free
 from search_spaces.registry import find_preset
 from search_spaces.space import spatial_dims
 

@@ -14,8 +14,8 @@ import torch
 from thop.vision.basic_hooks import count_parameters
 from torch import nn
 
-from nas.cost.handlers import rule_of
-from nas.cost.operators import OperatorCounter
+from nas.cost.mac_rules import rule_of
+from nas.cost.torch_counter import OperatorCounter
 
 _Hook = Callable[[Any, tuple[Any, ...], Any], None]
 TOLERANCE = 1e-3  # of the larger count; beyond it the two disagree

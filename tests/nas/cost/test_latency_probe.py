@@ -6,10 +6,10 @@ from time import monotonic
 
 import pytest
 
+from nas.cost.failure import reason_of
 from nas.cost.latency import Conditions, Latency, LatencyConfig
-from nas.failure import reason_of
-from nas.probe import Failure, ProbeTask
-from nas.probe.local import STARTS, LocalProber
+from nas.cost.latency_probe import Failure, ProbeTask
+from nas.cost.latency_probe.local import STARTS, LocalProber
 from search_spaces.hybrid import SPACE
 from search_spaces.space import RandomTrial
 from trainers.errors import UserError

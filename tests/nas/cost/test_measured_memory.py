@@ -2,8 +2,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from benchmarks.measured_memory import training_memory
 from nas.cost.live_tensors import LiveTensors
-from nas.cost.training_memory import training_memory
 
 KIB = 1024
 
