@@ -26,7 +26,7 @@ from ray.tune.search.optuna import OptunaSearch
 from rich.console import Console
 
 from nas.admission import Admission
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.footprint import footprint
 from nas.running.cluster import QUIET, Cluster
 from nas.running.engine import run_trials

@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.candidate import Candidate
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.journal import JOURNAL, Journal
 from nas.pareto.result import Result
 from nas.study import Study

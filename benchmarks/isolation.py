@@ -33,8 +33,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.cost import Latency
 from nas.cost.latency_probe import Failure, ProbeTask, open_prober
 from nas.cost.latency_probe.machine_lock import Gate

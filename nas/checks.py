@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.pareto.budget import amount
 from nas.proposals.descent import Place, descend
 from search_spaces.fitting import divides

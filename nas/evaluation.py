@@ -12,7 +12,7 @@ from time import perf_counter
 
 import torch
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost.failure import reason_of, starved
 from search_spaces.space import Architecture
 from trainers.checkpoint import read_checkpoint

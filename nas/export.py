@@ -8,16 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas.config import RunConfig
-from nas.config_file import write_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import write_config
 from nas.exported import ARCHITECTURE, CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
 from nas.model_card import write_card
 from nas.pareto.result import Result
 from nas.records import search_id
-from nas.task import Task
 from search_spaces.registry import architecture_record
 from trainers.atomic import output_folder
 from trainers.data.config import MsdData, PhantomData, Split
+from trainers.data.task import Task
 from trainers.errors import UserError
 
 PACKAGES = ("segnas", "torch", "monai")

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from nas.config_file import explain, read_config
-from nas.task import Task
+from nas.config.yaml_file import explain, read_config
 from search_spaces.registry import load_architecture_file
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
 from trainers.config import RetrainConfig
 from trainers.data.config import DataConfig, Groups
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter, best_device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from nas.config import SpaceConfig
+from nas.config.run_config import SpaceConfig
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.front import front

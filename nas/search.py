@@ -17,8 +17,8 @@ from rich.console import Console
 from nas.admission import Admission
 from nas.checks import check_run
 from nas.closing import closing_lines
-from nas.config import RunConfig
-from nas.config_file import write_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import write_config
 from nas.cost.latency_probe import Prober, ProbeTask, open_prober
 from nas.cost.latency_probe.machine_lock import Gate
 from nas.findings import Findings
@@ -38,7 +38,6 @@ from nas.running.engine import run_trials
 from nas.session import Session
 from nas.study import Study
 from nas.summary import SUMMARY, Summary
-from nas.task import Task
 from nas.terminal import Screen, front_table
 from nas.tracked import tracked
 from nas.tracking import Tracker
@@ -46,6 +45,7 @@ from trainers.atomic import replace_files
 from trainers.data import prepare_data
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
+from trainers.data.task import Task
 from trainers.errors import UserError
 
 

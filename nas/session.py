@@ -10,7 +10,7 @@ from time import monotonic
 
 from nas.admission import Admission
 from nas.candidate import Candidate
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.course import Course, Spent
 from nas.evaluation import Report
 from nas.pareto.front import front

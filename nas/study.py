@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.answer import MAXIMISED, Answer, values_of, violations
 from nas.candidate import Candidate
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost.latency import Latency
 from nas.facts import check_facts
 from nas.journal import JOURNAL, Journal

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.findings import Findings
 from nas.folder_lock import alone_in
 from nas.importance import importances
@@ -16,9 +16,9 @@ from nas.pareto.front import front
 from nas.pareto.front_files import write_front
 from nas.records import journal_in, read_records
 from nas.summary import SUMMARY, read_summary
-from nas.task import Task
 from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker
+from trainers.data.task import Task
 
 
 def sync_search(directory: Path, console: Console) -> int:

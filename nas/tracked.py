@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nas.config import RunConfig
-from nas.config_file import config_yaml
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import config_yaml
 from nas.tracking import Search
 
 

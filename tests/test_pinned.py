@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from nas.cli import main
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.records import read_records
 from nas.search import run_search
 from tests.pinned.runs import STORED, machine, searched, trained

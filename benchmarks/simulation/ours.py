@@ -11,7 +11,7 @@ import optuna
 
 from nas.answer import MAXIMISED
 from nas.candidate import Candidate
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.scheduler import Scheduler
 from nas.study import Study
 from search_spaces.space import Architecture, distributions

@@ -18,7 +18,7 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from nas.config import SpaceConfig
+from nas.config.run_config import SpaceConfig
 
 from .replay import Run
 from .table import Table

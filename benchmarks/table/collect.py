@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from rich.progress import track
 
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.cost.latency import Latency, LatencyConfig, measure_latency
 from search_spaces.registry import find_space
 

@@ -21,8 +21,8 @@ from time import process_time
 
 import torch
 
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.cost import cost_of
 from search_spaces.space import Architecture, RandomTrial, distributions, path_pattern
 from trainers.data import prepare_data

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nas.commands import arguments
 
 if TYPE_CHECKING:
-    from nas.config import RunConfig
+    from nas.config.run_config import RunConfig
     from nas.pareto.result import Result
 
 HELP = "turn a front member into a folder to retrain and use"
@@ -37,8 +37,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas export`."""
-    from nas.config import RunConfig
-    from nas.config_file import read_config
+    from nas.config.run_config import RunConfig
+    from nas.config.yaml_file import read_config
     from nas.export import write_export
     from nas.pareto.front_files import read_front
     from nas.pareto.limits import parse_limits, within

@@ -36,8 +36,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas search`."""
-    from nas.config import RunConfig
-    from nas.config_file import read_config
+    from nas.config.run_config import RunConfig
+    from nas.config.yaml_file import read_config
 
     if options.address and options.address.startswith("ray://"):
         from nas.running.remote_driver import drive

@@ -30,8 +30,8 @@ def port(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas ui`: until Ctrl-C, or only printing the link where a server is there already."""
-    from nas.config import RunConfig
-    from nas.config_file import read_config
+    from nas.config.run_config import RunConfig
+    from nas.config.yaml_file import read_config
     from nas.records import search_id
     from nas.tracking.lookup import front_page_path
     from nas.tracking.server import served

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.confirm.chance import Confirmed, chances
 from nas.confirm.nearest import nearest
 from nas.confirm.repeats import FOLDER, Outcome, Repeat, read_outcome

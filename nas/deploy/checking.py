@@ -12,12 +12,12 @@ from torch import nn
 from nas.deploy.record import Checks, Precision
 from nas.deploy.refusal import DeployError
 from nas.exported import Export
-from nas.task import Task
 from trainers.data.check import check_dataset
 from trainers.data.msd import Case, Dataset, find_volumes
 from trainers.data.prepare import find_dataset
 from trainers.data.preprocess import prepare_image, prepare_label
 from trainers.data.splits import split_cases
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
 from trainers.metrics import dice_per_class, mean_dice

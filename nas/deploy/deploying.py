@@ -22,8 +22,8 @@ from nas.deploy.refusal import DeployError
 from nas.deploy.running import Deployed, open_file
 from nas.deploy.timing import time_both
 from nas.exported import Export
-from nas.task import Task
 from trainers.atomic import make_folder
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 

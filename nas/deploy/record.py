@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from nas.task import Task
 from trainers.data.config import Preprocess
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.strict import Strict
 

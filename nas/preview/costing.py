@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from nas.config import Resources, RunConfig
+from nas.config.resources import Resources
+from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.footprint import step_memory
 from nas.preview.processes import cores, server, settle

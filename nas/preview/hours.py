@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nas.config.early_stopping import EarlyStopping
 from nas.preview.timing import Timing
-from nas.scheduler import EarlyStopping
 from trainers.config import TrainConfig
 
 START_SECONDS = 15.0  # until the first step of a worker: its process, and what it imports

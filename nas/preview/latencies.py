@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost.latency import Conditions, Latency
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.local import LocalProber

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.preview.bench import Bench
 from nas.preview.costing import Costs
 from nas.preview.forecast import Forecast, forecast

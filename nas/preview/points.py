@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from nas.commands.listing import misfit
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from search_spaces.space import Architecture, RandomTrial
 from trainers.errors import UserError
 

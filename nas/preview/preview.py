@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.preview.allowance import Allowance, allowance
 from nas.preview.bench import Bench
 from nas.preview.costing import Costs, Counter, Setting, counter

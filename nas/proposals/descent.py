@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.footprint import footprint
 from search_spaces.fitting import neighbours, takes

@@ -24,7 +24,7 @@ from search_spaces.space import Restrictions, SearchSpace
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.config import SearchConfig
+    from nas.config.run_config import SearchConfig
 
 OURS = ("tpe", "nsga2", "nsga3", "random", "qmc")
 REHEARSAL = 6  # trials

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.exported import ARCHITECTURE
 from nas.pareto.budget import amount
 from nas.pareto.front_files import read_front

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.cost.latency import Conditions
 from nas.folder_lock import alone_in
 from nas.importance import Importance, importances
@@ -18,7 +18,7 @@ from nas.pareto.front import front
 from nas.pareto.result import Result
 from nas.records import journal_in, read_records
 from nas.summary import read_summary
-from nas.task import Task
+from trainers.data.task import Task
 
 UNITS = {"memory": "B", "latency_ms": "ms"}
 COSTS = {cost: (name[0].upper() + name[1:], UNITS.get(cost, "")) for cost, name in NAMES.items()}

@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.config import Resources
+from nas.config.resources import Resources
 from nas.running.room import Machine, count_slots
 from trainers.errors import UserError
 

@@ -20,7 +20,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.config import Resources
+from nas.config.resources import Resources
 from nas.running.cluster import Cluster
 from nas.running.node_cache import local_copy
 from nas.running.room import Machine, this_machine

@@ -12,7 +12,7 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, TuneConfig
 from ray.tune.execution import tune_controller
 
-from nas.config import Resources
+from nas.config.resources import Resources
 from nas.running.adaptors import ActorManager, SessionCallback, SessionScheduler, SessionSearcher
 from nas.running.cluster import Cluster
 from nas.running.interrupt import interruptible

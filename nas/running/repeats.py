@@ -8,7 +8,7 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayError
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.confirm.repeats import Outcome, Repeat, train_repeat
 from nas.running.cluster import Cluster
 from nas.running.node_cache import volumes_here

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from nas.config import Resources
+from nas.config.resources import Resources
 from trainers.errors import UserError
 
 

@@ -34,8 +34,8 @@ class TrialWorker(tune.Trainable):
         with self._gate.computing():
             import torch
 
-            from nas.config import RunConfig
-            from nas.config_file import read_config
+            from nas.config.run_config import RunConfig
+            from nas.config.yaml_file import read_config
             from trainers.data.cache import VolumeCache
             from trainers.data.splits import split_cases
 

@@ -1,24 +1,10 @@
-"""Where the records of a search go, and what they say of it."""
+"""What the records of a search say of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from trainers.strict import Strict
-
-
-class TrackingConfig(Strict):
-    """MLflow's address for the search.
-
-    `uri`: any MLflow tracking URI; none is a sqlite store in the search's own folder (`mlflow.db`,
-    artifacts in `mlartifacts`).
-    """
-
-    enabled: bool = True
-    uri: str | None = None
-    experiment: str = "segnas"
 
 
 @dataclass(frozen=True, kw_only=True)

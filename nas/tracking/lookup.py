@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.tracking.config import TrackingConfig
+from nas.config.tracking import TrackingConfig
 from nas.tracking.moved import follow_move
 from nas.tracking.note import front_path
 from nas.tracking.store import ARTIFACTS, STORE, plain, prepare_mlflow, server_errors, store_uri

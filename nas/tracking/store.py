@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from uuid import uuid4
 
-from nas.tracking.config import TrackingConfig
+from nas.config.tracking import TrackingConfig
 
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"  # in a search's folder
 DEFAULTS = {

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.config.tracking import TrackingConfig
 from nas.pareto.hypervolume import ranks
 from nas.pareto.result import Result
-from nas.tracking.config import Search, TrackingConfig
+from nas.tracking.config import Search
 from nas.tracking.moved import follow_move
 from nas.tracking.note import front_path
 from nas.tracking.report import SyncReport

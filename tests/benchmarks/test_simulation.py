@@ -17,7 +17,7 @@ from benchmarks.simulation.runs import Contest
 from benchmarks.simulation.setups import SETUPS
 from benchmarks.simulation.stock import Stock
 from benchmarks.simulation.table import Network, Table, load_table
-from nas.config import SpaceConfig
+from nas.config.run_config import SpaceConfig
 from search_spaces.space import RandomTrial
 from trainers.errors import UserError
 

@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from nas.config_file import write_config
+from nas.config.yaml_file import write_config
 from nas.exported import Export, ExportConfig
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record

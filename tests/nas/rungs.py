@@ -3,7 +3,8 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from nas.scheduler import EarlyStopping, Scheduler
+from nas.config.early_stopping import EarlyStopping
+from nas.scheduler import Scheduler
 from trainers.config import TrainConfig
 
 COSTS = ("params", "macs", "memory", "latency_ms")

@@ -1,6 +1,6 @@
 """The configuration of a search that takes seconds."""
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 
 
 def config(search=None, **changes):

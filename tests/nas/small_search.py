@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.config import RunConfig
-from nas.config_file import write_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import write_config
 from nas.study import Study
 from nas.sync import sync_search
-from nas.task import Task
+from trainers.data.task import Task
 
 # Dice and parameters: the first, second and fourth are the front, the third is behind the second.
 ENDS = [(0.70, 1_000), (0.80, 2_000), (0.75, 3_000), (0.90, 40_000), (None, 5_000)]

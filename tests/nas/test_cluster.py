@@ -19,7 +19,8 @@ from ray.cluster_utils import Cluster as Nodes
 from rich.console import Console
 
 from nas.cli import parser
-from nas.config import Resources, RunConfig
+from nas.config.resources import Resources
+from nas.config.run_config import RunConfig
 from nas.running import adaptors, cluster
 from nas.running.cluster import Cluster
 from nas.running.engine import request

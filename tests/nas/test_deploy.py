@@ -17,8 +17,8 @@ from nas.deploy.formats import write_network
 from nas.deploy.opening import open_segmenter
 from nas.deploy.record import Deployment
 from nas.deploy.refusal import DeployError, reason
-from nas.task import Task
 from trainers.data.config import Preprocess
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter

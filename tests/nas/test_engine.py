@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from nas.config import Resources
+from nas.config.resources import Resources
 from nas.running import engine, interrupt
 from nas.running.adaptors import SessionCallback, SessionScheduler, SessionSearcher
 from nas.running.cluster import Cluster

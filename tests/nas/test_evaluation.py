@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.evaluation import Evaluation, given_up
 from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk

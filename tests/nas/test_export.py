@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.export import write_export
 from nas.exported import Export
 from nas.journal import JOURNAL
 from nas.model_card import write_card
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
-from nas.task import Task
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import write_checkpoint
 from trainers.data import prepare_data
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Mirrored
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from nas.admission import Admission
 from nas.commands.evaluation_table import measured_line
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.evaluation import Evaluation, Report
 from nas.measured import macs_measured

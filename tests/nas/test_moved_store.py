@@ -2,7 +2,8 @@ import shutil
 
 from mlflow import MlflowClient
 
-from nas.tracking import Search, Tracker, TrackingConfig
+from nas.config.tracking import TrackingConfig
+from nas.tracking import Search, Tracker
 
 
 def synced(directory, search_id):

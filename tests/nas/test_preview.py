@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nas.cli import main
-from nas.config import RunConfig
-from nas.config_file import read_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 from nas.cost import cost_of
 from nas.cost.memory import memory_of
 from nas.preview.points import draw_points

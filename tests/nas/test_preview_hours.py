@@ -5,12 +5,12 @@ import pytest
 import torch
 from monai.inferers import sliding_window_inference
 
+from nas.config.early_stopping import EarlyStopping
 from nas.preview.bench import Bench, count_windows
 from nas.preview.forecast import forecast
 from nas.preview.hours import REPORT_SECONDS, START_SECONDS, Schedule, count_validations, ends, play
 from nas.preview.regression import best_fit, fit
 from nas.preview.timing import Timing
-from nas.scheduler import EarlyStopping
 from trainers.config import TrainConfig
 
 PATCH = {"patch": [16, 16, 16]}

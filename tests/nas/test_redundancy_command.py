@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nas.cli import main
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.export import write_export
 from nas.exported import Export
@@ -20,11 +20,11 @@ from nas.proposals.warm_start import warm_start
 from nas.redundancy.analysis import analyse
 from nas.redundancy.panels import panels
 from nas.redundancy.report import find_images, redundancy_report
-from nas.task import Task
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
 from trainers.checkpoint import write_checkpoint
 from trainers.data import prepare_data
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Mirrored
 from trainers.segmenter import Segmenter

@@ -8,8 +8,8 @@ from mlflow import MlflowClient
 from torch import nn
 
 from nas.cli import main
+from nas.config.tracking import TrackingConfig
 from nas.pareto.front_files import read_front
-from nas.tracking import TrackingConfig
 from nas.tracking.lookup import find_run
 from nas.tracking.registry import check_names, register
 from search_spaces.hybrid import Hybrid

@@ -1,6 +1,6 @@
 import pytest
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
 from nas.pareto.result import Result
 from nas.remeasure import rank_changes, remeasure_front

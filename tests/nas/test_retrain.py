@@ -327,7 +327,7 @@ def test_an_ensemble_teaches(make):
 def test_a_teacher_of_something_else_is_refused(make, setting, message):
     student, teacher = make("student"), make("teacher")
     config = Export(teacher, [setting]).config
-    from nas.config_file import write_config
+    from nas.config.yaml_file import write_config
 
     write_config(config, teacher / "retrain.yaml")
     with pytest.raises(UserError, match=message):

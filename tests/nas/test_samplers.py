@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
-from nas.config import SearchConfig
+from nas.config.run_config import SearchConfig
 from nas.proposals.evolution import ArchitectureNSGAII, Breeder
 from nas.proposals.quasi_random import QuasiRandomSampler
 from nas.proposals.recent import RecentTrials

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nas.scheduler import EarlyStopping
+from nas.config.early_stopping import EarlyStopping
 from tests.nas.rungs import (
     SPLIT,
     TIES,

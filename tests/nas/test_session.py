@@ -4,13 +4,14 @@ import pytest
 from rich.console import Console
 
 from nas.admission import Admission
+from nas.config.tracking import TrackingConfig
 from nas.cost.latency_probe import Failure
 from nas.evaluation import Report
 from nas.pareto.budget import Budget, Refusals
 from nas.session import HOPELESS, Session
 from nas.study import Study
 from nas.terminal import Screen, overview
-from nas.tracking import Search, Tracker, TrackingConfig
+from nas.tracking import Search, Tracker
 from tests.nas.probers import SaysProber, latency
 from tests.nas.small_run import config
 from trainers.checkpoint import read_checkpoint, write_checkpoint

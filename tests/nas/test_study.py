@@ -6,7 +6,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.pareto.result import Result
 from nas.records import read_records
 from nas.study import JOURNAL, Study

@@ -17,8 +17,8 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from nas.config import RunConfig
-from nas.config_file import write_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import write_config
 from nas.findings import Findings
 from nas.folder_lock import alone_in
 from nas.pareto.front import front
@@ -26,10 +26,10 @@ from nas.pareto.front_files import try_write_front, write_front
 from nas.records import read_records
 from nas.study import Study
 from nas.sync import sync_search
-from nas.task import Task
 from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker, store, tracker
 from tests.nas.probers import latency
+from trainers.data.task import Task
 from trainers.errors import UserError
 
 EPOCHS = 5  # validated after 2, 4 and 5

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from nas.config.tracking import TrackingConfig
 from nas.pareto.result import Result
-from nas.tracking import Search, Tracker, TrackingConfig, tracker
+from nas.tracking import Search, Tracker, tracker
 from nas.tracking.values import flattened
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from nas.config import RunConfig
-from nas.config_file import write_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import write_config
 from nas.cost.latency_probe.machine_lock import Gate
 from nas.running.trial import TrialWorker
 from search_spaces.hybrid import Hybrid

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.exported import ARCHITECTURE
 from nas.findings import Findings

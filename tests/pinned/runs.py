@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from nas.config import RunConfig
+from nas.config.run_config import RunConfig
 from nas.cost.latency import device_name
 from nas.search import run_search
 from search_spaces.hybrid import Hybrid, Layer, TokenStage

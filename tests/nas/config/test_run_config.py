@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nas.config import RunConfig
-from nas.config_file import read_config, read_yaml, write_config
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config, read_yaml, write_config
 from trainers.errors import UserError
 
 MINIMAL = """\
@@ -12,7 +12,7 @@ name: mine
 data: {source: msd, path: data/Task04}
 train: {patch: [32, 32, 32]}
 """
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from pydantic import (
     model_validator,
 )
 
+from nas.config.early_stopping import EarlyStopping
+from nas.config.resources import Resources
+from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget, Limit
-from nas.scheduler import EarlyStopping
-from nas.tracking.config import TrackingConfig
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
@@ -125,25 +126,6 @@ class SearchConfig(Strict):
         if self.budget == "hours" and self.hours is None:
             raise ValueError("budget is hours, but hours is not set; expected how many")
         return self
-
-
-class Resources(Strict):
-    """What one trial gets. As many trials run side by side as the machines have room for.
-
-    `gpus` may be a fraction: 0.5 puts two trials on a GPU. `custom`: resources that a cluster's
-    nodes were started with, by name. `labels`: what the labels of a trial's node must be.
-    """
-
-    cpus: Annotated[int, Field(gt=0)] = 1
-    gpus: Annotated[float, Field(ge=0)] = 0
-    custom: dict[str, Limit] = Field(default_factory=dict)
-    labels: dict[str, str] = Field(default_factory=dict)
-    concurrent: Annotated[int, Field(gt=0)] | None = None
-
-    @property
-    def device(self) -> Literal["cpu", "cuda"]:
-        """What trials train on."""
-        return "cuda" if self.gpus else "cpu"
 
 
 class RunConfig(Strict):

@@ -1,0 +1,1 @@
+"""The configuration of a run: strict models, and the YAML file that they are read from."""

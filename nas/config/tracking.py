@@ -1,0 +1,17 @@
+"""Where the records of a search go."""
+
+from __future__ import annotations
+
+from trainers.strict import Strict
+
+
+class TrackingConfig(Strict):
+    """MLflow's address for the search.
+
+    `uri`: any MLflow tracking URI; none is a sqlite store in the search's own folder (`mlflow.db`,
+    artifacts in `mlartifacts`).
+    """
+
+    enabled: bool = True
+    uri: str | None = None
+    experiment: str = "segnas"
