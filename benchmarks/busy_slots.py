@@ -27,11 +27,11 @@ from rich.console import Console
 
 from nas.admission import Admission
 from nas.config.run_config import RunConfig
-from nas.footprint import footprint
 from nas.running.cluster import QUIET, Cluster
 from nas.running.engine import run_trials
 from nas.session import Session
-from nas.study import Study
+from nas.study.study import Study
+from nas.study.training_cost import footprint
 from nas.terminal import Screen
 from nas.tracked import tracked
 from nas.tracking import Tracker

@@ -3,7 +3,7 @@
     python benchmarks/driver.py
     python benchmarks/driver.py --trials 1000 3000 --samplers tpe
 
-Journals of that many trials are written as a search writes them: `nas.study.Study` proposes from
+Journals of that many trials are written as a search writes them: `Study` proposes from
 the `hybrid` space (by NSGA-II, so that there are generations to read) and is told a Dice,
 parameters and a latency that are made up from the knobs; some are over the budget, a fifth is
 stopped early.
@@ -31,11 +31,11 @@ from optuna.storages import JournalStorage
 from rich.console import Console
 from rich.table import Table
 
-from nas.candidate import Candidate
 from nas.config.run_config import RunConfig
-from nas.journal import JOURNAL, Journal
 from nas.pareto.result import Result
-from nas.study import Study
+from nas.study.candidate import Candidate
+from nas.study.journal import JOURNAL, Journal
+from nas.study.study import Study
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nas.candidate import Candidate
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.budget import Budget
-from nas.study import Study
+from nas.study.candidate import Candidate
+from nas.study.study import Study
 
 
 class Admission:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nas.config.run_config import RunConfig
 from nas.pareto.budget import amount
-from nas.proposals.descent import Place, descend
+from nas.study.samplers.fit_to_budget import Place, descend
 from search_spaces.fitting import divides
 from search_spaces.space import Architecture, RandomTrial
 from trainers.errors import UserError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nas.session import Session
-from nas.summary import Summary
+from nas.study.summary import Summary
 from nas.terminal import clock
 from nas.tracking import Tracker
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.candidate import Candidate
 from nas.config.run_config import RunConfig
 from nas.evaluation import Report
 from nas.pareto.result import State
 from nas.scheduler import Scheduler
-from nas.study import Study
+from nas.study.candidate import Candidate
+from nas.study.study import Study
 
 
 @dataclass(frozen=True)

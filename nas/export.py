@@ -13,7 +13,7 @@ from nas.config.yaml_file import write_config
 from nas.exported import ARCHITECTURE, CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
 from nas.model_card import write_card
 from nas.pareto.result import Result
-from nas.records import search_id
+from nas.study.stored_results import search_id
 from search_spaces.registry import architecture_record
 from trainers.atomic import output_folder
 from trainers.data.config import MsdData, PhantomData, Split

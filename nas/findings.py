@@ -10,7 +10,7 @@ from nas.pareto.result import Result
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:  # it needs Optuna, reading a front does not
-    from nas.importance import Importance
+    from nas.study.knob_importance import Importance
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Findings:
     """The networks of a search.
 
     `classes` names those of Dice per class, in order. `space` tells knobs and pictures, `starts`
-    the names of warm starts by key. `matters`: see `nas.importance`; None while a search runs.
+    the names of warm starts by key. `matters`: of the knobs; None while a search runs.
     """
 
     results: Sequence[Result]

@@ -9,7 +9,7 @@ from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.front import front
 from nas.pareto.result import Result
-from nas.study import Study
+from nas.study.study import Study
 
 ROUNDS = 3
 

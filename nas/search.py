@@ -22,22 +22,22 @@ from nas.config.yaml_file import write_config
 from nas.cost.latency_probe import Prober, ProbeTask, open_prober
 from nas.cost.latency_probe.machine_lock import Gate
 from nas.findings import Findings
-from nas.folder_lock import alone_in
-from nas.footprint import footprint
-from nas.importance import importances
-from nas.journal import JOURNAL
 from nas.pareto.front import front
 from nas.pareto.front_files import try_write_front
 from nas.pareto.result import Result
 from nas.progress import Bars
-from nas.proposals.samplers import check_sampler
-from nas.proposals.warm_start import WarmStart, check_warm_start, warm_start
 from nas.remeasure import remeasure_front
 from nas.running.cluster import Cluster
 from nas.running.engine import run_trials
 from nas.session import Session
-from nas.study import Study
-from nas.summary import SUMMARY, Summary
+from nas.study.folder_lock import alone_in
+from nas.study.journal import JOURNAL
+from nas.study.knob_importance import importances
+from nas.study.samplers.factory import check_sampler
+from nas.study.samplers.warm_start import WarmStart, check_warm_start, warm_start
+from nas.study.study import Study
+from nas.study.summary import SUMMARY, Summary
+from nas.study.training_cost import footprint
 from nas.terminal import Screen, front_table
 from nas.tracked import tracked
 from nas.tracking import Tracker

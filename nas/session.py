@@ -9,15 +9,15 @@ from pathlib import Path
 from time import monotonic
 
 from nas.admission import Admission
-from nas.candidate import Candidate
 from nas.config.run_config import RunConfig
 from nas.course import Course, Spent
 from nas.evaluation import Report
 from nas.pareto.front import front
 from nas.pareto.result import Result, State
 from nas.running.stall import Stall
-from nas.study import Study
-from nas.summary import Summary
+from nas.study.candidate import Candidate
+from nas.study.study import Study
+from nas.study.summary import Summary
 from nas.terminal import Screen
 from nas.tracking import Tracker
 from trainers.checkpoint import keep_weights_only

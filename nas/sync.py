@@ -10,12 +10,12 @@ from rich.console import Console
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.findings import Findings
-from nas.folder_lock import alone_in
-from nas.importance import importances
 from nas.pareto.front import front
 from nas.pareto.front_files import write_front
-from nas.records import journal_in, read_records
-from nas.summary import SUMMARY, read_summary
+from nas.study.folder_lock import alone_in
+from nas.study.knob_importance import importances
+from nas.study.stored_results import journal_in, read_records
+from nas.study.summary import SUMMARY, read_summary
 from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker
 from trainers.data.task import Task

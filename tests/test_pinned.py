@@ -10,8 +10,8 @@ from rich.console import Console
 from nas.cli import main
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.records import read_records
 from nas.search import run_search
+from nas.study.stored_results import read_records
 from tests.pinned.runs import STORED, machine, searched, trained
 
 RUNS = {"search": searched, "training": trained}

@@ -9,11 +9,11 @@ from typing import Any
 
 import optuna
 
-from nas.answer import MAXIMISED
-from nas.candidate import Candidate
 from nas.config.run_config import RunConfig
 from nas.scheduler import Scheduler
-from nas.study import Study
+from nas.study.candidate import Candidate
+from nas.study.constraints import MAXIMISED
+from nas.study.study import Study
 from search_spaces.space import Architecture, distributions
 
 from .replay import Run

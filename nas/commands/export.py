@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.pareto.front_files import read_front
     from nas.pareto.limits import parse_limits, within
     from nas.pareto.pick import pick
-    from nas.records import complete_results
+    from nas.study.stored_results import complete_results
 
     members, objectives = read_front(options.dir)
     config = read_config(RunConfig, options.dir / "config.yaml")
@@ -70,7 +70,7 @@ def registration(
     Raises UserError, before anything is written, where MLflow cannot be reached.
     """
     from nas.exported import Export
-    from nas.records import search_id
+    from nas.study.stored_results import search_id
     from nas.tracking.lookup import find_run
     from nas.tracking.registry import check_names, register
     from nas.tracking.store import store_uri, without_password

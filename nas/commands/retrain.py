@@ -52,10 +52,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run `segnas retrain`."""
     from nas.exported import Export
-    from nas.folder_lock import alone_in
     from nas.model_card import write_card
     from nas.progress import Bars
     from nas.retrain import Plan, check_plan, retrain
+    from nas.study.folder_lock import alone_in
     from trainers.errors import TrainingDivergedError, UserError
 
     export = Export(options.out, options.settings)

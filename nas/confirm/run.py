@@ -12,12 +12,12 @@ from nas.config.yaml_file import read_config
 from nas.confirm.chance import Confirmed, chances
 from nas.confirm.nearest import nearest
 from nas.confirm.repeats import FOLDER, Outcome, Repeat, read_outcome
-from nas.folder_lock import alone_in
 from nas.pareto.front import front
 from nas.pareto.result import Result
-from nas.records import journal_in, read_records
 from nas.running.cluster import Cluster
 from nas.running.repeats import run_repeats
+from nas.study.folder_lock import alone_in
+from nas.study.stored_results import journal_in, read_records
 from trainers.atomic import replace_files
 from trainers.data import prepare_data
 from trainers.data.check import Progress

@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nas.architectures import Network, network_of
 from nas.cost.latency import Conditions
 from nas.findings import Findings
 from nas.front_page.text import compact
 from nas.pareto.budget import COSTS
 from nas.pareto.front import front
 from nas.pareto.result import Result
+from nas.study.result_knobs import Network, network_of
 from search_spaces.registry import SPACES
 from search_spaces.space import Option, SearchSpace
 
 if TYPE_CHECKING:
-    from nas.importance import Importance
+    from nas.study.knob_importance import Importance
 
 
 def page_data(found: Findings) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import TypeVar
 from nas.config.resources import Resources
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.footprint import step_memory
 from nas.preview.processes import cores, server, settle
+from nas.study.training_cost import step_memory
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 

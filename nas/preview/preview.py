@@ -20,7 +20,7 @@ from nas.preview.processes import server
 from nas.preview.references import Reference, reference_costs, references
 from nas.preview.survey import Survey, take_survey
 from nas.preview.variance import Driver, drivers
-from nas.proposals.warm_start import warm_start
+from nas.study.samplers.warm_start import warm_start
 from search_spaces.space import distributions
 from trainers.data import VolumeCache, prepare_data, read_msd
 from trainers.data.config import MsdData

@@ -11,13 +11,13 @@ from typing import Any
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost.latency import Conditions
-from nas.folder_lock import alone_in
-from nas.importance import Importance, importances
 from nas.pareto.budget import COSTS as NAMES
 from nas.pareto.front import front
 from nas.pareto.result import Result
-from nas.records import journal_in, read_records
-from nas.summary import read_summary
+from nas.study.folder_lock import alone_in
+from nas.study.knob_importance import Importance, importances
+from nas.study.stored_results import journal_in, read_records
+from nas.study.summary import read_summary
 from trainers.data.task import Task
 
 UNITS = {"memory": "B", "latency_ms": "ms"}

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from nas.front_page import human
-from nas.importance import Importance
 from nas.pareto.result import Result
 from nas.report.facts import COSTS, Facts
+from nas.study.knob_importance import Importance
 from nas.tracking.values import curve_points
 
 FRONT, MUTED, GRID, INK = "#0072b2", "#9aa5b1", "#e4e7eb", "#1f2933"

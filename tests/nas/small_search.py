@@ -8,7 +8,7 @@ from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
-from nas.study import Study
+from nas.study.study import Study
 from nas.sync import sync_search
 from trainers.data.task import Task
 

@@ -3,7 +3,7 @@ import pytest
 from nas.admission import Admission
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
-from nas.study import Study
+from nas.study.study import Study
 from tests.nas.probers import SaysProber, latency
 
 

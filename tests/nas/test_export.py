@@ -9,10 +9,10 @@ import torch
 from nas.config.run_config import RunConfig
 from nas.export import write_export
 from nas.exported import Export
-from nas.journal import JOURNAL
 from nas.model_card import write_card
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
+from nas.study.journal import JOURNAL
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import write_checkpoint
 from trainers.data import prepare_data

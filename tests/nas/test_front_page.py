@@ -9,9 +9,9 @@ import pytest
 
 from nas.findings import Findings
 from nas.front_page import compact, front_page, human
-from nas.importance import importances
 from nas.pareto.front_files import front_csv, front_json, write_front
 from nas.pareto.result import Result
+from nas.study.knob_importance import importances
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
 from tests.nas.probers import latency

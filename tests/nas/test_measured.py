@@ -17,7 +17,7 @@ from nas.evaluation import Evaluation, Report
 from nas.measured import macs_measured
 from nas.pareto.result import Result
 from nas.session import Session
-from nas.study import Study
+from nas.study.study import Study
 from nas.terminal import Screen
 from nas.tracking.runs import final_metrics
 from search_spaces.apformer import APFormer

@@ -14,12 +14,12 @@ from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.export import write_export
 from nas.exported import Export
-from nas.journal import JOURNAL
 from nas.pareto.result import Result
-from nas.proposals.warm_start import warm_start
 from nas.redundancy.analysis import analyse
 from nas.redundancy.panels import panels
 from nas.redundancy.report import find_images, redundancy_report
+from nas.study.journal import JOURNAL
+from nas.study.samplers.warm_start import warm_start
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
 from trainers.checkpoint import write_checkpoint

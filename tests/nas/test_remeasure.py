@@ -4,7 +4,7 @@ from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
 from nas.pareto.result import Result
 from nas.remeasure import rank_changes, remeasure_front
-from nas.study import Study
+from nas.study.study import Study
 from tests.nas.probers import SaysProber, latency
 
 OBJECTIVES = ("dice", "latency_ms")

@@ -4,11 +4,11 @@ import struct
 import pytest
 
 from nas.cli import main
-from nas.folder_lock import alone_in
 from nas.pareto.result import Result
 from nas.report import gather, write_report
 from nas.report.plots import staircase
 from nas.report.tables import escaped, latex_table, markdown_table
+from nas.study.folder_lock import alone_in
 from tests.nas.small_search import FRONT, ended_search
 from trainers.errors import UserError
 

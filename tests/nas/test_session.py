@@ -9,7 +9,7 @@ from nas.cost.latency_probe import Failure
 from nas.evaluation import Report
 from nas.pareto.budget import Budget, Refusals
 from nas.session import HOPELESS, Session
-from nas.study import Study
+from nas.study.study import Study
 from nas.terminal import Screen, overview
 from nas.tracking import Search, Tracker
 from tests.nas.probers import SaysProber, latency

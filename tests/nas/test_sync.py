@@ -20,11 +20,11 @@ from rich.console import Console
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.findings import Findings
-from nas.folder_lock import alone_in
 from nas.pareto.front import front
 from nas.pareto.front_files import try_write_front, write_front
-from nas.records import read_records
-from nas.study import Study
+from nas.study.folder_lock import alone_in
+from nas.study.stored_results import read_records
+from nas.study.study import Study
 from nas.sync import sync_search
 from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker, store, tracker

@@ -11,10 +11,10 @@ from typing import Any
 import optuna
 from optuna.storages import JournalStorage
 
-from nas.folder_lock import alone_in
-from nas.journal import JOURNAL, Journal
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result
+from nas.study.folder_lock import alone_in
+from nas.study.journal import JOURNAL, Journal
 from trainers.errors import UserError
 
 STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key

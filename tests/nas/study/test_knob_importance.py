@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from nas.importance import importances
 from nas.pareto.result import Result
+from nas.study.knob_importance import importances
 
 OPTIONS = (4, 8, 16, 32)
 

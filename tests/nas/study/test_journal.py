@@ -9,8 +9,8 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 
-from nas import journal
-from nas.journal import Journal
+from nas.study import journal
+from nas.study.journal import Journal
 from trainers.errors import UserError
 
 LOGS = [{"op_code": 8, "worker_id": "w", "text": f"{n:03d}" * 200} for n in range(3)]

@@ -14,9 +14,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
 
-from nas.architectures import network_of
 from nas.pareto.front import SENSE
 from nas.pareto.result import Result
+from nas.study.result_knobs import network_of
 from search_spaces.space import Option, SearchSpace
 
 ENOUGH = 10  # networks, fewer of which tell nothing

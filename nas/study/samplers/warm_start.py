@@ -10,7 +10,7 @@ from nas.config.run_config import RunConfig
 from nas.exported import ARCHITECTURE
 from nas.pareto.budget import amount
 from nas.pareto.front_files import read_front
-from nas.proposals.descent import Place, descend, narrow
+from nas.study.samplers.fit_to_budget import Place, descend, narrow
 from search_spaces.fitting import differences, fit, fit_stride
 from search_spaces.registry import (
     all_spaces,

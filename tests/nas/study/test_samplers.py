@@ -15,10 +15,10 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
 from nas.config.run_config import SearchConfig
-from nas.proposals.evolution import ArchitectureNSGAII, Breeder
-from nas.proposals.quasi_random import QuasiRandomSampler
-from nas.proposals.recent import RecentTrials
-from nas.proposals.samplers import Staged, check_sampler, make_sampler
+from nas.study.samplers.factory import Staged, check_sampler, make_sampler
+from nas.study.samplers.nsga import ArchitectureNSGAII, Breeder
+from nas.study.samplers.sobol import QuasiRandomSampler
+from nas.study.samplers.windowed import RecentTrials
 from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.questions import questions
 from search_spaces.space import (

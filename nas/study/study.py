@@ -16,16 +16,16 @@ from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.answer import MAXIMISED, Answer, values_of, violations
-from nas.candidate import Candidate
 from nas.config.run_config import RunConfig
 from nas.cost.latency import Latency
-from nas.facts import check_facts
-from nas.journal import JOURNAL, Journal
 from nas.pareto.budget import Refusals
 from nas.pareto.result import Result, State
-from nas.proposals.samplers import make_sampler
-from nas.records import AGAIN, STARTS, revised
+from nas.study.candidate import Candidate
+from nas.study.constraints import MAXIMISED, Answer, values_of, violations
+from nas.study.journal import JOURNAL, Journal
+from nas.study.resume_check import check_facts
+from nas.study.samplers.factory import make_sampler
+from nas.study.stored_results import AGAIN, STARTS, revised
 from search_spaces.space import Architecture, distributions
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted

@@ -8,7 +8,7 @@ from typing import Self
 
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.footprint import footprint
+from nas.study.training_cost import footprint
 from search_spaces.fitting import neighbours, takes
 from search_spaces.space import Architecture
 

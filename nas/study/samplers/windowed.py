@@ -12,7 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.pareto.front import non_dominated
-from nas.proposals.delegate import Delegate
+from nas.study.samplers.delegating import Delegate
 
 WINDOW = 1000
 

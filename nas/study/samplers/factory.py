@@ -14,10 +14,10 @@ from optuna import Study
 from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.proposals.delegate import Delegate
-from nas.proposals.evolution import ArchitectureNSGAII, ArchitectureNSGAIII
-from nas.proposals.quasi_random import QuasiRandomSampler, proposals_before
-from nas.proposals.recent import RecentTrials
+from nas.study.samplers.delegating import Delegate
+from nas.study.samplers.nsga import ArchitectureNSGAII, ArchitectureNSGAIII
+from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
+from nas.study.samplers.windowed import RecentTrials
 from search_spaces.questions import questions
 from search_spaces.registry import find_space
 from search_spaces.space import Restrictions, SearchSpace

@@ -11,10 +11,10 @@ from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.exported import ARCHITECTURE
 from nas.findings import Findings
-from nas.footprint import footprint
 from nas.pareto.front_files import write_front
 from nas.pareto.result import Result
-from nas.proposals.warm_start import check_warm_start, warm_start
+from nas.study.samplers.warm_start import check_warm_start, warm_start
+from nas.study.training_cost import footprint
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
 from search_spaces.registry import architecture_record, find_preset, find_space
 from search_spaces.space import distributions, path_pattern

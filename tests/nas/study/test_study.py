@@ -8,8 +8,8 @@ import pytest
 
 from nas.config.run_config import RunConfig
 from nas.pareto.result import Result
-from nas.records import read_records
-from nas.study import JOURNAL, Study
+from nas.study.stored_results import read_records
+from nas.study.study import JOURNAL, Study
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import distributions
 from tests.nas.probers import latency
