@@ -72,7 +72,7 @@ def registration(
     from nas.exported import Export
     from nas.study.stored_results import search_id
     from nas.tracking.lookup import find_run
-    from nas.tracking.registry import check_names, register
+    from nas.tracking.model_registry import check_names, register
     from nas.tracking.store import store_uri, without_password
 
     check_names(options.register, options.alias)

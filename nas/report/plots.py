@@ -15,7 +15,7 @@ from nas.front_page import human
 from nas.pareto.result import Result
 from nas.report.facts import COSTS, Facts
 from nas.study.knob_importance import Importance
-from nas.tracking.values import curve_points
+from nas.tracking.metrics import curve_points
 
 FRONT, MUTED, GRID, INK = "#0072b2", "#9aa5b1", "#e4e7eb", "#1f2933"
 WIDTH, PANEL = 7.2, 2.7  # inches: of two columns of a paper, and the height of a panel

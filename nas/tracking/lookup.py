@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.config.tracking import TrackingConfig
-from nas.tracking.moved import follow_move
-from nas.tracking.note import front_path
+from nas.tracking.description import front_path
+from nas.tracking.relocate import follow_move
 from nas.tracking.store import ARTIFACTS, STORE, plain, prepare_mlflow, server_errors, store_uri
 from trainers.errors import UserError
 
@@ -31,9 +31,9 @@ def find_run(
     prepare_mlflow()
     from mlflow import MlflowClient
 
-    from nas.tracking.runs import KEY_TAG, PARENT_TAG
+    from nas.tracking.client import tagged
     from nas.tracking.search_run import SEARCH_TAG
-    from nas.tracking.writing import tagged
+    from nas.tracking.trial_runs import KEY_TAG, PARENT_TAG
 
     home = directory.resolve()
     try:

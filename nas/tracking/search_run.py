@@ -11,10 +11,10 @@ from mlflow import MlflowClient
 
 from nas.pareto.hypervolume import missing_points
 from nas.pareto.result import Result
-from nas.tracking.config import Search
-from nas.tracking.note import front_path, note
-from nas.tracking.values import params, safe
-from nas.tracking.writing import BATCH, any_store, log, tagged
+from nas.tracking.client import BATCH, any_store, log, tagged
+from nas.tracking.description import front_path, note
+from nas.tracking.metrics import params, safe
+from nas.tracking.search_info import Search
 
 SEARCH_TAG = "segnas.search"
 RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: its files

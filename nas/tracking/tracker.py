@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from nas.config.tracking import TrackingConfig
 from nas.pareto.hypervolume import ranks
 from nas.pareto.result import Result
-from nas.tracking.config import Search
-from nas.tracking.moved import follow_move
-from nas.tracking.note import front_path
-from nas.tracking.report import SyncReport
+from nas.tracking.description import front_path
+from nas.tracking.relocate import follow_move
+from nas.tracking.search_info import Search
 from nas.tracking.store import (
     ARTIFACTS,
     STORE,
@@ -26,9 +25,10 @@ from nas.tracking.store import (
     store_uri,
     without_password,
 )
+from nas.tracking.sync_report import SyncReport
 
 if TYPE_CHECKING:
-    from nas.tracking.runs import Runs
+    from nas.tracking.trial_runs import Runs
 
 FRONT_FILES = ("front.json", "front.csv", "front.html")
 PAGE_SECONDS = 60.0  # at least, between two uploads of the front while a search runs
@@ -197,7 +197,7 @@ class Tracker:
             self._warn_once()
 
     def _connect(self) -> Runs:
-        from nas.tracking.runs import Runs
+        from nas.tracking.trial_runs import Runs
 
         artifacts = None
         if not self.config.uri:

@@ -19,7 +19,7 @@ from nas.pareto.result import Result
 from nas.session import Session
 from nas.study.study import Study
 from nas.terminal import Screen
-from nas.tracking.runs import final_metrics
+from nas.tracking.trial_runs import final_metrics
 from search_spaces.apformer import APFormer
 from search_spaces.hybrid import Hybrid
 

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from nas.config.tracking import TrackingConfig
 from nas.pareto.result import Result
 from nas.tracking import Search, Tracker, tracker
-from nas.tracking.values import flattened
+from nas.tracking.metrics import flattened
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
 

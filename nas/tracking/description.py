@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nas.pareto.budget import COSTS, amount
 from nas.pareto.front import spread
 from nas.pareto.result import Result
-from nas.tracking.config import Search
+from nas.tracking.search_info import Search
 
 ROWS = 12  # of the front: the whole is in front.html
 

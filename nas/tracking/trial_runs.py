@@ -9,11 +9,11 @@ from typing import Any
 from mlflow import MlflowClient
 
 from nas.pareto.result import Result
-from nas.tracking.config import Search
-from nas.tracking.report import SyncReport
+from nas.tracking.client import BATCH, log, tagged
+from nas.tracking.metrics import curve_points, final_metrics, fingerprint, params, safe
+from nas.tracking.search_info import Search
 from nas.tracking.search_run import RECORD_TAG, SearchRun
-from nas.tracking.values import curve_points, final_metrics, fingerprint, params, safe
-from nas.tracking.writing import BATCH, log, tagged
+from nas.tracking.sync_report import SyncReport
 
 KEY_TAG = "segnas.key"
 PARENT_TAG = "mlflow.parentRunId"

@@ -11,7 +11,7 @@ from nas.cli import main
 from nas.config.tracking import TrackingConfig
 from nas.pareto.front_files import read_front
 from nas.tracking.lookup import find_run
-from nas.tracking.registry import check_names, register
+from nas.tracking.model_registry import check_names, register
 from search_spaces.hybrid import Hybrid
 from tests.nas.small_search import tracked_search
 from trainers.checkpoint import write_checkpoint
