@@ -22,7 +22,7 @@ import torch
 
 from nas.cost.latency.errors import LatencyError
 from nas.cost.latency.evaluated import evaluated
-from nas.deploy.formats import write_network
+from nas.export.deploy.formats import write_network
 from search_spaces.registry import all_spaces, find_space
 from search_spaces.space import Architecture, ArchitectureError, RandomTrial, spatial_dims
 from trainers.errors import UserError

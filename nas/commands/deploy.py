@@ -15,7 +15,7 @@ from nas.commands.printing import note
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.deploy.record import Deployment
+    from nas.export.deploy.record import Deployment
 
 HELP = "write an exported network as a file that runs without segnas, checked"
 FORMATS = ("bundle", "onnx", "torch-export", "torchscript")
@@ -40,9 +40,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas deploy`."""
-    from nas.deploy.checking import export_cases, folder_cases
-    from nas.deploy.deploying import Source, deploy
-    from nas.exported import Export
+    from nas.export.deploy.deploy import Source, deploy
+    from nas.export.deploy.parity_check import export_cases, folder_cases
+    from nas.export.export_folder import Export
 
     if options.labels and not options.check_images:
         raise UserError("--labels goes with --check-images; give both, or neither")

@@ -33,9 +33,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run `segnas evaluate`."""
     from nas.commands.evaluation_table import evaluation_tables, measured_line, speed_line
-    from nas.deploy.opening import open_segmenter
-    from nas.exported import Export
-    from nas.measured import macs_measured
+    from nas.export.deploy.open_segmenter import open_segmenter
+    from nas.export.effective_macs import macs_measured
+    from nas.export.export_folder import Export
     from nas.progress import Bars
     from trainers.atomic import output_folder, replace_files
     from trainers.evaluate import evaluate_folder

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas export`."""
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
-    from nas.export import write_export
+    from nas.export.write_export import write_export
     from nas.pareto.front_files import read_front
     from nas.pareto.limits import parse_limits, within
     from nas.pareto.pick import pick
@@ -69,7 +69,7 @@ def registration(
 
     Raises UserError, before anything is written, where MLflow cannot be reached.
     """
-    from nas.exported import Export
+    from nas.export.export_folder import Export
     from nas.study.stored_results import search_id
     from nas.tracking.lookup import find_run
     from nas.tracking.model_registry import check_names, register

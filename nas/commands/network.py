@@ -12,7 +12,7 @@ def find_architecture(name: str) -> Architecture:
 
     Raises ArchitectureError where it is none of them.
     """
-    from nas.exported import ARCHITECTURE
+    from nas.export.export_folder import ARCHITECTURE
     from search_spaces.registry import find_preset, load_architecture_file
 
     path = Path(name)

@@ -35,7 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas predict`. Returns 1 where a case could not be segmented."""
-    from nas.deploy.opening import open_segmenter
+    from nas.export.deploy.open_segmenter import open_segmenter
     from nas.progress import Bars
     from trainers.predict import predict_folder
 

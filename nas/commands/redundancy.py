@@ -36,7 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas redundancy`."""
-    from nas.exported import Export
+    from nas.export.export_folder import Export
     from nas.progress import Bars
     from nas.redundancy import print_report, redundancy_report, target, write_report
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from nas.commands import arguments
 
 if TYPE_CHECKING:
-    from nas.exported import Export
-    from nas.retrain import Plan, Retrained
+    from nas.export.export_folder import Export
+    from nas.export.retrain import Plan, Retrained
 
 HELP = "train an exported network on its whole schedule"
 
@@ -51,10 +51,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas retrain`."""
-    from nas.exported import Export
-    from nas.model_card import write_card
+    from nas.export.export_folder import Export
+    from nas.export.model_card import write_card
+    from nas.export.retrain import Plan, check_plan, retrain
     from nas.progress import Bars
-    from nas.retrain import Plan, check_plan, retrain
     from nas.study.folder_lock import alone_in
     from trainers.errors import TrainingDivergedError, UserError
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from nas.cost import Cost, cost_of
-from nas.exported import Export
+from nas.export.export_folder import Export
 from nas.front_page import human
 from nas.redundancy.analysis import (
     Redundancy,

@@ -5,7 +5,7 @@ import json
 import torch
 
 from nas.config.yaml_file import write_config
-from nas.exported import Export, ExportConfig
+from nas.export.export_folder import Export, ExportConfig
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
 from trainers.checkpoint import write_checkpoint

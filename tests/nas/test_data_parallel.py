@@ -8,7 +8,7 @@ import psutil
 import pytest
 import torch
 
-from nas.retrain import Plan, retrain
+from nas.export.retrain import Plan, retrain
 from nas.running.data_parallel import DataParallel, share
 from nas.running.room import Machine
 from tests.nas.exports import opened, weights_in, write_export

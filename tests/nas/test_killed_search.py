@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from nas.running import interrupt
-from tests.nas.test_sync import curve, local
+from tests.nas.tracking.test_sync import curve, local
 
 CONFIG = {
     "name": "test",

@@ -15,7 +15,8 @@ from tests.trainers.oracle import segmenter, write, write_cases
 def folder(tmp_path, monkeypatch):
     """Two cases, and a network that is right; which folder it comes from is tested elsewhere."""
     monkeypatch.setattr(
-        "nas.deploy.opening.open_segmenter", lambda folder: (segmenter(), f"network of {folder}")
+        "nas.export.deploy.open_segmenter.open_segmenter",
+        lambda folder: (segmenter(), f"network of {folder}"),
     )
     return write_cases(tmp_path)
 

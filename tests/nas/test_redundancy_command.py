@@ -12,8 +12,8 @@ import torch
 from nas.cli import main
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.export import write_export
-from nas.exported import Export
+from nas.export.export_folder import Export
+from nas.export.write_export import write_export
 from nas.pareto.result import Result
 from nas.redundancy.analysis import analyse
 from nas.redundancy.panels import panels

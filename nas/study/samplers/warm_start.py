@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.config.run_config import RunConfig
-from nas.exported import ARCHITECTURE
+from nas.export.export_folder import ARCHITECTURE
 from nas.pareto.budget import amount
 from nas.pareto.front_files import read_front
 from nas.study.samplers.fit_to_budget import Place, descend, narrow

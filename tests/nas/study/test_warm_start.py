@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.exported import ARCHITECTURE
+from nas.export.export_folder import ARCHITECTURE
 from nas.findings import Findings
 from nas.pareto.front_files import write_front
 from nas.pareto.result import Result

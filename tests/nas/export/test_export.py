@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from nas.config.run_config import RunConfig
-from nas.export import write_export
-from nas.exported import Export
-from nas.model_card import write_card
+from nas.export.export_folder import Export
+from nas.export.model_card import write_card
+from nas.export.write_export import write_export
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
 from nas.study.journal import JOURNAL
@@ -215,7 +215,7 @@ def test_an_export_that_cannot_be_written_is_told(search, tmp_path, target):
 
 
 def test_an_export_that_breaks_off_leaves_nothing(search, tmp_path, monkeypatch):
-    monkeypatch.setattr("nas.export.write_card", _full_disk)
+    monkeypatch.setattr("nas.export.write_export.write_card", _full_disk)
     with pytest.raises(UserError, match=r"out cannot be filled: .*No space left"):
         exported(search, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from nas.cli import main
-from nas.exported import Export
-from nas.retrain import Plan, retrain
-from nas.training_job import train_here
+from nas.export.export_folder import Export
+from nas.export.retrain import Plan, retrain
+from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
 from tests.nas.exports import POINT, opened, same, weights_in, write_export
 from trainers.checkpoint import write_checkpoint

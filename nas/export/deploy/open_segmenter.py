@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.deploy.record import RECORD, Deployment
-from nas.deploy.running import open_network
-from nas.exported import CONFIG, Export
+from nas.export.deploy.record import RECORD, Deployment
+from nas.export.deploy.runtime import open_network
+from nas.export.export_folder import CONFIG, Export
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 

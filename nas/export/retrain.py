@@ -15,9 +15,9 @@ from uuid import uuid4
 
 from torch import nn
 
-from nas.exported import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_WEIGHTS, Export
-from nas.teacher import fingerprint, open_teacher
-from nas.training_job import Job, Outcome, Start, Train, train_here
+from nas.export.export_folder import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_WEIGHTS, Export
+from nas.export.teacher import fingerprint, open_teacher
+from nas.export.training_job import Job, Outcome, Start, Train, train_here
 from search_spaces.fitting import takes
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of

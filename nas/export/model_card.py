@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cost.latency import Conditions
-from nas.exported import ARCHITECTURE, FOLDS, RETRAINED, Export
+from nas.export.export_folder import ARCHITECTURE, FOLDS, RETRAINED, Export
 from nas.pareto.budget import amount
 from nas.pareto.result import Result
 from trainers.atomic import replace_files

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nas.exported import Export
+from nas.export.export_folder import Export
 from trainers.errors import UserError
 
 

@@ -11,8 +11,8 @@ from nas.cost.latency import Latency, LatencyConfig, Prepared, conditions_of, pr
 from nas.cost.latency.measure import measure_prepared
 from nas.cost.latency.runner import Runner, example
 from nas.cost.latency.timing import stopwatch
-from nas.deploy.record import Format, Precision
-from nas.deploy.running import Deployed
+from nas.export.deploy.record import Format, Precision
+from nas.export.deploy.runtime import Deployed
 
 
 def time_both(

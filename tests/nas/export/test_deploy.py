@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from nas.cost.latency import LatencyConfig
-from nas.deploy import formats
-from nas.deploy.checking import CheckCase, agreement, folder_cases
-from nas.deploy.deploying import Source, deploy
-from nas.deploy.formats import write_network
-from nas.deploy.opening import open_segmenter
-from nas.deploy.record import Deployment
-from nas.deploy.refusal import DeployError, reason
+from nas.export.deploy import formats
+from nas.export.deploy.deploy import Source, deploy
+from nas.export.deploy.errors import DeployError, reason
+from nas.export.deploy.formats import write_network
+from nas.export.deploy.open_segmenter import open_segmenter
+from nas.export.deploy.parity_check import CheckCase, agreement, folder_cases
+from nas.export.deploy.record import Deployment
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -179,8 +179,8 @@ class Wrong(nn.Module):
 
 
 def test_another_segmentation_is_refused_without_labels_too(cases, tmp_path, monkeypatch):
-    from nas.deploy import deploying
-    from nas.deploy.record import Dynamic
+    from nas.export.deploy import deploy as deploying
+    from nas.export.deploy.record import Dynamic
 
     def broken(network, kind, patch, stride, path, half=False):
         torch.jit.trace(Wrong(), torch.zeros(2, *patch)).save(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas.deploy.record import Deployment
+from nas.export.deploy.record import Deployment
 
 # https://project-monai.github.io/schema/ has the same file.
 SCHEMA = (

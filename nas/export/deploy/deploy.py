@@ -14,14 +14,14 @@ from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.onnx_export import OPSET
 from nas.cost.latency.quantise import quantise
 from nas.cost.latency.timing import threads_set
-from nas.deploy.bundle import check_bundle, write_bundle
-from nas.deploy.checking import CheckCase, calibration, check
-from nas.deploy.formats import write_network
-from nas.deploy.record import Deployment, Format, Precision
-from nas.deploy.refusal import DeployError
-from nas.deploy.running import Deployed, open_file
-from nas.deploy.timing import time_both
-from nas.exported import Export
+from nas.export.deploy.bundle import check_bundle, write_bundle
+from nas.export.deploy.errors import DeployError
+from nas.export.deploy.formats import write_network
+from nas.export.deploy.latency import time_both
+from nas.export.deploy.parity_check import CheckCase, calibration, check
+from nas.export.deploy.record import Deployment, Format, Precision
+from nas.export.deploy.runtime import Deployed, open_file
+from nas.export.export_folder import Export
 from trainers.atomic import make_folder
 from trainers.data.task import Task
 from trainers.errors import UserError

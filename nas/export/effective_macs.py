@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nas.cost import cost_of
-from nas.exported import Export
+from nas.export.export_folder import Export
 
 
 def macs_measured(export: Export, measured: Mapping[str, float]) -> dict[str, int]:

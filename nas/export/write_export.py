@@ -10,8 +10,8 @@ from typing import Any
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
-from nas.exported import ARCHITECTURE, CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
-from nas.model_card import write_card
+from nas.export.export_folder import ARCHITECTURE, CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
+from nas.export.model_card import write_card
 from nas.pareto.result import Result
 from nas.study.stored_results import search_id
 from search_spaces.registry import architecture_record

@@ -12,9 +12,9 @@ from torch.export import Dim, ExportedProgram
 
 from nas.cost.latency.machine import check_onnx
 from nas.cost.latency.onnx_export import TOLERANCES, quiet, write_onnx
-from nas.deploy.record import Dynamic, Format
-from nas.deploy.refusal import DeployError, reason
-from nas.deploy.running import open_file
+from nas.export.deploy.errors import DeployError, reason
+from nas.export.deploy.record import Dynamic, Format
+from nas.export.deploy.runtime import open_file
 from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.selective_scan import SelectiveScan

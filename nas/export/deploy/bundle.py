@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from nas.cost.latency.onnx_export import quiet
-from nas.deploy.bundle_text import LICENSE, metadata, readme
-from nas.deploy.checking import DICE_TOLERANCE, CheckCase, agreement
-from nas.deploy.record import Deployment
-from nas.deploy.refusal import DeployError
+from nas.export.deploy.bundle_text import LICENSE, metadata, readme
+from nas.export.deploy.errors import DeployError
+from nas.export.deploy.parity_check import DICE_TOLERANCE, CheckCase, agreement
+from nas.export.deploy.record import Deployment
 from trainers.data.nifti import open_nifti
 from trainers.segmenter import Segmenter
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from nas.cost.latency.machine import check_onnx
-from nas.deploy.record import Deployment, Format
-from nas.deploy.refusal import DeployError, reason
+from nas.export.deploy.errors import DeployError, reason
+from nas.export.deploy.record import Deployment, Format
 from trainers.errors import UserError
 from trainers.segmenter import best_device
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from nas.cost.latency import LatencyConfig
-from nas.deploy.bundle_text import SCHEMA
-from nas.deploy.checking import folder_cases
-from nas.deploy.deploying import Source, deploy
-from nas.deploy.opening import open_segmenter
-from tests.nas.test_deploy import TASK, Shrink
+from nas.export.deploy.bundle_text import SCHEMA
+from nas.export.deploy.deploy import Source, deploy
+from nas.export.deploy.open_segmenter import open_segmenter
+from nas.export.deploy.parity_check import folder_cases
+from tests.nas.export.test_deploy import TASK, Shrink
 from trainers.data.config import Preprocess
 from trainers.segmenter import Segmenter
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from nas.exported import TRIAL_WEIGHTS, Export
+from nas.export.export_folder import TRIAL_WEIGHTS, Export
 from trainers.checkpoint import load_weights
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from nas.deploy.record import Checks, Precision
-from nas.deploy.refusal import DeployError
-from nas.exported import Export
+from nas.export.deploy.errors import DeployError
+from nas.export.deploy.record import Checks, Precision
+from nas.export.export_folder import Export
 from trainers.data.check import check_dataset
 from trainers.data.msd import Case, Dataset, find_volumes
 from trainers.data.prepare import find_dataset
