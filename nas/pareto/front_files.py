@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.findings import Findings
-from nas.front_page import front_page
 from nas.pareto.front import front
 from nas.pareto.result import Result
+from nas.report.front_page import front_page
 from trainers.atomic import replace_files
 from trainers.errors import UserError
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nas.front_page import human
 from nas.preview.labels import Label, place_labels
 from nas.preview.preview import Preview
 from nas.preview.references import Reference
 from nas.preview.variance import Driver
+from nas.report.front_page import human
 
 TITLES = {
     "params": "Parameters",

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from nas.cost import Cost, cost_of
 from nas.export.export_folder import Export
-from nas.front_page import human
 from nas.redundancy.analysis import (
     Redundancy,
     SubLayer,
@@ -28,6 +27,7 @@ from nas.redundancy.panels import NAMES, panels
 from nas.redundancy.probe import Output
 from nas.redundancy.proposal import Proposal, check_count, propose
 from nas.redundancy.table import LEGEND, redundancy_table, table_rows
+from nas.report.front_page import human
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
 from trainers.data.msd import find_volumes

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from nas.front_page import human
 from nas.redundancy.analysis import Redundancy, SubLayer
 from nas.redundancy.panels import NAMES
 from nas.redundancy.similarity import Scores
+from nas.report.front_page import human
 
 HEAD = ("with LN angular", "with LN CKA", "no LN angular", "no LN CKA", "params", "rank")
 MARK = "*"

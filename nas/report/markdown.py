@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nas.pareto.budget import amount
-from nas.report.facts import Facts
+from nas.report.search_record import Facts
 from nas.report.tables import caption, markdown_table
 from nas.terminal import clock
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from nas.front_page import human
 from nas.pareto.result import Result
-from nas.report.facts import COSTS, Facts
+from nas.report.front_page import human
+from nas.report.search_record import COSTS, Facts
 from nas.study.knob_importance import Importance
 from nas.tracking.metrics import curve_points
 

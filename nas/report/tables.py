@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nas.front_page import human
-from nas.report.facts import COSTS, Facts
+from nas.report.front_page import human
+from nas.report.search_record import COSTS, Facts
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -9,7 +9,7 @@ from importlib.resources import files
 from plotly.offline import get_plotlyjs
 
 from nas.findings import Findings
-from nas.front_page.data import embedded, page_data
+from nas.report.front_page.data import embedded, page_data
 
 SCRIPTS = ("numbers.js", "charts.js", "picture.js", "card.js", "tables.js", "page.js")
 

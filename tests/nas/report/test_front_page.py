@@ -8,9 +8,9 @@ from typing import ClassVar
 import pytest
 
 from nas.findings import Findings
-from nas.front_page import compact, front_page, human
 from nas.pareto.front_files import front_csv, front_json, write_front
 from nas.pareto.result import Result
+from nas.report.front_page import compact, front_page, human
 from nas.study.knob_importance import importances
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
@@ -55,7 +55,7 @@ def page(results=RESULTS, objectives=OBJECTIVES, title="hippocampus", classes=CL
 @pytest.fixture(autouse=True)
 def short_plotly(monkeypatch):
     """The 5 MB of plotly.js would only slow the parsing down."""
-    monkeypatch.setattr("nas.front_page.page.get_plotlyjs", lambda: "/* plotly */")
+    monkeypatch.setattr("nas.report.front_page.page.get_plotlyjs", lambda: "/* plotly */")
 
 
 def test_the_page_holds_every_network_with_its_costs():

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from nas.findings import Findings
 from nas.pareto.front_files import write_front
-from nas.report.facts import Facts
 from nas.report.markdown import report_text
 from nas.report.plots import figures, image
+from nas.report.search_record import Facts
 from nas.report.tables import latex_table
 from trainers.atomic import replace_files
 from trainers.errors import UserError
