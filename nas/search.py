@@ -23,10 +23,10 @@ from nas.cost.latency_probe import Prober, ProbeTask, open_prober
 from nas.cost.latency_probe.machine_lock import Gate
 from nas.findings import Findings
 from nas.pareto.front import front
-from nas.pareto.front_files import try_write_front
 from nas.pareto.result import Result
 from nas.progress import Bars
 from nas.remeasure import remeasure_front
+from nas.report.write_front import try_write_front
 from nas.running.cluster import Cluster
 from nas.running.engine import run_trials
 from nas.session import Session

@@ -11,7 +11,7 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.findings import Findings
 from nas.pareto.front import front
-from nas.pareto.front_files import write_front
+from nas.report.write_front import write_front
 from nas.study.folder_lock import alone_in
 from nas.study.knob_importance import importances
 from nas.study.stored_results import journal_in, read_records

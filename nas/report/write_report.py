@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.findings import Findings
-from nas.pareto.front_files import write_front
 from nas.report.markdown import report_text
 from nas.report.plots import figures, image
 from nas.report.search_record import Facts
 from nas.report.tables import latex_table
+from nas.report.write_front import write_front
 from trainers.atomic import replace_files
 from trainers.errors import UserError
 

@@ -5,9 +5,9 @@ import pytest
 from nas.cli import main
 from nas.commands.front_chart import front_chart
 from nas.findings import Findings
-from nas.pareto.front_files import write_front
 from nas.pareto.limits import parse_limits, within
 from nas.pareto.result import Result
+from nas.report.write_front import write_front
 from tests.nas.small_search import ended_search
 from trainers.errors import UserError
 

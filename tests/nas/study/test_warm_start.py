@@ -11,8 +11,8 @@ from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.export.export_folder import ARCHITECTURE
 from nas.findings import Findings
-from nas.pareto.front_files import write_front
 from nas.pareto.result import Result
+from nas.report.write_front import write_front
 from nas.study.samplers.warm_start import check_warm_start, warm_start
 from nas.study.training_cost import footprint
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage

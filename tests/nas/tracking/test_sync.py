@@ -21,7 +21,7 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.findings import Findings
 from nas.pareto.front import front
-from nas.pareto.front_files import try_write_front, write_front
+from nas.report.write_front import try_write_front, write_front
 from nas.study.folder_lock import alone_in
 from nas.study.stored_results import read_records
 from nas.study.study import Study
