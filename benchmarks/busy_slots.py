@@ -27,8 +27,8 @@ from rich.console import Console
 
 from nas.admission import Admission
 from nas.config.run_config import RunConfig
-from nas.running.cluster import QUIET, Cluster
-from nas.running.engine import run_trials
+from nas.engine.cluster import QUIET, Cluster
+from nas.engine.tune_run import run_trials
 from nas.session import Session
 from nas.study.study import Study
 from nas.study.training_cost import footprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nas.config.run_config import RunConfig
-from nas.evaluation import Report
+from nas.engine.evaluation import Report
 from nas.pareto.result import State
 from nas.scheduler import Scheduler
 from nas.study.candidate import Candidate

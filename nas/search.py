@@ -21,14 +21,14 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.cost.latency_probe import Prober, ProbeTask, open_prober
 from nas.cost.latency_probe.machine_lock import Gate
+from nas.engine.cluster import Cluster
+from nas.engine.tune_run import run_trials
 from nas.findings import Findings
 from nas.pareto.front import front
 from nas.pareto.result import Result
 from nas.progress import Bars
 from nas.remeasure import remeasure_front
 from nas.report.write_front import try_write_front
-from nas.running.cluster import Cluster
-from nas.running.engine import run_trials
 from nas.session import Session
 from nas.study.folder_lock import alone_in
 from nas.study.journal import JOURNAL

@@ -11,10 +11,10 @@ from time import monotonic
 from nas.admission import Admission
 from nas.config.run_config import RunConfig
 from nas.course import Course, Spent
-from nas.evaluation import Report
+from nas.engine.evaluation import Report
+from nas.engine.watchdog import Stall
 from nas.pareto.front import front
 from nas.pareto.result import Result, State
-from nas.running.stall import Stall
 from nas.study.candidate import Candidate
 from nas.study.study import Study
 from nas.study.summary import Summary

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
             if options.workers == 1 and not options.address:
                 done = retrain(export, plan, bars.epoch, bars.count)
             else:
-                from nas.running.data_parallel import DataParallel
+                from nas.engine.data_parallel import DataParallel
 
                 with DataParallel(options.workers, options.address, export.folder) as train:
                     done = retrain(export, plan, bars.epoch, bars.count, train)

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.config.yaml_file import read_config
 
     if options.address and options.address.startswith("ray://"):
-        from nas.running.remote_driver import drive
+        from nas.engine.remote_driver import drive
 
         return drive(options.address, _arguments(options))
     config = read_config(RunConfig, options.config, options.settings)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nas.config.run_config import RunConfig
-from nas.evaluation import Evaluation
+from nas.engine.evaluation import Evaluation
 from search_spaces.space import Architecture
 from trainers.atomic import replace_files
 from trainers.data.cache import VolumeCache

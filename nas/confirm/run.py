@@ -12,10 +12,10 @@ from nas.config.yaml_file import read_config
 from nas.confirm.chance import Confirmed, chances
 from nas.confirm.nearest import nearest
 from nas.confirm.repeats import FOLDER, Outcome, Repeat, read_outcome
+from nas.engine.cluster import Cluster
+from nas.engine.cluster_map import run_repeats
 from nas.pareto.front import front
 from nas.pareto.result import Result
-from nas.running.cluster import Cluster
-from nas.running.repeats import run_repeats
 from nas.study.folder_lock import alone_in
 from nas.study.stored_results import journal_in, read_records
 from trainers.atomic import replace_files

@@ -1,0 +1,1 @@
+"""Where trials run: Ray, its workers, one machine or many. Nothing else here knows Ray."""

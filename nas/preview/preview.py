@@ -104,7 +104,7 @@ def make_preview(
 
 
 def _slots(config: RunConfig) -> int:
-    from nas.running.room import count_slots
+    from nas.engine.slots import count_slots
 
     return count_slots(config.resources)
 

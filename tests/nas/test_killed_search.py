@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from nas.running import interrupt
+from nas.engine import interrupt
 from tests.nas.tracking.test_sync import curve, local
 
 CONFIG = {

@@ -9,7 +9,7 @@ import ray
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from nas.running import adaptors
+from nas.engine import tune_adaptors as adaptors
 from nas.search import run_search
 from tests.nas.small_run import config
 from trainers.errors import UserError

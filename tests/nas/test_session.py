@@ -6,7 +6,7 @@ from rich.console import Console
 from nas.admission import Admission
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency_probe import Failure
-from nas.evaluation import Report
+from nas.engine.evaluation import Report
 from nas.pareto.budget import Budget, Refusals
 from nas.session import HOPELESS, Session
 from nas.study.study import Study

@@ -11,8 +11,8 @@ from ray.cluster_utils import Cluster
 
 from nas.cost.latency import Latency, LatencyConfig
 from nas.cost.latency_probe import ProbeTask, open_prober
+from nas.engine.cluster import QUIET
 from nas.engine.remote_latency_probe import _options
-from nas.running.cluster import QUIET
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 

@@ -13,7 +13,7 @@ from nas.admission import Admission
 from nas.commands.evaluation_table import measured_line
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.evaluation import Evaluation, Report
+from nas.engine.evaluation import Evaluation, Report
 from nas.export.effective_macs import macs_measured
 from nas.pareto.result import Result
 from nas.session import Session

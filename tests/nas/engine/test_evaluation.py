@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nas.config.run_config import RunConfig
-from nas.evaluation import Evaluation, given_up
+from nas.engine.evaluation import Evaluation, given_up
 from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk
 from trainers.checkpoint import read_checkpoint

@@ -13,7 +13,7 @@ from torch import nn
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.cost.latency_probe.machine_lock import Gate
-from nas.running.trial import TrialWorker
+from nas.engine.trial_worker import TrialWorker
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import read_checkpoint
 
@@ -132,7 +132,7 @@ def test_only_workers_on_other_machines_copy_the_volumes(search, tmp_path, monke
 
 def test_the_first_report_says_that_the_volumes_could_not_be_copied(search, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nas.running.node_cache.SPARE", 2**60)
+    monkeypatch.setattr("nas.engine.node_cache.SPARE", 2**60)
     monkeypatch.setattr("ray.get_runtime_context", lambda: Here("this"))
     worker = TrialWorker(search() | {"driver_node": "other"})
     assert "MiB are needed" in worker.step()["report"].warning
@@ -149,9 +149,9 @@ class Here:
 
 CHILD = """
 import ctypes, json, sys, time
-from nas.running.trial import TrialWorker
+from nas.engine.trial_worker import TrialWorker
 from search_spaces.hybrid import Hybrid
-from tests.nas.test_trial import Faulty
+from tests.nas.engine.test_trial_worker import Faulty
 
 def hangs(x):
     ctypes.PyDLL(None).sleep(120)  # and holds the GIL

@@ -21,10 +21,10 @@ from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.config.resources import Resources
+from nas.engine.cluster import Cluster
+from nas.engine.node_cache import local_copy
+from nas.engine.slots import Machine, this_machine
 from nas.export.training_job import Job, Outcome, Report, train
-from nas.running.cluster import Cluster
-from nas.running.node_cache import local_copy
-from nas.running.room import Machine, this_machine
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.parallel import Worker
 

@@ -8,8 +8,8 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from nas.running import node_cache
-from nas.running.node_cache import local_copy
+from nas.engine import node_cache
+from nas.engine.node_cache import local_copy
 from trainers.data.cache import VolumeCache
 
 fork = get_context("fork")

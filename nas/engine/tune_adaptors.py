@@ -12,7 +12,7 @@ from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from nas.running.cluster import Cluster
+from nas.engine.cluster import Cluster
 from nas.session import Session
 
 COUNT = 2.0  # seconds between counts of a cluster's nodes

@@ -19,7 +19,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.config.resources import Resources
-from nas.running.room import Machine, count_slots
+from nas.engine.slots import Machine, count_slots
 from trainers.errors import UserError
 
 QUIET = {
@@ -32,7 +32,7 @@ QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_THRESHOLD_S": "60",
-    # Ctrl-C is the session's; see `nas.running.interrupt`.
+    # Ctrl-C is the session's; see `nas.engine.interrupt`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Ray would start its workers, which import for seconds, one after the other; the session, not
     # Ray, knows how many there may be.

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from nas.cost.latency_probe.machine_lock import Gate
-from nas.running.node_cache import volumes_here
-from nas.running.stall import Stall
+from nas.engine.node_cache import volumes_here
+from nas.engine.watchdog import Stall
 
 if TYPE_CHECKING:
-    from nas.evaluation import Evaluation, Report
+    from nas.engine.evaluation import Evaluation, Report
 
 
 class TrialWorker(tune.Trainable):
-    """One step is one epoch; see `Evaluation`, and `nas.running.engine` for the keys of its config.
+    """One step is one epoch; see `Evaluation`, and `tune_run` for the keys of its config.
 
     All that it computes, imports included, it computes within the gate of its machine, so that
     nothing disturbs the measurement of a latency. Ray builds a worker once and resets it for every
@@ -78,7 +78,7 @@ class TrialWorker(tune.Trainable):
 
     def _advance(self) -> Report:
         if self._stall.hung:
-            from nas.evaluation import given_up
+            from nas.engine.evaluation import given_up
 
             return given_up(self._stall.reason, self._checkpoint)
         with self._stall.watching():
@@ -90,7 +90,7 @@ class TrialWorker(tune.Trainable):
         return report
 
     def _begin(self) -> Evaluation:
-        from nas.evaluation import Evaluation
+        from nas.engine.evaluation import Evaluation
 
         self._synchronise()  # a GPU that the candidate before has broken raises: Ray starts afresh
         architecture = self._config.space.space().from_json(json.loads(self._task["architecture"]))

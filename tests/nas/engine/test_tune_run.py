@@ -9,10 +9,11 @@ import psutil
 import pytest
 
 from nas.config.resources import Resources
-from nas.running import engine, interrupt
-from nas.running.adaptors import SessionCallback, SessionScheduler, SessionSearcher
-from nas.running.cluster import Cluster
-from nas.running.interrupt import interruptible
+from nas.engine import interrupt
+from nas.engine import tune_run as engine
+from nas.engine.cluster import Cluster
+from nas.engine.interrupt import interruptible
+from nas.engine.tune_adaptors import SessionCallback, SessionScheduler, SessionSearcher
 from trainers.errors import UserError
 
 from .workers import Counting

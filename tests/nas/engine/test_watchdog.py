@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from nas.running import stall
-from nas.running.stall import Stall
+from nas.engine import watchdog as stall
+from nas.engine.watchdog import Stall
 
 SCRIPT = """
 import ctypes, re, runpy, sys, time

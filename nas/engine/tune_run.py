@@ -13,10 +13,15 @@ from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, Tun
 from ray.tune.execution import tune_controller
 
 from nas.config.resources import Resources
-from nas.running.adaptors import ActorManager, SessionCallback, SessionScheduler, SessionSearcher
-from nas.running.cluster import Cluster
-from nas.running.interrupt import interruptible
-from nas.running.trial import TrialWorker
+from nas.engine.cluster import Cluster
+from nas.engine.interrupt import interruptible
+from nas.engine.trial_worker import TrialWorker
+from nas.engine.tune_adaptors import (
+    ActorManager,
+    SessionCallback,
+    SessionScheduler,
+    SessionSearcher,
+)
 from nas.session import Session
 from trainers.errors import UserError
 

@@ -21,10 +21,11 @@ from rich.console import Console
 from nas.cli import parser
 from nas.config.resources import Resources
 from nas.config.run_config import RunConfig
-from nas.running import adaptors, cluster
-from nas.running.cluster import Cluster
-from nas.running.engine import request
-from nas.running.room import Machine, count_slots, matches
+from nas.engine import cluster
+from nas.engine import tune_adaptors as adaptors
+from nas.engine.cluster import Cluster
+from nas.engine.slots import Machine, count_slots, matches
+from nas.engine.tune_run import request
 from nas.search import run_search
 from trainers.errors import UserError
 
@@ -199,7 +200,7 @@ def test_a_search_survives_the_loss_of_a_node_and_trains_nothing_again(
 
 REMOTE = """
 import sys
-from nas.running.remote_driver import drive
+from nas.engine.remote_driver import drive
 sys.exit(drive(sys.argv[1], sys.argv[2:]))
 """
 

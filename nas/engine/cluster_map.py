@@ -10,8 +10,8 @@ from ray.exceptions import RayError
 
 from nas.config.run_config import RunConfig
 from nas.confirm.repeats import Outcome, Repeat, train_repeat
-from nas.running.cluster import Cluster
-from nas.running.node_cache import volumes_here
+from nas.engine.cluster import Cluster
+from nas.engine.node_cache import volumes_here
 
 
 def run_repeats(

@@ -8,9 +8,9 @@ import psutil
 import pytest
 import torch
 
+from nas.engine.data_parallel import DataParallel, share
+from nas.engine.slots import Machine
 from nas.export.retrain import Plan, retrain
-from nas.running.data_parallel import DataParallel, share
-from nas.running.room import Machine
 from tests.nas.exports import opened, weights_in, write_export
 from trainers.errors import TrainingDivergedError, UserError
 
@@ -54,7 +54,7 @@ def make(tmp_path, phantom_folder, phantom):
 @pytest.fixture
 def together(make, monkeypatch):
     """Two workers, also on a machine of one CPU."""
-    monkeypatch.setattr("nas.running.data_parallel.this_machine", lambda: machine(CPU=2))
+    monkeypatch.setattr("nas.engine.data_parallel.this_machine", lambda: machine(CPU=2))
 
     def train(folder, plan=None, report=None):
         with DataParallel(2, None, folder) as by:

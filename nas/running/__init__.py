@@ -1,1 +1,0 @@
-"""Where trials run: Ray, its workers, one machine or many. Nothing else here knows Ray."""
