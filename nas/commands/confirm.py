@@ -13,7 +13,7 @@ from nas.commands import arguments
 from nas.commands.printing import NOTES, print_wide
 
 if TYPE_CHECKING:
-    from nas.confirm import Confirmed
+    from nas.analysis.confirm import Confirmed
 
 HELP = "train those near the front again with other seeds: who would be on it again?"
 
@@ -44,7 +44,7 @@ def several(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas confirm`."""
-    from nas.confirm.run import confirm_search
+    from nas.analysis.confirm.confirm_front import confirm_search
     from nas.progress import Bars
 
     with Bars(NOTES) as bars:

@@ -48,9 +48,15 @@ def run(options: argparse.Namespace) -> int:
     """`segnas preview CONFIG`. Returns 1 where the budget lets nothing through."""
     from rich.console import Console
 
+    from nas.analysis.preview import (
+        Request,
+        make_preview,
+        print_report,
+        writable_folder,
+        write_report,
+    )
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
-    from nas.preview import Request, make_preview, print_report, writable_folder, write_report
     from nas.progress import Bars
 
     config = read_config(RunConfig, options.config, options.settings)

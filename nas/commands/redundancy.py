@@ -36,9 +36,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas redundancy`."""
+    from nas.analysis.redundancy import print_report, redundancy_report, target, write_report
     from nas.export.export_folder import Export
     from nas.progress import Bars
-    from nas.redundancy import print_report, redundancy_report, target, write_report
 
     export = Export(options.out)
     to = target(options.out, options.to)

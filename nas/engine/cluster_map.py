@@ -8,8 +8,8 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayError
 
+from nas.analysis.confirm.repeats import Outcome, Repeat, train_repeat
 from nas.config.run_config import RunConfig
-from nas.confirm.repeats import Outcome, Repeat, train_repeat
 from nas.engine.cluster import Cluster
 from nas.engine.node_cache import volumes_here
 

@@ -1,0 +1,78 @@
+"""The latency of a few architectures, measured as a search on this machine measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nas.analysis.preview.parallel_costs import Setting
+from nas.config.run_config import RunConfig
+from nas.cost.latency import Conditions, Latency
+from nas.cost.latency_probe import Failure, ProbeTask
+from nas.cost.latency_probe.local import LocalProber
+from search_spaces.space import Architecture
+from trainers.errors import UserError
+
+WAIT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Milliseconds (median of a pass) by position, why others have none, and what was measured."""
+
+    found: Mapping[int, float]
+    failures: Mapping[int, str]
+    conditions: Conditions
+
+    @property
+    def mean_seconds(self) -> float:
+        """Of a pass."""
+        return sum(self.found.values()) / len(self.found) / 1e3
+
+
+def check_latency(config: RunConfig) -> None:
+    """Raises UserError where the search measures on another machine than this one."""
+    if config.latency.resources:
+        raise UserError(
+            "--latency measures on this machine, and latency.resources names another one; preview "
+            "without it, or there with --set 'latency.resources={}'"
+        )
+
+
+def measure_latencies(
+    config: RunConfig,
+    setting: Setting,
+    points: Sequence[Architecture],
+    progress: Callable[[int, int, str], None],
+) -> Latencies:
+    """Each of `points` alone, while nothing else of the preview computes."""
+    latency = config.latency
+    task = ProbeTask(
+        channels=setting.channels,
+        classes=setting.classes,
+        latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
+        device=latency.device_beside(setting.resources.device),
+        seed=config.seed,
+    )
+    prober = LocalProber(task)
+    try:
+        conditions = prober.conditions()
+        found: dict[int, float] = {}
+        failures: dict[int, str] = {}
+        for i, point in enumerate(points):
+            outcome = _measure(prober, point)
+            if isinstance(outcome, Failure):
+                failures[i] = outcome.reason
+            else:
+                found[i] = outcome.p50_ms
+            progress(i + 1, len(points), "latencies measured")
+    finally:
+        prober.close()
+    return Latencies(found, failures, conditions)
+
+
+def _measure(prober: LocalProber, point: Architecture) -> Latency | Failure:
+    prober.submit([point])
+    while (outcomes := prober.poll(WAIT_SECONDS)) is None:
+        pass
+    return outcomes[0]

@@ -1,0 +1,21 @@
+"""Which parts of a trained network change little (SlimFormer-3D, Sec. 2.3), and gates that drop
+them."""
+
+from nas.analysis.redundancy.analysis import Redundancy, analyse
+from nas.analysis.redundancy.redundancy_report import (
+    Report,
+    print_report,
+    redundancy_report,
+    target,
+    write_report,
+)
+
+__all__ = [
+    "Redundancy",
+    "Report",
+    "analyse",
+    "print_report",
+    "redundancy_report",
+    "target",
+    "write_report",
+]

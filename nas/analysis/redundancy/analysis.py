@@ -1,0 +1,194 @@
+"""The redundancy of a trained network's layers, measured over volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas.analysis.redundancy.layer_hooks import (
+    Output,
+    Part,
+    Probe,
+    gated_layers,
+    kept_parts,
+    parent,
+)
+from nas.analysis.redundancy.similarity import Scores
+from nas.cost.count import count_params
+from search_spaces.registry import all_spaces
+from trainers.errors import UserError
+from trainers.inference import Ensemble, Mirrored
+from trainers.segmenter import Segmenter
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class SubLayer:
+    """A mixer or MLP. `layer`: the module name of its layer; `block`, `position`: counted from 1.
+
+    `with_norm`: the input before LN against the output; `without_norm`: the input after LN.
+    `params`: what goes with it, its LN included.
+    """
+
+    layer: str
+    part: Part
+    block: int
+    position: int
+    with_norm: Scores
+    without_norm: Scores
+    params: int
+
+    @property
+    def redundancy(self) -> float | None:
+        """What sub-layers are ranked by: the mean of angular similarity and CKA with the LN.
+
+        With the LN, because that is what a closed gate leaves out: LN and sub-layer together.
+        """
+        return self.with_norm.mean
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A whole gated layer, its input against its output."""
+
+    name: str
+    block: int
+    position: int
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers with a common parent module: the first one's input against the last one's output."""
+
+    name: str
+    block: int
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Redundancy:
+    """All similarities of one network; blocks, layers and sub-layers in the order of execution.
+
+    `bottleneck`: of the convolutions below the blocks, where the network has any.
+    """
+
+    output: Output
+    volumes: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    layers: tuple[Layer, ...]
+    sublayers: tuple[SubLayer, ...]
+    bottleneck: Scores | None = None
+
+    def ranked(self) -> list[SubLayer]:
+        """The sub-layers, most redundant first; those without a redundancy are left out."""
+        known = [s for s in self.sublayers if s.redundancy is not None]
+        return sorted(known, key=lambda s: s.redundancy or 0.0, reverse=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict of JSON values."""
+        return {
+            **asdict(self),
+            "sublayers": [{**asdict(s), "redundancy": s.redundancy} for s in self.sublayers],
+        }
+
+
+def analyse(
+    segmenter: Segmenter,
+    volumes: Sequence[Path],
+    output: Output = "residual",
+    progress: Progress | None = None,
+) -> Redundancy:
+    """Segment `volumes` as `predict` does, window by window, and measure the layers meanwhile.
+
+    Raises UserError where the network has no sub-layers to measure, and for unusable volumes.
+    """
+    network = plain_network(segmenter)
+    check_has_sublayers(network)
+    segmenter = replace(segmenter, network=network)
+    with Probe(network, output) as probe:
+        for done, volume in enumerate(volumes, start=1):
+            segmenter.segment(volume)
+            if progress:
+                progress(done, len(volumes), "measured")
+    return _collect(network, probe, [volume.name for volume in volumes])
+
+
+def plain_network(segmenter: Segmenter) -> nn.Module:
+    """The segmenter's network without mirroring, whose passes would only repeat the measurement.
+
+    Of an ensemble, whose networks are of one architecture, the first.
+    """
+    network = segmenter.network
+    if isinstance(network, Mirrored):
+        network = network.network
+    return network.networks[0] if isinstance(network, Ensemble) else network
+
+
+def sublayer_count(network: nn.Module) -> int:
+    """How many mixers and MLPs its gated layers have."""
+    return sum(len(kept_parts(layer)) for layer in gated_layers(network).values())
+
+
+def check_has_sublayers(network: nn.Module) -> None:
+    """Raises UserError, with the spaces whose networks do, where there is nothing to measure."""
+    if not sublayer_count(network):
+        raise UserError(
+            "this network has no transformer layers to compare; there are some in networks of "
+            f"{', '.join(_spaces_with_layers())}"
+        )
+
+
+def _spaces_with_layers() -> list[str]:
+    found = []
+    for space in all_spaces().values():
+        for name, preset in space.presets().items():
+            with torch.device("meta"):
+                network = preset.build(1, 2)
+            if sublayer_count(network):
+                found.append(f"{space.name} (such as {name})")
+                break
+    return found
+
+
+def _collect(network: nn.Module, probe: Probe, volumes: Sequence[str]) -> Redundancy:
+    gated = gated_layers(network)
+    numbers = {name: number for number, name in enumerate(probe.blocks, start=1)}
+    positions = {
+        name: 1 + [other for other in gated if parent(other) == parent(name)].index(name)
+        for name in gated
+    }
+    return Redundancy(
+        output=probe.output,
+        volumes=tuple(volumes),
+        blocks=tuple(
+            Block(name, numbers[name], sums.scores()) for name, sums in probe.blocks.items()
+        ),
+        layers=tuple(
+            Layer(name, numbers[parent(name)], positions[name], sums.whole.scores())
+            for name, sums in probe.layers.items()
+        ),
+        sublayers=tuple(
+            SubLayer(
+                layer=name,
+                part=of_part.part,
+                block=numbers[parent(name)],
+                position=positions[name],
+                with_norm=of_part.with_norm.scores(),
+                without_norm=of_part.without_norm.scores(),
+                params=sum(
+                    count_params(getattr(gated[name], attribute))
+                    for attribute in (f"{of_part.part}_norm", of_part.part)
+                ),
+            )
+            for name, sums in probe.layers.items()
+            for of_part in sums.parts
+        ),
+        bottleneck=probe.bottleneck.scores() if probe.bottleneck.tokens else None,
+    )

@@ -1,0 +1,124 @@
+"""Looks into a running network: what goes into its gated layers, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+import torch
+from torch import nn
+
+from nas.analysis.redundancy.similarity import Similarity
+from search_spaces.blocks.gated_layer import GatedLayer
+
+Part = Literal["mixer", "mlp"]
+Output = Literal["residual", "branch"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass
+class SubLayerSums:
+    """One mixer or MLP: its input against its output, before (`with_norm`) and after its LN."""
+
+    part: Part
+    with_norm: Similarity = field(default_factory=Similarity)
+    without_norm: Similarity = field(default_factory=Similarity)
+
+
+@dataclass
+class LayerSums:
+    """One gated layer: its input against its output, and its sub-layers."""
+
+    whole: Similarity
+    parts: tuple[SubLayerSums, ...]
+
+
+def gated_layers(network: nn.Module) -> dict[str, GatedLayer]:
+    """The gated layers of a network by module name, in the order in which they were built."""
+    return {name: m for name, m in network.named_modules() if isinstance(m, GatedLayer)}
+
+
+def kept_parts(layer: GatedLayer) -> list[Part]:
+    """The parts that the gate kept."""
+    return [part for part in PARTS if getattr(layer, part) is not None]
+
+
+class Probe:
+    """Measures every gated layer of `network` while it runs. A context manager.
+
+    `output`: of a sub-layer f with input x and z = LN(x), "residual" compares x with x + f(z), and
+    z with z + f(z); "branch" compares x, and z, with f(z) alone.
+    `layers` and `blocks` (layers with a common parent module) hold the sums by module name, in the
+    order of execution once the network has run. `bottleneck`: the sums of the voxels that go
+    through the convolutions that a network calls so, the contrast of SlimFormer-3D's Fig. 2a.
+    """
+
+    def __init__(self, network: nn.Module, output: Output = "residual") -> None:
+        self.output = output
+        self.layers: dict[str, LayerSums] = {}
+        self.blocks: dict[str, Similarity] = {}
+        self.bottleneck = Similarity()
+        self._bottleneck = dict(network.named_children()).get("bottleneck")
+        self._gated = gated_layers(network)
+        self._entered: dict[str, torch.Tensor] = {}  # a block's input, until its last layer ends
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Self:
+        for name, layer in self._gated.items():
+            parts = {part: SubLayerSums(part) for part in kept_parts(layer)}
+            sums = LayerSums(Similarity(), tuple(parts.values()))
+            for part, of_part in parts.items():
+                self._hooks += self._watch_part(layer, part, of_part)
+            self._hooks += self._watch_layer(name, layer, sums)
+        if self._bottleneck is not None:
+            self._hooks.append(self._bottleneck.register_forward_hook(self._see_bottleneck))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+    def _watch_part(self, layer: GatedLayer, part: Part, sums: SubLayerSums) -> Iterator[Any]:
+        seen: dict[str, torch.Tensor] = {}
+
+        def normed(_: nn.Module, inputs: tuple[torch.Tensor, ...], z: torch.Tensor) -> None:
+            seen["x"], seen["z"] = inputs[0], z
+
+        def done(_: nn.Module, __: Any, f: torch.Tensor) -> None:
+            x, z = seen.pop("x"), seen.pop("z")
+            residual = self.output == "residual"
+            sums.with_norm.update(x, x + f if residual else f)
+            sums.without_norm.update(z, z + f if residual else f)
+
+        yield getattr(layer, f"{part}_norm").register_forward_hook(normed)
+        yield getattr(layer, part).register_forward_hook(done)
+
+    def _watch_layer(self, name: str, layer: GatedLayer, sums: LayerSums) -> Iterator[Any]:
+        block = parent(name)
+        members = [other for other in self._gated if parent(other) == block]
+
+        def done(_: nn.Module, inputs: tuple[torch.Tensor, ...], y: torch.Tensor) -> None:
+            self.layers.setdefault(name, sums).whole.update(inputs[0], y)
+            similarity = self.blocks.setdefault(block, Similarity())
+            if name == members[0]:
+                self._entered[block] = inputs[0]
+            if name == members[-1]:
+                x = self._entered.pop(block, None)  # None: the last one ran first
+                if x is not None and x.shape == y.shape:  # or tokens were dropped for good
+                    similarity.update(x, y)
+
+        yield layer.register_forward_hook(done)
+
+    def _see_bottleneck(
+        self, _: nn.Module, inputs: tuple[torch.Tensor, ...], y: torch.Tensor
+    ) -> None:
+        x = inputs[0]  # (B, C, *S)
+        if x.shape == y.shape:
+            self.bottleneck.update(x.flatten(2).mT, y.flatten(2).mT)
+
+
+def parent(name: str) -> str:
+    """`tokens.2.layers.0` -> `tokens.2.layers`, the block that the layer is in."""
+    return name.rpartition(".")[0]

@@ -1,0 +1,195 @@
+"""`segnas redundancy` from an exported folder and images to files."""
+
+import json
+import re
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from nas.analysis.redundancy.analysis import analyse
+from nas.analysis.redundancy.panels import panels
+from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
+from nas.cli import main
+from nas.config.run_config import RunConfig
+from nas.cost import cost_of
+from nas.export.export_folder import Export
+from nas.export.write_export import write_export
+from nas.pareto.result import Result
+from nas.study.journal import JOURNAL
+from nas.study.samplers.warm_start import warm_start
+from search_spaces.hybrid import Hybrid, Layer, TokenStage
+from search_spaces.registry import load_architecture_file
+from trainers.checkpoint import write_checkpoint
+from trainers.data import prepare_data
+from trainers.data.task import Task
+from trainers.errors import UserError
+from trainers.inference import Mirrored
+from trainers.segmenter import Segmenter
+
+GATES = (("both", "mlp"), ("both", "none", "both"))  # the deepest level first
+POINT = Hybrid(
+    width=4,
+    growth=1.5,
+    convs=1,
+    token_stages=2,
+    tokens=tuple(
+        TokenStage(layers_count=len(gates), layers=tuple(Layer(gate=gate) for gate in gates))
+        for gates in GATES
+    ),
+)
+
+
+def write_one_export(to, point, phantom_folder, search):
+    config = RunConfig.model_validate(
+        {
+            "name": "mine",
+            "data": {
+                "source": "msd",
+                "path": str(phantom_folder),
+                "preprocess": {"spacing": "native", "crop": "none", "intensity": "ct"},
+            },
+            "train": {"patch": [16, 16, 16], "epochs": 1},
+        }
+    )
+    cache, cases = prepare_data(config.data, search)
+    Task.of(cache, config.train).write(search)
+    (search / "split.json").write_text(cases.to_json())
+    torch.manual_seed(0)
+    network = point.build(1, 4)
+    (search / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
+    write_checkpoint(search / "checkpoints" / f"{point.key}.pt", {"weights": network.state_dict()})
+    fields = {"number": 0, "key": point.key, "architecture": point.to_json()}
+    write_export(search, config, Result(**fields, state="complete", dice=0.5), to)
+    return config
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory, phantom_folder):
+    """An exported network of two token stages, and the configuration of its search."""
+    folder = tmp_path_factory.mktemp("redundancy")
+    config = write_one_export(folder / "out", POINT, phantom_folder, folder / "search")
+    return folder / "out", config
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, phantom_folder):
+    """Two of the phantoms, without labels."""
+    folder = tmp_path_factory.mktemp("images")
+    for image in sorted((phantom_folder / "imagesTr").iterdir())[:2]:
+        shutil.copy(image, folder)
+    return folder
+
+
+def test_the_command_writes_figure_table_and_a_proposal_that_search_takes(
+    export, images, tmp_path, capsys, monkeypatch
+):
+    out, config = export
+    monkeypatch.chdir(tmp_path)
+    assert main(["redundancy", str(out), "--data", str(images), "--to", "r", "--prune", "3"]) == 0
+    printed = capsys.readouterr().out
+    to = tmp_path / "r"
+    assert {f.name for f in to.iterdir()} == {
+        "redundancy.json",
+        "redundancy.html",
+        "redundancy.png",
+        "proposal.json",
+    }
+    assert (to / "redundancy.png").read_bytes().startswith(b"\x89PNG")
+    page = (to / "redundancy.html").read_text()
+    assert len(page) > 1e6  # plotly is inside
+    assert "<script src=" not in page
+
+    record = json.loads((to / "redundancy.json").read_text())
+    assert record["volumes"] == [image.name for image in sorted(images.iterdir())]
+    assert [block["name"] for block in record["blocks"]] == ["tokens.1.layers", "tokens.2.layers"]
+    assert len(record["layers"]) == 4
+    assert len(record["sublayers"]) == 7
+    for part in record["sublayers"]:
+        for scores in (part["with_norm"], part["without_norm"]):
+            assert 0 < scores["angular"] <= 1
+            assert 0 <= scores["cka"] <= 1.000001
+
+    by_redundancy = sorted(record["sublayers"], key=lambda s: -s["redundancy"])
+    assert record["proposal"]["closed"] == [f"{s['layer']}.{s['part']}" for s in by_redundancy[:3]]
+    proposed = load_architecture_file(to / "proposal.json")
+    assert proposed.key == record["proposal"]["key"]
+    for name, point in (("before", POINT), ("after", proposed)):
+        cost = cost_of(point, 1, 4, (16, 16, 16))
+        assert record["proposal"]["params"][name] == cost.params
+        assert record["proposal"]["macs"][name] == cost.macs
+    assert record["proposal"]["params"]["after"] < record["proposal"]["params"]["before"]
+
+    setting = """search.warm_start=["r/proposal.json"]"""
+    assert f"--set '{setting}'" in printed
+    warm = config.search.model_copy(update={"warm_start": ("r/proposal.json",)})
+    (start,) = warm_start(config.model_copy(update={"search": warm}), 1, 4)
+    assert (start.architecture, start.changes) == (proposed, ())
+
+
+def test_json_is_all_that_standard_output_gets(export, images, tmp_path, capsys):
+    arguments = ["redundancy", str(export[0]), "--data", str(images), "--output", "branch"]
+    assert main([*arguments, "--to", str(tmp_path), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record == json.loads((tmp_path / "redundancy.json").read_text())
+    assert record["output"] == "branch"
+
+
+def test_what_is_drawn_is_what_was_measured(export, images):
+    report = redundancy_report(Export(export[0]), images, prune=1)
+    (part,) = report.closed
+    blocks, with_norm, without = panels(report.redundancy, report.closed)
+    assert blocks.labels("/") == ["B1", "B2"]
+    assert with_norm.labels("/") == ["L1/B1", "L2", "L1/B2", "L2"]
+    assert [line.symbol for line in with_norm.lines] == ["LM", "LT"]
+    assert [line.symbol for line in without.lines] == ["M", "T"]
+    mixer, _ = with_norm.lines
+    assert mixer.values("cka")[-1] is None  # its gate is closed: "mlp"
+    marked = {(line.name, i) for line in with_norm.lines for i in line.marked}
+    place = [layer.name for layer in report.redundancy.layers].index(part.layer)
+    assert marked == {("MLP" if part.part == "mlp" else "token mixer", place)}
+
+
+def test_every_window_counts_once_though_the_network_is_mirrored(export, images, tmp_path):
+    image = images / sorted(f.name for f in images.iterdir())[0]
+    segmenter = Export(export[0]).segmenter()
+    mirrored = Segmenter(**{**vars(segmenter), "network": Mirrored(segmenter.network, [0, 1])})
+    assert analyse(mirrored, [image]) == analyse(segmenter, [image])
+
+
+def test_a_data_sets_folder_means_its_images(phantom_folder):
+    assert find_images(phantom_folder) == sorted((phantom_folder / "imagesTr").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"--data": "nowhere"}, r"nowhere is missing; expected a folder of NIfTI"),
+        ({"--data": "empty"}, r"empty has no \.nii"),
+        ({"--data": "two"}, r"has 2 channels; the network expects 1"),
+        ({"--prune": "8"}, r"--prune 8: expected 1 to 7"),
+        ({"": "empty"}, r"empty is no export"),
+        ({"--to": "file"}, r"--to file is a file"),
+    ],
+)
+def test_wrong_inputs_are_told(export, images, tmp_path, monkeypatch, capsys, change, problem):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "two").mkdir()
+    nib.save(nib.Nifti1Image(np.zeros((16, 16, 16, 2)), np.eye(4)), tmp_path / "two" / "a.nii.gz")
+    options = {"": str(export[0]), "--data": str(images), "--to": "r"} | change
+    arguments = [word for pair in options.items() for word in pair if word]
+    assert main(["redundancy", *arguments]) == 2
+    assert not (tmp_path / "r").exists()
+    error = capsys.readouterr().err
+    assert re.search(problem, error)
+
+
+def test_a_network_without_layers_is_told_which_spaces_have_some(phantom_folder, images, tmp_path):
+    plain = Hybrid(width=4, convs=1)
+    write_one_export(tmp_path / "out", plain, phantom_folder, tmp_path / "search")
+    with pytest.raises(UserError, match=r"no transformer layers.*hybrid \(such as hybrid-tokens\)"):
+        redundancy_report(Export(tmp_path / "out"), images)
