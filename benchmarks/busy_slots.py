@@ -25,14 +25,14 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 from rich.console import Console
 
-from nas.admission import Admission
 from nas.config.run_config import RunConfig
 from nas.engine.cluster import QUIET, Cluster
 from nas.engine.tune_run import run_trials
-from nas.session import Session
+from nas.search.candidate_queue import Admission
+from nas.search.live_view import Screen
+from nas.search.session import Session
 from nas.study.study import Study
 from nas.study.training_cost import footprint
-from nas.terminal import Screen
 from nas.tracked import tracked
 from nas.tracking import Tracker
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from nas.cli import main
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.search import run_search
+from nas.search.run import run_search
 from nas.study.stored_results import read_records
 from tests.pinned.runs import STORED, machine, searched, trained
 

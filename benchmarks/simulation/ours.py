@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 
 from nas.config.run_config import RunConfig
-from nas.scheduler import Scheduler
+from nas.search.asha import Scheduler
 from nas.study.candidate import Candidate
 from nas.study.constraints import MAXIMISED
 from nas.study.study import Study

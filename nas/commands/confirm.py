@@ -45,7 +45,7 @@ def several(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run `segnas confirm`."""
     from nas.analysis.confirm.confirm_front import confirm_search
-    from nas.progress import Bars
+    from nas.search.progress_bars import Bars
 
     with Bars(NOTES) as bars:
         confirmed = confirm_search(

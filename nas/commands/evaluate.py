@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.export.deploy.open_segmenter import open_segmenter
     from nas.export.effective_macs import macs_measured
     from nas.export.export_folder import Export
-    from nas.progress import Bars
+    from nas.search.progress_bars import Bars
     from trainers.atomic import output_folder, replace_files
     from trainers.evaluate import evaluate_folder
 

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas front`."""
     from nas.pareto.front_files import front_json, read_front
     from nas.pareto.limits import parse_limits, within
-    from nas.terminal import front_table
+    from nas.search.live_view import front_table
 
     members, objectives = read_front(options.dir)
     if options.within is not None:

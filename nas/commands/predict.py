@@ -36,7 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run `segnas predict`. Returns 1 where a case could not be segmented."""
     from nas.export.deploy.open_segmenter import open_segmenter
-    from nas.progress import Bars
+    from nas.search.progress_bars import Bars
     from trainers.predict import predict_folder
 
     segmenter, used = open_segmenter(options.dir)

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     )
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
-    from nas.progress import Bars
+    from nas.search.progress_bars import Bars
 
     config = read_config(RunConfig, options.config, options.settings)
     folder = writable_folder(options.dir or Path("runs") / config.name)

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas redundancy`."""
     from nas.analysis.redundancy import print_report, redundancy_report, target, write_report
     from nas.export.export_folder import Export
-    from nas.progress import Bars
+    from nas.search.progress_bars import Bars
 
     export = Export(options.out)
     to = target(options.out, options.to)

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.export.export_folder import Export
     from nas.export.model_card import write_card
     from nas.export.retrain import Plan, check_plan, retrain
-    from nas.progress import Bars
+    from nas.search.progress_bars import Bars
     from nas.study.folder_lock import alone_in
     from trainers.errors import TrainingDivergedError, UserError
 

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     directory = options.dir or Path("runs") / config.name
     if not _agreed(directory, options.resume):
         return 1
-    from nas.search import run_search
+    from nas.search.run import run_search
 
     outcome = run_search(config, directory, Console(), options.address)
     return 0 if outcome.members else 1

@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from nas.engine.cluster import Cluster
-from nas.session import Session
+from nas.search.session import Session
 
 COUNT = 2.0  # seconds between counts of a cluster's nodes
 

@@ -22,7 +22,7 @@ from nas.engine.tune_adaptors import (
     SessionScheduler,
     SessionSearcher,
 )
-from nas.session import Session
+from nas.search.session import Session
 from trainers.errors import UserError
 
 # Ray offers no other way to give it one.

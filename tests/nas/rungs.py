@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from nas.config.early_stopping import EarlyStopping
-from nas.scheduler import Scheduler
+from nas.search.asha import Scheduler
 from trainers.config import TrainConfig
 
 COSTS = ("params", "macs", "memory", "latency_ms")

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
+from nas.search.resync import sync_search
 from nas.study.study import Study
-from nas.sync import sync_search
 from trainers.data.task import Task
 
 # Dice and parameters: the first, second and fourth are the front, the third is behind the second.

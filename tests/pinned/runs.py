@@ -10,7 +10,7 @@ from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.cost.latency import device_name
-from nas.search import run_search
+from nas.search.run import run_search
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from trainers.config import TrainConfig
 from trainers.data import prepare_data

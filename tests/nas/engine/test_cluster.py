@@ -26,7 +26,7 @@ from nas.engine import tune_adaptors as adaptors
 from nas.engine.cluster import Cluster
 from nas.engine.slots import Machine, count_slots, matches
 from nas.engine.tune_run import request
-from nas.search import run_search
+from nas.search.run import run_search
 from trainers.errors import UserError
 
 SEARCH = {

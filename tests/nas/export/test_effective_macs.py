@@ -9,16 +9,16 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nas.admission import Admission
 from nas.commands.evaluation_table import measured_line
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.engine.evaluation import Evaluation, Report
 from nas.export.effective_macs import macs_measured
 from nas.pareto.result import Result
-from nas.session import Session
+from nas.search.candidate_queue import Admission
+from nas.search.live_view import Screen
+from nas.search.session import Session
 from nas.study.study import Study
-from nas.terminal import Screen
 from nas.tracking.trial_runs import final_metrics
 from search_spaces.apformer import APFormer
 from search_spaces.hybrid import Hybrid

@@ -22,10 +22,10 @@ from nas.config.yaml_file import write_config
 from nas.findings import Findings
 from nas.pareto.front import front
 from nas.report.write_front import try_write_front, write_front
+from nas.search.resync import sync_search
 from nas.study.folder_lock import alone_in
 from nas.study.stored_results import read_records
 from nas.study.study import Study
-from nas.sync import sync_search
 from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker, store, tracker
 from tests.nas.probers import latency

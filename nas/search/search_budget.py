@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nas.config.run_config import RunConfig
 from nas.engine.evaluation import Report
 from nas.pareto.result import State
-from nas.scheduler import Scheduler
+from nas.search.asha import Scheduler
 from nas.study.candidate import Candidate
 from nas.study.study import Study
 

@@ -1,8 +1,8 @@
 import pytest
 
-from nas.admission import Admission
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
+from nas.search.candidate_queue import Admission
 from nas.study.study import Study
 from tests.nas.probers import SaysProber, latency
 

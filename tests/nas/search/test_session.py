@@ -3,14 +3,14 @@ import io
 import pytest
 from rich.console import Console
 
-from nas.admission import Admission
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency_probe import Failure
 from nas.engine.evaluation import Report
 from nas.pareto.budget import Budget, Refusals
-from nas.session import HOPELESS, Session
+from nas.search.candidate_queue import Admission
+from nas.search.live_view import Screen, overview
+from nas.search.session import HOPELESS, Session
 from nas.study.study import Study
-from nas.terminal import Screen, overview
 from nas.tracking import Search, Tracker
 from tests.nas.probers import SaysProber, latency
 from tests.nas.small_run import config

@@ -17,7 +17,7 @@ from nas.pareto.front import spread
 from nas.pareto.result import Result
 
 if TYPE_CHECKING:
-    from nas.session import Session
+    from nas.search.session import Session
 
 REFRESH_SECONDS = 1.0
 FRONT_ROWS = 8

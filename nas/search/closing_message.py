@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nas.session import Session
+from nas.search.live_view import clock
+from nas.search.session import Session
 from nas.study.summary import Summary
-from nas.terminal import clock
 from nas.tracking import Tracker
 
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from nas.admission import Admission
 from nas.config.run_config import RunConfig
-from nas.course import Course, Spent
 from nas.engine.evaluation import Report
 from nas.engine.watchdog import Stall
 from nas.pareto.front import front
 from nas.pareto.result import Result, State
+from nas.search.candidate_queue import Admission
+from nas.search.live_view import Screen
+from nas.search.search_budget import Course, Spent
 from nas.study.candidate import Candidate
 from nas.study.study import Study
 from nas.study.summary import Summary
-from nas.terminal import Screen
 from nas.tracking import Tracker
 from trainers.checkpoint import keep_weights_only
 from trainers.errors import UserError

@@ -10,7 +10,7 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from nas.engine import tune_adaptors as adaptors
-from nas.search import run_search
+from nas.search.run import run_search
 from tests.nas.small_run import config
 from trainers.errors import UserError
 

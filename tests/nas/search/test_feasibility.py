@@ -1,7 +1,7 @@
 import pytest
 
-from nas.checks import check_run
 from nas.config.run_config import Budget, RunConfig
+from nas.search.feasibility import check_run
 from trainers.errors import UserError
 
 PLAIN = {"levels": [3], "stem_stride": [2], "token_stages": [0]}

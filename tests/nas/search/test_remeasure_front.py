@@ -3,7 +3,7 @@ import pytest
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
 from nas.pareto.result import Result
-from nas.remeasure import rank_changes, remeasure_front
+from nas.search.remeasure_front import rank_changes, remeasure_front
 from nas.study.study import Study
 from tests.nas.probers import SaysProber, latency
 

@@ -14,9 +14,6 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.admission import Admission
-from nas.checks import check_run
-from nas.closing import closing_lines
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.cost.latency_probe import Prober, ProbeTask, open_prober
@@ -26,10 +23,14 @@ from nas.engine.tune_run import run_trials
 from nas.findings import Findings
 from nas.pareto.front import front
 from nas.pareto.result import Result
-from nas.progress import Bars
-from nas.remeasure import remeasure_front
 from nas.report.write_front import try_write_front
-from nas.session import Session
+from nas.search.candidate_queue import Admission
+from nas.search.closing_message import closing_lines
+from nas.search.feasibility import check_run
+from nas.search.live_view import Screen, front_table
+from nas.search.progress_bars import Bars
+from nas.search.remeasure_front import remeasure_front
+from nas.search.session import Session
 from nas.study.folder_lock import alone_in
 from nas.study.journal import JOURNAL
 from nas.study.knob_importance import importances
@@ -38,7 +39,6 @@ from nas.study.samplers.warm_start import WarmStart, check_warm_start, warm_star
 from nas.study.study import Study
 from nas.study.summary import SUMMARY, Summary
 from nas.study.training_cost import footprint
-from nas.terminal import Screen, front_table
 from nas.tracked import tracked
 from nas.tracking import Tracker
 from trainers.atomic import replace_files
