@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nas.cli import main
+from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.search.run import run_search

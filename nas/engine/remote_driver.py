@@ -26,7 +26,7 @@ CHUNK = 65536  # bytes of output at a time
 COMMAND = (
     "import signal, sys; signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT}); "
     "signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from nas.cli import main; sys.exit(main())"
+    "from nas.cli.main import main; sys.exit(main())"
 )
 
 

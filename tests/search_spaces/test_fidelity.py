@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from nas.cli import main
+from nas.cli.main import main
 from nas.cost import cost_of
 from nas.cost.paper_conventions import published_count
 from search_spaces.registry import find_preset

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from nas.analysis.preview.parallel_costs import Costs, Counter, Setting, count_memory, count_work
-from nas.commands.listing import misfit
+from nas.cli.space_tables import misfit
 from nas.config.run_config import RunConfig
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, Restrictions, distributions, path_pattern

@@ -7,7 +7,7 @@ from nas.analysis.confirm import Confirmed, Repeat, chances
 from nas.analysis.confirm import candidates_near_front as nearest
 from nas.analysis.confirm.candidates_near_front import dice_gaps
 from nas.analysis.confirm.repeats import read_outcome
-from nas.cli import main
+from nas.cli.main import main
 from nas.pareto.result import Result
 from nas.search.run import run_search
 from tests.nas.small_run import config as small_config

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nas.analysis.preview.sample_space import draw_points
-from nas.cli import main
+from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost import cost_of

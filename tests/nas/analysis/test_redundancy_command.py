@@ -12,7 +12,7 @@ import torch
 from nas.analysis.redundancy.analysis import analyse
 from nas.analysis.redundancy.panels import panels
 from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
-from nas.cli import main
+from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.export.export_folder import Export

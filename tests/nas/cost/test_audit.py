@@ -7,8 +7,8 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nas.cli import main
-from nas.commands.audit_table import audit_table
+from nas.cli.audit_table import audit_table
+from nas.cli.main import main
 from nas.cost import cost_of
 from nas.cost.audit import audit
 from search_spaces.registry import find_preset

@@ -18,7 +18,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster as Nodes
 from rich.console import Console
 
-from nas.cli import parser
+from nas.cli.main import parser
 from nas.config.resources import Resources
 from nas.config.run_config import RunConfig
 from nas.engine import cluster

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nas.commands.evaluation_table import measured_line
+from nas.cli.evaluation_table import measured_line
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.engine.evaluation import Evaluation, Report

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas.cli import main
+from nas.cli.main import main
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
 from nas.export.training_job import train_here

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from nas.cli import main
-from nas.commands.front_chart import front_chart
+from nas.cli.front_chart import front_chart
+from nas.cli.main import main
 from nas.findings import Findings
 from nas.pareto.limits import parse_limits, within
 from nas.pareto.result import Result

@@ -3,7 +3,7 @@ import struct
 
 import pytest
 
-from nas.cli import main
+from nas.cli.main import main
 from nas.pareto.result import Result
 from nas.report import gather, write_report
 from nas.report.plots import staircase

@@ -26,7 +26,7 @@ CONFIG = {
     "objectives": ["dice", "params"],
     "search": {"trials": 2, "early_stopping": None},
 }
-SEGNAS = [sys.executable, "-c", "import sys; from nas.cli import main; sys.exit(main())"]
+SEGNAS = [sys.executable, "-c", "import sys; from nas.cli.main import main; sys.exit(main())"]
 
 
 def searching(folder, *options, **train):

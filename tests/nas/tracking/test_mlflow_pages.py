@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli import main
+from nas.cli.main import main
 from nas.tracking import server
 from tests.nas.small_search import ended_search, tracked_search
 from trainers.errors import UserError
@@ -100,7 +100,7 @@ def search(tmp_path_factory):
 @pytest.fixture(scope="module")
 def link(search):
     """What `segnas ui` prints while it runs; it is ended by Ctrl-C."""
-    code = "import sys; from nas.cli import main; sys.exit(main())"
+    code = "import sys; from nas.cli.main import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "ui", str(search[0])],
         stdout=subprocess.PIPE,

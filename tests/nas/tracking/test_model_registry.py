@@ -7,7 +7,7 @@ import torch
 from mlflow import MlflowClient
 from torch import nn
 
-from nas.cli import main
+from nas.cli.main import main
 from nas.config.tracking import TrackingConfig
 from nas.pareto.front_files import read_front
 from nas.tracking.lookup import find_run

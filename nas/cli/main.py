@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from nas.commands import (
+from nas.cli import (
     confirm,
     cost,
     deploy,
@@ -30,7 +30,7 @@ from nas.commands import (
     sync,
     ui,
 )
-from nas.commands.printing import NOTES
+from nas.cli.console import NOTES
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
 

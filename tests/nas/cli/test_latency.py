@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from nas.cli import main
-from nas.commands.latency import BACKENDS, PRECISIONS
+from nas.cli.latency import BACKENDS, PRECISIONS
+from nas.cli.main import main
 from nas.cost.latency.config import Backend, Precision
 from search_spaces.registry import architecture_record, find_preset
 

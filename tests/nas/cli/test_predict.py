@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from nas.cli import main
+from nas.cli.main import main
 from tests.trainers.oracle import segmenter, write, write_cases
 
 

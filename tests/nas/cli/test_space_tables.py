@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from torch import nn
 
-from nas.cli import main
-from nas.commands.listing import cost_text, describe_presets, misfit, presets_table, work_json
+from nas.cli.main import main
+from nas.cli.space_tables import cost_text, describe_presets, misfit, presets_table, work_json
 from nas.cost import Cost
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import SPACES, all_presets, find_preset

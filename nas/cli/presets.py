@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from nas.commands import arguments
-from nas.commands.printing import print_wide
+from nas.cli import arguments
+from nas.cli.console import print_wide
 
 HELP = "list the named networks of the spaces"
 
@@ -25,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas presets [--space SPACE] [--input CxDxHxW] [--classes N]`."""
-    from nas.commands.listing import describe_presets, presets_table
+    from nas.cli.space_tables import describe_presets, presets_table
     from search_spaces.registry import all_presets, find_space
 
     named = find_space(options.space).presets() if options.space else all_presets()

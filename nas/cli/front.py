@@ -7,8 +7,8 @@ import json
 
 from rich.console import Console
 
-from nas.commands import arguments
-from nas.commands.printing import note
+from nas.cli import arguments
+from nas.cli.console import note
 
 HELP = "show the Pareto front of a search"
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         note("no network of this search was trained to the end so far")
         return 0
     if options.plot:
-        from nas.commands.front_chart import front_chart
+        from nas.cli.front_chart import front_chart
         from nas.pareto.budget import COSTS
 
         for cost in [name for name in COSTS if name in objectives] or ["params"]:

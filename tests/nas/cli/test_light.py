@@ -8,7 +8,7 @@ import sys
 for name in ("ray", "optuna", "mlflow", "pydicom", "highdicom"):
     sys.modules[name] = None  # importing it raises ImportError
 import nas.export.deploy.open_segmenter, nas.export.retrain, trainers.evaluate, trainers.predict
-from nas.cli import main
+from nas.cli.main import main
 sys.exit(main(["cost", "hybrid-s", "--input", "1x32x32x32", "--classes", "3"]))
 """
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from nas.commands import arguments
+from nas.cli import arguments
 
 if TYPE_CHECKING:
     from nas.export.export_folder import Export

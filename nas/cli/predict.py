@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.commands.printing import NOTES, note
+from nas.cli.console import NOTES, note
 
 HELP = "segment images with an exported or deployed network"
 

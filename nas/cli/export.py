@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.commands import arguments
+from nas.cli import arguments
 
 if TYPE_CHECKING:
     from nas.config.run_config import RunConfig

@@ -10,8 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nas.commands import arguments
-from nas.commands.printing import note
+from nas.cli import arguments
+from nas.cli.console import note
 from trainers.errors import UserError
 
 if TYPE_CHECKING:

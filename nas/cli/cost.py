@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from nas.commands import arguments
-from nas.commands.network import find_architecture
-from nas.commands.printing import print_wide
+from nas.cli import arguments
+from nas.cli.console import print_wide
+from nas.cli.network_argument import find_architecture
 from search_spaces.space import Architecture
 from trainers.errors import UserError
 
@@ -37,7 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
-    from nas.commands.listing import cost_text, memory_text, misfit, published_text, work_json
+    from nas.cli.space_tables import cost_text, memory_text, misfit, published_text, work_json
     from nas.cost import cost_of, memory_of
 
     architecture = find_architecture(options.network)
@@ -75,7 +75,7 @@ def _show_audit(
     by_type: bool,
     as_json: bool,
 ) -> int:
-    from nas.commands.audit_table import audit_table
+    from nas.cli.audit_table import audit_table
     from nas.cost.audit import audit
 
     audited = audit(architecture, in_channels, classes, patch)

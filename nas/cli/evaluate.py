@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from nas.commands import arguments
-from nas.commands.printing import NOTES, note, print_wide
+from nas.cli import arguments
+from nas.cli.console import NOTES, note, print_wide
 
 HELP = "score an exported or deployed network on labelled images"
 
@@ -32,7 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas evaluate`."""
-    from nas.commands.evaluation_table import evaluation_tables, measured_line, speed_line
+    from nas.cli.evaluation_table import evaluation_tables, measured_line, speed_line
     from nas.export.deploy.open_segmenter import open_segmenter
     from nas.export.effective_macs import macs_measured
     from nas.export.export_folder import Export

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from nas.commands import arguments
-from nas.commands.printing import NOTES, print_wide
+from nas.cli import arguments
+from nas.cli.console import NOTES, print_wide
 
 if TYPE_CHECKING:
     from nas.analysis.confirm import Confirmed

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.commands import arguments
-from nas.commands.printing import NOTES, note
+from nas.cli import arguments
+from nas.cli.console import NOTES, note
 
 HELP = "find the transformer layers of a network that do little"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.commands import arguments
+from nas.cli import arguments
 
 HELP = "write a search as a report: Markdown, figures, LaTeX and CSV"
 

@@ -6,8 +6,8 @@ import argparse
 import signal
 from pathlib import Path
 
-from nas.commands import arguments
-from nas.commands.printing import note
+from nas.cli import arguments
+from nas.cli.console import note
 
 HELP = "show a search in MLflow's pages, on this machine"
 

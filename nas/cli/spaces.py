@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from nas.commands import arguments
-from nas.commands.printing import print_wide
+from nas.cli import arguments
+from nas.cli.console import print_wide
 
 HELP = "list the search spaces, or the choices of one"
 
@@ -19,7 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas spaces [SPACE]`."""
-    from nas.commands.listing import describe_presets, space_details, space_json, spaces_table
+    from nas.cli.space_tables import describe_presets, space_details, space_json, spaces_table
     from search_spaces.registry import all_spaces, find_space
 
     if options.space is None:

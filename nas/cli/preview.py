@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from nas.commands import arguments
+from nas.cli import arguments
 
 HELP = "see what a search will meet: costs, budget, knobs and hours"
 LATENCIES = 12

@@ -14,8 +14,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from nas.commands import arguments
-from nas.commands.printing import print_wide
+from nas.cli import arguments
+from nas.cli.console import print_wide
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def run(options: argparse.Namespace) -> int:
     """Measure every combination; those that fail tell why. Returns 1 where all failed."""
     import torch
 
-    from nas.commands.listing import misfit
-    from nas.commands.network import find_architecture
+    from nas.cli.network_argument import find_architecture
+    from nas.cli.space_tables import misfit
 
     architecture = find_architecture(options.network)
     channels, *size = options.input

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.prompt import Confirm
 
-from nas.commands import arguments
+from nas.cli import arguments
 from trainers.errors import UserError
 
 HELP = "search architectures on a dataset"

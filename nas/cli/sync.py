@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from nas.commands import arguments
+from nas.cli import arguments
 
 HELP = "send MLflow what a search could not"
 
