@@ -28,12 +28,12 @@ from rich.console import Console
 from nas.config.run_config import RunConfig
 from nas.engine.cluster import QUIET, Cluster
 from nas.engine.tune_run import run_trials
-from nas.search.candidate_queue import Admission
+from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import Screen
 from nas.search.session import Session
+from nas.search.tracked import tracked
 from nas.study.study import Study
 from nas.study.training_cost import footprint
-from nas.tracked import tracked
 from nas.tracking import Tracker
 
 Interval = tuple[float, float, float]  # which epoch of its trial, begin, end
@@ -95,13 +95,14 @@ def ours(options: argparse.Namespace, folder: Path) -> list[Interval]:
     costs = partial(footprint, config=config, channels=1, classes=4)
     study = Study.open(folder, config, costs)
     tracker = Tracker(config.tracking, folder, tracked(config, study.id))
-    admission = Admission(study, config.budget, None)
+    admission = CandidateQueue(study, config.budget, None)
     worker = with_settings(options, folder)
     with Screen(Console(file=io.StringIO())) as screen, Cluster(config.resources) as cluster:
         session = Session(
             study, config, folder, cluster.slots, admission, tracker, screen, lambda: None
         )
-        if not run_trials(session, cluster, folder, folder, "busy", worker):
+        run = session, cluster, config.resources, folder, folder, "busy", worker
+        if not run_trials(*run):
             raise RuntimeError("the run ended before its trials")
     return intervals(folder)
 

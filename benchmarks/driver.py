@@ -34,7 +34,8 @@ from rich.table import Table
 from nas.config.run_config import RunConfig
 from nas.pareto.result import Result
 from nas.study.candidate import Candidate
-from nas.study.journal import JOURNAL, Journal
+from nas.study.journal import Journal
+from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture

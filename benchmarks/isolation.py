@@ -36,8 +36,9 @@ from rich.table import Table
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost import Latency
-from nas.cost.latency_probe import Failure, ProbeTask, open_prober
-from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe import Failure, ProbeTask
+from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.engine.open_prober import open_prober
 from search_spaces.space import Architecture, RandomTrial
 from trainers.data import Cases, VolumeCache, prepare_data
 from trainers.trainer import Trainer
@@ -207,8 +208,8 @@ def train(
     if gate is None:
         run(trainer())
     else:
-        door = Gate(gate)
-        with door.computing():
+        door = MachineLock(gate)
+        with door.shared():
             run(trainer(pause=lambda: door.pause(synchronise)))
 
 

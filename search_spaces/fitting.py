@@ -11,12 +11,12 @@ from search_spaces.space import (
     Option,
     Part,
     Restrictions,
-    asked,
-    distributions,
+    is_active,
     knobs,
     path_pattern,
     sample,
     spatial_dims,
+    to_params,
 )
 
 PartType = TypeVar("PartType", bound=Part)
@@ -59,7 +59,7 @@ def neighbours(point: Point, restrict: Restrictions) -> Iterator[tuple[str, Poin
     What is asked only then does nothing where it may, or is the first of its options.
     """
     options = {knob.name: knob.options for knob in knobs(type(point))} | dict(restrict)
-    answers = distributions(point)
+    answers = to_params(point)
     for path, value in answers.items():
         for option in options[path_pattern(path)]:
             if option != value:
@@ -78,6 +78,16 @@ def takes(architecture: Architecture, patch: Sequence[int]) -> bool:
     stride = architecture.stride()
     single = all(length == stride for length in _axes(architecture, patch))
     return divides(architecture, patch) and not single
+
+
+def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:
+    """Why the architecture takes no input of that size; None where it does."""
+    axes, stride = "DHW"[-spatial_dims(architecture) :], architecture.stride()
+    if len(patch) != len(axes):
+        return f"expected channels and {len(axes)} axes, {'x'.join(['C', *axes])}"
+    if any(length % stride for length in patch):
+        return f"{list(patch)} voxels; every axis must be a multiple of {stride}"
+    return None
 
 
 def fit_stride(point: Point, patch: Sequence[int], restrict: Restrictions) -> Point | None:
@@ -101,7 +111,7 @@ def fit_stride(point: Point, patch: Sequence[int], restrict: Restrictions) -> Po
 
 def differences(before: Architecture, after: Architecture) -> list[str]:
     """`width 32 -> 24` for every knob that has another value, whatever its position."""
-    old, new = distributions(before.canonical()), distributions(after.canonical())
+    old, new = to_params(before.canonical()), to_params(after.canonical())
     changes = [
         f"{path_pattern(path)} {value} -> {new[path]}"
         for path, value in old.items()
@@ -136,7 +146,7 @@ def _spelt(part: PartType, restrict: Restrictions, prefix: str, way: int) -> Par
             )
             continue
         options = restrict.get(path_pattern(prefix + name), f.metadata["options"])
-        allowed: Sequence[Any] = options if asked(f, values) else (f.default,)
+        allowed: Sequence[Any] = options if is_active(f, values) else (f.default,)
         if name in repeats:
             sizes = _resized(part, repeats[name], allowed, restrict, prefix)
             resized[name] = sizes[min(way, len(sizes) - 1)]
@@ -164,7 +174,7 @@ def _resized(
 
 def _unfitness(path: str, point: Architecture, patch: Sequence[int]) -> tuple[bool, bool, int]:
     """Lower is better: a stride that fits, by a number, as large as may be (else as small)."""
-    fits, name = takes(point, patch), isinstance(distributions(point)[path], str)
+    fits, name = takes(point, patch), isinstance(to_params(point)[path], str)
     return not fits, name, -point.stride() if fits else point.stride()
 
 

@@ -42,14 +42,14 @@ class TokenStage(Part):
         "pool",
         doc="token mixer; `shared`: attention with one key and value for all heads; `adaptive`: "
         "attention with the pruning choices below; `pool`: mean of the neighbours",
-        later=True,
+        added_later=True,
     )
     rank: float = choice(
         1.0,
         0.5,
         0.25,
         doc="share of the full rank that the linear maps of attention and MLPs keep",
-        later=True,
+        added_later=True,
     )
     prune: float = choice(
         0.0,
@@ -67,28 +67,28 @@ class TokenStage(Part):
         8,
         doc="width of the windows in which tokens mix (0: all tokens)",
         when={"mixer": ("attention", "shared", "mamba"), "prune": (0.0,)},
-        later=True,
+        added_later=True,
     )
     prune_queries: bool = choice(
         False,
         True,
         doc="leave out the queries of what is surely background",
         when={"mixer": ("adaptive",)},
-        later=True,
+        added_later=True,
     )
     prune_dependencies: bool = choice(
         False,
         True,
         doc="leave out what a query attends to little",
         when={"mixer": ("adaptive",)},
-        later=True,
+        added_later=True,
     )
     grpe: bool = choice(
         False,
         True,
         doc="Gaussian-prior relative position embedding",
         when={"mixer": ("adaptive",)},
-        later=True,
+        added_later=True,
     )
 
     def canonical(self) -> Self:
@@ -142,10 +142,13 @@ class Hybrid(Architecture):
         "residual",
         "adaptive",
         doc="units of the decoder; `adaptive`: three paths, mixed at every voxel",
-        later=True,
+        added_later=True,
     )
     prior: bool = choice(
-        False, True, doc="local structural prior, whose texture map routes two paths", later=True
+        False,
+        True,
+        doc="local structural prior, whose texture map routes two paths",
+        added_later=True,
     )
     anchors: int = choice(0, 4, 8, 16, 32, doc="learned spatial anchors (0: none)")
     token_stages: int = choice(0, 1, 2, doc="levels with transformer layers, the deepest first")

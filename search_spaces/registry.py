@@ -42,6 +42,7 @@ ALIASES: Mapping[str, str] = {  # families, as papers and spaces name them, and 
     "deploylite": "deploylite-m",
     "hybrid": "hybrid-m",
 }
+ARCHITECTURE = "architecture.json"  # the file of a record, in a folder
 ENTRY_POINTS = "segnas.spaces"  # the group in which other packages offer spaces
 
 

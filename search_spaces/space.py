@@ -31,15 +31,15 @@ def choice(
     *options: Option,
     doc: str,
     when: Mapping[str, Sequence[Option]] | None = None,
-    later: bool = False,
+    added_later: bool = False,
 ) -> Any:
     """A searched field: one of `options`, the first by default.
 
     `when={"layers_count": (3, 4)}`: asked for only where every earlier field named is one of those.
-    `later`: the field came when records of its part were already on disk. They mean its default,
-    and at its default it is not written: names of old networks stay what they were.
+    `added_later`: the field came when records of its part were already on disk. They mean its
+    default, and at its default it is not written: names of old networks stay what they were.
     """
-    metadata = {"options": options, "doc": doc, "when": when or {}, "later": later}
+    metadata = {"options": options, "doc": doc, "when": when or {}, "added_later": added_later}
     return field(default=options[0], metadata=metadata)
 
 
@@ -63,17 +63,17 @@ class RandomTrial:
 
     def __init__(self, seed: int = 0, answers: Mapping[str, Any] | None = None) -> None:
         self._random, self._answers = random.Random(seed), answers or {}
-        self.asked: dict[str, tuple[Any, ...]] = {}
+        self.choices: dict[str, tuple[Any, ...]] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        if name in self.asked:
+        if name in self.choices:
             raise ValueError(f"{name} is asked twice")
-        self.asked[name] = tuple(choices)
+        self.choices[name] = tuple(choices)
         answer = self._answers.get(name)
         return answer if answer in choices else self._random.choice(choices)
 
 
-def asked(f: Any, values: Mapping[str, Any]) -> bool:
+def is_active(f: Any, values: Mapping[str, Any]) -> bool:
     """Whether the field `f` is a choice at all, given the record's earlier `values`."""
     when = f.metadata.get("when", {})
     return all(values[name] in options for name, options in when.items())
@@ -110,16 +110,16 @@ class Part:
 
         Subclasses remove what else cannot matter.
         """
-        idle = {f.name: f.default for f in fields(self) if not asked(f, vars(self))}
+        idle = {f.name: f.default for f in fields(self) if not is_active(f, vars(self))}
         return replace(self, **idle)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, fields in the order of their declaration; see `choice` for `later`."""
+        """Plain JSON values, in the order of declaration; see `choice` for `added_later`."""
         return {
             f.name: [part.to_json() for part in value] if isinstance(value, tuple) else value
             for f in fields(self)
             for value in [getattr(self, f.name)]
-            if not (f.metadata.get("later") and value == f.default)
+            if not (f.metadata.get("added_later") and value == f.default)
         }
 
     @classmethod
@@ -135,7 +135,7 @@ class Part:
         if unknown := sorted(set(values) - known):
             names = ", ".join(f.name for f in fields(cls))
             raise ArchitectureError(f"{where}.{unknown[0]} is unknown; {cls.__name__} has {names}")
-        later = {f.name for f in fields(cls) if f.metadata.get("later")}
+        later = {f.name for f in fields(cls) if f.metadata.get("added_later")}
         if missing := sorted(known - later - set(values)):
             raise ArchitectureError(f"{where}.{missing[0]} is missing")
         loaded: dict[str, Any] = dict(values)
@@ -194,7 +194,7 @@ def sample(
     values: dict[str, Any] = {}
     for f in fields(kind):
         path = prefix + f.name
-        if not asked(f, values):
+        if not is_active(f, values):
             values[f.name] = f.default
         elif options := f.metadata.get("options"):
             allowed = (restrict or {}).get(path_pattern(path), options)
@@ -207,15 +207,15 @@ def sample(
     return kind(**values)
 
 
-def distributions(architecture: Part, prefix: str = "") -> dict[str, Option]:
+def to_params(architecture: Part, prefix: str = "") -> dict[str, Option]:
     """The answers that make `sample` return `architecture`: `{"tokens.0.prune": 0.5, ...}`."""
     answers: dict[str, Option] = {}
     for f in fields(architecture):
         value = getattr(architecture, f.name)
         if isinstance(value, tuple):
             for i, part in enumerate(value):
-                answers |= distributions(part, f"{prefix}{f.name}.{i}.")
-        elif asked(f, vars(architecture)):
+                answers |= to_params(part, f"{prefix}{f.name}.{i}.")
+        elif is_active(f, vars(architecture)):
             answers[prefix + f.name] = value
     return answers
 
@@ -250,7 +250,7 @@ def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "
         if repeated := f.metadata.get("kind"):
             each = size(repeated, restrict, f"{prefix}{f.name}.")
             return each ** int(values[f.metadata["count"]]) * ways(rest, values)
-        if not asked(f, values):
+        if not is_active(f, values):
             return ways(rest, {**values, f.name: f.default})
         options = (restrict or {}).get(prefix + f.name, f.metadata["options"])
         if f.name not in controls:

@@ -21,9 +21,9 @@ from search_spaces.space import (
     RandomTrial,
     Restrictions,
     SearchSpace,
-    distributions,
     sample,
     spatial_dims,
+    to_params,
 )
 
 SMALL, ODD = (2, 1, 1), (1, 3, 2)  # strides along the axes; a single voxel has no norm
@@ -132,7 +132,7 @@ def _check_record(point: Architecture) -> None:
     _require(once.key == point.key, "canonical() changes the key")
     _require(once.stride() == point.stride(), "canonical() changes the stride")
     for spelling in (point, once):
-        again = sample(kind, RandomTrial(answers=distributions(spelling)))
+        again = sample(kind, RandomTrial(answers=to_params(spelling)))
         _require(again == spelling, "sampling its own answers gives another architecture")
 
 

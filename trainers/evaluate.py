@@ -19,7 +19,7 @@ from trainers.data.msd import Case, Dataset, find_volumes
 from trainers.data.nifti import UNREADABLE, open_nifti
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
-from trainers.offers import take_measured
+from trainers.offers import pop_network_metrics
 from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
 
@@ -62,7 +62,7 @@ class Evaluation:
     intervals by bootstrap over the cases; `foreground[metric]` is the mean over cases of the mean
     over a case's classes. `one_sided[label]`: in how many cases one segmentation has the class and
     the other has not; their Dice, IoU and NSD are 0 and count, their distances do not exist.
-    `measured`: what the network told of itself over all cases; see `take_measured`.
+    `measured`: what the network told of itself over all cases; see `pop_network_metrics`.
     """
 
     dice: float | None
@@ -104,7 +104,7 @@ def evaluate_folder(
     """
     cases = _checked_cases(segmenter, images, labels)
     scores, frames, seconds = [], 0, 0.0
-    take_measured(segmenter.network)  # of passes before these
+    pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
         started = perf_counter()
         predicted = segmenter.segment(case.image)
@@ -118,7 +118,7 @@ def evaluate_folder(
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
     names, classes = [case.name for case in cases], segmenter.classes[1:]
-    measured = take_measured(segmenter.network)
+    measured = pop_network_metrics(segmenter.network)
     return _evaluation(names, np.stack(scores), classes, tolerance, speed, measured)
 
 

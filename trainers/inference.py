@@ -12,7 +12,7 @@ from monai.inferers import sliding_window_inference
 from torch import nn
 
 
-def go_on() -> None:
+def no_pause() -> None:
     """The pause of who waits for nobody."""
 
 
@@ -54,7 +54,7 @@ def predict_logits(
     image: np.ndarray,
     patch: tuple[int, int, int],
     overlap: float,
-    pause: Callable[[], None] = go_on,
+    pause: Callable[[], None] = no_pause,
     windows: int = 2,
 ) -> torch.Tensor:
     """Sliding-window logits of one volume, windows blended by a Gaussian.
@@ -84,7 +84,7 @@ def predict_each(
     images: Iterable[np.ndarray],
     patch: tuple[int, int, int],
     overlap: float,
-    pause: Callable[[], None] = go_on,
+    pause: Callable[[], None] = no_pause,
     windows: int = 2,
 ) -> Iterator[torch.Tensor]:
     """The `predict_logits` of every image, in order.

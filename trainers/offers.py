@@ -19,7 +19,7 @@ def begin_epoch(network: nn.Module, epoch: int) -> None:
             told(epoch)
 
 
-def take_measured(network: nn.Module) -> dict[str, float]:
+def pop_network_metrics(network: nn.Module) -> dict[str, float]:
     """What the network measured of itself since the last call; empty where it measures nothing.
 
     A wrapper without a `measured` of its own, such as `Mirrored`, is looked through.

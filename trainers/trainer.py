@@ -21,10 +21,10 @@ from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.ema import weight_average
 from trainers.errors import TrainingDivergedError
-from trainers.inference import go_on, predict_each
+from trainers.inference import no_pause, predict_each
 from trainers.losses import segmentation_loss
 from trainers.metrics import class_means, dice_per_class, mean_dice
-from trainers.offers import begin_epoch, take_measured
+from trainers.offers import begin_epoch, pop_network_metrics
 from trainers.precision import autocast, compute_type
 from trainers.refinements import NO_REFINEMENTS, Refinements
 from trainers.training_pass import TrainingPass
@@ -34,7 +34,7 @@ from trainers.training_pass import TrainingPass
 class EpochReport:
     """One epoch: its mean training loss, its wall seconds, and where it validated, Dice.
 
-    `measured`: what the network told of itself over the validation passes; see `take_measured`.
+    `measured`: what the network told of itself in validation; see `pop_network_metrics`.
     """
 
     epoch: int
@@ -75,7 +75,7 @@ class Trainer:
         device: torch.device,
         seed: int,
         checkpoint: Path | None = None,
-        pause: Callable[[], None] = go_on,
+        pause: Callable[[], None] = no_pause,
         accumulate: int = 1,
         on_unsaved: Callable[[OSError], object] | None = None,
         refinements: Refinements = NO_REFINEMENTS,
@@ -155,7 +155,7 @@ class Trainer:
         due = self.done or self.epoch % self.config.validate_every == 0
         if due and self._cases.validation and self._worker.first:
             dice, per_class = self.validate()
-            measured = take_measured(self.deployed)
+            measured = pop_network_metrics(self.deployed)
             self.curve.append(dice)
         self.save()
         seconds = perf_counter() - started
@@ -176,11 +176,11 @@ class Trainer:
     def validate(self) -> tuple[float, dict[str, float]]:
         """Mean foreground Dice over the validation cases, and the mean of every class.
 
-        What the network measured on the way is to be taken by `take_measured` afterwards. Raises
+        What the network measured on the way is for `pop_network_metrics` afterwards. Raises
         TrainingDivergedError where a segmentation is not finite.
         """
         network = self.deployed.eval()
-        take_measured(network)  # of passes before these
+        pop_network_metrics(network)  # of passes before these
         scores = []
         names = self._cases.validation
         with self._autocast():

@@ -14,7 +14,7 @@ from nas.search.asha import Scheduler
 from nas.study.candidate import Candidate
 from nas.study.constraints import MAXIMISED
 from nas.study.study import Study
-from search_spaces.space import Architecture, distributions
+from search_spaces.space import Architecture, to_params
 
 from .replay import Run
 from .table import Table
@@ -54,7 +54,7 @@ class _Policy:
         study = optuna.create_study(directions=directions)
         if ours.extremes:
             for architecture in _extremes(table, config):
-                study.enqueue_trial(distributions(architecture))
+                study.enqueue_trial(to_params(architecture))
         self._study = _Study(study, config, self._costs, PATIENCE)
         rule = config.search.early_stopping
         self._scheduler = Scheduler(rule, config.train, config.objectives) if rule else None

@@ -24,7 +24,7 @@ import torch
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost import cost_of
-from search_spaces.space import Architecture, RandomTrial, distributions, path_pattern
+from search_spaces.space import Architecture, RandomTrial, path_pattern, to_params
 from trainers.data import prepare_data
 from trainers.trainer import Trainer
 
@@ -74,7 +74,7 @@ def main() -> None:
 def every_point(config: RunConfig) -> list[Architecture]:
     """Every network of the restricted space once, in the order of their keys."""
     space, restrict = config.space.space(), config.space.restrict
-    base = distributions(space.sample(RandomTrial(0), restrict))
+    base = to_params(space.sample(RandomTrial(0), restrict))
     options = [restrict[path_pattern(path)] for path in base]
     points = {
         point.key: point

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas evaluate`."""
     from nas.cli.evaluation_table import evaluation_tables, measured_line, speed_line
     from nas.export.deploy.open_segmenter import open_segmenter
-    from nas.export.effective_macs import macs_measured
+    from nas.export.effective_macs import effective_macs
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars
     from trainers.atomic import output_folder, replace_files
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
             segmenter, options.images, options.labels, bars.count, options.tolerance
         )
     measured = evaluation.measured
-    macs = macs_measured(Export(options.dir), measured) if measured else {}
+    macs = effective_macs(Export(options.dir), measured) if measured else {}
     record = {"network": used, **evaluation.to_json(), **macs}
     if options.to:
         replace_files(

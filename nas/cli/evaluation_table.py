@@ -100,13 +100,13 @@ def speed_line(evaluation: Evaluation) -> str:
 def measured_line(measured: Mapping[str, float], macs: Mapping[str, int]) -> str:
     """`measured` and the MACs of one patch that go with it, in words; empty where there is nothing.
 
-    macs: of `macs_measured`.
+    macs: of `effective_macs`.
     """
     parts = [f"{name} {value:.2%}" for name, value in measured.items()]
     if macs:
         giga = {name: f"{value / 1e9:.4g}" for name, value in macs.items()}
         parts.append(
-            f"{giga['macs_measured']} GMACs a patch at that alpha, between {giga['macs_least']} "
+            f"{giga['effective_macs']} GMACs a patch at that alpha, between {giga['macs_least']} "
             f"and {giga['macs']}"
         )
     return f"measured: {', '.join(parts)}" if parts else ""

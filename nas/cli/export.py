@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.config.yaml_file import read_config
     from nas.export.write_export import write_export
     from nas.pareto.front_files import read_front
-    from nas.pareto.limits import parse_limits, within
+    from nas.pareto.limits import filter_by_limits, parse_limits
     from nas.pareto.pick import pick
     from nas.study.stored_results import complete_results
 
@@ -50,9 +50,9 @@ def run(options: argparse.Namespace) -> int:
     limits = [] if options.within is None else parse_limits(options.within)
 
     def others() -> list[Result]:
-        return within(complete_results(options.dir, config.budget), limits)
+        return filter_by_limits(complete_results(options.dir, config.budget), limits)
 
-    member = pick(within(members, limits), options.pick, objectives, others)
+    member = pick(filter_by_limits(members, limits), options.pick, objectives, others)
     register = None if options.register is None else registration(options, config, member)
     write_export(options.dir, config, member, options.to)
     print(f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.params:,} parameters")
@@ -70,7 +70,7 @@ def registration(
     Raises UserError, before anything is written, where MLflow cannot be reached.
     """
     from nas.export.export_folder import Export
-    from nas.study.stored_results import search_id
+    from nas.study.search_folder import search_id
     from nas.tracking.lookup import find_run
     from nas.tracking.model_registry import check_names, register
     from nas.tracking.store import store_uri, without_password

@@ -26,12 +26,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run `segnas front`."""
     from nas.pareto.front_files import front_json, read_front
-    from nas.pareto.limits import parse_limits, within
-    from nas.search.live_view import front_table
+    from nas.pareto.limits import filter_by_limits, parse_limits
+    from nas.report.terminal_tables import front_table
 
     members, objectives = read_front(options.dir)
     if options.within is not None:
-        members = within(members, parse_limits(options.within))
+        members = filter_by_limits(members, parse_limits(options.within))
     if options.json:
         print(json.dumps(front_json(members, objectives)))
         return 0

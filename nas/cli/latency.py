@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from nas.cli.network_argument import find_architecture
-    from nas.cli.space_tables import misfit
+    from search_spaces.fitting import misfit
 
     architecture = find_architecture(options.network)
     channels, *size = options.input

@@ -12,8 +12,7 @@ def find_architecture(name: str) -> Architecture:
 
     Raises ArchitectureError where it is none of them.
     """
-    from nas.export.export_folder import ARCHITECTURE
-    from search_spaces.registry import find_preset, load_architecture_file
+    from search_spaces.registry import ARCHITECTURE, find_preset, load_architecture_file
 
     path = Path(name)
     if path.is_dir() or path.suffix == ".json":

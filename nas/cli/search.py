@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _agreed(directory: Path, resume: bool) -> bool:
     """Whether to go on: an old search in the folder is offered to a person at a terminal."""
-    from nas.study.journal import JOURNAL
+    from nas.study.search_folder import JOURNAL
 
     known = (directory / JOURNAL).exists()
     if resume and not known:

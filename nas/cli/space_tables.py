@@ -15,6 +15,7 @@ from rich.text import Text
 
 from nas.cost import Cost, Memory, cost_of, count_params
 from nas.pareto.budget import amount
+from search_spaces.fitting import misfit
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
 
 if TYPE_CHECKING:
@@ -67,16 +68,6 @@ def _describe(name: str, architecture: Architecture, shape: Sequence[int], class
     with torch.device("meta"):
         network = architecture.build(channels, classes)
     return Preset(name, architecture, channels, classes, count_params(network), None)
-
-
-def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:
-    """Why the architecture takes no input of that size; None where it does."""
-    axes, stride = "DHW"[-spatial_dims(architecture) :], architecture.stride()
-    if len(patch) != len(axes):
-        return f"expected channels and {len(axes)} axes, {'x'.join(['C', *axes])}"
-    if any(length % stride for length in patch):
-        return f"{list(patch)} voxels; every axis must be a multiple of {stride}"
-    return None
 
 
 def work_json(cost: Cost) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas ui`: until Ctrl-C, or only printing the link where a server is there already."""
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
-    from nas.study.stored_results import search_id
+    from nas.study.search_folder import search_id
     from nas.tracking.lookup import front_page_path
     from nas.tracking.server import served
 

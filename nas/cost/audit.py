@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.cost.mac_counts import Opinions, agree, count_twice
+from nas.cost.mac_counts import MacCounts, agree, count_twice
 from nas.cost.meta_network import build_on_meta
 from nas.cost.torch_counter import is_free
 from search_spaces.space import Architecture
@@ -83,7 +83,7 @@ def audit(
     return Audit(tuple(rows), opinions.macs, free, uncounted)
 
 
-def _calls(opinions: Opinions) -> tuple[dict[str, int], dict[str, int]]:
+def _calls(opinions: MacCounts) -> tuple[dict[str, int], dict[str, int]]:
     """Calls of the operators without a formula, the most frequent first: free ones, others."""
     free: Counter[str] = Counter()
     others: Counter[str] = Counter()

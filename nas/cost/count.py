@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from nas.cost.meta_network import build_on_meta, uncollected
+from nas.cost.meta_network import build_on_meta, gc_disabled
 from search_spaces.space import Architecture
 
 if TYPE_CHECKING:
-    from nas.cost.mac_counts import Opinions
+    from nas.cost.mac_counts import MacCounts
 
 KNOWN = 2**14  # architectures whose cost is kept
 
@@ -82,7 +82,7 @@ def _cost_of(
     patch: tuple[int, ...],
     kept: float,
 ) -> Cost:
-    with uncollected():
+    with gc_disabled():
         network = build_on_meta(architecture, in_channels, out_channels)
         shape = (1, in_channels, *patch)
         counted = _count(network, shape, kept)
@@ -92,13 +92,13 @@ def _cost_of(
         return Cost(count_params(network), macs, least, dict(counted.named))
 
 
-def _count(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> Opinions:
+def _count(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> MacCounts:
     from nas.cost.mac_counts import count_twice  # with it comes MONAI, which takes seconds
 
     return count_twice(network, shape, kept)
 
 
-def _macs(network: nn.Module, shape: tuple[int, ...], counted: Opinions, kept: float = 1.0) -> int:
+def _macs(network: nn.Module, shape: tuple[int, ...], counted: MacCounts, kept: float = 1.0) -> int:
     """The count that stands, with a warning where there are two."""
     if not counted.agree:
         from nas.cost.mac_counts import count_twice

@@ -26,7 +26,7 @@ class Failure:
     reason: str
 
 
-def starved(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether it tells of too little memory, on the CPU or a GPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
@@ -41,7 +41,7 @@ def reason_of(error: Exception) -> str:
     """
     text = str(error).strip()
     first = text.splitlines()[0] if text else type(error).__name__
-    if starved(error):
+    if is_out_of_memory(error):
         return f"out of memory: {first}"
     if isinstance(error, LatencyError):
         return first

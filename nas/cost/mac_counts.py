@@ -22,7 +22,7 @@ TOLERANCE = 1e-3  # of the larger count; beyond it the two disagree
 
 
 @dataclass(frozen=True)
-class Opinions:
+class MacCounts:
     """Multiply-accumulates of one pass, counted twice.
 
     `thop`, `torch`: by module; torch's all under None unless they were asked for by module.
@@ -58,7 +58,7 @@ def agree(mine: int, other: int) -> bool:
 
 def count_twice(
     network: nn.Module, shape: tuple[int, ...], kept: float = 1.0, by_module: bool = False
-) -> Opinions:
+) -> MacCounts:
     """Count an eval-mode pass of `network` on a meta input of `shape`.
 
     Modules with `assumed_kept` keep that share of their queries. The network is left as it was, and
@@ -83,7 +83,7 @@ def count_twice(
     if watched.error is not None:
         raise watched.error
     counter = watched.counter
-    return Opinions(watched.macs, counter.macs, watched.named, counter.without)
+    return MacCounts(watched.macs, counter.macs, watched.named, counter.without)
 
 
 class _Watched(nn.Module):

@@ -34,7 +34,7 @@ _INITIALISERS = {
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """Within it no garbage is collected: with all that torch holds, that is a third of the time."""
     was_on = gc.isenabled()
     gc.disable()

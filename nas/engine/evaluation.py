@@ -13,14 +13,14 @@ from time import perf_counter
 import torch
 
 from nas.config.run_config import RunConfig
-from nas.cost.failure import reason_of, starved
+from nas.cost.failure import is_out_of_memory, reason_of
 from search_spaces.space import Architecture
 from trainers.checkpoint import read_checkpoint
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
-from trainers.inference import go_on
-from trainers.offers import take_measured
+from trainers.inference import no_pause
+from trainers.offers import pop_network_metrics
 from trainers.trainer import EpochReport, Trainer
 
 
@@ -61,7 +61,7 @@ class Evaluation:
         cache: VolumeCache,
         cases: Cases,
         checkpoint: Path,
-        pause: Callable[[], None] = go_on,
+        pause: Callable[[], None] = no_pause,
     ) -> None:
         self._architecture, self._config = architecture, config
         self._cache, self._cases, self._checkpoint = cache, cases, checkpoint
@@ -84,7 +84,7 @@ class Evaluation:
         except OSError:
             raise
         except Exception as error:
-            reason, halve = self._reason(error), starved(error) and self._can_halve
+            reason, halve = self._reason(error), is_out_of_memory(error) and self._can_halve
         # Only here, out of the `except`, the error's frames hold no tensors any more.
         if halve:
             self._halve()
@@ -117,7 +117,7 @@ class Evaluation:
     def _reason(self, error: Exception) -> str:
         if isinstance(error, TrainingDivergedError):
             return f"diverged: {error}"
-        tried = starved(error) and self._accumulate > 1
+        tried = is_out_of_memory(error) and self._accumulate > 1
         return reason_of(error) + (f" (each batch in {self._accumulate} passes)" if tried else "")
 
     def _warning(self, error: OSError, done: bool) -> str:
@@ -191,6 +191,6 @@ def _validated(trainer: Trainer) -> EpochReport:
     """A training whose last report was lost: only what validation tells is missing."""
     started = perf_counter()
     dice, per_class = trainer.validate()
-    measured = take_measured(trainer.network)
+    measured = pop_network_metrics(trainer.network)
     seconds = perf_counter() - started
     return EpochReport(trainer.epoch, math.nan, dice, per_class, seconds, measured)

@@ -17,7 +17,8 @@ AT_ONCE = 0.5  # seconds: `timeout` and job launchers send one signal to a proce
 class Interruptible(Protocol):
     """What can be told to come to an end."""
 
-    interrupted: bool
+    @property
+    def interrupted(self) -> bool: ...
 
     def interrupt(self) -> None:
         """Begin nothing more. Called while anything may be under way: prints and writes nothing."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.node_cache import volumes_here
-from nas.engine.watchdog import Stall
+from nas.engine.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from nas.engine.evaluation import Evaluation, Report
@@ -24,14 +24,14 @@ class TrialWorker(tune.Trainable):
     nothing disturbs the measurement of a latency. Ray builds a worker once and resets it for every
     further candidate.
 
-    A step that hangs ends the process; see `Stall`. The worker that takes its place finds the trace
-    `checkpoints/KEY.hang.txt` and reports the candidate as failed.
+    A step that hangs ends the process; see `Watchdog`. The worker that takes its place finds the
+    trace `checkpoints/KEY.hang.txt` and reports the candidate as failed.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         """Open what all candidates share: the search's settings, volumes and cases."""
-        self._gate = Gate(Gate.default_path(config["gate"]))
-        with self._gate.computing():
+        self._gate = MachineLock(MachineLock.default_path(config["gate"]))
+        with self._gate.shared():
             import torch
 
             from nas.config.run_config import RunConfig
@@ -57,12 +57,12 @@ class TrialWorker(tune.Trainable):
         self._task = new_config
         self._checkpoint = self._directory / "checkpoints" / f"{new_config['key']}.pt"
         seconds = 60 * self._config.search.stall_minutes
-        self._stall = Stall(self._checkpoint.with_suffix(".hang.txt"), seconds)
+        self._stall = Watchdog(self._checkpoint.with_suffix(".hang.txt"), seconds)
         return True
 
     def step(self) -> dict[str, Any]:
         """Train one epoch."""
-        with self._gate.computing():
+        with self._gate.shared():
             waited = self._gate.waited
             report = self._advance()
         if self._warnings and not report.warning:
@@ -77,7 +77,7 @@ class TrialWorker(tune.Trainable):
         """Nothing: see `save_checkpoint`."""
 
     def _advance(self) -> Report:
-        if self._stall.hung:
+        if self._stall.timed_out:
             from nas.engine.evaluation import given_up
 
             return given_up(self._stall.reason, self._checkpoint)
@@ -100,12 +100,12 @@ class TrialWorker(tune.Trainable):
 
     def _pause(self) -> None:
         self._gate.pause(self._leave)
-        self._stall.alive()
+        self._stall.heartbeat()
 
     def _leave(self) -> None:
         """Before the gate makes this worker wait, which is no hang."""
         self._synchronise()
-        self._stall.rest()
+        self._stall.pause()
 
 
 def _nothing() -> None:

@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from nas.engine.cluster import Cluster
-from nas.search.session import Session
+from nas.engine.trial_source import TrialSource
 
 COUNT = 2.0  # seconds between counts of a cluster's nodes
 
@@ -21,9 +21,9 @@ COUNT = 2.0  # seconds between counts of a cluster's nodes
 class _Live:
     """Holds the session for Ray, which pickles what it is given: the copies hold none."""
 
-    session: Session
+    session: TrialSource
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: TrialSource) -> None:
         super().__init__()
         self.session = session
 
@@ -34,7 +34,7 @@ class _Live:
 class SessionSearcher(_Live, Searcher):
     """Gives Ray the session's candidates, and the session the ends of trials."""
 
-    def __init__(self, session: Session, cluster: Cluster) -> None:
+    def __init__(self, session: TrialSource, cluster: Cluster) -> None:
         super().__init__(session)
         self.cluster = cluster
 
@@ -52,7 +52,7 @@ class SessionSearcher(_Live, Searcher):
     ) -> None:
         """A trial is done or was stopped, or its worker died."""
         if error:
-            self.session.lose(trial_id, blameless=self.cluster.loses_a_node())
+            self.session.on_worker_lost(trial_id, counts=not self.cluster.loses_a_node())
         else:
             self.session.end(trial_id)
 
@@ -81,7 +81,7 @@ class SessionCallback(_Live, Callback):
     `reported`: the trials that trained at least an epoch.
     """
 
-    def __init__(self, session: Session, cluster: Cluster) -> None:
+    def __init__(self, session: TrialSource, cluster: Cluster) -> None:
         super().__init__(session)
         self.cluster = cluster
         self.reported: set[str] = set()

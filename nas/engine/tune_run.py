@@ -15,6 +15,7 @@ from ray.tune.execution import tune_controller
 from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
 from nas.engine.interrupt import interruptible
+from nas.engine.trial_source import TrialSource
 from nas.engine.trial_worker import TrialWorker
 from nas.engine.tune_adaptors import (
     ActorManager,
@@ -22,7 +23,6 @@ from nas.engine.tune_adaptors import (
     SessionScheduler,
     SessionSearcher,
 )
-from nas.search.session import Session
 from trainers.errors import UserError
 
 # Ray offers no other way to give it one.
@@ -32,8 +32,9 @@ RESTARTS = 3  # in a row, without an epoch trained in between
 
 
 def run_trials(
-    session: Session,
+    session: TrialSource,
     cluster: Cluster,
+    resources: Resources,
     directory: Path,
     cache: Path,
     gate: str,
@@ -61,7 +62,15 @@ def run_trials(
                 "driver_node": cluster.driver_node,
             }
             with interruptible(session):
-                _fit(session, callback, worker, task, directory / "ray", f"{os.getpid()}-{attempt}")
+                _fit(
+                    session,
+                    callback,
+                    worker,
+                    resources,
+                    task,
+                    directory / "ray",
+                    f"{os.getpid()}-{attempt}",
+                )
             break
         except KeyboardInterrupt:
             stopped = True
@@ -77,7 +86,7 @@ def run_trials(
                 raise
             session.say(f"Ray failed and is started again: {str(error).strip()}")
             for trial_id in list(session.running):
-                session.lose(trial_id, blameless=trial_id in callback.reported)
+                session.on_worker_lost(trial_id, counts=trial_id not in callback.reported)
             cluster.stop()
             session.requeue()
     finished = session.over and not session.interrupted and not stopped
@@ -86,15 +95,16 @@ def run_trials(
 
 
 def _fit(
-    session: Session,
+    session: TrialSource,
     callback: SessionCallback,
     worker: type[tune.Trainable],
+    resources: Resources,
     task: Mapping[str, str],
     records: Path,
     name: str,
 ) -> None:
     tuner = tune.Tuner(
-        tune.with_resources(worker, request(session.config.resources)),
+        tune.with_resources(worker, request(resources)),
         param_space=dict(task),
         tune_config=TuneConfig(
             search_alg=SessionSearcher(session, callback.cluster),

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-class Stall:
-    """Ends this process once `watching` has not heard `alive` for `seconds`.
+class Watchdog:
+    """Ends this process once `watching` has not heard `heartbeat` for `seconds`.
 
     The watch is `faulthandler`'s thread, which is written in C and needs no GIL: it also ends a
     process whose one Python thread is deep in C code. Before, it writes where every thread is into
@@ -24,7 +24,7 @@ class Stall:
         self._file: BinaryIO | None = None
 
     @property
-    def hung(self) -> bool:
+    def timed_out(self) -> bool:
         """Whether an earlier process of this trace ended for want of progress."""
         return self.trace.exists() and self.trace.stat().st_size > 0
 
@@ -38,25 +38,25 @@ class Stall:
     def watching(self) -> Iterator[None]:
         """The block that is watched. On a disk where no trace can be written, only the end comes.
 
-        That of an earlier process is overwritten: ask `hung` before.
+        That of an earlier process is overwritten: ask `timed_out` before.
         """
         with _open(self.trace) as self._file:
-            self.alive()
+            self.heartbeat()
             try:
                 yield
             finally:
-                self.rest()
+                self.pause()
                 self._file = None
                 with suppress(OSError):
                     self.trace.unlink()
 
-    def alive(self) -> None:
+    def heartbeat(self) -> None:
         """There was progress, now: tens of microseconds. Does nothing outside of `watching`."""
         if self._file is not None:
             faulthandler.dump_traceback_later(self.seconds, exit=True, file=self._file)
 
-    def rest(self) -> None:
-        """What follows may take as long as it likes, up to the next `alive`."""
+    def pause(self) -> None:
+        """What follows may take as long as it likes, up to the next `heartbeat`."""
         faulthandler.cancel_dump_traceback_later()
 
 

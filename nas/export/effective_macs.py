@@ -8,10 +8,10 @@ from nas.cost import cost_of
 from nas.export.export_folder import Export
 
 
-def macs_measured(export: Export, measured: Mapping[str, float]) -> dict[str, int]:
+def effective_macs(export: Export, measured: Mapping[str, float]) -> dict[str, int]:
     """Multiply-accumulates of one patch, all queries kept, at the measured `alpha`, and none kept.
 
-    Named `macs`, `macs_measured` and `macs_least`. Empty where no `alpha`, the share of queries
+    Named `macs`, `effective_macs` and `macs_least`. Empty where no `alpha`, the share of queries
     pruned, was measured: then the input does not decide what is computed.
     """
     if "alpha" not in measured:
@@ -22,4 +22,4 @@ def macs_measured(export: Export, measured: Mapping[str, float]) -> dict[str, in
         for share in (1.0, 1.0 - measured["alpha"])
     )
     assert cost.macs_least is not None
-    return {"macs": cost.macs, "macs_measured": kept.macs, "macs_least": cost.macs_least}
+    return {"macs": cost.macs, "effective_macs": kept.macs, "macs_least": cost.macs_least}

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from nas.config.yaml_file import explain, read_config
-from search_spaces.registry import load_architecture_file
+from search_spaces.registry import ARCHITECTURE, load_architecture_file
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
 from trainers.config import RetrainConfig
@@ -22,7 +22,7 @@ from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter, best_device
 from trainers.strict import Strict
 
-ARCHITECTURE, CONFIG, SPLIT = "architecture.json", "retrain.yaml", "split.json"
+CONFIG, SPLIT = "retrain.yaml", "split.json"
 TRIAL_WEIGHTS, RETRAINED_WEIGHTS, RETRAINED = "trial.pt", "retrained.pt", "retrained.json"
 FOLDS, FOLDS_RECORD = "folds", "folds.json"
 

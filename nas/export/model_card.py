@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.cost.latency import Conditions
-from nas.export.export_folder import ARCHITECTURE, FOLDS, RETRAINED, Export
+from nas.export.export_folder import FOLDS, RETRAINED, Export
 from nas.pareto.budget import amount
 from nas.pareto.result import Result
+from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
 from trainers.data.config import MsdData
 

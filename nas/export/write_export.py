@@ -10,11 +10,11 @@ from typing import Any
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
-from nas.export.export_folder import ARCHITECTURE, CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
+from nas.export.export_folder import CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
 from nas.export.model_card import write_card
 from nas.pareto.result import Result
-from nas.study.stored_results import search_id
-from search_spaces.registry import architecture_record
+from nas.study.search_folder import search_id
+from search_spaces.registry import ARCHITECTURE, architecture_record
 from trainers.atomic import output_folder
 from trainers.data.config import MsdData, PhantomData, Split
 from trainers.data.task import Task

@@ -57,7 +57,7 @@ class Budget(Strict):
         return f"over budget: {', '.join(over)}" if over else None
 
 
-class Refusals:
+class RejectionStreak:
     """The candidates in a row that were refused before they were trained."""
 
     def __init__(self, budget: Budget) -> None:

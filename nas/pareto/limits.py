@@ -52,7 +52,7 @@ def parse_limits(text: str) -> list[Limit]:
     return [_parse(part.strip()) for part in text.split(",")]
 
 
-def within(members: Sequence[Result], limits: Sequence[Limit]) -> list[Result]:
+def filter_by_limits(members: Sequence[Result], limits: Sequence[Limit]) -> list[Result]:
     """The members that keep all limits. Raises UserError where there are members, but no such."""
     kept = [member for member in members if all(limit.holds(member) for limit in limits)]
     if members and not kept:

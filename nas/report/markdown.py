@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from nas.pareto.budget import amount
 from nas.report.search_record import Facts
 from nas.report.tables import caption, markdown_table
-from nas.search.live_view import clock
+from nas.report.terminal_tables import clock
 
 
 def report_text(facts: Facts, drawn: Sequence[str]) -> str:

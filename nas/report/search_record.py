@@ -16,7 +16,8 @@ from nas.pareto.front import front
 from nas.pareto.result import Result
 from nas.study.folder_lock import alone_in
 from nas.study.knob_importance import Importance, importances
-from nas.study.stored_results import journal_in, read_records
+from nas.study.search_folder import journal_in
+from nas.study.stored_results import read_records
 from nas.study.summary import read_summary
 from trainers.data.task import Task
 

@@ -6,10 +6,10 @@ import json
 import warnings
 from pathlib import Path
 
-from nas.findings import Findings
 from nas.pareto.front import front
 from nas.pareto.front_files import front_csv, front_json
 from nas.pareto.result import Result
+from nas.report.findings import Findings
 from nas.report.front_page import front_page
 from trainers.atomic import replace_files
 

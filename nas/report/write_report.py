@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.findings import Findings
+from nas.report.findings import Findings
 from nas.report.markdown import report_text
 from nas.report.plots import figures, image
 from nas.report.search_record import Facts

@@ -9,7 +9,7 @@ from nas.study.candidate import Candidate
 from nas.study.study import Study
 
 
-class Admission:
+class CandidateQueue:
     """Candidates that may be trained, one at a time; no call waits for a measurement.
 
     Without a `prober` no latency is measured.

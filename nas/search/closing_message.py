@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nas.search.live_view import clock
+from nas.report.terminal_tables import clock
 from nas.search.session import Session
 from nas.study.summary import Summary
 from nas.tracking import Tracker

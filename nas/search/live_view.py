@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -11,10 +10,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas.cost.latency import Conditions
-from nas.pareto.budget import amount
 from nas.pareto.front import spread
 from nas.pareto.result import Result
+from nas.report.terminal_tables import clock, front_table, number_text
 
 if TYPE_CHECKING:
     from nas.search.session import Session
@@ -67,36 +65,6 @@ def overview(session: Session) -> Group:
     return Group(heading, _running_table(session), front_table(spread(session.members, FRONT_ROWS)))
 
 
-def front_table(members: Iterable[Result], numbered: bool = False) -> Table:
-    """The members of a front, one a row, smallest first; `memory` is that of a training step."""
-    table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
-    if numbered:
-        table.add_column("", justify="right", style="dim")
-    for name in ("key", "Dice", "params", "GMACs", "memory", "latency (ms)"):
-        table.add_column(name, justify="left" if name == "key" else "right", no_wrap=True)
-    for number, member in enumerate(members, 1):
-        table.add_row(
-            *([str(number)] if numbered else []),
-            member.key,
-            _number(member.dice, ".4f"),
-            _number(member.params, ","),
-            _number(None if member.macs is None else member.macs / 1e9, ".3g"),
-            "-" if member.memory is None else amount("memory", member.memory),
-            _number(member.latency_ms, ".3g"),
-        )
-        if member.latency:
-            conditions = Conditions.from_json(member.latency["conditions"])
-            table.caption = f"latency: median of a pass, {conditions.text()}"
-    return table
-
-
-def clock(seconds: float) -> str:
-    """`7:05`, `1:07:05`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
 def seconds_left(session: Session) -> float | None:
     """An estimate from the progress of this session; None before a trial of it ended."""
     made = session.progress - session.progress_before
@@ -115,7 +83,7 @@ def _progress(session: Session) -> str:
         _count(session),
         f"{states['stopped']} stopped early",
         f"{states['infeasible']} infeasible",
-        f"best Dice {_number(best, '.4f')}",
+        f"best Dice {number_text(best, '.4f')}",
         f"elapsed {clock(session.elapsed)}",
         f"left about {clock(left)}" if left is not None else "left ...",
     ]
@@ -140,7 +108,7 @@ def _running_table(session: Session) -> Table:
         table.add_row(
             candidate.key,
             f"{report.epoch}/{session.config.train.epochs}",
-            _number(report.curve[-1] if report.curve else None, ".4f"),
+            number_text(report.curve[-1] if report.curve else None, ".4f"),
             f"{candidate.costs['params']:,}",
             f"{candidate.costs['macs'] / 1e9:.3g}",
         )
@@ -148,18 +116,14 @@ def _running_table(session: Session) -> Table:
 
 
 def _line(session: Session, result: Result) -> str:
-    costs = f"{_number(result.params, ',')} params  {_number(result.latency_ms, '.3g')} ms"
+    costs = f"{number_text(result.params, ',')} params  {number_text(result.latency_ms, '.3g')} ms"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""
-        outcome = f"Dice {_number(result.dice, '.4f')}  {costs}{place}"
+        outcome = f"Dice {number_text(result.dice, '.4f')}  {costs}{place}"
     elif result.state == "stopped":
-        outcome = f"{result.reason} at Dice {_number(result.curve[-1], '.4f')}  {costs}"
+        outcome = f"{result.reason} at Dice {number_text(result.curve[-1], '.4f')}  {costs}"
     else:
         outcome = f"infeasible: {result.reason}"
     left = seconds_left(session)
     left_text = "" if left is None else f"  (left about {clock(left)})"
     return f"[{clock(session.elapsed)}] {_count(session)}  {result.key}  {outcome}{left_text}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)

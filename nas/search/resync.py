@@ -9,14 +9,15 @@ from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.findings import Findings
 from nas.pareto.front import front
+from nas.report.findings import Findings
 from nas.report.write_front import write_front
+from nas.search.tracked import tracked
 from nas.study.folder_lock import alone_in
 from nas.study.knob_importance import importances
-from nas.study.stored_results import journal_in, read_records
+from nas.study.search_folder import journal_in
+from nas.study.stored_results import read_records
 from nas.study.summary import SUMMARY, read_summary
-from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker
 from trainers.data.task import Task
 

@@ -16,30 +16,32 @@ from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
-from nas.cost.latency_probe import Prober, ProbeTask, open_prober
-from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe import Prober, ProbeTask
+from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.cluster import Cluster
+from nas.engine.open_prober import open_prober
 from nas.engine.tune_run import run_trials
-from nas.findings import Findings
 from nas.pareto.front import front
 from nas.pareto.result import Result
+from nas.report.findings import Findings
+from nas.report.terminal_tables import front_table
 from nas.report.write_front import try_write_front
-from nas.search.candidate_queue import Admission
+from nas.search.candidate_queue import CandidateQueue
 from nas.search.closing_message import closing_lines
 from nas.search.feasibility import check_run
-from nas.search.live_view import Screen, front_table
+from nas.search.live_view import Screen
 from nas.search.progress_bars import Bars
 from nas.search.remeasure_front import remeasure_front
 from nas.search.session import Session
+from nas.search.tracked import tracked
 from nas.study.folder_lock import alone_in
-from nas.study.journal import JOURNAL
 from nas.study.knob_importance import importances
 from nas.study.samplers.factory import check_sampler
 from nas.study.samplers.warm_start import WarmStart, check_warm_start, warm_start
+from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
 from nas.study.summary import SUMMARY, Summary
 from nas.study.training_cost import footprint
-from nas.tracked import tracked
 from nas.tracking import Tracker
 from trainers.atomic import replace_files
 from trainers.data import prepare_data
@@ -80,9 +82,9 @@ def run_search(
         gate = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
         if config.latency.resources:  # the machine that measures is found through Ray
             cluster.start()
-        prober = _open_prober(config, cache.channels, classes, Gate.default_path(gate))
+        prober = _open_prober(config, cache.channels, classes, MachineLock.default_path(gate))
         if prober:
-            stack.callback(Gate(Gate.default_path(gate)).remove)
+            stack.callback(MachineLock(MachineLock.default_path(gate)).remove)
             stack.callback(prober.close)
         study = Study.open(
             directory,
@@ -102,13 +104,13 @@ def run_search(
                 config,
                 directory,
                 slots,
-                Admission(study, config.budget, prober),
+                CandidateQueue(study, config.budget, prober),
                 tracker,
                 screen,
                 partial(_write_front, directory, study, config, cache),
             )
             tracker.sync(study.results)
-            ended = run_trials(session, cluster, directory, cache.folder, gate)
+            ended = run_trials(session, cluster, config.resources, directory, cache.folder, gate)
             if ended and prober:
                 for result in remeasure_front(
                     study, prober, config.space, config.objectives, session.say

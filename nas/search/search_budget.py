@@ -21,7 +21,7 @@ class Spent:
     seconds: float
 
 
-class Course:
+class SearchBudget:
     """The limits of `search:` and its early stopping, for one session of a study."""
 
     def __init__(self, config: RunConfig, study: Study) -> None:

@@ -10,12 +10,12 @@ from time import monotonic
 
 from nas.config.run_config import RunConfig
 from nas.engine.evaluation import Report
-from nas.engine.watchdog import Stall
+from nas.engine.watchdog import Watchdog
 from nas.pareto.front import front
 from nas.pareto.result import Result, State
-from nas.search.candidate_queue import Admission
+from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import Screen
-from nas.search.search_budget import Course, Spent
+from nas.search.search_budget import SearchBudget, Spent
 from nas.study.candidate import Candidate
 from nas.study.study import Study
 from nas.study.summary import Summary
@@ -23,7 +23,7 @@ from nas.tracking import Tracker
 from trainers.checkpoint import keep_weights_only
 from trainers.errors import UserError
 
-HOPELESS = 20  # failures in a row, after which a search gives up
+MOST_FAILURES = 20  # failures in a row, after which a search gives up
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Session:
         config: RunConfig,
         directory: Path,
         slots: int,
-        admission: Admission,
+        admission: CandidateQueue,
         tracker: Tracker,
         screen: Screen,
         publish: Callable[[], object] = lambda: None,
@@ -63,7 +63,7 @@ class Session:
         self.members: list[Result] = front(study.results, config.objectives)
         self.notice: str | None = None
         self.interrupted = False
-        self.course = Course(config, study)
+        self.course = SearchBudget(config, study)
         self.progress_before = 0.0
         self._admission = admission
         self._checkpoints = directory / "checkpoints"
@@ -135,16 +135,16 @@ class Session:
         self.tick()
         return not report.done and running.ended is None and not self.interrupted
 
-    def lose(self, trial_id: str, blameless: bool) -> None:
+    def on_worker_lost(self, trial_id: str, counts: bool) -> None:
         """A trial's worker died. It goes on from its checkpoint, or ends if it did so too often.
 
-        `blameless`: what killed the worker was not the trial, and that does not count.
+        `counts`: the trial itself may be to blame, which is one more of its retries.
         """
         running = self.running[trial_id]
         if running.report.done or running.ended:
             return self.end(trial_id)
         key = running.candidate.key
-        self._losses[key] += not blameless
+        self._losses[key] += counts
         if self._losses[key] > self.config.search.retries:
             running.ended = "infeasible", self._loss(key)
             return self.end(trial_id)
@@ -250,9 +250,11 @@ class Session:
         if self.study.refusals.due:
             self.say(self.study.refusals.verdict())
         self._note_exhaustion()
-        if self._admission.failures == HOPELESS:
+        if self._admission.failures == MOST_FAILURES:
             last = self.study.results[-1].reason
-            self.notice = f"gave up: {HOPELESS} networks in a row have no latency, the last: {last}"
+            self.notice = (
+                f"gave up: {MOST_FAILURES} networks in a row have no latency, the last: {last}"
+            )
 
     def _note_exhaustion(self) -> None:
         """What runs may be stopped, and trained on then."""
@@ -301,8 +303,8 @@ class Session:
     def _loss(self, key: str) -> str:
         """What is known of a candidate whose worker died for good."""
         search = self.config.search
-        stall = Stall(self._checkpoints / f"{key}.hang.txt", 60 * search.stall_minutes)
-        return stall.reason if stall.hung else f"worker lost {search.retries + 1} times"
+        stall = Watchdog(self._checkpoints / f"{key}.hang.txt", 60 * search.stall_minutes)
+        return stall.reason if stall.timed_out else f"worker lost {search.retries + 1} times"
 
     def _update_front(self, result: Result) -> None:
         keys = {member.key for member in self.members}
@@ -323,9 +325,10 @@ class Session:
 
     def _give_up_if_hopeless(self, result: Result) -> None:
         self._hopeless = self._hopeless + 1 if result.state == "infeasible" else 0
-        if self._hopeless == HOPELESS:
+        if self._hopeless == MOST_FAILURES:
+            last = result.reason
             self.notice = (
-                f"gave up: {HOPELESS} trials in a row were infeasible, the last: {result.reason}"
+                f"gave up: {MOST_FAILURES} trials in a row were infeasible, the last: {last}"
             )
 
     def _say_once(self, text: str) -> None:

@@ -20,7 +20,7 @@ MAXIMISED = ("dice",)
 
 
 @dataclass(frozen=True)
-class Answer:
+class ToldTrial:
     """A result, and what was told of it: a value for every objective, and constraints."""
 
     result: Result

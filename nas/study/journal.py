@@ -14,7 +14,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from trainers.errors import UserError
 
-JOURNAL = "journal.log"  # in a search's folder
 T = TypeVar("T")
 SHORTEST, LONGEST = 1.0, 30.0  # seconds between attempts at a write that fails
 

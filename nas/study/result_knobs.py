@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from nas.pareto.result import Result
-from search_spaces.space import ArchitectureError, Option, SearchSpace, distributions
+from search_spaces.space import ArchitectureError, Option, SearchSpace, to_params
 from search_spaces.stages import Stage
 
 
@@ -40,7 +40,7 @@ def _network(record: str, space: SearchSpace | None) -> Network:
         except ArchitectureError:
             pass
         else:
-            return Network(distributions(architecture), tuple(architecture.picture()))
+            return Network(to_params(architecture), tuple(architecture.picture()))
     return Network(dict(_leaves(values)), ())
 
 

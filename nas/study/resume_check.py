@@ -10,7 +10,7 @@ from typing import Any
 from trainers.errors import UserError
 
 
-def check_facts(old: Any, new: Any, directory: Path) -> None:
+def check_settings_unchanged(old: Any, new: Any, directory: Path) -> None:
     """Raise UserError with every value that differs between two trees of JSON values."""
     if changes := list(_changes(old, new)):
         raise UserError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,8 @@ from optuna.storages import JournalStorage
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result
 from nas.study.folder_lock import alone_in
-from nas.study.journal import JOURNAL, Journal
+from nas.study.journal import Journal
+from nas.study.search_folder import journal_in
 from trainers.errors import UserError
 
 STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key
@@ -31,32 +31,6 @@ class Records:
     id: str
     results: list[Result]
     starts: Mapping[str, str]
-
-
-def journal_in(directory: Path) -> Path:
-    """The journal of the search in `directory`. Raises UserError where there is none."""
-    path = directory / JOURNAL
-    if not path.is_file():
-        raise UserError(
-            f"{directory} is no search: {JOURNAL} is missing; expected the folder of a search "
-            "(runs/NAME)"
-        )
-    return path
-
-
-def search_id(directory: Path) -> str:
-    """What names the study in `directory` everywhere. Changes nothing, so a search may be running.
-
-    Raises UserError where there is no search.
-    """
-    for line in journal_in(directory).read_bytes().splitlines():
-        try:
-            told = json.loads(line)
-        except ValueError:
-            break
-        if name := told.get("user_attr", {}).get("id"):
-            return str(name)
-    raise UserError(f"{directory} holds a search that never began")
 
 
 def read_records(directory: Path, budget: Budget) -> Records:

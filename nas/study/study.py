@@ -18,15 +18,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.config.run_config import RunConfig
 from nas.cost.latency import Latency
-from nas.pareto.budget import Refusals
+from nas.pareto.budget import RejectionStreak
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
-from nas.study.constraints import MAXIMISED, Answer, values_of, violations
-from nas.study.journal import JOURNAL, Journal
-from nas.study.resume_check import check_facts
+from nas.study.constraints import MAXIMISED, ToldTrial, values_of, violations
+from nas.study.journal import Journal
+from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.factory import make_sampler
+from nas.study.search_folder import JOURNAL
 from nas.study.stored_results import AGAIN, STARTS, revised
-from search_spaces.space import Architecture, distributions
+from search_spaces.space import Architecture, to_params
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
 STUCK = 20  # repeats in a row after which every second proposal is a random one
@@ -56,14 +57,14 @@ class Study:
         self._space, self._restrict = config.space.space(), config.space.restrict
         self._objectives, self._budget = config.objectives, config.budget
         self._epochs = config.train.epochs
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, ToldTrial] = {}
         self._running: dict[str, optuna.Trial] = {}
         self._in_vain = self._repeats = 0  # proposals in a row
         trials = study.get_trials(deepcopy=False)
         self.repeats = sum("repeat_of" in trial.user_attrs for trial in trials)
         self.states: Counter[State] = Counter()
         self.begun = self.epochs = 0
-        self.refusals = Refusals(config.budget)
+        self.refusals = RejectionStreak(config.budget)
         self.exhausted: str | None = None
         self._again = {
             name.removeprefix(AGAIN): told
@@ -106,10 +107,10 @@ class Study:
         if "facts" not in study.user_attrs:
             study.set_user_attr("id", uuid.uuid4().hex)
             study.set_user_attr("facts", new)
-        check_facts(study.user_attrs["facts"], new, directory)
+        check_settings_unchanged(study.user_attrs["facts"], new, directory)
         opened = cls(study, config, costs, patience)
         for architecture in warm_start:
-            opened._enqueue(architecture.canonical().key, distributions(architecture))
+            opened._enqueue(architecture.canonical().key, to_params(architecture))
         return opened
 
     @property
@@ -192,7 +193,7 @@ class Study:
         if result.state != "stopped":
             raise ValueError(f"{key} is {result.state}; only what was stopped can be trained on")
         architecture = self._space.from_json(dict(result.architecture))
-        self._study.enqueue_trial(distributions(architecture), user_attrs={"proceeds": key})
+        self._study.enqueue_trial(to_params(architecture), user_attrs={"proceeds": key})
         self._in_vain = 0
 
     def requeue(self) -> None:
@@ -274,9 +275,9 @@ class Study:
         if told := trial.user_attrs.get("result"):
             result = self._revised(Result.from_json(told))
             self.begun += result.state != "infeasible"
-            self._put(Answer(result, trial.values, trial.constraints))
+            self._put(ToldTrial(result, trial.values, trial.constraints))
 
-    def _put(self, answer: Answer) -> None:
+    def _put(self, answer: ToldTrial) -> None:
         new, old = answer.result, self.find(answer.result.key)
         if old is not None:  # it was trained on, or measured again
             self.states[old.state] -= 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from search_spaces.blocks.conv import ConvKind, NormKind
-from search_spaces.blocks.gated_layer import Gate
+from search_spaces.blocks.gated_layer import MachineLock
 
 TokenMixer = Literal["attention", "shared", "adaptive", "mamba", "pool"]
 
@@ -21,7 +21,7 @@ class TokenPlan:
     linear maps keep. `prune_queries`, `prune_dependencies` and `grpe` are of the adaptive mixer.
     """
 
-    gates: Sequence[Gate]
+    gates: Sequence[MachineLock]
     mlp_ratio: int
     prune: float
     mixer: TokenMixer

@@ -13,7 +13,7 @@ from monai.networks.nets.swin_unetr import PatchMergingV2
 from torch import nn
 from torch.nn.functional import interpolate
 
-from search_spaces.blocks.gated_layer import MLP, Gate, gated_layer
+from search_spaces.blocks.gated_layer import MLP, MachineLock, gated_layer
 from search_spaces.blocks.mixers import MixerKind, make_mixer
 
 
@@ -21,7 +21,7 @@ from search_spaces.blocks.mixers import MixerKind, make_mixer
 class SlimBlockPlan:
     """One encoder block: the gate of every layer, the mixer and its window, the MLP's widening."""
 
-    gates: Sequence[Gate]
+    gates: Sequence[MachineLock]
     mixer: MixerKind
     window: int
     mlp_ratio: int

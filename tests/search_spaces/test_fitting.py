@@ -9,7 +9,7 @@ from search_spaces.baselines import Baseline
 from search_spaces.fitting import differences, fit, fit_stride, nearest, neighbours, takes
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import SPACES
-from search_spaces.space import RandomTrial, distributions, path_pattern, sample
+from search_spaces.space import RandomTrial, path_pattern, sample, to_params
 
 SEEDS = st.integers(0, 10**9)
 RARELY_TOGETHER = {
@@ -44,7 +44,7 @@ def with_tokens(*stages, **choices):
 
 def is_within(point, space, restrict):
     options = {knob.name: knob.options for knob in space.knobs()} | restrict
-    return all(v in options[path_pattern(path)] for path, v in distributions(point).items())
+    return all(v in options[path_pattern(path)] for path, v in to_params(point).items())
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_neighbours_are_other_networks_of_the_restricted_space(restricted, seed)
     for path, near in neighbours(point, restrict):
         assert is_within(near, space, restrict)
         assert near.key != point.key
-        assert distributions(near)[path] != distributions(point)[path]
+        assert to_params(near)[path] != to_params(point)[path]
 
 
 def test_a_plain_network_has_a_neighbour_for_every_option_but_its_own():

@@ -89,16 +89,16 @@ def test_conditional_choices_are_not_asked_in_vain(trial):
     for seed in range(200):
         recording = trial(seed)
         point = sample(Hybrid, recording)
-        assert ("refine" in recording.asked) == (point.stem_stride == 2)
+        assert ("refine" in recording.choices) == (point.stem_stride == 2)
         for i in range(2):
             has_stage = i < point.token_stages
-            assert (f"tokens.{i}.mlp_ratio" in recording.asked) == has_stage
+            assert (f"tokens.{i}.mlp_ratio" in recording.choices) == has_stage
             has_room = has_stage and point.tokens[i].layers_count >= 3
             prunes = has_room and point.tokens[i].mixer not in ("adaptive", "pool")
-            assert (f"tokens.{i}.prune" in recording.asked) == prunes
+            assert (f"tokens.{i}.prune" in recording.choices) == prunes
             adapts = has_stage and point.tokens[i].mixer == "adaptive"
             for knob in ("prune_queries", "prune_dependencies", "grpe"):
-                assert (f"tokens.{i}.{knob}" in recording.asked) == adapts
+                assert (f"tokens.{i}.{knob}" in recording.choices) == adapts
 
 
 # The network

@@ -7,7 +7,7 @@ import torch
 from nas.cost import cost_of
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.slimformer import SPACE, SlimBlock, SlimFormer, SlimLayer, presets
-from search_spaces.space import distributions, sample
+from search_spaces.space import sample, to_params
 
 # SlimFormer-3D, Table 1 (input 1x96^3, 4 classes): the published architecture's parameters in
 # millions, and its GFLOPs (two a multiply-accumulate, every linear layer, without the scan itself).
@@ -145,7 +145,7 @@ def test_points_are_sampled_written_and_read(trial):
     for seed in range(100):
         point = sample(SlimFormer, trial(seed))
         assert SPACE.from_json(json.loads(json.dumps(point.to_json()))) == point
-        assert sample(SlimFormer, trial(answers=distributions(point))) == point
+        assert sample(SlimFormer, trial(answers=to_params(point))) == point
         assert point.canonical().canonical() == point.canonical()
         assert point.canonical().key == point.key
 
@@ -155,9 +155,9 @@ def test_conditional_choices_are_not_asked_in_vain(trial):
         recording = trial(seed)
         point = sample(SlimFormer, recording)
         for i, b in enumerate(point.blocks):
-            assert (f"blocks.{i}.mixer" in recording.asked) == (b.layers_count > 0)
+            assert (f"blocks.{i}.mixer" in recording.choices) == (b.layers_count > 0)
             has_windows = b.layers_count > 0 and b.mixer != "pool"
-            assert (f"blocks.{i}.window" in recording.asked) == has_windows
+            assert (f"blocks.{i}.window" in recording.choices) == has_windows
 
 
 # The network

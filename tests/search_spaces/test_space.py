@@ -13,12 +13,12 @@ from search_spaces.space import (
     RandomTrial,
     SearchSpace,
     choice,
-    distributions,
     knobs,
     path_pattern,
     repeat,
     sample,
     size,
+    to_params,
 )
 
 
@@ -70,16 +70,16 @@ def test_size_of_a_restricted_space():
 
 def test_every_record_can_be_sampled_by_its_own_answers(trial):
     for house in every_house():
-        answers = distributions(house)
+        answers = to_params(house)
         told = trial(answers=answers)
         assert sample(House, told) == house
-        assert told.asked.keys() == answers.keys()
+        assert told.choices.keys() == answers.keys()
 
 
 def test_a_part_is_asked_for_by_its_place(trial):
     recording = trial(answers={"rooms_count": 2, "rooms.0.lamp": "desk", "rooms.1.lamp": "none"})
     sample(House, recording)
-    assert list(recording.asked) == [
+    assert list(recording.choices) == [
         "roof",
         "rooms_count",
         "rooms.0.lamp",
@@ -92,7 +92,7 @@ def test_a_part_is_asked_for_by_its_place(trial):
 def test_what_cannot_matter_is_not_asked_and_has_its_default(trial):
     recording = trial(answers={"rooms_count": 1, "rooms.0.lamp": "none"})
     house = sample(House, recording)
-    assert "rooms.0.shade" not in recording.asked
+    assert "rooms.0.shade" not in recording.choices
     assert house.rooms[0].shade == "white"
 
 
@@ -100,7 +100,7 @@ def test_restrict_narrows_a_knob_at_every_position(trial):
     for seed in range(20):
         recording = trial(seed, {"rooms_count": 2})
         house = sample(House, recording, restrict={"rooms.lamp": ["ceiling"]})
-        assert recording.asked["rooms.1.lamp"] == ("ceiling",)
+        assert recording.choices["rooms.1.lamp"] == ("ceiling",)
         assert [room.lamp for room in house.rooms] == ["ceiling", "ceiling"]
 
 
@@ -188,7 +188,7 @@ def test_a_random_trial_gives_the_answers_that_are_among_the_choices():
     trial = RandomTrial(0, {"a": 2, "b": 9})
     assert trial.suggest_categorical("a", (1, 2, 3)) == 2
     assert trial.suggest_categorical("b", (1,)) == 1
-    assert trial.asked == {"a": (1, 2, 3), "b": (1,)}
+    assert trial.choices == {"a": (1, 2, 3), "b": (1,)}
 
 
 def test_a_random_trial_is_the_same_again_for_its_seed():

@@ -8,7 +8,7 @@ from torch import nn
 from trainers.config import TrainConfig
 from trainers.evaluate import evaluate_folder
 from trainers.inference import Mirrored
-from trainers.offers import begin_epoch, take_measured
+from trainers.offers import begin_epoch, pop_network_metrics
 from trainers.trainer import Trainer
 
 CONFIG = TrainConfig(patch=(24, 24, 24), epochs=3, steps_per_epoch=2, validate_every=2)
@@ -74,8 +74,8 @@ def test_a_networks_epochs_begin_in_all_its_modules():
 def test_mirroring_is_looked_through():
     network = Mirrored(Counting(), (0, 2)).eval()
     network(torch.zeros(1, 1, 4, 4, 4))
-    assert take_measured(network) == {"passes": 4.0}
-    assert take_measured(network) == {}
+    assert pop_network_metrics(network) == {"passes": 4.0}
+    assert pop_network_metrics(network) == {}
 
 
 def test_the_outermost_of_two_answers():
@@ -86,7 +86,7 @@ def test_the_outermost_of_two_answers():
 
     network = Outer()
     network.passes, network.inner.passes = 5, 3
-    assert take_measured(network) == {"passes": 5.0}
+    assert pop_network_metrics(network) == {"passes": 5.0}
 
 
 def test_an_evaluation_has_what_the_network_measured(phantom_folder):

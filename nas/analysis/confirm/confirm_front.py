@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from nas.analysis.confirm.candidates_near_front import nearest
 from nas.analysis.confirm.front_probability import Confirmed, chances
-from nas.analysis.confirm.repeats import FOLDER, Outcome, Repeat, read_outcome
+from nas.analysis.confirm.repeats import FOLDER, Outcome, Repeat, read_outcome, train_repeat
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.engine.cluster import Cluster
-from nas.engine.cluster_map import run_repeats
+from nas.engine.cluster_map import cluster_map
 from nas.pareto.front import front
 from nas.pareto.result import Result
 from nas.study.folder_lock import alone_in
-from nas.study.stored_results import journal_in, read_records
+from nas.study.search_folder import journal_in
+from nas.study.stored_results import read_records
 from trainers.atomic import replace_files
 from trainers.data import prepare_data
 from trainers.data.check import Progress
@@ -77,8 +79,19 @@ def _outcomes(
     cache, _ = prepare_data(config.data, directory, progress)
     progress(done, len(repeats), "trained")
     with Cluster(config.resources, address) as cluster:
-        for repeat, outcome in run_repeats(missing, config, directory, cache.folder, cluster):
-            found[repeat.key].append(outcome)
+        work = partial(train_repeat, config=config, directory=directory)
+        for repeat, answer in cluster_map(
+            work,
+            missing,
+            cluster,
+            config.resources,
+            directory,
+            cache.folder,
+            config.search.retries,
+        ):
+            if isinstance(answer, Exception):
+                answer = Outcome(None, (), str(answer).strip().splitlines()[-1])
+            found[repeat.key].append(answer)
             done += 1
             progress(done, len(repeats), "trained")
     return found

@@ -55,7 +55,7 @@ def read_outcome(repeat: Repeat, directory: Path) -> Outcome | None:
         raise UserError(f"{file} is damaged ({error}); delete it, to train that again") from error
 
 
-def train_repeat(repeat: Repeat, config: RunConfig, directory: Path, volumes: Path) -> Outcome:
+def train_repeat(repeat: Repeat, volumes: Path, config: RunConfig, directory: Path) -> Outcome:
     """Train it as the search did, but for the seed, on the search's cases, and keep the outcome.
 
     `volumes`: the folder of the prepared volumes. Interrupted, it goes on from its last epoch.

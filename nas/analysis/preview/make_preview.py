@@ -21,7 +21,7 @@ from nas.analysis.preview.timing_bench import Bench
 from nas.analysis.preview.variance import Driver, drivers
 from nas.config.run_config import RunConfig
 from nas.study.samplers.warm_start import warm_start
-from search_spaces.space import distributions
+from search_spaces.space import to_params
 from trainers.data import VolumeCache, prepare_data, read_msd
 from trainers.data.config import MsdData
 from trainers.data.splits import Cases
@@ -130,7 +130,7 @@ def _first(config: RunConfig, setting: Setting, count: Counter) -> list[Costs]:
 def _drivers(survey: Survey, name: str) -> list[Driver]:
     last = survey.leading.get(name, len(survey.costs))
     seen = [i for i in range(last) if name in survey.costs[i]]
-    answers = [distributions(survey.draw.points[i]) for i in seen]
+    answers = [to_params(survey.draw.points[i]) for i in seen]
     return drivers(answers, [math.log(survey.costs[i][name]) for i in seen])
 
 

@@ -17,7 +17,7 @@ from nas.study.training_cost import step_memory
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 
-Answer = TypeVar("Answer")
+ToldTrial = TypeVar("ToldTrial")
 Costs = dict[str, float]
 Counted = Costs | str  # a text says why there are none
 Progress = Callable[[int, int, str], None]
@@ -76,10 +76,10 @@ class Counter:
         self._pool, self._progress = pool, progress
 
     def map(
-        self, count: Callable[[Architecture], Answer], points: Sequence[Architecture], what: str
-    ) -> list[Answer]:
+        self, count: Callable[[Architecture], ToldTrial], points: Sequence[Architecture], what: str
+    ) -> list[ToldTrial]:
         """The answers in order; `what` names them to the progress."""
-        answers: list[Answer] = []
+        answers: list[ToldTrial] = []
         pool = self._pool
         for answer in pool.map(count, points, chunksize=CHUNK) if pool else map(count, points):
             answers.append(answer)

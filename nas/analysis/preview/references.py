@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from nas.analysis.preview.parallel_costs import Costs, Counter, Setting, count_memory, count_work
-from nas.cli.space_tables import misfit
 from nas.config.run_config import RunConfig
+from search_spaces.fitting import misfit
 from search_spaces.registry import find_space
-from search_spaces.space import Architecture, Restrictions, distributions, path_pattern
+from search_spaces.space import Architecture, Restrictions, path_pattern, to_params
 
 BASELINES = "baselines"
 
@@ -77,6 +77,6 @@ def reference_costs(
 
 def _allowed(point: Architecture, restrict: Restrictions) -> bool:
     """Whether every choice that made `point` is left in the space."""
-    answers = distributions(point)
+    answers = to_params(point)
     allowed = {path: restrict.get(path_pattern(path), (value,)) for path, value in answers.items()}
     return all(value in allowed[path] for path, value in answers.items())

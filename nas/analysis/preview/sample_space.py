@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from nas.cli.space_tables import misfit
 from nas.config.run_config import RunConfig
+from search_spaces.fitting import misfit
 from search_spaces.space import Architecture, RandomTrial
 from trainers.errors import UserError
 

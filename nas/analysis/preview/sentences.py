@@ -8,7 +8,7 @@ from nas.analysis.preview.budget_share import LimitShare, blame
 from nas.analysis.preview.forecast import COVERS, Forecast
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.panels import NAMES, short
-from nas.search.live_view import clock
+from nas.report.terminal_tables import clock
 
 
 def drawn(preview: Preview) -> str:

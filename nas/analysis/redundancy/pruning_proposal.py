@@ -15,7 +15,7 @@ from torch import nn
 from nas.analysis.redundancy.analysis import SubLayer
 from nas.analysis.redundancy.layer_hooks import PARTS, gated_layers, kept_parts
 from search_spaces.registry import find_space
-from search_spaces.space import Architecture, Option, distributions, path_pattern
+from search_spaces.space import Architecture, Option, path_pattern, to_params
 from trainers.errors import UserError
 
 GATE, NONE = "gate", "none"
@@ -75,7 +75,7 @@ def gate_paths(architecture: Architecture, network: nn.Module) -> dict[str, str]
 
     Fields and layers are matched in order. Empty where they do not match one to one, gate for gate.
     """
-    answers = distributions(architecture.canonical())
+    answers = to_params(architecture.canonical())
     gates = {p: v for p, v in answers.items() if p.rpartition(".")[2] == GATE and v != NONE}
     layers = {n: gate_of(kept_parts(layer)) for n, layer in gated_layers(network).items()}
     working = {name: gate for name, gate in layers.items() if gate != NONE}

@@ -1,7 +1,7 @@
 """Latency measured by a process of its own, while nothing else of the search computes."""
 
 from nas.cost.failure import Failure
-from nas.cost.latency_probe.prober import Prober, open_prober
+from nas.cost.latency_probe.prober import Prober
 from nas.cost.latency_probe.task import ProbeTask
 
-__all__ = ["Failure", "ProbeTask", "Prober", "open_prober"]
+__all__ = ["Failure", "ProbeTask", "Prober"]

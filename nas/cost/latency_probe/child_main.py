@@ -19,7 +19,7 @@ import torch
 
 from nas.cost.failure import reason_of
 from nas.cost.latency import conditions_of, measure_prepared, prepare
-from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.registry import load_architecture
 from trainers.errors import UserError
@@ -84,7 +84,7 @@ def _measure(
         network = load_architecture(record).build(task.channels, task.classes)
         prepared.append(prepare(network, task.channels, task.latency, device))
     tell(stage="wait")
-    with Gate(task.gate).alone() if task.gate else nullcontext():
+    with MachineLock(task.gate).exclusive() if task.gate else nullcontext():
         tell(stage="measure")
         latencies = measure_prepared(prepared)
     tell(latencies=[latency.to_json() for latency in latencies])

@@ -14,13 +14,13 @@ from time import monotonic
 from trainers.errors import UserError
 
 
-class Gate:
+class MachineLock:
     """A readers-writer lock between the processes of one machine that prefers the writer.
 
     Two locked files: everybody passes the turnstile to enter the room; workers share both, the
     probe has both for itself and holds the turnstile while the room empties. The locks belong to
-    open files, so that the kernel frees those of a process that is killed. One `Gate` is for one
-    thread; `waited` counts the seconds that its workers' side spent in `pause`.
+    open files, so that the kernel frees those of a process that is killed. One `MachineLock` is for
+    one thread; `waited` counts the seconds that its workers' side spent in `pause`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,10 +36,10 @@ class Gate:
         return Path(tempfile.gettempdir()) / f"segnas-{os.geteuid()}-{search_id}"
 
     @contextmanager
-    def computing(self) -> Iterator[None]:
+    def shared(self) -> Iterator[None]:
         """A worker's block: waits until nobody is alone; call `pause` in it as often as possible.
 
-        Raises UserError where the gate's files cannot be trusted; see `alone`.
+        Raises UserError where the gate's files cannot be trusted; see `exclusive`.
         """
         with self._open() as (turnstile, room):
             _enter(turnstile, room)
@@ -53,7 +53,7 @@ class Gate:
         """Where the probe waits, let it go first; two calls of the kernel where it does not.
 
         `synchronise` is called before the room is left, to end what runs on a device. Does nothing
-        outside of `computing`.
+        outside of `shared`.
         """
         if self._inside is None:
             return
@@ -70,7 +70,7 @@ class Gate:
             flock(turnstile, LOCK_UN)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """The probe's block: begins once every worker is outside, and keeps them there.
 
         Raises UserError where a file of the gate is another user's, or no file at all.

@@ -1,4 +1,4 @@
-"""What every prober offers, and which one a task needs."""
+"""What every prober offers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Protocol
 
 from nas.cost.failure import Failure
 from nas.cost.latency import Conditions, Latency
-from nas.cost.latency_probe.local import LocalProber
-from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.space import Architecture
 
 
@@ -32,15 +30,3 @@ class Prober(Protocol):
 
     def close(self) -> None:
         """End whatever is under way."""
-
-
-def open_prober(task: ProbeTask) -> Prober:
-    """A prober on this machine, or where `latency.resources` says on the node that has those.
-
-    Raises UserError where no node of the Ray cluster offers them. That one needs Ray initialised.
-    """
-    if task.latency.resources:
-        from nas.engine.remote_latency_probe import RemoteProber
-
-        return RemoteProber(task)
-    return LocalProber(task)

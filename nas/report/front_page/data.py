@@ -9,10 +9,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.cost.latency import Conditions
-from nas.findings import Findings
 from nas.pareto.budget import COSTS
 from nas.pareto.front import front
 from nas.pareto.result import Result
+from nas.report.findings import Findings
 from nas.report.front_page.text import compact
 from nas.study.result_knobs import Network, network_of
 from search_spaces.registry import SPACES

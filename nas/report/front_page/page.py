@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from plotly.offline import get_plotlyjs
 
-from nas.findings import Findings
+from nas.report.findings import Findings
 from nas.report.front_page.data import embedded, page_data
 
 SCRIPTS = ("numbers.js", "charts.js", "picture.js", "card.js", "tables.js", "page.js")

@@ -18,7 +18,7 @@ from nas.study.samplers.delegating import Delegate
 from nas.study.samplers.nsga import ArchitectureNSGAII, ArchitectureNSGAIII
 from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
 from nas.study.samplers.windowed import RecentTrials
-from search_spaces.questions import questions
+from search_spaces.all_params import all_params
 from search_spaces.registry import find_space
 from search_spaces.space import Restrictions, SearchSpace
 from trainers.errors import UserError
@@ -84,7 +84,7 @@ def make_sampler(
     name, arguments = _named(search)
     if name in ("random", "RandomSampler"):
         return RandomSampler(seed, **arguments)
-    paths = list(questions(space.kind, restrict))
+    paths = list(all_params(space.kind, restrict))
     if name == "qmc":
         return QuasiRandomSampler(paths, seed, **arguments)
     model = _model(name, arguments, search.startup, seed, space, restrict)

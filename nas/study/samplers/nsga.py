@@ -20,14 +20,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.pareto.front import non_dominated
-from search_spaces.questions import questions
+from search_spaces.all_params import all_params
 from search_spaces.space import (
     Option,
     RandomTrial,
     Restrictions,
     SearchSpace,
-    distributions,
     sample,
+    to_params,
 )
 
 Answers = Mapping[str, Option]
@@ -35,7 +35,7 @@ Spelling = frozenset[tuple[str, Option]]
 ATTEMPTS = 32  # at a child that was not tried before
 
 
-class Crossing:
+class UniformCrossover:
     """A trial that answers as one of two parents does, for single knobs or for whole parts.
 
     Each part (a token stage, a layer) comes from one parent, from the other, or is crossed knob by
@@ -77,7 +77,7 @@ def _parts(path: str) -> Iterator[str]:
             yield ".".join(words[: i + 1])
 
 
-class Breeder:
+class VariationOperator:
     """Makes children: answers to all that sampling the space asks for them."""
 
     def __init__(
@@ -93,8 +93,8 @@ class Breeder:
 
     def cross(self, mother: Answers, father: Answers) -> Answers:
         """A child whose every answer is one of its parents', as far as they were asked."""
-        crossing = Crossing((mother, father), self._rng)
-        return distributions(sample(self._space.kind, crossing, self._restrict))
+        crossing = UniformCrossover((mother, father), self._rng)
+        return to_params(sample(self._space.kind, crossing, self._restrict))
 
     def mutate(self, answers: Answers) -> Answers:
         """Another option for one knob; questions that it opens are drawn, others fall away."""
@@ -105,7 +105,7 @@ class Breeder:
         path = self._rng.choice(open_)
         option = self._rng.choice([o for o in asked[path] if o != answers[path]])
         trial = RandomTrial(self._rng.getrandbits(32), {**answers, path: option})
-        return distributions(sample(self._space.kind, trial, self._restrict))
+        return to_params(sample(self._space.kind, trial, self._restrict))
 
     def child(self, parents: Sequence[Answers], tried: Container[Spelling] = ()) -> Answers:
         """A child of one or two parents that is another network and was not `tried`, if possible.
@@ -140,7 +140,7 @@ class Breeder:
     def _asked(self, answers: Answers) -> Mapping[str, tuple[Any, ...]]:
         trial = RandomTrial(0, answers)
         sample(self._space.kind, trial, self._restrict)
-        return trial.asked
+        return trial.choices
 
 
 class _OnArchitectures(BaseGASampler):
@@ -160,10 +160,10 @@ class _OnArchitectures(BaseGASampler):
         for name, value in (("crossover_prob", crossover_prob), ("mutation_prob", mutation_prob)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} = {value}; expected a probability, 0 to 1")
-        self._breeder = Breeder(space, restrict, seed, crossover_prob, mutation_prob)
+        self._breeder = VariationOperator(space, restrict, seed, crossover_prob, mutation_prob)
         self._questions = {
             path: CategoricalDistribution(options)
-            for path, options in questions(space.kind, restrict).items()
+            for path, options in all_params(space.kind, restrict).items()
             if len(options) > 1
         }
         self._tried: set[Spelling] = set()

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.config.run_config import RunConfig
-from nas.export.export_folder import ARCHITECTURE
 from nas.pareto.budget import amount
 from nas.pareto.front_files import read_front
 from nas.study.samplers.fit_to_budget import Place, descend, narrow
 from search_spaces.fitting import differences, fit, fit_stride
 from search_spaces.registry import (
+    ARCHITECTURE,
     all_spaces,
     find_preset,
     is_preset,

@@ -3,8 +3,7 @@ import math
 
 import pytest
 
-from nas.analysis.confirm import Confirmed, Repeat, chances
-from nas.analysis.confirm import candidates_near_front as nearest
+from nas.analysis.confirm import Confirmed, Repeat, chances, nearest
 from nas.analysis.confirm.candidates_near_front import dice_gaps
 from nas.analysis.confirm.repeats import read_outcome
 from nas.cli.main import main

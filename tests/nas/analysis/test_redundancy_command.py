@@ -18,8 +18,8 @@ from nas.cost import cost_of
 from nas.export.export_folder import Export
 from nas.export.write_export import write_export
 from nas.pareto.result import Result
-from nas.study.journal import JOURNAL
 from nas.study.samplers.warm_start import warm_start
+from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
 from trainers.checkpoint import write_checkpoint

@@ -11,17 +11,17 @@ from time import monotonic, sleep
 import pytest
 
 from nas.cost.latency_probe import machine_lock as gate
-from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe.machine_lock import MachineLock
 from trainers.errors import UserError
 
 # Each prints a line when it is inside; a worker also when it has been let in again after a pause.
 WORKER = """
 import runpy, sys, time
 from pathlib import Path
-Gate = runpy.run_path(sys.argv.pop(1))["Gate"]
-gate, step = Gate(Path(sys.argv[1])), float(sys.argv[2])
+MachineLock = runpy.run_path(sys.argv.pop(1))["MachineLock"]
+gate, step = MachineLock(Path(sys.argv[1])), float(sys.argv[2])
 mark = Path(sys.argv[3])
-with gate.computing():
+with gate.shared():
     print("inside", flush=True)
     while True:
         mark.touch()
@@ -32,8 +32,8 @@ with gate.computing():
 PROBE = """
 import runpy, sys, time
 from pathlib import Path
-Gate = runpy.run_path(sys.argv.pop(1))["Gate"]
-with Gate(Path(sys.argv[1])).alone():
+MachineLock = runpy.run_path(sys.argv.pop(1))["MachineLock"]
+with MachineLock(Path(sys.argv[1])).exclusive():
     print("alone", flush=True)
     time.sleep(60)
 """
@@ -87,10 +87,10 @@ def test_no_worker_is_inside_while_the_probe_is_alone(started, tmp_path):
     marks = [tmp_path / f"mark{n}" for n in range(3)]
     for mark in marks:
         assert started(WORKER, tmp_path / "gate", 0.005, mark).stdout.readline() == "inside\n"
-    gate = Gate(tmp_path / "gate")
+    gate = MachineLock(tmp_path / "gate")
     with within(30):
         for _ in range(5):
-            with gate.alone():
+            with gate.exclusive():
                 for _ in range(10):
                     assert not any(mark.exists() for mark in marks)
                     sleep(0.003)
@@ -104,9 +104,9 @@ def test_busy_workers_do_not_starve_the_probe(started, tmp_path):
     """Steps of 50 ms that overlap: at no time is the room empty by itself."""
     for n in range(4):
         started(WORKER, tmp_path / "gate", 0.05, tmp_path / f"mark{n}").stdout.readline()
-    gate = Gate(tmp_path / "gate")
+    gate = MachineLock(tmp_path / "gate")
     for _ in range(5):
-        with within(5), gate.alone():
+        with within(5), gate.exclusive():
             pass
 
 
@@ -114,19 +114,19 @@ def test_busy_workers_do_not_starve_the_probe(started, tmp_path):
 def test_a_killed_holder_leaves_the_gate_free(started, tmp_path, script):
     holder = started(script, tmp_path / "gate", 60, tmp_path / "mark")
     holder.stdout.readline()
-    gate = Gate(tmp_path / "gate")
-    with pytest.raises(TimeoutError), within(1), gate.alone():
+    gate = MachineLock(tmp_path / "gate")
+    with pytest.raises(TimeoutError), within(1), gate.exclusive():
         pass
     os.kill(holder.pid, signal.SIGKILL)
-    with within(5), gate.alone():
+    with within(5), gate.exclusive():
         pass
-    with within(5), gate.computing():
+    with within(5), gate.shared():
         pass
 
 
 def test_the_probe_killed_while_it_waits_lets_the_workers_on(started, tmp_path):
-    gate = Gate(tmp_path / "gate")
-    with gate.computing():
+    gate = MachineLock(tmp_path / "gate")
+    with gate.shared():
         waiting = started(PROBE, tmp_path / "gate")
         with within(10), (tmp_path / "gate.turnstile").open() as turnstile:
             while not held(turnstile):
@@ -140,8 +140,8 @@ def test_the_probe_killed_while_it_waits_lets_the_workers_on(started, tmp_path):
 
 
 def test_a_worker_ends_its_work_on_the_device_before_it_lets_go(started, tmp_path):
-    gate = Gate(tmp_path / "gate")
-    with gate.computing():
+    gate = MachineLock(tmp_path / "gate")
+    with gate.shared():
         gate.pause(lambda: pytest.fail("nobody waits"))
         probe = started(PROBE, tmp_path / "gate")
         synchronised = []
@@ -155,24 +155,24 @@ def test_a_worker_ends_its_work_on_the_device_before_it_lets_go(started, tmp_pat
 
 def test_gates_of_two_searches_do_not_meet(started, tmp_path):
     started(PROBE, tmp_path / "one").stdout.readline()
-    with within(5), Gate(tmp_path / "two").alone():
+    with within(5), MachineLock(tmp_path / "two").exclusive():
         pass
 
 
 def test_a_worker_does_not_enter_twice(tmp_path):
-    gate = Gate(tmp_path / "gate")
-    with gate.computing():
-        with pytest.raises(RuntimeError, match="inside already"), gate.alone():
+    gate = MachineLock(tmp_path / "gate")
+    with gate.shared():
+        with pytest.raises(RuntimeError, match="inside already"), gate.exclusive():
             pass
         gate.pause()
-    with gate.alone():
+    with gate.exclusive():
         pass
 
 
 def test_the_files_are_of_the_user_alone_and_can_be_removed(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    gate = Gate(Gate.default_path("abc"))
-    with gate.alone():
+    gate = MachineLock(MachineLock.default_path("abc"))
+    with gate.exclusive():
         files = list(tmp_path.iterdir())
     assert gate.path.name == f"segnas-{os.geteuid()}-abc"
     assert [(file.stat().st_mode & 0o777, file.stat().st_uid) for file in files] == [
@@ -185,11 +185,11 @@ def test_the_files_are_of_the_user_alone_and_can_be_removed(tmp_path, monkeypatc
 def test_a_planted_link_is_refused(tmp_path):
     (tmp_path / "gate.room").symlink_to(tmp_path / "victim")
     with pytest.raises(UserError, match=r"gate\.room cannot be the gate.*remove it"):
-        Gate(tmp_path / "gate").alone().__enter__()
+        MachineLock(tmp_path / "gate").exclusive().__enter__()
     assert not (tmp_path / "victim").exists()
 
 
 def test_a_file_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(UserError, match=f"its owner is user {os.getuid()}"):
-        Gate(tmp_path / "gate").computing().__enter__()
+        MachineLock(tmp_path / "gate").shared().__enter__()

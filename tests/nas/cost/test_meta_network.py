@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas.cost.meta_network import build_on_meta, by_shape, uncollected
+from nas.cost.meta_network import build_on_meta, by_shape, gc_disabled
 from nas.cost.torch_counter import is_free
 from search_spaces.registry import find_preset
 from search_spaces.space import spatial_dims
@@ -124,7 +124,7 @@ def test_parameters_have_their_shapes_and_no_values():
 def test_the_garbage_collector_is_left_as_it_was():
     import gc
 
-    with pytest.raises(KeyError), uncollected():
+    with pytest.raises(KeyError), gc_disabled():
         assert not gc.isenabled()
         raise KeyError
     assert gc.isenabled()

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.cost.latency_probe import Failure, ProbeTask, open_prober
-from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe import Failure, ProbeTask
+from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.engine.open_prober import open_prober
 from search_spaces.registry import all_spaces, find_space
 
 QUICK = LatencyConfig(patch=(8, 8, 8), warmup=1, repeats=3, seconds=0.01, timeout=60)
@@ -96,7 +97,7 @@ def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
         (child,) = set(psutil.Process().children()) - others
         assert (conditions.shape, conditions.threads) == ((1, 1, 8, 8, 8), 1)
 
-        with Gate(task.gate).computing():
+        with MachineLock(task.gate).shared():
             prober.submit([toy(), toy()])
             with (tmp_path / "gate.file.turnstile").open() as turnstile:
                 while _flock_free(turnstile):
@@ -140,7 +141,8 @@ def test_only_the_network_that_hangs_times_out(toy):
 PARENT = """
 import json, sys
 from pathlib import Path
-from nas.cost.latency_probe import ProbeTask, open_prober
+from nas.cost.latency_probe import ProbeTask
+from nas.engine.open_prober import open_prober
 from search_spaces.registry import find_space
 
 prober = open_prober(ProbeTask.from_json(json.loads(sys.argv[1])))

@@ -261,7 +261,7 @@ def test_over_ray_client_the_search_runs_on_the_head_and_is_heard_and_stopped_he
     assert process.returncode == 130
 
 
-FILES = Path(__file__).parents[2] / "configs" / "cluster"
+FILES = Path(__file__).parents[3] / "configs" / "cluster"
 
 
 def test_the_ray_cluster_file_is_one_by_rays_own_schema():

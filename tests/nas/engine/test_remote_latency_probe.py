@@ -10,8 +10,9 @@ import ray
 from ray.cluster_utils import Cluster
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.cost.latency_probe import ProbeTask, open_prober
+from nas.cost.latency_probe import ProbeTask
 from nas.engine.cluster import QUIET
+from nas.engine.open_prober import open_prober
 from nas.engine.remote_latency_probe import _options
 from search_spaces.registry import find_preset
 from trainers.errors import UserError

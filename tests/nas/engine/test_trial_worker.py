@@ -12,7 +12,7 @@ from torch import nn
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
-from nas.cost.latency_probe.machine_lock import Gate
+from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.trial_worker import TrialWorker
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import read_checkpoint
@@ -38,7 +38,7 @@ def search(phantom, tmp_path):
         return task(tmp_path, "first") | {"cache": str(cache.folder)}
 
     yield make
-    Gate(Gate.default_path(tmp_path.name)).remove()
+    MachineLock(MachineLock.default_path(tmp_path.name)).remove()
 
 
 def task(folder, key):
@@ -186,7 +186,7 @@ def test_a_worker_that_waits_for_a_measurement_does_not_hang(search):
     first = search(stall_minutes=0.25)
     with child(first, "works") as process:
         assert process.stdout.readline() == "step\n"
-        with Gate(Gate.default_path(first["gate"])).alone():
+        with MachineLock(MachineLock.default_path(first["gate"])).exclusive():
             time.sleep(20)
             assert process.poll() is None
         assert process.stdout.read() == "step\n1\n"

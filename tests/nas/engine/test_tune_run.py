@@ -19,13 +19,17 @@ from trainers.errors import UserError
 from .workers import Counting
 
 
+def run_trials(session, cluster, *arguments):
+    """`run_trials` with the resources of the session's trials."""
+    return engine.run_trials(session, cluster, session.resources, *arguments)
+
+
 class Script:
     """A session of trials a, b, c, ...; `stops` says after which epoch one is stopped."""
 
     def __init__(self, names, slots=1, retries=1, stops=None):
-        resources = Resources(concurrent=slots)
-        search = SimpleNamespace(retries=retries)
-        self.config = SimpleNamespace(resources=resources, search=search)
+        self.resources = Resources(concurrent=slots)
+        self.retries = retries
         self.slots, self.stops = slots, stops or {}
         self.waiting, self.running, self.interrupted = list(names), {}, False
         self.reports, self.ends, self.said, self.requeued = [], [], [], 0
@@ -49,10 +53,10 @@ class Script:
         self.reports.append((key, report.epoch, report.pid))
         return report.epoch != self.stops.get(key)
 
-    def lose(self, trial_id, blameless):
+    def on_worker_lost(self, trial_id, counts):
         key = self.running[trial_id].candidate.key
-        self.losses[key] += not blameless
-        if self.losses[key] > self.config.search.retries:
+        self.losses[key] += counts
+        if self.losses[key] > self.retries:
             self.end(trial_id, lost=True)
         else:
             del self.running[trial_id]
@@ -100,8 +104,8 @@ def stopped(tmp_path_factory):
     """Three trials in one slot of a real Ray; b is stopped after its second epoch."""
     folder = tmp_path_factory.mktemp("engine")
     session = Script("abc", stops={"b": 2})
-    with Cluster(session.config.resources) as cluster:
-        finished = engine.run_trials(session, cluster, folder, folder, "gate", Counting)
+    with Cluster(session.resources) as cluster:
+        finished = run_trials(session, cluster, folder, folder, "gate", Counting)
     return session, finished, folder
 
 
@@ -148,7 +152,7 @@ def broken_run(session, monkeypatch, tmp_path, epochs_before):
 
     cluster = Here()
     monkeypatch.setattr(engine, "_fit", fit)
-    return engine.run_trials(session, cluster, tmp_path, tmp_path, ""), cluster
+    return run_trials(session, cluster, tmp_path, tmp_path, ""), cluster
 
 
 def test_breakdowns_without_progress_are_bounded(monkeypatch, tmp_path):
@@ -176,7 +180,7 @@ def test_bad_settings_do_not_start_ray_again(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "_fit", fit)
     cluster = Here()
     with pytest.raises(UserError, match="no such device"):
-        engine.run_trials(Script("a"), cluster, tmp_path, tmp_path, "")
+        run_trials(Script("a"), cluster, tmp_path, tmp_path, "")
     assert cluster.stops == 0
 
 
@@ -211,7 +215,7 @@ def test_a_second_signal_ends_the_run_and_its_trials_are_kept(monkeypatch, tmp_p
 
     monkeypatch.setattr(engine, "_fit", fit)
     session = Script("a")
-    assert not engine.run_trials(session, Here(), tmp_path, tmp_path, "")
+    assert not run_trials(session, Here(), tmp_path, tmp_path, "")
     assert session.waiting == ["a"]
 
 
@@ -224,7 +228,7 @@ def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, mo
     (tmp_path / "hungry-b").touch()
     (tmp_path / "bytes").write_text(str(int(memory.total * 0.1)))
     session = Script("abc", retries=1)
-    with Cluster(session.config.resources) as cluster:
-        assert engine.run_trials(session, cluster, tmp_path, tmp_path, "gate", Counting)
+    with Cluster(session.resources) as cluster:
+        assert run_trials(session, cluster, tmp_path, tmp_path, "gate", Counting)
     assert session.ends == [("a", False), ("b", True), ("c", False)]
     assert session.said == []  # no breakdown

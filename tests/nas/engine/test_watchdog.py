@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from nas.engine import watchdog as stall
-from nas.engine.watchdog import Stall
+from nas.engine.watchdog import Watchdog
 
 SCRIPT = """
 import ctypes, re, runpy, sys, time
 from pathlib import Path
-Stall = runpy.run_path(sys.argv[1])["Stall"]
-stall = Stall(Path(sys.argv[2]), float(sys.argv[3]))
+Watchdog = runpy.run_path(sys.argv[1])["Watchdog"]
+stall = Watchdog(Path(sys.argv[2]), float(sys.argv[3]))
 with stall.watching():
     print("watching", flush=True)
 {body}
@@ -45,37 +45,37 @@ def started(tmp_path):
 
 @pytest.fixture
 def earlier(tmp_path):
-    return Stall(tmp_path / "a.hang.txt", 90)
+    return Watchdog(tmp_path / "a.hang.txt", 90)
 
 
 @pytest.mark.parametrize("body", [SLEEPS, HOLDS_THE_GIL, MATCHES_FOR_EVER])
 def test_a_process_that_hangs_ends_and_tells_where(started, earlier, body):
     process = started(f"def stuck():\n    {body}\nstuck()")
     assert process.wait(30) == 1
-    assert earlier.hung
+    assert earlier.timed_out
     assert "in stuck" in earlier.trace.read_text()
     assert earlier.reason.startswith("hung: no training step ended for 1.5 min, see ")
     assert earlier.reason.endswith("/a.hang.txt")
 
 
 def test_progress_keeps_a_process_alive(started, earlier):
-    process = started("for _ in range(25):\n    stall.alive()\n    time.sleep(0.1)", seconds=2)
+    process = started("for _ in range(25):\n    stall.heartbeat()\n    time.sleep(0.1)", seconds=2)
     assert process.wait(30) == 0
     assert not earlier.trace.exists()
 
 
 def test_rest_may_take_as_long_as_it_likes(started):
-    assert started("stall.rest()\ntime.sleep(1)\nstall.alive()").wait(30) == 0
+    assert started("stall.pause()\ntime.sleep(1)\nstall.heartbeat()").wait(30) == 0
 
 
 def test_the_watch_goes_on_after_a_rest(started, earlier):
-    assert started(f"stall.rest()\nstall.alive()\n{SLEEPS}").wait(30) == 1
-    assert earlier.hung
+    assert started(f"stall.pause()\nstall.heartbeat()\n{SLEEPS}").wait(30) == 1
+    assert earlier.timed_out
 
 
 def test_nothing_is_watched_after_an_error(started, earlier):
     body = "try:\n    with stall.watching():\n        1 / 0\nexcept ZeroDivisionError:\n    pass\n"
-    assert started(f"{body}stall.alive()\ntime.sleep(1)").wait(30) == 0
+    assert started(f"{body}stall.heartbeat()\ntime.sleep(1)").wait(30) == 0
     assert not earlier.trace.exists()
 
 
@@ -85,11 +85,11 @@ def test_a_process_that_was_killed_has_not_hung(started, earlier):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert earlier.trace.exists()
-    assert not earlier.hung
+    assert not earlier.timed_out
 
 
 def test_a_process_that_cannot_write_a_trace_ends_all_the_same(started, tmp_path):
     (tmp_path / "file").touch()
     process = started(SLEEPS, trace=tmp_path / "file" / "a.hang.txt")
     assert process.wait(30) == 1
-    assert not Stall(tmp_path / "file" / "a.hang.txt", 90).hung
+    assert not Watchdog(tmp_path / "file" / "a.hang.txt", 90).timed_out

@@ -13,9 +13,9 @@ from nas.cli.evaluation_table import measured_line
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.engine.evaluation import Evaluation, Report
-from nas.export.effective_macs import macs_measured
+from nas.export.effective_macs import effective_macs
 from nas.pareto.result import Result
-from nas.search.candidate_queue import Admission
+from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import Screen
 from nas.search.session import Session
 from nas.study.study import Study
@@ -80,7 +80,7 @@ class Log:
 def test_every_epoch_logs_it_and_the_result_keeps_the_last(tmp_path):
     study = Study.open(tmp_path, CONFIG, lambda a: {"params": 1000, "macs": 10**6})
     log, screen = Log(), Screen(Console(file=io.StringIO()))
-    admission = Admission(study, CONFIG.budget, None)
+    admission = CandidateQueue(study, CONFIG.budget, None)
     session = Session(study, CONFIG, tmp_path, 2, admission, log, screen)
     for name in "ab":
         session.start(name)
@@ -115,20 +115,20 @@ SMALL = APFormer(width=4, layers=2, heads=2, head_channels=16, mlp_ratio=1, reac
 
 def test_macs_at_the_measured_share_lie_between_the_bounds():
     """Of 16 patches a slice at stride 8, a quarter is pruned."""
-    macs = macs_measured(export(SMALL), {"alpha": 0.25, "lambda": 0.5})
+    macs = effective_macs(export(SMALL), {"alpha": 0.25, "lambda": 0.5})
     cost = cost_of(SMALL, 1, 2, (8, 32, 32))
     assert (macs["macs"], macs["macs_least"]) == (cost.macs, cost.macs_least)
-    kept = (macs["macs_measured"] - macs["macs_least"]) / (macs["macs"] - macs["macs_least"])
+    kept = (macs["effective_macs"] - macs["macs_least"]) / (macs["macs"] - macs["macs_least"])
     assert kept == pytest.approx(0.75)
 
 
 def test_without_a_measured_share_there_are_none():
-    assert macs_measured(export(Hybrid(width=4)), {}) == {}
-    assert macs_measured(export(SMALL), {"lambda": 0.5}) == {}
+    assert effective_macs(export(Hybrid(width=4)), {}) == {}
+    assert effective_macs(export(SMALL), {"lambda": 0.5}) == {}
 
 
 def test_the_line_for_a_person():
-    macs = {"macs": 10_687_000_000, "macs_measured": 5_000_000_000, "macs_least": 3_436_000_000}
+    macs = {"macs": 10_687_000_000, "effective_macs": 5_000_000_000, "macs_least": 3_436_000_000}
     assert measured_line({"alpha": 0.6394, "lambda": 0.483}, macs) == (
         "measured: alpha 63.94%, lambda 48.30%, 5 GMACs a patch at that alpha, between 3.436 "
         "and 10.69"
@@ -140,7 +140,7 @@ def test_the_line_for_a_person():
 def test_counting_leaves_a_trained_network_alone():
     """The costs are counted on another copy: the run's network keeps what its gate decides."""
     network = SMALL.build(1, 2).eval()
-    macs_measured(export(SMALL), {"alpha": 1.0})
+    effective_macs(export(SMALL), {"alpha": 1.0})
     with torch.no_grad():
         network(torch.randn(1, 1, 32, 32))
     assert network.measured()["alpha"] == 0

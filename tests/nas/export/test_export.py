@@ -12,7 +12,7 @@ from nas.export.model_card import write_card
 from nas.export.write_export import write_export
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
-from nas.study.journal import JOURNAL
+from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid
 from trainers.checkpoint import write_checkpoint
 from trainers.data import prepare_data

@@ -1,6 +1,6 @@
 import pytest
 
-from nas.pareto.budget import TELL_AFTER, Budget, Refusals, amount
+from nas.pareto.budget import TELL_AFTER, Budget, RejectionStreak, amount
 from nas.pareto.result import Result
 
 
@@ -31,7 +31,7 @@ def test_amounts_have_their_units(name, value, text):
 
 
 def test_the_worst_limit_is_blamed_first_with_what_was_seen():
-    refusals = Refusals(Budget(params=10, macs=1000))
+    refusals = RejectionStreak(Budget(params=10, macs=1000))
     for n in range(TELL_AFTER):
         assert not refusals.due
         refusals.add(refused(params=n, macs=5000))
@@ -45,7 +45,7 @@ def test_the_worst_limit_is_blamed_first_with_what_was_seen():
 
 
 def test_refusals_that_are_no_budgets_fault_are_told_as_such():
-    refusals = Refusals(Budget(params=10))
+    refusals = RejectionStreak(Budget(params=10))
     for _ in range(TELL_AFTER - 1):
         refusals.add(refused(params=20))
     refusals.add(refused("cannot be built: no such kernel"))
@@ -53,7 +53,7 @@ def test_refusals_that_are_no_budgets_fault_are_told_as_such():
 
 
 def test_a_verdict_is_due_again_after_as_many_more():
-    refusals = Refusals(Budget(params=10))
+    refusals = RejectionStreak(Budget(params=10))
     for n in range(2 * TELL_AFTER):
         refusals.add(refused(params=20))
         if n + 1 == TELL_AFTER:

@@ -4,9 +4,9 @@ import pytest
 
 from nas.cli.front_chart import front_chart
 from nas.cli.main import main
-from nas.findings import Findings
-from nas.pareto.limits import parse_limits, within
+from nas.pareto.limits import filter_by_limits, parse_limits
 from nas.pareto.result import Result
+from nas.report.findings import Findings
 from nas.report.write_front import write_front
 from tests.nas.small_search import ended_search
 from trainers.errors import UserError
@@ -40,7 +40,7 @@ MEMBERS = [member("a", 0.5, 100, 1.0, 2**30), member("b", 0.8, 200, 5.0), member
     ],
 )
 def test_those_within_all_limits_are_kept(text, keys):
-    assert "".join(m.key for m in within(MEMBERS, parse_limits(text))) == keys
+    assert "".join(m.key for m in filter_by_limits(MEMBERS, parse_limits(text))) == keys
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_no_limit_is_told_what_is(text, told):
 
 def test_limits_that_nobody_keeps_are_told_what_there_is():
     with pytest.raises(UserError, match=r"params is 100 at the least; dice is 0\.9000 at the most"):
-        within(MEMBERS, parse_limits("params<=10,dice>=0.95"))
+        filter_by_limits(MEMBERS, parse_limits("params<=10,dice>=0.95"))
 
 
 def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import pytest
 
-from nas.findings import Findings
 from nas.pareto.front_files import front_csv, front_json
 from nas.pareto.result import Result
+from nas.report.findings import Findings
 from nas.report.front_page import compact, front_page, human
 from nas.report.write_front import write_front
 from nas.study.knob_importance import importances

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from nas.findings import Findings
 from nas.pareto.front import front
 from nas.pareto.result import Result
+from nas.report.findings import Findings
 from nas.report.front_page import front_page
 from nas.study.knob_importance import Importance
 from search_spaces.registry import find_space

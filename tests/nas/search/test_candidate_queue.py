@@ -2,7 +2,7 @@ import pytest
 
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
-from nas.search.candidate_queue import Admission
+from nas.search.candidate_queue import CandidateQueue
 from nas.study.study import Study
 from tests.nas.probers import SaysProber, latency
 
@@ -24,7 +24,7 @@ def admission(tmp_path):
             }
         )
         study = Study.open(tmp_path, run, lambda a: {"params": a.width})
-        made = Admission(study, run.budget, SaysProber(says) if says else None)
+        made = CandidateQueue(study, run.budget, SaysProber(says) if says else None)
         made.study = study
         return made
 

@@ -6,10 +6,10 @@ from rich.console import Console
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency_probe import Failure
 from nas.engine.evaluation import Report
-from nas.pareto.budget import Budget, Refusals
-from nas.search.candidate_queue import Admission
+from nas.pareto.budget import Budget, RejectionStreak
+from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import Screen, overview
-from nas.search.session import HOPELESS, Session
+from nas.search.session import MOST_FAILURES, Session
 from nas.study.study import Study
 from nas.tracking import Search, Tracker
 from tests.nas.probers import SaysProber, latency
@@ -25,7 +25,7 @@ def session(tmp_path):
         objectives = ["dice", "params", *(["latency_ms"] if prober else [])]
         run = config(search={"sampler": "random", **search}, objectives=objectives)
         study = Study.open(tmp_path, run, lambda a: {"params": 1000 * a.width, "macs": 10**6})
-        admission = Admission(study, run.budget, prober)
+        admission = CandidateQueue(study, run.budget, prober)
         search = Search(id="", name="", config_yaml="", params={})
         tracker = Tracker(TrackingConfig(enabled=False), tmp_path, search)
         screen = Screen(Console(file=io.StringIO(), width=120))
@@ -185,7 +185,7 @@ def test_a_lost_worker_is_infeasible_and_keeps_no_dice(session):
         assert not run.over
         run.start(name)
         run.report(name, report(epoch=2))
-        run.lose(name, blameless=False)
+        run.on_worker_lost(name, counts=True)
     (result,) = run.study.results
     assert (result.state, result.reason, result.dice) == ("infeasible", "worker lost 3 times", None)
     assert result.train_seconds == 30
@@ -195,7 +195,7 @@ def test_what_was_lost_goes_on_before_anything_new_starts(session):
     run = session(trials=3, retries=0)
     lost = run.start("a")
     run.report("a", report(epoch=2))
-    run.lose("a", blameless=True)
+    run.on_worker_lost("a", counts=False)
     assert run.progress > 0
     assert run.start("b") is lost
     run.report("b", report())
@@ -208,7 +208,7 @@ def test_what_was_lost_goes_on_before_anything_new_starts(session):
 def test_what_was_lost_waits_for_the_next_start_where_the_search_is_interrupted(session):
     run = session(trials=3)
     lost = run.start("a")
-    run.lose("a", blameless=True)
+    run.on_worker_lost("a", counts=False)
     assert not run.over
     run.interrupt()
     assert run.over
@@ -220,7 +220,7 @@ def test_what_was_lost_waits_for_the_next_start_where_the_search_is_interrupted(
 
 def test_a_search_where_everything_fails_gives_up(session):
     run = session(trials=100)
-    for number in range(HOPELESS):
+    for number in range(MOST_FAILURES):
         run.start(str(number))
         run.report(str(number), report(epoch=0, done=True, loss=None, reason="out of memory: 1 GB"))
         run.end(str(number))
@@ -319,7 +319,7 @@ def test_a_measured_candidate_that_comes_too_late_is_left_for_the_next_session(s
 def test_the_limit_that_lets_nothing_through_is_said(session):
     run = session(None, trials=1)
     run.study._budget = Budget(params=10)
-    run.study.refusals = Refusals(run.study._budget)
+    run.study.refusals = RejectionStreak(run.study._budget)
     assert run.start("a") is None
     assert "budget.params = 10 rules out 50 of 50" in run._screen._console.file.getvalue()
 
@@ -329,4 +329,4 @@ def test_networks_that_cannot_be_measured_end_the_search(session):
     while not run.over:
         run.start("a")
     assert "no such backend" in run.notice
-    assert len(run.study.results) == HOPELESS
+    assert len(run.study.results) == MOST_FAILURES

@@ -16,18 +16,18 @@ from optuna.trial import FrozenTrial
 
 from nas.config.run_config import SearchConfig
 from nas.study.samplers.factory import Staged, check_sampler, make_sampler
-from nas.study.samplers.nsga import ArchitectureNSGAII, Breeder
+from nas.study.samplers.nsga import ArchitectureNSGAII, VariationOperator
 from nas.study.samplers.sobol import QuasiRandomSampler
 from nas.study.samplers.windowed import RecentTrials
+from search_spaces.all_params import all_params
 from search_spaces.hybrid import SPACE, Hybrid
-from search_spaces.questions import questions
 from search_spaces.space import (
     Architecture,
     Option,
     RandomTrial,
     Restrictions,
-    distributions,
     sample,
+    to_params,
 )
 from trainers.errors import UserError
 
@@ -52,7 +52,7 @@ def _quiet() -> Any:
 
 def raw_answers(seed: int, restrict: Restrictions | None = None) -> dict[str, Option]:
     """A random point as it was asked for."""
-    return distributions(sample(SPACE.kind, RandomTrial(seed), restrict))
+    return to_params(sample(SPACE.kind, RandomTrial(seed), restrict))
 
 
 def config(sampler: Any, startup: int = 4, startup_sampler: str = "random") -> SearchConfig:
@@ -142,18 +142,18 @@ def test_evolution_proposes_better_than_chance() -> None:
 @given(st.integers(0, 10**6))
 def test_a_mutation_changes_exactly_one_knob(seed: int) -> None:
     before = raw_answers(seed)
-    after = Breeder(SPACE, seed=seed).mutate(before)
+    after = VariationOperator(SPACE, seed=seed).mutate(before)
     changed = [path for path in before.keys() & after.keys() if before[path] != after[path]]
     assert len(changed) == 1
     asked = RandomTrial(0, after)  # what it opened is answered, what it closed is not
-    assert distributions(sample(SPACE.kind, asked)) == after and asked.asked.keys() == after.keys()
+    assert to_params(sample(SPACE.kind, asked)) == after and asked.choices.keys() == after.keys()
 
 
 def test_every_other_option_of_every_knob_is_a_mutation() -> None:
     restrict = {**SMALL, "token_stages": (0,)}
     restrict |= {"width": (4, 8, 12), "conv": ("standard", "ghost")}
     before = raw_answers(0, restrict) | {"width": 4, "conv": "standard"}
-    breeder = Breeder(SPACE, restrict)
+    breeder = VariationOperator(SPACE, restrict)
     found = Counter(
         (after["width"], after["conv"]) for after in (breeder.mutate(before) for _ in range(400))
     )
@@ -166,7 +166,7 @@ def test_every_other_option_of_every_knob_is_a_mutation() -> None:
 @given(st.integers(0, 10**6))
 def test_a_crossed_child_takes_every_answer_from_a_parent_that_has_one(seed: int) -> None:
     mother, father = raw_answers(2 * seed), raw_answers(2 * seed + 1)
-    child = Breeder(SPACE, seed=seed).cross(mother, father)
+    child = VariationOperator(SPACE, seed=seed).cross(mother, father)
     for path, answer in child.items():
         inherited = [parent[path] for parent in (mother, father) if path in parent]
         assert not inherited or answer in inherited
@@ -179,7 +179,7 @@ def test_whole_token_stages_are_inherited() -> None:
     stage = [path for path in mother if path.startswith("tokens.0")]
     differing = [path for path in stage if mother[path] != father.get(path)]
     assert len(differing) >= 4
-    breeder = Breeder(SPACE, TOKENS)
+    breeder = VariationOperator(SPACE, TOKENS)
     children = [breeder.cross(mother, father) for _ in range(300)]
     whole = sum(all(child.get(path) == mother[path] for path in stage) for child in children)
     mixed = sum(
@@ -197,7 +197,7 @@ def test_children_are_no_networks_that_were_tried() -> None:
     ]
     tried = {frozenset(point.items()) for point in points[:5]}
     for seed in range(20):
-        child = Breeder(SPACE, restrict, seed).child(points[:2], tried)
+        child = VariationOperator(SPACE, restrict, seed).child(points[:2], tried)
         assert child == points[5]
 
 
@@ -217,7 +217,7 @@ def test_a_single_point_is_no_endless_search() -> None:
 def test_warm_starts_and_start_up_proposals_become_parents() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     for preset in ("hybrid-xs", "hybrid-tokens"):
-        study.enqueue_trial(dict(distributions(SPACE.presets()[preset])))
+        study.enqueue_trial(dict(to_params(SPACE.presets()[preset])))
     run(make_sampler(config("nsga2", startup=4), 0, SPACE, {}), 12, study=study)
     assert generations(study) == [0] * 4 + [1] * 4 + [2] * 4
 
@@ -234,7 +234,7 @@ def test_children_inherit_knobs_that_not_every_network_has() -> None:
     for stages in [1] * 7 + [0]:
         pruned = {"token_stages": stages, "tokens.0.prune": 0.9}
         trial = RandomTrial(stages, raw_answers(0, restrict) | pruned)
-        study.enqueue_trial(dict(distributions(sample(SPACE.kind, trial, restrict))))
+        study.enqueue_trial(dict(to_params(sample(SPACE.kind, trial, restrict))))
     run(ArchitectureNSGAII(SPACE, restrict, population_size=8, seed=0), 32, restrict, study)
     children = [trial.params for trial in study.get_trials()[8:]]
     prunes = [child["tokens.0.prune"] for child in children if "tokens.0.prune" in child]
@@ -274,14 +274,14 @@ def unevenness(study: optuna.Study, restrict: Restrictions) -> float:
     gaps = []
     for path in asked:
         counts = Counter(trial.params[path] for trial in trials)
-        options = questions(SPACE.kind, restrict)[path]
+        options = all_params(SPACE.kind, restrict)[path]
         gaps.append(max(counts[o] for o in options) - min(counts[o] for o in options))
     return sum(gaps) / len(gaps)
 
 
 def test_quasi_random_proposals_cover_options_evenly() -> None:
     restrict = {**TOKENS, "tokens.layers_count": (3,), "tokens.mixer": ("mamba",)}
-    paths = list(questions(SPACE.kind, restrict))
+    paths = list(all_params(SPACE.kind, restrict))
     even = [
         unevenness(run(QuasiRandomSampler(paths, seed), 16, restrict), restrict)
         for seed in range(5)
@@ -292,10 +292,10 @@ def test_quasi_random_proposals_cover_options_evenly() -> None:
 
 
 def test_quasi_random_proposals_go_on_in_another_process() -> None:
-    paths = list(questions(SPACE.kind, {}))
+    paths = list(all_params(SPACE.kind, {}))
     at_once = run(QuasiRandomSampler(paths, 7), 12)
     study = run(QuasiRandomSampler(paths, 7), 5)
-    study.enqueue_trial(dict(distributions(SPACE.presets()["hybrid-xs"])))
+    study.enqueue_trial(dict(to_params(SPACE.presets()["hybrid-xs"])))
     study = run(QuasiRandomSampler(paths, 12), 8, study=study)
     parts = [t.params for t in study.get_trials() if "fixed_params" not in t.system_attrs]
     assert parts == [trial.params for trial in at_once.get_trials()]

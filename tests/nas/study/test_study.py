@@ -11,7 +11,7 @@ from nas.pareto.result import Result
 from nas.study.stored_results import read_records
 from nas.study.study import JOURNAL, Study
 from search_spaces.hybrid import Hybrid
-from search_spaces.space import distributions
+from search_spaces.space import to_params
 from tests.nas.probers import latency
 from trainers.errors import UserError
 
@@ -22,7 +22,7 @@ FREE = 84
 
 def config(restrict=(), **changes):
     """A run over the knobs named in KNOBS; everything else has its default."""
-    defaults = distributions(Hybrid())
+    defaults = to_params(Hybrid())
     fixed = {knob: [value] for knob, value in defaults.items() if knob not in KNOBS}
     values = {
         "name": "test",
@@ -313,7 +313,7 @@ def test_a_stopped_candidate_that_is_proposed_again_is_a_repeat(opened):
     study = opened()
     candidate = study.ask()
     study.tell(stopped(candidate))
-    study._enqueue("other", distributions(candidate.architecture))
+    study._enqueue("other", to_params(candidate.architecture))
     assert study.ask().key != candidate.key
     assert study.repeats == 1
 

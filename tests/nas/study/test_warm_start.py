@@ -9,20 +9,19 @@ from hypothesis import strategies as st
 
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.export.export_folder import ARCHITECTURE
-from nas.findings import Findings
 from nas.pareto.result import Result
+from nas.report.findings import Findings
 from nas.report.write_front import write_front
 from nas.study.samplers.warm_start import check_warm_start, warm_start
 from nas.study.training_cost import footprint
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
-from search_spaces.registry import architecture_record, find_preset, find_space
-from search_spaces.space import distributions, path_pattern
+from search_spaces.registry import ARCHITECTURE, architecture_record, find_preset, find_space
+from search_spaces.space import path_pattern, to_params
 from search_spaces.translation import translate
 from trainers.errors import UserError
 
 PATCH = (32, 32, 32)
-ONLY_CONV = {knob: [value] for knob, value in distributions(find_preset("hybrid-xs")).items()}
+ONLY_CONV = {knob: [value] for knob, value in to_params(find_preset("hybrid-xs")).items()}
 ONLY_CONV["conv"] = ["standard", "ghost"]
 
 
@@ -189,7 +188,7 @@ def test_every_start_can_be_proposed_in_the_restricted_space(data):
     names = ("lightmedseg", "slimformer3d", "apformer", "hybrid-pruned")
     run = config(*names, **{k.replace(".", "__"): list(v) for k, v in restrict.items()})
     for start in warm_start(run, 1, 3):
-        for path, value in distributions(start.architecture).items():
+        for path, value in to_params(start.architecture).items():
             assert value in restrict.get(path_pattern(path), (value,))
 
 

@@ -19,14 +19,14 @@ from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
-from nas.findings import Findings
 from nas.pareto.front import front
+from nas.report.findings import Findings
 from nas.report.write_front import try_write_front, write_front
 from nas.search.resync import sync_search
+from nas.search.tracked import tracked
 from nas.study.folder_lock import alone_in
 from nas.study.stored_results import read_records
 from nas.study.study import Study
-from nas.tracked import tracked
 from nas.tracking import SyncReport, Tracker, store, tracker
 from tests.nas.probers import latency
 from trainers.data.task import Task

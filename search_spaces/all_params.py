@@ -7,7 +7,7 @@ from dataclasses import fields
 from search_spaces.space import Option, Part, Restrictions, path_pattern
 
 
-def questions(
+def all_params(
     kind: type[Part], restrict: Restrictions | None = None, prefix: str = ""
 ) -> dict[str, tuple[Option, ...]]:
     """The allowed options by path, `{"tokens.0.prune": (0.0, 0.25, ...), ...}`, in their order.
@@ -21,5 +21,5 @@ def questions(
             allowed[path] = tuple((restrict or {}).get(path_pattern(path), options))
         else:
             for i in range(int(max(allowed[prefix + f.metadata["count"]]))):
-                allowed |= questions(f.metadata["kind"], restrict, f"{path}.{i}.")
+                allowed |= all_params(f.metadata["kind"], restrict, f"{path}.{i}.")
     return allowed

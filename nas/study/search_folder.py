@@ -1,0 +1,36 @@
+"""The folder of a search, known without Optuna: its journal's place, and the search's name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from trainers.errors import UserError
+
+JOURNAL = "journal.log"
+
+
+def journal_in(directory: Path) -> Path:
+    """The journal of the search in `directory`. Raises UserError where there is none."""
+    path = directory / JOURNAL
+    if not path.is_file():
+        raise UserError(
+            f"{directory} is no search: {JOURNAL} is missing; expected the folder of a search "
+            "(runs/NAME)"
+        )
+    return path
+
+
+def search_id(directory: Path) -> str:
+    """What names the study in `directory` everywhere. Changes nothing, so a search may be running.
+
+    Raises UserError where there is no search.
+    """
+    for line in journal_in(directory).read_bytes().splitlines():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            break
+        if name := told.get("user_attr", {}).get("id"):
+            return str(name)
+    raise UserError(f"{directory} holds a search that never began")
