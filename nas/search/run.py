@@ -112,9 +112,7 @@ def run_search(
             tracker.sync(study.results)
             ended = run_trials(session, cluster, config.resources, directory, cache.folder, gate)
             if ended and prober:
-                for result in remeasure_front(
-                    study, prober, config.space, config.objectives, session.say
-                ):
+                for result in remeasure_front(study, prober, config.objectives, session.say):
                     tracker.trial_end(result, study.results)
         return _finish(session, directory, cache, tracker, console, ended)
 
