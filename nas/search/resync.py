@@ -12,7 +12,7 @@ from nas.config.yaml_file import read_config
 from nas.pareto.front import front
 from nas.report.findings import Findings
 from nas.report.write_front import write_front
-from nas.search.tracked import tracked
+from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
 from nas.study.knob_importance import importances
 from nas.study.search_folder import journal_in
@@ -57,7 +57,9 @@ def sync_search(directory: Path, console: Console) -> int:
         if not config.tracking.enabled:
             _say(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
-        tracker = Tracker(config.tracking, directory, tracked(config, records.id, running=False))
+        tracker = Tracker(
+            config.tracking, directory, search_info(config, records.id, running=False)
+        )
         sent = tracker.sync(results)
         if sent.failed is None:
             summary, status = _summary(directory)
