@@ -67,15 +67,22 @@ def own_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     all_spaces.cache_clear()
 
 
-def test_the_own_space_of_the_page_keeps_the_contract(own_space: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "passed"), [("test_my_space.py", "13 passed"), ("test_similarity.py", "1 passed")]
+)
+def test_the_own_tests_of_the_page_pass(own_space: Path, file: str, passed: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "test_my_space.py"],
+        [sys.executable, "-m", "pytest", "-q", file],
         cwd=own_space,
-        env={**os.environ, "PYTHONPATH": str(own_space), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{own_space}{os.pathsep}{DOCS.parent}",
+            "OMP_NUM_THREADS": "1",
+        },
         capture_output=True,
         text=True,
     )
-    assert "13 passed" in done.stdout, done.stdout + done.stderr
+    assert passed in done.stdout, done.stdout + done.stderr
 
 
 def test_the_own_space_of_the_page_is_found(own_space: Path) -> None:
