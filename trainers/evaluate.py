@@ -15,8 +15,10 @@ from nibabel.orientations import io_orientation
 
 from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import check_dataset
-from trainers.data.msd import Case, Dataset, find_volumes
+from trainers.data.dataset import Dataset
+from trainers.data.msd import find_volumes
 from trainers.data.nifti import UNREADABLE, open_nifti
+from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics
@@ -131,7 +133,7 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
         Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
     modalities = tuple(map(str, range(segmenter.channels)))
-    dataset = Dataset("evaluation", images, modalities, segmenter.classes, cases)
+    dataset = Dataset(images, modalities, segmenter.classes, cases)
     check_dataset(dataset, expecting="the network")
     return cases
 

@@ -21,7 +21,7 @@ from nas.pareto.budget import Budget, Limit
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
-from trainers.data.config import DataConfig
+from trainers.data.registry import DataConfig
 from trainers.strict import Strict
 
 Objective = Literal["dice", "params", "macs", "memory", "latency_ms"]

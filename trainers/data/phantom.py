@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
-from trainers.data.config import Phantom
+from trainers.data.phantom_source import Phantom
 
 AIR, FAT, MUSCLE, CAVITY, BONE = -1000.0, -100.0, 55.0, -10.0, 500.0
 

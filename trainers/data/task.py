@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, ValidationError
 
 from trainers.config import TrainConfig
-from trainers.data.cache import VolumeCache
 from trainers.errors import UserError
 from trainers.strict import Strict
+
+if TYPE_CHECKING:
+    from trainers.data.cache import VolumeCache
 
 TASK = "task.json"
 Positive = Annotated[int, Field(gt=0)]
