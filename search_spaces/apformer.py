@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import nn
-
-from search_spaces.networks.apformer_net import APFormerNet, APFormerPlan
-from search_spaces.networks.attention_pruning import prune_attention
-from search_spaces.networks.setr import SETR
-from search_spaces.networks.transunet import TransUNet
 from search_spaces.space import Architecture, SearchSpace, choice
 from search_spaces.stages import Stage, ways_up
+from search_spaces.widths import level_channels
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from search_spaces.blocks.conv import NormKind
 
 WITH_FEATURES = ("apformer", "transunet")
 
@@ -36,7 +36,7 @@ class APFormer(Architecture):
     )
     width: int = choice(16, 4, 8, 12, 24, 32, doc="channels at full resolution, doubled downwards")
     levels: int = choice(4, 3, 5, doc="resolutions; setr: patches are 2**(levels - 1) voxels wide")
-    norm: str = choice("batch", "instance", "group", doc="normalisation of the convolutions")
+    norm: NormKind = choice("batch", "instance", "group", doc="normalisation of the convolutions")
     layers: int = choice(4, 1, 2, 3, 6, 8, doc="transformer layers")
     heads: int = choice(6, 1, 2, 3, 4, 8, doc="attention heads")
     head_channels: int = choice(
@@ -88,28 +88,45 @@ class APFormer(Architecture):
         when={"prune_dependencies": (True,)},
     )
 
+    @property
+    def channels(self) -> list[int]:
+        """Channels of the convolutions at every resolution, the shallowest first."""
+        return level_channels(self.width, 2, self.levels)
+
+    @property
+    def hidden(self) -> int:
+        """Channels of a token of setr and transunet."""
+        return self.heads * self.head_channels
+
+    @property
+    def gated(self) -> bool:
+        """Whether queries are pruned: by a gate that looks at features, which setr has none of."""
+        return self.prune_queries and self.design in WITH_FEATURES
+
+    @property
+    def rounds(self) -> int | None:
+        """`frozen_rounds` where dependencies are pruned, else None."""
+        return self.frozen_rounds if self.prune_dependencies else None
+
     def stride(self) -> int:
         return 2 ** (self.levels - 1)
 
     def picture(self) -> list[Stage]:
-        prunes_queries = self.prune_queries and self.design in WITH_FEATURES
         words = [f"attention, {self.heads} heads"]
-        words += ["prunes queries"] * prunes_queries
+        words += ["prunes queries"] * self.gated
         words += ["prunes dependencies"] * self.prune_dependencies
         both = ("both",) * self.layers
+        channels, divisors = self.channels, [2**level for level in range(self.levels - 1)]
         if self.design == "setr":
             tokens = Stage(
                 name="tokens",
                 side="down",
                 divisor=self.stride(),
-                channels=self.heads * self.head_channels,
+                channels=self.hidden,
                 holds=words,
                 layers=both,
             )
-            steps = range(self.levels - 1)
-            channels, divisors = [self.width * 2**i for i in steps], [2**i for i in steps]
-            return [tokens, *ways_up(channels, divisors, "1 conv", skip=None)]
-        channels = [self.width * 2**level for level in range(self.levels)]
+            return [tokens, *ways_up(channels[:-1], divisors, "1 conv", skip=None)]
         down = [
             Stage(
                 name="encoder",
@@ -122,63 +139,12 @@ class APFormer(Architecture):
             for level, c in enumerate(channels)
         ]
         given = [channels[max(level - 1, 0)] for level in range(self.levels - 1)]
-        divisors = [2**level for level in range(self.levels - 1)]
         return down + ways_up(given, divisors, "2 convs", skip="concat")
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        return (
-            APFormerNet(self._plan(), in_channels, out_channels)
-            if self.design == "apformer"
-            else self._plugged(in_channels, out_channels)
-        )
+        from search_spaces.networks.apformer_designs import build_design
 
-    @property
-    def _rounds(self) -> int | None:
-        return self.frozen_rounds if self.prune_dependencies else None
-
-    def _plan(self) -> APFormerPlan:
-        return APFormerPlan(
-            spatial_dims=self.spatial_dims,
-            width=self.width,
-            levels=self.levels,
-            norm=self.norm,  # type: ignore[arg-type]
-            layers=self.layers,
-            heads=self.heads,
-            head_channels=self.head_channels,
-            mlp_ratio=self.mlp_ratio,
-            position=self.position,  # type: ignore[arg-type]
-            reach=self.reach,
-            regularise=self.regularise,
-            confidence=self.confidence if self.prune_queries else 0.0,
-            frozen_rounds=self._rounds,
-        )
-
-    def _plugged(self, in_channels: int, out_channels: int) -> nn.Module:
-        common = {
-            "hidden": self.heads * self.head_channels,
-            "layers": self.layers,
-            "heads": self.heads,
-            "mlp_ratio": self.mlp_ratio,
-            "width": self.width,
-            "norm": self.norm,
-        }
-        shape = (self.spatial_dims, in_channels, out_channels)
-        network: nn.Module
-        if self.design == "setr":
-            network = SETR(*shape, doublings=self.levels - 1, **common)  # type: ignore[arg-type]
-        else:
-            network = TransUNet(*shape, levels=self.levels, **common)  # type: ignore[arg-type]
-        queries = self.design in WITH_FEATURES and self.prune_queries
-        if not queries and not self.prune_dependencies:
-            return network
-        return prune_attention(
-            network,
-            frozen_rounds=self._rounds,
-            watch=f"encoder.{self.levels - 1}" if queries else None,
-            channels=self.width * self.stride(),
-            confidence=self.confidence,
-            spatial_dims=self.spatial_dims,
-        )
+        return build_design(self.canonical(), in_channels, out_channels)
 
 
 def presets() -> Mapping[str, Architecture]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from search_spaces.networks import baselines
 from search_spaces.space import Architecture, SearchSpace, choice
 from search_spaces.stages import Stage, several, ways_up
+from search_spaces.widths import level_channels
+
+if TYPE_CHECKING:
+    from search_spaces.networks.baselines import Strided
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +39,24 @@ class Baseline(Architecture):
         768, 192, 384, doc="channels of the transformer", when={"kind": ("unetr",)}
     )
 
+    @property
+    def channels(self) -> list[int]:
+        """Channels of every level of unet and segresnet, the shallowest first."""
+        return level_channels(self.width, 2, self.levels)
+
     def stride(self) -> int:
         if self.kind == "unetr":
             return 16
         return 32 if self.kind == "swin-unetr" else 2 ** (self.levels - 1)
 
     def picture(self) -> list[Stage]:
+        widths = self.channels
         if self.kind == "unet":
-            widths = [self.width * 2**i for i in range(self.levels)]
             divisors = [2 ** (i + 1) for i in range(self.levels - 1)]
             unit = "residual unit" if self.residual_units else "1 conv"
             down = _downs(widths, [*divisors, divisors[-1]], [unit] * self.levels)
             return down + ways_up(widths[:-2], divisors[:-1], unit, skip="concat")
         if self.kind == "segresnet":
-            widths = [self.width * 2**i for i in range(self.levels)]
             divisors = [2**i for i in range(self.levels)]
             counts = (1, *[2] * (self.levels - 2), 4)
             down = _downs(widths, divisors, [several(n, "residual unit") for n in counts])
@@ -89,22 +96,10 @@ class Baseline(Architecture):
             for i in range(5)
         ]
 
-    def build(self, in_channels: int, out_channels: int) -> baselines.Strided:
-        if self.kind == "swin-unetr":
-            return baselines.swin_unetr(in_channels, out_channels, width=self.swin_width)
-        if self.kind == "unetr":
-            return baselines.unetr(in_channels, out_channels, width=self.width, hidden=self.hidden)
-        if self.kind == "segresnet":
-            return baselines.segresnet(
-                in_channels, out_channels, width=self.width, levels=self.levels
-            )
-        return baselines.unet(
-            in_channels,
-            out_channels,
-            width=self.width,
-            levels=self.levels,
-            residual_units=self.residual_units,
-        )
+    def build(self, in_channels: int, out_channels: int) -> Strided:
+        from search_spaces.networks.baselines import NETWORKS
+
+        return NETWORKS[self.kind](self.canonical(), in_channels, out_channels)
 
 
 def _downs(channels: Sequence[int], divisors: Sequence[int], holds: Sequence[str]) -> list[Stage]:

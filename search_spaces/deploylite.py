@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from search_spaces.networks.deploylite_net import DeployNet, DeployPlan
-from search_spaces.networks.deploylite_net import TokenPlan as TokenLevelPlan
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
 from search_spaces.stages import Stage, several, ways_up
+from search_spaces.widths import attention_heads, level_channels
+
+if TYPE_CHECKING:
+    from search_spaces.blocks.light_tokens import Exchange
+    from search_spaces.networks.deploylite_net import DeployNet, ShallowKind
 
 WINDOWS = (2, 3, 4, 5, 6, 7, 8)
 
@@ -35,7 +38,7 @@ class TokenLevel(Part):
         doc="every second layer's windows moved by half a window",
         when={"window": WINDOWS, "depth": (2, 3, 4, 6)},
     )
-    exchange: str = choice(
+    exchange: Exchange = choice(
         "pooled",
         "grid",
         "none",
@@ -54,7 +57,7 @@ class DeployLite(Architecture):
     growth: float = choice(2.0, 1.5, doc="widening from a level to the next, downwards")
     levels: int = choice(4, 3, 5, doc="resolutions")
     stem_stride: int = choice(2, 1, 4, doc="stride of the first level")
-    conv: str = choice(
+    conv: ShallowKind = choice(
         "separable",
         "inverted",
         "ghost",
@@ -77,35 +80,45 @@ class DeployLite(Architecture):
     mlp_ratio: int = choice(4, 2, 1, doc="hidden width of the MLPs over the channels")
     fusion: str = choice("add", "concat", doc="how the decoder joins the encoder's features")
 
+    @property
+    def channels(self) -> list[int]:
+        """Channels of every level, the shallowest first; level l is at `stem_stride * 2**l`."""
+        return level_channels(self.width, self.growth, self.levels, multiple=8)
+
+    @property
+    def heads(self) -> list[int]:
+        """Attention heads of every level with transformer layers, the shallowest first."""
+        return [attention_heads(c, self.head_width) for c in self.channels[-self.token_levels :]]
+
     def canonical(self) -> Self:
         """Token levels in their canonical form; no choice of heads where there is none."""
         working = replace(self, tokens=tuple(level.canonical() for level in self.tokens))
         wide = replace(working, head_width=32)
-        if wide._plan().heads == working._plan().heads:
+        if wide.heads == working.heads:
             working = wide
-        if set(working._plan().heads) == {1}:
+        if set(working.heads) == {1}:
             working = replace(working, shared_heads=True)
         return super(DeployLite, working).canonical()
 
     def stride(self) -> int:
-        return self._plan().stride
+        return self.stem_stride * 2 ** (self.levels - 1)
 
     def picture(self) -> list[Stage]:
-        plan = self.canonical()._plan()
-        divisors = [plan.stem_stride * 2**level for level in range(plan.levels)]
-        shallow = plan.levels - len(plan.tokens)
+        point = self.canonical()
+        divisors = [point.stem_stride * 2**level for level in range(point.levels)]
+        shallow = point.levels - len(point.tokens)
         down = [
             Stage(
                 name="encoder",
                 side="down",
                 divisor=d,
                 channels=c,
-                holds=[several(plan.convs, f"{plan.conv} unit")],
+                holds=[several(point.convs, f"{point.conv} unit")],
             )
-            for c, d in zip(plan.channels[:shallow], divisors, strict=False)
+            for c, d in zip(point.channels[:shallow], divisors, strict=False)
         ]
         for tokens, heads, level in zip(
-            reversed(plan.tokens), plan.heads, range(shallow, plan.levels), strict=True
+            reversed(point.tokens), point.heads, range(shallow, point.levels), strict=True
         ):
             holds = [f"attention, {several(heads, 'head')}"]
             holds += [f"windows of {tokens.window}"] * bool(tokens.window)
@@ -115,46 +128,22 @@ class DeployLite(Architecture):
                     name="tokens",
                     side="down",
                     divisor=divisors[level],
-                    channels=plan.channels[level],
+                    channels=point.channels[level],
                     holds=holds,
                     layers=("both",) * tokens.depth,
                 )
             )
-        unit = f"1 {plan.conv} unit"
-        return down + ways_up(plan.channels[:-1], divisors[:-1], unit, skip=plan.fusion)
+        unit = f"1 {point.conv} unit"
+        return down + ways_up(point.channels[:-1], divisors[:-1], unit, skip=point.fusion)
 
     def build(self, in_channels: int, out_channels: int) -> DeployNet:
-        return DeployNet(self.canonical()._plan(), in_channels, out_channels)
+        from search_spaces.networks.deploylite_net import DeployNet
 
-    def _plan(self) -> DeployPlan:
-        tokens = [
-            TokenLevelPlan(
-                depth=level.depth,
-                window=level.window,
-                shift=level.shift,
-                exchange=level.exchange,  # type: ignore[arg-type]
-            )
-            for level in self.tokens
-        ]
-        return DeployPlan(
-            width=self.width,
-            growth=self.growth,
-            levels=self.levels,
-            stem_stride=self.stem_stride,
-            conv=self.conv,  # type: ignore[arg-type]
-            convs=self.convs,
-            tokens=tokens,
-            head_width=self.head_width,
-            shared_heads=self.shared_heads,
-            share_layers=self.share_layers,
-            rank_ratio=self.rank_ratio,
-            mlp_ratio=self.mlp_ratio,
-            fusion=self.fusion,  # type: ignore[arg-type]
-        )
+        return DeployNet(self.canonical(), in_channels, out_channels)
 
 
 def presets() -> Mapping[str, Architecture]:
-    """Two light networks, one for small volumes, and the standard network of m's plan."""
+    """Two light networks, one for small volumes, and the standard network of m's point."""
     return {
         "deploylite-s": DeployLite(
             tokens=(TokenLevel(depth=2, window=3), TokenLevel(depth=2, window=4)),

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from search_spaces.networks.hybrid_picture import hybrid_picture
-from search_spaces.networks.hybrid_plan import HybridPlan, TokenPlan
-from search_spaces.networks.hybrid_unet import HybridUNet
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
 from search_spaces.stages import Stage
+from search_spaces.widths import level_channels
+
+if TYPE_CHECKING:
+    from search_spaces.blocks.conv import ConvKind, NormKind
+    from search_spaces.blocks.gated_layer import Gate
+    from search_spaces.networks.hybrid_unet import HybridUNet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Part):
     """One transformer layer."""
 
-    gate: str = choice(
+    gate: Gate = choice(
         "both", "mixer", "mlp", "none", doc="parts kept: token mixer and MLP, one of them, neither"
     )
 
@@ -91,6 +95,11 @@ class TokenStage(Part):
         added_later=True,
     )
 
+    @property
+    def gates(self) -> list[Gate]:
+        """The gate of every layer, in order."""
+        return [layer.gate for layer in self.layers]
+
     def canonical(self) -> Self:
         """Layers without work are dropped, and with them choices that no longer do anything."""
         layers = tuple(layer for layer in self.layers if layer.gate != "none")
@@ -129,8 +138,8 @@ class Hybrid(Architecture):
     )
     convs: int = choice(2, 1, 3, doc="convolutions in each unit")
     residual: bool = choice(True, False, doc="a shortcut around each unit")
-    conv: str = choice("standard", "ghost", doc="standard or ghost convolutions")
-    norm: str = choice("instance", "batch", "group", doc="normalisation of the convolutions")
+    conv: ConvKind = choice("standard", "ghost", doc="standard or ghost convolutions")
+    norm: NormKind = choice("instance", "batch", "group", doc="normalisation of the convolutions")
     skip: str = choice(
         "concat",
         "add",
@@ -156,6 +165,11 @@ class Hybrid(Architecture):
         TokenStage, count="token_stages", doc="the token stages, the deepest level first"
     )
 
+    @property
+    def channels(self) -> list[int]:
+        """Channels of every level, the shallowest first; level l is at `stem_stride * 2**l`."""
+        return level_channels(self.width, self.growth, self.levels, multiple=2)
+
     def canonical(self) -> Self:
         """Idle token stages below a working one stay as empty records; others are dropped."""
         tokens = [stage.canonical() for stage in self.tokens]
@@ -166,46 +180,15 @@ class Hybrid(Architecture):
         return super(Hybrid, working).canonical()
 
     def stride(self) -> int:
-        return self._plan().stride
+        return self.stem_stride * 2 ** (self.levels - 1)
 
     def picture(self) -> list[Stage]:
-        return hybrid_picture(self._plan())
+        return hybrid_picture(self.canonical())
 
     def build(self, in_channels: int, out_channels: int) -> HybridUNet:
-        return HybridUNet(self._plan(), in_channels, out_channels)
+        from search_spaces.networks.hybrid_unet import HybridUNet
 
-    def _plan(self) -> HybridPlan:
-        point = self.canonical()
-        tokens = [
-            TokenPlan(
-                gates=[layer.gate for layer in stage.layers],  # type: ignore[misc]
-                mlp_ratio=stage.mlp_ratio,
-                prune=stage.prune,
-                mixer=stage.mixer,  # type: ignore[arg-type]
-                window=stage.window,
-                rank=stage.rank,
-                prune_queries=stage.prune_queries,
-                prune_dependencies=stage.prune_dependencies,
-                grpe=stage.grpe,
-            )
-            for stage in point.tokens
-        ]
-        return HybridPlan(
-            width=point.width,
-            growth=point.growth,
-            levels=point.levels,
-            stem_stride=point.stem_stride,
-            refine=point.refine,
-            convs=point.convs,
-            residual=point.residual,
-            conv=point.conv,  # type: ignore[arg-type]
-            norm=point.norm,  # type: ignore[arg-type]
-            skip=point.skip,  # type: ignore[arg-type]
-            decoder=point.decoder,  # type: ignore[arg-type]
-            prior=point.prior,
-            anchors=point.anchors,
-            tokens=tokens,
-        )
+        return HybridUNet(self.canonical(), in_channels, out_channels)
 
 
 def presets() -> Mapping[str, Architecture]:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from search_spaces.networks.lightmedseg_net import (
-    DIRECT_SKIPS,
-    LightMedSegNet,
-    LightMedSegPlan,
-)
 from search_spaces.space import Architecture, SearchSpace, choice
 from search_spaces.stages import Stage, several
+from search_spaces.widths import level_channels
+
+if TYPE_CHECKING:
+    from search_spaces.blocks.conv import ConvKind
+    from search_spaces.blocks.lspm import DetailKind
+    from search_spaces.networks.lightmedseg_net import LightMedSegNet
+
+DIRECT_SKIPS = 2  # decoder stages at the stem's resolution: their skips are never routed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,20 +34,31 @@ class LightMedSeg(Architecture):
     growth: float = choice(2.0, 1.5, doc="widening from a stage to the next, downwards")
     stages: int = choice(4, 3, 5, doc="encoder stages, each at its own resolution")
     stem_stride: int = choice(2, 1, doc="stride of the first convolution")
-    conv: str = choice("ghost", "standard", doc="ghost or standard convolutions")
+    conv: ConvKind = choice("ghost", "standard", doc="ghost or standard convolutions")
     convs: int = choice(2, 1, doc="convolutions of an encoder stage before its two paths")
-    detail: str = choice("dense", "depthwise", doc="3^3 convolution of the detail path")
+    detail: DetailKind = choice("dense", "depthwise", doc="3^3 convolution of the detail path")
     anchors: int = choice(8, 0, 4, 16, 32, doc="learned spatial anchors (0: none)")
     lspm: bool = choice(True, False, doc="structural prior, and routing by its texture map")
     router: bool = choice(True, False, doc="the lower skips mix all encoder stages")
     mixing: bool = choice(True, False, doc="three mixed paths in the decoder, or one")
     squeeze: bool = choice(True, False, doc="squeeze-and-excitation after every stage")
 
+    @property
+    def channels(self) -> list[int]:
+        """Channels of every encoder stage, the shallowest first; stage i is at
+        `stem_stride * 2**i`."""
+        return level_channels(self.width, self.growth, self.stages, multiple=4)
+
+    @property
+    def routed_skips(self) -> int:
+        """Decoder stages, of the deepest, whose skips mix all encoder stages."""
+        return self.stages - DIRECT_SKIPS if self.router else 0
+
     def stride(self) -> int:
-        return self._plan().stride
+        return self.stem_stride * 2 ** (self.stages - 1)
 
     def picture(self) -> list[Stage]:
-        channels = self._plan().channels
+        channels = self.channels
         divisors = [self.stem_stride * 2**i for i in range(self.stages)]
         holds = [several(self.convs, f"{self.conv} conv")]
         holds += [f"FiLM by {self.anchors} anchors"] * bool(self.anchors)
@@ -54,7 +68,6 @@ class LightMedSeg(Architecture):
             Stage(name="encoder", side="down", divisor=d, channels=c, holds=holds)
             for c, d in zip(channels, divisors, strict=True)
         ]
-        routed = self.stages - DIRECT_SKIPS if self.router else 0
         up = [
             Stage(
                 name="decoder",
@@ -63,30 +76,16 @@ class LightMedSeg(Architecture):
                 channels=c,
                 holds=["3 mixed paths" if self.mixing else "1 path"]
                 + ["position bias"] * bool(self.anchors),
-                skip="routed" if i < routed else "1^3 conv",
+                skip="routed" if i < self.routed_skips else "1^3 conv",
             )
             for i, c in enumerate(reversed(channels))
         ]
         return down + up
 
     def build(self, in_channels: int, out_channels: int) -> LightMedSegNet:
-        return LightMedSegNet(self._plan(), in_channels, out_channels)
+        from search_spaces.networks.lightmedseg_net import LightMedSegNet
 
-    def _plan(self) -> LightMedSegPlan:
-        return LightMedSegPlan(
-            width=self.width,
-            growth=self.growth,
-            stages=self.stages,
-            stem_stride=self.stem_stride,
-            conv=self.conv,  # type: ignore[arg-type]
-            convs=self.convs,
-            detail=self.detail,  # type: ignore[arg-type]
-            anchors=self.anchors,
-            prior=self.lspm,
-            router=self.router,
-            mixing=self.mixing,
-            squeeze=self.squeeze,
-        )
+        return LightMedSegNet(self.canonical(), in_channels, out_channels)
 
 
 def presets() -> Mapping[str, Architecture]:

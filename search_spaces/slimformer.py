@@ -7,18 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from search_spaces.networks.slimformer_unet import SlimBlockPlan, SlimFormerPlan, SlimFormerUNet
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
 from search_spaces.stages import Stage, ways_up
+from search_spaces.widths import level_channels
+
+if TYPE_CHECKING:
+    from search_spaces.blocks.gated_layer import Gate
+    from search_spaces.blocks.mixers import MixerKind
+    from search_spaces.networks.slimformer_unet import SlimFormerUNet
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlimLayer(Part):
     """One layer, by its gates a1 (token mixer) and a2 (MLP)."""
 
-    gate: str = choice(
+    gate: Gate = choice(
         "both", "mixer", "mlp", "none", doc="parts kept: token mixer and MLP, one of them, neither"
     )
 
@@ -31,7 +36,7 @@ class SlimBlock(Part):
     layers: tuple[SlimLayer, ...] = repeat(
         SlimLayer, count="layers_count", doc="the layers, in order"
     )
-    mixer: str = choice(
+    mixer: MixerKind = choice(
         "summary_mamba",
         "mamba",
         "attention",
@@ -54,6 +59,11 @@ class SlimBlock(Part):
         doc="hidden width of the MLPs over the channels",
         when={"layers_count": (1, 2, 3)},
     )
+
+    @property
+    def gates(self) -> list[Gate]:
+        """The gate of every layer, in order."""
+        return [layer.gate for layer in self.layers]
 
     def canonical(self) -> Self:
         """Layers without work are dropped, and with them choices that no longer do anything."""
@@ -86,17 +96,21 @@ class SlimFormer(Architecture):
         doc="from the tokens' resolution to the input's: interpolated logits, or learned ones",
     )
 
+    @property
+    def channels(self) -> list[int]:
+        """Channels of every block, the shallowest first, and of the bottom below them."""
+        return level_channels(self.width, 2, len(self.blocks) + 1)
+
     def canonical(self) -> Self:
         working = replace(self, blocks=tuple(block.canonical() for block in self.blocks))
         return super(SlimFormer, working).canonical()
 
     def stride(self) -> int:
-        return self._plan().stride
+        return self.patch * 2 ** len(self.blocks)
 
     def picture(self) -> list[Stage]:
-        plan = self._plan()
-        channels = [plan.width * 2**i for i in range(len(plan.blocks) + 1)]
-        divisors = [plan.patch * 2**i for i in range(len(plan.blocks) + 1)]
+        blocks, channels = self.canonical().blocks, self.channels
+        divisors = [self.patch * 2**i for i in range(len(blocks) + 1)]
         stages = [
             Stage(
                 name="encoder",
@@ -106,7 +120,7 @@ class SlimFormer(Architecture):
                 holds=[block.mixer.replace("_", " ")] if set(block.gates) - {"mlp"} else (),
                 layers=block.gates,
             )
-            for block, c, d in zip(plan.blocks, channels, divisors, strict=False)
+            for block, c, d in zip(blocks, channels, divisors, strict=False)
         ]
         stages.append(
             Stage(
@@ -120,19 +134,9 @@ class SlimFormer(Architecture):
         return stages + ways_up(channels[:-1], divisors[:-1], "residual unit", skip="concat")
 
     def build(self, in_channels: int, out_channels: int) -> SlimFormerUNet:
-        return SlimFormerUNet(self._plan(), in_channels, out_channels)
+        from search_spaces.networks.slimformer_unet import SlimFormerUNet
 
-    def _plan(self) -> SlimFormerPlan:
-        blocks = [
-            SlimBlockPlan(
-                gates=[layer.gate for layer in block.layers],  # type: ignore[misc]
-                mixer=block.mixer,  # type: ignore[arg-type]
-                window=block.window,
-                mlp_ratio=block.mlp_ratio,
-            )
-            for block in self.canonical().blocks
-        ]
-        return SlimFormerPlan(width=self.width, patch=self.patch, blocks=blocks, head=self.head)
+        return SlimFormerUNet(self.canonical(), in_channels, out_channels)
 
 
 def presets() -> Mapping[str, Architecture]:
@@ -164,7 +168,7 @@ def presets() -> Mapping[str, Architecture]:
     }
 
 
-def _block(*gates: str, mixer: str = "summary_mamba") -> SlimBlock:
+def _block(*gates: Gate, mixer: MixerKind = "summary_mamba") -> SlimBlock:
     layers = tuple(SlimLayer(gate=gate) for gate in gates)
     return SlimBlock(layers_count=len(gates), layers=layers, mixer=mixer)
 

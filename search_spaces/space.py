@@ -12,11 +12,12 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, Self, TypeVar
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from search_spaces.stages import Stage
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Option = bool | int | float | str
 PartType = TypeVar("PartType", bound="Part")

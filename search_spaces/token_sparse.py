@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from search_spaces.networks.sparse_unetr import SparsePlan, SparseUNETR
 from search_spaces.space import Architecture, SearchSpace, choice
 from search_spaces.stages import Stage, several, ways_up
+
+if TYPE_CHECKING:
+    from search_spaces.blocks.sparse_encoder import Sampler
+    from search_spaces.networks.sparse_unetr import SparseUNETR
 
 _PRUNED = {"prune": (0.25, 0.5, 0.75, 0.9)}
 
@@ -33,7 +36,7 @@ class TokenSparse(Architecture):
     )
     prune: float = choice(0.75, 0.0, 0.25, 0.5, 0.9, doc="share of tokens that each place drops")
     places: int = choice(3, 1, 2, doc="pruning places, evenly spaced in depth", when=_PRUNED)
-    sampler: str = choice(
+    sampler: Sampler = choice(
         "stp",
         "evit",
         "dynamic",
@@ -50,12 +53,17 @@ class TokenSparse(Architecture):
         when=_PRUNED,
     )
 
+    @property
+    def pooled(self) -> bool:
+        """Whether the decoder starts at half the resolution of the tokens' grid."""
+        return self.bottom == "pooled"
+
     def stride(self) -> int:
-        return self._plan().stride
+        return 2 * self.patch if self.pooled else self.patch
 
     def picture(self) -> list[Stage]:
         pruned = f"{several(self.places, 'place')} of {self.sampler}, {self.prune:.0%} dropped each"
-        levels = range(self.patch.bit_length() - (self.bottom == "tokens"))
+        levels = range(self.patch.bit_length() - (not self.pooled))
         tokens = Stage(
             name="tokens",
             side="down",
@@ -76,23 +84,9 @@ class TokenSparse(Architecture):
         return [image, tokens, *ways_up(channels, divisors, "residual unit", skip="concat")]
 
     def build(self, in_channels: int, out_channels: int) -> SparseUNETR:
-        return SparseUNETR(self._plan(), in_channels, out_channels)
+        from search_spaces.networks.sparse_unetr import SparseUNETR
 
-    def _plan(self) -> SparsePlan:
-        return SparsePlan(
-            patch=self.patch,
-            width=self.width,
-            depth=self.depth,
-            heads=self.heads,
-            mlp_ratio=self.mlp_ratio,
-            features=self.features,
-            pooled=self.bottom == "pooled",
-            prune=self.prune,
-            places=self.places,
-            sampler=self.sampler,  # type: ignore[arg-type]
-            tau=self.tau,
-            completion=self.completion,  # type: ignore[arg-type]
-        )
+        return SparseUNETR(self.canonical(), in_channels, out_channels)
 
 
 def presets() -> Mapping[str, Architecture]:

@@ -8,7 +8,7 @@ does not have is left out. Numbers that it does not offer become the nearest tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.apformer import APFormer
 from search_spaces.baselines import Baseline
@@ -20,6 +20,9 @@ from search_spaces.registry import find_space
 from search_spaces.slimformer import SlimBlock, SlimFormer
 from search_spaces.space import Architecture, ArchitectureError, Part, SearchSpace, knobs
 from search_spaces.token_sparse import TokenSparse
+
+if TYPE_CHECKING:
+    from search_spaces.blocks.gated_layer import Gate
 
 STAGES = 2  # levels of `hybrid` that may have tokens
 
@@ -81,7 +84,7 @@ def from_slimformer(a: SlimFormer) -> Hybrid:
 
 def _slim_stage(block: SlimBlock) -> TokenStage:
     return _stage(
-        [layer.gate for layer in block.layers],
+        block.gates,
         mixer="mamba" if block.mixer == "summary_mamba" else block.mixer,
         window=block.window,
         mlp_ratio=block.mlp_ratio,
@@ -188,7 +191,7 @@ def _hybrid(*stages: TokenStage, **choices: Any) -> Hybrid:
     return Hybrid(**near, token_stages=len(tokens), tokens=tokens).canonical()
 
 
-def _stage(gates: Sequence[str], **choices: Any) -> TokenStage:
+def _stage(gates: Sequence[Gate], **choices: Any) -> TokenStage:
     """The nearest stage, with the first layers of those."""
     most = max(next(k.options for k in knobs(TokenStage) if k.name == "layers_count"))
     layers = tuple(Layer(gate=gate) for gate in gates[: int(most)])

@@ -12,7 +12,7 @@ import optuna
 from nas.config.run_config import RunConfig
 from nas.search.asha import Scheduler
 from nas.study.candidate import Candidate
-from nas.study.constraints import MAXIMISED
+from nas.study.constraints import directions
 from nas.study.study import Study
 from search_spaces.space import Architecture, to_params
 
@@ -50,8 +50,7 @@ class _Policy:
     def __init__(self, ours: Ours, table: Table, config: RunConfig, budget: int) -> None:
         self._table, self._retrain = table, ours.repeats
         self._unreserved = (1 - config.search.continuation) * budget
-        directions = ["maximize" if o in MAXIMISED else "minimize" for o in config.objectives]
-        study = optuna.create_study(directions=directions)
+        study = optuna.create_study(directions=directions(config.objectives))
         if ours.extremes:
             for architecture in _extremes(table, config):
                 study.enqueue_trial(to_params(architecture))

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class TrialWorker(tune.Trainable):
     """One step is one epoch; see `Evaluation`, and `tune_run` for the keys of its config.
 
-    All that it computes, imports included, it computes within the gate of its machine, so that
-    nothing disturbs the measurement of a latency. Ray builds a worker once and resets it for every
-    further candidate.
+    All that it computes, imports included, it computes within the `MachineLock`, so that nothing
+    disturbs the measurement of a latency. Ray builds a worker once and resets it for every further
+    candidate.
 
     A step that hangs ends the process; see `Watchdog`. The worker that takes its place finds the
     trace `checkpoints/KEY.hang.txt` and reports the candidate as failed.
@@ -30,8 +30,8 @@ class TrialWorker(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Open what all candidates share: the search's settings, volumes and cases."""
-        self._gate = MachineLock(MachineLock.default_path(config["gate"]))
-        with self._gate.shared():
+        self._machine_lock = MachineLock.named(config["machine_lock"])
+        with self._machine_lock.shared():
             import torch
 
             from nas.config.run_config import RunConfig
@@ -62,12 +62,12 @@ class TrialWorker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train one epoch."""
-        with self._gate.shared():
-            waited = self._gate.waited
+        with self._machine_lock.shared():
+            waited = self._machine_lock.waited
             report = self._advance()
         if self._warnings and not report.warning:
             report = replace(report, warning=self._warnings.pop())
-        trained = report.seconds - (self._gate.waited - waited)
+        trained = report.seconds - (self._machine_lock.waited - waited)
         return {"report": replace(report, seconds=max(trained, 0.0)), "done": report.done}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -99,11 +99,11 @@ class TrialWorker(tune.Trainable):
         )
 
     def _pause(self) -> None:
-        self._gate.pause(self._leave)
+        self._machine_lock.pause(self._leave)
         self._stall.heartbeat()
 
     def _leave(self) -> None:
-        """Before the gate makes this worker wait, which is no hang."""
+        """Before the lock makes this worker wait, which is no hang."""
         self._synchronise()
         self._stall.pause()
 

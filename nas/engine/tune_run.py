@@ -37,13 +37,14 @@ def run_trials(
     resources: Resources,
     directory: Path,
     cache: Path,
-    gate: str,
+    machine_lock: str,
     worker: type[tune.Trainable] = TrialWorker,
 ) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
-    `gate` names the machine lock that workers compute within. Where Ray itself breaks down, it is
-    started again, and the trials that had trained nothing since the last start are to blame.
+    `machine_lock` names the `MachineLock` that workers compute within. Where Ray itself breaks
+    down, it is started again, and the trials that had trained nothing since the last start are to
+    blame.
 
     Raises UserError where nodes do not share `directory`, and what broke Ray down where it does so
     again and again.
@@ -58,7 +59,7 @@ def run_trials(
             task = {
                 "directory": str(directory),
                 "cache": str(cache),
-                "gate": gate,
+                "machine_lock": machine_lock,
                 "driver_node": cluster.driver_node,
             }
             with interruptible(session):

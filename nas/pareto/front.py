@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import moocore
 import numpy as np
 
+from nas.pareto.objectives import objective
 from nas.pareto.result import Result
 from trainers.errors import UserError
 
-SENSE = {"dice": -1.0, "params": 1.0, "macs": 1.0, "memory": 1.0, "latency_ms": 1.0}
 DECADE = 10.0
 REFERENCE = 1.1
 
@@ -95,12 +95,11 @@ def hypervolume_contributions(points: np.ndarray) -> np.ndarray:
 def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
     """(n, m) objectives of n results, all to be minimised: Dice is negated, unknown is NaN.
 
-    Raises ValueError for an objective that is not one of dice, params, macs, memory, latency_ms.
+    Raises ValueError for an unknown objective.
     """
-    if unknown := set(objectives) - set(SENSE):
-        raise ValueError(f"unknown objectives {sorted(unknown)}; expected among {list(SENSE)}")
-    rows = [[_minimised(result, name) for name in objectives] for result in results]
-    return np.array(rows, dtype=float).reshape(len(results), len(objectives))
+    signs = np.array([objective(name).sign for name in objectives])
+    rows = [[result.value(name) for name in objectives] for result in results]
+    return np.array(rows, dtype=float).reshape(len(results), len(objectives)) * signs
 
 
 def front(results: Iterable[Result], objectives: Sequence[str]) -> list[Result]:
@@ -135,11 +134,12 @@ def _unit(column: np.ndarray) -> np.ndarray:
     return (column - low) / (high - low) if high > low else np.zeros_like(column)
 
 
-def _minimised(result: Result, objective: str) -> float:
-    value = getattr(result, objective)
-    return np.nan if value is None else SENSE[objective] * value
+def minimised(value: float | None, name: str) -> float:
+    """A value of the objective of that name as one to be minimised; NaN where it is not known."""
+    sign = objective(name).sign
+    return np.nan if value is None else sign * value
 
 
 def _by_size(result: Result) -> tuple[float, float, str]:
-    params, dice = _minimised(result, "params"), _minimised(result, "dice")
-    return (float(np.nan_to_num(params, nan=np.inf)), dice, result.key)
+    dice = minimised(result.dice, "dice")
+    return (float(result.costs.get("params", np.inf)), dice, result.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nas.pareto.budget import amount
+from nas.pareto.objectives import objective
 from nas.report.search_record import Facts
 from nas.report.tables import caption, markdown_table
 from nas.report.terminal_tables import clock
@@ -38,17 +38,16 @@ def _opening(facts: Facts) -> Iterator[str]:
 
 def _setup(facts: Facts) -> Iterator[str]:
     config, epochs = facts.config, sum(result.epochs for result in facts.results)
-    limits = [amount(name, limit) for name, limit in config.budget.limits().items()]
-    names = [name.removesuffix("_ms") for name in config.budget.limits()]
+    limits = [
+        f"{objective(name).phrase} {objective(name).exact(limit)}"
+        for name, limit in config.budget.limits().items()
+    ]
     rows = {
         "search": facts.id,
         "classes": ", ".join(facts.classes),
         "patch": " x ".join(map(str, config.train.patch)),
         "objectives": ", ".join(config.objectives),
-        "budget of a network": ", ".join(
-            f"{name} {limit}" for name, limit in zip(names, limits, strict=True)
-        )
-        or "none",
+        "budget of a network": ", ".join(limits) or "none",
         "proposals": config.search.sampler
         if isinstance(config.search.sampler, str)
         else str(config.search.sampler.get("name")),

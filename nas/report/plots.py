@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from nas.pareto.objectives import Objective, objective
 from nas.pareto.result import Result
-from nas.report.front_page import human
-from nas.report.search_record import COSTS, Facts
+from nas.report.search_record import Facts
 from nas.study.knob_importance import Importance
 from nas.tracking.metrics import curve_points
 
@@ -48,8 +48,8 @@ def image(figure: Figure, form: str) -> bytes:
 def staircase(members: Iterable[Result], cost: str) -> list[tuple[float, float]]:
     """(cost, Dice) of the members that no cheaper one equals, from cheap to dear."""
     steps: list[tuple[float, float]] = []
-    pairs = [(getattr(m, cost), -m.dice) for m in members if m.dice is not None]
-    for value, worse in sorted(pair for pair in pairs if pair[0] is not None):
+    known = [m for m in members if m.dice is not None and cost in m.costs]
+    for value, worse in sorted((m.costs[cost], -(m.dice or 0.0)) for m in known):
         if not steps or -worse > steps[-1][1]:
             steps.append((value, -worse))
     return steps
@@ -63,15 +63,14 @@ def _front(facts: Facts, complete: Sequence[Result]) -> Figure:
             ("other networks", MUTED, 10, False),
             ("front", FRONT, 20, True),
         ):
-            drawn = [r for r in complete if (r.key in keys) is inside and _at(r, cost) is not None]
-            x = [getattr(r, cost) for r in drawn]
+            drawn = [r for r in complete if (r.key in keys) is inside and cost in r.costs]
+            x = [r.costs[cost] for r in drawn]
             y = [r.dice or 0.0 for r in drawn]
             ax.scatter(x, y, s=size, color=colour, linewidths=0, label=label, zorder=3 + inside)
         if steps := staircase(facts.members, cost):
             ax.step(*zip(*steps, strict=True), where="post", color=FRONT, linewidth=1, zorder=2)
-        name, unit = COSTS[cost]
-        _cost_axis(ax, [v for r in complete if (v := _at(r, cost)) is not None], unit)
-        ax.set_xlabel(name if not unit else f"{name} ({unit})")
+        _cost_axis(ax, [r.costs[cost] for r in complete if cost in r.costs], objective(cost))
+        ax.set_xlabel(objective(cost).title)
         _style(ax, "both")
     axes[0].set_ylabel("Validation Dice")
     axes[0].legend(frameon=False, loc="lower right", handletextpad=0.2)
@@ -112,7 +111,7 @@ def _importances(told: Sequence[Importance]) -> Figure:
         ax.invert_yaxis()
         ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
         ax.xaxis.set_major_locator(MaxNLocator(3))
-        ax.set_title("Dice" if importance.objective == "dice" else COSTS[importance.objective][0])
+        ax.set_title(objective(importance.objective).title)
         _style(ax, "x")
     return figure
 
@@ -130,7 +129,7 @@ def _panels(count: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:
     return figure, list(grid[:count])
 
 
-def _cost_axis(ax: Axes, values: Sequence[float], unit: str) -> None:
+def _cost_axis(ax: Axes, values: Sequence[float], cost: Objective) -> None:
     low, high = min(values, default=1.0), max(values, default=1.0)
     if low > 0 and high >= LOG_SPAN * low:
         ax.set_xscale("log")
@@ -138,7 +137,7 @@ def _cost_axis(ax: Axes, values: Sequence[float], unit: str) -> None:
         ax.xaxis.set_minor_locator(NullLocator())
     else:
         ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value).replace(" ", "")))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: cost.short(value)))
 
 
 def _few(low: float, high: float) -> LogLocator | FixedLocator:
@@ -149,11 +148,6 @@ def _few(low: float, high: float) -> LogLocator | FixedLocator:
         if len(ticks) <= 5:
             return FixedLocator(ticks)
     return LogLocator(numticks=5)
-
-
-def _at(result: Result, cost: str) -> float | None:
-    value: float | None = getattr(result, cost)
-    return value
 
 
 def _style(ax: Axes, grid: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost.latency import Conditions
-from nas.pareto.budget import COSTS as NAMES
 from nas.pareto.front import front
+from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
 from nas.study.folder_lock import alone_in
 from nas.study.knob_importance import Importance, importances
@@ -20,10 +20,6 @@ from nas.study.search_folder import journal_in
 from nas.study.stored_results import read_records
 from nas.study.summary import read_summary
 from trainers.data.task import Task
-
-UNITS = {"memory": "B", "latency_ms": "ms"}
-COSTS = {cost: (name[0].upper() + name[1:], UNITS.get(cost, "")) for cost, name in NAMES.items()}
-"""Names, as headings begin with them, and units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +55,7 @@ class Facts:
     @property
     def known_costs(self) -> list[str]:
         """The costs that some member has a number for."""
-        return [c for c in COSTS if any(getattr(m, c) is not None for m in self.members)]
+        return [c for c in COSTS if any(c in m.costs for m in self.members)]
 
     @property
     def conditions(self) -> str | None:
@@ -77,7 +73,7 @@ def gather(directory: Path) -> Facts:
     journal_in(directory)
     with alone_in(directory):
         config = read_config(RunConfig, directory / "config.yaml")
-        records = read_records(directory, config.budget)
+        records = read_records(directory, config.space.name, config.budget)
         task = Task.read(directory)
     objectives = config.objectives
     return Facts(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nas.report.front_page import human
-from nas.report.search_record import COSTS, Facts
+from nas.pareto.objectives import objective
+from nas.report.search_record import Facts
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -17,32 +17,30 @@ SPECIAL = {
 
 def columns(facts: Facts) -> list[str]:
     """Their names; the first is the key."""
-    costs = [
-        " ".join([COSTS[c][0], *([f"({COSTS[c][1]})"] if COSTS[c][1] else [])])
-        for c in facts.known_costs
-    ]
-    classes = facts.classes if len(facts.classes) > 1 else ()
-    return ["Network", "Dice", *classes, *costs]
+    return ["Network", "Dice", *_classes(facts), *(objective(c).title for c in facts.known_costs)]
 
 
 def values(facts: Facts) -> list[list[float | None]]:
     """A row a member, all columns but the first."""
-    classes = facts.classes if len(facts.classes) > 1 else ()
     return [
-        [m.dice, *(m.dice_per_class.get(c) for c in classes)]
-        + [getattr(m, cost) for cost in facts.known_costs]
+        [m.dice, *(m.dice_per_class.get(c) for c in _classes(facts))]
+        + [m.value(cost) for cost in facts.known_costs]
         for m in facts.members
     ]
 
 
 def cells(facts: Facts) -> list[list[str]]:
-    """The same as text: Dice with four digits, costs with three and k, M or G."""
-    rows = values(facts)
-    dices = 1 + (len(facts.classes) if len(facts.classes) > 1 else 0)
+    """The same as text: Dice with four digits, costs with three."""
+    names = ["dice"] * (1 + len(_classes(facts))) + facts.known_costs
     return [
-        [_dice(value) for value in row[:dices]] + [human(value) for value in row[dices:]]
-        for row in rows
+        [objective(name).short(value) for name, value in zip(names, row, strict=True)]
+        for row in values(facts)
     ]
+
+
+def _classes(facts: Facts) -> Sequence[str]:
+    """Where there is a single one, its Dice is the mean."""
+    return facts.classes if len(facts.classes) > 1 else ()
 
 
 def markdown_table(facts: Facts) -> Iterator[str]:
@@ -108,10 +106,6 @@ def _best(rows: Sequence[Sequence[float | None]], facts: Facts) -> set[tuple[int
             wanted = min(known) if j >= len(rows[0]) - costs else max(known)
             found |= {(i, j) for i, row in enumerate(rows) if row[j] == wanted}
     return found
-
-
-def _dice(value: float | None) -> str:
-    return human(None) if value is None else f"{value:.4f}"
 
 
 def _thin(text: str) -> str:

@@ -9,7 +9,8 @@ import moocore
 import numpy as np
 
 from nas.config.early_stopping import EarlyStopping
-from nas.pareto.front import SENSE, crowding, hypervolume_contributions
+from nas.pareto.front import crowding, hypervolume_contributions, minimised
+from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result
 from trainers.config import TrainConfig
 
@@ -41,8 +42,8 @@ class Scheduler:
         self, config: EarlyStopping, train: TrainConfig, objectives: Sequence[str]
     ) -> None:
         """`objectives`: dice, and costs. Raises ValueError, UserError."""
-        if "dice" not in objectives or set(objectives) - set(SENSE):
-            raise ValueError(f"objectives {list(objectives)}; expected dice and of {list(SENSE)}")
+        if DICE not in [objective(name) for name in objectives]:
+            raise ValueError(f"objectives {list(objectives)}; expected dice among them")
         self._objectives = tuple(objectives)
         self._reduction = config.reduction
         self._together = config.ties == "together"
@@ -76,8 +77,7 @@ class Scheduler:
     def restore(self, results: Iterable[Result]) -> None:
         """Take in the ended candidates of an earlier session; nobody is judged."""
         for result in results:
-            costs = {name: getattr(result, name) for name in self._objectives if name != "dice"}
-            self._record(result.key, result.curve, costs)
+            self._record(result.key, result.curve, result.costs)
             self._stopped.pop(result.key, None)
             if result.state == "stopped":
                 self._stopped[result.key] = len(result.curve)
@@ -128,7 +128,7 @@ class Scheduler:
         for validations, rung in self._rungs(key).items():
             if validations <= len(curve):
                 values = {**costs, "dice": curve[validations - 1]}
-                rung.setdefault(key, tuple(_minimised(values, self._objectives)))
+                rung.setdefault(key, tuple(minimised(values.get(n), n) for n in self._objectives))
 
     def _newest_goes_on(self, rung: Rung) -> bool:
         if not np.isfinite(next(reversed(rung.values()))).all():
@@ -146,12 +146,6 @@ class Scheduler:
         """(n,) of one rank's (n, m) points: the best Dice before all, then by the ties."""
         dice = points[:, self._objectives.index("dice")]
         return np.where(dice == dice.min(), np.inf, self._ties(points))
-
-
-def _minimised(values: Mapping[str, float | None], objectives: Sequence[str]) -> Iterator[float]:
-    for name in objectives:
-        value = values.get(name)
-        yield np.nan if value is None else SENSE[name] * value
 
 
 def _known(rung: Rung) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.config.run_config import RunConfig
-from nas.pareto.budget import amount
 from nas.study.samplers.fit_to_budget import Place, descend
 from search_spaces.fitting import divides
 from search_spaces.space import Architecture, RandomTrial
@@ -54,13 +53,7 @@ def _check_budget(
     start = min((Place.of(p, *task) for p in points[:8]), key=lambda place: place.height)
     place = descend(start, *task)
     if place.excess:
-        costs = place.costs
-        named = ", ".join(
-            f"budget.{name} = {amount(name, limit)} (smallest found: {amount(name, costs[name])})"
-            for name, limit in config.budget.limits().items()
-            if name in costs
-        )
         raise UserError(
-            f"no architecture of {config.space.name} meets {named}; raise the budget, or allow "
-            "smaller networks in space.restrict"
+            f"no architecture of {config.space.name} meets {config.budget.missed_by(place.costs)}; "
+            "raise the budget, or allow smaller networks in space.restrict"
         )

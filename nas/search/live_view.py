@@ -116,7 +116,8 @@ def _running_table(session: Session) -> Table:
 
 
 def _line(session: Session, result: Result) -> str:
-    costs = f"{number_text(result.params, ',')} params  {number_text(result.latency_ms, '.3g')} ms"
+    params, latency = result.costs.get("params"), result.costs.get("latency_ms")
+    costs = f"{number_text(params, ',')} params  {number_text(latency, '.3g')} ms"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""
         outcome = f"Dice {number_text(result.dice, '.4f')}  {costs}{place}"

@@ -32,7 +32,10 @@ def sync_search(directory: Path, console: Console) -> int:
     journal_in(directory)
     with alone_in(directory):
         config = read_config(RunConfig, directory / "config.yaml")
-        task, records = Task.read(directory), read_records(directory, config.budget)
+        task, records = (
+            Task.read(directory),
+            read_records(directory, config.space.name, config.budget),
+        )
         results, objectives = records.results, config.objectives
         members, space = front(results, objectives), config.space.space()
         _say(console, f"{directory}: {len(results)} results, {len(members)} on the front")

@@ -79,12 +79,13 @@ def run_search(
         classes = len(cache.classes)
         check_run(config, cache.channels, classes)
         starts = warm_start(config, cache.channels, classes)
-        gate = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
+        lock_name = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
+        machine_lock = MachineLock.named(lock_name)
         if config.latency.resources:  # the machine that measures is found through Ray
             cluster.start()
-        prober = _open_prober(config, cache.channels, classes, MachineLock.default_path(gate))
+        prober = _open_prober(config, cache.channels, classes, machine_lock.path)
         if prober:
-            stack.callback(MachineLock(MachineLock.default_path(gate)).remove)
+            stack.callback(machine_lock.remove)
             stack.callback(prober.close)
         study = Study.open(
             directory,
@@ -110,11 +111,11 @@ def run_search(
                 partial(_write_front, directory, study, config, cache),
             )
             tracker.sync(study.results)
-            ended = run_trials(session, cluster, config.resources, directory, cache.folder, gate)
+            ended = run_trials(
+                session, cluster, config.resources, directory, cache.folder, lock_name
+            )
             if ended and prober:
-                for result in remeasure_front(
-                    study, prober, config.space, config.objectives, session.say
-                ):
+                for result in remeasure_front(study, prober, config.objectives, session.say):
                     tracker.trial_end(result, study.results)
         return _finish(session, directory, cache, tracker, console, ended)
 
@@ -148,7 +149,9 @@ def _opening_lines(study: Study, config: RunConfig, starts: Sequence[WarmStart])
     yield from map(str, starts)
 
 
-def _open_prober(config: RunConfig, channels: int, classes: int, gate: Path) -> Prober | None:
+def _open_prober(
+    config: RunConfig, channels: int, classes: int, machine_lock: Path
+) -> Prober | None:
     """Who measures latencies, where the search wants any."""
     if not config.needs_latency:
         return None
@@ -160,7 +163,7 @@ def _open_prober(config: RunConfig, channels: int, classes: int, gate: Path) -> 
             latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
             device=config.resources.device,
             seed=config.seed,
-            gate=gate,
+            machine_lock=machine_lock,
         )
     )
 

@@ -18,11 +18,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.config.run_config import RunConfig
 from nas.cost.latency import Latency
-from nas.pareto.budget import RejectionStreak
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
-from nas.study.constraints import MAXIMISED, ToldTrial, values_of, violations
+from nas.study.constraints import ToldTrial, directions, values_of, violations
 from nas.study.journal import Journal
+from nas.study.rejections import RejectionStreak
 from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.factory import make_sampler
 from nas.study.search_folder import JOURNAL
@@ -100,7 +100,7 @@ class Study:
         study = optuna.create_study(
             storage=JournalStorage(Journal(directory / JOURNAL)),
             study_name="search",
-            directions=["maximize" if o in MAXIMISED else "minimize" for o in config.objectives],
+            directions=directions(config.objectives),
             load_if_exists=True,
         )
         new = json.loads(json.dumps({"objectives": config.objectives, **(facts or {})}))
@@ -200,7 +200,7 @@ class Study:
         """Fail what is under way, or was when a process died, and propose it again first."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if told := trial.user_attrs.get("result"):  # died between its result and its end
-                values = values_of(Result.from_json(told), self._objectives)
+                values = values_of(Result.from_json(told, self._space.name), self._objectives)
                 self._remember(self._study.tell(trial.number, values))
                 continue
             self._study.tell(trial.number, state=TrialState.FAIL)
@@ -273,7 +273,7 @@ class Study:
 
     def _remember(self, trial: FrozenTrial) -> None:
         if told := trial.user_attrs.get("result"):
-            result = self._revised(Result.from_json(told))
+            result = self._revised(Result.from_json(told, self._space.name))
             self.begun += result.state != "infeasible"
             self._put(ToldTrial(result, trial.values, trial.constraints))
 

@@ -33,10 +33,7 @@ def final_metrics(result: Result) -> dict[str, float]:
     the rest of its distribution, the epochs trained, what was measured."""
     values = {
         "dice": result.dice,
-        "params": result.params,
-        "macs": result.macs,
-        "memory": result.memory,
-        "latency_ms": result.latency_ms,
+        **result.costs,
         **{f"latency/{name}": (result.latency or {}).get(name) for name in SPREAD},
         "epochs": result.epochs,
         "train_seconds": result.train_seconds,

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-MachineLock = Literal["both", "mixer", "mlp", "none"]
+Gate = Literal["both", "mixer", "mlp", "none"]
 
 
 class GatedLayer(nn.Module):
@@ -42,7 +42,7 @@ class MLP(nn.Sequential):
 
 
 def gated_layer(
-    channels: int, gate: MachineLock, mixer: Callable[[], nn.Module], mlp: Callable[[], nn.Module]
+    channels: int, gate: Gate, mixer: Callable[[], nn.Module], mlp: Callable[[], nn.Module]
 ) -> GatedLayer:
     """The layer with the parts that the gate keeps; the others are never made."""
     return GatedLayer(

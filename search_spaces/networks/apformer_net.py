@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import torch
 from monai.networks.layers.factories import Conv, Pool
@@ -17,43 +16,11 @@ from search_spaces.blocks.grpe import GRPE
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.query_pruning import QueryGate
-from search_spaces.networks.planes import check_size, fold_slices, unfold_slices
+from search_spaces.networks.input_size import check_size
+from search_spaces.networks.planes import fold_slices, unfold_slices
 
-Position = Literal["grpe", "grpe-shared", "sincos", "none"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class APFormerPlan:
-    """What `APFormerNet` is made of. Level l has `width * 2**l` channels at stride 2**l.
-
-    `reach`: see `GRPE`. `confidence`: from which probability of background a query is pruned, 0 for
-    never. `frozen_rounds`: see `DependencyPruning`, None for no pruning of dependencies.
-    `regularise`: train with the SSA losses.
-    """
-
-    spatial_dims: int
-    width: int
-    levels: int
-    norm: NormKind
-    layers: int
-    heads: int
-    head_channels: int
-    mlp_ratio: int
-    position: Position
-    reach: int
-    regularise: bool
-    confidence: float
-    frozen_rounds: int | None
-
-    @property
-    def channels(self) -> list[int]:
-        """Channels of every level, the shallowest first."""
-        return [self.width * 2**level for level in range(self.levels)]
-
-    @property
-    def stride(self) -> int:
-        """Every axis that the network sees must be a multiple of this."""
-        return 2 ** (self.levels - 1)
+if TYPE_CHECKING:
+    from search_spaces.apformer import APFormer
 
 
 class APFormerNet(nn.Module):
@@ -64,28 +31,28 @@ class APFormerNet(nn.Module):
     stride. Channels of convolutions are those of the paper's released code.
     """
 
-    def __init__(self, plan: APFormerPlan, in_channels: int, out_channels: int) -> None:
+    def __init__(self, point: APFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        dims, channels = plan.spatial_dims, plan.channels
-        self.spatial_dims, self.stride = dims, plan.stride
+        dims, channels = point.spatial_dims, point.channels
+        self.spatial_dims, self.stride = dims, point.stride()
         conv = Conv[Conv.CONV, dims]
         self.encoder = nn.ModuleList(
-            double_conv(dims, before, here, here, plan.norm)
+            double_conv(dims, before, here, here, point.norm)
             for before, here in zip([in_channels, *channels], channels, strict=False)
         )
         self.pool = Pool[Pool.MAX, dims](2)
-        self.bridge = Bridge(plan)
+        self.bridge = Bridge(point)
         self.narrow = conv(channels[-1], channels[-2], 1, bias=False)
         mode = "bilinear" if dims == 2 else "trilinear"
         self.up = nn.Upsample(scale_factor=2, mode=mode, align_corners=True)
         self.decoder = nn.ModuleList(
-            double_conv(dims, 2 * channels[i], channels[i], channels[max(i - 1, 0)], plan.norm)
-            for i in reversed(range(plan.levels - 1))
+            double_conv(dims, 2 * channels[i], channels[i], channels[max(i - 1, 0)], point.norm)
+            for i in reversed(range(point.levels - 1))
         )
         self.head = conv(channels[0], out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.spatial_dims, self.stride)
+        check_size(x, self.stride, self.spatial_dims)
         y = fold_slices(x, self.spatial_dims)
         skips: list[torch.Tensor] = []
         for level, encode in enumerate(self.encoder):
@@ -112,17 +79,17 @@ class Bridge(nn.Module):
     ReLU; queries, keys and values have no bias (Eq. 1).
     """
 
-    def __init__(self, plan: APFormerPlan) -> None:
+    def __init__(self, point: APFormer) -> None:
         super().__init__()
-        channels = plan.channels[-1]
-        self.sincos = plan.position == "sincos"
+        channels = point.channels[-1]
+        self.sincos = point.position == "sincos"
         self.embed = nn.Linear(channels, channels)
         self.gate = (
-            QueryGate(plan.spatial_dims, channels, plan.confidence) if plan.confidence else None
+            QueryGate(point.spatial_dims, channels, point.confidence) if point.gated else None
         )
         self.layers = nn.ModuleList(
-            GatedLayer(channels, self._attention(plan), relu_mlp(channels, plan.mlp_ratio))
-            for _ in range(plan.layers)
+            GatedLayer(channels, self._attention(point), relu_mlp(channels, point.mlp_ratio))
+            for _ in range(point.layers)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -136,22 +103,22 @@ class Bridge(nn.Module):
             z = layer(z, size)
         return z.transpose(1, 2).unflatten(2, size)
 
-    def _attention(self, plan: APFormerPlan) -> PrunedAttention:
-        rounds = plan.frozen_rounds
-        relative = plan.position in ("grpe", "grpe-shared")
+    def _attention(self, point: APFormer) -> PrunedAttention:
+        rounds = point.rounds
+        relative = point.position in ("grpe", "grpe-shared")
         return PrunedAttention(
-            plan.channels[-1],
-            plan.heads,
-            plan.head_channels,
+            point.channels[-1],
+            point.heads,
+            point.head_channels,
             bias=False,
             queries=None if self.gate is None else self.gate.queries,
-            dependencies=None if rounds is None else DependencyPruning(plan.head_channels, rounds),
+            dependencies=None if rounds is None else DependencyPruning(point.head_channels, rounds),
             position=GRPE(
-                plan.spatial_dims, plan.heads, plan.reach, shared=plan.position == "grpe-shared"
+                point.spatial_dims, point.heads, point.reach, shared=point.position == "grpe-shared"
             )
             if relative
             else None,
-            regularise=plan.regularise,
+            regularise=point.regularise,
         )
 
 

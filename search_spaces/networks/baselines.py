@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from monai.networks.blocks.patchembedding import PatchEmbeddingBlock
 from monai.networks.nets import UNETR, SegResNet, SwinUNETR, UNet
 from torch import nn
 from torch.overrides import TorchFunctionMode
+
+from search_spaces.networks.input_size import check_size
+
+if TYPE_CHECKING:
+    from search_spaces.baselines import Baseline
 
 REFERENCE_GRID = (6, 6, 6)  # 96^3 voxels in patches of 16^3, UNETR's published input
 
@@ -25,52 +30,47 @@ class Strided(nn.Module):
         self.network, self.stride = network, stride
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if any(length % self.stride for length in x.shape[2:]):
-            raise ValueError(
-                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
-                f"network's stride, {self.stride}"
-            )
+        check_size(x, self.stride)
         return self.network(x)
 
 
-def unet(
-    in_channels: int, out_channels: int, *, width: int, levels: int, residual_units: int
-) -> Strided:
+def unet(point: Baseline, in_channels: int, out_channels: int) -> Strided:
     """Residual U-Net (Kerfoot 2018); its first convolution already has stride 2."""
     network = UNet(
         spatial_dims=3,
         in_channels=in_channels,
         out_channels=out_channels,
-        channels=[width * 2**level for level in range(levels)],
-        strides=[2] * (levels - 1),
-        num_res_units=residual_units,
+        channels=point.channels,
+        strides=[2] * (point.levels - 1),
+        num_res_units=point.residual_units,
     )
-    return Strided(network, 2 ** (levels - 1))
+    return Strided(network, point.stride())
 
 
-def segresnet(in_channels: int, out_channels: int, *, width: int, levels: int) -> Strided:
+def segresnet(point: Baseline, in_channels: int, out_channels: int) -> Strided:
     """SegResNet (Myronenko 2018) without its autoencoder branch: 1, 2, ..., 2, 4 blocks down."""
     network = SegResNet(
         spatial_dims=3,
-        init_filters=width,
+        init_filters=point.width,
         in_channels=in_channels,
         out_channels=out_channels,
-        blocks_down=(1, *[2] * (levels - 2), 4),
-        blocks_up=(1,) * (levels - 1),
+        blocks_down=(1, *[2] * (point.levels - 2), 4),
+        blocks_up=(1,) * (point.levels - 1),
     )
-    return Strided(network, 2 ** (levels - 1))
+    return Strided(network, point.stride())
 
 
-def unetr(in_channels: int, out_channels: int, *, width: int, hidden: int) -> Strided:
-    """UNETR (Hatamizadeh 2022) of `hidden` channels, 64 a head, that takes any size."""
-    return Strided(SizedUNETR(in_channels, out_channels, width, hidden), 16)
+def unetr(point: Baseline, in_channels: int, out_channels: int) -> Strided:
+    """UNETR (Hatamizadeh 2022) of `hidden` channels, 64 a head, that takes any multiple of 16."""
+    network = SizedUNETR(in_channels, out_channels, point.width, point.hidden)
+    return Strided(network, point.stride())
 
 
-def swin_unetr(in_channels: int, out_channels: int, *, width: int) -> Strided:
-    """SwinUNETR (Hatamizadeh 2022b) of windows of 7; `width` is a multiple of 12."""
+def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> Strided:
+    """SwinUNETR (Hatamizadeh 2022b) of windows of 7."""
     with _LinspaceOnCPU():
-        network = SwinUNETR(in_channels, out_channels, feature_size=width)
-    return Strided(network, 32)
+        network = SwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
+    return Strided(network, point.stride())
 
 
 class SizedUNETR(UNETR):
@@ -137,3 +137,11 @@ class _LinspaceOnCPU(TorchFunctionMode):
         if func is torch.linspace:
             named["device"] = "cpu"
         return func(*args, **named)
+
+
+NETWORKS: Mapping[str, Callable[[Baseline, int, int], Strided]] = {
+    "unet": unet,
+    "segresnet": segresnet,
+    "unetr": unetr,
+    "swin-unetr": swin_unetr,
+}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
@@ -12,65 +10,15 @@ from torch.nn.functional import interpolate
 
 from search_spaces.blocks.conv import ConvKind, ConvUnit, ResidualUnit
 from search_spaces.blocks.light_conv import LightConv, PatchMerging
-from search_spaces.blocks.light_tokens import Exchange, LightTokens
+from search_spaces.blocks.light_tokens import LightTokens
 from search_spaces.blocks.subvoxel_head import SubvoxelHead
+from search_spaces.networks.input_size import check_size
+
+if TYPE_CHECKING:
+    from search_spaces.deploylite import DeployLite, TokenLevel
 
 ShallowKind = Literal["separable", "inverted", "ghost", "standard"]
 EXPANSION = {"separable": 1, "inverted": 2}  # the kinds that run channels last
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenPlan:
-    """The transformer layers of one level; see `LightTokens`."""
-
-    depth: int
-    window: int
-    shift: bool
-    exchange: Exchange
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeployPlan:
-    """What `DeployNet` is made of; the `deploylite` space's architectures map onto it.
-
-    Level l has about `width * growth**l` channels, a multiple of 8, at stride `stem_stride * 2**l`.
-    `tokens` lists the levels with transformer layers, the deepest first; the levels above have
-    `convs` convolutional units of the kind `conv` each.
-    """
-
-    width: int
-    growth: float
-    levels: int
-    stem_stride: int
-    conv: ShallowKind
-    convs: int
-    tokens: Sequence[TokenPlan]
-    head_width: int
-    shared_heads: bool
-    share_layers: bool
-    rank_ratio: float
-    mlp_ratio: int
-    fusion: Literal["add", "concat"]
-
-    @property
-    def channels(self) -> list[int]:
-        """Channels of every level, the shallowest first."""
-        return [8 * round(self.width * self.growth**level / 8) for level in range(self.levels)]
-
-    @property
-    def heads(self) -> list[int]:
-        """Attention heads of every level with transformer layers, the shallowest first."""
-        return [_heads(c, self.head_width) for c in self.channels[self.levels - len(self.tokens) :]]
-
-    @property
-    def stride(self) -> int:
-        """The input's D, H and W must be multiples of this."""
-        return self.stem_stride * 2 ** (self.levels - 1)
-
-
-def _heads(channels: int, width: int) -> int:
-    """The most heads of at least `width` channels that divide them, one at least."""
-    return max(h for h in range(1, max(channels // width, 1) + 1) if channels % h == 0)
 
 
 class DeployNet(nn.Module):
@@ -80,40 +28,36 @@ class DeployNet(nn.Module):
     multiple of the stride.
     """
 
-    def __init__(self, plan: DeployPlan, in_channels: int, out_channels: int) -> None:
+    def __init__(self, point: DeployLite, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = plan.stride
-        channels = plan.channels
+        self.stride = point.stride()
+        channels = point.channels
         before = [in_channels, *channels]
-        factors = [plan.stem_stride] + [2] * (plan.levels - 1)
-        first_tokens = plan.levels - len(plan.tokens)
+        factors = [point.stem_stride] + [2] * (point.levels - 1)
+        first_tokens = point.levels - len(point.tokens)
         self.entries = nn.ModuleList(
-            _entry(plan.conv, above, here, factor)
+            _entry(point.conv, above, here, factor)
             for above, here, factor in zip(before, channels, factors, strict=False)
         )
         self.bodies = nn.ModuleList(
-            nn.Sequential(*(_unit(plan.conv, c) for _ in range(plan.convs)))
+            nn.Sequential(*(_unit(point.conv, c) for _ in range(point.convs)))
             for c in channels[:first_tokens]
         )
         self.bodies.extend(
-            _tokens(plan, *level)
+            _tokens(point, *level)
             for level in zip(
-                reversed(plan.tokens), channels[first_tokens:], plan.heads, strict=True
+                reversed(point.tokens), channels[first_tokens:], point.heads, strict=True
             )
         )
-        fusion = LightFusion if plan.conv in EXPANSION else ConvFusion
+        fusion = LightFusion if point.conv in EXPANSION else ConvFusion
         self.decoder = nn.ModuleList(
-            fusion(plan, channels[level + 1], channels[level])
-            for level in reversed(range(plan.levels - 1))
+            fusion(point, channels[level + 1], channels[level])
+            for level in reversed(range(point.levels - 1))
         )
-        self.head = SubvoxelHead(3, channels[0], out_channels, plan.stem_stride)
+        self.head = SubvoxelHead(3, channels[0], out_channels, point.stem_stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if any(length % self.stride for length in x.shape[2:]):
-            raise ValueError(
-                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
-                f"network's stride, {self.stride}"
-            )
+        check_size(x, self.stride)
         features: list[torch.Tensor] = []
         y = x
         for entry, body in zip(self.entries, self.bodies, strict=True):
@@ -133,11 +77,11 @@ class LightFusion(nn.Module):
     applied to each at its own resolution before they are added.
     """
 
-    def __init__(self, plan: DeployPlan, below: int, here: int) -> None:
+    def __init__(self, point: DeployLite, below: int, here: int) -> None:
         super().__init__()
         self.lift = nn.Linear(below, here)
-        self.merge = nn.Linear(here, here, bias=False) if plan.fusion == "concat" else None
-        self.unit = _unit(plan.conv, here)
+        self.merge = nn.Linear(here, here, bias=False) if point.fusion == "concat" else None
+        self.unit = _unit(point.conv, here)
 
     def forward(self, below: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         lifted = self.lift(below.movedim(1, -1)).movedim(-1, 1)
@@ -152,11 +96,11 @@ class ConvFusion(nn.Module):
     below: (B, C_below, *S), skip: (B, C, *2S) -> (B, C, *2S).
     """
 
-    def __init__(self, plan: DeployPlan, below: int, here: int) -> None:
+    def __init__(self, point: DeployLite, below: int, here: int) -> None:
         super().__init__()
         self.up = nn.ConvTranspose3d(below, here, 2, stride=2)
-        self.concat = plan.fusion == "concat"
-        self.unit = _residual(plan.conv, 2 * here if self.concat else here, here)
+        self.concat = point.fusion == "concat"
+        self.unit = _residual(point.conv, 2 * here if self.concat else here, here)
 
     def forward(self, below: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         y = self.up(below)
@@ -184,16 +128,16 @@ def _conv_kind(kind: ShallowKind) -> ConvKind:
     return "ghost" if kind == "ghost" else "standard"
 
 
-def _tokens(plan: DeployPlan, tokens: TokenPlan, channels: int, heads: int) -> LightTokens:
+def _tokens(point: DeployLite, level: TokenLevel, channels: int, heads: int) -> LightTokens:
     return LightTokens(
         channels,
-        tokens.depth,
+        level.depth,
         heads=heads,
-        kv_heads=1 if plan.shared_heads else heads,
-        window=tokens.window,
-        shift=tokens.shift,
-        exchange=tokens.exchange,
-        share_layers=plan.share_layers,
-        rank_ratio=plan.rank_ratio,
-        mlp_ratio=plan.mlp_ratio,
+        kv_heads=1 if point.shared_heads else heads,
+        window=level.window,
+        shift=level.shift,
+        exchange=level.exchange,
+        share_layers=point.share_layers,
+        rank_ratio=point.rank_ratio,
+        mlp_ratio=point.mlp_ratio,
     )

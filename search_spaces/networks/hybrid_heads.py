@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
 from search_spaces.blocks.conv import ConvUnit
-from search_spaces.networks.hybrid_plan import HybridPlan
+
+if TYPE_CHECKING:
+    from search_spaces.hybrid import Hybrid
 
 
-def hybrid_head(plan: HybridPlan, in_channels: int, out_channels: int) -> nn.Module:
-    """The head of the plan's kind; all are called with (y, x), x the input image."""
-    if plan.stem_stride == 1:
-        return PlainHead(plan.width, out_channels)
-    if plan.refine == 0:
-        return UpsamplingHead(plan.width, out_channels)
-    return RefiningHead(plan, in_channels, out_channels)
+def hybrid_head(point: Hybrid, in_channels: int, out_channels: int) -> nn.Module:
+    """The head that the point asks for; all are called with (y, x), x the input image."""
+    if point.stem_stride == 1:
+        return PlainHead(point.width, out_channels)
+    if point.refine == 0:
+        return UpsamplingHead(point.width, out_channels)
+    return RefiningHead(point, in_channels, out_channels)
 
 
 class PlainHead(nn.Module):
@@ -41,15 +45,15 @@ class UpsamplingHead(nn.Module):
 
 
 class RefiningHead(nn.Module):
-    """Upsamples to `plan.refine` channels, joins the input image, one conv unit, logits."""
+    """Upsamples to `refine` channels, joins the input image, one conv unit, logits."""
 
-    def __init__(self, plan: HybridPlan, in_channels: int, out_channels: int) -> None:
+    def __init__(self, point: Hybrid, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose3d(plan.width, plan.refine, 2, stride=2)
+        self.up = nn.ConvTranspose3d(point.width, point.refine, 2, stride=2)
         self.unit = ConvUnit(
-            3, plan.refine + in_channels, plan.refine, conv=plan.conv, norm=plan.norm
+            3, point.refine + in_channels, point.refine, conv=point.conv, norm=point.norm
         )
-        self.classify = nn.Conv3d(plan.refine, out_channels, 1)
+        self.classify = nn.Conv3d(point.refine, out_channels, 1)
 
     def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return self.classify(self.unit(torch.cat([self.up(y), x], dim=1)))

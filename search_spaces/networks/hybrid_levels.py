@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,7 +14,9 @@ from search_spaces.blocks.conv import ResidualUnit
 from search_spaces.blocks.lspm import LSPM, TextureRouting
 from search_spaces.blocks.resample import resample
 from search_spaces.blocks.skip_router import SkipRouter
-from search_spaces.networks.hybrid_plan import HybridPlan
+
+if TYPE_CHECKING:
+    from search_spaces.hybrid import Hybrid
 
 
 class EncoderLevel(nn.Module):
@@ -23,13 +26,13 @@ class EncoderLevel(nn.Module):
     and the levels below route by; without anchors or prior the argument is ignored.
     """
 
-    def __init__(self, plan: HybridPlan, level: int, before: int) -> None:
+    def __init__(self, point: Hybrid, level: int, before: int) -> None:
         super().__init__()
-        here = plan.channels[level]
-        self.unit = _unit(plan, before, here, stride=plan.stem_stride if level == 0 else 2)
-        self.film = FiLM(3, here, plan.anchors) if plan.anchors else None
-        self.prior = LSPM(3, here) if plan.prior and level == 0 else None
-        self.paths = TextureRouting(3, here) if plan.prior else None
+        here = point.channels[level]
+        self.unit = _unit(point, before, here, stride=point.stem_stride if level == 0 else 2)
+        self.film = FiLM(3, here, point.anchors) if point.anchors else None
+        self.prior = LSPM(3, here) if point.prior and level == 0 else None
+        self.paths = TextureRouting(3, here) if point.prior else None
 
     def forward(
         self, x: torch.Tensor, anchors: torch.Tensor | None, texture: torch.Tensor | None
@@ -51,12 +54,12 @@ class Skips(nn.Module):
     voxel (LightMedSeg, Sec. 3.5); the shallowest one, and all of them otherwise, get their own.
     """
 
-    def __init__(self, plan: HybridPlan) -> None:
+    def __init__(self, point: Hybrid) -> None:
         super().__init__()
-        channels = plan.channels
+        channels = point.channels
         served = channels[-2:0:-1]  # all but the deepest and the shallowest
         self.router = (
-            SkipRouter(3, channels, channels[-1], served) if plan.skip == "routed" else None
+            SkipRouter(3, channels, channels[-1], served) if point.skip == "routed" else None
         )
 
     def forward(self, features: Sequence[torch.Tensor], place: int) -> torch.Tensor:
@@ -72,12 +75,12 @@ class DecoderLevel(nn.Module):
     x: (B, C, *S), skip: (B, C', *2S) -> (B, C', *2S).
     """
 
-    def __init__(self, plan: HybridPlan, below: int, here: int) -> None:
+    def __init__(self, point: Hybrid, below: int, here: int) -> None:
         super().__init__()
         self.up = nn.ConvTranspose3d(below, here, 2, stride=2)
-        self.bias = PositionBias(3, here, plan.anchors) if plan.anchors else None
-        self.concat = plan.skip != "add"
-        self.unit = _unit(plan, 2 * here if self.concat else here, here)
+        self.bias = PositionBias(3, here, point.anchors) if point.anchors else None
+        self.concat = point.skip != "add"
+        self.unit = _unit(point, 2 * here if self.concat else here, here)
 
     def forward(
         self, x: torch.Tensor, skip: torch.Tensor, anchors: torch.Tensor | None
@@ -88,21 +91,21 @@ class DecoderLevel(nn.Module):
         return self.unit(torch.cat([y, skip], dim=1) if self.concat else y + skip)
 
 
-def decoder_level(plan: HybridPlan, below: int, here: int) -> nn.Module:
-    """The decoder level of the plan's kind; both are called with (x, skip, anchors)."""
-    if plan.decoder == "adaptive":
-        return AdaptiveDecoder(3, below, here, anchors=plan.anchors, conv=plan.conv)
-    return DecoderLevel(plan, below, here)
+def decoder_level(point: Hybrid, below: int, here: int) -> nn.Module:
+    """The decoder level that the point asks for; both are called with (x, skip, anchors)."""
+    if point.decoder == "adaptive":
+        return AdaptiveDecoder(3, below, here, anchors=point.anchors, conv=point.conv)
+    return DecoderLevel(point, below, here)
 
 
-def _unit(plan: HybridPlan, before: int, here: int, stride: int = 1) -> ResidualUnit:
+def _unit(point: Hybrid, before: int, here: int, stride: int = 1) -> ResidualUnit:
     return ResidualUnit(
         3,
         before,
         here,
-        convs=plan.convs,
-        residual=plan.residual,
-        conv=plan.conv,
-        norm=plan.norm,
+        convs=point.convs,
+        residual=point.residual,
+        conv=point.conv,
+        norm=point.norm,
         stride=stride,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from search_spaces.blocks.attention import Attention
@@ -16,58 +18,57 @@ from search_spaces.blocks.query_pruning import Queries, QueryGate
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.token_stage import TokenStage
 from search_spaces.blocks.windows import Windowed
-from search_spaces.networks.hybrid_plan import TokenPlan
+from search_spaces.widths import attention_heads
 
+if TYPE_CHECKING:
+    from search_spaces import hybrid
+
+HEAD_WIDTH = 16  # channels of an attention head, at least
 REACH = 8  # patches around a query whose offsets GRPE's table tells apart
 
 
-def token_stage(plan: TokenPlan, channels: int) -> TokenStage:
+def token_stage(stage: hybrid.TokenStage, channels: int) -> TokenStage:
     """The stage for a map of that many channels."""
-    gate = QueryGate(3, channels) if plan.prune_queries else None
+    gate = QueryGate(3, channels) if stage.prune_queries else None
     queries = None if gate is None else gate.queries
     layers = [
         gated_layer(
             channels,
             kept,
-            mixer=lambda: _mixer(plan, channels, queries),
-            mlp=lambda: LowRankMLP(channels, plan.mlp_ratio * channels, plan.rank),
+            mixer=lambda: _mixer(stage, channels, queries),
+            mlp=lambda: LowRankMLP(channels, stage.mlp_ratio * channels, stage.rank),
         )
-        for kept in plan.gates
+        for kept in stage.gates
     ]
-    return TokenStage(channels, layers, plan.prune, gate)
+    return TokenStage(channels, layers, stage.prune, gate)
 
 
-def _mixer(plan: TokenPlan, channels: int, queries: Queries | None) -> nn.Module:
-    if plan.mixer == "pool":
+def _mixer(stage: hybrid.TokenStage, channels: int, queries: Queries | None) -> nn.Module:
+    if stage.mixer == "pool":
         return Pooling()
-    if plan.mixer == "adaptive":
-        return _adaptive(plan, channels, queries)
-    mixer = Mamba(channels) if plan.mixer == "mamba" else _attention(plan, channels)
-    return Windowed(mixer, plan.window) if plan.window else mixer
+    if stage.mixer == "adaptive":
+        return _adaptive(stage, channels, queries)
+    mixer = Mamba(channels) if stage.mixer == "mamba" else _attention(stage, channels)
+    return Windowed(mixer, stage.window) if stage.window else mixer
 
 
-def _attention(plan: TokenPlan, channels: int) -> nn.Module:
-    heads = _heads(channels)
-    if plan.mixer == "shared":
-        return SharedHeads(channels, heads, 1, plan.rank)
-    if plan.rank < 1:
-        return SharedHeads(channels, heads, heads, plan.rank)
+def _attention(stage: hybrid.TokenStage, channels: int) -> nn.Module:
+    heads = attention_heads(channels, HEAD_WIDTH)
+    if stage.mixer == "shared":
+        return SharedHeads(channels, heads, 1, stage.rank)
+    if stage.rank < 1:
+        return SharedHeads(channels, heads, heads, stage.rank)
     return Attention(channels, heads)
 
 
-def _adaptive(plan: TokenPlan, channels: int, queries: Queries | None) -> PrunedAttention:
-    heads = _heads(channels)
-    prunes = plan.prune_dependencies
+def _adaptive(stage: hybrid.TokenStage, channels: int, queries: Queries | None) -> PrunedAttention:
+    heads = attention_heads(channels, HEAD_WIDTH)
+    prunes = stage.prune_dependencies
     return PrunedAttention(
         channels,
         heads,
         queries=queries,
         dependencies=DependencyPruning(channels // heads) if prunes else None,
-        position=GRPE(3, heads, REACH) if plan.grpe else None,
+        position=GRPE(3, heads, REACH) if stage.grpe else None,
         regularise=True,
     )
-
-
-def _heads(channels: int) -> int:
-    """As many as divide the channels and have sixteen each, one at least."""
-    return max(h for h in range(1, max(channels // 16, 1) + 1) if channels % h == 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
@@ -9,8 +11,11 @@ from search_spaces.blocks.adaptive_pruning import pruning_losses, pruning_rates
 from search_spaces.blocks.anchors import AnchorDetector
 from search_spaces.networks.hybrid_heads import hybrid_head
 from search_spaces.networks.hybrid_levels import EncoderLevel, Skips, decoder_level
-from search_spaces.networks.hybrid_plan import HybridPlan
 from search_spaces.networks.hybrid_tokens import token_stage
+from search_spaces.networks.input_size import check_size
+
+if TYPE_CHECKING:
+    from search_spaces.hybrid import Hybrid
 
 
 class HybridUNet(nn.Module):
@@ -21,36 +26,32 @@ class HybridUNet(nn.Module):
     convolutions it is a plain residual U-Net (Kerfoot 2018).
     """
 
-    def __init__(self, plan: HybridPlan, in_channels: int, out_channels: int) -> None:
+    def __init__(self, point: Hybrid, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = plan.stride
-        self._channels, self._halved = plan.channels, plan.stem_stride > 1
-        channels = plan.channels
+        self.stride = point.stride()
+        self._channels, self._halved = point.channels, point.stem_stride > 1
+        channels = point.channels
         self.encoder = nn.ModuleList(
-            EncoderLevel(plan, level, before)
+            EncoderLevel(point, level, before)
             for level, before in enumerate([in_channels, *channels[:-1]])
         )
         self.tokens = nn.ModuleDict(
             {
-                str(plan.levels - 1 - i): token_stage(stage, channels[-1 - i])
-                for i, stage in enumerate(plan.tokens)
-                if stage.gates
+                str(point.levels - 1 - i): token_stage(stage, channels[-1 - i])
+                for i, stage in enumerate(point.tokens)
+                if stage.layers
             }
         )
-        self.skips = Skips(plan)
+        self.skips = Skips(point)
         self.decoder = nn.ModuleList(
-            decoder_level(plan, channels[level + 1], channels[level])
-            for level in reversed(range(plan.levels - 1))
+            decoder_level(point, channels[level + 1], channels[level])
+            for level in reversed(range(point.levels - 1))
         )
-        self.detect = AnchorDetector(3, in_channels, plan.anchors) if plan.anchors else None
-        self.head = hybrid_head(plan, in_channels, out_channels)
+        self.detect = AnchorDetector(3, in_channels, point.anchors) if point.anchors else None
+        self.head = hybrid_head(point, in_channels, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if any(length % self.stride for length in x.shape[2:]):
-            raise ValueError(
-                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
-                f"network's stride, {self.stride}"
-            )
+        check_size(x, self.stride)
         anchors = None if self.detect is None else self.detect(x)
         features: list[torch.Tensor] = []
         y, texture = x, None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -11,48 +11,15 @@ from torch.nn.functional import max_pool3d
 
 from search_spaces.blocks.adaptive_decoder import AdaptiveDecoder
 from search_spaces.blocks.anchors import AnchorDetector, FiLM
-from search_spaces.blocks.conv import ConvKind, four_group_norm, make_conv
-from search_spaces.blocks.lspm import LSPM, DetailKind, DetailPath, TextureRouting
+from search_spaces.blocks.conv import four_group_norm, make_conv
+from search_spaces.blocks.lspm import LSPM, DetailPath, TextureRouting
 from search_spaces.blocks.resample import resample
 from search_spaces.blocks.skip_router import SkipRouter
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
+from search_spaces.networks.input_size import check_size
 
-DIRECT_SKIPS = 2  # decoder stages at the stem's resolution: their skips are never routed
-
-
-@dataclass(frozen=True, kw_only=True)
-class LightMedSegPlan:
-    """What `LightMedSegNet` is made of; the `lightmedseg` space's architectures map onto it.
-
-    Stage i has about `width * growth**i` channels, a multiple of four, at stride
-    `stem_stride * 2**i`. `convs`: convolutions of a stage before its paths. `anchors` 0: none, and
-    with them neither FiLM nor position bias. Without `prior` (LSPM) there is no texture to route
-    by, and a stage has the detail path alone. Without `router` every skip comes from the encoder
-    stage of its resolution.
-    """
-
-    width: int
-    growth: float
-    stages: int
-    stem_stride: int
-    conv: ConvKind
-    convs: int
-    detail: DetailKind
-    anchors: int
-    prior: bool
-    router: bool
-    mixing: bool
-    squeeze: bool
-
-    @property
-    def channels(self) -> list[int]:
-        """Channels of every encoder stage, the shallowest first."""
-        return [4 * max(1, round(self.width * self.growth**i / 4)) for i in range(self.stages)]
-
-    @property
-    def stride(self) -> int:
-        """The input's D, H and W must be multiples of this."""
-        return self.stem_stride * 2 ** (self.stages - 1)
+if TYPE_CHECKING:
+    from search_spaces.lightmedseg import LightMedSeg
 
 
 class LightMedSegNet(nn.Module):
@@ -65,22 +32,22 @@ class LightMedSegNet(nn.Module):
     decoder stage keeps the stem's resolution and the head alone restores the input's.
     """
 
-    def __init__(self, plan: LightMedSegPlan, in_channels: int, out_channels: int) -> None:
+    def __init__(self, point: LightMedSeg, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = plan.stride
-        first, *_, deepest = channels = plan.channels
+        self.stride = point.stride()
+        first, *_, deepest = channels = point.channels
         self.stem = nn.Sequential(
-            make_conv(plan.conv, 3, in_channels, first, plan.stem_stride), four_group_norm(first)
+            make_conv(point.conv, 3, in_channels, first, point.stem_stride), four_group_norm(first)
         )
-        self.detect = AnchorDetector(3, in_channels, plan.anchors) if plan.anchors else None
-        self.prior = LSPM(3, first) if plan.prior else None
+        self.detect = AnchorDetector(3, in_channels, point.anchors) if point.anchors else None
+        self.prior = LSPM(3, first) if point.lspm else None
         self.encoder = nn.ModuleList(
-            EncoderStage(plan, before, here) for before, here in pairwise([first, *channels])
+            EncoderStage(point, before, here) for before, here in pairwise([first, *channels])
         )
         self.bottleneck = nn.Conv3d(deepest, deepest, 1)
         widths = channels[::-1]  # of the decoder's stages
         sources = [*widths[1:], first]  # of their skips where they are not routed
-        routed = plan.stages - DIRECT_SKIPS if plan.router else 0
+        routed = point.routed_skips
         self.router = SkipRouter(3, channels, deepest, widths[:routed]) if routed else None
         self.skips = nn.ModuleList(
             nn.Conv3d(a, b, 1) for a, b in zip(sources[routed:], widths[routed:], strict=True)
@@ -90,24 +57,20 @@ class LightMedSegNet(nn.Module):
                 3,
                 before,
                 here,
-                anchors=plan.anchors,
-                conv=plan.conv,
-                upsample=stage < plan.stages - 1,
-                mixing=plan.mixing,
-                squeeze=plan.squeeze,
+                anchors=point.anchors,
+                conv=point.conv,
+                upsample=stage < point.stages - 1,
+                mixing=point.mixing,
+                squeeze=point.squeeze,
             )
             for stage, (before, here) in enumerate(pairwise([deepest, *widths]))
         )
         self.head = nn.Sequential(nn.Conv3d(first, out_channels, 1))
-        if plan.stem_stride == 2:
+        if point.stem_stride == 2:
             self.head.append(nn.ConvTranspose3d(out_channels, out_channels, 2, stride=2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if any(length % self.stride for length in x.shape[2:]):
-            raise ValueError(
-                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
-                f"network's stride, {self.stride}"
-            )
+        check_size(x, self.stride)
         anchors = None if self.detect is None else self.detect(x)
         stem = self.stem(x)
         texture, y = (None, stem) if self.prior is None else self.prior(stem)
@@ -136,15 +99,14 @@ class EncoderStage(nn.Module):
     convolution is doubled by default: the reading that has the published number of parameters.
     """
 
-    def __init__(self, plan: LightMedSegPlan, before: int, here: int) -> None:
+    def __init__(self, point: LightMedSeg, before: int, here: int) -> None:
         super().__init__()
-        widths = [before] + [here] * plan.convs
-        self.convs = nn.Sequential(*(make_conv(plan.conv, 3, a, b) for a, b in pairwise(widths)))
-        self.film = FiLM(3, here, plan.anchors) if plan.anchors else None
-        self.paths = (
-            TextureRouting(3, here, plan.detail) if plan.prior else DetailPath(3, here, plan.detail)
-        )
-        self.squeeze = SqueezeExcite(here) if plan.squeeze else nn.Identity()
+        widths = [before] + [here] * point.convs
+        self.convs = nn.Sequential(*(make_conv(point.conv, 3, a, b) for a, b in pairwise(widths)))
+        self.film = FiLM(3, here, point.anchors) if point.anchors else None
+        paths = TextureRouting if point.lspm else DetailPath
+        self.paths = paths(3, here, point.detail)
+        self.squeeze = SqueezeExcite(here) if point.squeeze else nn.Identity()
 
     def forward(
         self, y: torch.Tensor, anchors: torch.Tensor | None, texture: torch.Tensor | None

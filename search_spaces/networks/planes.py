@@ -15,13 +15,3 @@ def unfold_slices(y: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     if y.dim() == like.dim():
         return y
     return y.unflatten(0, (like.shape[0], like.shape[2])).transpose(1, 2)
-
-
-def check_size(x: torch.Tensor, spatial_dims: int, stride: int) -> None:
-    """Raises ValueError where an axis that the network sees is no multiple of its stride."""
-    size = tuple(x.shape[-spatial_dims:])
-    if any(length % stride for length in size):
-        raise ValueError(
-            f"input of {size} voxels; every axis must be a multiple of the network's stride, "
-            f"{stride}"
-        )

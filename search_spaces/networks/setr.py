@@ -3,66 +3,59 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.conv import NormKind, make_norm
+from search_spaces.blocks.conv import make_norm
 from search_spaces.blocks.gated_layer import MLP, GatedLayer
 from search_spaces.blocks.position import sincos_embedding
-from search_spaces.networks.planes import check_size, fold_slices, unfold_slices
+from search_spaces.networks.input_size import check_size
+from search_spaces.networks.planes import fold_slices, unfold_slices
+
+if TYPE_CHECKING:
+    from search_spaces.apformer import APFormer
 
 
 class SETR(nn.Module):
     """Patches to tokens, transformer layers, progressive upsampling (SETR-PUP).
 
     x: (B, C_in, *S) -> logits (B, C_cls, *S); a plane network takes a volume slice by slice. A
-    patch is 2**doublings voxels wide, `hidden` the tokens' width; every step of the decoder is a
+    patch is as wide as the stride, `hidden` the tokens' width; every step of the decoder is a
     convolution and an upsampling by two, the last one of `width` channels, those before of twice as
     many each. Positions are sines and cosines, so that any size will do. Raises ValueError where an
     axis is no multiple of the patch.
     """
 
-    def __init__(
-        self,
-        spatial_dims: int,
-        in_channels: int,
-        out_channels: int,
-        *,
-        hidden: int,
-        layers: int,
-        heads: int,
-        mlp_ratio: int,
-        width: int,
-        doublings: int,
-        norm: NormKind,
-    ) -> None:
+    def __init__(self, point: APFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.spatial_dims, self.stride = spatial_dims, 2**doublings
-        conv = Conv[Conv.CONV, spatial_dims]
+        dims, hidden, heads = point.spatial_dims, point.hidden, point.heads
+        self.spatial_dims, self.stride = dims, point.stride()
+        conv = Conv[Conv.CONV, dims]
         self.embed = conv(in_channels, hidden, self.stride, stride=self.stride)
         self.layers = nn.ModuleList(
-            GatedLayer(hidden, Attention(hidden, heads), MLP(hidden, mlp_ratio * hidden))
-            for _ in range(layers)
+            GatedLayer(hidden, Attention(hidden, heads), MLP(hidden, point.mlp_ratio * hidden))
+            for _ in range(point.layers)
         )
         self.norm = nn.LayerNorm(hidden)
-        mode = "bilinear" if spatial_dims == 2 else "trilinear"
-        channels = [hidden, *(width * 2**i for i in reversed(range(doublings)))]
+        mode = "bilinear" if dims == 2 else "trilinear"
+        channels = [hidden, *point.channels[-2::-1]]
         steps: list[nn.Module] = []
         for before, here in pairwise(channels):
             steps += [
                 conv(before, here, 3, padding=1, bias=False),
-                make_norm(norm, spatial_dims, here),
+                make_norm(point.norm, dims, here),
                 nn.ReLU(inplace=True),
                 nn.Upsample(scale_factor=2, mode=mode, align_corners=False),
             ]
         self.decoder = nn.Sequential(*steps)
-        self.head = conv(width, out_channels, 1)
+        self.head = conv(point.width, out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.spatial_dims, self.stride)
+        check_size(x, self.stride, self.spatial_dims)
         y = self.embed(fold_slices(x, self.spatial_dims))
         size = tuple(y.shape[2:])
         z = y.flatten(2).transpose(1, 2)  # (B, N, hidden)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from monai.networks.blocks.dynunet_block import UnetOutBlock, UnetResBlock
@@ -13,33 +12,15 @@ from monai.networks.nets.swin_unetr import PatchMergingV2
 from torch import nn
 from torch.nn.functional import interpolate
 
-from search_spaces.blocks.gated_layer import MLP, MachineLock, gated_layer
-from search_spaces.blocks.mixers import MixerKind, make_mixer
+from search_spaces.blocks.gated_layer import MLP, gated_layer
+from search_spaces.blocks.mixers import make_mixer
+from search_spaces.networks.input_size import check_size
+from search_spaces.widths import attention_heads
 
+if TYPE_CHECKING:
+    from search_spaces.slimformer import SlimBlock, SlimFormer
 
-@dataclass(frozen=True, kw_only=True)
-class SlimBlockPlan:
-    """One encoder block: the gate of every layer, the mixer and its window, the MLP's widening."""
-
-    gates: Sequence[MachineLock]
-    mixer: MixerKind
-    window: int
-    mlp_ratio: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class SlimFormerPlan:
-    """What `SlimFormerUNet` is made of; block i has `width * 2**i` channels."""
-
-    width: int
-    patch: int
-    blocks: Sequence[SlimBlockPlan]
-    head: str
-
-    @property
-    def stride(self) -> int:
-        """The input's D, H and W must be multiples of this."""
-        return self.patch * 2 ** len(self.blocks)
+HEAD_WIDTH = 12  # channels of an attention head, at least
 
 
 class SlimFormerUNet(nn.Module):
@@ -51,13 +32,13 @@ class SlimFormerUNet(nn.Module):
     counts hold), or a transposed convolution (`head="transposed"`).
     """
 
-    def __init__(self, plan: SlimFormerPlan, in_channels: int, out_channels: int) -> None:
+    def __init__(self, point: SlimFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = plan.stride
-        channels = [plan.width * 2**i for i in range(len(plan.blocks) + 1)]
-        self.embed = PatchEmbed(plan.patch, in_channels, plan.width, nn.LayerNorm, 3)
+        self.stride = point.stride()
+        channels = point.channels
+        self.embed = PatchEmbed(point.patch, in_channels, point.width, nn.LayerNorm, 3)
         self.encoder = nn.ModuleList(
-            EncoderBlock(block, here) for block, here in zip(plan.blocks, channels, strict=False)
+            EncoderBlock(block, here) for block, here in zip(point.blocks, channels, strict=False)
         )
         self.bottleneck = UnetResBlock(3, channels[-1], channels[-1], 3, 1, "instance")
         self.decoder = nn.ModuleList(
@@ -65,17 +46,14 @@ class SlimFormerUNet(nn.Module):
             for here in reversed(channels[:-1])
         )
         self.head: nn.Module
-        if plan.head == "transposed" and plan.patch > 1:
-            self.head = nn.ConvTranspose3d(plan.width, out_channels, plan.patch, stride=plan.patch)
+        if point.head == "transposed":
+            patch = point.patch
+            self.head = nn.ConvTranspose3d(point.width, out_channels, patch, stride=patch)
         else:
-            self.head = UnetOutBlock(3, plan.width, out_channels)
+            self.head = UnetOutBlock(3, point.width, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if any(length % self.stride for length in x.shape[2:]):
-            raise ValueError(
-                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
-                f"network's stride, {self.stride}"
-            )
+        check_size(x, self.stride)
         y = self.embed(x)
         skips: list[torch.Tensor] = []
         for encode in self.encoder:
@@ -98,17 +76,17 @@ class EncoderBlock(nn.Module):
     and shifts of the skip's two norms.
     """
 
-    def __init__(self, plan: SlimBlockPlan, channels: int) -> None:
+    def __init__(self, block: SlimBlock, channels: int) -> None:
         super().__init__()
-        heads = max(h for h in range(1, max(channels // 12, 1) + 1) if channels % h == 0)
+        heads = attention_heads(channels, HEAD_WIDTH)
         self.layers = nn.ModuleList(
             gated_layer(
                 channels,
                 gate,
-                mixer=lambda: make_mixer(plan.mixer, channels, heads, plan.window),
-                mlp=lambda: MLP(channels, plan.mlp_ratio * channels),
+                mixer=lambda: make_mixer(block.mixer, channels, heads, block.window),
+                mlp=lambda: MLP(channels, block.mlp_ratio * channels),
             )
-            for gate in plan.gates
+            for gate in block.gates
         )
         self.merge = PatchMergingV2(channels)
         norm = ("instance", {"affine": True})

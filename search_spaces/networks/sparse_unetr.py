@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,39 +12,17 @@ from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.gated_layer import MLP, GatedLayer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.recompute import recomputed
-from search_spaces.blocks.sparse_encoder import Sampler, SparseEncoder, sampler
+from search_spaces.blocks.sparse_encoder import SparseEncoder, sampler
 from search_spaces.blocks.token_completion import (
     Completion,
     MaskTokenCompletion,
     MultiLayerAssembly,
 )
 from search_spaces.blocks.unetr_decoder import UNETRDecoder
+from search_spaces.networks.input_size import check_size
 
-
-@dataclass(frozen=True, kw_only=True)
-class SparsePlan:
-    """What `SparseUNETR` is made of; the `token_sparse` space's architectures map onto it.
-
-    `prune` is the share of the tokens that each of the `places` drops; 0 is a plain UNETR.
-    """
-
-    patch: int
-    width: int
-    depth: int
-    heads: int
-    mlp_ratio: int
-    features: int
-    pooled: bool
-    prune: float
-    places: int
-    sampler: Sampler
-    tau: float
-    completion: Literal["mta", "mim"]
-
-    @property
-    def stride(self) -> int:
-        """The input's D, H and W must be multiples of this."""
-        return 2 * self.patch if self.pooled else self.patch
+if TYPE_CHECKING:
+    from search_spaces.token_sparse import TokenSparse
 
 
 class SparseUNETR(nn.Module):
@@ -65,41 +42,37 @@ class SparseUNETR(nn.Module):
 
     RECOMPUTE_FROM = 2**20
 
-    def __init__(self, plan: SparsePlan, in_channels: int, out_channels: int) -> None:
+    def __init__(self, point: TokenSparse, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride, self._features = plan.stride, plan.features
+        self.stride, self._features = point.stride(), point.features
         self.recompute: bool | None = None
-        self.embed = nn.Conv3d(in_channels, plan.width, plan.patch, stride=plan.patch)
-        self.class_token = nn.Parameter(torch.zeros(plan.width))
+        self.embed = nn.Conv3d(in_channels, point.width, point.patch, stride=point.patch)
+        self.class_token = nn.Parameter(torch.zeros(point.width))
         nn.init.trunc_normal_(self.class_token, std=0.02)
         self.decoder = UNETRDecoder(
             in_channels,
             out_channels,
-            width=plan.width,
-            features=plan.features,
-            patch=plan.patch,
-            pooled=plan.pooled,
+            width=point.width,
+            features=point.features,
+            patch=point.patch,
+            pooled=point.pooled,
         )
         layers = [
             GatedLayer(
-                plan.width,
-                Attention(plan.width, plan.heads),
-                MLP(plan.width, plan.mlp_ratio * plan.width),
+                point.width,
+                Attention(point.width, point.heads),
+                MLP(point.width, point.mlp_ratio * point.width),
             )
-            for _ in range(plan.depth)
+            for _ in range(point.depth)
         ]
         self.encoder = (
-            _sparse_encoder(plan, layers)
-            if plan.prune
-            else DenseEncoder(plan.width, layers, self.decoder.maps)
+            _sparse_encoder(point, layers)
+            if point.prune
+            else DenseEncoder(point.width, layers, self.decoder.maps)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if any(length % self.stride for length in x.shape[2:]):
-            raise ValueError(
-                f"input of {tuple(x.shape[2:])} voxels; every axis must be a multiple of the "
-                f"network's stride, {self.stride}"
-            )
+        check_size(x, self.stride)
         patches = self.embed(x)
         grid = tuple(patches.shape[2:])
         position = sincos_embedding(grid, patches.shape[1], x.device).to(patches.dtype)
@@ -153,15 +126,15 @@ def evenly_spaced(depth: int, count: int) -> list[int]:
     return [max(1, depth * i // (count + 1)) for i in range(1, count + 1)]
 
 
-def _sparse_encoder(plan: SparsePlan, layers: Sequence[GatedLayer]) -> SparseEncoder:
+def _sparse_encoder(point: TokenSparse, layers: Sequence[GatedLayer]) -> SparseEncoder:
     completion: Completion
-    if plan.completion == "mta":
-        completion = MultiLayerAssembly(plan.width, plan.heads, plan.mlp_ratio, plan.places)
+    if point.completion == "mta":
+        completion = MultiLayerAssembly(point.width, point.heads, point.mlp_ratio, point.places)
     else:
-        completion = MaskTokenCompletion(plan.width, plan.heads, plan.mlp_ratio)
+        completion = MaskTokenCompletion(point.width, point.heads, point.mlp_ratio)
     return SparseEncoder(
         layers,
-        evenly_spaced(plan.depth, plan.places),
-        [sampler(plan.sampler, plan.width, plan.prune, plan.tau) for _ in range(plan.places)],
+        evenly_spaced(point.depth, point.places),
+        [sampler(point.sampler, point.width, point.prune, point.tau) for _ in range(point.places)],
         completion,
     )

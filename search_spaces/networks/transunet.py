@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.conv import NormKind, ResidualUnit
+from search_spaces.blocks.conv import ResidualUnit
 from search_spaces.blocks.gated_layer import MLP, GatedLayer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.networks.apformer_net import double_conv
-from search_spaces.networks.planes import check_size, fold_slices, unfold_slices
+from search_spaces.networks.input_size import check_size
+from search_spaces.networks.planes import fold_slices, unfold_slices
+
+if TYPE_CHECKING:
+    from search_spaces.apformer import APFormer
 
 
 class TransUNet(nn.Module):
@@ -22,47 +28,35 @@ class TransUNet(nn.Module):
     that any size will do. Raises ValueError where an axis is no multiple of 2**(levels - 1).
     """
 
-    def __init__(
-        self,
-        spatial_dims: int,
-        in_channels: int,
-        out_channels: int,
-        *,
-        hidden: int,
-        layers: int,
-        heads: int,
-        mlp_ratio: int,
-        width: int,
-        levels: int,
-        norm: NormKind,
-    ) -> None:
+    def __init__(self, point: APFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.spatial_dims, self.stride = spatial_dims, 2 ** (levels - 1)
-        channels = [width * 2**level for level in range(levels)]
-        conv = Conv[Conv.CONV, spatial_dims]
+        dims, channels = point.spatial_dims, point.channels
+        hidden, heads = point.hidden, point.heads
+        self.spatial_dims, self.stride = dims, point.stride()
+        conv = Conv[Conv.CONV, dims]
         self.encoder = nn.ModuleList(
-            ResidualUnit(spatial_dims, before, here, norm=norm, stride=2 if level else 1)
+            ResidualUnit(dims, before, here, norm=point.norm, stride=2 if level else 1)
             for level, (before, here) in enumerate(
                 zip([in_channels, *channels], channels, strict=False)
             )
         )
         self.embed = nn.Linear(channels[-1], hidden)
         self.layers = nn.ModuleList(
-            GatedLayer(hidden, Attention(hidden, heads), MLP(hidden, mlp_ratio * hidden))
-            for _ in range(layers)
+            GatedLayer(hidden, Attention(hidden, heads), MLP(hidden, point.mlp_ratio * hidden))
+            for _ in range(point.layers)
         )
         self.norm = nn.LayerNorm(hidden)
         self.narrow = nn.Linear(hidden, channels[-2])
-        mode = "bilinear" if spatial_dims == 2 else "trilinear"
+        mode = "bilinear" if dims == 2 else "trilinear"
         self.up = nn.Upsample(scale_factor=2, mode=mode, align_corners=False)
         self.decoder = nn.ModuleList(
-            double_conv(spatial_dims, 2 * channels[i], channels[i], channels[max(i - 1, 0)], norm)
-            for i in reversed(range(levels - 1))
+            double_conv(dims, 2 * channels[i], channels[i], channels[max(i - 1, 0)], point.norm)
+            for i in reversed(range(point.levels - 1))
         )
         self.head = conv(channels[0], out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.spatial_dims, self.stride)
+        check_size(x, self.stride, self.spatial_dims)
         y = fold_slices(x, self.spatial_dims)
         skips: list[torch.Tensor] = []
         for encode in self.encoder:

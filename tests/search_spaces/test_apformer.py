@@ -169,18 +169,27 @@ def test_a_size_that_the_stride_does_not_divide_is_refused():
 # Plugged into other networks (Table III)
 
 
-def transunet():
+def plugged(network, design, levels):
     torch.manual_seed(0)
-    return TransUNet(
-        2, 1, 3, hidden=32, layers=2, heads=2, mlp_ratio=2, width=4, levels=3, norm="instance"
+    point = APFormer(
+        design=design,
+        width=4,
+        levels=levels,
+        layers=2,
+        heads=2,
+        head_channels=16,
+        mlp_ratio=2,
+        norm="instance",
     )
+    return network(point, 1, 3)
+
+
+def transunet():
+    return plugged(TransUNet, "transunet", 3)
 
 
 def setr():
-    torch.manual_seed(0)
-    return SETR(
-        2, 1, 3, hidden=32, layers=2, heads=2, mlp_ratio=2, width=4, doublings=3, norm="instance"
-    )
+    return plugged(SETR, "setr", 4)
 
 
 @pytest.mark.parametrize("make", [transunet, setr])

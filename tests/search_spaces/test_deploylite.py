@@ -202,8 +202,7 @@ def test_the_head_is_a_transposed_convolution(factor):
 
 
 def test_fusion_by_concatenation_is_a_convolution_of_both():
-    plan = levels(TokenLevel(), fusion="concat")._plan()
-    fuse = LightFusion(plan, 32, 16)
+    fuse = LightFusion(levels(TokenLevel(), fusion="concat"), 32, 16)
     fuse.unit = nn.Identity()
     conv = nn.Conv3d(16 + 32, 16, 1)
     with torch.no_grad():

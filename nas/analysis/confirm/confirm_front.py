@@ -41,7 +41,7 @@ def confirm_search(
     journal_in(directory)
     with alone_in(directory):
         config = read_config(RunConfig, directory / "config.yaml")
-        results = read_records(directory, config.budget).results
+        results = read_records(directory, config.space.name, config.budget).results
         chosen = nearest(results, config.objectives, top)
         if not chosen:
             raise UserError(f"{directory} has no candidate that was trained to the end")

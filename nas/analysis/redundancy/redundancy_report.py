@@ -27,7 +27,7 @@ from nas.analysis.redundancy.pruning_proposal import Proposal, check_count, prop
 from nas.analysis.redundancy.table import LEGEND, redundancy_table, table_rows
 from nas.cost import Cost, cost_of
 from nas.export.export_folder import Export
-from nas.report.front_page import human
+from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
 from trainers.data.msd import find_volumes
@@ -192,4 +192,4 @@ def _paragraphs(report: Report) -> list[str]:
 
 def _change(before: int, after: int) -> str:
     share = (before - after) / before
-    return f"{human(before)} → {human(after)} ({share:.1%} less)"
+    return f"{short_number(before)} → {short_number(after)} ({share:.1%} less)"

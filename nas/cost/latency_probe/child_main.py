@@ -84,7 +84,7 @@ def _measure(
         network = load_architecture(record).build(task.channels, task.classes)
         prepared.append(prepare(network, task.channels, task.latency, device))
     tell(stage="wait")
-    with MachineLock(task.gate).exclusive() if task.gate else nullcontext():
+    with MachineLock(task.machine_lock).exclusive() if task.machine_lock else nullcontext():
         tell(stage="measure")
         latencies = measure_prepared(prepared)
     tell(latencies=[latency.to_json() for latency in latencies])

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.cost.latency import Conditions
-from nas.pareto.budget import COSTS
 from nas.pareto.front import front
+from nas.pareto.objectives import COSTS, OBJECTIVES
 from nas.pareto.result import Result
 from nas.report.findings import Findings
 from nas.report.front_page.text import compact
@@ -33,7 +33,8 @@ def page_data(found: Findings) -> dict[str, Any]:
     return {
         "title": found.title,
         "objectives": list(found.objectives),
-        "costs": [c for c in COSTS if any(getattr(r, c) is not None for r in results)],
+        "costs": [c for c in COSTS if any(c in r.costs for r in results)],
+        "table": {name: asdict(objective) for name, objective in OBJECTIVES.items()},
         "classes": list(classes),
         "latency": Conditions.from_json(conditions).text() if conditions else None,
         "front": [member.key for member in front(results, found.objectives)],
@@ -74,7 +75,7 @@ def _told(result: Result, classes: Sequence[str]) -> dict[str, Any]:
         "reason": result.reason,
         "dice": _number(result.dice),
         "perClass": [_number(result.dice_per_class.get(name)) for name in classes],
-        "costs": {cost: _number(getattr(result, cost)) for cost in COSTS},
+        "costs": {cost: _number(result.value(cost)) for cost in COSTS},
         "epochs": result.epochs,
         "curve": [_number(value, digits=4) for value in result.curve],
         "text": compact(result.architecture),

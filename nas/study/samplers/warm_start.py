@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.config.run_config import RunConfig
-from nas.pareto.budget import amount
 from nas.pareto.front_files import read_front
 from nas.study.samplers.fit_to_budget import Place, descend, narrow
 from search_spaces.fitting import differences, fit, fit_stride
 from search_spaces.registry import (
     ARCHITECTURE,
-    all_spaces,
     find_preset,
     is_preset,
-    load_architecture,
     load_architecture_file,
 )
 from search_spaces.space import Architecture, ArchitectureError
@@ -92,24 +89,17 @@ def _networks(name: str) -> Iterator[tuple[str, Architecture]]:
 
 
 def _front(folder: Path) -> Iterator[tuple[str, Architecture]]:
-    """The members of a search's front. Their keys tell of which space they are."""
+    """The members of a search's front."""
     members, _ = read_front(folder)
     if not members:
         raise UserError(f"the front of {folder} has no members; expected a search with some")
     for member in members:
-        for space in all_spaces():
-            record = {"space": space, "key": member.key, "architecture": member.architecture}
-            try:
-                architecture = load_architecture(record)
-            except ArchitectureError:
-                continue
-            yield f"{folder}/{member.key}", architecture
-            break
-        else:
+        if not member.space:
             raise UserError(
-                f"member {member.key} of {folder / 'front.json'} is a network of no space here; "
-                f"expected one of {', '.join(all_spaces())}, as this version has them"
+                f"{folder / 'front.json'} does not name its space (version 0.1 did not); it is "
+                f"written anew by: segnas sync {folder}"
             )
+        yield f"{folder}/{member.key}", member.network()
 
 
 def _place(name: str, architecture: Architecture, config: RunConfig) -> WarmStart:
@@ -139,14 +129,11 @@ def _within_budget(
     over = Place.of(start.architecture, *task)
     place = descend(narrow(over, *task), *task)
     if place.excess:
-        named = ", ".join(
-            f"budget.{name} = {amount(name, budget.limits()[name])} (smallest found: "
-            f"{amount(name, place.costs[name])})"
-            for name in place.excess
-        )
+        over_costs = {name: place.costs[name] for name in place.excess}
         raise UserError(
-            f"search.warm_start: {start.name}: nothing near it meets {named}; raise the budget, "
-            "allow smaller networks in space.restrict, or drop it"
+            f"search.warm_start: {start.name}: nothing near it meets "
+            f"{budget.missed_by(over_costs)}; raise the budget, allow smaller networks in "
+            "space.restrict, or drop it"
         )
     why = ", ".join(f"budget.{name}" for name in over.excess)
     changes = (*start.changes, *_told(start.architecture, place.architecture, why))

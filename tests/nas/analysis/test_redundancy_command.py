@@ -17,11 +17,11 @@ from nas.config.run_config import RunConfig
 from nas.cost import cost_of
 from nas.export.export_folder import Export
 from nas.export.write_export import write_export
-from nas.pareto.result import Result
 from nas.study.samplers.warm_start import warm_start
 from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
+from tests.nas.results import flat_result
 from trainers.checkpoint import write_checkpoint
 from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
@@ -62,7 +62,7 @@ def write_one_export(to, point, phantom_folder, search):
     (search / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
     write_checkpoint(search / "checkpoints" / f"{point.key}.pt", {"weights": network.state_dict()})
     fields = {"number": 0, "key": point.key, "architecture": point.to_json()}
-    write_export(search, config, Result(**fields, state="complete", dice=0.5), to)
+    write_export(search, config, flat_result(**fields, state="complete", dice=0.5), to)
     return config
 
 

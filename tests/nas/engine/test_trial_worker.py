@@ -38,13 +38,13 @@ def search(phantom, tmp_path):
         return task(tmp_path, "first") | {"cache": str(cache.folder)}
 
     yield make
-    MachineLock(MachineLock.default_path(tmp_path.name)).remove()
+    MachineLock.named(tmp_path.name).remove()
 
 
 def task(folder, key):
     return {
         "directory": str(folder),
-        "gate": folder.name,
+        "machine_lock": folder.name,
         "driver_node": None,
         "key": key,
         "architecture": json.dumps(TINY.to_json()),
@@ -186,7 +186,7 @@ def test_a_worker_that_waits_for_a_measurement_does_not_hang(search):
     first = search(stall_minutes=0.25)
     with child(first, "works") as process:
         assert process.stdout.readline() == "step\n"
-        with MachineLock(MachineLock.default_path(first["gate"])).exclusive():
+        with MachineLock.named(first["machine_lock"]).exclusive():
             time.sleep(20)
             assert process.poll() is None
         assert process.stdout.read() == "step\n1\n"

@@ -105,7 +105,7 @@ def stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("engine")
     session = Script("abc", stops={"b": 2})
     with Cluster(session.resources) as cluster:
-        finished = run_trials(session, cluster, folder, folder, "gate", Counting)
+        finished = run_trials(session, cluster, folder, folder, "lock", Counting)
     return session, finished, folder
 
 
@@ -229,6 +229,6 @@ def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, mo
     (tmp_path / "bytes").write_text(str(int(memory.total * 0.1)))
     session = Script("abc", retries=1)
     with Cluster(session.resources) as cluster:
-        assert run_trials(session, cluster, tmp_path, tmp_path, "gate", Counting)
+        assert run_trials(session, cluster, tmp_path, tmp_path, "lock", Counting)
     assert session.ends == [("a", False), ("b", True), ("c", False)]
     assert session.said == []  # no breakdown

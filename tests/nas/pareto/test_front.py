@@ -15,7 +15,7 @@ from nas.pareto.front import (
     non_dominated,
     objective_points,
 )
-from nas.pareto.result import Result
+from tests.nas.results import flat_result
 from trainers.errors import UserError
 
 # Few distinct values, so that ties and equal rows are common.
@@ -24,7 +24,7 @@ POINTS = arrays(float, array_shapes(min_dims=2, max_dims=2, max_side=12), elemen
 
 
 def result(key, dice=None, params=None, macs=None, latency_ms=None, state="complete"):
-    return Result(
+    return flat_result(
         number=0,
         key=key,
         architecture={},

@@ -5,15 +5,15 @@ import pytest
 from nas.cli.front_chart import front_chart
 from nas.cli.main import main
 from nas.pareto.limits import filter_by_limits, parse_limits
-from nas.pareto.result import Result
 from nas.report.findings import Findings
 from nas.report.write_front import write_front
+from tests.nas.results import flat_result
 from tests.nas.small_search import ended_search
 from trainers.errors import UserError
 
 
 def member(key, dice, params, latency_ms=None, memory=None):
-    return Result(
+    return flat_result(
         number=0,
         key=key,
         architecture={},
@@ -69,7 +69,7 @@ def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
     found = Findings(study.results, ("dice", "params"), "small", ("organ",))
     write_front(tmp_path, found)
     near = study.results[2]
-    assert near.params == 3_000
+    assert near.costs["params"] == 3_000
     command = ["export", str(tmp_path), "--pick", near.key, "--to", str(tmp_path / "out")]
     assert main([*command, "--within", "params<=2000"]) == 2
     assert f"--pick {near.key} is no member" in capsys.readouterr().err

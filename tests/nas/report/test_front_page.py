@@ -8,14 +8,15 @@ from typing import ClassVar
 import pytest
 
 from nas.pareto.front_files import front_csv, front_json
-from nas.pareto.result import Result
+from nas.pareto.objectives import short_number
 from nas.report.findings import Findings
-from nas.report.front_page import compact, front_page, human
+from nas.report.front_page import compact, front_page
 from nas.report.write_front import write_front
 from nas.study.knob_importance import importances
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
 from tests.nas.probers import latency
+from tests.nas.results import flat_result
 
 OBJECTIVES = ("dice", "params", "latency_ms")
 CLASSES = ("Anterior", "Posterior")
@@ -32,7 +33,9 @@ def result(key, dice, params, latency_ms=5.0, **changes):
         "device": "cpu",
         "epochs": 10,
     }
-    return Result(key=key, dice=dice, params=params, latency_ms=latency_ms, **(values | changes))
+    return flat_result(
+        key=key, dice=dice, params=params, latency_ms=latency_ms, **(values | changes)
+    )
 
 
 RESULTS = [
@@ -191,11 +194,11 @@ def of(architecture, dice):
     [(950, "950"), (12_345, "12.3 k"), (999_999, "1 M"), (4.1e8, "410 M"), (None, "—")],
 )
 def test_numbers_are_for_people(value, text):
-    assert human(value) == text
+    assert short_number(value) == text
 
 
 def test_units_stand_behind_the_number():
-    assert human(8.74, "ms") == "8.74 ms"
+    assert short_number(8.74, "ms") == "8.74 ms"
 
 
 def test_an_architecture_is_readable_on_one_line():

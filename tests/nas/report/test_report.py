@@ -4,11 +4,11 @@ import struct
 import pytest
 
 from nas.cli.main import main
-from nas.pareto.result import Result
 from nas.report import gather, write_report
 from nas.report.plots import staircase
 from nas.report.tables import escaped, latex_table, markdown_table
 from nas.study.folder_lock import alone_in
+from tests.nas.results import flat_result
 from tests.nas.small_search import FRONT, ended_search
 from trainers.errors import UserError
 
@@ -29,7 +29,7 @@ def report(directory, tmp_path_factory):
 
 
 def member(dice, params, latency_ms=None):
-    return Result(
+    return flat_result(
         number=0,
         key=f"{params}",
         architecture={},

@@ -163,9 +163,12 @@ def test_nonsense_is_refused(config):
         EarlyStopping(**config)
 
 
-@pytest.mark.parametrize("objectives", [("params",), ("dice", "hd95")])
-def test_objectives_without_dice_or_unknown_are_refused(objectives):
-    with pytest.raises(ValueError, match="expected dice"):
+@pytest.mark.parametrize(
+    ("objectives", "message"),
+    [(("params",), "expected dice among them"), (("dice", "hd95"), "objective 'hd95' is unknown")],
+)
+def test_objectives_without_dice_or_unknown_are_refused(objectives, message):
+    with pytest.raises(ValueError, match=message):
         scheduler(objectives)
 
 

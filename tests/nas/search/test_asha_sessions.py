@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.pareto.result import Result
+from tests.nas.results import flat_result
 from tests.nas.rungs import (
     ALL,
     COST,
@@ -59,7 +59,9 @@ def test_a_validation_every_few_epochs_is_counted_in_epochs():
 
 
 def result(key, curve, row, state):
-    return Result(number=0, key=key, architecture={}, state=state, curve=tuple(curve), **costs(row))
+    return flat_result(
+        number=0, key=key, architecture={}, state=state, curve=tuple(curve), **costs(row)
+    )
 
 
 CANDIDATE = st.tuples(st.lists(DICE, min_size=7, max_size=7), st.tuples(COST, COST))

@@ -6,10 +6,11 @@ from rich.console import Console
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency_probe import Failure
 from nas.engine.evaluation import Report
-from nas.pareto.budget import Budget, RejectionStreak
+from nas.pareto.budget import Budget
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import Screen, overview
 from nas.search.session import MOST_FAILURES, Session
+from nas.study.rejections import RejectionStreak
 from nas.study.study import Study
 from nas.tracking import Search, Tracker
 from tests.nas.probers import SaysProber, latency

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.pareto.result import Result
 from nas.report.findings import Findings
 from nas.report.write_front import write_front
 from nas.study.samplers.warm_start import check_warm_start, warm_start
@@ -18,6 +17,7 @@ from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
 from search_spaces.registry import ARCHITECTURE, architecture_record, find_preset, find_space
 from search_spaces.space import path_pattern, to_params
 from search_spaces.translation import translate
+from tests.nas.results import flat_result
 from trainers.errors import UserError
 
 PATCH = (32, 32, 32)
@@ -64,10 +64,9 @@ def write_search(folder, *architectures):
     """The front of an earlier search, as a search writes it: the larger, the better."""
     folder.mkdir()
     results = [
-        Result(
+        flat_result(
             number=i,
-            key=architecture.key,
-            architecture=architecture.to_json(),
+            **architecture_record(architecture),
             state="complete",
             dice=0.5 + i / 10,
             params=1000 * (i + 1),
@@ -291,6 +290,13 @@ def test_a_member_of_no_space_is_refused(tmp_path):
     folder = write_search(tmp_path / "a", Hybrid())
     file = tmp_path / "a" / "front.json"
     file.write_text(file.read_text().replace(Hybrid().key, "0123456789"))
-    message = refused(folder)
-    assert "member 0123456789" in message
-    assert "a network of no space here" in message
+    assert "key is 0123456789, but these choices are" in refused(folder)
+
+
+def test_a_front_of_version_0_1_is_to_be_written_anew(tmp_path):
+    folder = write_search(tmp_path / "a", Hybrid())
+    file = tmp_path / "a" / "front.json"
+    record = json.loads(file.read_text())
+    del record["space"]
+    file.write_text(json.dumps(record))
+    assert f"written anew by: segnas sync {folder}" in refused(folder)

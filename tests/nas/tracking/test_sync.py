@@ -274,7 +274,7 @@ def test_the_records_are_those_of_the_study(directory):
     )
     driver.study.revise(slow.key, latency(4.0))
     driver.study.revise(fast.key, latency(2.0))
-    records = read_records(directory, driver.config.budget)
+    records = read_records(directory, "hybrid", driver.config.budget)
     assert records.id == driver.study.id
     assert records.results == driver.study.results
     assert [r.state for r in records.results] == ["infeasible", "complete", "stopped"]

@@ -5,9 +5,9 @@ import pytest
 from mlflow import MlflowClient
 
 from nas.config.tracking import TrackingConfig
-from nas.pareto.result import Result
 from nas.tracking import Search, Tracker, tracker
 from nas.tracking.metrics import flattened
+from tests.nas.results import flat_result
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
 
@@ -71,7 +71,7 @@ def result(key="abc", number=0, **changes):
         "epochs": 2,
         "train_seconds": 30.0,
     }
-    return Result(key=key, number=number, **{**values, **changes})
+    return flat_result(key=key, number=number, **{**values, **changes})
 
 
 def end(tracking, *results):
