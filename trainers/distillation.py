@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ class Distillation(nn.Module):
         self,
         teacher: nn.Module,
         config: DistillationConfig,
-        autocast: Callable[[], torch.autocast],
+        autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
         super().__init__()
         self._teacher = (teacher.eval(),)  # a tuple hides it from `parameters` and `train`
