@@ -17,7 +17,7 @@ class Distillation(nn.Module):
 
     Both distributions are softmaxes of logits over the temperature T; KL is the mean over voxels
     and patches. T^2 keeps the gradients' size the same for every T (Hinton 2015, Sec. 2). The
-    teacher stays in eval mode, is not trained, and is no part of what is saved.
+    teacher stays in eval mode, and is neither trained nor saved.
     """
 
     def __init__(

@@ -29,7 +29,11 @@ FOREGROUND_PER_CLASS = 10_000
 
 @dataclass(frozen=True)
 class Entry:
-    """One case: image (C, *shape); where it begins in each file; foreground voxels a class."""
+    """One case of `shape` (D, H, W) in the files of a cache.
+
+    `voxel`: how many voxels the cases before it have. `foreground`: how many indices of foreground
+    voxels are kept of them. `counts`: how many are kept of this one, for each foreground class.
+    """
 
     shape: tuple[int, int, int]
     voxel: int
@@ -116,9 +120,9 @@ class VolumeCache:
 def build_cache(
     source: DataSource, preprocess: Preprocess, folder: Path, progress: Progress | None = None
 ) -> VolumeCache:
-    """Check and prepare every case, once, in a folder of `folder` named after all that matters.
+    """Check and prepare every case, in a folder of `folder` that is named by the fingerprint.
 
-    A cache that exists is one of data that passed the check; unchanged data are not read again.
+    Where that folder exists nothing is read: the same data were checked and prepared before.
     Raises UserError where the data are not as the source says.
     """
     build = partial(_build, source, preprocess, progress)

@@ -100,4 +100,4 @@ def _split_kind(value: Any) -> str:
 SharesOrFile = Annotated[
     Annotated[Split, Tag("shares")] | Annotated[Path, Tag("file")], Discriminator(_split_kind)
 ]
-"""Told apart by type, so that an error speaks of the one that was meant."""
+"""A mapping is shares, text is a path; an error speaks of the one that was meant."""

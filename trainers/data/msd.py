@@ -119,7 +119,7 @@ def _is_volume(file: Path) -> bool:
 
 
 def _file_name(name: str, labels: dict[str, Path], listed: dict[str, _Pair]) -> str:
-    """What the image of a case should be called, where there is none."""
+    """The file name that the missing image of a case should have."""
     return labels[name].name if name in labels else PurePosixPath(listed[name].image).name
 
 

@@ -1,4 +1,4 @@
-"""What the networks of a search read and say."""
+"""What the networks of a search segment: how many channels, which classes, in which patches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class Task(Strict):
-    """`classes[0]` is the background. `spacing` in mm, None where volumes keep their own."""
+    """Input channels, classes, voxel size and patch of every network of a search.
+
+    `classes[0]` is the background. `spacing` in mm, None where volumes keep their own. `patch` in
+    voxels.
+    """
 
     channels: Positive
     classes: tuple[str, ...]
@@ -28,7 +32,7 @@ class Task(Strict):
 
     @classmethod
     def of(cls, cache: VolumeCache, train: TrainConfig) -> Task:
-        """The task that these prepared data and this patch make."""
+        """The task of training on these prepared data with this recipe."""
         return cls(
             channels=cache.channels,
             classes=cache.classes,
