@@ -23,7 +23,7 @@ from nas.pareto.objectives import OBJECTIVES
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
-from trainers.data.config import DataConfig
+from trainers.data.registry import DataConfig
 from trainers.strict import Strict
 
 

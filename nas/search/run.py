@@ -53,8 +53,8 @@ from nas.study.study import Study
 from nas.study.summary import SUMMARY, Summary
 from nas.tracking import Tracker
 from trainers.atomic import replace_files
-from trainers.data import prepare_data
 from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 from trainers.data.task import Task
 from trainers.errors import UserError

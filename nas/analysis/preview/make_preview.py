@@ -23,8 +23,8 @@ from nas.config.run_config import RunConfig
 from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
-from trainers.data import VolumeCache, prepare_data, read_msd
-from trainers.data.config import MsdData
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 
 Progress = Callable[[int, int, str], None]
@@ -114,11 +114,11 @@ def _data(
     config: RunConfig, directory: Path, prepared: bool, progress: Progress
 ) -> tuple[int, int, tuple[VolumeCache, Cases] | None]:
     """Channels and classes, and the prepared data where they are needed."""
-    if isinstance(config.data, MsdData) and not prepared:
-        dataset = read_msd(config.data.path)
-        return len(dataset.modalities), len(dataset.classes), None
+    if not prepared:
+        source = config.data.open(directory)
+        return len(source.modalities), len(source.classes), None
     cache, cases = prepare_data(config.data, directory, progress)
-    return cache.channels, len(cache.classes), (cache, cases) if prepared else None
+    return cache.channels, len(cache.classes), (cache, cases)
 
 
 def _first(config: RunConfig, setting: Setting, count: Counter) -> list[Costs]:

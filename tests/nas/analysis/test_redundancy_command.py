@@ -23,7 +23,7 @@ from search_spaces.registry import load_architecture_file
 from tests.nas.parts import warm_starts
 from tests.nas.results import flat_result
 from trainers.checkpoint import write_checkpoint
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Mirrored
