@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nas.config.run_config import RunConfig
 from nas.cost import cost_of
-from nas.report.findings import Findings
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
 from nas.study.samplers.warm_start import check_warm_start, warm_start
 from nas.study.training_cost import footprint
@@ -73,7 +73,10 @@ def write_search(folder, *architectures):
         )
         for i, architecture in enumerate(architectures)
     ]
-    write_front(folder, Findings(results, ("dice", "params"), "earlier", ("a", "b")))
+    record = SearchRecord(
+        results=results, objectives=("dice", "params"), title="earlier", classes=("a", "b")
+    )
+    write_front(folder, record)
     return str(folder)
 
 
