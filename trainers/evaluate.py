@@ -102,7 +102,7 @@ def evaluate_folder(
     UserError, listing all of them, for images that cannot be used: without a label, of another
     geometry, unreadable.
     """
-    cases = _checked_cases(segmenter, images, labels)
+    cases, classes = _checked_cases(segmenter, images, labels), segmenter.task.classes
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
@@ -113,13 +113,12 @@ def evaluate_folder(
         frames += _axial_slices(predicted.shape, affine)
         truth = _read_label(case.label).reshape(predicted.shape)
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        scores.append(_case_scores(predicted, truth, len(segmenter.classes), spacing, tolerance))
+        scores.append(_case_scores(predicted, truth, len(classes), spacing, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
-    names, classes = [case.name for case in cases], segmenter.classes[1:]
-    measured = pop_network_metrics(segmenter.network)
-    return _evaluation(names, np.stack(scores), classes, tolerance, speed, measured)
+    names, measured = [case.name for case in cases], pop_network_metrics(segmenter.network)
+    return _evaluation(names, np.stack(scores), classes[1:], tolerance, speed, measured)
 
 
 def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
@@ -130,8 +129,8 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     cases = tuple(
         Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
-    modalities = tuple(map(str, range(segmenter.channels)))
-    dataset = Dataset("evaluation", images, modalities, segmenter.classes, cases)
+    modalities = tuple(map(str, range(segmenter.task.channels)))
+    dataset = Dataset("evaluation", images, modalities, segmenter.task.classes, cases)
     check_dataset(dataset, expecting="the network")
     return cases
 

@@ -114,7 +114,8 @@ def redundancy_report(
     proposal = propose(export.architecture, network, redundancy.ranked(), count)
 
     def cost(architecture: Architecture) -> Cost:
-        return cost_of(architecture, segmenter.channels, len(segmenter.classes), segmenter.patch)
+        task = segmenter.task
+        return cost_of(architecture, task.channels, len(task.classes), task.patch)
 
     return Report(
         architecture=export.architecture,
