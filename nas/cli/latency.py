@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nas.cli import arguments
 from nas.cli.console import print_wide
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -164,7 +164,7 @@ def _measure(
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
     except (UserError, LatencyError, OSError, MemoryError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
     else:
         return Row(backend, precision, threads, latency)
     return Row(backend, precision, threads, reason=reason)

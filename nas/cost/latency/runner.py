@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from nas.cost.latency.config import LatencyConfig
-from nas.cost.latency.errors import LatencyError, first_line
+from nas.cost.latency.errors import LatencyError
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.timing import Stopwatch, stopwatch
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SEED = 0
