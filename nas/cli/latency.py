@@ -116,7 +116,7 @@ def _check(options: argparse.Namespace) -> torch.device:
     import torch
     from pydantic import ValidationError
 
-    from nas.cost.latency import latency_device
+    from nas.cost.latency.machine import latency_device
 
     try:
         config = _config(options, "eager", "fp32", 1)
@@ -156,7 +156,8 @@ def _measure(
 ) -> Row:
     from pydantic import ValidationError
 
-    from nas.cost.latency import LatencyError, measure_latency
+    from nas.cost.latency import LatencyError
+    from nas.cost.latency.measure import measure_latency
 
     try:
         config = _config(options, backend, precision, threads)

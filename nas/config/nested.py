@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -16,7 +16,6 @@ def leaves(
     if not isinstance(value, within):
         yield path, value
         return
-    parts: Iterable[tuple[Any, Any]]
-    parts = value.items() if isinstance(value, Mapping) else enumerate(value)
-    for name, part in parts:
+    parts: Any = dict(enumerate(value)) if isinstance(value, list | tuple) else value
+    for name, part in parts.items():
         yield from leaves(part, within, f"{path}.{name}" if path else str(name))

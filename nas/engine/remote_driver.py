@@ -96,8 +96,8 @@ def _connect(address: str) -> str:
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise UserError(
             f"--address {address}: no cluster can be used there: {first_line(error)} "
-            "(expected a head started with `ray start --head --ray-client-server-port=10001`, with segnas and the "
-            "same Python and Ray as here)"
+            "(expected a head started with `ray start --head --ray-client-server-port=10001`, with "
+            "segnas and the same Python and Ray as here)"
         ) from error
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nas.config.resources import Resources
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of, memory_of
+from nas.cost.count import cost_of
+from nas.cost.memory import memory_of
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 

@@ -25,7 +25,7 @@ from nas.analysis.redundancy.page import redundancy_page
 from nas.analysis.redundancy.panels import NAMES, panels
 from nas.analysis.redundancy.pruning_proposal import Proposal, check_count, propose
 from nas.analysis.redundancy.table import LEGEND, redundancy_table, table_rows
-from nas.cost import Cost, cost_of
+from nas.cost.count import Cost, cost_of
 from nas.export.export_folder import Export
 from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.study.training_cost import footprint
 from search_spaces.fitting import neighbours, takes
 from search_spaces.space import Architecture

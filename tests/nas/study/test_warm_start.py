@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
 from nas.study.samplers.warm_start import check_warm_start, warm_start
