@@ -25,7 +25,7 @@ from rich.table import Table
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.registry import find_preset
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig

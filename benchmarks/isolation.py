@@ -35,7 +35,7 @@ from rich.table import Table
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import Latency
+from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.open_prober import open_prober

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.cli.space_tables import gmacs
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import all_presets, all_spaces, find_preset, find_space
 from search_spaces.space import knob_table

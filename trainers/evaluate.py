@@ -104,7 +104,7 @@ def evaluate_folder(
     UserError that lists all images which cannot be used: without a label, of another geometry than
     theirs, unreadable.
     """
-    cases = _checked_cases(segmenter, images, labels)
+    cases, classes = _checked_cases(segmenter, images, labels), segmenter.task.classes
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
@@ -115,13 +115,12 @@ def evaluate_folder(
         frames += _axial_slices(predicted.shape, affine)
         truth = _read_label(case.label).reshape(predicted.shape)
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        scores.append(_case_scores(predicted, truth, len(segmenter.classes), spacing, tolerance))
+        scores.append(_case_scores(predicted, truth, len(classes), spacing, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
-    names, classes = [case.name for case in cases], segmenter.classes[1:]
-    measured = pop_network_metrics(segmenter.network)
-    return _evaluation(names, np.stack(scores), classes, tolerance, speed, measured)
+    names, measured = [case.name for case in cases], pop_network_metrics(segmenter.network)
+    return _evaluation(names, np.stack(scores), classes[1:], tolerance, speed, measured)
 
 
 def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
@@ -132,8 +131,8 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     cases = tuple(
         Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
-    modalities = tuple(map(str, range(segmenter.channels)))
-    dataset = Dataset(images, modalities, segmenter.classes, cases)
+    modalities = tuple(map(str, range(segmenter.task.channels)))
+    dataset = Dataset(images, modalities, segmenter.task.classes, cases)
     check_dataset(dataset, expecting="the network")
     return cases
 

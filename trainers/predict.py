@@ -89,7 +89,7 @@ class DicomInput:
         save_as_nifti(slices, image)
         labels = segmenter.segment(image)
         if self.format == "dicom-seg":
-            save_dicom_seg(labels, slices, segmenter.classes, draft)
+            save_dicom_seg(labels, slices, segmenter.task.classes, draft)
         else:
             save_segmentation(labels, like=image, to=draft)
 

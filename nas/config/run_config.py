@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from nas.config.early_stopping import EarlyStopping
+from nas.config.nested import leaves
 from nas.config.removed import without_removed
 from nas.config.resources import Resources
 from nas.config.tracking import TrackingConfig
@@ -25,15 +26,6 @@ from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
 from trainers.data.registry import DataConfig
 from trainers.strict import Strict
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested keys with dots between them."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _among(value: Any, options: Sequence[Any]) -> bool:
@@ -72,7 +64,7 @@ class SpaceConfig(Strict):
             knob.name: knob.options for knob in find_space(values.get("name", "hybrid")).knobs()
         }
         restrict = {}
-        for knob, allowed in _flat(values.get("restrict", {})):
+        for knob, allowed in leaves(values.get("restrict", {}), within=(dict,)):
             if knob not in options:
                 raise ValueError(f"restrict.{knob} is no knob; there are {', '.join(options)}")
             wanted = allowed if isinstance(allowed, list | tuple) else [allowed]

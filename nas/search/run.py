@@ -21,7 +21,7 @@ from nas.engine.trial_files import TrialFiles
 from nas.engine.tune_run import run_trials
 from nas.pareto.front import front
 from nas.pareto.result import Result
-from nas.report.findings import Findings
+from nas.report.search_record import SearchRecord
 from nas.report.terminal_tables import front_table
 from nas.report.write_front import try_write_front
 from nas.search.candidate_queue import CandidateQueue
@@ -45,7 +45,6 @@ from nas.search.session import Session
 from nas.search.time_account import TimeAccount
 from nas.search.trial_judge import TrialJudge
 from nas.study.folder_lock import alone_in
-from nas.study.knob_importance import importances
 from nas.study.samplers.factory import check_sampler
 from nas.study.samplers.warm_start import WarmStart, fit_warm_starts, place_warm_starts
 from nas.study.search_folder import JOURNAL
@@ -181,15 +180,15 @@ def _write_summary(directory: Path, summary: Summary, status: str) -> None:
 def _write_front(
     directory: Path, study: Study, config: RunConfig, cache: VolumeCache, ended: bool = False
 ) -> list[Result]:
-    """`ended`: work out what matters, too, which takes seconds where results are many."""
-    results, objectives, space = study.results, config.objectives, config.space.space()
-    found = Findings(
-        results,
-        objectives,
-        config.name,
-        cache.classes[1:],
-        space,
-        study.starts,
-        importances(results, objectives, space) if ended else None,
+    """`ended`: with the importance of the knobs, which takes seconds where results are many."""
+    record = SearchRecord(
+        results=tuple(study.results),
+        objectives=config.objectives,
+        title=config.name,
+        classes=cache.classes[1:],
+        space=config.space.space(),
+        starts=study.starts,
+        id=study.id,
     )
-    return try_write_front(directory, found)
+    try_write_front(directory, record, record.importances if ended else None)
+    return record.members

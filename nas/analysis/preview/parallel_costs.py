@@ -12,7 +12,7 @@ from typing import TypeVar
 from nas.analysis.preview.processes import cores, server, settle
 from nas.config.resources import Resources
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.pareto.budget import Budget
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture

@@ -12,7 +12,7 @@ from nas.analysis.preview.sample_space import draw_points
 from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.cost.memory import memory_of
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import find_preset

@@ -14,7 +14,7 @@ from nas.analysis.redundancy.panels import panels
 from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
 from nas.cli.main import main
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.export.export_folder import Export
 from nas.export.write_export import write_export
 from nas.study.search_folder import JOURNAL

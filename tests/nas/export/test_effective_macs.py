@@ -9,7 +9,7 @@ from torch import nn
 
 from nas.cli.evaluation_table import measured_line
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.engine.report import Fidelity, Report
 from nas.export.effective_macs import effective_macs
 from nas.pareto.result import Result

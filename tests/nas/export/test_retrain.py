@@ -135,9 +135,9 @@ def test_it_is_used_with_the_settings_it_was_trained_with(make):
     go(folder, None, *settings)
     segmenter = opened(folder).segmenter()
     assert isinstance(segmenter.network, Mirrored)
-    assert segmenter.patch == (24, 24, 24)
+    assert segmenter.task.patch == (24, 24, 24)
     (folder / "retrained.pt").unlink()
-    assert opened(folder).segmenter().patch == (16, 16, 16)  # the trial's again
+    assert opened(folder).segmenter().task.patch == (16, 16, 16)  # the trial's again
 
 
 # Folds

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
-from nas.report.findings import Findings
+from nas.cost.count import cost_of
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
 from search_spaces.registry import ARCHITECTURE, architecture_record, find_preset, find_space
@@ -72,7 +72,10 @@ def write_search(folder, *architectures):
         )
         for i, architecture in enumerate(architectures)
     ]
-    write_front(folder, Findings(results, ("dice", "params"), "earlier", ("a", "b")))
+    record = SearchRecord(
+        results=results, objectives=("dice", "params"), title="earlier", classes=("a", "b")
+    )
+    write_front(folder, record)
     return str(folder)
 
 

@@ -20,7 +20,8 @@ from rich.console import Console
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.pareto.front import front
-from nas.report.findings import Findings
+from nas.pareto.front_files import read_front
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import try_write_front, write_front
 from nas.search.resync import sync_search
 from nas.search.search_info import search_info
@@ -294,20 +295,23 @@ def test_a_full_disk_ends_no_tracking_for_good(directory, caplog):
 
 def test_front_files_on_a_full_disk_stay_as_they_were(directory):
     driver = Driver(directory, tracking={"enabled": False})
-    found = Findings([], ("dice", "params"), "test", ("organ",))
-    write_front(directory, found)
+    record = SearchRecord(
+        results=[], objectives=("dice", "params"), title="test", classes=("organ",)
+    )
+    write_front(directory, record)
     before = {path.name: path.read_bytes() for path in directory.glob("*front*")}
     driver.tell(driver.study.ask())
-    found = replace(found, results=driver.study.results)
+    record = replace(record, results=driver.study.results)
     with files_limited_to(100_000), pytest.warns(UserWarning, match="tried again") as warned:
-        members = try_write_front(directory, found)  # the page is larger, the others are not
-        try_write_front(directory, found)
+        try_write_front(directory, record)  # the page is larger, the others are not
+        try_write_front(directory, record)
     assert len(warned) == 2  # which Python's own filter shows once:
     assert len({(str(w.message), w.filename, w.lineno) for w in warned}) == 1
-    assert members == front(driver.study.results, driver.config.objectives)
     assert {path.name: path.read_bytes() for path in directory.glob("*front*")} == before
-    assert try_write_front(directory, found) == members
+    try_write_front(directory, record)
     assert (directory / "front.json").read_bytes() != before["front.json"]
+    written = [member.key for member in read_front(directory)[0]]
+    assert written == [m.key for m in front(driver.study.results, driver.config.objectives)]
 
 
 def test_a_store_that_a_kill_left_half_made_is_made_again(tmp_path, monkeypatch):
