@@ -6,12 +6,12 @@
 Random networks of the space of configs/quickstart.yaml are measured by the search's own probe:
 
     idle     nothing else runs; CV is the variation of the p50 over the repeats
-    gated    beside two real trainings that pause at the gate, as the trials of a search do
-    beside   for comparison, beside the same trainings without a gate
+    locked   beside two real trainings that pause at the machine lock, as the trials of a search do
+    beside   for comparison, beside the same trainings without a lock
 
 Every measurement is compared with the median of the idle ones; of each kind the table has the
 median and, in brackets, the one farthest from 1. `noise` is the probe's own figure, the difference
-of two runs of one network. The bars: every gated p50 within 10% of idle, every CV below 3%. Run it
+of two runs of one network. The bars: every locked p50 within 10% of idle, every CV below 3%. Run it
 on a machine where nothing else does.
 """
 
@@ -35,12 +35,14 @@ from rich.table import Table
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import Latency
+from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.open_prober import open_prober
 from search_spaces.space import Architecture, RandomTrial
-from trainers.data import Cases, VolumeCache, prepare_data
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 from trainers.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "configs" / "quickstart.yaml"
@@ -53,7 +55,7 @@ class Figures:
     """The p50s of one network, in ms, and the noise that the probe found when idle."""
 
     idle: list[float]
-    gated: list[float]
+    locked: list[float]
     beside: list[float]
     noise: float
 
@@ -84,19 +86,19 @@ def main() -> None:
     networks = [space.sample(RandomTrial(seed), restrict) for seed in range(options.networks)]
     with tempfile.TemporaryDirectory() as folder:
         data = prepare_data(config.data, Path(folder))
-        gate = Path(folder) / "gate"
+        lock = Path(folder) / "lock"
         measure = partial(measured, networks, options, config, data)
         train = partial(trainings, options, config, data)
         idle = measure(None)
-        with train(gate):
-            gated = measure(gate)
+        with train(lock):
+            locked = measure(lock)
         with train(None):
             beside = measure(None)
     console = Console()
     console.print(f"{idle[0][0].conditions.text()}; {options.trials} trainings", soft_wrap=True)
     figures = [
         Figures(*map(p50s, kinds), max(latency.noise for latency in kinds[0]))
-        for kinds in zip(idle, gated, beside, strict=True)
+        for kinds in zip(idle, locked, beside, strict=True)
     ]
     console.print(table(networks, figures))
     for line in verdict(figures):
@@ -112,7 +114,7 @@ def measured(
     options: argparse.Namespace,
     config: RunConfig,
     data: tuple[VolumeCache, Cases],
-    gate: Path | None,
+    lock: Path | None,
 ) -> list[list[Latency]]:
     """So many latencies of each network, round after round."""
     changes = {"patch": config.train.patch, "seconds": options.seconds, "repeats": 10_000}
@@ -122,7 +124,7 @@ def measured(
         classes=len(cache.classes),
         latency=config.latency.model_copy(update=changes),
         device=options.device,
-        gate=gate,
+        machine_lock=lock,
     )
     latencies: list[list[Latency]] = [[] for _ in networks]
     with closing(open_prober(task)) as prober:
@@ -144,7 +146,7 @@ def trainings(
     options: argparse.Namespace,
     config: RunConfig,
     data: tuple[VolumeCache, Cases],
-    gate: Path | None,
+    lock: Path | None,
 ) -> Iterator[None]:
     """Trainings in processes of their own, until the block ends."""
     context = multiprocessing.get_context("spawn")
@@ -152,7 +154,7 @@ def trainings(
     begun = [context.Event() for _ in range(options.trials)]
     processes = [
         context.Process(
-            target=train, args=(seed, config, options.device, cache.folder, cases, gate, event)
+            target=train, args=(seed, config, options.device, cache.folder, cases, lock, event)
         )
         for seed, event in enumerate(begun, start=1000)
     ]
@@ -178,10 +180,10 @@ def train(
     device: str,
     folder: Path,
     cases: Cases,
-    gate: Path | None,
+    lock: Path | None,
     begun: Any,
 ) -> None:
-    """Train a random network for ever, at the gate where there is one, as a trial does."""
+    """Train a random network for ever, at the machine lock where there is one, as a trial does."""
     torch.set_num_threads(1)
     network = config.space.space().sample(RandomTrial(seed), config.space.restrict)
     cache = VolumeCache.open(folder)
@@ -205,20 +207,20 @@ def train(
             training.run_epoch()
             begun.set()
 
-    if gate is None:
+    if lock is None:
         run(trainer())
     else:
-        door = MachineLock(gate)
-        with door.shared():
-            run(trainer(pause=lambda: door.pause(synchronise)))
+        machine_lock = MachineLock(lock)
+        with machine_lock.shared():
+            run(trainer(pause=lambda: machine_lock.pause(synchronise)))
 
 
 def table(networks: Sequence[Architecture], figures: Sequence[Figures]) -> Table:
     made = Table(title="Latency of one patch, p50")
-    for column in ("network", "idle ms", "CV", "noise", "gated / idle", "beside / idle"):
+    for column in ("network", "idle ms", "CV", "noise", "locked / idle", "beside / idle"):
         made.add_column(column, justify="left" if column == "network" else "right")
     for network, its in zip(networks, figures, strict=True):
-        ratios = ("{:.3f} ({:.3f})".format(*its.ratios(kind)) for kind in ("gated", "beside"))
+        ratios = ("{:.3f} ({:.3f})".format(*its.ratios(kind)) for kind in ("locked", "beside"))
         idle = f"{statistics.median(its.idle):.2f}"
         made.add_row(network.key, idle, f"{its.cv:.1%}", f"{its.noise:.1%}", *ratios)
     return made
@@ -226,12 +228,12 @@ def table(networks: Sequence[Architecture], figures: Sequence[Figures]) -> Table
 
 def verdict(figures: Sequence[Figures]) -> Iterator[str]:
     """Medians and worst over all networks, and whether the bars are met."""
-    for kind in ("gated", "beside"):
+    for kind in ("locked", "beside"):
         middle = statistics.median(its.ratios(kind)[0] for its in figures)
         worst = max((its.ratios(kind)[1] for its in figures), key=lambda ratio: abs(ratio - 1))
         line = f"{kind} / idle: median {middle:.3f}, worst measurement {worst:.3f}"
         met = "met" if abs(worst - 1) <= NEAR else "missed"
-        yield f"{line}; bar {met}: within {NEAR:.0%}" if kind == "gated" else line
+        yield f"{line}; bar {met}: within {NEAR:.0%}" if kind == "locked" else line
     cvs, noises = [its.cv for its in figures], [its.noise for its in figures]
     met = "met" if max(cvs) < STEADY else "missed"
     yield (

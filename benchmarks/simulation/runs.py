@@ -20,7 +20,6 @@ Histories = Mapping[str, Sequence[Sequence[Completion]]]
 """By set-up: the complete trainings of seed 0, 1, ..."""
 
 HERE, NAS = Path(__file__).parent, Path(__file__).parents[2] / "nas"
-ENGINE = ("study", "answer", "scheduler", "front")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Contest:
 
 def _sources() -> list[str]:
     """The code that decides what a replay does."""
-    files = [NAS / f"{name}.py" for name in ENGINE]
-    files += sorted((NAS / "proposals").glob("*.py"))
+    files = [NAS / "search" / "asha.py", *sorted((NAS / "pareto").glob("*.py"))]
+    files += sorted((NAS / "study").rglob("*.py"))
     files += [HERE / f"{name}.py" for name in ("replay", "stock", "ours")]
     return [file.read_text() for file in files]

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.console import NOTES, print_wide
+from nas.pareto.objectives import objective
 
 if TYPE_CHECKING:
     from nas.analysis.confirm import Confirmed
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
 def confirmed_table(confirmed: Sequence[Confirmed]) -> Table:
     """A row a candidate, the surest first."""
-    table = Table("key", "front", "Dice then", "Dice again", "params", "latency (ms)", "chance")
+    table = Table("key", "front", "Dice then", "Dice again", "parameters", "latency", "chance")
     for column in table.columns[2:]:
         column.justify = "right"
     for one in confirmed:
@@ -73,8 +74,7 @@ def confirmed_table(confirmed: Sequence[Confirmed]) -> Table:
             "yes" if one.on_front else "near",
             f"{result.dice:.4f}",
             f"{one.mean:.4f} ± {one.deviation:.4f}{failed}",
-            f"{result.params:,}",
-            "-" if result.latency_ms is None else f"{result.latency_ms:.3g}",
+            *(objective(name).exact(result.value(name)) for name in ("params", "latency_ms")),
             f"{one.chance:.0%}",
         )
     table.caption = (

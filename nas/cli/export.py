@@ -50,12 +50,16 @@ def run(options: argparse.Namespace) -> int:
     limits = [] if options.within is None else parse_limits(options.within)
 
     def others() -> list[Result]:
-        return filter_by_limits(complete_results(options.dir, config.budget), limits)
+        return filter_by_limits(
+            complete_results(options.dir, config.space.name, config.budget), limits
+        )
 
     member = pick(filter_by_limits(members, limits), options.pick, objectives, others)
     register = None if options.register is None else registration(options, config, member)
     write_export(options.dir, config, member, options.to)
-    print(f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.params:,} parameters")
+    print(
+        f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.costs['params']:,} parameters"
+    )
     if register:
         print(f"registered: {register()}")
     print(f"next: segnas retrain {options.to}")
@@ -88,7 +92,11 @@ def registration(
             run=run,
             name=options.register,
             alias=options.alias,
-            tags={"key": member.key, "dice": str(member.dice), "params": str(member.params)},
+            tags={
+                "key": member.key,
+                "dice": str(member.dice),
+                "params": str(member.costs["params"]),
+            },
         )
         batch = "any batch" if version.free_batch else "batch 1"
         return f"{version.uri} is version {version.number} ({batch}), in {without_password(uri)}"

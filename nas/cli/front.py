@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.plot:
         from nas.cli.front_chart import front_chart
-        from nas.pareto.budget import COSTS
+        from nas.pareto.objectives import COSTS
 
         for cost in [name for name in COSTS if name in objectives] or ["params"]:
             print(f"\n{front_chart(members, cost, min(console.width, 100))}")

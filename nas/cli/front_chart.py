@@ -7,7 +7,7 @@ from math import floor, log10
 
 import plotext
 
-from nas.pareto.budget import COSTS, amount
+from nas.pareto.objectives import objective
 from nas.pareto.result import Result
 
 HEIGHT = 18
@@ -22,7 +22,7 @@ def front_chart(members: Sequence[Result], cost: str, width: int, height: int = 
     points = [
         (log10(value), member.dice, number)
         for number, member in enumerate(members, 1)
-        if (value := getattr(member, cost)) and member.dice is not None
+        if (value := member.value(cost)) and member.dice is not None
     ]
     if not points:
         return ""
@@ -33,8 +33,8 @@ def front_chart(members: Sequence[Result], cost: str, width: int, height: int = 
     plotext.xlim(left, right)
     plotext.ylim(*_wider(min(ys), max(ys)))
     ticks = _ticks(left, right)
-    plotext.xticks(ticks, [amount(cost, 10**tick) for tick in ticks])
-    plotext.title(f"Dice against {COSTS[cost]}")
+    plotext.xticks(ticks, [objective(cost).short(10**tick) for tick in ticks])
+    plotext.title(f"Dice against {objective(cost).phrase}")
     for x, y, number in points:
         plotext.text(str(number), x=x, y=y, alignment="center")
     text: str = plotext.uncolorize(plotext.build())

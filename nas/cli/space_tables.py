@@ -13,8 +13,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from nas.cost import Cost, Memory, cost_of, count_params
-from nas.pareto.budget import amount
+from nas.cost.count import Cost, cost_of, count_params
+from nas.cost.memory import Memory
+from nas.pareto.objectives import objective
 from search_spaces.fitting import misfit
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
 
@@ -89,7 +90,7 @@ def cost_text(cost: Cost) -> str:
 
 def memory_text(memory: Memory, batch: int, precision: str) -> str:
     """One line: the memory of a pass and of a training step of `batch`."""
-    sizes = {name: amount("memory", value) for name, value in vars(memory).items()}
+    sizes = {name: objective("memory").exact(n) for name, n in vars(memory).items()}
     return (
         f"memory: {sizes['inference']} for a pass, {sizes['training']} for a training step of "
         f"batch {batch} in {precision} ({sizes['weights']} of weights, {sizes['activations']} of "

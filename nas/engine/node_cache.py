@@ -7,12 +7,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from collections.abc import Callable
 from pathlib import Path
 
 import ray
+from filelock import FileLock
 
 from trainers.atomic import make_folder
 
@@ -43,7 +42,7 @@ def local_copy(
     copy = _node_dir(node_dir) / _identity(shared)
     try:
         _make_own(copy.parent)
-        with _locked(copy.with_name(f"{copy.name}.lock")):
+        with FileLock(copy.with_name(f"{copy.name}.lock"), fallback_to_soft=False):
             _remove_drafts(copy)
             if copy.exists() and _sizes(copy) != sizes:  # who clears old files away takes some
                 shutil.rmtree(copy)
@@ -89,11 +88,3 @@ def _make_own(folder: Path) -> None:
     found = folder.lstat()
     if folder.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise OSError(f"{folder} is a link, or others can write there")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """The lock belongs to the open file: the kernel frees that of a process that is killed."""
-    with path.open("w") as file:
-        flock(file, LOCK_EX)
-        yield

@@ -9,13 +9,18 @@ from typing import Any
 
 from nas.cost.latency import Conditions
 from nas.export.export_folder import FOLDS, RETRAINED, Export
-from nas.pareto.budget import amount
+from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
-from trainers.data.config import MsdData
 
 CARD = "README.md"
+COSTS = {
+    "params": "parameters",
+    "macs": "multiply-accumulates of one window",
+    "memory": "memory of a training step",
+    "latency_ms": "latency of one window, median",
+}
 
 
 def write_card(folder: Path) -> Path:
@@ -29,7 +34,7 @@ def model_card(folder: Path) -> str:
     """The card as Markdown. Raises UserError where the folder is no export."""
     export = Export(folder)
     record = json.loads((folder / ARCHITECTURE).read_text())
-    result = Result.from_json(record["result"]) if "result" in record else None
+    result = Result.from_json(record["result"], record["space"]) if "result" in record else None
     sections = {
         export.config.name: _about(export),
         **({"What it costs": _costs(result)} if result else {}),
@@ -59,10 +64,8 @@ def _about(export: Export) -> Iterator[str]:
 def _costs(result: Result) -> Iterator[str]:
     yield "| what | how much |"
     yield "| --- | --- |"
-    yield f"| parameters | {_known('params', result.params)} |"
-    yield f"| multiply-accumulates of one window | {_known('macs', result.macs)} |"
-    yield f"| memory of a training step | {_known('memory', result.memory)} |"
-    yield f"| latency of one window, median | {_known('latency_ms', result.latency_ms)} |"
+    for name in result.costs:
+        yield f"| {COSTS[name]} | {objective(name).exact(result.costs[name])} |"
     if result.latency:
         yield ""
         conditions = Conditions.from_json(result.latency["conditions"])
@@ -74,8 +77,8 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
     if result:
         yield (
             f"In the search, after {result.epochs} epochs: mean validation Dice "
-            f"{_dice(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen by "
-            "this number among many, so it is optimistic."
+            f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen "
+            "by this number among many, so it is optimistic."
         )
     told = export.retrained
     if not told:
@@ -84,26 +87,24 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
     if export.weights.name == FOLDS:
         yield (
             "Retrained in a cross-validation, whose networks are used as an ensemble: validation "
-            f"Dice {_dice(told.get('dice_mean'))} in the mean of the folds, standard deviation "
-            f"{_dice(told.get('dice_standard_deviation'))}. `{RETRAINED}` has its settings."
+            f"Dice {DICE.exact(told.get('dice_mean'))} in the mean of the folds, standard "
+            f"deviation {DICE.exact(told.get('dice_standard_deviation'))}. `{RETRAINED}` has its "
+            "settings."
         )
     else:
         yield (
-            f"Retrained on its whole schedule: validation Dice {_dice(told.get('dice'))}. "
+            f"Retrained on its whole schedule: validation Dice {DICE.exact(told.get('dice'))}. "
             f"`{RETRAINED}` has its curve and settings."
         )
 
 
 def _data(export: Export) -> Iterator[str]:
     data = export.config.data
-    if isinstance(data, MsdData):
-        told = _descriptor(data.path)
-        yield f"- Data set: {told.get('name') or data.path.name}"
-        for name in ("description", "reference", "licence"):
-            if told.get(name):
-                yield f"- {name.capitalize()}: {told[name]}"
-    else:
-        yield "- Data set: phantoms that segnas generated; no patient's data"
+    about = data.about()
+    yield f"- Data set: {about.name}"
+    for name in ("description", "reference", "licence"):
+        if told := getattr(about, name):
+            yield f"- {name.capitalize()}: {told}"
     if isinstance(data.split, Path):
         split = json.loads(data.split.read_text())
         counts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
@@ -132,25 +133,8 @@ def _limits(export: Export) -> Iterator[str]:
     )
 
 
-def _descriptor(folder: Path) -> dict[str, Any]:
-    """What the data set says of itself; nothing where it is not at hand any more."""
-    try:
-        told = json.loads((folder / "dataset.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
 def _mm(spacing: tuple[float, ...]) -> str:
     return " x ".join(f"{size:g}" for size in spacing) + " mm"
-
-
-def _known(name: str, value: float | None) -> str:
-    return "unknown" if value is None else amount(name, value)
-
-
-def _dice(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4f}"
 
 
 def _per_class(dice: Mapping[str, float]) -> str:

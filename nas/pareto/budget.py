@@ -1,26 +1,16 @@
-"""Hard limits on what a network may cost, and what to say where they let nothing through."""
+"""Hard limits on what a network may cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from statistics import median
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import ByteSize, Field
 
-from nas.pareto.result import Result
+from nas.pareto.objectives import objective
 from trainers.strict import Strict
 
 Limit = Annotated[float, Field(gt=0)]
-COSTS = {
-    "params": "parameters",
-    "macs": "MACs",
-    "memory": "training memory",
-    "latency_ms": "latency",
-}
-"""What people call them."""
-
-TELL_AFTER = 50  # candidates in a row without one within the budget
 
 
 class Budget(Strict):
@@ -51,61 +41,16 @@ class Budget(Strict):
     def reason(self, costs: Mapping[str, float | None]) -> str | None:
         """Why `costs` are too high, and by how much; None where they are not."""
         over = [
-            f"{name} {amount(name, costs[name] or 0)} ({factor:.3g} times the limit)"
+            f"{name} {objective(name).exact(costs[name])} ({factor:.3g} times the limit)"
             for name, factor in self.excess(costs).items()
         ]
         return f"over budget: {', '.join(over)}" if over else None
 
-
-class RejectionStreak:
-    """The candidates in a row that were refused before they were trained."""
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._refused: list[Result] = []
-        self._told = 0
-
-    def add(self, result: Result) -> None:
-        """One more was refused."""
-        self._refused.append(result)
-
-    def clear(self) -> None:
-        """One was not."""
-        self._refused.clear()
-        self._told = 0
-
-    @property
-    def due(self) -> bool:
-        """Whether there is a verdict to tell, once for every `TELL_AFTER` refusals in a row."""
-        return len(self._refused) >= self._told + TELL_AFTER
-
-    def verdict(self) -> str:
-        """Which limits are to blame, the worst first, and what was seen of them."""
-        self._told = len(self._refused)
-        blame = [line for _, line in sorted(self._blame(), reverse=True)]
-        others = [r.reason for r in self._refused if not self._budget.excess(vars(r))]
-        if others:
-            blame.append(f"{len(others)} failed, the last: {others[-1]}")
-        return "\n  ".join([f"{self._told} candidates in a row cannot be trained:", *blame])
-
-    def _blame(self) -> Iterator[tuple[int, str]]:
-        """How many candidates each limit ruled out, and how that is told."""
-        for name, limit in self._budget.limits().items():
-            seen = [value for r in self._refused if (value := vars(r)[name]) is not None]
-            out = sum(value > limit for value in seen)
-            if out:
-                low, middle, high = (amount(name, f(seen)) for f in (min, median, max))
-                yield (
-                    out,
-                    f"budget.{name} = {amount(name, limit)} rules out {out} of {len(seen)}; seen: "
-                    f"{low} to {high}, median {middle}",
-                )
-
-
-def amount(name: str, value: float) -> str:
-    """A cost with its unit, for people: `1,234`, `1.5 GiB`, `12.3 ms`."""
-    if name == "memory":
-        return ByteSize(int(value)).human_readable(separator=" ")
-    if name == "latency_ms":
-        return f"{value:.4g} ms"
-    return f"{value:,.0f}"
+    def missed_by(self, costs: Mapping[str, float]) -> str:
+        """The limits on known `costs`, and how near to them the smallest network found comes."""
+        return ", ".join(
+            f"budget.{name} = {objective(name).exact(limit)} (smallest found: "
+            f"{objective(name).exact(costs[name])})"
+            for name, limit in self.limits().items()
+            if name in costs
+        )

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import moocore
 import numpy as np
 
+from nas.pareto.objectives import objective
 from nas.pareto.result import Result
 from trainers.errors import UserError
 
-SENSE = {"dice": -1.0, "params": 1.0, "macs": 1.0, "memory": 1.0, "latency_ms": 1.0}
 DECADE = 10.0
 REFERENCE = 1.1
 
@@ -57,26 +57,6 @@ def knee(points: np.ndarray) -> int:
     return int(np.lexsort((*points.T[::-1], distances))[0])
 
 
-def crowding(points: np.ndarray) -> np.ndarray:
-    """Crowding distance of the members of a front: how far apart their neighbours are.
-
-    points: (n, m), finite, a front. Returns (n,): the sum over the columns, scaled as for `knee`,
-    of the gap between the next smaller and the next larger value (Deb et al. 2002, NSGA-II,
-    section III-B). Two things differ. Neighbours are the nearest different values, so that equal
-    points are equally crowded and no order matters. An extreme of a column counts m in place of
-    infinity, more than all gaps together: of ten points in five objectives each may be an extreme,
-    and infinite distances would not tell them apart. A constant column counts nothing.
-    """
-    distances = np.zeros(len(points))
-    for column in points.T:
-        values, places = np.unique(_unit(column), return_inverse=True)
-        if len(values) > 1:
-            gaps = np.full(len(values), float(points.shape[1]))
-            gaps[1:-1] = values[2:] - values[:-2]
-            distances += gaps[places]
-    return distances.round(12)
-
-
 def hypervolume_contributions(points: np.ndarray) -> np.ndarray:
     """The hypervolume that only this member of a front dominates, equal members counted once.
 
@@ -95,12 +75,11 @@ def hypervolume_contributions(points: np.ndarray) -> np.ndarray:
 def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
     """(n, m) objectives of n results, all to be minimised: Dice is negated, unknown is NaN.
 
-    Raises ValueError for an objective that is not one of dice, params, macs, memory, latency_ms.
+    Raises ValueError for an unknown objective.
     """
-    if unknown := set(objectives) - set(SENSE):
-        raise ValueError(f"unknown objectives {sorted(unknown)}; expected among {list(SENSE)}")
-    rows = [[_minimised(result, name) for name in objectives] for result in results]
-    return np.array(rows, dtype=float).reshape(len(results), len(objectives))
+    signs = np.array([objective(name).sign for name in objectives])
+    rows = [[result.value(name) for name in objectives] for result in results]
+    return np.array(rows, dtype=float).reshape(len(results), len(objectives)) * signs
 
 
 def front(results: Iterable[Result], objectives: Sequence[str]) -> list[Result]:
@@ -135,11 +114,12 @@ def _unit(column: np.ndarray) -> np.ndarray:
     return (column - low) / (high - low) if high > low else np.zeros_like(column)
 
 
-def _minimised(result: Result, objective: str) -> float:
-    value = getattr(result, objective)
-    return np.nan if value is None else SENSE[objective] * value
+def minimised(value: float | None, name: str) -> float:
+    """A value of the objective of that name as one to be minimised; NaN where it is not known."""
+    sign = objective(name).sign
+    return np.nan if value is None else sign * value
 
 
 def _by_size(result: Result) -> tuple[float, float, str]:
-    params, dice = _minimised(result, "params"), _minimised(result, "dice")
-    return (float(np.nan_to_num(params, nan=np.inf)), dice, result.key)
+    dice = minimised(result.dice, "dice")
+    return (float(result.costs.get("params", np.inf)), dice, result.key)

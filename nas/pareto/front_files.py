@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
 from trainers.errors import UserError
 
 FIELDS = (
     "key",
     "dice",
-    "params",
-    "macs",
-    "memory",
-    "latency_ms",
+    *COSTS,
     "architecture",
     "dice_per_class",
     "number",
@@ -37,7 +35,8 @@ def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
     path = folder / "front.json"
     try:
         record = json.loads(path.read_text())
-        members = [Result.from_json({**m, "state": "complete"}) for m in record["members"]]
+        space = record.get("space", "")  # that of version 0.1 does not tell
+        members = [Result.from_json({**m, "state": "complete"}, space) for m in record["members"]]
         return members, tuple(record["objectives"])
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
@@ -53,16 +52,19 @@ def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
 
 
 def front_json(members: Sequence[Result], objectives: Sequence[str]) -> dict[str, Any]:
-    """The objectives and the members as JSON values; a Dice that is not a number is null."""
-    return {"objectives": list(objectives), "members": [_member(member) for member in members]}
+    """The space, the objectives and the members; a Dice that is not a number is null."""
+    return {
+        "space": members[0].space if members else "",
+        "objectives": list(objectives),
+        "members": [_member(member) for member in members],
+    }
 
 
 def front_csv(members: Sequence[Result]) -> str:
     """One row a member, one column a class (`dice_<class>`), the architecture as JSON."""
     classes = list(dict.fromkeys(name for member in members for name in member.dice_per_class))
     columns = ["key", "dice", *(f"dice_{name}" for name in classes)]
-    columns += ["params", "macs", "memory", "latency_ms", "device", "epochs", "number"]
-    columns.append("architecture")
+    columns += [*COSTS, "device", "epochs", "number", "architecture"]
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
@@ -77,4 +79,4 @@ def _member(result: Result) -> dict[str, Any]:
     values = result.to_json()
     dice = values["dice_per_class"]
     values["dice_per_class"] = {n: v if math.isfinite(v) else None for n, v in dice.items()}
-    return {name: values[name] for name in FIELDS}
+    return {name: values[name] for name in dict.fromkeys((*FIELDS, *result.costs))}

@@ -8,16 +8,8 @@ import moocore
 import numpy as np
 
 from nas.pareto.front import objective_points, places
+from nas.pareto.objectives import objective
 from nas.pareto.result import Result
-
-# What counts as nothing and as all of a cost, whatever the search: the volume needs a scale that no
-# result moves. Costs are compared by their logarithm, Dice from 0 to 1 as it is.
-SPANS = {
-    "params": (1e2, 1e9),
-    "macs": (1e4, 1e13),
-    "memory": (1e6, 1e12),
-    "latency_ms": (1e-2, 1e5),
-}
 
 
 def pareto_ranks(points: np.ndarray) -> np.ndarray:
@@ -44,9 +36,9 @@ def hypervolume(results: Sequence[Result], objectives: Sequence[str]) -> float:
     """The share of the objective space that the complete results dominate, from 0 to 1.
 
     Each objective is scaled to [0, 1] once and for all: Dice as it is, a cost by its logarithm
-    between the ends of `SPANS`. The reference is the worst corner (Dice 0, every cost at its upper
-    end), so that the share never falls as results are added, and searches with the same objectives
-    can be compared. Rounded to 9 digits: the order of the results does not show.
+    between the ends of its `span`. The reference is the worst corner (Dice 0, every cost at its
+    upper end), so that the share never falls as results are added, and searches with the same
+    objectives can be compared. Rounded to 9 digits: the order of the results does not show.
     """
     complete = [result for result in results if result.state == "complete"]
     points = objective_points(complete, objectives)
@@ -79,9 +71,9 @@ def missing_points(
             yield len(results), last
 
 
-def _unit(column: np.ndarray, objective: str) -> np.ndarray:
+def _unit(column: np.ndarray, name: str) -> np.ndarray:
     """0 for the best, 1 for the worst; beyond either end, the end itself."""
-    if objective == "dice":  # negated among the points
+    if objective(name).maximised:  # and so negated among the points
         return np.clip(1.0 + column, 0.0, 1.0)
-    low, high = np.log10(SPANS[objective])
+    low, high = np.log10(objective(name).span)
     return np.clip((np.log10(np.maximum(column, 1e-300)) - low) / (high - low), 0.0, 1.0)

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AllowInfNan, ByteSize, TypeAdapter, ValidationError
 
-from nas.pareto.budget import amount
-from nas.pareto.front import SENSE
+from nas.pareto.objectives import OBJECTIVES, objective
 from nas.pareto.result import Result
 from trainers.errors import UserError
 
@@ -21,7 +20,9 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-EXPECTED = f"NAME<=VALUE, several by commas, of {', '.join(SENSE)}; such as params<=5e5,dice>=0.8"
+EXPECTED = (
+    f"NAME<=VALUE, several by commas, of {', '.join(OBJECTIVES)}; such as params<=5e5,dice>=0.8"
+)
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,16 @@ class Limit:
 
     def holds(self, result: Result) -> bool:
         """Whether the result keeps it; an unknown value keeps no limit."""
-        value = getattr(result, self.name)
+        value = result.value(self.name)
         return value is not None and COMPARISONS[self.comparison](value, self.value)
 
     def closest(self, results: Sequence[Result]) -> str:
         """What comes closest to it, for people."""
-        known = [getattr(r, self.name) for r in results if getattr(r, self.name) is not None]
+        known = [value for r in results if (value := r.value(self.name)) is not None]
         if not known:
             return f"{self.name} is not known"
         best = min(known) if self.comparison.startswith("<") else max(known)
-        text = f"{best:.4f}" if self.name == "dice" else amount(self.name, best)
+        text = objective(self.name).exact(best)
         return f"{self.name} is {text} at {'the least' if best == min(known) else 'the most'}"
 
 
@@ -63,7 +64,7 @@ def filter_by_limits(members: Sequence[Result], limits: Sequence[Limit]) -> list
 
 def _parse(text: str) -> Limit:
     found = re.fullmatch(r"(\w+)\s*(<=|>=|<|>)\s*(\S+)", text)
-    if not found or found[1] not in SENSE:
+    if not found or found[1] not in OBJECTIVES:
         raise UserError(f"--within: {text!r}; expected {EXPECTED}")
     name, comparison, value = found.groups()
     kind: Any = ByteSize if name == "memory" else Annotated[float, AllowInfNan(False)]

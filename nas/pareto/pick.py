@@ -27,15 +27,15 @@ def pick(
     if name == "best-dice":
         return max(members, key=lambda r: r.dice or 0.0)
     if name == "smallest":
-        return min(members, key=lambda r: r.params or 0)
+        return min(members, key=lambda r: r.costs.get("params", 0))
     if name == "fastest":
-        timed = [member for member in members if member.latency_ms is not None]
+        timed = [member for member in members if "latency_ms" in member.costs]
         if not timed:
             raise UserError(
                 "--pick fastest: this search measured no latency; add latency_ms to its objectives "
                 "or budget, or pick another"
             )
-        return min(timed, key=lambda r: r.latency_ms or 0.0)
+        return min(timed, key=lambda r: r.costs["latency_ms"])
     if name == "knee":
         return members[knee(objective_points(members, objectives))]
     found = [r for r in members if r.key.startswith(name)]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from nas.pareto.objectives import COSTS, is_cost
+from search_spaces.registry import load_architecture
+from search_spaces.space import Architecture
 
 State = Literal["complete", "stopped", "infeasible"]
 
@@ -18,8 +22,9 @@ class Result:
     `curve` and nowhere else, for it is not to be compared with a `dice`.
     `infeasible`: no use at all; `reason` says why. Only the complete have a `dice`.
 
-    `params` counts trainable parameters, `macs` the multiply-accumulates of one forward pass of one
-    patch (batch 1), `memory` the bytes at the peak of a training step, `latency_ms` the median
+    `space`, `key` and `architecture` are the record of its network. `costs`, as far as they are
+    known, by the names of `nas.pareto.objectives`: trainable parameters, multiply-accumulates of
+    one forward pass of one patch (batch 1), bytes at the peak of a training step, median
     milliseconds of one pass on `device`, of which `latency` tells all. `curve` holds the validation
     Dice of every epoch trained; `dice_per_class` is keyed by class name. `measured`: what the
     network told of itself in its last validation, such as the share of queries it pruned.
@@ -27,16 +32,14 @@ class Result:
     """
 
     number: int
+    space: str
     key: str
     architecture: Mapping[str, Any]
     state: State
     reason: str | None = None
     dice: float | None = None
     dice_per_class: Mapping[str, float] = field(default_factory=dict)
-    params: int | None = None
-    macs: int | None = None
-    memory: int | None = None
-    latency_ms: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
     latency: Mapping[str, Any] | None = None
     epochs: int = 0
@@ -46,11 +49,36 @@ class Result:
     measured: Mapping[str, float] = field(default_factory=dict)
     accumulate: int = 1
 
+    def value(self, objective: str) -> float | None:
+        """Its Dice or one of its costs; None where it is not known."""
+        return self.dice if objective == "dice" else self.costs.get(objective)
+
+    def network(self) -> Architecture:
+        """Its architecture, which builds the network.
+
+        Raises ArchitectureError where this version's space does not have it.
+        """
+        return load_architecture(
+            {"space": self.space, "key": self.key, "architecture": self.architecture}
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
-        return asdict(self)
+        """A plain dict of JSON values, without the space, which a file of results names once.
+
+        Costs stand beside the other values, those that are always asked for even if unknown.
+        """
+        told: dict[str, Any] = {}
+        for name in (f.name for f in fields(self) if f.name != "space"):
+            if name == "costs":
+                told |= {**dict.fromkeys(COSTS), **self.costs}
+            else:
+                told[name] = getattr(self, name)
+        return told
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Result:
-        """The inverse of `to_json`."""
-        return cls(**{**values, "curve": tuple(values.get("curve", ()))})
+    def from_json(cls, values: Mapping[str, Any], space: str) -> Result:
+        """The inverse of `to_json`, for a result of that space."""
+        costs = {n: v for n, v in values.items() if is_cost(n) and v is not None}
+        others = {name: value for name, value in values.items() if not is_cost(name)}
+        curve = tuple(values.get("curve", ()))
+        return cls(**{**others, "space": space, "costs": costs, "curve": curve})

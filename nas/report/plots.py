@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from nas.pareto.objectives import Objective, objective
 from nas.pareto.result import Result
-from nas.report.front_page import human
-from nas.report.search_record import COSTS, Facts
+from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
 from nas.tracking.metrics import curve_points
 
@@ -25,15 +25,18 @@ LOG_SPAN = 3.0  # the ratio of two costs from which an axis is logarithmic
 STYLE: Any = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none", "axes.titlesize": 8}
 
 
-def figures(facts: Facts) -> dict[str, Figure]:
-    """The figures that there are data for, by name."""
-    complete = [result for result in facts.results if result.state == "complete"]
+def figures(record: SearchRecord, validate_every: int) -> dict[str, Figure]:
+    """The figures that there are data for, by name.
+
+    `validate_every`: the epochs between two points of a curve.
+    """
+    complete = [result for result in record.results if result.state == "complete"]
     with mpl.rc_context(STYLE):
-        drawn = {"front": _front(facts, complete)} if complete else {}
-        if any(result.curve for result in facts.results):
-            drawn["curves"] = _curves(facts)
-        if facts.importances:
-            drawn["importance"] = _importances(facts.importances)
+        drawn = {"front": _front(record, complete)} if complete else {}
+        if any(result.curve for result in record.results):
+            drawn["curves"] = _curves(record, validate_every)
+        if record.importances:
+            drawn["importance"] = _importances(record.importances)
     return drawn
 
 
@@ -48,38 +51,37 @@ def image(figure: Figure, form: str) -> bytes:
 def staircase(members: Iterable[Result], cost: str) -> list[tuple[float, float]]:
     """(cost, Dice) of the members that no cheaper one equals, from cheap to dear."""
     steps: list[tuple[float, float]] = []
-    pairs = [(getattr(m, cost), -m.dice) for m in members if m.dice is not None]
-    for value, worse in sorted(pair for pair in pairs if pair[0] is not None):
+    known = [m for m in members if m.dice is not None and cost in m.costs]
+    for value, worse in sorted((m.costs[cost], -(m.dice or 0.0)) for m in known):
         if not steps or -worse > steps[-1][1]:
             steps.append((value, -worse))
     return steps
 
 
-def _front(facts: Facts, complete: Sequence[Result]) -> Figure:
-    keys = {member.key for member in facts.members}
-    figure, axes = _panels(len(facts.costs), share_y=True)
-    for ax, cost in zip(axes, facts.costs, strict=True):
+def _front(record: SearchRecord, complete: Sequence[Result]) -> Figure:
+    keys = {member.key for member in record.members}
+    figure, axes = _panels(len(record.costs), share_y=True)
+    for ax, cost in zip(axes, record.costs, strict=True):
         for label, colour, size, inside in (
             ("other networks", MUTED, 10, False),
             ("front", FRONT, 20, True),
         ):
-            drawn = [r for r in complete if (r.key in keys) is inside and _at(r, cost) is not None]
-            x = [getattr(r, cost) for r in drawn]
+            drawn = [r for r in complete if (r.key in keys) is inside and cost in r.costs]
+            x = [r.costs[cost] for r in drawn]
             y = [r.dice or 0.0 for r in drawn]
             ax.scatter(x, y, s=size, color=colour, linewidths=0, label=label, zorder=3 + inside)
-        if steps := staircase(facts.members, cost):
+        if steps := staircase(record.members, cost):
             ax.step(*zip(*steps, strict=True), where="post", color=FRONT, linewidth=1, zorder=2)
-        name, unit = COSTS[cost]
-        _cost_axis(ax, [v for r in complete if (v := _at(r, cost)) is not None], unit)
-        ax.set_xlabel(name if not unit else f"{name} ({unit})")
+        _cost_axis(ax, [r.costs[cost] for r in complete if cost in r.costs], objective(cost))
+        ax.set_xlabel(objective(cost).title)
         _style(ax, "both")
     axes[0].set_ylabel("Validation Dice")
     axes[0].legend(frameon=False, loc="lower right", handletextpad=0.2)
     return figure
 
 
-def _curves(facts: Facts) -> Figure:
-    keys = {member.key for member in facts.members}
+def _curves(record: SearchRecord, validate_every: int) -> Figure:
+    keys = {member.key for member in record.members}
     figure, [ax] = _panels(1)
     groups: Sequence[tuple[str, str, float, Callable[[Result], bool]]] = (
         ("stopped early", "#cbd2d9", 0.6, lambda r: r.state == "stopped"),
@@ -87,8 +89,8 @@ def _curves(facts: Facts) -> Figure:
         ("front", FRONT, 1.1, lambda r: r.key in keys),
     )
     for label, colour, width, chosen in groups:
-        for result in filter(chosen, facts.results):
-            points = curve_points(result, facts.config.train.validate_every)
+        for result in filter(chosen, record.results):
+            points = curve_points(result, validate_every)
             if points:
                 ax.plot(
                     *zip(*points, strict=True), color=colour, linewidth=width, label=label,
@@ -103,16 +105,16 @@ def _curves(facts: Facts) -> Figure:
     return figure
 
 
-def _importances(told: Sequence[Importance]) -> Figure:
-    figure, axes = _panels(len(told))
-    for ax, importance in zip(axes, told, strict=True):
+def _importances(found: Sequence[Importance]) -> Figure:
+    figure, axes = _panels(len(found))
+    for ax, importance in zip(axes, found, strict=True):
         shares = list(importance.shares.items())[:KNOBS]
         colours = [FRONT if name in importance.beyond_chance else MUTED for name, _ in shares]
         ax.barh([name for name, _ in shares], [share for _, share in shares], color=colours)
         ax.invert_yaxis()
         ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
         ax.xaxis.set_major_locator(MaxNLocator(3))
-        ax.set_title("Dice" if importance.objective == "dice" else COSTS[importance.objective][0])
+        ax.set_title(objective(importance.objective).title)
         _style(ax, "x")
     return figure
 
@@ -130,7 +132,7 @@ def _panels(count: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:
     return figure, list(grid[:count])
 
 
-def _cost_axis(ax: Axes, values: Sequence[float], unit: str) -> None:
+def _cost_axis(ax: Axes, values: Sequence[float], cost: Objective) -> None:
     low, high = min(values, default=1.0), max(values, default=1.0)
     if low > 0 and high >= LOG_SPAN * low:
         ax.set_xscale("log")
@@ -138,7 +140,7 @@ def _cost_axis(ax: Axes, values: Sequence[float], unit: str) -> None:
         ax.xaxis.set_minor_locator(NullLocator())
     else:
         ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value).replace(" ", "")))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: cost.short(value)))
 
 
 def _few(low: float, high: float) -> LogLocator | FixedLocator:
@@ -149,11 +151,6 @@ def _few(low: float, high: float) -> LogLocator | FixedLocator:
         if len(ticks) <= 5:
             return FixedLocator(ticks)
     return LogLocator(numticks=5)
-
-
-def _at(result: Result, cost: str) -> float | None:
-    value: float | None = getattr(result, cost)
-    return value
 
 
 def _style(ax: Axes, grid: str) -> None:

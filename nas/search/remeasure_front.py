@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from nas.config.run_config import SpaceConfig
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.front import front
+from nas.pareto.objectives import objective
 from nas.pareto.result import Result
 from nas.study.study import Study
 
 ROUNDS = 3
 
 
-def remeasure_front(
-    study: Study,
-    prober: Prober,
-    space: SpaceConfig,
-    objectives: Sequence[str],
-    say: Callable[[str], None],
-) -> list[Result]:
+def remeasure_front(study: Study, prober: Prober, say: Callable[[str], None]) -> list[Result]:
     """Measure the members of the front again, interleaved; return those whose latency changed.
 
     What that brings to the front is measured as well, with all others anew, in `ROUNDS` rounds at
@@ -28,19 +22,18 @@ def remeasure_front(
     cannot be measured keeps its first latency.
     """
     revised: dict[str, Result] = {}
-    first = {member.key for member in front(study.results, objectives)}
+    first = {member.key for member in front(study.results, study.objectives)}
     for _ in range(ROUNDS):
-        members = front(study.results, objectives)
+        members = front(study.results, study.objectives)
         if all(study.was_revised(member.key) for member in members):
             break
         say(f"Measuring the {len(members)} members of the front again, interleaved and idle")
-        build = space.space().from_json
-        prober.submit([build(dict(member.architecture)) for member in members])
+        prober.submit([member.network() for member in members])
         again = dict(_revisions(study, members, _wait(prober), say))
         for line in rank_changes([m for m in members if m.key in again], list(again.values())):
             say(line)
         revised |= again
-    last = {member.key for member in front(study.results, objectives)}
+    last = {member.key for member in front(study.results, study.objectives)}
     for keys, change in ((last - first, "joins"), (first - last, "leaves")):
         for key in sorted(keys):
             say(f"{key} {change} the front")
@@ -50,11 +43,13 @@ def remeasure_front(
 def rank_changes(before: Sequence[Result], after: Sequence[Result]) -> Iterator[str]:
     """A line for every network whose place by latency changed; both in the same order."""
     old, new = _places(before), _places(after)
+    exact = objective("latency_ms").exact
     for first, second in zip(before, after, strict=True):
         if old[first.key] != new[first.key]:
             yield (
-                f"{first.key} was number {old[first.key]} by latency ({first.latency_ms:.4g} ms) "
-                f"and is number {new[first.key]} ({second.latency_ms:.4g} ms)"
+                f"{first.key} was number {old[first.key]} by latency "
+                f"({exact(first.value('latency_ms'))}) and is number {new[first.key]} "
+                f"({exact(second.value('latency_ms'))})"
             )
 
 
@@ -81,5 +76,5 @@ def _wait(prober: Prober) -> list[Latency | Failure]:
 
 
 def _places(results: Sequence[Result]) -> dict[str, int]:
-    ordered = sorted(results, key=lambda result: result.latency_ms or 0.0)
+    ordered = sorted(results, key=lambda result: result.costs.get("latency_ms", 0.0))
     return {result.key: place for place, result in enumerate(ordered, 1)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.cost.latency import Latency
 from nas.pareto.result import Result
+from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
 
 
@@ -26,6 +27,11 @@ class Candidate:
         """The architecture's key."""
         return self.architecture.key
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """Space, key and choices of the architecture."""
+        return architecture_record(self.architecture)
+
     def with_latency(self, latency: Latency) -> Candidate:
         """The same, once its latency was measured."""
         return replace(self, latency=latency, costs={**self.costs, "latency_ms": latency.p50_ms})
@@ -35,9 +41,12 @@ class Candidate:
         if self.latency:
             device = self.latency.conditions.device
             found = {"device": device, "latency": self.latency.to_json(), **found}
-        known: dict[str, Any] = {**self.costs, **found}
-        architecture = self.architecture.to_json()
-        return Result(number=self.number, key=self.key, architecture=architecture, **known)
+        return Result(
+            number=self.number,
+            **self.record,
+            costs=self.costs,
+            **found,
+        )
 
     def infeasible(self, reason: str) -> Result:
         """Its end where it is not trained at all."""

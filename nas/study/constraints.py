@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from nas.pareto.budget import Budget
+from nas.pareto.objectives import objective
 from nas.pareto.result import Result
-
-MAXIMISED = ("dice",)
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,16 @@ class ToldTrial:
 
 def values_of(result: Result, objectives: Sequence[str]) -> list[float]:
     """One value an objective: the worst there is for what is not complete."""
-    if result.state == "complete":
-        return [float(getattr(result, name)) for name in objectives]
-    return [-math.inf if name in MAXIMISED else math.inf for name in objectives]
+    worst = [math.inf * objective(name).sign for name in objectives]
+    if result.state != "complete":
+        return worst
+    known = [result.value(name) for name in objectives]
+    return [end if value is None else float(value) for value, end in zip(known, worst, strict=True)]
+
+
+def directions(objectives: Sequence[str]) -> list[Literal["maximize", "minimize"]]:
+    """Of a study of Optuna's."""
+    return ["maximize" if objective(name).maximised else "minimize" for name in objectives]
 
 
 def violations(result: Result, budget: Budget, epochs: int) -> dict[str, float]:
@@ -43,5 +50,5 @@ def violations(result: Result, budget: Budget, epochs: int) -> dict[str, float]:
         return none
     if result.state == "stopped":
         return {**none, "stopped": 1 - result.epochs / epochs}
-    excess = {name: math.log(ratio) for name, ratio in budget.excess(vars(result)).items()}
+    excess = {name: math.log(ratio) for name, ratio in budget.excess(result.costs).items()}
     return {**none, **(excess or {"failure": 1.0})}

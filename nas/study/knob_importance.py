@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
 
-from nas.pareto.front import SENSE
+from nas.pareto.front import minimised
 from nas.pareto.result import Result
 from nas.study.result_knobs import network_of
 from search_spaces.space import Option, SearchSpace
@@ -54,7 +53,9 @@ def importances(
     names = sorted({name for trial in study.trials for name in trial.distributions})
     found = []
     for objective in objectives:
-        values = np.array([_minimised(result, objective) for result in results], dtype=float)
+        values = np.array(
+            [minimised(result.value(objective), objective) for result in results], dtype=float
+        )
         if np.isfinite(values).sum() >= ENOUGH and names:
             found.append(_importance(study, names, objective, values))
     return found
@@ -131,8 +132,3 @@ def _asked(
         "params": {name: knobs[name] for name in asked},
         "distributions": {name: kinds[name] for name in asked},
     }
-
-
-def _minimised(result: Result, objective: str) -> float:
-    value = getattr(result, objective)
-    return math.nan if value is None else SENSE[objective] * value

@@ -33,11 +33,11 @@ class Records:
     starts: Mapping[str, str]
 
 
-def read_records(directory: Path, budget: Budget) -> Records:
+def read_records(directory: Path, space: str, budget: Budget) -> Records:
     """The records of the search in `directory`, which no other process may be writing.
 
-    What a crash left half written is mended. `budget` judges latencies that were measured again.
-    Raises UserError where there is no search.
+    What a crash left half written is mended. `space`: the name of the search's; `budget` judges
+    latencies that were measured again. Raises UserError where there is no search.
     """
     storage = JournalStorage(Journal(journal_in(directory)))
     try:
@@ -48,20 +48,20 @@ def read_records(directory: Path, budget: Budget) -> Records:
     results = {}
     for trial in study.get_trials(deepcopy=False):
         if told := trial.user_attrs.get("result"):
-            result = Result.from_json(told)
+            result = Result.from_json(told, space)
             again = study.user_attrs.get(AGAIN + result.key)
             results[result.key] = revised(result, again, budget)
     starts = study.user_attrs.get(STARTS, {})
     return Records(name, list(results.values()), starts)
 
 
-def complete_results(directory: Path, budget: Budget) -> list[Result]:
+def complete_results(directory: Path, space: str, budget: Budget) -> list[Result]:
     """The candidates of a search that were trained to the end, by Dice, the best first.
 
     Raises UserError where there is no search, or where one is running.
     """
     with alone_in(directory):
-        found = [r for r in read_records(directory, budget).results if r.state == "complete"]
+        found = [r for r in read_records(directory, space, budget).results if r.state == "complete"]
     return sorted(found, key=lambda r: -(r.dice or 0.0))
 
 
@@ -70,8 +70,9 @@ def revised(result: Result, again: Mapping[str, Any] | None, budget: Budget) -> 
     that is over the budget."""
     if again is None or result.state != "complete":
         return result
-    changed = replace(result, latency=again, latency_ms=again["p50_ms"])
-    if reason := budget.reason(vars(changed)):
+    costs = {**result.costs, "latency_ms": again["p50_ms"]}
+    changed = replace(result, latency=again, costs=costs)
+    if reason := budget.reason(changed.costs):
         told = f"{reason}, measured again"
         return replace(changed, state="infeasible", reason=told, dice=None, dice_per_class={})
     return changed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from nas.pareto.budget import COSTS, amount
 from nas.pareto.front import spread
+from nas.pareto.objectives import COSTS, objective
 from nas.pareto.result import Result
 from nas.tracking.search_info import Search
 
@@ -26,7 +26,7 @@ def note(search: Search, results: Sequence[Result], ranks: Mapping[str, int], pa
     """What the search is, how it stands, its front, and the way to front.html (`path`)."""
     members = sorted(
         (result for result in results if ranks.get(result.key) == 1),
-        key=lambda result: (result.params or 0, result.key),
+        key=lambda result: (result.costs.get("params", 0), result.key),
     )
     return "\n".join(_lines(search, results, members, path)) + "\n"
 
@@ -55,11 +55,9 @@ def _lines(
 
 
 def _table(members: Sequence[Result]) -> Iterator[str]:
-    known = [cost for cost in COSTS if any(getattr(m, cost) is not None for m in members)]
-    yield f"| key | Dice | {' | '.join(COSTS[cost] for cost in known)} |"
+    known = [cost for cost in COSTS if any(cost in m.costs for m in members)]
+    yield f"| key | Dice | {' | '.join(objective(cost).phrase for cost in known)} |"
     yield "|---|" + "---:|" * (1 + len(known))
     for member in spread(members, ROWS):
-        dice = "-" if member.dice is None else f"{member.dice:.4f}"
-        values = [(cost, getattr(member, cost)) for cost in known]
-        cells = ["-" if value is None else amount(cost, value) for cost, value in values]
-        yield f"| {member.key} | {dice} | {' | '.join(cells)} |"
+        cells = [objective(name).exact(member.value(name)) for name in ("dice", *known)]
+        yield f"| {member.key} | {' | '.join(cells)} |"

@@ -21,8 +21,8 @@ from nas.study.folder_lock import alone_in
 from nas.study.search_folder import journal_in
 from nas.study.stored_results import read_records
 from trainers.atomic import replace_files
-from trainers.data import prepare_data
 from trainers.data.check import Progress
+from trainers.data.prepare import prepare_data
 from trainers.errors import UserError
 
 SUMMARY = "confirm.json"
@@ -41,7 +41,7 @@ def confirm_search(
     journal_in(directory)
     with alone_in(directory):
         config = read_config(RunConfig, directory / "config.yaml")
-        results = read_records(directory, config.budget).results
+        results = read_records(directory, config.space.name, config.budget).results
         chosen = nearest(results, config.objectives, top)
         if not chosen:
             raise UserError(f"{directory} has no candidate that was trained to the end")

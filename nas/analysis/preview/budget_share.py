@@ -9,7 +9,8 @@ import numpy as np
 
 from nas.analysis.preview.parallel_costs import Costs
 from nas.analysis.preview.survey import Survey
-from nas.pareto.budget import Budget, amount
+from nas.pareto.budget import Budget
+from nas.pareto.objectives import objective
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,10 @@ def blame(allowed: Allowance, survey: Survey) -> str:
 
 
 def _blame_line(limit: LimitShare, seen: Sequence[float]) -> str:
-    low, middle, high = (amount(limit.name, float(q)) for q in np.quantile(seen, (0, 0.5, 1)))
+    exact = objective(limit.name).exact
+    low, middle, high = (exact(float(q)) for q in np.quantile(seen, (0, 0.5, 1)))
     without = f"; without it, {limit.share_without:.1%} would pass" if limit.share_without else ""
     return (
-        f"budget.{limit.name} = {amount(limit.name, limit.limit)} lets {limit.share:.1%} through; "
+        f"budget.{limit.name} = {exact(limit.limit)} lets {limit.share:.1%} through; "
         f"seen: {low} to {high}, median {middle}{without}"
     )

@@ -22,7 +22,6 @@ from nas.analysis.preview.panels import (
     LIMIT,
     OVER,
     PRESET,
-    TITLES,
     WITHIN,
     Bars,
     Cloud,
@@ -34,9 +33,9 @@ from nas.analysis.preview.panels import (
     latency_plane,
     marks,
     plane,
-    short,
     ticks,
 )
+from nas.pareto.objectives import objective
 
 PLANE_PIXELS = (560.0, 260.0)  # of the lower axes, at 72 a inch
 INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
@@ -71,7 +70,7 @@ def _draw_histogram(ax: Axes, histogram: Histogram, known: Sequence[Mark]) -> No
     values = [mark.reference.costs[histogram.name] for mark in known]
     for mark, value in zip(known, values, strict=True):
         _draw_mark(ax, mark, value, -top * (0.05 + 0.055 * (mark.number % 3)), 5.5)
-    _style(ax, TITLES[histogram.name])
+    _style(ax, objective(histogram.name).title)
     span = around([*histogram.edges, *values], histogram.limit)
     _log(ax, "x", histogram.name, span, histogram.limit)
     ax.set_ylim(-0.24 * top, 1.08 * top)
@@ -110,13 +109,13 @@ def _draw_cloud(ax: Axes, cloud: Cloud, known: Sequence[Mark]) -> None:
         x, y = costs[cloud.x_name], costs[cloud.y_name]
         _draw_mark(ax, mark, x, y, 7)
         _draw_label(ax, label, x, y)
-    _style(ax, f"{TITLES[cloud.y_name]} against {TITLES[cloud.x_name]}")
+    _style(ax, f"{objective(cloud.y_name).title} against {objective(cloud.x_name).title}")
     x_span, y_span = cloud.spans(known)
     _log(ax, "x", cloud.x_name, x_span, cloud.x_limit)
     _log(ax, "y", cloud.y_name, y_span, cloud.y_limit)
     ax.grid(color=GRID, linewidth=0.8)
-    ax.set_xlabel(TITLES[cloud.x_name], color=MUTED)
-    ax.set_ylabel(TITLES[cloud.y_name], color=MUTED)
+    ax.set_xlabel(objective(cloud.x_name).title, color=MUTED)
+    ax.set_ylabel(objective(cloud.y_name).title, color=MUTED)
 
 
 def _draw_mark(ax: Axes, mark: Mark, x: float, y: float, size: float) -> None:
@@ -178,7 +177,7 @@ def _log(ax: Axes, axis: str, name: str, span: tuple[float, float], limit: float
     getattr(ax, f"set_{axis}lim")(low, high)
     along: Any = getattr(ax, f"{axis}axis")
     along.set_major_locator(FixedLocator(list(places)))
-    along.set_major_formatter(FuncFormatter(lambda value, _: short(name, value)))
+    along.set_major_formatter(FuncFormatter(lambda value, _: objective(name).short(value)))
     along.set_minor_locator(NullLocator())
     if limit is not None:
         draw = ax.axvline if axis == "x" else ax.axhline

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from nas.analysis.preview.make_preview import Preview
-from nas.analysis.preview.panels import NAMES, bars, histograms, latency_plane, marks, plane, short
+from nas.analysis.preview.panels import bars, histograms, latency_plane, marks, plane
 from nas.analysis.preview.plots import bars_plot, cloud_plot, histogram_plot
 from nas.analysis.preview.sentences import (
     drawn,
@@ -22,6 +22,7 @@ from nas.analysis.preview.sentences import (
     time_text,
     trials_text,
 )
+from nas.pareto.objectives import objective
 
 PAGE_WIDTH = 1180  # pixels that plots have, in a wide window
 PAGE = """<!doctype html>
@@ -144,7 +145,7 @@ def _table(preview: Preview) -> str:
         cells = [
             str(mark.number),
             known.name,
-            *(short(name, known.costs[name]) for name in ("params", "macs", "memory")),
+            *(objective(name).short(known.costs[name]) for name in ("params", "macs", "memory")),
             "yes" if known.reachable else "no",
         ]
         body.append(f"<tr>{_cells('td', cells)}{verdict}</tr>")
@@ -153,7 +154,7 @@ def _table(preview: Preview) -> str:
 
 
 def _over(name: str, factor: float) -> str:
-    return f"{factor:.3g}x {NAMES[name]}"
+    return f"{factor:.3g}x {objective(name).phrase}"
 
 
 def _cells(cell: str, values: Sequence[str]) -> str:

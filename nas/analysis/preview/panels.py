@@ -12,15 +12,8 @@ from nas.analysis.preview.labels import Label, place_labels
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.references import Reference
 from nas.analysis.preview.variance import Driver
-from nas.report.front_page import human
+from nas.pareto.objectives import objective
 
-TITLES = {
-    "params": "Parameters",
-    "macs": "MACs of a patch",
-    "memory": "Memory of a training step",
-    "latency_ms": "Latency of a pass",
-}
-NAMES = {"params": "parameters", "macs": "MACs", "memory": "memory", "latency_ms": "latency"}
 BINS = 36
 KNOBS = 8  # bars of a panel
 LETTER, AIR = (6.2, 13.0), 6.0  # pixels of a letter, and between a point and its label
@@ -82,7 +75,7 @@ class Bars:
     @property
     def title(self) -> str:
         """The cost."""
-        return f"What drives {NAMES[self.name]}"
+        return f"What drives {objective(self.name).phrase}"
 
     @property
     def knobs(self) -> list[str]:
@@ -187,17 +180,7 @@ def ticks(name: str, low: float, high: float) -> dict[float, str]:
     places = [step * base**power for power in range(first, last + 1) for step in steps]
     inside = [place for place in places if low <= place <= high]
     every = -(-len(inside) // 6)
-    return {place: short(name, place) for place in inside[::every]}
-
-
-def short(name: str, value: float) -> str:
-    """A cost in three digits: `12.3 k`, `1.5 GiB`, `8.7 ms`."""
-    if name == "memory":
-        for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-            if value >= size:
-                return f"{value / size:.3g} {unit}"
-        return f"{value:.0f} B"
-    return human(value, "ms" if name == "latency_ms" else "")
+    return {place: objective(name).short(place) for place in inside[::every]}
 
 
 def _histogram(preview: Preview, name: str) -> Histogram:

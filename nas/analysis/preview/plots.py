@@ -13,16 +13,15 @@ from nas.analysis.preview.labels import Label
 from nas.analysis.preview.panels import (
     LIMIT,
     OVER,
-    TITLES,
     WITHIN,
     Bars,
     Cloud,
     Histogram,
     Mark,
     around,
-    short,
     ticks,
 )
+from nas.pareto.objectives import objective
 
 AXIS = {"gridcolor": "#e4e7eb", "linecolor": "#cbd2d9", "tickfont": {"size": 11}, "zeroline": False}
 PLANE_HEIGHT = 340.0  # pixels of the axes
@@ -37,7 +36,10 @@ def histogram_plot(histogram: Histogram, marks: Sequence[Mark]) -> go.Figure:
     name, edges = histogram.name, histogram.edges
     centres = [math.sqrt(left * right) for left, right in pairwise(edges)]
     widths = [right - left for left, right in pairwise(edges)]
-    spans = [f"{short(name, left)} to {short(name, right)}" for left, right in pairwise(edges)]
+    spans = [
+        f"{objective(name).short(left)} to {objective(name).short(right)}"
+        for left, right in pairwise(edges)
+    ]
     figure = go.Figure(
         [
             go.Bar(
@@ -59,7 +61,7 @@ def histogram_plot(histogram: Histogram, marks: Sequence[Mark]) -> go.Figure:
     for label, symbol, named in _kinds(marks):
         figure.add_trace(_strip(name, named, top, label, symbol))
     known = [mark.reference.costs[name] for mark in marks]
-    _layout(figure, TITLES[name])
+    _layout(figure, objective(name).title)
     _log_axis(figure.update_xaxes, name, *around([*edges, *known], histogram.limit))
     figure.update_yaxes(
         title={"text": f"of {histogram.count:,} architectures", "font": {"size": 12}},
@@ -120,7 +122,7 @@ def cloud_plot(cloud: Cloud, marks: Sequence[Mark], width: float) -> go.Figure:
     texts = dict(zip(marks, cloud.labels(marks, width, PLANE_HEIGHT), strict=True))
     for label, symbol, named in _kinds(marks):
         figure.add_trace(_named(cloud, {mark: texts[mark] for mark in named}, label, symbol))
-    title = f"{TITLES[cloud.y_name]} against {TITLES[cloud.x_name]}"
+    title = f"{objective(cloud.y_name).title} against {objective(cloud.x_name).title}"
     _layout(figure, title)
     x_span, y_span = cloud.spans(marks)
     for name, span, limit, update, line in (
@@ -128,7 +130,7 @@ def cloud_plot(cloud: Cloud, marks: Sequence[Mark], width: float) -> go.Figure:
         (cloud.y_name, y_span, cloud.y_limit, figure.update_yaxes, figure.add_hline),
     ):
         _log_axis(update, name, *span)
-        update(title={"text": TITLES[name], "font": {"size": 12}})
+        update(title={"text": objective(name).title, "font": {"size": 12}})
         _limit_line(line, limit)
     return figure
 
@@ -148,7 +150,9 @@ def _strip(name: str, marks: Sequence[Mark], top: float, label: str, symbol: str
         mode="markers",
         name=label,
         marker=_marker(marks, symbol, 8),
-        hovertext=[f"{mark.label}: {short(name, mark.reference.costs[name])}" for mark in marks],
+        hovertext=[
+            f"{mark.label}: {objective(name).short(mark.reference.costs[name])}" for mark in marks
+        ],
         hoverinfo="text",
     )
 
@@ -177,8 +181,9 @@ def _marker(marks: Sequence[Mark], symbol: str, size: int) -> dict[str, Any]:
 
 
 def _told(cloud: Cloud, i: int) -> str:
-    x, y = short(cloud.x_name, cloud.x[i]), short(cloud.y_name, cloud.y[i])
-    return f"<b>{cloud.keys[i]}</b><br>{TITLES[cloud.x_name]}: {x}<br>{TITLES[cloud.y_name]}: {y}"
+    x, y = objective(cloud.x_name).short(cloud.x[i]), objective(cloud.y_name).short(cloud.y[i])
+    names = objective(cloud.x_name).title, objective(cloud.y_name).title
+    return f"<b>{cloud.keys[i]}</b><br>{names[0]}: {x}<br>{names[1]}: {y}"
 
 
 def _layout(figure: go.Figure, title: str) -> None:

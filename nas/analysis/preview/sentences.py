@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nas.analysis.preview.budget_share import LimitShare, blame
 from nas.analysis.preview.forecast import COVERS, Forecast
 from nas.analysis.preview.make_preview import Preview
-from nas.analysis.preview.panels import NAMES, short
+from nas.pareto.objectives import objective
 from nas.report.terminal_tables import clock
 
 
@@ -67,7 +67,7 @@ def measured(preview: Preview) -> Iterator[str]:
 def driving(preview: Preview) -> str:
     """How to read the shares of the knobs."""
     totals = ", ".join(
-        f"{sum(driver.values for driver in found):.0%} of {NAMES[name]}"
+        f"{sum(driver.values for driver in found):.0%} of {objective(name).phrase}"
         for name, found in preview.drivers.items()
     )
     return (
@@ -127,7 +127,7 @@ def trials_text(foretold: Forecast) -> str:
 def limit_text(limit: LimitShare) -> str:
     """`500 k parameters`, `8 GiB of memory`, `40 ms of latency`."""
     of = "" if limit.name in ("params", "macs") else "of "
-    return f"{short(limit.name, limit.limit)} {of}{NAMES[limit.name]}"
+    return f"{objective(limit.name).short(limit.limit)} {of}{objective(limit.name).phrase}"
 
 
 def time_text(hours: float) -> str:
@@ -140,6 +140,6 @@ def time_text(hours: float) -> str:
 
 def _model(foretold: Forecast, name: str) -> str:
     model = getattr(foretold.predictor, name)
-    costs = " and ".join(NAMES[cost] for cost in model.rates) or "their mean"
+    costs = " and ".join(objective(cost).phrase for cost in model.rates) or "their mean"
     error = "" if model.error is None else f", held-out error {model.error:.0%}"
     return f"by {costs}{error}"

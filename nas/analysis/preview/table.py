@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.analysis.preview.make_preview import Preview
-from nas.analysis.preview.panels import NAMES, bin_edges, short
+from nas.analysis.preview.panels import bin_edges
+from nas.pareto.objectives import COSTS, objective
 
 COLUMNS = 24  # characters of a histogram
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -28,16 +29,16 @@ def cost_table(preview: Preview) -> Table:
         left = head in ("cost", "distribution")
         table.add_column(head, justify="left" if left else "right", no_wrap=True)
     shares = {limit.name: limit for limit in preview.allowed.limits}
-    for name, label in NAMES.items():
+    for name in COSTS:
         values = preview.survey.values(name)
         if not values:
             continue
         limited = shares.get(name)
         table.add_row(
-            label,
+            objective(name).phrase,
             sparkline(values, limited.limit if limited else None),
-            *(short(name, q) for q in np.quantile(values, QUANTILES).tolist()),
-            short(name, limited.limit) if limited else "",
+            *(objective(name).short(q) for q in np.quantile(values, QUANTILES).tolist()),
+            objective(name).short(limited.limit) if limited else "",
             f"{limited.share:.0%}" if limited else "",
             f"{len(values):,}",
         )
@@ -48,7 +49,7 @@ def driver_table(preview: Preview) -> Table:
     """The knobs that explain most, a column a cost."""
     table = _table("share of the variance of log(cost) that a knob explains")
     for name in preview.drivers:
-        table.add_column(NAMES[name], no_wrap=True)
+        table.add_column(objective(name).phrase, no_wrap=True)
     for row in zip_longest(*(found[:KNOBS] for found in preview.drivers.values())):
         table.add_row(*(f"{max(one.values, 0.0):4.0%} {one.knob}" if one else "" for one in row))
     totals = [sum(driver.values for driver in found) for found in preview.drivers.values()]
@@ -64,11 +65,11 @@ def reference_table(preview: Preview) -> Table:
         left = head in ("network", "in the space", "budget")
         table.add_column(head, justify="left" if left else "right", no_wrap=head != "budget")
     for i, known in enumerate(preview.references, start=1):
-        over = ", ".join(NAMES[name] for name in known.excess)
+        over = ", ".join(objective(name).phrase for name in known.excess)
         table.add_row(
             str(i),
             known.name,
-            *(short(name, known.costs[name]) for name in ("params", "macs", "memory")),
+            *(objective(name).short(known.costs[name]) for name in ("params", "macs", "memory")),
             "yes" if known.reachable else "no",
             Text(f"over: {over}", style="red") if over else Text("within", style="green"),
         )

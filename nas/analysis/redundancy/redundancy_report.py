@@ -25,9 +25,9 @@ from nas.analysis.redundancy.page import redundancy_page
 from nas.analysis.redundancy.panels import NAMES, panels
 from nas.analysis.redundancy.pruning_proposal import Proposal, check_count, propose
 from nas.analysis.redundancy.table import LEGEND, redundancy_table, table_rows
-from nas.cost import Cost, cost_of
+from nas.cost.count import Cost, cost_of
 from nas.export.export_folder import Export
-from nas.report.front_page import human
+from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
 from trainers.data.msd import find_volumes
@@ -114,7 +114,8 @@ def redundancy_report(
     proposal = propose(export.architecture, network, redundancy.ranked(), count)
 
     def cost(architecture: Architecture) -> Cost:
-        return cost_of(architecture, segmenter.channels, len(segmenter.classes), segmenter.patch)
+        task = segmenter.task
+        return cost_of(architecture, task.channels, len(task.classes), task.patch)
 
     return Report(
         architecture=export.architecture,
@@ -192,4 +193,4 @@ def _paragraphs(report: Report) -> list[str]:
 
 def _change(before: int, after: int) -> str:
     share = (before - after) / before
-    return f"{human(before)} → {human(after)} ({share:.1%} less)"
+    return f"{short_number(before)} → {short_number(after)} ({share:.1%} less)"

@@ -11,7 +11,7 @@ from rich.table import Table
 from nas.analysis.redundancy.analysis import Redundancy, SubLayer
 from nas.analysis.redundancy.panels import NAMES
 from nas.analysis.redundancy.similarity import Scores
-from nas.report.front_page import human
+from nas.pareto.objectives import short_number
 
 HEAD = ("with LN angular", "with LN CKA", "no LN angular", "no LN CKA", "params", "rank")
 MARK = "*"
@@ -42,7 +42,7 @@ def table_rows(redundancy: Redundancy, closed: Collection[SubLayer]) -> Iterator
                 cells = (
                     *_pair(part.with_norm),
                     *_pair(part.without_norm),
-                    human(part.params),
+                    short_number(part.params),
                     f"{rank} {MARK if part in closed else ' '}",
                 )
                 yield Row(2, NAMES[part.part], f"{part.layer}.{part.part}", cells)

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from nas.cost.failure import reason_of
-from nas.cost.latency import conditions_of, measure_prepared, prepare
+from nas.cost.latency import conditions_of
+from nas.cost.latency.measure import measure_prepared, prepare
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.registry import load_architecture
@@ -84,7 +85,7 @@ def _measure(
         network = load_architecture(record).build(task.channels, task.classes)
         prepared.append(prepare(network, task.channels, task.latency, device))
     tell(stage="wait")
-    with MachineLock(task.gate).exclusive() if task.gate else nullcontext():
+    with MachineLock(task.machine_lock).exclusive() if task.machine_lock else nullcontext():
         tell(stage="measure")
         latencies = measure_prepared(prepared)
     tell(latencies=[latency.to_json() for latency in latencies])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 from time import monotonic
+from types import ModuleType
 
 from trainers.errors import UserError
 
@@ -21,28 +22,34 @@ class MachineLock:
     probe has both for itself and holds the turnstile while the room empties. The locks belong to
     open files, so that the kernel frees those of a process that is killed. One `MachineLock` is for
     one thread; `waited` counts the seconds that its workers' side spent in `pause`.
+
+    Why no `filelock.ReadWriteLock`: to see whether a writer waits, its reader has to leave and come
+    back, two transactions of SQLite, where `flock` answers a hundred times faster; and `pause` is
+    called between all steps of a training. Raises UserError on systems without `flock`.
     """
 
     def __init__(self, path: Path) -> None:
+        self._fcntl = _fcntl()
         self._turnstile = path.with_name(f"{path.name}.turnstile")
         self._room = path.with_name(f"{path.name}.room")
         self._inside: tuple[int, int] | None = None
         self.path = path
         self.waited = 0.0
 
-    @staticmethod
-    def default_path(search_id: str) -> Path:
-        """The gate of one user's search, in the local directory for temporary files."""
-        return Path(tempfile.gettempdir()) / f"segnas-{os.geteuid()}-{search_id}"
+    @classmethod
+    def named(cls, name: str) -> MachineLock:
+        """That of one user's search on this machine, in the directory for temporary files."""
+        _fcntl()  # before `geteuid`, which the same systems lack
+        return cls(Path(tempfile.gettempdir()) / f"segnas-{os.geteuid()}-{name}")
 
     @contextmanager
     def shared(self) -> Iterator[None]:
         """A worker's block: waits until nobody is alone; call `pause` in it as often as possible.
 
-        Raises UserError where the gate's files cannot be trusted; see `exclusive`.
+        Raises UserError where the lock's files cannot be trusted; see `exclusive`.
         """
         with self._open() as (turnstile, room):
-            _enter(turnstile, room)
+            self._enter(turnstile, room)
             self._inside = turnstile, room
             try:
                 yield
@@ -58,32 +65,39 @@ class MachineLock:
         if self._inside is None:
             return
         turnstile, room = self._inside
+        fcntl = self._fcntl
         try:
-            flock(turnstile, LOCK_SH | LOCK_NB)
+            fcntl.flock(turnstile, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             synchronise()
             started = monotonic()
-            flock(room, LOCK_UN)
-            _enter(turnstile, room)
+            fcntl.flock(room, fcntl.LOCK_UN)
+            self._enter(turnstile, room)
             self.waited += monotonic() - started
         else:
-            flock(turnstile, LOCK_UN)
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """The probe's block: begins once every worker is outside, and keeps them there.
 
-        Raises UserError where a file of the gate is another user's, or no file at all.
+        Raises UserError where a file of the lock is another user's, or no file at all.
         """
         with self._open() as (turnstile, room):
-            flock(turnstile, LOCK_EX)
-            flock(room, LOCK_EX)
+            self._fcntl.flock(turnstile, self._fcntl.LOCK_EX)
+            self._fcntl.flock(room, self._fcntl.LOCK_EX)
             yield
 
     def remove(self) -> None:
-        """Remove the files. Only once nobody uses the gate any more."""
+        """Remove the files. Only once nobody uses the lock any more."""
         self._turnstile.unlink(missing_ok=True)
         self._room.unlink(missing_ok=True)
+
+    def _enter(self, turnstile: int, room: int) -> None:
+        fcntl = self._fcntl
+        fcntl.flock(turnstile, fcntl.LOCK_SH)
+        fcntl.flock(room, fcntl.LOCK_SH)
+        fcntl.flock(turnstile, fcntl.LOCK_UN)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[int, int]]:
@@ -101,10 +115,16 @@ class MachineLock:
             os.close(turnstile)
 
 
-def _enter(turnstile: int, room: int) -> None:
-    flock(turnstile, LOCK_SH)
-    flock(room, LOCK_SH)
-    flock(turnstile, LOCK_UN)
+def _fcntl() -> ModuleType:
+    """The kernel's locks, which Windows does not offer."""
+    try:
+        import fcntl
+    except ImportError as error:
+        raise UserError(
+            "trials and the latency probe of one machine take turns by flock, which "
+            f"{sys.platform} does not offer; search on Linux or macOS, or on Windows in WSL"
+        ) from error
+    return fcntl
 
 
 def _open_own(path: Path) -> int:
@@ -124,6 +144,6 @@ def _open_own(path: Path) -> int:
 
 def _distrust(path: Path, found: str) -> str:
     return (
-        f"{path} cannot be the gate between trials and the latency probe: {found}; expected a file "
+        f"{path} cannot be the lock between trials and the latency probe: {found}; expected a file "
         "of your own; remove it, or set TMPDIR to a directory that only you can write"
     )

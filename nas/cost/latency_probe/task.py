@@ -14,8 +14,8 @@ from nas.cost.latency import LatencyConfig
 class ProbeTask:
     """Networks of `channels` and `classes`, measured as `latency` says, its `patch` filled in.
 
-    `device`: that of the trials, which `latency.device = auto` means. `gate`: that of the trials on
-    the machine that measures; None where none run there.
+    `device`: that of the trials, which `latency.device = auto` means. `machine_lock`: that of the
+    trials on the machine that measures; None where none run there.
     """
 
     channels: int
@@ -23,19 +23,19 @@ class ProbeTask:
     latency: LatencyConfig
     device: str
     seed: int = 0
-    gate: Path | None = None
+    machine_lock: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict of JSON values."""
         return {
             **vars(self),
             "latency": self.latency.model_dump(mode="json"),
-            "gate": None if self.gate is None else str(self.gate),
+            "machine_lock": None if self.machine_lock is None else str(self.machine_lock),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ProbeTask:
         """The inverse of `to_json`."""
-        gate = None if values["gate"] is None else Path(values["gate"])
+        path = values["machine_lock"]
         latency = LatencyConfig.model_validate(values["latency"])
-        return cls(**{**values, "latency": latency, "gate": gate})
+        return cls(**{**values, "latency": latency, "machine_lock": path and Path(path)})

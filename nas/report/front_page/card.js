@@ -37,7 +37,7 @@ function advantage(member, network) {
   return data.objectives.flatMap((name) => {
     const gain = value(member, name) - value(network, name);
     if (gain === 0) return [];
-    const size = name === "dice" ? Math.abs(gain).toFixed(4) : human(Math.abs(gain), UNITS[name]);
+    const size = shown(name, Math.abs(gain));
     return [`${TITLES[name]} ${gain > 0 ? "+" : "−"}${size}`];
   }).join(", ");
 }

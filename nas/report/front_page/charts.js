@@ -42,7 +42,7 @@ function scale(name, numbers) {
     const range = [low - pad, high + pad];
     if (name === "dice") return {...AXIS, title, range, nticks: 6};
     const tickvals = round(range);
-    return {...AXIS, title, range, tickvals, ticktext: tickvals.map((t) => human(t, UNITS[name]))};
+    return {...AXIS, title, range, tickvals, ticktext: tickvals.map((t) => shown(name, t))};
   }
   const pad = Math.log10(high / low) * 0.06;
   const range = [Math.log10(low) - pad, Math.log10(high) + pad];
@@ -53,7 +53,7 @@ function scale(name, numbers) {
   }
   const kept = ticks.filter((t) => Math.log10(t) >= range[0] && Math.log10(t) <= range[1]);
   return {...AXIS, title, type: "log", range, tickvals: kept,
-    ticktext: kept.map((tick) => human(tick, UNITS[name]))};
+    ticktext: kept.map((tick) => shown(name, tick))};
 }
 
 function told(network) {
@@ -170,7 +170,7 @@ function axes() {
       const v = value(network, name);
       return v === null ? null : high > low ? (log(v) - log(low)) / (log(high) - log(low)) : 0.5;
     };
-    const short = (v) => (name === "dice" ? v.toFixed(3) : human(v, UNITS[name]));
+    const short = (v) => (name === "dice" ? v.toFixed(3) : shown(name, v));
     const ends = high > low ? [[0, short(low)], [1, short(high)]] : [[0.5, short(low)]];
     return {title: TITLES[name].replace(" ", "<br>"), spread: 0, ticks: ends, place};
   });

@@ -1,9 +1,7 @@
 // The networks, who dominates whom, and what is within the budgets. Nothing is drawn here.
 const data = JSON.parse(document.getElementById("data").textContent);
-const UNITS = {dice: "", params: "", macs: "", memory: "B", latency_ms: "ms"};
-const TITLES = {
-  dice: "Dice", params: "Parameters", macs: "MACs", memory: "Training memory", latency_ms: "Latency",
-};
+const TITLES = Object.fromEntries(
+  Object.entries(data.table).map(([name, {title}]) => [name, title]));
 const byKey = new Map(data.networks.map((network) => [network.key, network]));
 const trained = data.networks.filter((network) => network.state === "complete");
 
@@ -42,18 +40,18 @@ function within(network, budgets) {
   });
 }
 
-// Three significant digits for people: 12.3 k, 4.1 M, 8.7 ms.
-function human(number, unit = "") {
-  if (number === null || number === undefined) return "—";
-  for (const [size, prefix] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (number >= 0.9995 * size) return `${Number((number / size).toPrecision(3))} ${prefix}${unit}`;
-  }
-  return `${Number(number.toPrecision(3))} ${unit}`.trim();
-}
+const PREFIXES = {
+  1000: [[1e9, "G"], [1e6, "M"], [1e3, "k"]],
+  1024: [[2 ** 30, "Gi"], [2 ** 20, "Mi"], [2 ** 10, "Ki"]],
+};
 
+// A value for people: of a cost three significant digits (12.3 k, 1.5 GiB, 8.7 ms), of Dice four.
 function shown(name, number) {
-  if (name !== "dice") return human(number, UNITS[name]);
-  return number === null || number === undefined ? "—" : number.toFixed(4);
+  if (number === null || number === undefined) return "—";
+  const {unit, base, maximised} = data.table[name];
+  if (maximised) return number.toFixed(4);
+  const [size, prefix] = PREFIXES[base].find(([size]) => number >= 0.9995 * size) ?? [1, ""];
+  return `${Number((number / size).toPrecision(3))} ${prefix}${unit}`.trim();
 }
 
 // The Dice after the last epoch of a network that was stopped: of a shorter training.

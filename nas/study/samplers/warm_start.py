@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nas.config.run_config import RunConfig
-from nas.pareto.budget import amount
 from nas.pareto.front_files import read_front
-from nas.study.samplers.fit_to_budget import Place, descend, narrow
+from nas.study.samplers.fit_to_budget import BudgetDistance, descend, narrow
+from nas.study.training_cost import TrainingCosts
 from search_spaces.fitting import differences, fit, fit_stride
 from search_spaces.registry import (
     ARCHITECTURE,
-    all_spaces,
     find_preset,
     is_preset,
-    load_architecture,
     load_architecture_file,
 )
-from search_spaces.space import Architecture, ArchitectureError
+from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
 from search_spaces.translation import translate
 from trainers.errors import UserError
 
@@ -39,42 +36,42 @@ class WarmStart:
         return f"{self.name}: {'; '.join(self.changes) or 'as it is'}"
 
 
-def warm_start(config: RunConfig, in_channels: int, out_channels: int) -> list[WarmStart]:
-    """The networks that `search.warm_start` names, as points of the restricted space, each once.
+def place_warm_starts(
+    names: Sequence[str], space: SearchSpace, restrict: Restrictions, patch: Sequence[int]
+) -> list[WarmStart]:
+    """The networks that `search.warm_start` names, as points of the restricted space.
 
     A name is a preset of any space, an architecture file, an exported folder, or the folder of a
-    search, of which all members of the front are meant. They are translated into the space, moved
-    to what `space.restrict` and `train.patch` allow, and made smaller until within the budget; the
-    latency is not known yet. Raises UserError where that cannot be done.
+    search, of which all members of the front are meant. They are translated into the space and
+    moved to what `space.restrict` and `train.patch` allow, whatever they cost. Raises UserError
+    where that cannot be done.
+    """
+    starts = []
+    for name in names:
+        try:
+            for each, architecture in _networks(name):
+                starts.append(_place(each, architecture, space, restrict, patch))
+        except (ArchitectureError, UserError) as error:
+            raise UserError(f"search.warm_start: {name}: {error}") from None
+    return starts
+
+
+def fit_warm_starts(
+    placed: Sequence[WarmStart], count: TrainingCosts, restrict: Restrictions
+) -> list[WarmStart]:
+    """The same made smaller until within the budget, each network once.
+
+    The latency is not known yet. Raises UserError where nothing near one meets the budget.
     """
     starts: dict[str, WarmStart] = {}
-    for start in _placed(config):
-        start = _within_budget(start, config, in_channels, out_channels)
+    for start in placed:
+        start = _within_budget(start, count, restrict)
         key = start.architecture.key
         if key in starts:
             first = starts[key]
             start = replace(first, changes=(*first.changes, f"the same as {start.name}"))
         starts[key] = start
     return list(starts.values())
-
-
-def check_warm_start(config: RunConfig) -> None:
-    """Refuse names and files that are no networks, or none of the space, before there are data.
-
-    Raises UserError, as `warm_start` does but for the budget.
-    """
-    for _ in _placed(config):
-        pass
-
-
-def _placed(config: RunConfig) -> Iterator[WarmStart]:
-    """Every network in the restricted space, whatever it costs."""
-    for name in config.search.warm_start:
-        try:
-            for each, architecture in _networks(name):
-                yield _place(each, architecture, config)
-        except (ArchitectureError, UserError) as error:
-            raise UserError(f"search.warm_start: {name}: {error}") from None
 
 
 def _networks(name: str) -> Iterator[tuple[str, Architecture]]:
@@ -92,28 +89,26 @@ def _networks(name: str) -> Iterator[tuple[str, Architecture]]:
 
 
 def _front(folder: Path) -> Iterator[tuple[str, Architecture]]:
-    """The members of a search's front. Their keys tell of which space they are."""
+    """The members of a search's front."""
     members, _ = read_front(folder)
     if not members:
         raise UserError(f"the front of {folder} has no members; expected a search with some")
     for member in members:
-        for space in all_spaces():
-            record = {"space": space, "key": member.key, "architecture": member.architecture}
-            try:
-                architecture = load_architecture(record)
-            except ArchitectureError:
-                continue
-            yield f"{folder}/{member.key}", architecture
-            break
-        else:
+        if not member.space:
             raise UserError(
-                f"member {member.key} of {folder / 'front.json'} is a network of no space here; "
-                f"expected one of {', '.join(all_spaces())}, as this version has them"
+                f"{folder / 'front.json'} does not name its space (version 0.1 did not); it is "
+                f"written anew by: segnas sync {folder}"
             )
+        yield f"{folder}/{member.key}", member.network()
 
 
-def _place(name: str, architecture: Architecture, config: RunConfig) -> WarmStart:
-    space, restrict, patch = config.space.space(), config.space.restrict, config.train.patch
+def _place(
+    name: str,
+    architecture: Architecture,
+    space: SearchSpace,
+    restrict: Restrictions,
+    patch: Sequence[int],
+) -> WarmStart:
     point = translate(architecture, space)
     changes = [] if point.space == architecture.space else [f"translated to {space.name}"]
     allowed = fit(point, restrict)
@@ -128,25 +123,19 @@ def _place(name: str, architecture: Architecture, config: RunConfig) -> WarmStar
     return WarmStart(name, fitting, tuple(changes))
 
 
-def _within_budget(
-    start: WarmStart, config: RunConfig, in_channels: int, out_channels: int
-) -> WarmStart:
+def _within_budget(start: WarmStart, count: TrainingCosts, restrict: Restrictions) -> WarmStart:
     """Narrower first; where that is not enough, by the knobs that help most."""
-    budget = config.budget
+    budget = count.budget
     if not set(budget.limits()) - {"latency_ms"}:
         return start
-    task = config, in_channels, out_channels
-    over = Place.of(start.architecture, *task)
-    place = descend(narrow(over, *task), *task)
+    over = BudgetDistance.of(start.architecture, count)
+    place = descend(narrow(over, count, restrict), count, restrict)
     if place.excess:
-        named = ", ".join(
-            f"budget.{name} = {amount(name, budget.limits()[name])} (smallest found: "
-            f"{amount(name, place.costs[name])})"
-            for name in place.excess
-        )
+        over_costs = {name: place.costs[name] for name in place.excess}
         raise UserError(
-            f"search.warm_start: {start.name}: nothing near it meets {named}; raise the budget, "
-            "allow smaller networks in space.restrict, or drop it"
+            f"search.warm_start: {start.name}: nothing near it meets "
+            f"{budget.missed_by(over_costs)}; raise the budget, allow smaller networks in "
+            "space.restrict, or drop it"
         )
     why = ", ".join(f"budget.{name}" for name in over.excess)
     changes = (*start.changes, *_told(start.architecture, place.architecture, why))

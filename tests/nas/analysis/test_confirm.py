@@ -7,8 +7,8 @@ from nas.analysis.confirm import Confirmed, Repeat, chances, nearest
 from nas.analysis.confirm.candidates_near_front import dice_gaps
 from nas.analysis.confirm.repeats import read_outcome
 from nas.cli.main import main
-from nas.pareto.result import Result
 from nas.search.run import run_search
+from tests.nas.results import flat_result
 from tests.nas.small_run import config as small_config
 from trainers.errors import UserError
 
@@ -17,7 +17,7 @@ OBJECTIVES = ("dice", "params")
 
 def result(key, dice, params, **changes):
     values = {"number": 0, "architecture": {}, "state": "complete"}
-    return Result(key=key, dice=dice, params=params, **{**values, **changes})
+    return flat_result(key=key, dice=dice, params=params, **{**values, **changes})
 
 
 FRONT = [result("small", 0.5, 100), result("large", 0.9, 900)]

@@ -12,12 +12,12 @@ from nas.analysis.preview.sample_space import draw_points
 from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.cost.memory import memory_of
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import find_preset
 from search_spaces.space import RandomTrial
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.errors import UserError
 
 CONFIG = """
@@ -164,7 +164,7 @@ def test_the_page_works_offline_and_names_what_it_shows(seen):
     for text in (
         f"{COUNT} distinct architectures of hybrid",
         "within 20 k parameters",
-        "What drives memory",
+        "What drives training memory",
         "hybrid-ghost",
         "segresnet-s",
         "How long the search takes",
@@ -208,7 +208,7 @@ def test_a_latency_sample_is_measured_within_the_budget(path, tmp_path):
     assert report["latency"]["conditions"]["threads"] == 1
     assert report["budget"]["limits"]["latency_ms"]["share"] == 1
     assert "Latency of 2 architectures" in text
-    assert "Latency of a pass against" in (tmp_path / "preview.html").read_text()
+    assert "Latency against" in (tmp_path / "preview.html").read_text()
 
 
 def test_the_same_seed_draws_the_same_and_another_one_does_not(path):

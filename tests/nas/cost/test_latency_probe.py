@@ -35,7 +35,7 @@ class Script:
 
     `deaths`: what the first children die of before they are ready. `build`, `timing`: what is told
     instead where the network of this key is built, or is among those timed. `seconds`: how long
-    building, waiting for the gate and timing took.
+    building, waiting for the machine lock and timing took.
     """
 
     def __init__(self, deaths=(), build=None, timing=None, seconds=(0, 0, 0)):
@@ -179,7 +179,7 @@ def test_a_task_survives_its_json(tmp_path):
         latency=LatencyConfig(patch=(8, 16, 8), resources={"probe": 1}),
         device="cuda",
         seed=3,
-        gate=tmp_path / "gate",
+        machine_lock=tmp_path / "lock",
     )
     assert ProbeTask.from_json(json.loads(json.dumps(task.to_json()))) == task
     assert ProbeTask.from_json(json.loads(json.dumps(TASK.to_json()))) == TASK

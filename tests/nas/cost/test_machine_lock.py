@@ -1,4 +1,4 @@
-"""The gate, between real processes."""
+"""The machine lock, between real processes."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from nas.cost.latency_probe import machine_lock as gate
+from nas.cost.latency_probe import machine_lock
 from nas.cost.latency_probe.machine_lock import MachineLock
 from trainers.errors import UserError
 
@@ -19,15 +19,15 @@ WORKER = """
 import runpy, sys, time
 from pathlib import Path
 MachineLock = runpy.run_path(sys.argv.pop(1))["MachineLock"]
-gate, step = MachineLock(Path(sys.argv[1])), float(sys.argv[2])
+lock, step = MachineLock(Path(sys.argv[1])), float(sys.argv[2])
 mark = Path(sys.argv[3])
-with gate.shared():
+with lock.shared():
     print("inside", flush=True)
     while True:
         mark.touch()
         time.sleep(step)
         mark.unlink()
-        gate.pause()
+        lock.pause()
 """
 PROBE = """
 import runpy, sys, time
@@ -46,7 +46,7 @@ def started():
 
     def start(script, *arguments):
         # By its file: the package would import torch, which takes seconds.
-        command = [sys.executable, "-c", script, gate.__file__, *map(str, arguments)]
+        command = [sys.executable, "-c", script, machine_lock.__file__, *map(str, arguments)]
         processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         return processes[-1]
 
@@ -86,11 +86,11 @@ def held(file):
 def test_no_worker_is_inside_while_the_probe_is_alone(started, tmp_path):
     marks = [tmp_path / f"mark{n}" for n in range(3)]
     for mark in marks:
-        assert started(WORKER, tmp_path / "gate", 0.005, mark).stdout.readline() == "inside\n"
-    gate = MachineLock(tmp_path / "gate")
+        assert started(WORKER, tmp_path / "file", 0.005, mark).stdout.readline() == "inside\n"
+    lock = MachineLock(tmp_path / "file")
     with within(30):
         for _ in range(5):
-            with gate.exclusive():
+            with lock.exclusive():
                 for _ in range(10):
                     assert not any(mark.exists() for mark in marks)
                     sleep(0.003)
@@ -103,93 +103,100 @@ def test_no_worker_is_inside_while_the_probe_is_alone(started, tmp_path):
 def test_busy_workers_do_not_starve_the_probe(started, tmp_path):
     """Steps of 50 ms that overlap: at no time is the room empty by itself."""
     for n in range(4):
-        started(WORKER, tmp_path / "gate", 0.05, tmp_path / f"mark{n}").stdout.readline()
-    gate = MachineLock(tmp_path / "gate")
+        started(WORKER, tmp_path / "file", 0.05, tmp_path / f"mark{n}").stdout.readline()
+    lock = MachineLock(tmp_path / "file")
     for _ in range(5):
-        with within(5), gate.exclusive():
+        with within(5), lock.exclusive():
             pass
 
 
 @pytest.mark.parametrize("script", [WORKER, PROBE])
-def test_a_killed_holder_leaves_the_gate_free(started, tmp_path, script):
-    holder = started(script, tmp_path / "gate", 60, tmp_path / "mark")
+def test_a_killed_holder_leaves_the_lock_free(started, tmp_path, script):
+    holder = started(script, tmp_path / "file", 60, tmp_path / "mark")
     holder.stdout.readline()
-    gate = MachineLock(tmp_path / "gate")
-    with pytest.raises(TimeoutError), within(1), gate.exclusive():
+    lock = MachineLock(tmp_path / "file")
+    with pytest.raises(TimeoutError), within(1), lock.exclusive():
         pass
     os.kill(holder.pid, signal.SIGKILL)
-    with within(5), gate.exclusive():
+    with within(5), lock.exclusive():
         pass
-    with within(5), gate.shared():
+    with within(5), lock.shared():
         pass
 
 
 def test_the_probe_killed_while_it_waits_lets_the_workers_on(started, tmp_path):
-    gate = MachineLock(tmp_path / "gate")
-    with gate.shared():
-        waiting = started(PROBE, tmp_path / "gate")
-        with within(10), (tmp_path / "gate.turnstile").open() as turnstile:
+    lock = MachineLock(tmp_path / "file")
+    with lock.shared():
+        waiting = started(PROBE, tmp_path / "file")
+        with within(10), (tmp_path / "file.turnstile").open() as turnstile:
             while not held(turnstile):
                 sleep(0.01)
         synchronised = []
         os.kill(waiting.pid, signal.SIGKILL)
         waiting.wait()
         with within(5):
-            gate.pause(lambda: synchronised.append(True))
+            lock.pause(lambda: synchronised.append(True))
     assert not synchronised
 
 
 def test_a_worker_ends_its_work_on_the_device_before_it_lets_go(started, tmp_path):
-    gate = MachineLock(tmp_path / "gate")
-    with gate.shared():
-        gate.pause(lambda: pytest.fail("nobody waits"))
-        probe = started(PROBE, tmp_path / "gate")
+    lock = MachineLock(tmp_path / "file")
+    with lock.shared():
+        lock.pause(lambda: pytest.fail("nobody waits"))
+        probe = started(PROBE, tmp_path / "file")
         synchronised = []
         with pytest.raises(TimeoutError), within(2):  # the probe stays
             while True:
-                gate.pause(lambda: synchronised.append(probe.poll()))
+                lock.pause(lambda: synchronised.append(probe.poll()))
                 sleep(0.01)
         assert probe.stdout.readline() == "alone\n"
     assert synchronised == [None]
 
 
-def test_gates_of_two_searches_do_not_meet(started, tmp_path):
+def test_locks_of_two_searches_do_not_meet(started, tmp_path):
     started(PROBE, tmp_path / "one").stdout.readline()
     with within(5), MachineLock(tmp_path / "two").exclusive():
         pass
 
 
 def test_a_worker_does_not_enter_twice(tmp_path):
-    gate = MachineLock(tmp_path / "gate")
-    with gate.shared():
-        with pytest.raises(RuntimeError, match="inside already"), gate.exclusive():
+    lock = MachineLock(tmp_path / "file")
+    with lock.shared():
+        with pytest.raises(RuntimeError, match="inside already"), lock.exclusive():
             pass
-        gate.pause()
-    with gate.exclusive():
+        lock.pause()
+    with lock.exclusive():
         pass
 
 
 def test_the_files_are_of_the_user_alone_and_can_be_removed(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    gate = MachineLock(MachineLock.default_path("abc"))
-    with gate.exclusive():
+    lock = MachineLock.named("abc")
+    with lock.exclusive():
         files = list(tmp_path.iterdir())
-    assert gate.path.name == f"segnas-{os.geteuid()}-abc"
+    assert lock.path.name == f"segnas-{os.geteuid()}-abc"
     assert [(file.stat().st_mode & 0o777, file.stat().st_uid) for file in files] == [
         (0o600, os.geteuid())
     ] * 2
-    gate.remove()
+    lock.remove()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_planted_link_is_refused(tmp_path):
-    (tmp_path / "gate.room").symlink_to(tmp_path / "victim")
-    with pytest.raises(UserError, match=r"gate\.room cannot be the gate.*remove it"):
-        MachineLock(tmp_path / "gate").exclusive().__enter__()
+    (tmp_path / "file.room").symlink_to(tmp_path / "victim")
+    with pytest.raises(UserError, match=r"file\.room cannot be the lock.*remove it"):
+        MachineLock(tmp_path / "file").exclusive().__enter__()
     assert not (tmp_path / "victim").exists()
 
 
 def test_a_file_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(UserError, match=f"its owner is user {os.getuid()}"):
-        MachineLock(tmp_path / "gate").shared().__enter__()
+        MachineLock(tmp_path / "file").shared().__enter__()
+
+
+def test_a_system_without_flock_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    for make in (lambda: MachineLock.named("abc"), lambda: MachineLock(tmp_path / "file")):
+        with pytest.raises(UserError, match="does not offer; search on Linux or macOS"):
+            make()

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from nas.cost import cost_of
 from nas.cost.audit import audit
+from nas.cost.count import cost_of
 from nas.cost.mac_counts import count_twice
 from search_spaces.space import Architecture, choice
 

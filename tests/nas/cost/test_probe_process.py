@@ -89,7 +89,7 @@ def wait_for(prober):
 
 def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
     task = ProbeTask(
-        channels=1, classes=2, latency=QUICK, device="cpu", gate=tmp_path / "gate.file"
+        channels=1, classes=2, latency=QUICK, device="cpu", machine_lock=tmp_path / "lock"
     )
     others = set(psutil.Process().children())
     with closing(open_prober(task)) as prober:
@@ -97,9 +97,9 @@ def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
         (child,) = set(psutil.Process().children()) - others
         assert (conditions.shape, conditions.threads) == ((1, 1, 8, 8, 8), 1)
 
-        with MachineLock(task.gate).shared():
+        with MachineLock(task.machine_lock).shared():
             prober.submit([toy(), toy()])
-            with (tmp_path / "gate.file.turnstile").open() as turnstile:
+            with (tmp_path / "lock.turnstile").open() as turnstile:
                 while _flock_free(turnstile):
                     sleep(0.05)
             assert prober.poll(0.5) is None

@@ -11,11 +11,11 @@ from nas.export.export_folder import Export
 from nas.export.model_card import write_card
 from nas.export.write_export import write_export
 from nas.pareto.pick import pick
-from nas.pareto.result import Result
 from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid
+from tests.nas.results import flat_result
 from trainers.checkpoint import write_checkpoint
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Mirrored
@@ -24,7 +24,7 @@ POINT = Hybrid(width=4, convs=1, anchors=4)
 
 
 def member(key, dice, params, latency_ms):
-    return Result(
+    return flat_result(
         number=0,
         key=key,
         architecture=POINT.to_json(),

@@ -1,11 +1,15 @@
 import pytest
 
-from nas.pareto.budget import TELL_AFTER, Budget, RejectionStreak, amount
-from nas.pareto.result import Result
+from nas.pareto.budget import Budget
+from nas.pareto.objectives import objective
+from nas.study.rejections import TELL_AFTER, RejectionStreak
+from tests.nas.results import flat_result
 
 
 def refused(reason="over budget", **costs):
-    return Result(number=0, key="k", architecture={}, state="infeasible", reason=reason, **costs)
+    return flat_result(
+        number=0, key="k", architecture={}, state="infeasible", reason=reason, **costs
+    )
 
 
 def test_memory_takes_a_unit():
@@ -17,17 +21,17 @@ def test_the_reason_names_every_excess_and_its_size():
     budget = Budget(params=1000, memory="1GiB", latency_ms=40)
     costs = {"params": 2500, "memory": 3 * 2**30, "latency_ms": 30.0}
     assert budget.reason(costs) == (
-        "over budget: params 2,500 (2.5 times the limit), memory 3.0 GiB (3 times the limit)"
+        "over budget: params 2,500 (2.5 times the limit), memory 3 GiB (3 times the limit)"
     )
     assert budget.reason({"params": 1000, "latency_ms": None}) is None
 
 
 @pytest.mark.parametrize(
     ("name", "value", "text"),
-    [("params", 1e6, "1,000,000"), ("memory", 2**29, "512.0 MiB"), ("latency_ms", 8.25, "8.25 ms")],
+    [("params", 1e6, "1,000,000"), ("memory", 2**29, "512 MiB"), ("latency_ms", 8.25, "8.25 ms")],
 )
 def test_amounts_have_their_units(name, value, text):
-    assert amount(name, value) == text
+    assert objective(name).exact(value) == text
 
 
 def test_the_worst_limit_is_blamed_first_with_what_was_seen():

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.pareto.hypervolume import SPANS, hypervolume, missing_points, pareto_ranks, ranks
-from nas.pareto.result import Result
+from nas.pareto.hypervolume import hypervolume, missing_points, pareto_ranks, ranks
+from nas.pareto.objectives import objective
+from tests.nas.results import flat_result
 
 
 def result(key, dice, params, state="complete", **changes):
-    return Result(
+    return flat_result(
         key=key, number=0, architecture={}, state=state, dice=dice, params=params, **changes
     )
 
@@ -57,7 +58,7 @@ def test_the_hypervolume_is_the_share_between_the_spans():
 
 def test_all_there_can_be_is_one_and_nothing_is_zero():
     assert hypervolume([result("a", 1.0, 1)], ("dice", "params")) == 1.0
-    assert hypervolume([result("a", 1.0, SPANS["params"][1])], ("dice", "params")) == 0.0
+    assert hypervolume([result("a", 1.0, objective("params").span[1])], ("dice", "params")) == 0.0
     assert hypervolume([result("a", None, 10, "infeasible")], ("dice", "params")) == 0.0
 
 

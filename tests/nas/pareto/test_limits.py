@@ -5,15 +5,15 @@ import pytest
 from nas.cli.front_chart import front_chart
 from nas.cli.main import main
 from nas.pareto.limits import filter_by_limits, parse_limits
-from nas.pareto.result import Result
-from nas.report.findings import Findings
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
+from tests.nas.results import flat_result
 from tests.nas.small_search import ended_search
 from trainers.errors import UserError
 
 
 def member(key, dice, params, latency_ms=None, memory=None):
-    return Result(
+    return flat_result(
         number=0,
         key=key,
         architecture={},
@@ -66,10 +66,12 @@ def test_limits_that_nobody_keeps_are_told_what_there_is():
 
 def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
     study = ended_search(tmp_path)
-    found = Findings(study.results, ("dice", "params"), "small", ("organ",))
-    write_front(tmp_path, found)
+    record = SearchRecord(
+        results=study.results, objectives=("dice", "params"), title="small", classes=("organ",)
+    )
+    write_front(tmp_path, record)
     near = study.results[2]
-    assert near.params == 3_000
+    assert near.costs["params"] == 3_000
     command = ["export", str(tmp_path), "--pick", near.key, "--to", str(tmp_path / "out")]
     assert main([*command, "--within", "params<=2000"]) == 2
     assert f"--pick {near.key} is no member" in capsys.readouterr().err

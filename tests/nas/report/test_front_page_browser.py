@@ -7,12 +7,12 @@ import shutil
 import pytest
 
 from nas.pareto.front import front
-from nas.pareto.result import Result
-from nas.report.findings import Findings
 from nas.report.front_page import front_page
+from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
 from search_spaces.registry import find_space
 from search_spaces.space import RandomTrial
+from tests.nas.results import flat_result
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 FLAGS = (
@@ -36,7 +36,7 @@ def results():
         dice = round(rng.uniform(0.5, 0.9), 2)
         curve = () if state == "infeasible" else tuple(dice * (e + 1) / 8 for e in range(8))
         made.append(
-            Result(
+            flat_result(
                 number=number,
                 key=architecture.key,
                 architecture=architecture.to_json(),
@@ -56,7 +56,9 @@ def results():
 
 RESULTS = results()
 COMPLETE = [result for result in RESULTS if result.state == "complete"]
-MATTERS = [Importance(name, 18, {"width": 0.7, "norm": 0.3}, frozenset()) for name in OBJECTIVES]
+IMPORTANCES = [
+    Importance(name, 18, {"width": 0.7, "norm": 0.3}, frozenset()) for name in OBJECTIVES
+]
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +74,15 @@ def browser():
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "front.html"
     space = find_space("hybrid")
-    starts, title = {COMPLETE[0].key: HOSTILE}, f"search {HOSTILE}"
-    found = Findings(RESULTS, OBJECTIVES, title, CLASSES, space, starts, MATTERS)
-    path.write_text(front_page(found))
+    record = SearchRecord(
+        results=RESULTS,
+        objectives=OBJECTIVES,
+        title=f"search {HOSTILE}",
+        classes=CLASSES,
+        space=space,
+        starts={COMPLETE[0].key: HOSTILE},
+    )
+    path.write_text(front_page(record, IMPORTANCES))
     return path
 
 
@@ -161,12 +169,12 @@ def test_the_front_is_the_one_that_python_finds(page):
 
 def test_a_slider_redraws_the_front_under_its_budget(page):
     set_slider(page, "macs", 5)
-    limit = sorted(result.macs for result in COMPLETE)[-6]
-    allowed = [result for result in COMPLETE if result.macs <= limit]
+    limit = sorted(result.costs["macs"] for result in COMPLETE)[-6]
+    allowed = [result for result in COMPLETE if result.costs["macs"] <= limit]
     assert len(allowed) == len(COMPLETE) - 5
     assert listed(page) == keys(front(allowed, OBJECTIVES))
     assert page.inner_text("#left").startswith(f"{len(allowed)} networks within the budgets")
-    beyond = next(result for result in COMPLETE if result.macs > limit)
+    beyond = next(result for result in COMPLETE if result.costs["macs"] > limit)
     page.select_option("#which", "complete")
     page.click(f"#networks .key:text-is('{beyond.key}')")
     assert "outside the budgets: MACs" in page.inner_text("#card")
@@ -181,12 +189,12 @@ def test_a_slider_redraws_the_front_under_its_budget(page):
 def test_budgets_hold_together_and_a_floor_for_dice_is_one(page):
     set_slider(page, "latency_ms", 2)
     set_slider(page, "dice", 4)
-    known = sorted({r.latency_ms for r in COMPLETE if r.latency_ms is not None})
+    known = sorted({r.costs["latency_ms"] for r in COMPLETE if "latency_ms" in r.costs})
     floor = sorted({r.dice for r in COMPLETE})[4]
     allowed = [
         r
         for r in COMPLETE
-        if r.latency_ms is not None and r.latency_ms <= known[-3] and r.dice >= floor
+        if "latency_ms" in r.costs and r.costs["latency_ms"] <= known[-3] and r.dice >= floor
     ]
     assert listed(page) == keys(front(allowed, OBJECTIVES))
     assert page.inner_text("#left").startswith(f"{len(allowed)} networks within the budgets")
@@ -210,14 +218,16 @@ def test_a_click_on_a_point_opens_its_card(page, width):
 
 def test_a_dominated_network_says_by_whom(page):
     members = front(RESULTS, OBJECTIVES)
-    beaten = next(r for r in COMPLETE if r not in members and r.latency_ms is not None)
+    beaten = next(r for r in COMPLETE if r not in members and "latency_ms" in r.costs)
     page.select_option("#which", "complete")
     page.click(f"#networks .key:text-is('{beaten.key}')")
     told = page.locator("#card li .key").all_inner_texts()
     assert told == keys(
         m
         for m in members
-        if m.dice >= beaten.dice and m.params <= beaten.params and m.latency_ms <= beaten.latency_ms
+        if m.dice >= beaten.dice
+        and m.costs["params"] <= beaten.costs["params"]
+        and m.costs["latency_ms"] <= beaten.costs["latency_ms"]
     )
     page.click("#card li .key >> nth=0")  # and leads there
     assert page.inner_text("#card h2") == told[0]
@@ -246,9 +256,9 @@ def test_stopped_and_rejected_candidates_tell_why(page):
         assert [keys for keys in plane if keys == [chosen]] == [[chosen]]  # the ring around it
 
 
-def test_what_matters_is_a_table_whose_knobs_can_be_looked_into(page):
-    assert page.locator("#matters tbody .key").all_inner_texts() == ["width", "norm"]
-    page.click("#matters .key:text-is('norm')")
+def test_importances_are_a_table_whose_knobs_can_be_looked_into(page):
+    assert page.locator("#importances tbody .key").all_inner_texts() == ["width", "norm"]
+    page.click("#importances .key:text-is('norm')")
     title = page.evaluate("document.querySelector('#effect .plane')._fullLayout.xaxis.title.text")
     assert title == "norm"
 
@@ -269,7 +279,8 @@ def test_nothing_is_wider_than_the_window(page, width):
 )
 def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
     path = tmp_path / "front.html"
-    path.write_text(front_page(Findings(some, OBJECTIVES, "small", CLASSES)))
+    record = SearchRecord(results=some, objectives=OBJECTIVES, title="small", classes=CLASSES)
+    path.write_text(front_page(record))
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())

@@ -2,10 +2,10 @@ import pytest
 
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
-from nas.pareto.result import Result
 from nas.search.remeasure_front import rank_changes, remeasure_front
-from nas.study.study import Study
+from tests.nas.parts import open_study
 from tests.nas.probers import SaysProber, latency
+from tests.nas.results import flat_result
 
 OBJECTIVES = ("dice", "latency_ms")
 
@@ -25,7 +25,7 @@ def study(tmp_path):
                 "budget": budget,
             }
         )
-        made = Study.open(tmp_path, run, lambda a: {"params": a.width})
+        made = open_study(tmp_path, run, lambda a: {"params": a.width})
         keys = []
         for dice, p50 in outcomes:
             candidate = made.ask().with_latency(latency(p50))
@@ -38,7 +38,7 @@ def study(tmp_path):
 
 def again(study, space, says):
     prober, said = SaysProber(says), []
-    revised = remeasure_front(study, prober, space, OBJECTIVES, said.append)
+    revised = remeasure_front(study, prober, said.append)
     return prober, revised, said
 
 
@@ -47,8 +47,8 @@ def test_the_members_are_measured_together_and_their_latencies_replaced(study):
     second = dict(zip(keys, (11.0, 19.0, 0.0), strict=True))
     prober, revised, said = again(made, space, lambda a: latency(second[a.key]))
     assert [{a.key for a in batch} for batch in prober.sets] == [set(keys[:2])]
-    assert {r.key: r.latency_ms for r in revised} == {keys[0]: 11.0, keys[1]: 19.0}
-    assert [r.latency_ms for r in made.results] == [11.0, 19.0, 30.0]
+    assert {r.key: r.costs["latency_ms"] for r in revised} == {keys[0]: 11.0, keys[1]: 19.0}
+    assert [r.costs["latency_ms"] for r in made.results] == [11.0, 19.0, 30.0]
     assert len(said) == 1
 
 
@@ -59,7 +59,7 @@ def test_what_comes_to_the_front_by_that_is_measured_as_well(study):
     prober, _, said = again(made, space, lambda a: latency(second[a.key]))
     assert [len(batch) for batch in prober.sets] == [2, 3]
     assert said[-1] == f"{keys[2]} joins the front"
-    assert [r.latency_ms for r in made.results] == [15.0, 20.0, 13.0]
+    assert [r.costs["latency_ms"] for r in made.results] == [15.0, 20.0, 13.0]
 
 
 def test_a_change_of_rank_is_said(study):
@@ -71,7 +71,7 @@ def test_a_change_of_rank_is_said(study):
 
 def test_ranks_that_stay_are_not_said():
     def result(key, ms):
-        return Result(number=0, key=key, architecture={}, state="complete", latency_ms=ms)
+        return flat_result(number=0, key=key, architecture={}, state="complete", latency_ms=ms)
 
     before = [result("a", 1.0), result("b", 2.0)]
     assert list(rank_changes(before, [result("a", 1.5), result("b", 1.6)])) == []
@@ -90,7 +90,7 @@ def test_a_member_that_cannot_be_measured_keeps_its_latency(study):
     _, revised, said = again(
         made, space, lambda a: Failure("timed out") if a.key == keys[0] else latency(21.0)
     )
-    assert [r.latency_ms for r in made.results] == [10.0, 21.0]
+    assert [r.costs["latency_ms"] for r in made.results] == [10.0, 21.0]
     assert {r.key for r in revised} == {keys[1]}
     assert f"{keys[0]} keeps its first latency: timed out" in said
 

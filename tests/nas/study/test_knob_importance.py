@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from nas.pareto.result import Result
 from nas.study.knob_importance import importances
+from tests.nas.results import flat_result
 
 OPTIONS = (4, 8, 16, 32)
 
@@ -19,7 +19,7 @@ def results(count, dice, **changes):
         values = {"dice": dice(knobs), "params": knobs["width"] * 100, **changes}
         values["dice"] = values["dice"] if values.get("state") != "infeasible" else None
         made.append(
-            Result(
+            flat_result(
                 number=number,
                 key=str(number),
                 architecture=knobs,
@@ -59,7 +59,7 @@ def test_few_networks_tell_nothing():
 
 def test_without_a_knob_that_varies_there_is_nothing_to_tell():
     same = [
-        Result(number=i, key=str(i), architecture={"width": 4}, state="complete", dice=i / 20)
+        flat_result(number=i, key=str(i), architecture={"width": 4}, state="complete", dice=i / 20)
         for i in range(12)
     ]
     assert importances(same, ["dice"], None) == []

@@ -7,12 +7,13 @@ import optuna
 import pytest
 
 from nas.config.run_config import RunConfig
-from nas.pareto.result import Result
 from nas.study.stored_results import read_records
-from nas.study.study import JOURNAL, Study
+from nas.study.study import JOURNAL
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
+from tests.nas.parts import open_study
 from tests.nas.probers import latency
+from tests.nas.results import flat_result
 from trainers.errors import UserError
 
 # 7 widths, 3 norms, ghost or not, residual or not: 84 networks.
@@ -40,7 +41,7 @@ def cost(architecture):
 @pytest.fixture
 def opened(tmp_path):
     def opened(run=None, **options):
-        return Study.open(tmp_path, run or config(), options.pop("cost", cost), **options)
+        return open_study(tmp_path, run or config(), options.pop("cost", cost), **options)
 
     return opened
 
@@ -55,7 +56,7 @@ def result(candidate, **changes):
         **candidate.costs,
         "latency_ms": 1.0,
     }
-    return Result(**{**values, **changes})
+    return flat_result(**{**values, **changes})
 
 
 def failed(candidate):
@@ -105,7 +106,7 @@ def test_over_budget_is_never_proposed_and_says_why(opened):
         study.tell(result(candidate))
     assert {candidate.architecture.width for candidate in proposed} == {4, 6, 8}
     refused = [r for r in study.results if r.state == "infeasible"]
-    assert {r.params for r in refused} == {12000, 16000, 24000, 32000}
+    assert {r.costs["params"] for r in refused} == {12000, 16000, 24000, 32000}
     assert "over budget: params 32,000 (4 times the limit)" in {r.reason for r in refused}
     assert all(r.dice is None and r.worker_seconds == 0 for r in refused)
 
@@ -143,7 +144,7 @@ def test_what_is_trained_ends_a_row_of_refusals(opened):
             study.admit()
             study.tell(result(candidate))
         else:
-            study.refuse(replace(slow, latency_ms=2.0))
+            study.refuse(replace(slow, costs={"latency_ms": 2.0}))
     assert not study.refusals.due
 
 
@@ -152,9 +153,9 @@ def test_a_second_latency_takes_the_place_of_the_first_for_good(opened):
     candidate = study.ask()
     study.tell(result(candidate, latency_ms=2.0))
     study.revise(candidate.key, latency(3.0))
-    assert [r.latency_ms for r in study.results] == [3.0]
+    assert [r.costs["latency_ms"] for r in study.results] == [3.0]
     again = opened()
-    assert [r.latency_ms for r in again.results] == [3.0]
+    assert [r.costs["latency_ms"] for r in again.results] == [3.0]
     assert again.was_revised(candidate.key)
 
 
@@ -206,7 +207,7 @@ def test_the_same_seed_gives_the_same_proposals(tmp_path, sampler):
     def proposals(name, seed):
         (tmp_path / name).mkdir()
         run = config(seed=seed, search={"sampler": sampler, "startup": 4})
-        study = Study.open(tmp_path / name, run, cost)
+        study = open_study(tmp_path / name, run, cost)
         keys = []
         for number in range(12):
             candidate = study.ask()
@@ -262,10 +263,10 @@ def test_a_half_written_last_line_is_dropped(opened, tmp_path):
 
 
 def test_other_settings_are_refused_by_name(opened):
-    opened(facts={"train": {"epochs": 3, "batch": 2}})
-    opened(facts={"train": {"epochs": 3, "batch": 2}})
+    opened(fixed={"train": {"epochs": 3, "batch": 2}})
+    opened(fixed={"train": {"epochs": 3, "batch": 2}})
     with pytest.raises(UserError, match=r"train\.epochs was 3 and is 5"):
-        opened(facts={"train": {"epochs": 5, "batch": 2}})
+        opened(fixed={"train": {"epochs": 5, "batch": 2}})
 
 
 def test_warm_starts_are_proposed_first_and_once(opened):
@@ -293,22 +294,6 @@ def test_a_stopped_candidate_is_infeasible_by_what_was_left_to_train(opened, tmp
     assert study.states == {"stopped": 2}
 
 
-def test_a_stopped_candidate_can_be_trained_on_even_after_a_death(opened):
-    study = opened()
-    candidate = study.ask()
-    study.tell(stopped(candidate))
-    study.proceed(candidate.key)
-    assert study.ask().key == candidate.key
-    again = opened()  # the process died
-    proceeding = again.ask()
-    assert proceeding.key == candidate.key
-    again.tell(result(proceeding, dice=0.7, epochs=10))
-    assert [r.dice for r in opened().results] == [0.7]
-    assert opened().epochs == 10
-    with pytest.raises(ValueError, match="is complete"):
-        again.proceed(candidate.key)
-
-
 def test_a_stopped_candidate_that_is_proposed_again_is_a_repeat(opened):
     study = opened()
     candidate = study.ask()
@@ -322,4 +307,7 @@ def test_names_of_warm_starts_are_kept_beside_those_of_earlier_openings(opened, 
     opened().name_starts({"a": "unet-s"})
     opened().name_starts({"b": "hybrid-s"})
     assert opened().starts == {"a": "unet-s", "b": "hybrid-s"}
-    assert read_records(tmp_path, config().budget).starts == {"a": "unet-s", "b": "hybrid-s"}
+    assert read_records(tmp_path, "hybrid", config().budget).starts == {
+        "a": "unet-s",
+        "b": "hybrid-s",
+    }

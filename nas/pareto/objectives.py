@@ -1,0 +1,103 @@
+"""What networks are compared by: one table, from which every list, label and format is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+UNKNOWN = "—"
+PREFIXES = {
+    1000: ((1e9, "G"), (1e6, "M"), (1e3, "k")),
+    1024: ((2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki")),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """One objective. `name`: in configurations, journals and MLflow. `title` begins a heading.
+
+    `span`: what counts as nothing and as all of it, whatever the search; a cost is compared by its
+    logarithm between them, Dice as it is. `base`: of the prefixes of its unit.
+    """
+
+    name: str
+    title: str
+    span: tuple[float, float]
+    unit: str = ""
+    maximised: bool = False
+    base: Literal[1000, 1024] = 1000
+
+    @property
+    def sign(self) -> float:
+        """What makes its values ones to be minimised."""
+        return -1.0 if self.maximised else 1.0
+
+    @property
+    def label(self) -> str:
+        """The title with the unit, as an axis or a column has it: `Latency (ms)`."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def phrase(self) -> str:
+        """The title within a sentence: `training memory`, `MACs`."""
+        return (
+            self.title if self.title.isupper() or self.title[1:2].isupper() else self.title.lower()
+        )
+
+    def exact(self, value: float | None) -> str:
+        """A value in full: `0.8123`, `1,234`, `1.5 GiB`, `12.34 ms`."""
+        if value is None:
+            return UNKNOWN
+        if self.maximised:
+            return f"{value:.4f}"
+        if self.unit == "ms":
+            return f"{value:.4g} ms"
+        return self.short(value) if self.unit else f"{value:,.0f}"
+
+    def short(self, value: float | None) -> str:
+        """A value in three digits: `12.3 k`, `1.5 GiB`, `8.7 ms`; of Dice four decimals."""
+        if value is not None and self.maximised:
+            return f"{value:.4f}"
+        return short_number(value, self.unit, self.base)
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    objective.name: objective
+    for objective in (
+        Objective(name="dice", title="Dice", span=(0.0, 1.0), maximised=True),
+        Objective(name="params", title="Parameters", span=(1e2, 1e9)),
+        Objective(name="macs", title="MACs", span=(1e4, 1e13)),
+        Objective(name="memory", title="Training memory", span=(1e6, 1e12), unit="B", base=1024),
+        Objective(name="latency_ms", title="Latency", span=(1e-2, 1e5), unit="ms"),
+    )
+}
+DICE = OBJECTIVES["dice"]
+COSTS = tuple(name for name in OBJECTIVES if name != "dice")
+
+
+def objective(name: str) -> Objective:
+    """The objective of that name; `latency_ms@DEVICE` is the latency of one of several devices.
+
+    Raises ValueError with the names there are.
+    """
+    found = OBJECTIVES.get(name.partition("@")[0])
+    if found is None:
+        raise ValueError(f"objective {name!r} is unknown; expected one of {', '.join(OBJECTIVES)}")
+    return found
+
+
+def is_cost(name: str) -> bool:
+    """Whether it names a cost, of whatever device."""
+    return name.partition("@")[0] in COSTS
+
+
+def short_number(value: float | None, unit: str = "", base: Literal[1000, 1024] = 1000) -> str:
+    """Three significant digits for people: `12.3 k`, `4.1 M`, `8.7 ms`; a dash for the unknown."""
+    if value is None:
+        return UNKNOWN
+    for size, prefix in PREFIXES[base]:
+        if value >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
+            value, unit = value / size, prefix + unit
+            break
+    return f"{value:.3g} {unit}".rstrip()
