@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nas.config.offered import load_offered
 from nas.engine.report import Report
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
@@ -84,13 +84,5 @@ def _find(name: object) -> Make:
 
     if name == TRAINING:
         return TrainFromScratch
-    offered = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
-    if name not in offered:
-        known = ", ".join([TRAINING, *offered])
-        raise UserError(f"search.evaluator = {name!r}: there are {known}")
-    entry = offered[str(name)]
-    try:
-        make: Make = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"entry point {entry.name} = {entry.value}: {error}") from error
+    make: Make = load_offered(ENTRY_POINTS, "search.evaluator", name, [TRAINING])
     return make

@@ -1,1 +1,1 @@
-"""What was asked and told: the Optuna study, its journal on disk, and what is read back from it."""
+"""The Optuna study of a search, its journal on disk, and what is read back from it."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from optuna.storages.journal import JournalFileBackend
 
+from nas.study.optuna_private import lines_read
 from trainers.errors import UserError
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class Journal(JournalFileBackend):
         try:
             yield from super().read_logs(log_number_from)
         except ValueError as error:
-            raise _damaged(self._path, len(self._log_number_offset)) from error
+            raise _damaged(self._path, lines_read(self)) from error
 
     def _write(self, lines: bytes, end: int, durable: bool) -> None:
         with self._path.open("r+b") as file:

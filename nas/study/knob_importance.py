@@ -114,13 +114,13 @@ def _evaluate(
     return told
 
 
-def _study(answers: Sequence[Mapping[str, Option]]) -> optuna.Study:
+def _study(networks: Sequence[Mapping[str, Option]]) -> optuna.Study:
     """A study in memory, of a trial for each network, with the knobs that vary.
 
     Values are left to targets.
     """
     options: dict[str, list[Option]] = {}
-    for knobs in answers:
+    for knobs in networks:
         for name, option in knobs.items():
             if option not in options.setdefault(name, []):
                 options[name].append(option)
@@ -133,15 +133,15 @@ def _study(answers: Sequence[Mapping[str, Option]]) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     optuna.logging.set_verbosity(verbosity)
-    study.add_trials([create_trial(value=0.0, **_asked(knobs, kinds)) for knobs in answers])
+    study.add_trials([create_trial(value=0.0, **_params(knobs, kinds)) for knobs in networks])
     return study
 
 
-def _asked(
+def _params(
     knobs: Mapping[str, Option], kinds: Mapping[str, CategoricalDistribution]
 ) -> dict[str, Any]:
-    asked = [name for name in knobs if name in kinds]
+    varied = [name for name in knobs if name in kinds]
     return {
-        "params": {name: knobs[name] for name in asked},
-        "distributions": {name: kinds[name] for name in asked},
+        "params": {name: knobs[name] for name in varied},
+        "distributions": {name: kinds[name] for name in varied},
     }

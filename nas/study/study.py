@@ -72,7 +72,7 @@ class Study:
         self._space, self._restrict = settings.space, settings.restrict
         self.objectives, self._budget = settings.objectives, settings.budget
         self._epochs = settings.epochs
-        self._answers: dict[str, ToldTrial] = {}
+        self._told: dict[str, ToldTrial] = {}
         self._running: dict[str, optuna.Trial] = {}
         self._in_vain = self._repeats = 0  # proposals in a row
         trials = study.get_trials(deepcopy=False)
@@ -147,17 +147,17 @@ class Study:
     @property
     def results(self) -> list[Result]:
         """Every ended candidate once, over-budget ones included, in the order of their ends."""
-        return [answer.result for answer in self._answers.values()]
+        return [ended.result for ended in self._told.values()]
 
     def find(self, key: str) -> Result | None:
         """How the candidate of this key ended, if it did."""
-        answer = self._answers.get(key)
-        return answer.result if answer else None
+        ended = self._told.get(key)
+        return ended.result if ended else None
 
     def ask(self) -> Candidate | None:
         """The next architecture to train; None where `exhausted` says why there is no more.
 
-        Repeats get the answer that their first trial got, and candidates over the budget end here
+        Repeats end as their first trial did, and candidates over the budget end here
         as infeasible: neither is returned. None, too, after every `TELL_AFTER` of the latter in a
         row, so that the caller can tell the `refusals` and ask again.
         """
@@ -214,10 +214,10 @@ class Study:
                 self._enqueue(key, trial.params)
         self._running.clear()
 
-    def _enqueue(self, key: str, answers: Mapping[str, Any]) -> None:
+    def _enqueue(self, key: str, params: Mapping[str, Any]) -> None:
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if key not in self._answers and all(t.user_attrs.get("key") != key for t in waiting):
-            self._study.enqueue_trial(dict(answers), user_attrs={"key": key})
+        if key not in self._told and all(t.user_attrs.get("key") != key for t in waiting):
+            self._study.enqueue_trial(dict(params), user_attrs={"key": key})
 
     def revise(self, key: str, latency: Latency) -> Result:
         """Put a latency that was measured again in the place of a complete candidate's first.
@@ -226,9 +226,9 @@ class Study:
         """
         self._study.set_user_attr(AGAIN + key, latency.to_json())
         self._again[key] = latency.to_json()
-        answer = self._answers[key]
-        result = self._revised(answer.result)
-        self._put(replace(answer, result=result))
+        ended = self._told[key]
+        result = self._revised(ended.result)
+        self._put(replace(ended, result=result))
         return result
 
     def was_revised(self, key: str) -> bool:
@@ -255,17 +255,17 @@ class Study:
         return Candidate(number, architecture, costs), self._budget.reason(costs)
 
     def _is_repeat(self, trial: optuna.Trial, key: str) -> bool:
-        answer = self._answers.get(key)
-        if key not in self._running and answer is None:
+        ended = self._told.get(key)
+        if key not in self._running and ended is None:
             return False
         self.repeats += 1
         trial.set_user_attr("repeat_of", key)
-        if answer is None:
+        if ended is None:
             self._study.tell(trial, state=TrialState.FAIL)
             return True
-        for name, value in answer.constraints.items():
+        for name, value in ended.constraints.items():
             trial.set_constraint(name, value)
-        self._study.tell(trial, answer.values)
+        self._study.tell(trial, ended.values)
         return True
 
     def _remember(self, trial: FrozenTrial) -> None:
@@ -274,14 +274,14 @@ class Study:
             self.begun += result.state != "infeasible"
             self._put(ToldTrial(result, trial.values, trial.constraints))
 
-    def _put(self, answer: ToldTrial) -> None:
-        new, old = answer.result, self.find(answer.result.key)
+    def _put(self, ended: ToldTrial) -> None:
+        new, old = ended.result, self.find(ended.result.key)
         if old is not None:  # it was measured again
             self.states[old.state] -= 1
             self.epochs -= old.epochs
         self.states[new.state] += 1
         self.epochs += new.epochs
-        self._answers[new.key] = answer
+        self._told[new.key] = ended
 
 
 def _quiet_optuna() -> None:

@@ -14,6 +14,7 @@ from optuna import Study
 from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.config.offered import load_offered
 from nas.study.samplers.delegating import Delegate
 from nas.study.samplers.nsga import ArchitectureNSGAII, ArchitectureNSGAIII
 from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
@@ -26,12 +27,13 @@ from trainers.errors import UserError
 if TYPE_CHECKING:
     from nas.config.run_config import SearchConfig
 
+ENTRY_POINTS = "segnas.samplers"  # the group in which other packages offer samplers
 OURS = ("tpe", "nsga2", "nsga3", "random", "qmc")
 REHEARSAL = 6  # trials
 WITHOUT = {  # samplers of Optuna that no search of ours can use, and what does their work
-    "GridSampler": "it needs every question of a conditional space in one grid and ends a study by "
+    "GridSampler": "it needs every knob of a conditional space in one grid and ends a study by "
     "itself; use BruteForceSampler, with space.restrict",
-    "PartialFixedSampler": "it fixes answers; use space.restrict",
+    "PartialFixedSampler": "it fixes parameters; use space.restrict",
 }
 
 
@@ -77,9 +79,10 @@ def make_sampler(
 
     `tpe`: Optuna's, multivariate, grouped (so that conditional knobs are modelled together) and
     with running trials as bad ones. `nsga2`, `nsga3`: on architectures, populations of `startup`
-    unless told otherwise. `random`, `qmc`. Else a class of `optuna.samplers`. From 1,000 trials on,
-    TPE sees the newest and the best of them. Raises TypeError or ValueError for arguments that the
-    sampler does not take, and whatever its constructor raises.
+    unless told otherwise. `random`, `qmc`. Else a class of `optuna.samplers`, or one that another
+    package offers; it gets `seed`, `space` and `restrict` where it takes them. From 1,000 trials
+    on, TPE sees the newest and the best of them. Raises TypeError or ValueError for arguments that
+    the sampler does not take, and whatever its constructor raises.
     """
     name, arguments = _named(search)
     if name in ("random", "RandomSampler"):
@@ -141,12 +144,12 @@ def _maker(name: str) -> type[BaseSampler]:
     }
     if name in WITHOUT:
         raise UserError(f"search.sampler: {name} cannot propose architectures: {WITHOUT[name]}")
-    if name not in _names():
-        raise UserError(
-            f"search.sampler: {name} is unknown; there are {', '.join(_names())} (in small letters "
-            "ours, the others are classes of optuna.samplers)"
-        )
-    return ours.get(name) or getattr(optuna.samplers, name)
+    if name in _names():
+        return ours.get(name) or getattr(optuna.samplers, name)
+    kind = load_offered(ENTRY_POINTS, "search.sampler", name, _names())
+    if not (isinstance(kind, type) and issubclass(kind, BaseSampler)):
+        raise UserError(f"search.sampler: {name} is {kind!r}; expected a class of BaseSampler")
+    return kind
 
 
 def _model(
@@ -162,8 +165,10 @@ def _model(
     if name == "tpe":
         given = {"multivariate": True, "group": True, "constant_liar": True, **given}
     if name in ("nsga2", "nsga3"):
-        given = {"space": space, "restrict": restrict, "population_size": max(startup, 2), **given}
-    accepted = inspect.signature(make).parameters
+        given = {"population_size": max(startup, 2), **given}
+    accepted = _parameters(make)
+    if "space" in accepted:
+        given |= {"space": space, "restrict": restrict}
     if "seed" in accepted:
         given["seed"] = seed
     if "n_startup_trials" in accepted:  # the start is over when the model is asked
@@ -176,20 +181,24 @@ def _model(
 
 def _accepted(make: type[BaseSampler]) -> str:
     """The arguments that can be written in YAML."""
+    own = {"seed", "space", "restrict", "paths", "elitism", "evolution"}
+    objects = ("Callable", "Base", "FrozenTrial")
+    takes = [
+        name
+        for name, annotation in _parameters(make).items()
+        if name not in own and not any(word in annotation for word in objects)
+    ]
+    return ", ".join(takes) or "none"
+
+
+def _parameters(make: type[BaseSampler]) -> dict[str, str]:
+    """The annotations of what the constructor takes, and those that ours hand on to theirs."""
     kinds = [k for k in inspect.getmro(make) if k.__module__.startswith("nas.")] or [make]
-    parameters = {
+    return {
         name: str(parameter.annotation)
         for kind in kinds
         for name, parameter in inspect.signature(kind).parameters.items()
     }
-    own = {"self", "seed", "space", "restrict", "questions", "elitism", "evolution"}
-    objects = ("Callable", "Base", "FrozenTrial")
-    takes = [
-        name
-        for name, annotation in parameters.items()
-        if name not in own and not any(word in annotation for word in objects)
-    ]
-    return ", ".join(takes) or "none"
 
 
 def _rehearse(search: SearchConfig) -> None:

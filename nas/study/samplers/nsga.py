@@ -1,7 +1,7 @@
 """NSGA-II and NSGA-III whose children are made from architectures, conditional knobs included.
 
-Optuna's own children inherit only what every trial was asked: the knobs of token stages, which not
-every network has, are drawn at random for each of them. Here a child is a whole architecture.
+Optuna's own children inherit only parameters that every trial has: the knobs of token stages, which
+not every network has, are drawn at random for each of them. Here a child is a whole architecture.
 Populations, non-dominated sorting, elitism and constraints stay Optuna's.
 """
 
@@ -30,20 +30,20 @@ from search_spaces.space import (
     to_params,
 )
 
-Answers = Mapping[str, Option]
-Spelling = frozenset[tuple[str, Option]]
+Params = Mapping[str, Option]
+ParamSet = frozenset[tuple[str, Option]]
 ATTEMPTS = 32  # at a child that was not tried before
 
 
 class UniformCrossover:
-    """A trial that answers as one of two parents does, for single knobs or for whole parts.
+    """A trial whose parameters are those of one of two parents, knob by knob or for whole parts.
 
     Each part (a token stage, a layer) comes from one parent, from the other, or is crossed knob by
-    knob, each in a third of the cases. What the preferred parent was not asked the other answers;
-    what neither was asked is drawn.
+    knob, each in a third of the cases. A parameter that the preferred parent lacks is the other's;
+    one that both lack is drawn.
     """
 
-    def __init__(self, parents: Sequence[Answers], rng: random.Random) -> None:
+    def __init__(self, parents: Sequence[Params], rng: random.Random) -> None:
         self._parents, self._rng = parents, rng
         self._parts: dict[str, int | None] = {}
 
@@ -64,9 +64,9 @@ class UniformCrossover:
         return self._rng.randrange(2)
 
 
-def spelling(answers: Answers) -> Spelling:
-    """The answers as one hashable value; several spellings can be one network."""
-    return frozenset(answers.items())
+def param_set(params: Params) -> ParamSet:
+    """The parameters as one hashable value; several sets can be one network."""
+    return frozenset(params.items())
 
 
 def _parts(path: str) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _parts(path: str) -> Iterator[str]:
 
 
 class VariationOperator:
-    """Makes children: answers to all that sampling the space asks for them."""
+    """Makes children by crossover and mutation: the parameters of whole architectures."""
 
     def __init__(
         self,
@@ -91,23 +91,23 @@ class VariationOperator:
         self._space, self._restrict, self._rng = space, restrict, random.Random(seed)
         self._crossover_prob, self._mutation_prob = crossover_prob, mutation_prob
 
-    def cross(self, mother: Answers, father: Answers) -> Answers:
-        """A child whose every answer is one of its parents', as far as they were asked."""
+    def cross(self, mother: Params, father: Params) -> Params:
+        """A child whose every parameter is one of its parents', as far as they have it."""
         crossing = UniformCrossover((mother, father), self._rng)
         return to_params(sample(self._space.kind, crossing, self._restrict))
 
-    def mutate(self, answers: Answers) -> Answers:
-        """Another option for one knob; questions that it opens are drawn, others fall away."""
-        asked = self._asked(answers)
-        open_ = [path for path, options in asked.items() if len(options) > 1]
-        if not open_:
-            return answers
-        path = self._rng.choice(open_)
-        option = self._rng.choice([o for o in asked[path] if o != answers[path]])
-        trial = RandomTrial(self._rng.getrandbits(32), {**answers, path: option})
+    def mutate(self, params: Params) -> Params:
+        """Another option for one knob; knobs that it opens are drawn, those that it closes go."""
+        options = self._options(params)
+        free = [path for path, some in options.items() if len(some) > 1]
+        if not free:
+            return params
+        path = self._rng.choice(free)
+        option = self._rng.choice([o for o in options[path] if o != params[path]])
+        trial = RandomTrial(self._rng.getrandbits(32), {**params, path: option})
         return to_params(sample(self._space.kind, trial, self._restrict))
 
-    def child(self, parents: Sequence[Answers], tried: Container[Spelling] = ()) -> Answers:
+    def child(self, parents: Sequence[Params], tried: Container[ParamSet] = ()) -> Params:
         """A child of one or two parents that is another network and was not `tried`, if possible.
 
         `mutation_prob` is the chance that a crossed child is mutated; an uncrossed one always is.
@@ -118,18 +118,18 @@ class VariationOperator:
             child = self.cross(*parents) if crossed else parents[0]
             if not crossed or self._rng.random() < self._mutation_prob:
                 child = self.mutate(child)
-            if spelling(child) not in tried and self.key(child) not in keys:
+            if param_set(child) not in tried and self.key(child) not in keys:
                 break
         return child
 
-    def key(self, answers: Answers) -> str:
-        """The name of the network that `answers` describe."""
-        return self._space.sample(RandomTrial(0, answers), self._restrict).key
+    def key(self, params: Params) -> str:
+        """The key of the network that these parameters describe."""
+        return self._space.sample(RandomTrial(0, params), self._restrict).key
 
-    def parents(self, study: Study, population: Sequence[FrozenTrial]) -> list[Answers]:
+    def parents(self, study: Study, population: Sequence[FrozenTrial]) -> list[Params]:
         """Two different members, each the winner of a binary tournament (Deb 2002, III-A)."""
         remaining = list(population)
-        chosen: list[Answers] = []
+        chosen: list[Params] = []
         while remaining and len(chosen) < 2:
             pair = self._rng.sample(remaining, min(2, len(remaining)))
             winner = pair[0] if _beats(pair[0], pair[-1], study.directions) else pair[-1]
@@ -137,8 +137,8 @@ class VariationOperator:
             chosen.append(winner.params)
         return chosen
 
-    def _asked(self, answers: Answers) -> Mapping[str, tuple[Any, ...]]:
-        trial = RandomTrial(0, answers)
+    def _options(self, params: Params) -> Mapping[str, tuple[Any, ...]]:
+        trial = RandomTrial(0, params)
         sample(self._space.kind, trial, self._restrict)
         return trial.choices
 
@@ -160,13 +160,13 @@ class _OnArchitectures(BaseGASampler):
         for name, value in (("crossover_prob", crossover_prob), ("mutation_prob", mutation_prob)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} = {value}; expected a probability, 0 to 1")
-        self._breeder = VariationOperator(space, restrict, seed, crossover_prob, mutation_prob)
-        self._questions = {
+        self._variation = VariationOperator(space, restrict, seed, crossover_prob, mutation_prob)
+        self._distributions = {
             path: CategoricalDistribution(options)
             for path, options in all_params(space.kind, restrict).items()
             if len(options) > 1
         }
-        self._tried: set[Spelling] = set()
+        self._tried: set[ParamSet] = set()
         self._read: set[int] = set()
         super().__init__(  # type: ignore[call-arg]  # Optuna's NSGA-II or NSGA-III is next
             population_size=population_size,
@@ -178,8 +178,8 @@ class _OnArchitectures(BaseGASampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Every question there can be, not only those that all trials were asked."""
-        return dict(self._questions)
+        """Every parameter there can be, not only those that all trials have."""
+        return dict(self._distributions)
 
     def get_population(self, study: Study, generation: int) -> list[FrozenTrial]:
         """Each network of a generation once, and none that its parents are."""
@@ -205,18 +205,18 @@ class _OnArchitectures(BaseGASampler):
         parent_population: list[FrozenTrial],
     ) -> dict[str, Any]:
         self._read_tried(study)
-        parents = self._breeder.parents(study, parent_population)
-        return dict(self._breeder.child(parents, self._tried))
+        parents = self._variation.parents(study, parent_population)
+        return dict(self._variation.child(parents, self._tried))
 
     def _read_tried(self, study: Study) -> None:
         for trial in study.get_trials(deepcopy=False):
             if trial.number not in self._read:
-                self._tried.add(spelling(trial.params))
+                self._tried.add(param_set(trial.params))
                 if trial.state.is_finished():
                     self._read.add(trial.number)
 
     def _key(self, trial: FrozenTrial) -> str:
-        return self._breeder.key(trial.params)
+        return self._variation.key(trial.params)
 
 
 class ArchitectureNSGAII(_OnArchitectures, NSGAIISampler):

@@ -22,16 +22,16 @@ def proposals_before(study: Study, number: int) -> int:
 
 
 class QuasiRandomSampler(BaseSampler):
-    """A scrambled Sobol sequence (Sobol 1967, Owen 1998) with a coordinate for every question.
+    """A scrambled Sobol sequence (Sobol 1967, Owen 1998) with a coordinate for every parameter.
 
     The n-th proposal of a study is the n-th point, whoever made those between, and the study keeps
     the seed of the scrambling: another process goes on where the last one ended. Optuna's
-    QMCSampler knows only the questions that its first trial was asked, draws all others at random
+    QMCSampler knows only the parameters that its first trial has, draws all others at random
     and begins with a random trial.
     """
 
-    def __init__(self, questions: Sequence[str], seed: int) -> None:
-        self._axes = {question: axis for axis, question in enumerate(questions)}
+    def __init__(self, paths: Sequence[str], seed: int) -> None:
+        self._axes = {path: axis for axis, path in enumerate(paths)}
         self._seed = seed
         self._points: tuple[int, np.ndarray] | None = None
 
@@ -52,7 +52,7 @@ class QuasiRandomSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """The option in whose equal share of [0, 1) the question's coordinate lies."""
+        """The option in whose equal share of [0, 1) the parameter's coordinate lies."""
         assert isinstance(param_distribution, CategoricalDistribution)
         choices = param_distribution.choices
         return choices[int(self._point(study, trial.number)[self._axes[param_name]] * len(choices))]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from optuna import Study
@@ -12,29 +11,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.pareto.front import non_dominated
+from nas.study.optuna_private import PartOfStudy
 from nas.study.samplers.delegating import Delegate
 
 WINDOW = 1000
-
-
-class _View(Study):
-    """A study of which a sampler sees `seen` only; it shares the storage of the whole.
-
-    Optuna does the same for its Hyperband pruner: samplers read trials by `_get_trials`.
-    """
-
-    def __init__(self, study: Study, seen: Sequence[FrozenTrial]) -> None:
-        self.__dict__.update(study.__dict__)
-        self._seen = seen
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
-        seen = [trial for trial in self._seen if states is None or trial.state in states]
-        return copy.deepcopy(seen) if deepcopy else seen
 
 
 class RecentTrials(Delegate):
@@ -76,7 +56,7 @@ class RecentTrials(Delegate):
         running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
         ended = [trial.number for trial in trials if trial.state == TrialState.COMPLETE]
         chosen = sorted({*best, *running, *ended[-self._window :]})
-        return _View(study, [trials[number] for number in chosen])
+        return PartOfStudy(study, [trials[number] for number in chosen])
 
     def _update_front(
         self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]

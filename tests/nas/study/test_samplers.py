@@ -1,11 +1,11 @@
-"""Who proposes: every sampler runs a study of the hybrid space, and none loses what it was told."""
+"""Who proposes: the contract for every sampler, and what ours do besides."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -18,6 +18,7 @@ from nas.config.run_config import SearchConfig
 from nas.study.samplers.factory import Staged, check_sampler, make_sampler
 from nas.study.samplers.nsga import ArchitectureNSGAII, VariationOperator
 from nas.study.samplers.sobol import QuasiRandomSampler
+from nas.study.samplers.testing import SamplerContract
 from nas.study.samplers.windowed import RecentTrials
 from search_spaces.all_params import all_params
 from search_spaces.hybrid import SPACE, Hybrid
@@ -31,7 +32,7 @@ from search_spaces.space import (
 )
 from trainers.errors import UserError
 
-SMALL: Restrictions = {  # 2 x (1 + 3 x 4) spellings
+SMALL: Restrictions = {  # 2 x (1 + 3 x 4) parameter sets
     **{knob.name: knob.options[:1] for knob in SPACE.knobs()},
     "width": (4, 8),
     "token_stages": (0, 1),
@@ -50,7 +51,7 @@ def _quiet() -> Any:
         yield
 
 
-def raw_answers(seed: int, restrict: Restrictions | None = None) -> dict[str, Option]:
+def raw_params(seed: int, restrict: Restrictions | None = None) -> dict[str, Option]:
     """A random point as it was asked for."""
     return to_params(sample(SPACE.kind, RandomTrial(seed), restrict))
 
@@ -90,40 +91,52 @@ def generations(study: optuna.Study) -> list[int]:
     return [trial.system_attrs[key] for trial in study.get_trials(deepcopy=False)]
 
 
-@pytest.mark.parametrize("startup_sampler", ["random", "qmc"])
-@pytest.mark.parametrize(
-    "sampler",
-    [
-        "tpe",
-        {"name": "tpe", "n_ei_candidates": 8},
-        "nsga2",
-        {"name": "nsga3", "population_size": 6, "dividing_parameter": 2},
-        "random",
-        "qmc",
-        "TPESampler",
-        "NSGAIISampler",
-        "NSGAIIISampler",
-        "QMCSampler",
-        "BruteForceSampler",
-        {"name": "GPSampler", "n_startup_trials": 15},
-    ],
-    ids=str,
-)
-def test_every_sampler_searches_conditional_knobs_with_constraints(
-    sampler: Any, startup_sampler: str
-) -> None:
-    search = config(sampler, startup_sampler=startup_sampler)
-    study = run(make_sampler(search, 0, SPACE, {}), 16)
-    trials = study.get_trials()
-    assert {len(trial.params) for trial in trials} != {len(trials[0].params)}  # conditional
-    assert any(trial.constraints["cost"] > 0 for trial in trials)
-    assert len({str(trial.params) for trial in trials}) > 13
+class TestTPE(SamplerContract):
+    sampler = "tpe"
 
 
-@pytest.mark.parametrize("sampler", ["nsga2", "nsga3"])
-def test_a_search_without_a_feasible_candidate_goes_on(sampler: str) -> None:
-    study = run(make_sampler(config(sampler), 0, SPACE, {}), 12, {"width": (32,), "convs": (3,)})
-    assert all(trial.constraints["cost"] > 0 for trial in study.get_trials())
+class TestTPEWithArguments(SamplerContract):
+    sampler: ClassVar = {"name": "tpe", "n_ei_candidates": 8}
+
+
+class TestNSGAII(SamplerContract):
+    sampler = "nsga2"
+
+
+class TestNSGAIII(SamplerContract):
+    sampler: ClassVar = {"name": "nsga3", "population_size": 6, "dividing_parameter": 2}
+
+
+class TestRandom(SamplerContract):
+    sampler = "random"
+
+
+class TestQuasiRandom(SamplerContract):
+    sampler = "qmc"
+
+
+class TestTPEOfOptuna(SamplerContract):
+    sampler = "TPESampler"
+
+
+class TestNSGAIIOfOptuna(SamplerContract):
+    sampler = "NSGAIISampler"
+
+
+class TestNSGAIIIOfOptuna(SamplerContract):
+    sampler = "NSGAIIISampler"
+
+
+class TestQuasiRandomOfOptuna(SamplerContract):
+    sampler = "QMCSampler"
+
+
+class TestBruteForceOfOptuna(SamplerContract):
+    sampler = "BruteForceSampler"
+
+
+class TestGPOfOptuna(SamplerContract):
+    sampler: ClassVar = {"name": "GPSampler", "n_startup_trials": 15}
 
 
 def test_evolution_proposes_better_than_chance() -> None:
@@ -141,7 +154,7 @@ def test_evolution_proposes_better_than_chance() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_mutation_changes_exactly_one_knob(seed: int) -> None:
-    before = raw_answers(seed)
+    before = raw_params(seed)
     after = VariationOperator(SPACE, seed=seed).mutate(before)
     changed = [path for path in before.keys() & after.keys() if before[path] != after[path]]
     assert len(changed) == 1
@@ -152,10 +165,10 @@ def test_a_mutation_changes_exactly_one_knob(seed: int) -> None:
 def test_every_other_option_of_every_knob_is_a_mutation() -> None:
     restrict = {**SMALL, "token_stages": (0,)}
     restrict |= {"width": (4, 8, 12), "conv": ("standard", "ghost")}
-    before = raw_answers(0, restrict) | {"width": 4, "conv": "standard"}
-    breeder = VariationOperator(SPACE, restrict)
+    before = raw_params(0, restrict) | {"width": 4, "conv": "standard"}
+    variation = VariationOperator(SPACE, restrict)
     found = Counter(
-        (after["width"], after["conv"]) for after in (breeder.mutate(before) for _ in range(400))
+        (after["width"], after["conv"]) for after in (variation.mutate(before) for _ in range(400))
     )
     assert set(found) == {(8, "standard"), (12, "standard"), (4, "ghost")}
     # Knobs are drawn evenly, then options: 1/4, 1/4 and 1/2, within five standard deviations.
@@ -165,7 +178,7 @@ def test_every_other_option_of_every_knob_is_a_mutation() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_crossed_child_takes_every_answer_from_a_parent_that_has_one(seed: int) -> None:
-    mother, father = raw_answers(2 * seed), raw_answers(2 * seed + 1)
+    mother, father = raw_params(2 * seed), raw_params(2 * seed + 1)
     child = VariationOperator(SPACE, seed=seed).cross(mother, father)
     for path, answer in child.items():
         inherited = [parent[path] for parent in (mother, father) if path in parent]
@@ -175,12 +188,12 @@ def test_a_crossed_child_takes_every_answer_from_a_parent_that_has_one(seed: int
 
 def test_whole_token_stages_are_inherited() -> None:
     """A third comes whole from each parent; a third is mixed, of 4 answers 7 in 8 of it really."""
-    mother, father = (raw_answers(seed, TOKENS) for seed in (3, 8))
+    mother, father = (raw_params(seed, TOKENS) for seed in (3, 8))
     stage = [path for path in mother if path.startswith("tokens.0")]
     differing = [path for path in stage if mother[path] != father.get(path)]
     assert len(differing) >= 4
-    breeder = VariationOperator(SPACE, TOKENS)
-    children = [breeder.cross(mother, father) for _ in range(300)]
+    variation = VariationOperator(SPACE, TOKENS)
+    children = [variation.cross(mother, father) for _ in range(300)]
     whole = sum(all(child.get(path) == mother[path] for path in stage) for child in children)
     mixed = sum(
         {child.get(path) == mother[path] for path in differing} == {True, False}
@@ -193,7 +206,7 @@ def test_children_are_no_networks_that_were_tried() -> None:
     """Six points: two parents, three tried ones. Only one child is left."""
     restrict = {**SMALL, "token_stages": (0,), "width": (4, 8, 12), "convs": (1, 2)}
     points = [
-        raw_answers(0, restrict) | {"width": w, "convs": c} for w in (4, 8, 12) for c in (1, 2)
+        raw_params(0, restrict) | {"width": w, "convs": c} for w in (4, 8, 12) for c in (1, 2)
     ]
     tried = {frozenset(point.items()) for point in points[:5]}
     for seed in range(20):
@@ -233,7 +246,7 @@ def test_children_inherit_knobs_that_not_every_network_has() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     for stages in [1] * 7 + [0]:
         pruned = {"token_stages": stages, "tokens.0.prune": 0.9}
-        trial = RandomTrial(stages, raw_answers(0, restrict) | pruned)
+        trial = RandomTrial(stages, raw_params(0, restrict) | pruned)
         study.enqueue_trial(dict(to_params(sample(SPACE.kind, trial, restrict))))
     run(ArchitectureNSGAII(SPACE, restrict, population_size=8, seed=0), 32, restrict, study)
     children = [trial.params for trial in study.get_trials()[8:]]
@@ -244,7 +257,7 @@ def test_children_inherit_knobs_that_not_every_network_has() -> None:
 def test_warm_starts_do_not_count_as_start_up() -> None:
     first, then = Noting(0), Noting(1)
     study = optuna.create_study(directions=["maximize", "minimize"])
-    study.enqueue_trial(raw_answers(0, SMALL))
+    study.enqueue_trial(raw_params(0, SMALL))
     run(Staged(first, then, 3), 6, SMALL, study)
     assert first.numbers == {1, 2, 3} and then.numbers == {4, 5}
 
@@ -355,11 +368,3 @@ def test_tpe_of_few_trials_is_optunas() -> None:
 def test_what_cannot_propose_is_refused_at_the_door(sampler: Any, told: str) -> None:
     with pytest.raises(UserError, match=f"search.sampler.*{told}"):
         check_sampler(config(sampler))
-
-
-@pytest.mark.parametrize(
-    "sampler",
-    ["tpe", "nsga2", "nsga3", "random", "qmc", "BruteForceSampler", "QMCSampler", "NSGAIISampler"],
-)
-def test_what_can_propose_is_let_in(sampler: str) -> None:
-    check_sampler(config(sampler))
