@@ -29,7 +29,9 @@ from nas.cost.count import cost_of
 from search_spaces.registry import find_preset
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
-from trainers.data import Cases, VolumeCache, prepare_data
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 from trainers.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "configs" / "hippocampus.yaml"

@@ -40,7 +40,9 @@ from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.open_prober import open_prober
 from search_spaces.space import Architecture, RandomTrial
-from trainers.data import Cases, VolumeCache, prepare_data
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 from trainers.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "configs" / "quickstart.yaml"

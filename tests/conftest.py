@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainers.data import Cases, MsdData, Preprocess, Split, VolumeCache, prepare_data
-from trainers.data.config import Phantom
+from trainers.data.cache import VolumeCache
+from trainers.data.config import Preprocess, Split
+from trainers.data.msd import MsdData
 from trainers.data.phantom import make_phantom
+from trainers.data.phantom_source import Phantom
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 
 
 @pytest.fixture(scope="session", autouse=True)

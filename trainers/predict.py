@@ -29,7 +29,8 @@ Format = Literal["nifti", "dicom-seg"]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What became of a folder: files written, files left as they were, and case -> reason."""
+    """What became of a folder: files written, files left as they were, and failed cases with the
+    reason."""
 
     written: Sequence[Path]
     skipped: Sequence[Path]

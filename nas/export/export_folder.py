@@ -15,7 +15,8 @@ from search_spaces.registry import ARCHITECTURE, load_architecture_file
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
 from trainers.config import RetrainConfig
-from trainers.data.config import DataConfig, Groups
+from trainers.data.config import Groups
+from trainers.data.registry import DataConfig
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nas.report.read_search import read_locked_search
 from nas.report.write_front import write_front
-from nas.search.tracked import tracked
+from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
 from nas.study.search_folder import journal_in
 from nas.study.summary import SUMMARY, read_summary
@@ -37,7 +37,8 @@ def sync_search(directory: Path, console: Console) -> int:
         if not config.tracking.enabled:
             _say(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
-        tracker = Tracker(config.tracking, directory, tracked(config, record.id, running=False))
+        info = search_info(config, record.id, running=False)
+        tracker = Tracker(config.tracking, directory, info)
         sent = tracker.sync(results)
         if sent.failed is None:
             summary, status = _summary(directory)

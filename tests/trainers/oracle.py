@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainers.data import Preprocess
+from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.segmenter import Segmenter, SegmenterSpec
 

@@ -90,7 +90,7 @@ def test_the_outermost_of_two_answers():
 
 
 def test_an_evaluation_has_what_the_network_measured(phantom_folder):
-    from trainers.data import Preprocess
+    from trainers.data.config import Preprocess
     from trainers.data.task import Task
     from trainers.segmenter import Segmenter, SegmenterSpec
 

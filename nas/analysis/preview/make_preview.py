@@ -20,10 +20,11 @@ from nas.analysis.preview.survey import Survey, take_survey
 from nas.analysis.preview.timing_bench import Bench
 from nas.analysis.preview.variance import Driver, drivers
 from nas.config.run_config import RunConfig
-from nas.study.samplers.warm_start import warm_start
+from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
-from trainers.data import VolumeCache, prepare_data, read_msd
-from trainers.data.config import MsdData
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 
 Progress = Callable[[int, int, str], None]
@@ -113,16 +114,20 @@ def _data(
     config: RunConfig, directory: Path, prepared: bool, progress: Progress
 ) -> tuple[int, int, tuple[VolumeCache, Cases] | None]:
     """Channels and classes, and the prepared data where they are needed."""
-    if isinstance(config.data, MsdData) and not prepared:
-        dataset = read_msd(config.data.path)
-        return len(dataset.modalities), len(dataset.classes), None
+    if not prepared:
+        source = config.data.open(directory)
+        return len(source.modalities), len(source.classes), None
     cache, cases = prepare_data(config.data, directory, progress)
-    return cache.channels, len(cache.classes), (cache, cases) if prepared else None
+    return cache.channels, len(cache.classes), (cache, cases)
 
 
 def _first(config: RunConfig, setting: Setting, count: Counter) -> list[Costs]:
     """The costs of the warm start, which the search trains before all others."""
-    starts = warm_start(config, setting.channels, setting.classes)
+    space, restrict = config.space.space(), config.space.restrict
+    named = config.search.warm_start
+    placed = place_warm_starts(named, space, restrict, config.train.patch)
+    task = config.train, config.resources, config.budget, setting.channels, setting.classes
+    starts = fit_warm_starts(placed, TrainingCosts(*task), restrict)
     costs = reference_costs(setting, [start.architecture for start in starts], count)
     return [one for one in costs if one and not config.budget.excess(one)]
 

@@ -13,7 +13,8 @@ from nas.analysis.preview.processes import cores, server, settle
 from nas.config.resources import Resources
 from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
-from nas.study.training_cost import step_memory
+from nas.pareto.budget import Budget
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 
@@ -65,8 +66,8 @@ def _work(setting: Setting, architecture: Architecture) -> Costs:
 
 def _memory(setting: Setting, architecture: Architecture) -> Costs:
     train, resources = setting.train, setting.resources
-    memory = step_memory(architecture, train, resources, setting.channels, setting.classes)
-    return {"memory": memory}
+    count = TrainingCosts(train, resources, Budget(), setting.channels, setting.classes)
+    return {"memory": count.memory(architecture)}
 
 
 class Counter:

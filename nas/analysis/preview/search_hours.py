@@ -90,7 +90,7 @@ def _trials(config: RunConfig, stops: Sequence[tuple[float, float]]) -> int:
     if search.budget == "hours":
         return MANY
     mean = sum(share * probability for share, probability in stops)
-    return round(config.search_epochs / (mean * config.train.epochs))
+    return round(config.search.all_epochs(config.train.epochs) / (mean * config.train.epochs))
 
 
 def _pause(config: RunConfig, pass_seconds: float) -> float:

@@ -13,9 +13,10 @@ from nas.export.deploy.errors import DeployError
 from nas.export.deploy.record import Checks, Precision
 from nas.export.export_folder import Export
 from trainers.data.check import check_dataset
-from trainers.data.msd import Case, Dataset, find_volumes
-from trainers.data.prepare import find_dataset
+from trainers.data.dataset import Dataset
+from trainers.data.msd import find_volumes
 from trainers.data.preprocess import prepare_label
+from trainers.data.source import Case
 from trainers.data.splits import split_cases
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -37,8 +38,8 @@ class CheckCase:
 
 def export_cases(export: Export, most: int) -> list[CheckCase]:
     """The first validation cases of the export's own data. Raises UserError where they are gone."""
-    dataset = find_dataset(export.config.data, export.folder)
-    known = {case.name: case for case in dataset.cases}
+    source = export.config.data.open(export.folder)
+    known = {case.name: case for case in source.cases}
     validation = split_cases(known, export.config.data.split).validation
     return [CheckCase(n, known[n].image, known[n].label) for n in validation[:most]]
 
@@ -58,7 +59,7 @@ def folder_cases(images: Path, labels: Path | None, most: int, task: Task) -> li
     if labels:
         pairs = tuple(Case(name, image, truths[name]) for name, image in found)
         modalities = tuple(map(str, range(task.channels)))
-        dataset = Dataset("check", images, modalities, task.classes, pairs)
+        dataset = Dataset(images, modalities, task.classes, pairs)
         check_dataset(dataset, expecting="the network")
     return [CheckCase(name, image, truths.get(name)) for name, image in found]
 

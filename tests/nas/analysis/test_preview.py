@@ -17,7 +17,7 @@ from nas.cost.memory import memory_of
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import find_preset
 from search_spaces.space import RandomTrial
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.errors import UserError
 
 CONFIG = """

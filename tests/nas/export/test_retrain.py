@@ -16,7 +16,7 @@ from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
 from tests.nas.exports import POINT, opened, same, weights_in, write_export
 from trainers.checkpoint import write_checkpoint
-from trainers.data import Cases
+from trainers.data.splits import Cases
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
 

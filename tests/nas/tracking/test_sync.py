@@ -24,11 +24,11 @@ from nas.pareto.front_files import read_front
 from nas.report.search_record import SearchRecord
 from nas.report.write_front import try_write_front, write_front
 from nas.search.resync import sync_search
-from nas.search.tracked import tracked
+from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
 from nas.study.stored_results import read_records
-from nas.study.study import Study
 from nas.tracking import SyncReport, Tracker, store, tracker
+from tests.nas.parts import open_study
 from tests.nas.probers import latency
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -72,12 +72,12 @@ class Driver:
 
     def __init__(self, directory, **changes):
         self.directory, self.config = directory, config(**changes)
-        self.study = Study.open(directory, self.config, lambda _: {"params": 1000})
+        self.study = open_study(directory, self.config, lambda _: {"params": 1000})
         write_config(self.config, directory / "config.yaml")
         task = {"channels": 1, "classes": ("background", "organ"), "spacing": None}
         Task(**task, patch=(24, 24, 24)).write(directory)
         self.tracker = Tracker(
-            self.config.tracking, directory, tracked(self.config, self.study.id)
+            self.config.tracking, directory, search_info(self.config, self.study.id)
         )  # fmt: skip
         self.opening = self.sync()
 
