@@ -64,7 +64,7 @@ def page(*values, **named):
 @pytest.fixture(autouse=True)
 def short_plotly(monkeypatch):
     """The 5 MB of plotly.js would only slow the parsing down."""
-    monkeypatch.setattr("nas.report.front_page.page.get_plotlyjs", lambda: "/* plotly */")
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "/* plotly */")
 
 
 def test_the_page_holds_every_network_with_its_costs():
