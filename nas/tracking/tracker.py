@@ -13,7 +13,7 @@ from nas.config.tracking import TrackingConfig
 from nas.pareto.hypervolume import ranks
 from nas.pareto.result import Result
 from nas.tracking.description import front_path
-from nas.tracking.relocate import follow_move
+from nas.tracking.mlflow_private import follow_move
 from nas.tracking.search_info import Search
 from nas.tracking.store import (
     ARTIFACTS,
