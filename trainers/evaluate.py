@@ -131,9 +131,8 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     cases = tuple(
         Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
-    task = segmenter.task
-    modalities = tuple(map(str, range(task.channels)))
-    dataset = Dataset(images, modalities, task.classes, cases)
+    modalities = tuple(map(str, range(segmenter.task.channels)))
+    dataset = Dataset(images, modalities, segmenter.task.classes, cases)
     check_dataset(dataset, expecting="the network")
     return cases
 

@@ -51,9 +51,9 @@ def run(options: argparse.Namespace) -> int:
     from nas.analysis.preview import (
         Request,
         make_preview,
-        print_report,
+        print_preview,
         writable_folder,
-        write_report,
+        write_preview,
     )
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
@@ -64,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
     request = Request(options.samples, options.seed, options.latency, not options.no_hours)
     with Bars(Console(stderr=True)) as bars:
         preview = make_preview(config, folder, request, bars.count)
-    report = write_report(preview, folder)
+    report = write_preview(preview, folder)
     if options.json:
         print(json.dumps(report))
     else:
-        print_report(preview, folder, Console())
+        print_preview(preview, folder, Console())
     return 0 if preview.allowed.share > 0 else 1

@@ -47,7 +47,7 @@ class MacCounts:
         return agree(sum(self.thop.values()), sum(self.torch.values()))
 
     def differing(self) -> list[nn.Module]:
-        """The modules whose own counts disagree, of opinions by module."""
+        """The modules whose own counts disagree; needs counts by module."""
         modules = dict.fromkeys(m for m in (*self.torch, *self.thop) if m is not None)
         return [m for m in modules if not agree(self.thop.get(m, 0), self.torch.get(m, 0))]
 

@@ -1,4 +1,4 @@
-"""Torch's opinion: its own formulas for every operator that runs, and the operators without one."""
+"""Torch's count: its own formulas for every operator that runs, and the operators without one."""
 
 from __future__ import annotations
 

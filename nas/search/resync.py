@@ -37,8 +37,7 @@ def sync_search(directory: Path, console: Console) -> int:
         if not config.tracking.enabled:
             _say(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
-        info = search_info(config, record.id, running=False)
-        tracker = Tracker(config.tracking, directory, info)
+        tracker = Tracker(config.tracking, directory, search_info(config, record.id, running=False))
         sent = tracker.sync(results)
         if sent.failed is None:
             summary, status = _summary(directory)

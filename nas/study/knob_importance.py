@@ -42,23 +42,36 @@ class Importance:
 def importances(
     results: Sequence[Result], objectives: Sequence[str], space: SearchSpace | None
 ) -> list[Importance]:
+    """The importance of every knob of a search, for every objective.
+
+    Dice is known of complete networks, costs also of those that were stopped or rejected.
+    """
+    values = {
+        objective: [minimised(result.value(objective), objective) for result in results]
+        for objective in objectives
+    }
+    return knob_importances([network_of(result, space).knobs for result in results], values)
+
+
+def knob_importances(
+    knobs: Sequence[Mapping[str, Option]], values: Mapping[str, Sequence[float]]
+) -> list[Importance]:
     """The importance of every knob that varies, for every objective with `ENOUGH` networks.
+
+    `knobs[i]`: the choices of network i, by path. `values[objective][i]`: what it came to, to be
+    minimised; not finite where it is not known.
 
     PED-ANOVA as Optuna has it (Watanabe 2023; conditional knobs as in arXiv 2601.20800): how far
     the choices of the best quarter differ from those of all networks, and of a knob that is not
-    always asked for, among the networks that have it. Dice is known of complete networks, costs
-    also of those that were stopped or rejected.
+    always asked for, among the networks that have it.
     """
-    study = _study([network_of(result, space).knobs for result in results])
+    study = _study(knobs)
     names = sorted({name for trial in study.trials for name in trial.distributions})
-    found = []
-    for objective in objectives:
-        values = np.array(
-            [minimised(result.value(objective), objective) for result in results], dtype=float
-        )
-        if np.isfinite(values).sum() >= ENOUGH and names:
-            found.append(_importance(study, names, objective, values))
-    return found
+    return [
+        _importance(study, names, objective, np.asarray(found, dtype=float))
+        for objective, found in values.items()
+        if names and np.isfinite(found).sum() >= ENOUGH
+    ]
 
 
 def _importance(

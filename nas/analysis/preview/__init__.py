@@ -1,13 +1,13 @@
 """What a search will meet, before it trains anything: costs, budget, knobs, hours."""
 
 from nas.analysis.preview.make_preview import Preview, Request, make_preview
-from nas.analysis.preview.write_preview import print_report, writable_folder, write_report
+from nas.analysis.preview.write_preview import print_preview, writable_folder, write_preview
 
 __all__ = [
     "Preview",
     "Request",
     "make_preview",
-    "print_report",
+    "print_preview",
     "writable_folder",
-    "write_report",
+    "write_preview",
 ]

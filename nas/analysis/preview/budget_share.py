@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.analysis.preview.parallel_costs import Costs
-from nas.analysis.preview.survey import Survey
+from nas.analysis.preview.survey import Costs, Survey
 from nas.pareto.budget import Budget
 from nas.pareto.objectives import objective
 
@@ -26,14 +25,14 @@ class LimitShare:
 
 
 @dataclass(frozen=True)
-class Allowance:
+class BudgetShare:
     """`share`: of architectures within every limit; `limits`: each one alone."""
 
     share: float
     limits: tuple[LimitShare, ...]
 
 
-def allowance(survey: Survey, budget: Budget) -> Allowance:
+def budget_share(survey: Survey, budget: Budget) -> BudgetShare:
     """The shares of the survey within `budget`; a cost that is known of none limits nothing."""
     limits = budget.limits()
     last = min((survey.leading.get(name, len(survey.costs)) for name in limits), default=0)
@@ -44,7 +43,7 @@ def allowance(survey: Survey, budget: Budget) -> Allowance:
             share = sum(value <= limit for value in seen) / len(seen)
             without = share_within(survey.costs[:last], others)
             found.append(LimitShare(name, limit, len(seen), share, without))
-    return Allowance(share_within(survey.costs, limits), tuple(found))
+    return BudgetShare(share_within(survey.costs, limits), tuple(found))
 
 
 def share_within(costs: Sequence[Costs], limits: Mapping[str, float]) -> float:
@@ -62,17 +61,17 @@ def share_within(costs: Sequence[Costs], limits: Mapping[str, float]) -> float:
     return share
 
 
-def blame(allowed: Allowance, survey: Survey) -> str:
+def explain_nothing_within(allowed: BudgetShare, survey: Survey) -> str:
     """Which limits keep everything out, the worst first, and what was seen of their costs."""
     worst = sorted(allowed.limits, key=lambda limit: (-limit.share_without, limit.share))
-    lines = [_blame_line(limit, survey.values(limit.name)) for limit in worst]
+    lines = [_limit_line(limit, survey.values(limit.name)) for limit in worst]
     if survey.broken:
         reason = next(iter(survey.broken.values()))
         lines.append(f"{len(survey.broken)} architectures fail, the first: {reason}")
     return "\n  ".join(["no architecture is let through:", *lines])
 
 
-def _blame_line(limit: LimitShare, seen: Sequence[float]) -> str:
+def _limit_line(limit: LimitShare, seen: Sequence[float]) -> str:
     exact = objective(limit.name).exact
     low, middle, high = (exact(float(q)) for q in np.quantile(seen, (0, 0.5, 1)))
     without = f"; without it, {limit.share_without:.1%} would pass" if limit.share_without else ""

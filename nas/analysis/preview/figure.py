@@ -1,167 +1,152 @@
-"""The preview as a PNG file, for papers and slides."""
+"""The panels of a preview: drawn once, for the PNG file and for the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from nas.analysis.preview.labels import SPOTS, Label
+from nas.analysis.axes_style import INK, MUTED, one_panel, style_axes
+from nas.analysis.preview.known_networks import KnownNetwork
 from nas.analysis.preview.make_preview import Preview
-from nas.analysis.preview.panels import (
-    AIR,
-    BASELINE,
-    LIMIT,
-    OVER,
-    PRESET,
-    WITHIN,
-    Bars,
-    Cloud,
-    Histogram,
-    Mark,
-    around,
-    bars,
-    histograms,
-    latency_plane,
-    marks,
-    plane,
-    ticks,
-)
+from nas.analysis.preview.survey import log_bins
 from nas.pareto.objectives import objective
+from nas.study.knob_importance import Importance
 
-PLANE_PIXELS = (560.0, 260.0)  # of the lower axes, at 72 a inch
-INK, MUTED, GRID = "#1f2933", "#52606d", "#e4e7eb"
+WITHIN, OVER, LIMIT = "#0072b2", "#b8bec6", "#d55e00"  # Okabe and Ito's palette, and a grey
+PRESET, BASELINE = "#009e73", "#cc79a7"
+BINS = 36
+KNOBS = 8  # bars of a panel
+LANES = 3  # rows of known networks below a histogram
+COSTS = ("params", "macs", "memory")
 
 
-def write_figure(preview: Preview, title: str, path: Path) -> None:
-    """Distributions above, drivers in the middle, the known networks below."""
-    known, measured = marks(preview), latency_plane(preview)
-    figure = Figure(figsize=(13, 11.5), dpi=130, layout="constrained")
+def preview_figure(preview: Preview, title: str) -> Figure:
+    """Distributions above, knobs in the middle, known networks below: for a paper or a slide."""
+    figure = Figure(figsize=(13, 11.5), dpi=130, layout=ConstrainedLayoutEngine(h_pad=0.12))
     grid = figure.add_gridspec(3, 6, height_ratios=[1, 1, 1.25])
-    for column, (histogram, drivers) in enumerate(
-        zip(histograms(preview), bars(preview), strict=True)
-    ):
-        span = slice(2 * column, 2 * column + 2)
-        _draw_histogram(figure.add_subplot(grid[0, span]), histogram, known)
-        _draw_bars(figure.add_subplot(grid[1, span]), drivers, legend=column == 0)
-    wide = figure.add_subplot(grid[2, :3] if measured else grid[2, :4])
-    _draw_cloud(wide, plane(preview), known)
-    if measured:
-        _draw_cloud(figure.add_subplot(grid[2, 3:5]), measured, [])
-    _draw_names(figure.add_subplot(grid[2, 5:] if measured else grid[2, 4:]), known)
+    for column, name in enumerate(COSTS):
+        _draw_histogram(preview, name, figure.add_subplot(grid[0, 2 * column : 2 * column + 2]))
+    for column, importance in enumerate(preview.importances):
+        _draw_knobs(importance, figure.add_subplot(grid[1, 2 * column : 2 * column + 2]))
+    planes = list(_planes(preview))
+    edges = (0, 3, 5) if len(planes) > 1 else (0, 4)
+    for draw, (left, right) in zip(planes, pairwise(edges), strict=True):
+        draw(figure.add_subplot(grid[2, left:right]))
+    _draw_legend(preview.known, figure.add_subplot(grid[2, edges[-1] :]))
     figure.suptitle(title, x=0.01, ha="left", fontsize=14, color=INK)
-    figure.savefig(path, facecolor="white")
+    return figure
 
 
-def _draw_histogram(ax: Axes, histogram: Histogram, known: Sequence[Mark]) -> None:
-    lefts = histogram.edges[:-1]
-    widths = [right - left for left, right in pairwise(histogram.edges)]
-    ax.bar(lefts, histogram.within, widths, align="edge", color=WITHIN, label="within the budget")
-    ax.bar(lefts, histogram.over, widths, histogram.within, align="edge", color=OVER, label="over")
-    top = histogram.top
-    values = [mark.reference.costs[histogram.name] for mark in known]
-    for mark, value in zip(known, values, strict=True):
-        _draw_mark(ax, mark, value, -top * (0.05 + 0.055 * (mark.number % 3)), 5.5)
-    _style(ax, objective(histogram.name).title)
-    span = around([*histogram.edges, *values], histogram.limit)
-    _log(ax, "x", histogram.name, span, histogram.limit)
-    ax.set_ylim(-0.24 * top, 1.08 * top)
-    ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= top])
-    ax.grid(axis="y", color=GRID, linewidth=0.8)
-    ax.set_ylabel(f"of {histogram.count:,} architectures", color=MUTED, fontsize=9)
+def histogram_panels(preview: Preview) -> list[Figure]:
+    """A panel a cost, for the page."""
+    return [one_panel(partial(_draw_histogram, preview, name), 4.4, 3.2) for name in COSTS]
 
 
-def _draw_bars(ax: Axes, panel: Bars, legend: bool) -> None:
-    left = [0.0] * len(panel.drivers)
-    for label, colour, shares in panel.parts:
-        ax.barh(panel.knobs, shares, left=left, color=colour, height=0.62, label=label)
-        left = shares
+def knob_panels(preview: Preview) -> list[Figure]:
+    """Likewise, which knobs drive it."""
+    return [one_panel(partial(_draw_knobs, told), 4.4, 2.8) for told in preview.importances]
+
+
+def plane_panels(preview: Preview) -> list[Figure]:
+    """The architectures in planes of two costs."""
+    return [one_panel(draw, 6.6, 4.2) for draw in _planes(preview)]
+
+
+def _planes(preview: Preview) -> Iterator[partial[None]]:
+    yield partial(_draw_plane, preview, "params", preview.known)
+    if preview.latencies and preview.latencies.found:
+        yield partial(_draw_plane, preview, "latency_ms", [])
+
+
+def _draw_histogram(preview: Preview, name: str, ax: Axes) -> None:
+    """Architectures by a cost, within the whole budget as far as it is known, and not."""
+    places, values = preview.survey.sample(name), preview.survey.values(name)
+    inside = set(preview.survey.within(preview.budget))
+    edges = log_bins(values, BINS)
+    passing = np.array([place in inside for place in places], dtype=bool)
+    within, over = (np.histogram(np.array(values)[c], edges)[0] for c in (passing, ~passing))
+    ax.bar(edges[:-1], within, np.diff(edges), align="edge", color=WITHIN)
+    ax.bar(edges[:-1], over, np.diff(edges), within, align="edge", color=OVER)
+    top = max(int((within + over).max()), 1)
+    for rank, network in enumerate(sorted(preview.known, key=lambda known: known.costs[name])):
+        _draw_mark(ax, network, network.costs[name], -top * (0.06 + 0.085 * (rank % LANES)))
+    style_axes(ax, objective(name).title, "y")
+    held = [*edges, *(network.costs[name] for network in preview.known)]
+    _log_axis(ax, "x", name, held, _limit(preview, name))
+    ax.set_ylim(-0.32 * top, 1.05 * top)
+    ticks = MaxNLocator(4, integer=True).tick_values(0, top)
+    ax.set_yticks([tick for tick in ticks if 0 <= tick <= top])
+    ax.set_ylabel(f"of {len(values):,} architectures", color=MUTED, fontsize=9)
+
+
+def _draw_knobs(importance: Importance, ax: Axes) -> None:
+    """The knobs that matter most, those dark that matter more than chance would have it."""
+    shares = list(importance.shares.items())[:KNOBS]
+    colours = [WITHIN if name in importance.beyond_chance else OVER for name, _ in shares]
+    ax.barh([name for name, _ in shares], [share for _, share in shares], 0.62, color=colours)
     ax.invert_yaxis()
-    _style(ax, panel.title)
+    style_axes(ax, f"What drives {objective(importance.objective).phrase}", "x")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
-    ax.grid(axis="x", color=GRID, linewidth=0.8)
-    if legend:
-        ax.legend(frameon=False, fontsize=8.5, labelcolor=MUTED, loc="lower right")
 
 
-def _draw_cloud(ax: Axes, cloud: Cloud, known: Sequence[Mark]) -> None:
+def _draw_plane(preview: Preview, y_name: str, known: Sequence[KnownNetwork], ax: Axes) -> None:
+    """Every architecture of which both costs are known by MACs and another cost."""
+    costs = [c for c in preview.survey.costs if "macs" in c and y_name in c]
     for within, colour in ((False, OVER), (True, WITHIN)):
-        chosen = [i for i, inside in enumerate(cloud.within) if inside is within]
-        ax.scatter(
-            [cloud.x[i] for i in chosen],
-            [cloud.y[i] for i in chosen],
-            s=10 if known else 26,
-            color=colour,
-            linewidths=0,
-            alpha=0.45 if known else 0.9,
-        )
-    for mark, label in zip(known, cloud.labels(known, *PLANE_PIXELS), strict=True):
-        costs = mark.reference.costs
-        x, y = costs[cloud.x_name], costs[cloud.y_name]
-        _draw_mark(ax, mark, x, y, 7)
-        _draw_label(ax, label, x, y)
-    _style(ax, f"{objective(cloud.y_name).title} against {objective(cloud.x_name).title}")
-    x_span, y_span = cloud.spans(known)
-    _log(ax, "x", cloud.x_name, x_span, cloud.x_limit)
-    _log(ax, "y", cloud.y_name, y_span, cloud.y_limit)
-    ax.grid(color=GRID, linewidth=0.8)
-    ax.set_xlabel(objective(cloud.x_name).title, color=MUTED)
-    ax.set_ylabel(objective(cloud.y_name).title, color=MUTED)
+        shown = [c for c in costs if (not preview.budget.excess(c)) is within]
+        style: dict[str, Any] = {"s": 10, "alpha": 0.45} if known else {"s": 30, "alpha": 0.9}
+        xy = [[c[name] for c in shown] for name in ("macs", y_name)]
+        ax.scatter(*xy, color=colour, linewidths=0, **style)
+    for network in known:
+        _draw_mark(ax, network, network.costs["macs"], network.costs[y_name])
+    style_axes(ax, f"{objective(y_name).title} against MACs", "both")
+    for axis, name in (("x", "macs"), ("y", y_name)):
+        values = [c[name] for c in (*costs, *(network.costs for network in known))]
+        limit = _limit(preview, name) if known or axis == "y" else None  # it may be far away
+        _log_axis(ax, axis, name, values, limit)
+        getattr(ax, f"set_{axis}label")(objective(name).title, color=MUTED, fontsize=9)
 
 
-def _draw_mark(ax: Axes, mark: Mark, x: float, y: float, size: float) -> None:
-    """Hollow where the network is over the budget."""
+def _draw_mark(ax: Axes, network: KnownNetwork, x: float, y: float) -> None:
+    """Its number on a diamond (a preset) or a circle (a baseline), hollow over the budget."""
+    colour = BASELINE if network.baseline else PRESET
+    face, ink = ("white", colour) if network.excess else (colour, "white")
     ax.plot(
-        x,
-        y,
-        marker="o" if mark.baseline else "D",
-        markersize=size if mark.baseline else 0.85 * size,
-        markerfacecolor="white" if mark.reference.excess else mark.colour,
-        markeredgecolor=mark.colour,
-        markeredgewidth=1.2,
-        linestyle="none",
-    )
-
-
-def _draw_label(ax: Axes, label: Label, x: float, y: float) -> None:
-    across, up = (-2 * (part + 0.5) for part in SPOTS[label.spot])  # -1 to 1, away from the text
+        x, y, linestyle="none", marker="o" if network.baseline else "D",
+        markersize=9.5 if network.baseline else 8.5, markerfacecolor=face, markeredgecolor=colour,
+        zorder=3 + network.number / 100, clip_on=False,
+    )  # fmt: skip
     ax.annotate(
-        label.text,
-        (x, y),
-        xytext=(-AIR * across, -AIR * up),
-        textcoords="offset points",
-        ha={1: "right", 0: "center", -1: "left"}[round(across)],
-        va={1: "top", 0: "center", -1: "bottom"}[round(up)],
-        fontsize=8.5,
-        color=INK,
-        path_effects=[withStroke(linewidth=2, foreground="white")],
-    )
+        str(network.number), (x, y), ha="center", va="center_baseline", fontsize=6, color=ink,
+        fontweight="bold", zorder=3 + network.number / 100,
+    )  # fmt: skip
 
 
-def _draw_names(ax: Axes, known: Sequence[Mark]) -> None:
+def _draw_legend(known: Sequence[KnownNetwork], ax: Axes) -> None:
     ax.axis("off")
+    mark: dict[str, Any] = {"linestyle": "none", "markersize": 8}
     handles = [
-        Patch(color=WITHIN, label="within the budget"),
-        Patch(color=OVER, label="over"),
-        Line2D([], [], marker="D", color=PRESET, linestyle="none", label="preset of the space"),
-        Line2D([], [], marker="o", color=BASELINE, linestyle="none", label="baseline"),
-        Line2D(
-            [], [], marker="o", color=MUTED, markerfacecolor="white", linestyle="none",
-            label="hollow: over the budget",
-        ),
+        Patch(color=WITHIN, label="within the budget; a knob beyond chance"),
+        Patch(color=OVER, label="over the budget; a knob within chance"),
+        Line2D([], [], marker="D", color=PRESET, label="preset of the space", **mark),
+        Line2D([], [], marker="o", color=BASELINE, label="baseline", **mark),
+        Line2D([], [], marker="o", color=MUTED, mfc="white", label="over the budget", **mark),
         Line2D([], [], color=LIMIT, linestyle="--", label="limit"),
-    ]  # fmt: skip
+    ]
     ax.legend(handles=handles, frameon=False, fontsize=9, labelcolor=INK, loc="upper left")
-    rows = [f"{mark.number:>2}  {mark.reference.name}" for mark in known]
+    rows = [f"{network.number:>2}  {network.name}" for network in known]
     half = -(-len(rows) // 2)
     for x, part in ((0.04, rows[:half]), (0.54, rows[half:])):
         ax.text(
@@ -170,13 +155,19 @@ def _draw_names(ax: Axes, known: Sequence[Mark]) -> None:
         )  # fmt: skip
 
 
-def _log(ax: Axes, axis: str, name: str, span: tuple[float, float], limit: float | None) -> None:
-    low, high = span
-    places = ticks(name, low, high)
+def _limit(preview: Preview, name: str) -> float | None:
+    return preview.budget.limits().get(name)
+
+
+def _log_axis(ax: Axes, axis: str, name: str, values: Sequence[float], limit: float | None) -> None:
+    """A logarithmic axis that holds the values and the limit, which is drawn, with some air."""
+    held = [*values, *([] if limit is None else [limit])]
+    air = max(max(held) / min(held), 1.2) ** 0.04
+    low, high = min(held) / air, max(held) * air
     getattr(ax, f"set_{axis}scale")("log")
     getattr(ax, f"set_{axis}lim")(low, high)
     along: Any = getattr(ax, f"{axis}axis")
-    along.set_major_locator(FixedLocator(list(places)))
+    along.set_major_locator(FixedLocator(_log_ticks(low, high, 4 if name == "memory" else 10)))
     along.set_major_formatter(FuncFormatter(lambda value, _: objective(name).short(value)))
     along.set_minor_locator(NullLocator())
     if limit is not None:
@@ -184,10 +175,11 @@ def _log(ax: Axes, axis: str, name: str, span: tuple[float, float], limit: float
         draw(limit, color=LIMIT, linestyle="--", linewidth=1.3)
 
 
-def _style(ax: Axes, title: str) -> None:
-    ax.set_title(title, loc="left", fontsize=11, color=INK)
-    ax.set_axisbelow(True)
-    ax.tick_params(colors=MUTED, labelsize=9, length=0)
-    for side, spine in ax.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color("#cbd2d9")
+def _log_ticks(low: float, high: float, base: int) -> list[float]:
+    """Powers of the base, with twice and five times each where those are few, or even numbers."""
+    first, last = (math.floor(math.log(value, base)) for value in (low, high))
+    steps = (1,) if last - first > 2 else (1, 2) if base == 4 else (1, 2, 5)
+    places = [float(step) * base**power for power in range(first, last + 1) for step in steps]
+    if len(inside := [place for place in places if low <= place <= high]) < 3:
+        inside = [float(place) for place in MaxNLocator(4).tick_values(low, high)]
+    return inside[:: -(-len(inside) // 6) or 1]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nas.analysis.preview.parallel_costs import Setting
-from nas.config.run_config import RunConfig
-from nas.cost.latency import Conditions, Latency
+from nas.analysis.preview.parallel import Progress
+from nas.cost.latency import Conditions, Latency, LatencyConfig
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.local import LocalProber
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
 from trainers.errors import UserError
 
@@ -30,9 +30,9 @@ class Latencies:
         return sum(self.found.values()) / len(self.found) / 1e3
 
 
-def check_latency(config: RunConfig) -> None:
+def check_measured_here(latency: LatencyConfig) -> None:
     """Raises UserError where the search measures on another machine than this one."""
-    if config.latency.resources:
+    if latency.resources:
         raise UserError(
             "--latency measures on this machine, and latency.resources names another one; preview "
             "without it, or there with --set 'latency.resources={}'"
@@ -40,32 +40,33 @@ def check_latency(config: RunConfig) -> None:
 
 
 def measure_latencies(
-    config: RunConfig,
-    setting: Setting,
+    latency: LatencyConfig,
+    counting: TrainingCosts,
     points: Sequence[Architecture],
-    progress: Callable[[int, int, str], None],
+    places: Sequence[int],
+    seed: int,
+    progress: Progress,
 ) -> Latencies:
-    """Each of `points` alone, while nothing else of the preview computes."""
-    latency = config.latency
+    """Those of `points` at `places`, one by one, while nothing else of the preview computes."""
     task = ProbeTask(
-        channels=setting.channels,
-        classes=setting.classes,
-        latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
-        device=latency.device_beside(setting.resources.device),
-        seed=config.seed,
+        channels=counting.channels,
+        classes=counting.classes,
+        latency=latency.model_copy(update={"patch": latency.patch or counting.train.patch}),
+        device=latency.device_beside(counting.resources.device),
+        seed=seed,
     )
     prober = LocalProber(task)
     try:
         conditions = prober.conditions()
         found: dict[int, float] = {}
         failures: dict[int, str] = {}
-        for i, point in enumerate(points):
-            outcome = _measure(prober, point)
+        for done, place in enumerate(places, start=1):
+            outcome = _measure(prober, points[place])
             if isinstance(outcome, Failure):
-                failures[i] = outcome.reason
+                failures[place] = outcome.reason
             else:
-                found[i] = outcome.p50_ms
-            progress(i + 1, len(points), "latencies measured")
+                found[place] = outcome.p50_ms
+            progress(done, len(places), "latencies measured")
     finally:
         prober.close()
     return Latencies(found, failures, conditions)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from nas.analysis.preview.budget_share import Allowance, allowance
-from nas.analysis.preview.forecast import Forecast
-from nas.analysis.preview.latencies import Latencies, check_latency, measure_latencies
-from nas.analysis.preview.parallel_costs import Costs, Counter, Setting, counter
-from nas.analysis.preview.processes import server
-from nas.analysis.preview.references import Reference, reference_costs, references
+from nas.analysis.preview.budget_share import BudgetShare, budget_share
+from nas.analysis.preview.forecast_hours import (
+    Forecast,
+    Schedule,
+    count_validations,
+    early_ends,
+    forecast_hours,
+)
+from nas.analysis.preview.known_networks import KnownNetwork, known_networks
+from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
+from nas.analysis.preview.parallel import Progress, parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
-from nas.analysis.preview.search_hours import Timed, foretell, make_schedule, pool, time_some
-from nas.analysis.preview.survey import Survey, take_survey
-from nas.analysis.preview.timing_bench import Bench
-from nas.analysis.preview.variance import Driver, drivers
+from nas.analysis.preview.survey import Survey, all_costs, take_survey
+from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
 from nas.config.run_config import RunConfig
+from nas.engine.slots import count_slots
+from nas.pareto.budget import Budget
+from nas.study.knob_importance import Importance, knob_importances
 from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
@@ -27,7 +32,10 @@ from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 
-Progress = Callable[[int, int, str], None]
+CANDIDATES = 12  # that are timed, in whole rounds of the slots
+LEAST = 6  # of them, however long it takes
+TIMING_SECONDS = 10.0  # after which no further candidate is begun
+MANY = 1000  # trials, where hours are the budget
 
 
 @dataclass(frozen=True)
@@ -42,72 +50,91 @@ class Request:
 
 @dataclass(frozen=True)
 class Preview:
-    """What was seen of a run. `drivers`: by the cost that they drive."""
+    """What was seen of the run `name`.
 
-    config: RunConfig
-    request: Request
-    setting: Setting
+    `timings`: of the candidates that were trained a little, by position in the survey, or why one
+    could not be.
+    """
+
+    name: str
+    space: str
+    seed: int
+    budget: Budget
+    counting: TrainingCosts
     survey: Survey
-    allowed: Allowance
-    drivers: Mapping[str, Sequence[Driver]]
-    references: Sequence[Reference]
+    allowed: BudgetShare
+    importances: Sequence[Importance]
+    known: Sequence[KnownNetwork]
     latencies: Latencies | None
-    timed: Timed | None
+    timings: Mapping[int, Timing | str]
     forecast: Forecast | None
 
 
 def make_preview(
     config: RunConfig, directory: Path, request: Request, progress: Progress
 ) -> Preview:
-    """Look at the networks of a run, and train none.
+    """Look at the networks of a run, and train none to the end.
 
     `directory`: the search's, which finds the prepared data there. Raises UserError for data or
     settings that cannot work.
     """
     if request.latency:
-        check_latency(config)
+        check_measured_here(config.latency)
     if request.hours:
-        server()  # imports while the data are prepared
-    slots = _slots(config) if request.hours else 0
+        preloaded()  # imports while the data are prepared
+        slots = count_slots(config.resources)
     channels, classes, data = _data(config, directory, request.hours, progress)
-    setting = Setting.of(config, channels, classes)
-    draw = draw_points(config, request.samples, request.seed)
-    with counter(len(draw.points), progress) as count:
-        survey = take_survey(draw, config.budget, setting, count)
-        named = references(config, setting, count)
-        first = _first(config, setting, count) if request.hours else []
-    latencies = _latencies(config, setting, survey, request.latency, progress)
-    if latencies:
+    space, restrict, budget = config.space.space(), config.space.restrict, config.budget
+    counting = TrainingCosts(config.train, config.resources, budget, channels, classes)
+    draw = draw_points(space, restrict, config.train.patch, request.samples, request.seed)
+    first = []
+    with parallel_map(len(draw.points), progress) as parallel:
+        survey = take_survey(draw, counting, parallel)
+        known = known_networks(space, restrict, counting, parallel)
+        if data:
+            named = config.search.warm_start
+            placed = place_warm_starts(named, space, restrict, config.train.patch)
+            starts = fit_warm_starts(placed, counting, restrict)
+            costs = all_costs([start.architecture for start in starts], counting, parallel)
+            first = [one for one in costs if one and not budget.excess(one)]
+    latencies = None
+    if places := survey.spread(survey.within(budget), request.latency):
+        latencies = measure_latencies(
+            config.latency, counting, survey.draw.points, places, config.seed, progress
+        )
         survey = survey.with_latencies(latencies.found)
-    allowed = allowance(survey, config.budget)
-    timed = foretold = None
-    if data and pool(config, survey):
-        with TemporaryDirectory(prefix="preview-", dir=directory) as scratch:
-            bench = Bench(*data, config.train, config.seed, Path(scratch))
-            timed = time_some(config, survey, bench, slots, progress)
-        if timed.timings:
-            each = latencies.mean_seconds if latencies and latencies.found else timed.pass_seconds
-            most = len(survey.within(config.budget)) if draw.exhausted else None
-            schedule = make_schedule(config, bench, slots, most, each)
-            foretold = foretell(config, survey, timed, first, schedule, request.seed)
+    timings: Mapping[int, Timing | str] = {}
+    forecast = None
+    if data:
+        workload = Workload(
+            *data, config.train, config.seed, config.resources.cpus, bool(config.resources.gpus)
+        )
+        pool = [i for i in survey.within(budget) if "memory" in survey.costs[i]]
+        timings = _time_some(survey, pool, workload, slots, progress) if pool else {}
+        timed = [(survey.costs[i], t) for i, t in timings.items() if isinstance(t, Timing)]
+        if timed:
+            window = sum(timing.window for _, timing in timed) / len(timed)
+            one_pass = latencies.mean_seconds if latencies and latencies.found else window
+            schedule = _schedule(config, slots, workload.windows, one_pass)
+            if draw.exhausted:
+                trials = min(schedule.trials, len(survey.within(budget)))
+                schedule = replace(schedule, trials=trials)
+            costs = [survey.costs[i] for i in pool]
+            forecast = forecast_hours(timed, first, costs, schedule, request.seed)
     return Preview(
-        config,
-        request,
-        setting,
+        config.name,
+        space.name,
+        request.seed,
+        budget,
+        counting,
         survey,
-        allowed,
-        {name: _drivers(survey, name) for name in ("params", "macs", "memory")},
-        named,
+        budget_share(survey, budget),
+        cost_importances(survey),
+        known,
         latencies,
-        timed,
-        foretold,
+        timings,
+        forecast,
     )
-
-
-def _slots(config: RunConfig) -> int:
-    from nas.engine.slots import count_slots
-
-    return count_slots(config.resources)
 
 
 def _data(
@@ -121,34 +148,50 @@ def _data(
     return cache.channels, len(cache.classes), (cache, cases)
 
 
-def _first(config: RunConfig, setting: Setting, count: Counter) -> list[Costs]:
-    """The costs of the warm start, which the search trains before all others."""
-    space, restrict = config.space.space(), config.space.restrict
-    named = config.search.warm_start
-    placed = place_warm_starts(named, space, restrict, config.train.patch)
-    task = config.train, config.resources, config.budget, setting.channels, setting.classes
-    starts = fit_warm_starts(placed, TrainingCosts(*task), restrict)
-    costs = reference_costs(setting, [start.architecture for start in starts], count)
-    return [one for one in costs if one and not config.budget.excess(one)]
+def cost_importances(survey: Survey) -> list[Importance]:
+    """Which knobs make a network cheap, cost by cost."""
+    values = {}
+    for name in ("params", "macs", "memory"):
+        sample = set(survey.sample(name))
+        costs = enumerate(survey.costs)
+        values[name] = [one[name] if i in sample else math.nan for i, one in costs]
+    return knob_importances([to_params(point) for point in survey.draw.points], values)
 
 
-def _drivers(survey: Survey, name: str) -> list[Driver]:
-    last = survey.leading.get(name, len(survey.costs))
-    seen = [i for i in range(last) if name in survey.costs[i]]
-    answers = [to_params(survey.draw.points[i]) for i in seen]
-    return drivers(answers, [math.log(survey.costs[i][name]) for i in seen])
+def _time_some(
+    survey: Survey, pool: Sequence[int], workload: Workload, slots: int, progress: Progress
+) -> dict[int, Timing | str]:
+    """Train a few of the pool a little, from small to large."""
+    count = -(-CANDIDATES // slots) * slots
+    spread = survey.spread(pool, count)
+    places = [*spread[::2], *spread[1::2]]  # the first ones alone reach from small to large
+    candidates = [survey.draw.points[i] for i in places]
+    least = max(LEAST, slots)
+    found = time_candidates(candidates, workload, slots, least, TIMING_SECONDS, progress)
+    return {places[position]: outcome for position, outcome in found.items()}
 
 
-def _latencies(
-    config: RunConfig, setting: Setting, survey: Survey, count: int, progress: Progress
-) -> Latencies | None:
-    places = survey.spread(survey.within(config.budget), count)
-    if not places:
-        return None
-    points = [survey.draw.points[i] for i in places]
-    measured = measure_latencies(config, setting, points, progress)
-    return Latencies(
-        {places[i]: value for i, value in measured.found.items()},
-        {places[i]: why for i, why in measured.failures.items()},
-        measured.conditions,
+def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) -> Schedule:
+    """What the search does, as far as its configuration says."""
+    search, train, latency = config.search, config.train, config.latency
+    ends = early_ends(search.early_stopping, train)
+    mean_end = sum(share * probability for share, probability in ends)
+    trials = {
+        "trials": search.trials,
+        "hours": MANY,
+        "epochs": round(search.all_epochs(train.epochs) / (mean_end * train.epochs)),
+    }[search.budget]
+    pause = 0.0
+    if config.needs_latency and not latency.resources:  # it is measured in two runs
+        pause = 2 * min((latency.warmup + latency.repeats) * pass_seconds, latency.seconds)
+    return Schedule(
+        trials=trials,
+        slots=slots,
+        epochs=train.epochs,
+        steps=train.steps_per_epoch,
+        validations=count_validations(train),
+        windows=windows,
+        pause=pause,
+        hours=search.hours,
+        ends=ends,
     )

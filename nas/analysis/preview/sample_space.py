@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas.config.run_config import RunConfig
 from search_spaces.fitting import misfit
-from search_spaces.space import Architecture, RandomTrial
+from search_spaces.space import Architecture, RandomTrial, Restrictions, SearchSpace
 from trainers.errors import UserError
 
 PATIENCE = 500  # draws in a row without a new architecture, after which the space counts as seen
@@ -27,13 +27,14 @@ class Draw:
     exhausted: bool
 
 
-def draw_points(config: RunConfig, count: int, seed: int) -> Draw:
+def draw_points(
+    space: SearchSpace, restrict: Restrictions, patch: Sequence[int], count: int, seed: int
+) -> Draw:
     """At most `count` architectures of the restricted space; fewer where it seems to hold no more.
 
     The same seed draws the same ones, and a smaller `count` the first of them. Raises UserError
     where none takes the patch.
     """
-    space, restrict, patch = config.space.space(), config.space.restrict, config.train.patch
     seeds = random.Random(seed)
     points: dict[str, Architecture] = {}
     draws = unfit = idle = 0

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nas.analysis.preview.budget_share import LimitShare, blame
-from nas.analysis.preview.forecast import COVERS, Forecast
+from nas.analysis.preview.budget_share import LimitShare, explain_nothing_within
+from nas.analysis.preview.forecast_hours import COVERS, Forecast
 from nas.analysis.preview.make_preview import Preview
 from nas.pareto.objectives import objective
 from nas.report.terminal_tables import clock
 
+HOW_TO_READ_KNOBS = (
+    "How far the options of the cheapest quarter of the architectures differ from those of all "
+    "(PED-ANOVA), as shares of all knobs; a knob that is not always asked for, among the "
+    "architectures that have it. Grey bars are no longer than chance makes them."
+)
+HOW_TO_READ_MARKS = (
+    "Diamonds are the presets of the space, circles plain well-known networks, by their numbers in "
+    "the table, hollow where they are over the budget. Blue is within the budget, grey is over one "
+    "of its limits, and the dashed line is a limit."
+)
 
-def drawn(preview: Preview) -> str:
+
+def sample_text(preview: Preview) -> str:
     """How many architectures, of what, at which size."""
-    survey, config = preview.survey, preview.config
-    patch = "x".join(map(str, config.train.patch))
+    survey, counting = preview.survey, preview.counting
+    patch = "x".join(map(str, counting.train.patch))
     text = (
-        f"{len(survey.draw.points):,} distinct architectures of {config.space.name}, drawn at "
-        f"random (seed {preview.request.seed}), for patches of {preview.setting.channels}x{patch} "
-        f"and {preview.setting.classes} classes; memory of a training step of "
-        f"{config.train.batch} patches for the first {len(survey.values('memory')):,}."
+        f"{len(survey.draw.points):,} distinct architectures of {preview.space}, drawn at random "
+        f"(seed {preview.seed}), for patches of {counting.channels}x{patch} and {counting.classes} "
+        f"classes; memory of a training step of {counting.train.batch} patches for the first "
+        f"{len(survey.values('memory')):,}."
     )
     if survey.draw.exhausted:
         text += " The space seems to hold no more."
@@ -35,13 +46,13 @@ def drawn(preview: Preview) -> str:
     return text
 
 
-def passing(preview: Preview) -> str:
+def budget_text(preview: Preview) -> str:
     """What the budget lets through."""
-    limits = preview.config.budget.limits()
+    limits = preview.budget.limits()
     if not limits:
         return "There is no budget: every architecture may be trained."
     if preview.allowed.share == 0:
-        return blame(preview.allowed, preview.survey)
+        return explain_nothing_within(preview.allowed, preview.survey)
     unknown = sorted(set(limits) - {limit.name for limit in preview.allowed.limits})
     text = f"The budget lets {percent(preview.allowed.share)} of them through"
     if unknown:
@@ -50,7 +61,7 @@ def passing(preview: Preview) -> str:
     return text + "."
 
 
-def measured(preview: Preview) -> Iterator[str]:
+def latency_texts(preview: Preview) -> Iterator[str]:
     """Which latencies were measured, and how."""
     if preview.latencies is None:
         return
@@ -64,52 +75,38 @@ def measured(preview: Preview) -> Iterator[str]:
         yield f"{len(failures)} could not be measured, the first: {reason}"
 
 
-def driving(preview: Preview) -> str:
-    """How to read the shares of the knobs."""
-    totals = ", ".join(
-        f"{sum(driver.values for driver in found):.0%} of {objective(name).phrase}"
-        for name, found in preview.drivers.items()
-    )
-    return (
-        "First-order (Sobol', fANOVA) shares of the variance of the log of a cost: what the knob "
-        "explains alone. A knob that others can silence also tells by whether it is asked for at "
-        f"all; that is theirs, drawn lighter and not added. One by one the knobs "
-        f"explain {totals}; what is missing are interactions."
-    )
-
-
-def lasting(preview: Preview) -> Iterator[str]:
+def hours_texts(preview: Preview) -> Iterator[str]:
     """The hours of the search, how they came about, and what they leave out."""
-    foretold, timed = preview.forecast, preview.timed
-    if timed is None:
+    failures = [outcome for outcome in preview.timings.values() if isinstance(outcome, str)]
+    if failures:
+        yield f"{len(failures)} candidates could not be trained, the first: {failures[0]}"
+    forecast = preview.forecast
+    if forecast is None:
+        if preview.timings:
+            yield "No candidate could be trained, so there is no estimate of the search's hours."
         return
-    if timed.failures:
-        reason = next(iter(timed.failures.values()))
-        yield f"{len(timed.failures)} candidates could not be trained, the first: {reason}"
-    if foretold is None:
-        yield "No candidate could be trained, so there is no estimate of the search's hours."
-        return
-    schedule = foretold.schedule
+    schedule, line = forecast.schedule, forecast.line
     yield (
-        f"The search takes about {time_text(foretold.hours)} ({time_text(foretold.low)} to "
-        f"{time_text(foretold.high)} in {COVERS:.0%} of the searches played through): "
-        f"{trials_text(foretold)}, {schedule.slots} side by side, "
-        f"{clock(foretold.trial_seconds)} each in the mean."
+        f"The search takes about {hours_text(forecast.hours)} ({hours_text(forecast.low)} to "
+        f"{hours_text(forecast.high)} in {COVERS:.0%} of the searches simulated): "
+        f"{trials_text(forecast)}, {schedule.slots} side by side, "
+        f"{clock(forecast.trial_seconds)} each in the mean."
     )
     if schedule.mean_end < 1:
         yield (
             f"Early stopping leaves a trial {schedule.mean_end:.0%} of its epochs in the mean, if "
             "Dice and costs were independent."
         )
-    if foretold.cut_short:
+    if forecast.cut_short:
         yield (
             f"No trial starts after search.hours = {schedule.hours:g}: allow more, or fewer epochs."
         )
     yield (
-        f"From training steps and validations of {len(timed.timings)} candidates, small to large, "
-        f"{schedule.slots} at a time: seconds of a step {_model(foretold, 'step')}; of a window of "
-        f"the validation {_model(foretold, 'window')}. It takes the search to train what is drawn "
-        "at random; a sampler that comes to prefer small or large networks changes that."
+        f"From training steps and validations of {len(preview.timings) - len(failures)} candidates "
+        f"from small to large, {schedule.slots} at a time: the seconds of a trial grow with its "
+        f"{objective(line.cost).phrase}, give or take {line.error:.0%}. It takes the search to "
+        "train what is drawn at random; a sampler that comes to prefer small or large networks "
+        "changes that."
     )
 
 
@@ -118,10 +115,10 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.095 else f"{100 * share:.2g}%"
 
 
-def trials_text(foretold: Forecast) -> str:
+def trials_text(forecast: Forecast) -> str:
     """`26 trials`, or `6 of 26 trials` where the time does not suffice."""
-    wanted = foretold.schedule.trials
-    return f"{foretold.trials} of {wanted} trials" if foretold.cut_short else f"{wanted} trials"
+    wanted = forecast.schedule.trials
+    return f"{forecast.trials} of {wanted} trials" if forecast.cut_short else f"{wanted} trials"
 
 
 def limit_text(limit: LimitShare) -> str:
@@ -130,16 +127,9 @@ def limit_text(limit: LimitShare) -> str:
     return f"{objective(limit.name).short(limit.limit)} {of}{objective(limit.name).phrase}"
 
 
-def time_text(hours: float) -> str:
+def hours_text(hours: float) -> str:
     """`2.5 h`, `14 min`, `50 s`."""
     if hours >= 1:
         return f"{hours:.3g} h"
     minutes = 60 * hours
     return f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"
-
-
-def _model(foretold: Forecast, name: str) -> str:
-    model = getattr(foretold.predictor, name)
-    costs = " and ".join(objective(cost).phrase for cost in model.rates) or "their mean"
-    error = "" if model.error is None else f", held-out error {model.error:.0%}"
-    return f"by {costs}{error}"

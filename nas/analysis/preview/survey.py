@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nas.analysis.preview.parallel_costs import (
-    Costs,
-    Counted,
-    Counter,
-    Setting,
-    count_memory,
-    count_work,
-)
+import numpy as np
+
+from nas.analysis.preview.parallel import Map
 from nas.analysis.preview.sample_space import Draw
 from nas.pareto.budget import Budget
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
+
+Costs = dict[str, float]
 
 MEMORY_SAMPLES = 200  # the first ones; and then as many as this of those within the budget
 MEMORY_WITHIN = 120
@@ -33,17 +31,21 @@ class Survey:
     leading: Mapping[str, int]
     broken: Mapping[int, str]
 
-    def values(self, name: str) -> list[float]:
-        """A cost over a random sample of the architectures that can be built."""
+    def sample(self, name: str) -> list[int]:
+        """Positions of a random sample of the architectures of which that cost is known."""
         last = self.leading.get(name, len(self.costs))
-        return [costs[name] for costs in self.costs[:last] if name in costs]
+        return [i for i, costs in enumerate(self.costs[:last]) if name in costs]
+
+    def values(self, name: str) -> list[float]:
+        """That cost over the sample."""
+        return [self.costs[i][name] for i in self.sample(name)]
 
     def within(self, budget: Budget) -> list[int]:
-        """Those that no known cost keeps from being trained."""
+        """Positions of those that no known cost keeps from being trained."""
         return [i for i, costs in enumerate(self.costs) if costs and not budget.excess(costs)]
 
     def spread(self, places: Sequence[int], count: int) -> list[int]:
-        """`count` of the places, even in rank by multiply-accumulates, the fewest first."""
+        """`count` of the positions, even in rank by multiply-accumulates, the fewest first."""
         ranked = sorted(places, key=lambda i: self.costs[i]["macs"])
         if len(ranked) <= count:
             return ranked
@@ -57,17 +59,19 @@ class Survey:
         return replace(self, costs=tuple(costs))
 
 
-def take_survey(draw: Draw, budget: Budget, setting: Setting, counter: Counter) -> Survey:
+def take_survey(draw: Draw, counting: TrainingCosts, parallel: Map) -> Survey:
     """Parameters and multiply-accumulates of all, memory of some: it takes longer."""
     points = draw.points
-    counted = counter.map(partial(count_work, setting), points, "architectures counted")
+    counted = parallel(partial(count_work, counting), points, "architectures counted")
     costs = [{} if isinstance(one, str) else one for one in counted]
     broken = {i: one for i, one in enumerate(counted) if isinstance(one, str)}
     leading = range(min(MEMORY_SAMPLES, len(points)))
-    within = [i for i, c in enumerate(costs) if c and not budget.excess(c)][:MEMORY_WITHIN]
+    within = [i for i, c in enumerate(costs) if c and not counting.budget.excess(c)][:MEMORY_WITHIN]
     chosen = [i for i in sorted({*leading, *within}) if costs[i]]
-    found = _memories(setting, [points[i] for i in chosen], counter)
-    for i, memory in zip(chosen, found, strict=True):
+    memories = parallel(
+        partial(count_memory, counting), [points[i] for i in chosen], "memories estimated"
+    )
+    for i, memory in zip(chosen, memories, strict=True):
         if isinstance(memory, str):
             costs[i], broken[i] = {}, memory
         else:
@@ -75,5 +79,38 @@ def take_survey(draw: Draw, budget: Budget, setting: Setting, counter: Counter) 
     return Survey(draw, tuple(costs), {"memory": len(leading)}, broken)
 
 
-def _memories(setting: Setting, points: Sequence[Architecture], counter: Counter) -> list[Counted]:
-    return counter.map(partial(count_memory, setting), points, "memories estimated")
+def log_bins(values: Sequence[float], bins: int) -> list[float]:
+    """Edges of as many bins, evenly spaced in the logarithm, around all values."""
+    low, high = (min(values), max(values)) if values else (1.0, 10.0)
+    edges: list[float] = np.geomspace(0.99 * low, 1.01 * high, bins + 1).tolist()
+    return edges
+
+
+def all_costs(
+    points: Sequence[Architecture], counting: TrainingCosts, parallel: Map
+) -> list[Costs]:
+    """Parameters, multiply-accumulates and memory; nothing of those that cannot be built."""
+    both = [
+        parallel(partial(count, counting), points, "known networks counted")
+        for count in (count_work, count_memory)
+    ]
+    return [
+        {} if isinstance(work, str) or isinstance(memory, str) else {**work, **memory}
+        for work, memory in zip(*both, strict=True)
+    ]
+
+
+def count_work(counting: TrainingCosts, architecture: Architecture) -> Costs | str:
+    """Parameters and multiply-accumulates of a patch, or why it cannot be built."""
+    try:
+        return counting.work(architecture)
+    except Exception as error:  # whatever a network raises, it is the network's own end
+        return f"cannot be built: {error}"
+
+
+def count_memory(counting: TrainingCosts, architecture: Architecture) -> Costs | str:
+    """Bytes at the peak of a training step, or why it cannot be built."""
+    try:
+        return {"memory": counting.memory(architecture)}
+    except Exception as error:  # likewise
+        return f"cannot be built: {error}"

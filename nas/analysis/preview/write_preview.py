@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from nas.analysis.preview.figure import write_figure
+from nas.analysis.preview.figure import preview_figure
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.page import preview_page
-from nas.analysis.preview.sentences import drawn, lasting, measured, passing
-from nas.analysis.preview.table import cost_table, driver_table, reference_table
+from nas.analysis.preview.sentences import budget_text, hours_texts, latency_texts, sample_text
+from nas.analysis.preview.tables import cost_table, knob_table, network_table
+from nas.pareto.objectives import COSTS
 from trainers.errors import UserError
 
 JSON, HTML, PNG = "preview.json", "preview.html", "preview.png"
@@ -36,73 +37,71 @@ def writable_folder(folder: Path) -> Path:
     return folder
 
 
-def write_report(preview: Preview, folder: Path) -> dict[str, Any]:
-    """Write preview.json, .html and .png; the first one's content."""
-    title = f"Preview of {preview.config.name}"
+def write_preview(preview: Preview, folder: Path) -> dict[str, Any]:
+    """Write preview.json, .html and .png; returns the content of the first."""
+    title = f"Preview of {preview.name}"
     report = preview_json(preview)
     report["files"] = [str(folder / name) for name in (JSON, HTML, PNG)]
     (folder / JSON).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     (folder / HTML).write_text(preview_page(preview, title), encoding="utf-8")
-    write_figure(preview, title, folder / PNG)
+    preview_figure(preview, title).savefig(folder / PNG, facecolor="white")
     return report
 
 
-def preview_json(preview: Preview) -> dict[str, Any]:
-    """Plain JSON values; costs in bytes, milliseconds and plain counts."""
-    survey, allowed = preview.survey, preview.allowed
-    return {
-        "name": preview.config.name,
-        "space": preview.config.space.name,
-        "seed": preview.request.seed,
-        "channels": preview.setting.channels,
-        "classes": preview.setting.classes,
-        "patch": list(preview.config.train.patch),
-        "batch": preview.config.train.batch,
-        "samples": len(survey.draw.points),
-        "draws": survey.draw.draws,
-        "unfit": survey.draw.unfit,
-        "broken": len(survey.broken),
-        "costs": {
-            name: _distribution(values)
-            for name in ("params", "macs", "memory", "latency_ms")
-            if (values := survey.values(name))
-        },
-        "budget": {
-            "share": allowed.share,
-            "limits": {limit.name: asdict(limit) for limit in allowed.limits},
-        },
-        "drivers": {
-            name: {
-                "total": sum(driver.values for driver in found),
-                "knobs": [{**asdict(driver), "share": driver.share} for driver in found],
-            }
-            for name, found in preview.drivers.items()
-        },
-        "references": [reference.to_json() for reference in preview.references],
-        "latency": _latency_json(preview),
-        "candidates": _candidates_json(preview),
-        "search": preview.forecast.to_json() if preview.forecast else None,
-    }
-
-
-def print_report(preview: Preview, folder: Path, console: Console) -> None:
+def print_preview(preview: Preview, folder: Path, console: Console) -> None:
     """Tables, sentences, and where the page is."""
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
 
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False)
+    def say(*texts: str) -> None:
+        for text in texts:
+            console.print(text, highlight=False, markup=False)
 
-    say(drawn(preview))
-    console.print(cost_table(preview), highlight=False)
-    say(passing(preview))
-    for text in measured(preview):
-        say(text)
-    console.print(driver_table(preview), highlight=False)
-    console.print(reference_table(preview), highlight=False)
-    for text in lasting(preview):
-        say(text)
+    say(sample_text(preview))
+    console.print(cost_table(preview).for_terminal(), highlight=False)
+    say(budget_text(preview), *latency_texts(preview))
+    if preview.importances:
+        console.print(knob_table(preview).for_terminal(), highlight=False)
+    console.print(network_table(preview).for_terminal(), highlight=False)
+    say(*hours_texts(preview))
     console.print(f"Browse: {folder / HTML}", highlight=False, markup=False, soft_wrap=True)
+
+
+def preview_json(preview: Preview) -> dict[str, Any]:
+    """Plain JSON values; costs in bytes, milliseconds and plain counts."""
+    survey, allowed, counting = preview.survey, preview.allowed, preview.counting
+    return {
+        "name": preview.name,
+        "space": preview.space,
+        "seed": preview.seed,
+        "channels": counting.channels,
+        "classes": counting.classes,
+        "patch": list(counting.train.patch),
+        "batch": counting.train.batch,
+        "samples": len(survey.draw.points),
+        "draws": survey.draw.draws,
+        "unfit": survey.draw.unfit,
+        "broken": len(survey.broken),
+        "costs": {name: _distribution(values) for name in COSTS if (values := survey.values(name))},
+        "budget": {
+            "share": allowed.share,
+            "limits": {limit.name: asdict(limit) for limit in allowed.limits},
+        },
+        "importances": {
+            found.objective: {
+                "architectures": found.networks,
+                "knobs": [
+                    {"knob": knob, "share": share, "beyond_chance": knob in found.beyond_chance}
+                    for knob, share in found.shares.items()
+                ],
+            }
+            for found in preview.importances
+        },
+        "references": [known.to_json() for known in preview.known],
+        "latency": _latency_json(preview),
+        "candidates": _candidates_json(preview),
+        "search": preview.forecast.to_json() if preview.forecast else None,
+    }
 
 
 def _distribution(values: list[float]) -> dict[str, Any]:
@@ -125,16 +124,13 @@ def _latency_json(preview: Preview) -> dict[str, Any] | None:
 
 
 def _candidates_json(preview: Preview) -> list[dict[str, Any]]:
-    timed, survey = preview.timed, preview.survey
-    if timed is None:
-        return []
-    ended = sorted({*timed.timings, *timed.failures})
+    survey = preview.survey
     return [
         {
             "key": survey.draw.points[i].key,
             **survey.costs[i],
-            "seconds": asdict(timed.timings[i]) if i in timed.timings else None,
-            "failure": timed.failures.get(i),
+            "seconds": None if isinstance(outcome, str) else asdict(outcome),
+            "failure": outcome if isinstance(outcome, str) else None,
         }
-        for i in ended
+        for i, outcome in sorted(preview.timings.items())
     ]

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from nas.analysis.redundancy.analysis import Redundancy, SubLayer
-from nas.analysis.redundancy.panels import NAMES
+from nas.analysis.redundancy.figure import NAMES
 from nas.analysis.redundancy.similarity import Scores
 from nas.pareto.objectives import short_number
 

@@ -1,16 +1,22 @@
 """Candidates that are trained a little, in processes of their own."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+import torch
 from torch import nn
 
-from nas.analysis.preview.timing import Series, time_candidates
-from nas.analysis.preview.timing_bench import Bench
+from nas.analysis.preview.time_candidates import (
+    Timing,
+    Workload,
+    time_candidate,
+    time_candidates,
+)
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import Architecture, choice
 from trainers.config import TrainConfig
+from trainers.inference import predict_each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,34 +32,48 @@ class Odd(Architecture):
         raise RuntimeError("not enough memory: you tried to allocate")
 
 
+SMALL = Hybrid(width=4, levels=3, convs=1, refine=0)
+
+
 @pytest.fixture
-def series(phantom, tmp_path):
-    """One small network, to be timed alone."""
+def workload(phantom):
+    """A small one."""
     cache, cases = phantom
-    bench = Bench(cache, cases, TrainConfig(patch=(16, 16, 16)), 0, tmp_path)
-    small = Hybrid(width=4, levels=3, convs=1, refine=0)
-    return Series(bench, (small,), least=9, seconds=60.0, threads=1, gpu=False)
+    return Workload(cache, cases, TrainConfig(patch=(16, 16, 16)), seed=0, threads=1, gpu=False)
 
 
-def test_a_candidate_is_timed_and_others_fail_by_themselves(series, tmp_path):
+def test_windows_are_those_of_all_validation_cases(workload):
+    assert workload.windows == 8 * len(workload.cases.validation)  # 24^3: two windows an axis
+
+
+def test_a_candidate_is_timed_and_others_fail_by_themselves(workload):
     told = []
-    odd = (Odd(fault="raises"), series.candidates[0], Odd(fault="dies"))
-    timings, failures = time_candidates(
-        replace(series, candidates=odd), 2, lambda *count: told.append(count)
-    )
-    assert list(timings) == [1]
-    timing = timings[1]
-    assert all(0 < getattr(timing, name) < 30 for name in ("setup", "step", "window"))
-    assert timing.checkpoint >= 0
-    assert failures == {
+    odd = (Odd(fault="raises"), SMALL, Odd(fault="dies"))
+    found = time_candidates(odd, workload, 2, 9, 60.0, lambda *count: told.append(count))
+    timing = found.pop(1)
+    assert isinstance(timing, Timing)
+    assert 0 < timing.step < 30
+    assert 0 < timing.window < 30
+    assert found == {
         0: "out of memory: not enough memory: you tried to allocate",
         2: "its process died",
     }
     assert told[-1] == (3, 3, "candidates timed")
 
 
-def test_when_the_time_is_up_only_the_least_are_timed(series):
-    three = replace(series, candidates=series.candidates * 3, least=1, seconds=0.0)
-    timings, failures = time_candidates(three, 1, lambda *count: None)
-    assert list(timings) == [0]
-    assert failures == {}
+def test_when_the_time_is_up_only_the_least_are_timed(workload):
+    found = time_candidates([SMALL] * 3, workload, 1, 1, 0.0, lambda *count: None)
+    assert list(found) == [0]
+
+
+def test_a_window_is_timed_on_corners_of_volumes(workload, monkeypatch):
+    """Of two windows, along depth, whatever the size of the volume."""
+    seen = []
+
+    def note(network, images, *settings):
+        seen.extend(image.shape for image in images)
+        return predict_each(network, images, *settings)
+
+    monkeypatch.setattr("nas.analysis.preview.time_candidates.predict_each", note)
+    time_candidate(SMALL, workload, torch.device("cpu"))
+    assert set(seen) == {(1, 24, 16, 16)}

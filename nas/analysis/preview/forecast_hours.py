@@ -1,0 +1,185 @@
+"""From the seconds of a few candidates to the hours of a search."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+from nas.analysis.preview.survey import Costs
+from nas.analysis.preview.time_candidates import Timing
+from nas.config.early_stopping import EarlyStopping
+from trainers.config import TrainConfig
+
+START_SECONDS = 15.0  # until the first step of a worker: its process, and what it imports
+TRIAL_SECONDS = 0.5  # of a trial, beside its epochs: it is proposed, counted and built
+EPOCH_SECONDS = 0.15  # of an epoch, beside its steps: its checkpoint is written, its report travels
+SEARCHES = 300  # that are simulated
+COVERS = 0.8  # of these, the share within the interval
+PREDICTORS = ("macs", "memory")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a trial does, and how many there are. `windows`: those of one validation.
+
+    `pause`: seconds a trial for which no slot trains, since a latency is measured. `hours`: no
+    trial starts later. `ends`: shares of a whole training after which trials end, each with its
+    probability.
+    """
+
+    trials: int
+    slots: int
+    epochs: int
+    steps: int
+    validations: int
+    windows: int
+    pause: float = 0.0
+    hours: float | None = None
+    ends: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+
+    @property
+    def mean_end(self) -> float:
+        """The share of a whole training that a trial gets in the mean."""
+        return sum(share * probability for share, probability in self.ends)
+
+    def trial_seconds(self, timing: Timing) -> float:
+        """A whole trial, where nothing ends it early."""
+        epochs = self.epochs * (self.steps * timing.step + EPOCH_SECONDS)
+        return TRIAL_SECONDS + epochs + self.validations * self.windows * timing.window
+
+
+@dataclass(frozen=True)
+class Line:
+    """Seconds of a whole trial: `constant + rate * cost`, neither below zero.
+
+    `error`: the standard deviation of the candidates from it, as a share of their mean seconds.
+    """
+
+    constant: float
+    rate: float
+    cost: str
+    error: float
+
+    def seconds(self, costs: Costs) -> float:
+        """What a trial of a network of these costs takes."""
+        return self.constant + self.rate * costs[self.cost]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The hours of a search: the median of those simulated, `COVERS` of which are within `low` to
+    `high`.
+
+    `trials`: how many are started in the median; `trial_seconds`: of one, in the mean.
+    """
+
+    hours: float
+    low: float
+    high: float
+    trials: int
+    trial_seconds: float
+    schedule: Schedule
+    line: Line
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the limit on the hours leaves trials out."""
+        return self.trials < self.schedule.trials
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict of JSON values."""
+        return {**asdict(self), "covers": COVERS}
+
+
+def forecast_hours(
+    timed: Sequence[tuple[Costs, Timing]],
+    first: Sequence[Costs],
+    pool: Sequence[Costs],
+    schedule: Schedule,
+    seed: int,
+) -> Forecast:
+    """Simulate searches that train the networks `first`, and then random ones of the `pool`.
+
+    Trials miss the line by as much as the `timed` candidates did, and it is itself uncertain by the
+    standard error of these. They end as the schedule's `ends` have it.
+    """
+    line = fit_line(
+        [costs for costs, _ in timed], [schedule.trial_seconds(timing) for _, timing in timed]
+    )
+    random = np.random.default_rng(seed)
+    shares, probabilities = zip(*schedule.ends, strict=True)
+    others = max(schedule.trials - len(first), 0)
+    outcomes = []
+    for _ in range(SEARCHES):
+        places = random.choice(len(pool), others, replace=others > len(pool))
+        costs = [*first[: schedule.trials], *(pool[place] for place in places)]
+        misses = random.normal(0, line.error, len(costs))
+        misses += random.normal(0, line.error / len(timed) ** 0.5)
+        ends = random.choice(shares, len(costs), p=probabilities)
+        seconds = np.array([line.seconds(one) for one in costs]) * (1 + misses).clip(0.1) * ends
+        outcomes.append(simulate_schedule(seconds.tolist(), schedule))
+    walls, starts = zip(*outcomes, strict=True)
+    quantiles = np.quantile(walls, ((1 - COVERS) / 2, 0.5, (1 + COVERS) / 2)) / 3600
+    low, hours, high = quantiles.tolist()
+    mean = float(np.mean([line.seconds(one) for one in pool])) * schedule.mean_end
+    return Forecast(hours, low, high, int(np.median(starts)), mean, schedule, line)
+
+
+def fit_line(costs: Sequence[Costs], seconds: Sequence[float]) -> Line:
+    """Non-negative least squares on MACs or on memory, whichever comes nearer.
+
+    With fewer than three candidates, in proportion to MACs, and as uncertain as the whole.
+    """
+    y = np.asarray(seconds, dtype=float)
+    if len(y) < 3:
+        return Line(0.0, float(y.sum() / sum(one["macs"] for one in costs)), "macs", 1.0)
+    lines = []
+    for name in PREDICTORS:
+        x = np.array([one[name] for one in costs])
+        scale = x.max()  # a billion times the constant
+        (constant, rate), rest = nnls(np.column_stack([np.ones_like(x), x / scale]), y)
+        error = rest / (len(y) - 2) ** 0.5 / y.mean()
+        lines.append(Line(float(constant), float(rate / scale), name, float(error)))
+    return min(lines, key=lambda line: line.error)
+
+
+def simulate_schedule(trials: Iterable[float], schedule: Schedule) -> tuple[float, int]:
+    """The seconds of a search of such trials (seconds each, in order), and how many it starts.
+
+    A trial begins in the first slot that is free, unless `schedule.hours` are over.
+    """
+    free = [START_SECONDS] * schedule.slots
+    started = 0
+    for seconds in trials:
+        begin = free[0]
+        if schedule.hours is not None and begin >= 3600 * schedule.hours:
+            break
+        heapq.heapreplace(free, begin + seconds + schedule.slots * schedule.pause)
+        started += 1
+    return max(free) if started else 0.0, started
+
+
+def count_validations(train: TrainConfig) -> int:
+    """Every `validate_every` epochs, and after the last one."""
+    return -(-train.epochs // train.validate_every)
+
+
+def early_ends(early: EarlyStopping | None, train: TrainConfig) -> tuple[tuple[float, float], ...]:
+    """The `ends` of a schedule where one in `early.reduction` goes on at every rung."""
+    if early is None:
+        return ((1.0, 1.0),)
+    found: dict[float, float] = {1.0: 0.0}
+    brackets = early.rungs(train)
+    for rungs in brackets:
+        left = 1 / len(brackets)
+        for epoch in rungs:
+            stopped = left * (1 - 1 / early.reduction)
+            found[epoch / train.epochs] = found.get(epoch / train.epochs, 0.0) + stopped
+            left -= stopped
+        found[1.0] += left
+    return tuple(sorted(found.items()))

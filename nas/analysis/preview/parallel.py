@@ -1,0 +1,71 @@
+"""Processes beside this one, which have torch and the spaces imported already."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from multiprocessing.forkserver import ensure_running
+from typing import Protocol, TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Progress = Callable[[int, int, str], None]  # done, total, of what
+
+# The last one is what torch's optimizers import when the first of them is made.
+PRELOAD = ["nas.analysis.preview.survey", "nas.analysis.preview.time_candidates", "torch._dynamo"]
+WORTH_A_PROCESS = 30  # items; a process takes seconds to begin
+CHUNK = 5  # items that a process takes at a time
+
+
+class Map(Protocol):
+    """The answers of a function to items, in order; `what` names the items to the progress."""
+
+    def __call__(
+        self, work: Callable[[Item], Answer], items: Sequence[Item], what: str
+    ) -> list[Answer]: ...
+
+
+@cache
+def preloaded() -> ForkServerContext:
+    """Starts processes from one that imports once for all, and begins to do so here."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    ensure_running()
+    return context
+
+
+def begin_process(threads: int = 1) -> None:
+    """The first thing in a process: Ctrl-C is its parent's to handle, torch takes `threads`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+
+
+@contextmanager
+def parallel_map(items: int, progress: Progress) -> Iterator[Map]:
+    """A map on all cores, or in this process where about so many `items` are too few for that."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processes = min(cores or 1, items // WORTH_A_PROCESS)
+    pool = None
+    if processes > 1:
+        pool = ProcessPoolExecutor(processes, preloaded(), begin_process)
+
+    def mapped(work: Callable[[Item], Answer], items: Sequence[Item], what: str) -> list[Answer]:
+        answers: list[Answer] = []
+        for answer in pool.map(work, items, chunksize=CHUNK) if pool else map(work, items):
+            answers.append(answer)
+            progress(len(answers), len(items), what)
+        return answers
+
+    try:
+        yield mapped
+    finally:
+        if pool:
+            pool.shutdown()

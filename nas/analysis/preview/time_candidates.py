@@ -1,0 +1,169 @@
+"""Trains a few candidates a little, as many at a time as the search will: they slow each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from time import monotonic, perf_counter
+
+import torch
+from torch import nn
+
+from nas.analysis.preview.parallel import Progress, begin_process, preloaded
+from nas.cost.failure import reason_of
+from search_spaces.space import Architecture
+from trainers.config import TrainConfig
+from trainers.data.cache import VolumeCache
+from trainers.data.splits import Cases
+from trainers.inference import predict_each
+from trainers.metrics import dice_per_class
+from trainers.precision import autocast
+from trainers.trainer import Trainer
+
+WARM_UP = 2  # steps that are not counted
+FEWEST, MOST = 3, 40  # steps that are
+STEP_SECONDS = 0.8  # about, of counted steps
+WINDOW_SECONDS = 0.3  # at least, of counted validation
+VALIDATION_CASES = 4
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one training step, and of one window of a validation."""
+
+    step: float
+    window: float
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The cases and the recipe of a search; `threads` and `gpu` are what a trial gets."""
+
+    cache: VolumeCache
+    cases: Cases
+    train: TrainConfig
+    seed: int
+    threads: int
+    gpu: bool
+
+    @property
+    def windows(self) -> int:
+        """Windows of one validation: of all its cases together."""
+        return sum(count_windows(self.cache.shape(n), self.train) for n in self.cases.validation)
+
+
+def time_candidates(
+    candidates: Sequence[Architecture],
+    workload: Workload,
+    slots: int,
+    least: int,
+    seconds: float,
+    progress: Progress,
+) -> dict[int, Timing | str]:
+    """The timings by position, or why there is none; `slots` at a time, a process for each.
+
+    After `seconds` no other one is begun, but the first `least` always are.
+    """
+    deadline = monotonic() + seconds
+
+    def time_next(position: int) -> Timing | str | None:
+        if position >= least and monotonic() > deadline:
+            return None
+        return _in_a_process(candidates[position], workload, position % slots)
+
+    found: dict[int, Timing | str] = {}
+    with ThreadPoolExecutor(slots) as pool:
+        for position, outcome in enumerate(pool.map(time_next, range(len(candidates)))):
+            if outcome is not None:
+                found[position] = outcome
+            progress(position + 1, len(candidates), "candidates timed")
+    return found
+
+
+def _in_a_process(architecture: Architecture, workload: Workload, slot: int) -> Timing | str:
+    ours, theirs = preloaded().Pipe(duplex=False)
+    arguments = (theirs, architecture, workload, slot)
+    process = preloaded().Process(target=_send_timing, args=arguments, daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        outcome: Timing | str = ours.recv()
+    except EOFError:  # it was killed, as the system does where memory runs out
+        outcome = "its process died"
+    process.join()
+    return outcome
+
+
+def _send_timing(
+    connection: Connection, architecture: Architecture, workload: Workload, slot: int
+) -> None:
+    begin_process(workload.threads)
+    device = torch.device("cpu")
+    if workload.gpu:
+        device = torch.device("cuda", slot % torch.cuda.device_count())
+    try:
+        connection.send(time_candidate(architecture, workload, device))
+    except Exception as error:  # the network's own fault: the search would record it
+        connection.send(reason_of(error))
+
+
+def time_candidate(architecture: Architecture, workload: Workload, device: torch.device) -> Timing:
+    """Train for a few steps and predict a few windows."""
+    cache, cases, train, seed = workload.cache, workload.cases, workload.train, workload.seed
+    torch.manual_seed(seed)
+    network = architecture.build(cache.channels, len(cache.classes))
+    without = replace(cases, validation=())
+    trainer = Trainer(network, cache, without, train, device=device, seed=seed)
+    warm = _epoch(trainer, WARM_UP) / WARM_UP
+    steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
+    step = _epoch(trainer, steps) / steps
+    with autocast(train, device):
+        return Timing(step, _window_seconds(network.eval(), workload))
+
+
+def _epoch(trainer: Trainer, steps: int) -> float:
+    """The seconds of an epoch of so many steps."""
+    trainer.config = trainer.config.model_copy(update={"steps_per_epoch": steps})
+    return trainer.run_epoch().seconds
+
+
+def _window_seconds(network: nn.Module, workload: Workload) -> float:
+    """Seconds a window of predicting and scoring; of every case a corner of two windows at most.
+
+    A whole volume of a large data set would take minutes.
+    """
+    cache, train = workload.cache, workload.train
+    depth, height, width = train.patch
+    depth += _interval(depth, train.overlap)
+    names = workload.cases.validation[:VALIDATION_CASES]
+    images = [cache.image(name)[:, :depth, :height, :width] for name in names]
+    labels = [cache.label(name)[:depth, :height, :width] for name in names]
+    windows = sum(count_windows(label.shape, train) for label in labels)
+
+    def validate() -> None:
+        predictions = predict_each(network, images, train.patch, train.overlap)
+        for logits, label in zip(predictions, labels, strict=True):
+            dice_per_class(logits.argmax(0).cpu().numpy(), label, len(cache.classes))
+
+    validate()
+    started, rounds = perf_counter(), 0
+    while rounds == 0 or perf_counter() - started < WINDOW_SECONDS:
+        validate()
+        rounds += 1
+    return (perf_counter() - started) / (rounds * windows)
+
+
+def count_windows(shape: Sequence[int], train: TrainConfig) -> int:
+    """Windows that cover one volume of that shape (D, H, W), as `predict_logits` lays them."""
+    return math.prod(
+        1 + math.ceil(max(length - window, 0) / _interval(window, train.overlap))
+        for length, window in zip(shape, train.patch, strict=True)
+    )
+
+
+def _interval(window: int, overlap: float) -> int:
+    """Voxels from one window to the next (MONAI's `sliding_window_inference`)."""
+    return max(int(window * (1 - overlap)), 1)

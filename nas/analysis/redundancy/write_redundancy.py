@@ -1,0 +1,89 @@
+"""What was measured as files and in the terminal."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from nas.analysis.redundancy.figure import Panels, panels, redundancy_figure, redundancy_panels
+from nas.analysis.redundancy.redundancy_report import Report
+from nas.analysis.redundancy.table import HEAD, LEGEND, redundancy_table, table_rows
+from nas.report.html_page import html_page, html_table, paragraphs, svg_panels
+from search_spaces.registry import architecture_record
+from trainers.errors import UserError
+
+JSON, HTML, PNG = "redundancy.json", "redundancy.html", "redundancy.png"
+PROPOSAL = "proposal.json"
+COMPARED = {
+    "residual": "the output of a sub-layer is taken with its residual, which is all that a layer "
+    "without it would pass on",
+    "branch": "the output of a sub-layer is taken without its residual",
+}
+
+
+def target(export: Path, to: Path | None) -> Path:
+    """The folder to write into, `redundancy` in the export by default. Raises UserError."""
+    folder = to or export / "redundancy"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--to {folder} is a file; expected a folder, new or old")
+    return folder
+
+
+def write_report(report: Report, to: Path) -> list[Path]:
+    """Write redundancy.json, .html and .png and, if there is one, proposal.json, the last of the
+    paths that are returned."""
+    to.mkdir(parents=True, exist_ok=True)
+    title = f"Redundancy of {report.architecture.space} {report.architecture.key}"
+    drawn = panels(report.redundancy, report.closed)
+    (to / JSON).write_text(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+    (to / HTML).write_text(_page(report, drawn, title), encoding="utf-8")
+    redundancy_figure(drawn, title).savefig(to / PNG, facecolor="white")
+    written = [to / JSON, to / HTML, to / PNG]
+    if report.proposal:
+        record = architecture_record(report.proposal.architecture)
+        (to / PROPOSAL).write_text(json.dumps(record, indent=1) + "\n")
+        written.append(to / PROPOSAL)
+    return written
+
+
+def print_report(report: Report, written: Sequence[Path], console: Console) -> None:
+    """The table, the files, the proposal, and what to do with it."""
+    console.print(redundancy_table(report.redundancy, report.closed))
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    say(report.conclusion())
+    say(f"written: {', '.join(map(str, written))}")
+    if report.proposal:
+        setting = shlex.quote(f'search.warm_start=["{written[-1]}"]')
+        say(f"next: segnas search CONFIG --set {setting}")
+        say(f"  (CONFIG searches the space {report.architecture.space}; `--dir` a new folder)")
+
+
+def _page(report: Report, drawn: Panels, title: str) -> str:
+    rows = list(table_rows(report.redundancy, report.closed))
+    cells = [("   " * row.level + row.label, row.module, *row.cells) for row in rows]
+    blocks = {i for i, row in enumerate(rows) if row.level == 0}
+    parts = (
+        paragraphs(*_texts(report)),
+        svg_panels(redundancy_panels(drawn), 380),
+        html_table(("part", "module", *HEAD), cells, left={0, 1}, strong=blocks),
+    )
+    return html_page(title, parts)
+
+
+def _texts(report: Report) -> list[str]:
+    redundancy = report.redundancy
+    volumes = len(redundancy.volumes)
+    return [
+        f"Input against output of every block, layer and sub-layer with the {report.weights} "
+        f"weights over {volumes} volume{'s' if volumes > 1 else ''}: 1 is no change, a redundant "
+        f"part is near 1. With LN: the input before the layer norm; without: after it; "
+        f"{COMPARED[redundancy.output]}.",
+        f"{report.conclusion()}. In the table, {LEGEND}.",
+    ]
