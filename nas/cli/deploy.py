@@ -75,13 +75,17 @@ def deployment_table(record: Deployment) -> Table:
     names = ("pytorch", "PyTorch fp32"), ("deployed", f"{record.format} {record.precision}")
     for (key, name), dice in zip(names, (checks.dice_pytorch, checks.dice), strict=True):
         times = record.latency[key]
-        told = "-" if dice is None else f"{dice:.4f}"
-        table.add_row(name, told, f"{times['p50_ms']:.4g}", f"{times['p99_ms']:.4g}")
+        table.add_row(
+            name,
+            "-" if dice is None else f"{dice:.4f}",
+            f"{times['p50_ms']:.4g}",
+            f"{times['p99_ms']:.4g}",
+        )
     return table
 
 
 def agreement(record: Deployment) -> str:
-    """How far the two are apart, and what the deployed network takes."""
+    """How far the deployed network is from PyTorch's, and which inputs it takes, in words."""
     checks, dynamic = record.checks, record.dynamic
     takes = "any batch" if dynamic.batch else "one window at a time"
     sizes = f"multiples of {dynamic.stride}" if dynamic.sizes else "this patch alone"

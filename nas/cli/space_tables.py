@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from nas.cost.count import Cost, cost_of, count_params
-from nas.cost.memory import Memory
 from nas.pareto.objectives import objective
 from search_spaces.fitting import misfit
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
 
 if TYPE_CHECKING:
+    from nas.cost.count import Cost
+    from nas.cost.memory import Memory
     from nas.cost.paper_conventions import PublishedCount
 
 CLASSES = 4
@@ -62,6 +61,10 @@ def describe_presets(
 
 
 def _describe(name: str, architecture: Architecture, shape: Sequence[int], classes: int) -> Preset:
+    import torch  # here: spaces are listed without it
+
+    from nas.cost.count import cost_of, count_params
+
     channels, *patch = shape
     if patch and not misfit(architecture, patch):
         cost = cost_of(architecture, channels, classes, tuple(patch))

@@ -80,21 +80,21 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
             f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen "
             "by this number among many, so it is optimistic."
         )
-    told = export.retrained
-    if not told:
+    retrained = export.retrained
+    if not retrained:
         return
     yield ""
     if export.weights.name == FOLDS:
         yield (
             "Retrained in a cross-validation, whose networks are used as an ensemble: validation "
-            f"Dice {DICE.exact(told.get('dice_mean'))} in the mean of the folds, standard "
-            f"deviation {DICE.exact(told.get('dice_standard_deviation'))}. `{RETRAINED}` has its "
-            "settings."
+            f"Dice {DICE.exact(retrained.get('dice_mean'))} in the mean of the folds, standard "
+            f"deviation {DICE.exact(retrained.get('dice_standard_deviation'))}. `{RETRAINED}` has "
+            "its settings."
         )
     else:
         yield (
-            f"Retrained on its whole schedule: validation Dice {DICE.exact(told.get('dice'))}. "
-            f"`{RETRAINED}` has its curve and settings."
+            "Retrained on its whole schedule: validation Dice "
+            f"{DICE.exact(retrained.get('dice'))}. `{RETRAINED}` has its curve and settings."
         )
 
 
@@ -103,18 +103,19 @@ def _data(export: Export) -> Iterator[str]:
     about = data.about()
     yield f"- Data set: {about.name}"
     for name in ("description", "reference", "licence"):
-        if told := getattr(about, name):
-            yield f"- {name.capitalize()}: {told}"
+        if value := getattr(about, name):
+            yield f"- {name.capitalize()}: {value}"
     if isinstance(data.split, Path):
         split = json.loads(data.split.read_text())
         counts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
         yield f"- Cases: {counts} (by name in `{data.split.name}`)"
 
 
-def _source(export: Export, told: Mapping[str, Any]) -> Iterator[str]:
-    yield f"- Search: {told.get('search', 'not recorded')}, id {told.get('search_id') or 'unknown'}"
+def _source(export: Export, origin: Mapping[str, Any]) -> Iterator[str]:
+    name, search_id = origin.get("search", "not recorded"), origin.get("search_id") or "unknown"
+    yield f"- Search: {name}, id {search_id}"
     yield f"- Seed: {export.config.seed}"
-    for package, number in told.get("versions", {}).items():
+    for package, number in origin.get("versions", {}).items():
         yield f"- {package} {number}"
 
 

@@ -36,8 +36,12 @@ EpochTold = Callable[[EpochReport, int, str], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is trained: `folds` networks of a cross-validation, or with 0 one. `start` and `teacher`
-    as in `Job`. `workers`: processes that train one network together."""
+    """What is trained, and how.
+
+    `folds`: so many networks of a cross-validation; with 0, one network on the export's own split.
+    `start`: as in `Job`. `teacher`: the folder of the export to distil from. `workers`: processes
+    that train one network together.
+    """
 
     start: Start = "scratch"
     teacher: Path | None = None
@@ -47,7 +51,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Retrained:
-    """What was written, by whom, and how good it is. `spread`: of the folds' Dice."""
+    """What a retraining gave.
+
+    `weights`: the file written, or the folder of the folds' files. `outcomes`: of each training.
+    `dice`: that of the training, or the mean of the folds; `spread`: the folds' standard deviation.
+    """
 
     weights: Path
     outcomes: tuple[Outcome, ...]
@@ -64,10 +72,12 @@ def retrain(
 ) -> Retrained:
     """Train the export's network on its whole schedule, and keep the weights for use.
 
-    `report` is called with every epoch, the number of epochs, and the fold where there are some.
-    Interrupted, the same plan and settings go on from the last epoch; folds that are finished are
-    not trained again. Raises UserError for a plan that does not fit the network or its data, before
-    anything is trained.
+    `report` is called after every epoch with that epoch, the number of epochs, and the fold's name
+    where there are folds. A retraining that was interrupted goes on from its last epoch when it is
+    called again with the same plan and settings; finished folds are not trained again.
+
+    Raises UserError for a plan that does not fit the network or its data, before anything is
+    trained.
     """
     check_plan(export, plan)
     teacher = open_teacher(plan.teacher, export) if plan.teacher else None
@@ -91,7 +101,7 @@ def retrain(
 
 
 def check_plan(export: Export, plan: Plan) -> None:
-    """Raises UserError for what cannot be trained as planned."""
+    """Raise UserError where the plan or the settings do not fit the network."""
     train, stride = export.config.train, export.architecture.stride()
     if not takes(export.architecture, train.patch):
         raise UserError(
@@ -114,15 +124,15 @@ def check_plan(export: Export, plan: Plan) -> None:
 
 
 def _check_task(export: Export, cache: VolumeCache) -> None:
-    """The data may have changed since the search, or the task been written by hand."""
+    """Raise UserError where the data are no longer those of `retrain.yaml`'s task."""
     task = export.config.task
-    for key, told, found in (
+    for key, expected, found in (
         ("channels", task.channels, cache.channels),
         ("classes", list(task.classes), list(cache.classes)),
     ):
-        if told != found:
+        if expected != found:
             raise UserError(
-                f"{export.folder}: task.{key} = {told}, and the data has {found}; expected the "
+                f"{export.folder}: task.{key} = {expected}, and the data has {found}; expected the "
                 "data that the network was found on"
             )
 
@@ -177,7 +187,7 @@ def _cross_validate(
 
 
 def _train_fold(job: Job, weights: Path, name: str, report: EpochTold, train: Train) -> Outcome:
-    """The fold's outcome; where it is finished already, the one that it had."""
+    """Train one fold, unless it is finished already; returns its outcome."""
     finished = weights.with_suffix(".json")
     if finished.exists():
         return Outcome(**json.loads(finished.read_text()))
@@ -197,7 +207,10 @@ def _take_place(draft: Path, place: Path) -> None:
 
 
 def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
-    """Of all that decides the weights: neither where the folder lies, nor how many processes."""
+    """A hash of all that decides the weights.
+
+    The folder's place and the number of processes are not part of it.
+    """
     config, split = export.config, export.config.data.split
     cases = split.read_text() if isinstance(split, Path) else split.model_dump_json()
     settings = config.model_dump_json(exclude={"data": {"split"}})
@@ -207,7 +220,7 @@ def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
 
 
 def _used(job: Job, plan: Plan) -> dict[str, Any]:
-    """What was trained how, for the record."""
+    """How the weights were trained, as `retrained.json` records it."""
     teacher = None
     if job.teacher is not None:
         teacher = {

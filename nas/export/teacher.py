@@ -12,10 +12,11 @@ from trainers.errors import UserError
 
 
 def open_teacher(folder: Path, student: Export) -> Export:
-    """The export that teaches `student`: its network, or its folds' ensemble.
+    """Open the export in `folder`, from which `student` is to be distilled.
 
-    Raises UserError where it reads other channels, says other classes, was trained on volumes
-    prepared in another way, or cannot take the student's patch.
+    Its network teaches, or the ensemble of its folds. Raises UserError where it has other input
+    channels or classes than the student, was trained on volumes that were prepared in another way,
+    or cannot take the student's patch.
     """
     teacher = Export(folder)
     ours, theirs = student.config, teacher.config
@@ -35,7 +36,10 @@ def open_teacher(folder: Path, student: Export) -> Export:
 
 
 def fingerprint(teacher: Export) -> str:
-    """Of the teacher's weights: a training does not go on with another teacher."""
+    """Ten hexadecimal digits that change with the teacher's weights.
+
+    A training that was interrupted goes on only with the teacher it began with.
+    """
     digest = hashlib.sha256()
     for file in teacher.weights_files:
         digest.update(file.read_bytes())
@@ -43,7 +47,7 @@ def fingerprint(teacher: Export) -> str:
 
 
 def _try(teacher: Export, patch: tuple[int, int, int], student: Export) -> None:
-    """One pass over zeros."""
+    """Raise UserError unless the teacher's network takes a patch of zeros."""
     network = teacher.network()
     device = next(network.parameters()).device
     zeros = torch.zeros(1, teacher.config.task.channels, *patch, device=device)

@@ -31,9 +31,12 @@ Report = Callable[[EpochReport], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """`volumes`: the cache's folder. `checkpoint`: what an interrupted training goes on from.
+    """A training of an export's network on these cases.
 
-    `start`: from new weights, drawn by `seed`, or from the trial's. `teacher`: who is learned from.
+    `volumes`: the folder of the cached volumes. `checkpoint`: the file that an interrupted training
+    goes on from, and that holds the weights in the end. `start`: `scratch` begins with new weights
+    drawn by `seed`, `trial` with those of the search's trial. `teacher`: the export that the
+    network is distilled from, if any.
     """
 
     export: Export
@@ -47,7 +50,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished training. `curve`: Dice of its validations; `dice` is that of the last one."""
+    """A finished training. `curve`: the mean Dice of every validation; `dice`: of the last one."""
 
     epochs: int
     dice: float | None
@@ -67,8 +70,8 @@ def train_here(job: Job, report: Report) -> Outcome:
 def train(job: Job, report: Report, device: torch.device, worker: Worker = ALONE) -> Outcome:
     """Train the whole schedule, or the rest of it; the weights are then in the job's checkpoint.
 
-    `report` is called with every epoch. Of several workers, all return the outcome, but only the
-    first one's has a Dice.
+    `report` is called after every epoch. All of several workers return the outcome, but only the
+    first one validates, so that only its outcome has a Dice.
     """
     trainer = _trainer(job, device, worker)
     started, last = perf_counter(), None

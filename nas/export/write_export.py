@@ -62,12 +62,12 @@ def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> N
 
 
 def _origin(search: Path, name: str) -> dict[str, Any]:
-    """The search that it comes from, and the versions that it is made with."""
+    """The search that the export comes from, and the versions it was made with."""
     versions = {package: version(package) for package in PACKAGES}
     return {"search": name, "search_id": search_id(search), "versions": versions}
 
 
 def _movable(data: SourceConfig, search: Path) -> SourceConfig:
-    """The same data and cases, found from any working directory."""
+    """The same data with absolute paths, so that it is found from any working directory."""
     cache = (data.cache or search / "cache").resolve()
     return data.portable().model_copy(update={"split": Path(SPLIT), "cache": cache})

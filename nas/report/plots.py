@@ -1,4 +1,4 @@
-"""The figures of a report, of the width of a paper's page."""
+"""The figures of a report, as wide as a page of a paper."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def image(figure: Figure, form: str) -> bytes:
 
 
 def staircase(members: Iterable[Result], cost: str) -> list[tuple[float, float]]:
-    """(cost, Dice) of the members that no cheaper one equals, from cheap to dear."""
+    """(cost, Dice) of the members whose Dice no cheaper member reaches, in ascending cost."""
     steps: list[tuple[float, float]] = []
     known = [m for m in members if m.dice is not None and cost in m.costs]
     for value, worse in sorted((m.costs[cost], -(m.dice or 0.0)) for m in known):
@@ -120,7 +120,7 @@ def _importances(found: Sequence[Importance]) -> Figure:
 
 
 def _panels(count: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:
-    """As many panels side by side, two at most in a row where there are more than three."""
+    """A figure of `count` panels: up to three side by side, more of them in rows of two."""
     columns = count if count <= 3 else 2
     rows = -(-count // columns)
     figure = Figure(

@@ -16,7 +16,7 @@ SPECIAL = {
 
 
 def columns(record: SearchRecord) -> list[str]:
-    """Their names; the first is the key."""
+    """The names of the columns; the first is the network's key."""
     return [
         "Network",
         "Dice",
@@ -26,7 +26,7 @@ def columns(record: SearchRecord) -> list[str]:
 
 
 def values(record: SearchRecord) -> list[list[float | None]]:
-    """A row a member, all columns but the first."""
+    """A row for each member, with all columns but the first."""
     return [
         [m.dice, *(m.dice_per_class.get(c) for c in _classes(record))]
         + [m.value(cost) for cost in record.known_costs]
@@ -35,7 +35,7 @@ def values(record: SearchRecord) -> list[list[float | None]]:
 
 
 def cells(record: SearchRecord) -> list[list[str]]:
-    """The same as text: Dice with four digits, costs with three."""
+    """The values as text: Dice with four decimals, costs with three digits."""
     names = ["dice"] * (1 + len(_classes(record))) + record.known_costs
     return [
         [objective(name).short(value) for name, value in zip(names, row, strict=True)]
@@ -44,12 +44,12 @@ def cells(record: SearchRecord) -> list[list[str]]:
 
 
 def _classes(record: SearchRecord) -> Sequence[str]:
-    """Where there is a single one, its Dice is the mean."""
+    """The classes that get a column: none where there is a single one, whose Dice is the mean."""
     return record.classes if len(record.classes) > 1 else ()
 
 
 def markdown_table(record: SearchRecord) -> Iterator[str]:
-    """A line a member."""
+    """The lines of the table: a head, and a row for each member."""
     names = columns(record)
     yield f"| {' | '.join(_plain(name) for name in names)} |"
     yield "|---|" + "---:|" * (len(names) - 1)
@@ -91,7 +91,7 @@ def latex_table(record: SearchRecord) -> str:
 
 
 def caption(record: SearchRecord) -> str:
-    """What the table shows."""
+    """The caption of the table, with the conditions of the latencies."""
     latency = f" Latency: {record.conditions}." if record.conditions else ""
     return f"Pareto front of the search {record.title}, validation Dice.{latency}"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nas.config.tracking import TrackingConfig
 from nas.tracking.description import front_path
-from nas.tracking.relocate import follow_move
+from nas.tracking.mlflow_private import follow_move
 from nas.tracking.store import ARTIFACTS, STORE, plain, prepare_mlflow, server_errors, store_uri
 from trainers.errors import UserError
 

@@ -16,8 +16,11 @@ SPREAD = ("mean_ms", "p90_ms", "p99_ms", "noise")  # of a latency, beside its me
 
 
 def final_metrics(result: Result) -> dict[str, float]:
-    """The known objectives of an ended trial, `dice_<class>` for each class, `latency/<name>` for
-    the rest of its distribution, the epochs trained, what was measured."""
+    """What MLflow shows of an ended trial, by the metric's name, as far as it is known.
+
+    Its objectives, `dice_<class>` for each class, `latency/<name>` for the rest of the latency's
+    distribution, the epochs and seconds trained, and what the network measured of itself.
+    """
     values = {
         "dice": result.dice,
         **result.costs,
@@ -39,9 +42,9 @@ def curve_points(result: Result, validate_every: int) -> list[tuple[int, float]]
 
 
 def fingerprint(result: Result) -> str:
-    """Equal for results of which MLflow holds the same; of 16 hexadecimal digits."""
-    told = [final_metrics(result), params(result.architecture), result.curve]
-    text = json.dumps([*told, result.state, result.reason], sort_keys=True)
+    """16 hexadecimal digits, equal for results that have the same record in MLflow."""
+    values = [final_metrics(result), params(result.architecture), result.curve]
+    text = json.dumps([*values, result.state, result.reason], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -78,9 +78,9 @@ def register(
         with _store(uri, run[0]):
             number = _log(network, example, wanted, free, run[1], name, tags)
             client = MlflowClient(uri)
-            told = mlflow.pytorch.load_model(f"models:/{name}/{number}")
+            loaded = mlflow.pytorch.load_model(f"models:/{name}/{number}")
             with torch.inference_mode():
-                worst = float((told(example) - wanted).abs().max())
+                worst = float((loaded(example) - wanted).abs().max())
             if not worst <= TOLERANCE * max(1.0, float(wanted.abs().max())):
                 client.delete_model_version(name, number)
                 raise UserError(f"{name} loaded back differs by {worst:.2g} in its logits: removed")

@@ -1,4 +1,4 @@
-"""What the records of a search say of it."""
+"""What MLflow is told of a search, besides its results."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What the parent run says of the search; it is found again by `id`.
+    """What the parent run of a search holds and needs.
 
-    `objectives`: what trials are ranked by. `validate_every`: the epochs between two points of a
-    candidate's curve. `running`: whether it is going on, rather than only having its records
-    completed.
+    `id`: by which the run is found again. `objectives`: what trials are ranked by.
+    `validate_every`: the epochs between two points of a candidate's curve. `running`: whether the
+    search is going on; false where only its records are completed.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The parent run: the search as a whole. Raises as the store does."""
+"""The parent run: the search as a whole. Every call raises what the store raises."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ HYPERVOLUME = "hypervolume"
 class SearchRun:
     """The run of a search, found again by its tag.
 
-    `record`: the fingerprint of the files that it has. `volumes`: its points of hypervolume, once
-    they were asked for.
+    `record`: the fingerprint of the files it holds. `volumes`: the hypervolumes it holds, by the
+    number of ended trials; None until they have been read.
     """
 
     client: MlflowClient
@@ -61,9 +61,9 @@ class SearchRun:
     def grow(self, results: Sequence[Result]) -> None:
         """Log the hypervolume after each of these results, where the run lacks it."""
         if self.volumes is None:
-            told = self.client.get_metric_history(self.run_id, HYPERVOLUME)
-            told = sorted(told, key=lambda point: (point.step, point.timestamp, point.value))
-            self.volumes = {point.step: point.value for point in told}
+            points = self.client.get_metric_history(self.run_id, HYPERVOLUME)
+            points = sorted(points, key=lambda point: (point.step, point.timestamp, point.value))
+            self.volumes = {point.step: point.value for point in points}
         news = list(missing_points(self.volumes, results, self.search.objectives))
         for start in range(0, len(news), BATCH):
             part = news[start : start + BATCH]
@@ -73,7 +73,7 @@ class SearchRun:
     def show(
         self, files: Sequence[Path], results: Sequence[Result], ranks: Mapping[str, int]
     ) -> bool:
-        """Upload `files` if they changed, and describe the search. Returns whether they did.
+        """Upload `files` if they changed, and describe the search. Returns whether they changed.
 
         A description that a person wrote stays.
         """
@@ -95,9 +95,9 @@ class SearchRun:
         return changed
 
     def finish(self, summary: Mapping[str, float], status: str | None) -> bool:
-        """Log `summary` and end the run, as far as that was not done. Returns whether it was not.
+        """Log `summary` and end the run. Returns whether anything of it was still to be done.
 
-        `status` None: KILLED, unless the run had ended.
+        `status` None: that of a run that has ended is left, another is marked KILLED.
         """
         run = self.client.get_run(self.run_id)
         if status is None:

@@ -83,10 +83,10 @@ def _free_port(host: str, port: int | None) -> int:
                 taken = error
                 continue
             return int(probe.getsockname()[1])
-    told = taken.strerror or taken
+    reason = taken.strerror or taken
     if taken.errno in (errno.EADDRINUSE, errno.EACCES):
-        raise UserError(f"--port {port} cannot be used ({told}); leave it out for a free one")
-    raise UserError(f"--host {host} cannot be used ({told}); expected an address of this machine")
+        raise UserError(f"--port {port} cannot be used ({reason}); leave it out for a free one")
+    raise UserError(f"--host {host} cannot be used ({reason}); expected an address of this machine")
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:

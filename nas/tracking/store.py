@@ -1,4 +1,4 @@
-"""Where MLflow keeps the records, and how it is made ready. Imports MLflow when it is called."""
+"""Where MLflow keeps the records, and how it is made ready. MLflow is imported when called for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def store_uri(config: TrackingConfig, directory: Path) -> str:
 
 
 def make_store(path: Path) -> None:
-    """Make a sqlite store beside its place: half of its migrations could never be completed."""
+    """Make a new sqlite store at `path`, whole or not at all.
+
+    It is made beside its place and renamed: MLflow cannot mend one whose migrations were cut off.
+    """
     if path.exists():
         return
     from mlflow import MlflowClient
@@ -57,7 +60,7 @@ def without_password(text: str) -> str:
 
 @functools.cache
 def prepare_mlflow() -> None:
-    """Import MLflow, quiet and with short patience."""
+    """Import MLflow with its logs off and short time-outs."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
@@ -69,7 +72,7 @@ def prepare_mlflow() -> None:
 
 @functools.cache
 def server_errors() -> tuple[type[Exception], ...]:
-    """What a store that fails raises."""
+    """The types of exceptions that a failing store raises."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, kw_only=True)
 class SyncReport:
-    """Runs `made`, runs of before that were `completed`, `epochs` added to the curves of either,
-    runs `killed` because nobody goes on with them, and whether the search's own run was `closed`.
+    """How much a synchronisation sent.
 
-    `failed`: why the rest could not be sent.
+    `made`: new runs. `completed`: earlier runs that lacked something. `epochs`: points added to the
+    curves of both. `killed`: runs marked KILLED, for no search goes on with them. `closed`: whether
+    the search's own run was brought to its end. `failed`: why the rest could not be sent, if so.
     """
 
     made: int = 0

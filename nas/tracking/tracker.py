@@ -13,7 +13,7 @@ from nas.config.tracking import TrackingConfig
 from nas.pareto.hypervolume import ranks
 from nas.pareto.result import Result
 from nas.tracking.description import front_path
-from nas.tracking.relocate import follow_move
+from nas.tracking.mlflow_private import follow_move
 from nas.tracking.search_info import Search
 from nas.tracking.store import (
     ARTIFACTS,
@@ -94,15 +94,18 @@ class Tracker:
         self.tick()
 
     def tick(self) -> None:
-        """Called now and then: shows the front so far on the search's page, if it is time to."""
+        """Show a front that changed on the search's page, every `PAGE_SECONDS` at most.
+
+        To be called often; it does nothing as long as it is not time to.
+        """
         if self._stale and time.monotonic() >= self._next_page:
             self._try(self._show)
 
     def sync(self, results: Sequence[Result]) -> SyncReport:
         """Send what MLflow lacks of these results, and nothing that it has; rank the trials.
 
-        For the opening of a search and after its end: whatever runs in MLflow without a result is
-        marked KILLED, for nobody is at it. What cannot be sent now stays owed.
+        For the opening of a search and after its end, when no trial is being trained: whatever is
+        RUNNING in MLflow without a result is marked KILLED. What cannot be sent now is sent later.
         """
         self._sent = SyncReport()
         self._stand(results)
@@ -119,11 +122,11 @@ class Tracker:
     def finish(
         self, folder: Path, summary: Mapping[str, float], status: str | None = "FINISHED"
     ) -> SyncReport:
-        """Record what is still owed, upload the front files of `folder` and end the parent run.
+        """Send what is still to be sent, upload the front files of `folder`, end the parent run.
 
-        `status`: FINISHED, FAILED or KILLED; None leaves that of a run that ended, and is KILLED
-        otherwise. Trials still running are marked KILLED. Front files that are not there (a search
-        that ended before its first result) are left out. Returns what was not there already.
+        `status`: FINISHED, FAILED or KILLED; with None, that of a run that has ended is left and
+        another is marked KILLED. So are trials that are still RUNNING. Front files that do not
+        exist (the search ended before its first result) are left out. Returns what was sent.
         """
         self._sent = SyncReport()
         self._paused_until = 0.0
@@ -177,9 +180,10 @@ class Tracker:
         self._sent += sent
 
     def _try(self, write: Callable[[Runs], None]) -> None:
-        """Do `write`, connecting first where there is no connection; a failure is told once.
+        """Call `write`, connecting first where there is no connection.
 
-        It also drops the connection, so that the next one finds all runs by their tags, and pauses.
+        A failure is warned of once. It drops the connection, so that the next one finds all runs by
+        their tags, and pauses before that.
         """
         started = time.monotonic()
         if not self.config.enabled or started < self._paused_until:

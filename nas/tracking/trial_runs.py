@@ -1,4 +1,4 @@
-"""The runs of one search in an MLflow store: what is written where. Raises as the store does."""
+"""The runs of one search in an MLflow store. Every call raises what the store raises."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Point = tuple[str, int, str]
 
 @dataclass
 class Child:
-    """What MLflow holds of one trial. `front` is `true` or `false` once the trial has ended; `rank`
-    is the non-dominated rank of a complete one, 1 on the front.
+    """What MLflow holds of one trial.
 
-    `record`: the fingerprint of its result, once all of that was sent. `points`: those of its
-    curves that are known to be there, by the name of the curve.
+    `front`: `true` or `false` once the trial has ended. `rank`: the Pareto rank of a complete one,
+    1 on the front. `record`: the fingerprint of its result, once all of it was sent. `empty`:
+    whether the run was just made. `points`: the points that its curves have, by the curve's name.
     """
 
     run_id: str
@@ -82,7 +82,7 @@ class Runs:
         metrics: Mapping[str, float],
     ) -> None:
         """Log the metrics of one epoch as `epoch/<name>`, unless the run has that epoch."""
-        told = {} if key in self.children else params(architecture)
+        chosen = {} if key in self.children else params(architecture)
         child = self._child(key, number)
         if child.status != "RUNNING":
             self.client.update_run(child.run_id, "RUNNING")
@@ -93,11 +93,11 @@ class Runs:
         known = self._points(child, curve)
         if point not in known:
             points = [(name, epoch, value) for name, value in named.items()]
-            log(self.client, child.run_id, metrics=points, params=told)
+            log(self.client, child.run_id, metrics=points, params=chosen)
             known.add(point)
 
     def end(self, result: Result, rank: int | None) -> SyncReport:
-        """Make a trial's run hold all of its result, and end it. Returns what was missing."""
+        """Send what a trial's run lacks of its result, and end it. Returns what was sent."""
         made = result.key not in self.children
         child = self._child(result.key, result.number)
         status, record, place = STATUS[result.state], fingerprint(result), _place(rank)
@@ -143,7 +143,7 @@ class Runs:
         return len(missing)
 
     def rank(self, ranks: Mapping[str, int]) -> SyncReport:
-        """Set the tags of those ended trials whose rank has changed. Absent: without a rank."""
+        """Set the tags of ended trials whose rank has changed; who is not in `ranks` has none."""
         changed = 0
         for key, child in self.children.items():
             if child.front is not None and (child.front, child.rank) != _place(ranks.get(key)):
@@ -160,7 +160,7 @@ class Runs:
         child.front, child.rank = _place(rank)
 
     def kill_orphans(self) -> SyncReport:
-        """End the runs of trials that are under way, for nobody goes on with them now."""
+        """Mark runs that are still RUNNING as KILLED, where no search goes on with them."""
         orphans = [child for child in self.children.values() if child.status == "RUNNING"]
         for child in orphans:
             self.client.set_terminated(child.run_id, "KILLED")
@@ -179,8 +179,8 @@ class Runs:
 
     def _points(self, child: Child, curve: str) -> set[Point]:
         if curve not in child.points:
-            told = [] if child.empty else self.client.get_metric_history(child.run_id, curve)
-            child.points[curve] = {(curve, point.step, repr(point.value)) for point in told}
+            sent = [] if child.empty else self.client.get_metric_history(child.run_id, curve)
+            child.points[curve] = {(curve, point.step, repr(point.value)) for point in sent}
         return child.points[curve]
 
 

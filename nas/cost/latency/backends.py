@@ -22,8 +22,8 @@ def make_runner(
     """A copy of `network` in eval mode, built, compiled, and run once on an input of `shape`.
 
     Weights and input have the precision's type. Raises LatencyError with the reason where this
-    network does not run so, UserError where nothing could; OSError and want of memory pass as they
-    are.
+    network does not run with this backend and precision, UserError where no network could. OSError
+    and out-of-memory errors are passed on unchanged.
     """
     try:
         with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Under which conditions a latency was taken."""
+"""The conditions under which a latency was measured: two are compared only where they agree."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # two distributions of one module
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What two latencies must share to be compared. `shape`: (B, C, D, H, W) of one pass.
+    """What two latencies must have in common to be compared.
 
-    `device`: the card's or processor's name; `driver`: that of the card, or the operating system.
-    `quantisation`: how int8 was reached, None for other precisions. `runtime`: what ran the
-    network, with its version.
+    `shape`: (B, C, D, H, W) of one pass. `device`: the name of the GPU or the processor. `driver`:
+    that of the GPU; for a processor, the operating system. `quantisation`: how int8 was reached,
+    None for other precisions. `runtime`: the library that ran the network, with its version.
     """
 
     device: str
@@ -57,7 +57,7 @@ class Conditions:
 
 
 def conditions_of(channels: int, config: LatencyConfig, device: torch.device) -> Conditions:
-    """What a measurement here would tell of its conditions.
+    """The conditions that a measurement on this machine would have.
 
     Raises UserError where this machine lacks what they need.
     """
@@ -93,7 +93,7 @@ def device_name(device: torch.device) -> str:
 
 
 def _cpu_model() -> str:
-    """Linux alone does not tell it through `platform`."""
+    """The processor's name on Linux, where `platform` does not know it; else empty."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")

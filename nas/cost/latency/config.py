@@ -17,13 +17,14 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class LatencyConfig(Strict):
-    """The conditions, and how many passes of what are taken.
+    """The conditions of a measurement, and how many passes are timed.
 
-    `device`: auto is where the trials train. `threads`: of the CPU. `batch`: patches in one pass.
-    `patch`: (D, H, W), None for that of training. `volume`: its sliding-window prediction is timed
-    as well, with windows that share `overlap` of their length. `warmup` passes are not counted;
-    then come two runs of `repeats` passes or `seconds` each, whichever ends first, though never
-    fewer than three passes. `timeout`: seconds for one network with its building and compiling.
+    `device`: `auto` is the one that trials train on. `threads`: of the CPU. `batch`: patches in one
+    pass. `patch`: (D, H, W), None for that of training. `volume`: its sliding-window prediction is
+    timed as well, with windows that share `overlap` of their length. `warmup` passes are not
+    counted; then come two runs of `repeats` passes or `seconds` each, whichever ends first, though
+    never fewer than three passes. `timeout`: seconds for one network with its building and
+    compiling.
     `resources`: the Ray resources of the node that measures; empty for this machine.
     """
 

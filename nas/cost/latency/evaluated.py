@@ -11,8 +11,8 @@ from torch import nn
 def evaluated(network: nn.Module) -> nn.Module:
     """A copy in eval mode whose weights need no gradient; the network itself is left as it is.
 
-    What a training pass left in a module for the loss belongs to a graph, which cannot be copied:
-    the copy has its values alone.
+    Tensors that a training pass left in a module for the loss belong to an autograd graph, which
+    cannot be copied: the copy has their values without it.
     """
     left = [
         value

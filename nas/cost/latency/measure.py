@@ -27,7 +27,7 @@ from nas.cost.latency.volume import volume_pass
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network that only has to be timed."""
+    """A network that is built, exported and compiled: it only has to be timed."""
 
     runner: Runner
     channels: int

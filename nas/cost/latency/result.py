@@ -1,4 +1,4 @@
-"""What a measurement gives."""
+"""The result of a measurement: the distribution of a network's latency."""
 
 from __future__ import annotations
 

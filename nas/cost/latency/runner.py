@@ -17,7 +17,7 @@ SEED = 0
 class Runner:
     """`forward`: x (B, C, D, H, W) of `dtype` on `device` -> logits (B, C_cls, D, H, W).
 
-    What `stopwatch` tells includes all of a call's work.
+    `stopwatch` times a call with all of its work, also what the device does after the call returns.
     """
 
     forward: Callable[[torch.Tensor], torch.Tensor]

@@ -23,7 +23,7 @@ SHAPES = ((1, 0, 0, 0), (3, 0, 0, 0), (1, 1, 0, 2), (2, 2, 1, 0))  # batch, stri
 
 
 class Float32Outside(nn.Module):
-    """A network of another type between float32 input and float32 output."""
+    """Runs a network in another type (float16) on float32 input, and gives float32 output."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -44,12 +44,13 @@ def write_network(
 ) -> tuple[Dynamic, tuple[tuple[int, ...], ...]]:
     """Write `network` (eval mode, float32) to `path` for windows (C, D, H, W) = `patch`.
 
-    `half`: its weights and its work in float16; input and output stay float32.
-    The widest that the network permits of: any batch and any multiple of `stride` along D, H and
-    W; any batch; one window of the patch. Each is tried on random windows of other shapes against
-    `network`. Returns what the file takes, and the shapes that were tried.
+    `half`: weights and computation in float16; input and output stay float32. The file takes as
+    many shapes as the network permits. Tried in this order: any batch and any multiple of `stride`
+    along D, H and W; any batch of the patch; a single window of the patch. A file counts as working
+    if it gives `network`'s logits for random windows of other shapes than it was written with.
+    Returns what the file takes, and the shapes that it was tried on.
 
-    Raises DeployError, naming the operator, where not even the last works.
+    Raises DeployError, naming the operator, where none of the three works.
     """
     if kind == "onnx":
         check_onnx()

@@ -23,7 +23,9 @@ def time_both(
     kind: Format,
     precision: Precision,
 ) -> dict[str, Latency]:
-    """`pytorch`: `network` eagerly in float32; `deployed`: the file. `config` has the patch."""
+    """The latency of `network` in PyTorch (`pytorch`: eager, float32) and of the deployed file
+    (`deployed`), measured in turns on the patch of `config`.
+    """
     device = deployed.here.device
     eager = prepare(network, channels, config, device)
     return dict(
@@ -40,10 +42,10 @@ def _prepared(
 ) -> Prepared:
     device = deployed.here.device
     onnx = kind == "onnx"
-    told = config.model_copy(update={"backend": "onnxruntime"}) if onnx else config
+    used = config.model_copy(update={"backend": "onnxruntime"}) if onnx else config
     conditions = replace(
-        conditions_of(channels, told, device),
-        backend=told.backend if onnx else kind,
+        conditions_of(channels, used, device),
+        backend=used.backend if onnx else kind,
         precision=precision,
         quantisation="static" if precision == "int8" else None,
     )

@@ -12,7 +12,7 @@ from trainers.segmenter import Segmenter
 
 
 def open_segmenter(folder: Path) -> tuple[Segmenter, str]:
-    """The network of an exported or a deployed folder, and one line that tells which it is.
+    """The segmenter of an exported or a deployed folder, and one line that names its weights.
 
     Raises UserError where the folder is neither, or what its format needs is not installed.
     """

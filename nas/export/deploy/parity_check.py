@@ -125,12 +125,12 @@ def _decide(checks: Checks, precision: Precision) -> None:
     limit = DICE_TOLERANCE[precision]
     if checks.dice is not None and checks.dice_pytorch is not None:
         gap = abs(checks.dice - checks.dice_pytorch)
-        told = f"Dice {checks.dice:.4f}, PyTorch's {checks.dice_pytorch:.4f}"
+        found = f"Dice {checks.dice:.4f}, PyTorch's {checks.dice_pytorch:.4f}"
     else:
-        gap, told = 1.0 - checks.agreement, f"Dice {checks.agreement:.4f} against PyTorch's labels"
+        gap, found = 1.0 - checks.agreement, f"Dice {checks.agreement:.4f} against PyTorch's labels"
     if not gap <= limit:
         raise DeployError(
-            f"{told} on {', '.join(checks.cases)}; expected a difference of {limit:g} at most"
+            f"{found} on {', '.join(checks.cases)}; expected a difference of {limit:g} at most"
         )
     relative = checks.max_difference / checks.largest
     if precision == "fp32" and not relative <= LOGIT_TOLERANCE:

@@ -49,10 +49,11 @@ def open_network(folder: Path, record: Deployment) -> Deployed:
 
 
 def open_file(path: Path, kind: Format, made_on: str) -> tuple[Forward, torch.device]:
-    """What runs the file `path`, which was written on the device type `made_on`, and where.
+    """The forward pass of the file `path`, and the device it takes its input on.
 
-    TorchScript stays on that type: a trace keeps the device of the tensors it makes. Raises
-    DeployError where the runtime refuses the file; else as `open_network`.
+    `made_on`: the device type the file was written on. TorchScript has to run on it, since a trace
+    keeps the device of the tensors it makes. Raises DeployError where the runtime refuses the file,
+    UserError where it is missing or this machine lacks what it needs.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing; deploy the network again")

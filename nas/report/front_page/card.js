@@ -6,7 +6,8 @@ function keyButton(network, choose) {
     network.key);
 }
 
-function standing(network, state) {
+// "on the front", or why it is not in two words.
+function status(network, state) {
   if (network.state !== "complete") return STATES[network.state];
   if (state.members.includes(network)) return "on the front";
   return within(network, state.budgets) ? "not on the front" : "outside the budgets";
@@ -18,8 +19,8 @@ function costsOf(network) {
   if (network.state === "stopped") rows.push(["Dice when stopped", shown("dice", lastDice(network))]);
   for (const cost of data.costs) rows.push([TITLES[cost], shown(cost, network.costs[cost])]);
   if (network.epochs) rows.push(["Epochs trained", network.epochs]);
-  return element("dl", {}, ...rows.flatMap(([name, told]) => [
-    element("dt", {}, name), element("dd", {}, String(told))]));
+  return element("dl", {}, ...rows.flatMap(([name, number]) => [
+    element("dt", {}, name), element("dd", {}, String(number))]));
 }
 
 function classBars(network) {
@@ -69,7 +70,7 @@ function whyNot(network, state, choose) {
     element("li", {}, keyButton(member, choose), ` ${advantage(member, network)}`)))];
 }
 
-function steps(network, state, choose) {
+function neighbours(network, state, choose) {
   const place = state.members.indexOf(network);
   if (place < 0) return null;
   const step = (text, other) => element("button", {type: "button", class: "link",
@@ -80,13 +81,13 @@ function steps(network, state, choose) {
 }
 
 function drawCard(card, network, state, choose) {
-  const told = standing(network, state);
-  const look = told === "on the front" ? "state front" : "state";
+  const text = status(network, state);
+  const look = text === "on the front" ? "state front" : "state";
   const name = network.name ? ` · ${network.name.kind} ${network.name.text}` : "";
   card.replaceChildren(...[
     element("h2", {}, network.key),
-    element("p", {class: look}, told + name),
-    steps(network, state, choose),
+    element("p", {class: look}, text + name),
+    neighbours(network, state, choose),
     costsOf(network),
     ...whyNot(network, state, choose),
     ...(network.perClass.some((dice) => dice !== null)

@@ -12,7 +12,7 @@ const AXIS = {gridcolor: COLOURS.grid, linecolor: "#c3cad2", zeroline: false, ti
 const HALO = "0 0 2px white, 0 0 3px white, 0 0 4px white";
 
 // Plotly reads some HTML in texts; names of classes and options are none.
-function plain(text) {
+function escaped(text) {
   return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;");
 }
 
@@ -23,8 +23,8 @@ function layout(changes) {
       font: {color: COLOURS.ink, family: FONT.family}}, ...changes};
 }
 
-// Round numbers within a range, about five.
-function round([low, high]) {
+// About five round numbers within a range.
+function roundNumbers([low, high]) {
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((times) => times * power >= rough);
@@ -41,7 +41,7 @@ function scale(name, numbers) {
     const pad = (high - low || Math.abs(high) * 0.1 || 1) * 0.08;
     const range = [low - pad, high + pad];
     if (name === "dice") return {...AXIS, title, range, nticks: 6};
-    const tickvals = round(range);
+    const tickvals = roundNumbers(range);
     return {...AXIS, title, range, tickvals, ticktext: tickvals.map((t) => shown(name, t))};
   }
   const pad = Math.log10(high / low) * 0.06;
@@ -56,15 +56,15 @@ function scale(name, numbers) {
     ticktext: kept.map((tick) => shown(name, tick))};
 }
 
-function told(network) {
+function hoverText(network) {
   const costs = data.costs.map((cost) => `${TITLES[cost]} ${shown(cost, network.costs[cost])}`);
-  const name = network.name ? ` (${plain(network.name.text)})` : "";
+  const name = network.name ? ` (${escaped(network.name.text)})` : "";
   const dice = {
     complete: `Dice ${shown("dice", network.dice)}`,
     stopped: `stopped after ${counted(network.epochs, "epoch")} at Dice ${shown("dice", lastDice(network))}`,
-    infeasible: `rejected: ${plain(network.reason ?? "")}`.slice(0, 90),
+    infeasible: `rejected: ${escaped(network.reason ?? "")}`.slice(0, 90),
   }[network.state];
-  return `<b>${plain(network.key)}</b>${name}<br>${dice}<br>${costs.join("<br>")}`;
+  return `<b>${escaped(network.key)}</b>${name}<br>${dice}<br>${costs.join("<br>")}`;
 }
 
 // The lowest Dice that a picture shows: far outliers would squeeze all others together.
@@ -76,7 +76,7 @@ function lowest(dice) {
 
 function dots(networks, x, y, marker, changes = {}) {
   return {type: "scatter", mode: "markers", x: networks.map(x), y: networks.map(y), marker,
-    customdata: networks.map((network) => network.key), text: networks.map(told),
+    customdata: networks.map((network) => network.key), text: networks.map(hoverText),
     hoverinfo: "text", ...changes};
 }
 
@@ -130,7 +130,7 @@ function drawPlane(where, cost, state) {
       {color: COLOURS.front, size: 11, line: {color: "white", width: 1.5}}),
     dots(named, x, y, {symbol: named.map((n) => (n.name.kind === "baseline" ? "square-open" : "diamond-open")),
       size: 15, color: COLOURS.named, line: {width: 1.6}},
-    {mode: "markers+text", texttemplate: named.map((n) => plain(n.name.text)),
+    {mode: "markers+text", texttemplate: named.map((n) => escaped(n.name.text)),
       textposition: "top center", textfont: {size: 11, color: COLOURS.named, shadow: HALO}, cliponaxis: false}),
     ring(state.chosen, COLOURS.chosen),
     ring(null, COLOURS.ink),
@@ -155,12 +155,12 @@ function point(where, key) {
 // Where on its axis a network stands, from 0 to 1.
 function axes() {
   const choices = data.knobs.map((knob, place) => {
-    const asked = trained.every((network) => network.knobs[place] >= 0);
-    const labels = asked ? knob.options : ["–", ...knob.options];
+    const always = trained.every((network) => network.knobs[place] >= 0);
+    const labels = always ? knob.options : ["–", ...knob.options];
     const at = (index) => (labels.length > 1 ? index / (labels.length - 1) : 0.5);
-    return {title: plain(knob.name).replace(/\.(?!\d)/g, "<br>"), spread: 0.13 / labels.length,
-      ticks: labels.map((label, index) => [at(index), plain(label)]),
-      place: (network) => at(network.knobs[place] + (asked ? 0 : 1))};
+    return {title: escaped(knob.name).replace(/\.(?!\d)/g, "<br>"), spread: 0.13 / labels.length,
+      ticks: labels.map((label, index) => [at(index), escaped(label)]),
+      place: (network) => at(network.knobs[place] + (always ? 0 : 1))};
   });
   const numeric = ["dice", ...data.costs].map((name) => {
     const known = trained.map((n) => value(n, name)).filter((v) => v !== null);
@@ -239,8 +239,8 @@ function drawEffect(where, knob, objective, state) {
     dot(known.filter((n) => members.has(n)), COLOURS.front),
     {type: "scatter", mode: "lines", hoverinfo: "skip", line: {color: COLOURS.ink, width: 2},
       x: middles.flatMap((m) => [m.x0, m.x1, null]), y: middles.flatMap((m) => [m.y, m.y, null])},
-  ], layout({margin: {l: 60, r: 10, t: 10, b: 44}, xaxis: {...AXIS, title: {text: plain(knob), font: {size: 12}},
-    showgrid: false, tickvals: labels.map((_, i) => i), ticktext: labels.map(plain),
+  ], layout({margin: {l: 60, r: 10, t: 10, b: 44}, xaxis: {...AXIS, title: {text: escaped(knob), font: {size: 12}},
+    showgrid: false, tickvals: labels.map((_, i) => i), ticktext: labels.map(escaped),
     range: [-0.5, labels.length - 0.5]},
   yaxis: scale(objective, known.map((n) => value(n, objective)))}), CONFIG);
 }

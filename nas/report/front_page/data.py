@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nas.pareto.objectives import COSTS, OBJECTIVES
+from nas.pareto.objectives import COSTS, OBJECTIVES, PREFIXES, Objective
 from nas.pareto.result import Result
 from nas.report.architecture_text import compact
+from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
 from nas.study.result_knobs import Network, network_of
 from search_spaces.registry import SPACES
@@ -18,6 +19,8 @@ from search_spaces.space import Option, SearchSpace
 
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
+
+COUNTS = 0.03  # the share from which a knob's importance for an objective is shown
 
 
 def page_data(record: SearchRecord, importances: Sequence[Importance] | None) -> dict[str, Any]:
@@ -28,13 +31,11 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
     pictures: dict[str, int] = {}
     knobs = _knobs(networks, space)
     return {
-        "title": record.title,
+        "caption": caption(record),
         "objectives": list(record.objectives),
         "costs": [c for c in COSTS if any(c in r.costs for r in results)],
-        "table": {name: asdict(objective) for name, objective in OBJECTIVES.items()},
+        "formats": {name: _format(objective) for name, objective in OBJECTIVES.items()},
         "classes": list(classes),
-        "latency": record.conditions,
-        "front": [member.key for member in record.members],
         "knobs": [{"name": n, "options": list(map(option_text, o))} for n, o in knobs.items()],
         "networks": [
             {
@@ -46,7 +47,10 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
             for result, network in zip(results, networks, strict=True)
         ],
         "pictures": list(map(json.loads, pictures)),
-        "importances": None if importances is None else list(map(_importance, importances)),
+        "importances": {
+            "text": importance_text(importances),
+            **_importance_table(importances or (), knobs),
+        },
     }
 
 
@@ -133,10 +137,34 @@ def _index(picture: str | None, pictures: dict[str, int]) -> int | None:
     return None if picture is None else pictures.setdefault(picture, len(pictures))
 
 
-def _importance(importance: Importance) -> dict[str, Any]:
+def _importance_table(importances: Sequence[Importance], knobs: Iterable[str]) -> dict[str, Any]:
+    """A row for each knob that counts for some objective, the most important first."""
+    totals = {
+        knob: sum(
+            share
+            for importance in importances
+            if (share := importance.shares.get(knob, 0.0)) >= COUNTS
+            or knob in importance.beyond_chance
+        )
+        for knob in knobs
+    }
+    shown = sorted((knob for knob in totals if totals[knob]), key=lambda knob: -totals[knob])
     return {
-        "objective": importance.objective,
-        "networks": importance.networks,
-        "shares": {name: round(share, 4) for name, share in importance.shares.items()},
-        "beyondChance": sorted(importance.beyond_chance),
+        "objectives": [importance.objective for importance in importances],
+        "rows": [{"knob": knob, "cells": [_cell(i, knob) for i in importances]} for knob in shown],
+    }
+
+
+def _cell(importance: Importance, knob: str) -> dict[str, Any]:
+    share = round(importance.shares.get(knob, 0.0), 4)
+    return {"share": share, "noise": knob not in importance.beyond_chance}
+
+
+def _format(objective: Objective) -> dict[str, Any]:
+    """What writes a value of it: the title, the unit with its prefixes, and its sense."""
+    return {
+        "title": objective.title,
+        "unit": objective.unit,
+        "maximised": objective.maximised,
+        "prefixes": PREFIXES[objective.base],
     }

@@ -1,7 +1,7 @@
 // The networks, who dominates whom, and what is within the budgets. Nothing is drawn here.
 const data = JSON.parse(document.getElementById("data").textContent);
 const TITLES = Object.fromEntries(
-  Object.entries(data.table).map(([name, {title}]) => [name, title]));
+  Object.entries(data.formats).map(([name, {title}]) => [name, title]));
 const byKey = new Map(data.networks.map((network) => [network.key, network]));
 const trained = data.networks.filter((network) => network.state === "complete");
 
@@ -40,17 +40,12 @@ function within(network, budgets) {
   });
 }
 
-const PREFIXES = {
-  1000: [[1e9, "G"], [1e6, "M"], [1e3, "k"]],
-  1024: [[2 ** 30, "Gi"], [2 ** 20, "Mi"], [2 ** 10, "Ki"]],
-};
-
 // A value for people: of a cost three significant digits (12.3 k, 1.5 GiB, 8.7 ms), of Dice four.
 function shown(name, number) {
   if (number === null || number === undefined) return "—";
-  const {unit, base, maximised} = data.table[name];
+  const {unit, prefixes, maximised} = data.formats[name];
   if (maximised) return number.toFixed(4);
-  const [size, prefix] = PREFIXES[base].find(([size]) => number >= 0.9995 * size) ?? [1, ""];
+  const [size, prefix] = prefixes.find(([size]) => number >= 0.9995 * size) ?? [1, ""];
   return `${Number((number / size).toPrecision(3))} ${prefix}${unit}`.trim();
 }
 

@@ -75,13 +75,13 @@ function link(plane) {
   plane.on("plotly_unhover", () => others.forEach((other) => point(other, null)));
 }
 
-at("caption").textContent = caption();
+at("caption").textContent = data.caption;
 at("budgets").append(...sliders.filter((one) => one.usable).map((one) => one.row));
 at("budgets-title").after(reset);
 legend(at("legend"));
 at("planes").append(...data.costs.map((cost) => element("div", {class: "plane", role: "img",
   "data-cost": cost, "aria-label": `Dice against ${TITLES[cost]}; the table of networks has the same`})));
-at("importances-text").textContent = importanceText();
+at("importances-text").textContent = data.importances.text;
 state.knob = drawImportance(at("importances"), chooseKnob);
 if (state.knob) {
   at("effect").append(element("div", {}, ...data.objectives.map((objective) => element("div",

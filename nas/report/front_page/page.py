@@ -8,8 +8,6 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from plotly.offline import get_plotlyjs
-
 from nas.report.front_page.data import embedded, page_data
 from nas.report.search_record import SearchRecord
 
@@ -24,6 +22,8 @@ def front_page(record: SearchRecord, importances: Sequence[Importance] | None = 
 
     `importances`: of the knobs; None while the search runs.
     """
+    from plotly.offline import get_plotlyjs
+
     parts = {
         "title": escape(record.title),
         "style": _asset("page.css"),

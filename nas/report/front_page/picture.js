@@ -69,7 +69,7 @@ function rowsOf(stages) {
 
 function picture(stages) {
   const left = 34, right = left + BOX.width + BOX.gap;
-  const drawing = svg("svg", {class: "picture", role: "img", "aria-label": said(stages)});
+  const drawing = svg("svg", {class: "picture", role: "img", "aria-label": pictureText(stages)});
   let y = BOX.margin, before = {down: null, up: null};
   for (const row of rowsOf(stages)) {
     drawing.append(svg("text", {x: 0, y: y + 19}, row.divisor === 1 ? "1" : `1/${row.divisor}`));
@@ -114,7 +114,7 @@ function turn(x, y, end, top) {
   return svg("path", {d: path, fill: "none", stroke: COLOURS.other, "stroke-width": 1.4});
 }
 
-function said(stages) {
+function pictureText(stages) {
   return stages.map((stage) => `${stage.name} at 1/${stage.divisor}: ${stage.channels} channels, `
     + [...stage.holds, stage.layers.length ? `layers ${stage.layers.join(", ")}` : ""]
       .filter(Boolean).join(", ")).join("; ");

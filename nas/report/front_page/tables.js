@@ -3,20 +3,6 @@ function counted(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
 
-function caption() {
-  const names = data.objectives.map((name) => TITLES[name].replace(/^[PTL]/, (l) => l.toLowerCase()));
-  const count = (kind) => data.networks.filter((n) => n.state === kind).length;
-  const texts = [
-    `${data.front.length} of ${counted(trained.length, "trained network")} `
-      + `${data.front.length === 1 ? "is" : "are"} the front: none is `
-      + `better in one of ${names.join(", ")} and as good in the others.`,
-    count("stopped") ? `${counted(count("stopped"), "candidate")} stopped early.` : "",
-    count("infeasible") ? `${counted(count("infeasible"), "candidate")} rejected.` : "",
-    data.latency ? `Latency is the median of one pass: ${data.latency}.` : "",
-  ];
-  return texts.filter(Boolean).join(" ");
-}
-
 // A slider steps from network to network; its end, where all will do, is null.
 function slider(name, changed) {
   const known = trained.map((n) => value(n, name)).filter((v) => v !== null);
@@ -29,10 +15,10 @@ function slider(name, changed) {
   const limit = () => (Number(input.value) === end ? null : values[Number(input.value)]);
   const text = () => (limit() === null ? "any"
     : `${name === "dice" ? "≥" : "≤"} ${shown(name, limit())}`);
-  function show(tell) {
+  function show(byHand) {
     output.textContent = text();
     input.setAttribute("aria-valuetext", text());
-    if (tell) changed();
+    if (byHand) changed();
   }
   show(false);
   const row = element("label", {}, output, TITLES[name], input);
@@ -63,42 +49,25 @@ function legend(where) {
     element("li", {}, sign(shape), text)));
 }
 
-function importanceText() {
-  if (data.importances === null) return "This is worked out once the search has ended.";
-  if (!data.importances.length) return "Fewer than ten networks tell nothing about their knobs.";
-  const counts = data.importances.map((one) => `${TITLES[one.objective]} ${one.networks}`).join(", ");
-  return "How much each knob decides whether a network is among the best quarter in an objective "
-    + "(PED-ANOVA of Optuna; a column sums to 100 %). Grey bars are no longer than chance "
-    + `makes them. Networks that tell: ${counts}. Choose a knob to see what its options came to.`;
-}
-
+// Returns the first knob of the table, or null where there is none.
 function drawImportance(table, choose) {
-  const tops = new Map();
-  for (const one of data.importances ?? []) {
-    for (const [knob, share] of Object.entries(one.shares)) {
-      const counts = share >= 0.03 || one.beyondChance.includes(knob);
-      if (counts) tops.set(knob, (tops.get(knob) ?? 0) + share);
-    }
-  }
-  const knobs = [...tops.keys()].filter((knob) => data.knobs.some((one) => one.name === knob));
-  knobs.sort((a, b) => tops.get(b) - tops.get(a));
-  if (!knobs.length) return null;
-  const cell = (one, knob) => {
-    const share = one.shares[knob] ?? 0;
+  const {objectives, rows} = data.importances;
+  if (!rows.length) return null;
+  const cell = ({share, noise}) => {
     const filled = element("i");
     filled.style.width = `${100 * share}%`;
-    return element("td", {class: one.beyondChance.includes(knob) ? "share" : "share noise"},
+    return element("td", {class: noise ? "share noise" : "share"},
       element("div", {}, element("span", {class: "track"}, filled),
         element("span", {}, `${Math.round(100 * share)} %`)));
   };
   table.replaceChildren(
     element("thead", {}, element("tr", {}, element("th", {}, "Knob"),
-      ...data.importances.map((one) => element("th", {}, TITLES[one.objective])))),
-    element("tbody", {}, ...knobs.map((knob) => element("tr", {"data-knob": knob},
+      ...objectives.map((name) => element("th", {}, TITLES[name])))),
+    element("tbody", {}, ...rows.map(({knob, cells}) => element("tr", {"data-knob": knob},
       element("td", {}, element("button", {type: "button", class: "link key",
         click: () => choose(knob)}, knob)),
-      ...data.importances.map((one) => cell(one, knob))))));
-  return knobs[0];
+      ...cells.map(cell)))));
+  return rows[0].knob;
 }
 
 function drawNetworks(table, kind, state, choose) {

@@ -1,19 +1,69 @@
-"""Costing, retraining and using a network need neither Ray nor Optuna nor MLflow nor DICOM."""
+"""Which libraries a command may load: a light one answers at once, whatever is installed.
 
+Each is run in a process of its own and told which of the heavy libraries it has loaded at its end.
+"""
+
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-BLOCKED = """
+import pytest
+
+from tests.pinned.runs import STORED
+
+HEAVY = {"torch", "monai", "ray", "mlflow", "optuna", "plotly", "matplotlib", "onnxruntime"}
+REPORT = {"optuna", "plotly", "matplotlib"}
+
+# Command, what it returns, and what it may load. SEARCH is the folder of a search, EMPTY is none.
+COMMANDS = [
+    ("--help", 0, set()),
+    ("cost --help", 0, set()),
+    ("search --help", 0, set()),
+    ("spaces", 0, set()),
+    ("spaces --json", 0, set()),
+    ("presets --space hybrid", 0, {"torch", "monai"}),  # networks are built, to count them
+    ("front SEARCH", 0, set()),
+    ("front SEARCH --plot --within params<=1e9", 0, set()),
+    ("front EMPTY", 2, set()),
+    ("export EMPTY --pick knee --to NEW", 2, set()),
+    ("export SEARCH --pick unknown --to NEW", 2, {"optuna"}),  # looked for beyond the front, too
+    ("report SEARCH", 0, REPORT),
+    ("report EMPTY", 2, REPORT),
+]
+
+PROGRAM = """
 import sys
-for name in ("ray", "optuna", "mlflow", "pydicom", "highdicom"):
-    sys.modules[name] = None  # importing it raises ImportError
-import nas.export.deploy.open_segmenter, nas.export.retrain, trainers.evaluate, trainers.predict
 from nas.cli.main import main
-sys.exit(main(["cost", "hybrid-s", "--input", "1x32x32x32", "--classes", "3"]))
+code = 0
+try:
+    code = main(sys.argv[2:])
+except SystemExit as left:  # of --help
+    code = left.code
+finally:
+    found = sorted(set(sys.argv[1].split(",")) & set(sys.modules))
+    print("LOADED", code, *found)
 """
 
 
-def test_cost_and_retraining_run_without_the_search_libraries() -> None:
-    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "19,579 parameters" in done.stdout
+@pytest.mark.parametrize(
+    ("command", "code", "allowed"), COMMANDS, ids=[command for command, *_ in COMMANDS]
+)
+def test_a_light_command_loads_no_more_than_it_needs(
+    command: str, code: int, allowed: set[str], tmp_path: Path
+) -> None:
+    version_0_1 = STORED["search"].parent / "version_0_1"
+    shutil.copytree(version_0_1 / "search", tmp_path / "SEARCH")
+    (tmp_path / "EMPTY").mkdir()
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, ",".join(sorted(HEAVY)), *command.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    _, returned, *loaded = done.stdout.splitlines()[-1].split()
+    assert (int(returned), set(loaded) - allowed) == (code, set()), done.stderr

@@ -64,7 +64,7 @@ def page(*values, **named):
 @pytest.fixture(autouse=True)
 def short_plotly(monkeypatch):
     """The 5 MB of plotly.js would only slow the parsing down."""
-    monkeypatch.setattr("nas.report.front_page.page.get_plotlyjs", lambda: "/* plotly */")
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "/* plotly */")
 
 
 def test_the_page_holds_every_network_with_its_costs():
@@ -81,8 +81,11 @@ def test_the_page_holds_every_network_with_its_costs():
     assert networks["refused"]["reason"] == "over budget"
 
 
-def test_the_page_knows_the_front_from_few_parameters_to_many():
-    assert page()["front"] == ["small", "large"]
+def test_the_caption_counts_what_became_of_the_candidates():
+    assert page()["caption"].startswith(
+        "2 of 3 trained networks are the front: none is better in one of Dice, parameters, latency "
+        "and as good in the others. 1 candidate rejected."
+    )
 
 
 def test_a_cost_that_nobody_knows_has_no_plot():
@@ -136,7 +139,8 @@ class Sources(HTMLParser):
 def test_a_search_with_little_or_nothing_has_a_page(results):
     data = page(results)
     assert len(data["networks"]) == len(results)
-    assert data["front"] == [r.key for r in results if r.state == "complete"]
+    members = sum(r.state == "complete" for r in results)
+    assert data["caption"].startswith(f"{members} of {members} trained network")
     assert data["knobs"] == []
 
 
@@ -256,16 +260,21 @@ def test_front_csv_reads_back():
 
 def test_the_page_tells_under_which_conditions_latency_was_measured():
     measured = result("a", 0.9, 10, latency=latency(5.0).to_json())
-    assert page([measured])["latency"].startswith("a machine (Linux), 1 thread, fp32, eager")
+    text = "Latency is the median of one pass: a machine (Linux), 1 thread, fp32, eager"
+    assert text in page([measured])["caption"]
 
 
 def test_importances_are_on_the_page_once_they_were_worked_out(tmp_path):
     results = [
-        result(str(i), 0.5 + i / 100, 100 + i, architecture={"width": i % 3}) for i in range(12)
+        result(str(i), 0.5 + i % 3 / 10, 100 + i, architecture={"width": i % 3}) for i in range(12)
     ]
     found = record(results)
     write_front(tmp_path, found)
-    assert embedded_data((tmp_path / "front.html").read_text())["importances"] is None
+    before = embedded_data((tmp_path / "front.html").read_text())["importances"]
+    assert before["text"] == "This is worked out once the search has ended."
+    assert before["rows"] == []
     write_front(tmp_path, found, found.importances)
     importances = embedded_data((tmp_path / "front.html").read_text())["importances"]
-    assert [one["objective"] for one in importances] == list(OBJECTIVES)
+    assert importances["objectives"] == list(OBJECTIVES)
+    [row] = importances["rows"]  # the architectures differ in one choice, which decides the Dice
+    assert (row["knob"], row["cells"][0]) == ("width", {"share": 1.0, "noise": False})

@@ -1,4 +1,9 @@
-"""A local store whose folder was moved or copied."""
+"""Private parts of MLflow that are used for want of public ones, as read in version 3.17.
+
+Its tables: a store whose folder was moved or copied names its artifacts where they were, and no
+call of MLflow changes where those of an experiment or a run are (github.com/mlflow/mlflow, issues
+3719 and 8226; `mlflow db move-resources` moves experiments between workspaces).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-# Columns of MLflow's tables that hold addresses of artifacts.
-PLACES = (
+# The columns that hold addresses of artifacts.
+ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -23,12 +28,12 @@ def follow_move(store: Path, experiment: str, artifacts: Path) -> None:
     copied from. Raises sqlite3.Error.
     """
     with closing(sqlite3.connect(store)) as database, database:
-        told = "SELECT artifact_location FROM experiments WHERE name = ?"
-        found = database.execute(told, (experiment,)).fetchone()
+        query = "SELECT artifact_location FROM experiments WHERE name = ?"
+        found = database.execute(query, (experiment,)).fetchone()
         old, new = found[0] if found else "", artifacts.as_uri()
         if not old.startswith("file:") or old == new:
             return
-        for table, column in PLACES:
+        for table, column in ADDRESSES:
             database.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
                 f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",

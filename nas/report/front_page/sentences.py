@@ -1,0 +1,51 @@
+"""What the page says of a whole search, which no click changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nas.pareto.objectives import objective
+from nas.report.search_record import SearchRecord
+
+if TYPE_CHECKING:
+    from nas.study.knob_importance import Importance
+
+
+def caption(record: SearchRecord) -> str:
+    """How many networks are on the front and what that means, and what became of the others."""
+    return " ".join(_caption(record))
+
+
+def _caption(record: SearchRecord) -> Iterator[str]:
+    objectives = [objective(name) for name in record.objectives]
+    names = ", ".join(each.title if each.maximised else each.phrase for each in objectives)
+    yield (
+        f"{len(record.members)} of {counted(record.states['complete'], 'trained network')} "
+        f"{'is' if len(record.members) == 1 else 'are'} the front: none is better in one of "
+        f"{names} and as good in the others."
+    )
+    for state, ended in (("stopped", "stopped early"), ("infeasible", "rejected")):
+        if count := record.states[state]:
+            yield f"{counted(count, 'candidate')} {ended}."
+    if record.conditions:
+        yield f"Latency is the median of one pass: {record.conditions}."
+
+
+def importance_text(importances: Sequence[Importance] | None) -> str:
+    """How the table of importances is read, or why there is none."""
+    if importances is None:
+        return "This is worked out once the search has ended."
+    if not importances:
+        return "Fewer than ten networks tell nothing about their knobs."
+    counts = ", ".join(f"{objective(i.objective).title} {i.networks}" for i in importances)
+    return (
+        "How much each knob decides whether a network is among the best quarter in an objective "
+        "(PED-ANOVA of Optuna; a column sums to 100 %). Grey bars are no longer than chance makes "
+        f"them. Networks that tell: {counts}. Choose a knob to see what its options came to."
+    )
+
+
+def counted(number: int, word: str) -> str:
+    """`1 candidate`, `1,234 candidates`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
