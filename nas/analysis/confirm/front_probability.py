@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas.analysis.confirm.candidates_near_front import rivals
+from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
 
 DRAWS = 20_000
@@ -39,7 +40,6 @@ class Confirmed:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        costs = {n: vars(self.result)[n] for n in ("params", "macs", "memory", "latency_ms")}
         return {
             "key": self.result.key,
             "on_front": self.on_front,
@@ -49,7 +49,7 @@ class Confirmed:
             "deviation": self.deviation,
             "failed": self.failed,
             "chance": self.chance,
-            **costs,
+            **{name: self.result.value(name) for name in COSTS},
         }
 
 

@@ -115,9 +115,9 @@ def count_work(setting: Setting, architecture: Architecture) -> Costs | str:
     """Parameters and multiply-accumulates of a patch, or why it cannot be built."""
     try:
         cost = cost_of(architecture, setting.channels, setting.classes, setting.train.patch)
+        return {"params": cost.params, "macs": cost.macs}
     except Exception as error:  # whatever a network raises, it is the network's own end
         return f"cannot be built: {error}"
-    return {"params": cost.params, "macs": cost.macs}
 
 
 def count_memory(setting: Setting, architecture: Architecture) -> Costs | str:
@@ -125,6 +125,6 @@ def count_memory(setting: Setting, architecture: Architecture) -> Costs | str:
     train, resources = setting.train, setting.resources
     try:
         memory = step_memory(architecture, train, resources, setting.channels, setting.classes)
+        return {"memory": memory}
     except Exception as error:  # likewise
         return f"cannot be built: {error}"
-    return {"memory": memory}

@@ -100,6 +100,12 @@ def test_a_deviation_is_that_of_a_sample():
     assert (one.mean, one.deviation) == (pytest.approx(0.5), pytest.approx(math.sqrt(0.02)))
 
 
+def test_the_json_has_every_cost_that_is_known():
+    told = Confirmed(result("a", 0.5, 100, macs=7), True, (0.4, 0.6), 0, 0.5).to_json()
+    assert (told["params"], told["macs"], told["memory"]) == (100, 7, None)
+    assert json.loads(json.dumps(told))["dice_of_repeats"] == [0.4, 0.6]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [(["--seeds", "1"], "one tells no spread"), (["--top", "0"], "expected 1 or more")],
