@@ -29,7 +29,7 @@ from nas.cost.count import count_macs, count_params
 from nas.cost.latency import device_name
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.conv import make_conv
-from search_spaces.blocks.gated_layer import MLP, GatedLayer, MachineLock, gated_layer
+from search_spaces.blocks.gated_layer import MLP, Gate, GatedLayer, gated_layer
 from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.light_conv import LightConv
 from search_spaces.blocks.low_rank import LowRankMLP
@@ -57,11 +57,11 @@ def pruning() -> Promise:
 def gates() -> Promise:
     """The gate of a transformer layer."""
 
-    def gated(gate: MachineLock) -> nn.Module:
+    def gated(gate: Gate) -> nn.Module:
         attention, mlp = partial(Attention, 192, 12), partial(MLP, 192, 768)
         return TokenStage(192, [gated_layer(192, gate, mixer=attention, mlp=mlp)])
 
-    return (1, 192, 12, 12, 12), {gate: partial(gated, gate) for gate in get_args(MachineLock)}
+    return (1, 192, 12, 12, 12), {gate: partial(gated, gate) for gate in get_args(Gate)}
 
 
 def ghost(channels: int, size: int) -> Promise:

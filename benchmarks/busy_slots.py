@@ -11,37 +11,38 @@ trial until the last trial starts; the imports of the workers, 32 on two cores, 
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import random
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
-from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.engine.cluster import QUIET, Cluster
+from nas.engine.report import Fidelity, Report
+from nas.engine.train_from_scratch import TrainFromScratch
+from nas.engine.trial_files import TrialFiles
+from nas.engine.trial_worker import WorkerSettings
 from nas.engine.tune_run import run_trials
 from nas.search.candidate_queue import CandidateQueue
-from nas.search.live_view import Screen
+from nas.search.components import study_settings
+from nas.search.search_budget import SearchBudget
 from nas.search.session import Session
-from nas.search.tracked import tracked
+from nas.search.time_account import TimeAccount
+from nas.search.trial_judge import TrialJudge
 from nas.study.study import Study
-from nas.study.training_cost import footprint
-from nas.tracking import Tracker
+from nas.study.training_cost import TrainingCosts
 
 Interval = tuple[float, float, float]  # which epoch of its trial, begin, end
 
 
 class Sleeper(tune.Trainable):
-    """Sleeps in place of training, and writes down when; takes all of a `Report` but its class,
-    whose module imports torch: 32 processes of that would not fit."""
+    """Sleeps in place of training, and writes down when. Our session ends a trial by its last
+    report; Tune alone wants to be told that it is done."""
 
     def setup(self, config: dict) -> None:
         self.epoch, self.config = 0, config
@@ -59,20 +60,15 @@ class Sleeper(tune.Trainable):
         self.epoch += 1
         done = self.epoch == self.config["epochs"]
         dice = random.random()
-        report = SimpleNamespace(
-            epoch=self.epoch,
-            loss=None,
+        report = Report(
+            fidelity=Fidelity(self.epoch),
             dice=dice,
-            dice_per_class={},
             seconds=end - begin,
             curve=(dice,) * self.epoch,
-            measured={},
             done=done,
-            reason=None,
-            warning=None,
-            accumulate=1,
         )
-        return {"report": report, "done": done, "dice": dice, "params": 1.0}
+        told = {"report": report, "dice": dice, "params": 1.0}
+        return told | ({"done": done} if self.config["plain"] else {})
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         pass
@@ -92,17 +88,26 @@ def ours(options: argparse.Namespace, folder: Path) -> list[Interval]:
             "tracking": {"enabled": False},
         }
     )
-    costs = partial(footprint, config=config, channels=1, classes=4)
-    study = Study.open(folder, config, costs)
-    tracker = Tracker(config.tracking, folder, tracked(config, study.id))
-    admission = CandidateQueue(study, config.budget, None)
-    worker = with_settings(options, folder)
-    with Screen(Console(file=io.StringIO())) as screen, Cluster(config.resources) as cluster:
+    costs = TrainingCosts(config.train, config.resources, config.budget, 1, 4)
+    study = Study.open(folder, study_settings(config), costs)
+    worker = with_settings(options, folder, plain=False)
+    with Cluster(config.resources) as cluster:
         session = Session(
-            study, config, folder, cluster.slots, admission, tracker, screen, lambda: None
+            study,
+            CandidateQueue(study, config.budget, None),
+            SearchBudget(config.search, config.train),
+            TrialJudge(config.search, config.train, config.objectives),
+            TrialFiles(folder, config.search.stall_minutes),
+            TimeAccount(cluster.slots),
         )
-        run = session, cluster, config.resources, folder, folder, "busy", worker
-        if not run_trials(*run):
+        settings = WorkerSettings(
+            directory=folder,
+            volumes=folder,
+            machine_lock="busy",
+            evaluator=TrainFromScratch(config.train, config.seed, "cpu"),
+            stall_minutes=config.search.stall_minutes,
+        )
+        if not run_trials(session, cluster, config.resources, settings, worker):
             raise RuntimeError("the run ended before its trials")
     return intervals(folder)
 
@@ -111,7 +116,7 @@ def plain(options: argparse.Namespace, folder: Path) -> list[Interval]:
     space = {f"knob{n}": tune.choice([1, 2, 3, 4]) for n in range(20)}
     search = OptunaSearch(metric=["dice", "params"], mode=["max", "min"])
     tune.Tuner(
-        with_settings(options, folder),
+        with_settings(options, folder, plain=True),
         param_space=space,
         tune_config=tune.TuneConfig(
             search_alg=search,
@@ -124,11 +129,12 @@ def plain(options: argparse.Namespace, folder: Path) -> list[Interval]:
     return intervals(folder)
 
 
-def with_settings(options: argparse.Namespace, folder: Path) -> type[Sleeper]:
+def with_settings(options: argparse.Namespace, folder: Path, plain: bool) -> type[Sleeper]:
     settings = {
         "seconds": options.seconds,
         "epochs": options.epochs,
         "intervals": str(folder / "intervals.txt"),
+        "plain": plain,
     }
 
     class Set(Sleeper):

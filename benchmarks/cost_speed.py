@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, RandomTrial, SearchSpace
 

@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from nas.cost import Cost, cost_of
+from nas.cost.count import Cost, cost_of
 from nas.cost.latency import device_name
 from search_spaces.deploylite import presets
 from search_spaces.space import Architecture

@@ -33,6 +33,7 @@ from rich.table import Table
 
 from nas.config.run_config import RunConfig
 from nas.pareto.result import Result
+from nas.search.components import study_settings
 from nas.study.candidate import Candidate
 from nas.study.journal import Journal
 from nas.study.search_folder import JOURNAL
@@ -118,7 +119,7 @@ def write(folder: Path, sizes: Sequence[int]) -> dict[int, Path]:
     """Folders of one search as it stood after each number of trials."""
     grown = folder / "grown"
     grown.mkdir()
-    study, rng = Study.open(grown, config("nsga2"), costs), random.Random(0)
+    study, rng = Study.open(grown, study_settings(config("nsga2")), costs), random.Random(0)
     journals = {}
     for size in sizes:
         while len(study.results) < size:
@@ -135,7 +136,7 @@ def time_of(sampler: str, journal: Path, rounds: int) -> Seconds:
     with TemporaryDirectory() as copy:
         folder = Path(shutil.copytree(journal, Path(copy) / "search"))
         started = process_time()
-        study = Study.open(folder, config(sampler), costs)
+        study = Study.open(folder, study_settings(config(sampler)), costs)
         opening = process_time() - started
         while len(tells) <= rounds:
             started = process_time()

@@ -25,11 +25,13 @@ from rich.table import Table
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.registry import find_preset
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
-from trainers.data import Cases, VolumeCache, prepare_data
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 from trainers.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "configs" / "hippocampus.yaml"

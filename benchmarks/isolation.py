@@ -35,12 +35,14 @@ from rich.table import Table
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import Latency
+from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.open_prober import open_prober
 from search_spaces.space import Architecture, RandomTrial
-from trainers.data import Cases, VolumeCache, prepare_data
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 from trainers.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "configs" / "quickstart.yaml"

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from nas.cost.latency import Latency, LatencyConfig, LatencyError, conditions_of, measure_latency
+from nas.cost.latency import Latency, LatencyConfig, LatencyError, conditions_of
+from nas.cost.latency.measure import measure_latency
 from search_spaces.registry import find_preset
 
 CHANNELS, CLASSES = 1, 4

@@ -20,14 +20,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from nas.cost import cost_of
-from nas.cost.latency import (
-    Latency,
-    LatencyConfig,
-    conditions_of,
-    measure_interleaved,
-    measure_latency,
-)
+from nas.cost.count import cost_of
+from nas.cost.latency import Latency, LatencyConfig, conditions_of
+from nas.cost.latency.measure import measure_interleaved, measure_latency
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, RandomTrial
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,15 @@ from trainers.config import TrainConfig
 from trainers.data.cache import Entry, VolumeCache
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError
+from trainers.refinements import Refinements
 from trainers.trainer import Trainer
+
+Terms = Callable[[nn.Module], Sequence[nn.Module]]
+
+
+def no_terms(network: nn.Module) -> Sequence[nn.Module]:
+    """A search's: none."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -63,16 +71,21 @@ def train_on_noise(
     out_channels: int,
     config: TrainConfig,
     device: torch.device,
+    terms: Terms = no_terms,
 ) -> None:
     """One epoch of a `Trainer`, without validation, on a volume of noise as large as the patch.
 
-    Whether it learns is beside the point: steps that diverge are steps.
+    `terms`: those of the loss, for the network that is given. Whether it learns is beside the
+    point: steps that diverge are steps.
     """
     with TemporaryDirectory() as folder, suppress(TrainingDivergedError):
         cache = _noise(Path(folder), in_channels, out_channels, config.patch)
         cases = Cases(train=("noise",), validation=())
         network = architecture.build(in_channels, out_channels)
-        Trainer(network, cache, cases, config, device=device, seed=0).run_epoch()
+        refined = Refinements(terms=terms(network))
+        Trainer(
+            network, cache, cases, config, device=device, seed=0, refinements=refined
+        ).run_epoch()
 
 
 def measured_peak(
@@ -81,6 +94,7 @@ def measured_peak(
     out_channels: int,
     config: TrainConfig,
     device: torch.device,
+    terms: Terms = no_terms,
 ) -> int:
     """Bytes that the allocator gave out at the peak of `train_on_noise`, weights included.
 
@@ -88,7 +102,7 @@ def measured_peak(
     step, the moments of the first are there: take an epoch of two or more.
     """
     gc.collect()
-    case = (architecture, in_channels, out_channels, config, device)
+    case = (architecture, in_channels, out_channels, config, device, terms)
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

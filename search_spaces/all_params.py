@@ -1,4 +1,4 @@
-"""Every question that sampling a space can ask, whatever the answers to the others are."""
+"""Every parameter that sampling a space can ask a trial for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def all_params(
 ) -> dict[str, tuple[Option, ...]]:
     """The allowed options by path, `{"tokens.0.prune": (0.0, 0.25, ...), ...}`, in their order.
 
-    One architecture answers some of them: `tokens.1.prune` needs two token stages, for instance.
+    One architecture has some of them only: `tokens.1.prune` needs two token stages, for instance.
     """
     allowed: dict[str, tuple[Option, ...]] = {}
     for f in fields(kind):

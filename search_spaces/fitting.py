@@ -24,10 +24,10 @@ Point = TypeVar("Point", bound=Architecture)
 
 
 def nearest(value: Option, options: Sequence[Option]) -> Option:
-    """`value` where it is an option; else, for a name or a flag, the first option.
+    """`value` where it is an option; else the first option for a name or a flag.
 
-    For a number, the positive option with the least ratio to it, the smaller of two; zero, which
-    mostly means none, stands in where no option is positive.
+    For a number, the positive option nearest by ratio, the smaller of two equally near; 0, which
+    mostly means none, only where no option is positive.
     """
     if value in options:
         return next(option for option in options if option == value)
@@ -41,11 +41,11 @@ def nearest(value: Option, options: Sequence[Option]) -> Option:
 
 
 def fit(part: PartType, restrict: Restrictions, prefix: str = "") -> PartType:
-    """The record spelt within `restrict`: every choice is the nearest that is allowed.
+    """The nearest record within `restrict`: every choice becomes the nearest that is allowed.
 
-    Lists get the nearest length that is allowed: padded with parts that do nothing where there are
-    such, else with their last part again; cut at the end. A record that is within `restrict`
-    already comes back as it is, but for choices that say nothing, which get their defaults.
+    A list becomes as long as the nearest length that is allowed: cut at its end, or padded with
+    parts that do nothing if there are such, else with its last part again. A record that already is
+    within `restrict` comes back as it is, its fields that have no effect at their defaults.
     """
     counts = {f.metadata["count"] for f in fields(part) if "count" in f.metadata}
     lengths = [len(f.metadata["options"]) for f in fields(part) if f.name in counts]
@@ -56,7 +56,8 @@ def fit(part: PartType, restrict: Restrictions, prefix: str = "") -> PartType:
 def neighbours(point: Point, restrict: Restrictions) -> Iterator[tuple[str, Point]]:
     """The networks of the restricted space that differ from `point` in one knob, with its path.
 
-    What is asked only then does nothing where it may, or is the first of its options.
+    Fields that only the changed knob makes a choice are none, 0 or False if allowed, else the first
+    of their options.
     """
     options = {knob.name: knob.options for knob in knobs(type(point))} | dict(restrict)
     answers = to_params(point)
@@ -121,7 +122,7 @@ def differences(before: Architecture, after: Architecture) -> list[str]:
 
 
 class _Plain:
-    """A trial that answers as `answers` has it, else none, zero or no, else the first choice."""
+    """A trial that gives the values of `answers`; else none, 0 or False; else the first choice."""
 
     def __init__(self, answers: Mapping[str, Option] | None = None) -> None:
         self._answers = answers or {}
@@ -133,7 +134,7 @@ class _Plain:
 
 
 def _spelt(part: PartType, restrict: Restrictions, prefix: str, way: int) -> PartType:
-    """The record with every choice the nearest, and with the `way`-th best length of every list."""
+    """The record with every choice the nearest, and every list at its `way`-th nearest length."""
     repeats = {f.metadata["count"]: f for f in fields(part) if "count" in f.metadata}
     values: dict[str, Any] = {}
     resized: dict[str, tuple[Part, ...]] = {}

@@ -113,7 +113,7 @@ class TokenStage(Part):
         return super(TokenStage, working).canonical()
 
 
-# What tells nothing where no layer mixes tokens.
+# Choices without effect where no layer mixes tokens.
 _UNMIXED: Mapping[str, Any] = {
     "mixer": "attention",
     "window": 0,
@@ -171,7 +171,8 @@ class Hybrid(Architecture):
         return level_channels(self.width, self.growth, self.levels, multiple=2)
 
     def canonical(self) -> Self:
-        """Idle token stages below a working one stay as empty records; others are dropped."""
+        """Token stages without layers are empty records below a stage with layers, and dropped
+        above the last of these."""
         tokens = [stage.canonical() for stage in self.tokens]
         while tokens and tokens[-1].layers_count == 0:
             tokens.pop()

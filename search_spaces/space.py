@@ -1,6 +1,6 @@
 """What can be built: architectures as typed records, and the choices that span a space.
 
-The type is the space. A frozen dataclass declares its searched fields once, by `choice` and
+A space is a type of record. A frozen dataclass declares its searched fields once, by `choice` and
 `repeat`; sampling, validation, listing, size and documentation are all read from that declaration.
 """
 
@@ -24,8 +24,8 @@ PartType = TypeVar("PartType", bound="Part")
 
 
 class ArchitectureError(ValueError):
-    """A record that is no point of its space; the message names the field, what was found and
-    what would do."""
+    """A record that is no point of its space: the message names the field, what was found and what
+    was expected."""
 
 
 def choice(
@@ -36,16 +36,17 @@ def choice(
 ) -> Any:
     """A searched field: one of `options`, the first by default.
 
-    `when={"layers_count": (3, 4)}`: asked for only where every earlier field named is one of those.
-    `added_later`: the field came when records of its part were already on disk. They mean its
-    default, and at its default it is not written: names of old networks stay what they were.
+    `when={"layers_count": (3, 4)}`: a choice only where the earlier field `layers_count` is 3 or 4,
+    at its default elsewhere; of several conditions all must hold.
+    `added_later`: added when records without this field were already on disk. They stand for its
+    default, at which it is not written, so that the keys of old networks stay what they were.
     """
     metadata = {"options": options, "doc": doc, "when": when or {}, "added_later": added_later}
     return field(default=options[0], metadata=metadata)
 
 
 def repeat(kind: type[Part], count: str, doc: str) -> Any:
-    """A searched tuple of `kind`, as long as the field named `count` says."""
+    """A searched tuple of records of type `kind`; the earlier field named `count` is its length."""
     return field(default=(), metadata={"kind": kind, "count": count, "doc": doc})
 
 
@@ -56,10 +57,10 @@ class Trial(Protocol):
 
 
 class RandomTrial:
-    """A trial without a study: answers at random, or as `answers` has them where that is a choice.
+    """A trial without a study: values at random, or those of `answers` where they are a choice.
 
-    `asked`: the choices of every question so far, by name. Raises ValueError for a question asked
-    twice, to which a study would give its first answer again.
+    `choices`: what could be chosen from, by the names suggested so far. Raises ValueError for a
+    name that comes twice, for which a study would give its first value again.
     """
 
     def __init__(self, seed: int = 0, answers: Mapping[str, Any] | None = None) -> None:
@@ -75,7 +76,7 @@ class RandomTrial:
 
 
 def is_active(f: Any, values: Mapping[str, Any]) -> bool:
-    """Whether the field `f` is a choice at all, given the record's earlier `values`."""
+    """Whether the field `f` is a choice, given the `values` of the record's earlier fields."""
     when = f.metadata.get("when", {})
     return all(values[name] in options for name, options in when.items())
 
@@ -84,7 +85,7 @@ Restrictions = Mapping[str, Sequence[Option]]
 
 
 def path_pattern(path: str) -> str:
-    """`tokens.0.layers.1.gate` -> `tokens.layers.gate`: the knob, whatever its position."""
+    """`tokens.0.layers.1.gate` -> `tokens.layers.gate`: the name of a knob, without positions."""
     return ".".join(word for word in path.split(".") if not word.isdigit())
 
 
@@ -107,9 +108,9 @@ class Part:
                     )
 
     def canonical(self) -> Self:
-        """The same network: what its other choices leave nothing to ask is back at its default.
+        """The record that stands for all spellings of this network.
 
-        Subclasses remove what else cannot matter.
+        Fields that are no choice are at their defaults; subclasses reset what else has no effect.
         """
         idle = {f.name: f.default for f in fields(self) if not is_active(f, vars(self))}
         return replace(self, **idle)
@@ -172,7 +173,7 @@ class Architecture(Part):
         raise NotImplementedError
 
     def picture(self) -> Sequence[Stage]:
-        """What a picture of it shows, as it is computed; nothing where a space tells nothing."""
+        """The stages that a drawing of it shows, in the order of computation; () for none."""
         return ()
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
@@ -181,14 +182,14 @@ class Architecture(Part):
 
 
 def spatial_dims(architecture: Architecture) -> int:
-    """2 for a network of images (B, C, H, W), by a field or attribute of that name, else 3."""
+    """2 for networks of images (B, C, H, W), by a field or attribute of that name; else 3."""
     return getattr(architecture, "spatial_dims", 3)
 
 
 def sample(
     kind: type[PartType], trial: Trial, restrict: Restrictions | None = None, prefix: str = ""
 ) -> PartType:
-    """Ask `trial` for every field of `kind`; parts that do not exist are not asked for.
+    """A record of type `kind` whose active fields are suggested by `trial`, in order.
 
     `restrict` narrows knobs, named without positions: `{"tokens.prune": [0.0, 0.5]}`.
     """
@@ -209,7 +210,7 @@ def sample(
 
 
 def to_params(architecture: Part, prefix: str = "") -> dict[str, Option]:
-    """The answers that make `sample` return `architecture`: `{"tokens.0.prune": 0.5, ...}`."""
+    """The values for which `sample` returns `architecture`: `{"tokens.0.prune": 0.5, ...}`."""
     answers: dict[str, Option] = {}
     for f in fields(architecture):
         value = getattr(architecture, f.name)
@@ -242,7 +243,7 @@ def knobs(kind: type[Part], prefix: str = "") -> list[Knob]:
 
 
 def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "") -> int:
-    """How many records `sample` can return (spellings, before `canonical`)."""
+    """How many different records `sample` can return; several may be one network (`canonical`)."""
 
     def ways(remaining: Sequence[Any], values: dict[str, Any]) -> int:
         if not remaining:
@@ -265,10 +266,10 @@ def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A named space: its architecture type and its published points.
+    """A named space: its type of architecture and its presets, which are published points of it.
 
-    `translate(architecture, name)`, where there is one: a network of this space as a point of the
-    space of that name, or a network of another space as a point of this one; None where it cannot.
+    `translate(architecture, name)`, where given, brings a network of this space into the space of
+    that name, or a network of another space into this one; None for what it does not know.
     """
 
     name: str
@@ -277,7 +278,7 @@ class SearchSpace:
     translate: Callable[[Architecture, str], Architecture | None] | None = None
 
     def sample(self, trial: Trial, restrict: Restrictions | None = None) -> Architecture:
-        """Ask `trial` for a point, in canonical form."""
+        """A point suggested by `trial`, in canonical form."""
         return sample(self.kind, trial, restrict).canonical()
 
     def from_json(self, values: Mapping[str, Any]) -> Architecture:
@@ -289,7 +290,7 @@ class SearchSpace:
         return knobs(self.kind)
 
     def size(self, restrict: Restrictions | None = None) -> int:
-        """How many spellings the space holds."""
+        """How many records the space holds; see `size` of this module."""
         return size(self.kind, restrict)
 
 

@@ -1,4 +1,4 @@
-"""What a network looks like from afar, told by its record: nothing is built."""
+"""The stages of a network as a drawing shows them, read from its record: nothing is built."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What works at one resolution, on one side of the deepest map.
+    """The work at one resolution, on the way down or on the way up.
 
     `divisor`: the input's side over that of the stage's map. `channels`: of the map it gives.
     `holds`: what is in it, a few words each. `layers`: of every transformer layer the parts that it
@@ -33,8 +33,8 @@ def several(count: int, word: str) -> str:
 def ways_up(
     channels: Sequence[int], divisors: Sequence[int], *holds: str, skip: str | None
 ) -> list[Stage]:
-    """A decoder of stages that are alike, the deepest first; both lists are the shallowest first,
-    without the deepest map."""
+    """The stages of a decoder that are all alike, the deepest first. `channels` and `divisors` are
+    those of its maps, the shallowest first."""
     return [
         Stage(name="decoder", side="up", divisor=d, channels=c, holds=holds, skip=skip)
         for c, d in reversed(list(zip(channels, divisors, strict=True)))

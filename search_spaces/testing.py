@@ -31,7 +31,7 @@ SPELLINGS = 100
 
 
 class ContractError(AssertionError):
-    """What a network or a space does not keep of its contract."""
+    """A network or a space breaks its contract; the message says in what."""
 
 
 class SpaceContract:
@@ -78,7 +78,7 @@ def check_space(
 def random_point(
     space: SearchSpace, seed: int, restrict: Restrictions | None = None
 ) -> Architecture:
-    """A point as it was spelt, not canonical."""
+    """A random point, not in canonical form."""
     return sample(space.kind, RandomTrial(seed), restrict)
 
 

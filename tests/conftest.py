@@ -1,18 +1,59 @@
+"""What all tests share. Only fixtures import torch: the process that deals out tests is light."""
+
+from __future__ import annotations
+
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-from trainers.data import Cases, MsdData, Preprocess, Split, VolumeCache, prepare_data
-from trainers.data.config import Phantom
-from trainers.data.phantom import make_phantom
+if TYPE_CHECKING:
+    from trainers.data.cache import VolumeCache
+    from trainers.data.splits import Cases
+
+WITH_RAY = (  # files that start Ray, or whole commands that do: one after the other, and first
+    "tests/nas/engine/test_cluster.py",
+    "tests/nas/engine/test_remote_latency_probe.py",
+    "tests/nas/engine/test_tune_run.py",
+    "tests/nas/search/test_run.py",
+    "tests/test_end_to_end.py",
+    "tests/test_pinned.py",
+)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for the whole suite; this one alone for chosen files and for slow tests."""
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    return 2 if whole and config.option.markexpr == "not slow" else 0
+
+
+class ByFile(LoadScopeScheduling):
+    """A file's tests run in one process, which makes their fixtures once; all with Ray in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "with Ray" if file in WITH_RAY else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Who gets which tests."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in WITH_RAY)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Tests of small networks are slower on several threads, and repeatable on one."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -25,6 +66,9 @@ def ctrl_c() -> None:
 @pytest.fixture(scope="session")
 def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six phantoms of 24^3 voxels with three organs, as a data set on disk."""
+    from trainers.data.phantom import make_phantom
+    from trainers.data.phantom_source import Phantom
+
     config = Phantom(cases=6, shape=(24, 24, 24), organs=3)
     return make_phantom(config, tmp_path_factory.mktemp("phantom"))
 
@@ -34,6 +78,10 @@ def phantom(
     phantom_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[VolumeCache, Cases]:
     """Those phantoms prepared: three to train, two to validate, one to test."""
+    from trainers.data.config import Preprocess, Split
+    from trainers.data.msd import MsdData
+    from trainers.data.prepare import prepare_data
+
     config = MsdData(
         path=phantom_folder,
         preprocess=Preprocess(spacing="native", crop="none", intensity="ct", window=(-175, 250)),

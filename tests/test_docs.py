@@ -2,19 +2,17 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nas.cli.space_tables import gmacs
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import all_presets, all_spaces, find_preset, find_space
 from search_spaces.space import knob_table
-
-DOCS = Path(__file__).parents[1] / "docs"
+from tests.installed_package import DOCS, files_of_page, install
 
 
 def test_the_page_of_the_hybrid_space_lists_its_choices_as_they_are() -> None:
@@ -43,39 +41,33 @@ def test_a_preset_costs_what_the_page_of_spaces_says(name: str) -> None:
 
 # The page of one's own space: it does what it says
 
-CODE = {
-    text.partition("\n")[0].removeprefix("# "): text
-    for text in re.findall(r"```\w+\n(# .+?)```", (DOCS / "own-space.md").read_text(), re.S)
-}
-
 
 @pytest.fixture
 def own_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The files of the page, installed as pip would."""
-    for name, text in CODE.items():
-        (tmp_path / name).write_text(text)
-    project = tomllib.loads(CODE["pyproject.toml"])["project"]
-    facts = tmp_path / "my_space-1.0.dist-info"
-    facts.mkdir()
-    (facts / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
-    ((group, entries),) = project["entry-points"].items()
-    lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
-    (facts / "entry_points.txt").write_text("\n".join(lines))
+    install(files_of_page("own-space.md"), tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     all_spaces.cache_clear()
     yield tmp_path
     all_spaces.cache_clear()
 
 
-def test_the_own_space_of_the_page_keeps_the_contract(own_space: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "passed"), [("test_my_space.py", "13 passed"), ("test_similarity.py", "1 passed")]
+)
+def test_the_own_tests_of_the_page_pass(own_space: Path, file: str, passed: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "test_my_space.py"],
+        [sys.executable, "-m", "pytest", "-q", file],
         cwd=own_space,
-        env={**os.environ, "PYTHONPATH": str(own_space), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{own_space}{os.pathsep}{DOCS.parent}",
+            "OMP_NUM_THREADS": "1",
+        },
         capture_output=True,
         text=True,
     )
-    assert "13 passed" in done.stdout, done.stdout + done.stderr
+    assert passed in done.stdout, done.stdout + done.stderr
 
 
 def test_the_own_space_of_the_page_is_found(own_space: Path) -> None:

@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -33,7 +35,7 @@ def test_a_fixed_run_gives_what_it_gave(name: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A copy of a search and an export that version 0.1 wrote."""
+    """A copy of a search, an export and a deployed network that version 0.1 wrote."""
     return Path(shutil.copytree(STORED["search"].parent / "version_0_1", tmp_path / "old"))
 
 
@@ -53,9 +55,11 @@ def test_an_old_search_goes_on_without_training_anything_again(old: Path) -> Non
         ["export", "search", "--pick", "9f64", "--to", "new"],
         ["retrain", "export", "--set", "train.epochs=1", "--set", "train.steps_per_epoch=1"],
         ["cost", "export", "--input", "1x16x16x16", "--classes", "4"],
+        ["predict", "deployed", "--images", "image.nii.gz", "--to", "segmented"],
     ],
     ids=lambda command: command[0],
 )
 def test_old_folders_open(command: list[str], old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(old)
+    nib.save(nib.Nifti1Image(np.zeros((20, 20, 20)), np.eye(4)), "image.nii.gz")
     assert main(command) == 0

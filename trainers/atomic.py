@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, whoever is killed and however full the disk."""
+"""Files and folders that are whole or absent, even after a killed process or a full disk."""
 
 from __future__ import annotations
 

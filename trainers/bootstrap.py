@@ -1,4 +1,4 @@
-"""Means of cases, and how sure they are."""
+"""Means over cases with confidence intervals."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class TrainConfig(Strict):
     loss: LossConfig = LossConfig()
 
     def precision_on(self, device: str) -> Literal["fp32", "bf16", "fp16"]:
-        """What is computed in on a device of that type, `cpu` or `cuda`."""
+        """The number format of passes on a device of that type, `cpu` or `cuda`."""
         if self.precision == "auto":
             return "bf16" if device == "cuda" else "fp32"
         return self.precision

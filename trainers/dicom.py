@@ -1,4 +1,7 @@
-"""DICOM series of slices in, DICOM segmentations out. pydicom and highdicom are asked for here."""
+"""DICOM series of slices in, DICOM segmentations out.
+
+pydicom and highdicom are imported where a function needs them: they are an optional dependency.
+"""
 
 from __future__ import annotations
 

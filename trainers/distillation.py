@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
@@ -16,14 +17,14 @@ class Distillation(nn.Module):
 
     Both distributions are softmaxes of logits over the temperature T; KL is the mean over voxels
     and patches. T^2 keeps the gradients' size the same for every T (Hinton 2015, Sec. 2). The
-    teacher stays in eval mode, is not trained, and is no part of what is saved.
+    teacher stays in eval mode, and is neither trained nor saved.
     """
 
     def __init__(
         self,
         teacher: nn.Module,
         config: DistillationConfig,
-        autocast: Callable[[], torch.autocast],
+        autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
         super().__init__()
         self._teacher = (teacher.eval(),)  # a tuple hides it from `parameters` and `train`

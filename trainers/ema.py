@@ -14,7 +14,7 @@ def weight_average(network: nn.Module, decay: float) -> AveragedModel:
 
     Its weights are `d * average + (1 - d) * weights`, the first time the weights themselves. After
     n updates d = min(decay, (1 + n) / (10 + n)), as in TensorFlow's ExponentialMovingAverage, so
-    that the first weights do not weigh for ever in a short training. Buffers, such as the running
+    that the first weights are soon forgotten in a short training. Buffers, such as the running
     means of batch norm, are the network's own of that step: they are averages already, and indices
     must not be averaged.
     """
@@ -26,5 +26,5 @@ def weight_average(network: nn.Module, decay: float) -> AveragedModel:
 
 
 def decay_after(updates: int, decay: float) -> float:
-    """The decay of the update that follows so many."""
+    """The decay of the update that follows `updates` others; see `weight_average`."""
     return min(decay, (1 + updates) / (10 + updates))

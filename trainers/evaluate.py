@@ -15,8 +15,10 @@ from nibabel.orientations import io_orientation
 
 from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import check_dataset
-from trainers.data.msd import Case, Dataset, find_volumes
+from trainers.data.dataset import Dataset
+from trainers.data.msd import find_volumes
 from trainers.data.nifti import UNREADABLE, open_nifti
+from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics
@@ -43,9 +45,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Speed:
-    """Of segmenting alone, from reading the image's file to labels on its voxels.
+    """How fast cases were segmented, from reading the image's file to labels on its voxels.
 
-    Frames are axial slices of the files.
+    Scoring is not in it. Frames are axial slices of the files.
     """
 
     seconds: float
@@ -62,7 +64,7 @@ class Evaluation:
     intervals by bootstrap over the cases; `foreground[metric]` is the mean over cases of the mean
     over a case's classes. `one_sided[label]`: in how many cases one segmentation has the class and
     the other has not; their Dice, IoU and NSD are 0 and count, their distances do not exist.
-    `measured`: what the network told of itself over all cases; see `pop_network_metrics`.
+    `measured`: the network's own metrics over all cases; see `pop_network_metrics`.
     """
 
     dice: float | None
@@ -98,11 +100,11 @@ def evaluate_folder(
 ) -> Evaluation:
     """Segment every image of a folder and compare it with the label of the same name.
 
-    tolerance: mm, of the normalised surface Dice. Labels without an image are not asked for. Raises
-    UserError, listing all of them, for images that cannot be used: without a label, of another
-    geometry, unreadable.
+    tolerance: mm, of the normalised surface Dice. Labels without an image are ignored. Raises one
+    UserError that lists all images which cannot be used: without a label, of another geometry than
+    theirs, unreadable.
     """
-    cases = _checked_cases(segmenter, images, labels)
+    cases, classes = _checked_cases(segmenter, images, labels), segmenter.task.classes
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
@@ -113,13 +115,12 @@ def evaluate_folder(
         frames += _axial_slices(predicted.shape, affine)
         truth = _read_label(case.label).reshape(predicted.shape)
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        scores.append(_case_scores(predicted, truth, len(segmenter.classes), spacing, tolerance))
+        scores.append(_case_scores(predicted, truth, len(classes), spacing, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
-    names, classes = [case.name for case in cases], segmenter.classes[1:]
-    measured = pop_network_metrics(segmenter.network)
-    return _evaluation(names, np.stack(scores), classes, tolerance, speed, measured)
+    names, measured = [case.name for case in cases], pop_network_metrics(segmenter.network)
+    return _evaluation(names, np.stack(scores), classes[1:], tolerance, speed, measured)
 
 
 def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
@@ -130,8 +131,8 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     cases = tuple(
         Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
-    modalities = tuple(map(str, range(segmenter.channels)))
-    dataset = Dataset("evaluation", images, modalities, segmenter.classes, cases)
+    modalities = tuple(map(str, range(segmenter.task.channels)))
+    dataset = Dataset(images, modalities, segmenter.task.classes, cases)
     check_dataset(dataset, expecting="the network")
     return cases
 

@@ -13,7 +13,7 @@ from torch import nn
 
 
 def no_pause() -> None:
-    """The pause of who waits for nobody."""
+    """The default `pause`: it does not wait."""
 
 
 class Mirrored(nn.Module):

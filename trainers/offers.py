@@ -1,8 +1,9 @@
-"""What a network may offer besides its forward pass, and what is made of it.
+"""Methods that a network may have besides `forward`, and the functions that call them.
 
-`begin_epoch(epoch)` on any of its modules: told, before an epoch, how many were trained so far.
-`measured()`: what it saw of itself in the eval passes since the last call, by name.
-`decoder_stages()` on the network: its decoder's stages that are coarser than its logits.
+`begin_epoch(epoch)` on any of its modules: called before each epoch with the number of epochs that
+are trained, for schedules of its own. `measured()` on any of them: metrics of its eval passes since
+the last call, such as the share of tokens it pruned, by name. `decoder_stages()` on the network:
+the stages of its decoder that are coarser than its logits, for deep supervision.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from torch import nn
 
 
 def begin_epoch(network: nn.Module, epoch: int) -> None:
-    """Tell every module with a schedule of its own that the epoch after `epoch` begins."""
+    """Call `begin_epoch` of every module that has it; `epoch` epochs are trained by now."""
     for module in network.modules():
-        if told := getattr(module, "begin_epoch", None):
-            told(epoch)
+        if begin := getattr(module, "begin_epoch", None):
+            begin(epoch)
 
 
 def pop_network_metrics(network: nn.Module) -> dict[str, float]:
-    """What the network measured of itself since the last call; empty where it measures nothing.
+    """The network's own metrics since the last call; empty where it has no `measured`.
 
-    A wrapper without a `measured` of its own, such as `Mirrored`, is looked through.
+    Of several modules with a `measured`, the outermost counts: inside a wrapper such as `Mirrored`
+    the network is found.
     """
     for module in network.modules():
         if measured := getattr(module, "measured", None):
@@ -31,9 +33,9 @@ def pop_network_metrics(network: nn.Module) -> dict[str, float]:
 
 
 def decoder_stages(network: nn.Module) -> Sequence[tuple[nn.Module, int]]:
-    """The decoder's stages that are coarser than the logits, the finest first, and their channels.
+    """The decoder's stages that are coarser than the logits, and their channels, the finest first.
 
-    A stage's output is (B, channels, *S). Empty where the network offers none.
+    A stage's output is (B, channels, *S). Empty where the network has no `decoder_stages`.
     """
     offered = getattr(network, "decoder_stages", None)
     return offered() if offered else ()

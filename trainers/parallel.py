@@ -19,8 +19,8 @@ def _alone(module: nn.Module) -> nn.Module:
 class Worker:
     """One of `count` processes; each trains on its part of every batch, rank 0 validates and saves.
 
-    `wrap` makes the pass from patches to loss one whose gradients are averaged over the processes,
-    such as `DistributedDataParallel`.
+    `wrap`: given the `TrainingPass`, returns a module that does the same and averages its gradients
+    over the processes, such as `DistributedDataParallel`.
     """
 
     rank: int = 0
@@ -33,9 +33,10 @@ class Worker:
         return self.rank == 0
 
     def part(self, batch: int) -> slice:
-        """Its patches of a batch of that size. Raises UserError where the parts would differ.
+        """The patches of a batch of that size that this process trains on.
 
-        Gradients are averaged over the processes, not over the patches.
+        Raises UserError where the processes would get different numbers of patches: gradients are
+        averaged over the processes, not over the patches.
         """
         size, rest = divmod(batch, self.count)
         if rest or not size:
@@ -46,7 +47,7 @@ class Worker:
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def mean(self, value: torch.Tensor) -> torch.Tensor:
-        """The mean of a scalar over the processes; all of them must ask."""
+        """The mean of a scalar over the processes; each of them must call it."""
         if self.count > 1:
             torch.distributed.all_reduce(value)
             value /= self.count

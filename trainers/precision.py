@@ -8,12 +8,12 @@ from trainers.config import TrainConfig
 
 
 def compute_type(config: TrainConfig, device: torch.device) -> torch.dtype:
-    """What forward passes of this training compute in on that device."""
+    """The number format of this training's forward passes on that device."""
     named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     return named[config.precision_on(device.type)]
 
 
 def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
-    """The context of such a pass; it does nothing where that is float32."""
+    """The context of such a pass; it changes nothing where the format is float32."""
     kind = compute_type(config, device)
     return torch.autocast(device.type, kind, enabled=kind != torch.float32)

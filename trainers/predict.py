@@ -29,7 +29,8 @@ Format = Literal["nifti", "dicom-seg"]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What became of a folder: files written, files left as they were, and case -> reason."""
+    """What became of a folder: files written, files left as they were, and failed cases with the
+    reason."""
 
     written: Sequence[Path]
     skipped: Sequence[Path]
@@ -88,7 +89,7 @@ class DicomInput:
         save_as_nifti(slices, image)
         labels = segmenter.segment(image)
         if self.format == "dicom-seg":
-            save_dicom_seg(labels, slices, segmenter.classes, draft)
+            save_dicom_seg(labels, slices, segmenter.task.classes, draft)
         else:
             save_segmentation(labels, like=image, to=draft)
 

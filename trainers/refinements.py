@@ -1,4 +1,4 @@
-"""What the training of a chosen network may have besides that of a search."""
+"""Additions to training: averaged weights, terms of the loss, several processes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from trainers.parallel import ALONE, Worker
 
 @dataclass(frozen=True, kw_only=True)
 class Refinements:
-    """`ema`: the decay of `weight_average`, 0 for none. `worker`: this process among several.
+    """What the training of a chosen network adds to that of a search.
 
-    `terms`: modules that change the loss, one after the other, called with (loss, images, logits,
-    labels), see `TrainingPass`. Their parameters are trained with the network's, and are no part
-    of its weights.
+    `ema`: the decay of `weight_average`, 0 for none. `worker`: this process among several. `terms`:
+    modules that change the loss, see `TrainingPass`; their parameters are trained with the
+    network's, and are not saved for use.
     """
 
     ema: float = 0.0

@@ -1,46 +1,67 @@
-"""A trained network that segments image files as they are."""
+"""A trained network that segments image files as they are, and what it needs for that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 
 from trainers.data.config import Preprocess
-from trainers.data.preprocess import Spacing3, prepare_image, restore
+from trainers.data.preprocess import Prepared, prepare_image, restore
+from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
+from trainers.strict import Strict
+
+
+class SegmenterSpec(Strict):
+    """How a network is used on an image, besides its weights.
+
+    `task`: the channels it reads, the classes it tells apart, the spacing images are brought to and
+    the size of a window. `preprocess`: what it was trained under. `overlap`: the share of its
+    length that a window has in common with the next.
+    """
+
+    task: Task
+    preprocess: Preprocess
+    overlap: Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmenter:
-    """`network` (eval mode, on its device) with the preprocessing it was trained under.
-
-    `spacing` in mm, None where every volume keeps its own; `patch` and `overlap` are those of the
-    sliding window; `classes[0]` is the background.
-    """
+    """`network` (eval mode, on its device), used as `spec` says."""
 
     network: nn.Module
-    preprocess: Preprocess
-    spacing: Spacing3 | None
-    channels: int
-    classes: tuple[str, ...]
-    patch: tuple[int, int, int]
-    overlap: float
+    spec: SegmenterSpec
+
+    @property
+    def task(self) -> Task:
+        """What the network reads and tells apart."""
+        return self.spec.task
 
     def segment(self, image: Path) -> np.ndarray:
         """The labels of one NIfTI image, uint8, in the file's own shape.
 
         Raises UserError where the file has other channels than the network expects.
         """
-        prepared = prepare_image(image, self.preprocess, self.spacing)
-        if (found := prepared.image.shape[0]) != self.channels:
-            raise UserError(f"{image} has {found} channels; the network expects {self.channels}")
-        logits = predict_logits(self.network, prepared.image, self.patch, self.overlap)
-        return restore(logits.cpu().numpy(), prepared)
+        prepared = self.prepare(image)
+        return restore(self.logits(prepared).cpu().numpy(), prepared)
+
+    def prepare(self, image: Path) -> Prepared:
+        """The image as the network reads it. Raises UserError as `segment` does."""
+        prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
+        if (found := prepared.image.shape[0]) != (expected := self.task.channels):
+            raise UserError(f"{image} has {found} channels; the network expects {expected}")
+        return prepared
+
+    def logits(self, prepared: Prepared) -> torch.Tensor:
+        """The network's logits of a prepared image, (C_cls, D, H, W), window by window."""
+        return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
 
 
 def best_device() -> torch.device:

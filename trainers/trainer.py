@@ -34,7 +34,7 @@ from trainers.training_pass import TrainingPass
 class EpochReport:
     """One epoch: its mean training loss, its wall seconds, and where it validated, Dice.
 
-    `measured`: what the network told of itself in validation; see `pop_network_metrics`.
+    `measured`: the network's own metrics in validation; see `pop_network_metrics`.
     """
 
     epoch: int
@@ -48,21 +48,24 @@ class EpochReport:
 class Trainer:
     """Trains `network` on the training cases and validates it on the validation cases, if any.
 
-    The same seed on the same machine gives the same losses. Where the file `checkpoint` exists,
-    training goes on from it; every epoch rewrites it. Where it cannot be written, the old one
-    stays, `on_unsaved` is told and training goes on; without it the OSError is raised. `pause` is
-    called before every pass of training or validation: what it waits for, waits for no more than
-    one of them.
+    The same seed on the same machine gives the same losses.
 
-    `accumulate`: a batch is trained in so many passes, each of fewer patches and so of less memory,
-    whose gradients are averaged by their sizes; a checkpoint of more passes keeps them. For terms
-    that are means over the patches it is the same step as in one pass. It is not for the Dice of
-    the whole batch, which becomes the mean of the passes' Dice, nor for class weights counted in a
-    batch, nor for batch norm, whose means and variances are of fewer patches. So it is for several
-    workers, whose seeds must be the same; they draw one batch, and its parts make the same step.
+    `checkpoint`: where this file exists, training goes on from it; every epoch rewrites it.
+    `on_unsaved`: called with the OSError where it cannot be written; the old one stays and training
+    goes on. Without `on_unsaved` the OSError is raised.
 
-    `refinements`: what a search does without. With `ema` it is the averaged weights that are
-    validated and saved for use; the others are in the checkpoint's part for training.
+    `pause`: called before every pass of training or validation. It may block, to make way for
+    something else, which thus waits for one pass at most.
+
+    `accumulate`: the number of passes in which a batch is trained, each of fewer patches and so of
+    less memory; their gradients are averaged. It is the same step as one pass where the loss is a
+    mean over patches. It is another one for the Dice of the whole batch (it becomes the mean of the
+    passes' Dice), for class weights counted in a batch, and for batch norm. A checkpoint that was
+    made with more passes goes on with as many. The parts of several workers are such passes, too;
+    their seeds must be the same, since each draws the whole batch and trains its part.
+
+    `refinements`: what a search does without. With `ema` the averaged weights are validated and
+    saved for use; the others are in the checkpoint's part for training.
     """
 
     def __init__(
@@ -176,8 +179,8 @@ class Trainer:
     def validate(self) -> tuple[float, dict[str, float]]:
         """Mean foreground Dice over the validation cases, and the mean of every class.
 
-        What the network measured on the way is for `pop_network_metrics` afterwards. Raises
-        TrainingDivergedError where a segmentation is not finite.
+        `pop_network_metrics` has the network's own metrics of it afterwards. Raises
+        TrainingDivergedError where logits are not finite.
         """
         network = self.deployed.eval()
         pop_network_metrics(network)  # of passes before these

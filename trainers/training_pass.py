@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
@@ -13,7 +14,8 @@ class TrainingPass(nn.Module):
 
     images: (B, C, *patch), labels: (B, 1, *patch) -> scalar. `terms` change the loss of the logits,
     one after the other: (loss, images, logits (B, C_cls, *patch), labels) -> scalar. What a
-    network offers as `auxiliary_losses` is added at last.
+    network offers as `auxiliary_losses` is added at last. `autocast()` is the context in which the
+    network computes; the losses are outside of it.
     """
 
     def __init__(
@@ -21,20 +23,25 @@ class TrainingPass(nn.Module):
         network: nn.Module,
         loss: nn.Module,
         terms: Sequence[nn.Module],
-        autocast: Callable[[], torch.autocast],
+        autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.terms = nn.ModuleList(terms)
-        self._autocast = autocast
+        self.autocast = autocast
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        with self._autocast():
+        with self.autocast():
             logits = self.network(images)
-        logits = logits.float()
-        loss = self.loss(logits, labels)
-        for term in self.terms:
-            loss = term(loss, images, logits, labels)
+        loss = self._supervised(images, logits.float(), labels)
         if extra := getattr(self.network, "auxiliary_losses", None):
             loss = loss + sum(extra(labels).values())
+        return loss
+
+    def _supervised(
+        self, images: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        loss: torch.Tensor = self.loss(logits, labels)
+        for term in self.terms:
+            loss = term(loss, images, logits, labels)
         return loss

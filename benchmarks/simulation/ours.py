@@ -11,6 +11,7 @@ import optuna
 
 from nas.config.run_config import RunConfig
 from nas.search.asha import Scheduler
+from nas.search.components import study_settings
 from nas.study.candidate import Candidate
 from nas.study.constraints import directions
 from nas.study.study import Study
@@ -49,51 +50,37 @@ class Ours:
 class _Policy:
     def __init__(self, ours: Ours, table: Table, config: RunConfig, budget: int) -> None:
         self._table, self._retrain = table, ours.repeats
-        self._unreserved = (1 - config.search.continuation) * budget
         study = optuna.create_study(directions=directions(config.objectives))
         if ours.extremes:
             for architecture in _extremes(table, config):
                 study.enqueue_trial(to_params(architecture))
-        self._study = _Study(study, config, self._costs, PATIENCE)
+        self._study = _Study(study, study_settings(config), self._costs, PATIENCE)
         rule = config.search.early_stopping
         self._scheduler = Scheduler(rule, config.train, config.objectives) if rule else None
         self._candidates: dict[str, Candidate] = {}
         self._waiting: deque[Run] = deque()
         self._trained: dict[str, int] = {}
-        self._exhausted = False
 
     def _costs(self, architecture: Architecture) -> Mapping[str, float]:
         return self._table.networks[architecture.key].costs
 
     def ask(self, begun: int) -> Run | None:
-        proceeds = (begun >= self._unreserved or self._exhausted) and self._proceed()
-        if not self._waiting and (proceeds or not self._exhausted):
+        if not self._waiting and not self._study.exhausted:
             candidate = self._study.ask()
-            self._exhausted |= self._study.exhausted is not None
             if self._retrain:
                 self._waiting += [Run(AGAIN, key) for key in self._study.repeated]
             self._study.repeated.clear()
             if candidate:
                 self._study.admit()
                 self._candidates[candidate.key] = candidate
-                done = self._trained.get(candidate.key, 0)
-                self._waiting.append(Run(str(candidate.number), candidate.key, done))
+                self._waiting.append(Run(str(candidate.number), candidate.key))
         return self._waiting.popleft() if self._waiting else None
-
-    def _proceed(self) -> bool:
-        """Have the most promising of the stopped, if there are any, proposed next."""
-        promising = self._scheduler.promising() if self._scheduler else []
-        for key in promising[:1]:
-            self._scheduler.readmit(key)
-            self._study.proceed(key)
-            self._study.admit()
-        return bool(promising)
 
     def report(self, run: Run, curve: Sequence[float]) -> bool:
         if run.name == AGAIN:
             return len(curve) < self._trained.get(run.key, self._table.epochs)
         costs = self._candidates[run.key].costs
-        return self._scheduler is None or self._scheduler.report(run.key, curve, costs)
+        return self._scheduler is None or self._scheduler.report(run.key, len(curve), curve, costs)
 
     def end(self, run: Run, curve: Sequence[float], complete: bool) -> None:
         if run.name == AGAIN:

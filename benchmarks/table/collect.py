@@ -19,7 +19,8 @@ from rich.progress import track
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost.latency import Latency, LatencyConfig, measure_latency
+from nas.cost.latency import Latency, LatencyConfig
+from nas.cost.latency.measure import measure_latency
 from search_spaces.registry import find_space
 
 CONFIG = Path(__file__).with_name("table.yaml")

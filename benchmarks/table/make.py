@@ -23,9 +23,9 @@ import torch
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.space import Architecture, RandomTrial, path_pattern, to_params
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.trainer import Trainer
 
 CONFIG = Path(__file__).with_name("table.yaml")

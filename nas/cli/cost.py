@@ -38,7 +38,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
     from nas.cli.space_tables import cost_text, memory_text, misfit, published_text, work_json
-    from nas.cost import cost_of, memory_of
+    from nas.cost.count import cost_of
+    from nas.cost.memory import memory_of
 
     architecture = find_architecture(options.network)
     channels, *patch = options.input

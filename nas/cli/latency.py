@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nas.cli import arguments
 from nas.cli.console import print_wide
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -116,7 +116,7 @@ def _check(options: argparse.Namespace) -> torch.device:
     import torch
     from pydantic import ValidationError
 
-    from nas.cost.latency import latency_device
+    from nas.cost.latency.machine import latency_device
 
     try:
         config = _config(options, "eager", "fp32", 1)
@@ -156,7 +156,8 @@ def _measure(
 ) -> Row:
     from pydantic import ValidationError
 
-    from nas.cost.latency import LatencyError, measure_latency
+    from nas.cost.latency import LatencyError
+    from nas.cost.latency.measure import measure_latency
 
     try:
         config = _config(options, backend, precision, threads)
@@ -164,7 +165,7 @@ def _measure(
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
     except (UserError, LatencyError, OSError, MemoryError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
     else:
         return Row(backend, precision, threads, latency)
     return Row(backend, precision, threads, reason=reason)

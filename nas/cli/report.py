@@ -18,10 +18,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas report`."""
-    from nas.report import gather, write_report
+    from nas.report.read_search import read_search
+    from nas.report.write_report import write_report
 
     to: Path = options.to or options.dir / "report"
-    facts = gather(options.dir)
-    for path in write_report(facts, to):
+    config, record = read_search(options.dir)
+    for path in write_report(config, record, to):
         print(path)
     return 0

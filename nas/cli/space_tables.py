@@ -13,7 +13,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from nas.cost import Cost, Memory, cost_of, count_params
+from nas.cost.count import Cost, cost_of, count_params
+from nas.cost.memory import Memory
 from nas.pareto.objectives import objective
 from search_spaces.fitting import misfit
 from search_spaces.space import Architecture, SearchSpace, spatial_dims

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from nas.config.removed import without_removed
 from trainers.config import TrainConfig
 from trainers.errors import UserError
 from trainers.strict import Strict
@@ -18,15 +19,17 @@ class EarlyStopping(Strict):
     `grace`: epochs before the first comparison; left out, `train.epochs / reduction**3`, rounded
     up. `reduction`: one in so many goes on at every rung, and rungs are so many times apart.
     `brackets`: groups of candidates that are compared among themselves, group s for the first time
-    after `grace * reduction**s` epochs. `ties`: what becomes of candidates of one rank, of which
-    none dominates another, where there is not room for all: they go on `together`, or those that
-    `crowding` or `hypervolume` prefers.
+    after `grace * reduction**s` epochs.
     """
 
     grace: Annotated[int, Field(gt=0)] | None = None
     reduction: Annotated[int, Field(gt=1)] = 3
     brackets: Annotated[int, Field(gt=0)] = 1
-    ties: Literal["together", "crowding", "hypervolume"] = "together"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_ties(cls, values: Any) -> Any:
+        return without_removed(values, "ties", "together")
 
     def rungs(self, train: TrainConfig) -> list[tuple[int, ...]]:
         """The epochs of every bracket's rungs, each one an epoch with a validation.

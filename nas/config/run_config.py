@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,26 +14,18 @@ from pydantic import (
 )
 
 from nas.config.early_stopping import EarlyStopping
+from nas.config.nested import leaves
+from nas.config.removed import without_removed
 from nas.config.resources import Resources
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget, Limit
+from nas.pareto.objectives import OBJECTIVES
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
-from trainers.data.config import DataConfig
+from trainers.data.registry import DataConfig
 from trainers.strict import Strict
-
-Objective = Literal["dice", "params", "macs", "memory", "latency_ms"]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested keys with dots between them."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _among(value: Any, options: Sequence[Any]) -> bool:
@@ -72,7 +64,7 @@ class SpaceConfig(Strict):
             knob.name: knob.options for knob in find_space(values.get("name", "hybrid")).knobs()
         }
         restrict = {}
-        for knob, allowed in _flat(values.get("restrict", {})):
+        for knob, allowed in leaves(values.get("restrict", {}), within=(dict,)):
             if knob not in options:
                 raise ValueError(f"restrict.{knob} is no knob; there are {', '.join(options)}")
             wanted = allowed if isinstance(allowed, list | tuple) else [allowed]
@@ -94,12 +86,14 @@ class SearchConfig(Strict):
     `budget`: what is spent to its end. `epochs`: as many in all as `epochs` says, or as `trials`
     whole trainings have; what early stopping saves buys more candidates. `trials`: as many
     trainings, complete or stopped. `hours`: no trial starts later, and those running then are
-    finished; they limit the other budgets, too. `continuation`: the share of the budget that is
-    kept for stopped candidates, trained on at the end.
+    finished; they limit the other budgets, too.
 
     `sampler`: a name, or a mapping of `name` and arguments. `startup`: proposals before its model
     is used, made by `startup_sampler`. `warm_start`: what is tried first, scaled into the space:
     presets, architecture files, folders of earlier searches.
+
+    `evaluator`: how a candidate gets its Dice, a name, or a mapping of `name` and arguments:
+    `training` (each from scratch), or one that an installed package offers.
 
     `retries`: how often a trial whose process died goes on from its last checkpoint. `trial_hours`:
     who trains longer is infeasible. `stall_minutes`: a training step that takes longer hangs.
@@ -110,16 +104,25 @@ class SearchConfig(Strict):
     hours: Limit | None = None
     epochs: Annotated[int, Field(gt=0)] | None = None
     budget: Literal["epochs", "trials", "hours"] = "epochs"
-    continuation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     early_stopping: EarlyStopping | None = EarlyStopping()
     sampler: str | dict[str, Any] = "tpe"
     startup: Annotated[int, Field(ge=0)] = 10
     startup_sampler: Literal["random", "qmc"] = "qmc"
     warm_start: tuple[str, ...] = ()
+    evaluator: str | dict[str, Any] = "training"
     retries: Annotated[int, Field(ge=0)] = 2
     trial_hours: Limit | None = None
     stall_minutes: Annotated[float, Field(gt=0)] = 30.0
     on_memory: Literal["infeasible", "halve"] = "infeasible"
+
+    def all_epochs(self, training: int) -> int:
+        """What the budget `epochs` pays for, where a whole training has so many."""
+        return self.epochs or self.trials * training
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_continuation(cls, values: Any) -> Any:
+        return without_removed(values, "continuation", 0.0)
 
     @model_validator(mode="after")
     def _budget_is_known(self) -> Self:
@@ -137,17 +140,12 @@ class RunConfig(Strict):
     space: SpaceConfig = SpaceConfig()
     train: TrainConfig
     retrain: RetrainConfig = Field(default_factory=dict, validate_default=True)
-    objectives: tuple[Objective, ...] = ("dice", "params", "latency_ms")
+    objectives: tuple[str, ...] = ("dice", "params", "latency_ms")
     budget: Budget = Budget()
     search: SearchConfig = SearchConfig()
     resources: Resources = Resources()
     latency: LatencyConfig = LatencyConfig()
     tracking: TrackingConfig = TrackingConfig()
-
-    @property
-    def search_epochs(self) -> int:
-        """What the budget `epochs` pays for: epochs of all trials together."""
-        return self.search.epochs or self.search.trials * self.train.epochs
 
     @field_validator("retrain", mode="wrap")
     @classmethod
@@ -166,6 +164,8 @@ class RunConfig(Strict):
     @field_validator("objectives")
     @classmethod
     def _dice_and_a_cost(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in objectives if name not in OBJECTIVES]:
+            raise ValueError(f"{unknown[0]!r} is none; expected of {', '.join(OBJECTIVES)}")
         if "dice" not in objectives or len(set(objectives)) < max(2, len(objectives)):
             raise ValueError("expected dice and at least one cost, each once")
         return objectives

@@ -116,7 +116,8 @@ def _place(
     """The key as the user wrote it, and the keys known beside its last word.
 
     Pydantic's locations also hold the names of union members, which no YAML file has: a word that
-    is no field of any model at its place is such a name, and picks that member.
+    is no field of any model at its place is such a name, and picks that member; of a model that
+    stands for its subclasses, as a source of data does, one of those.
     """
     words: list[str] = []
     models = [model]
@@ -129,7 +130,8 @@ def _place(
             if holders and not unknown:
                 models = [inner for m in holders for inner in _models_in(m.model_fields[field])]
         else:
-            models = [m for m in models if word in (m.__name__, _tag(m))] or models
+            members = [*models, *(kind for m in models for kind in m.__subclasses__())]
+            models = [m for m in members if word in (m.__name__, _tag(m))] or models
     return ".".join(words), [key for m in models for key in m.model_fields]
 
 

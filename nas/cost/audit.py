@@ -73,21 +73,21 @@ def audit(
 ) -> Audit:
     """Both counts of one patch (D, H, W), or (H, W) where it takes one."""
     network = build_on_meta(architecture, in_channels, out_channels)
-    opinions = count_twice(network, (1, in_channels, *patch), by_module=True)
+    counts = count_twice(network, (1, in_channels, *patch), by_module=True)
     rows = [
         AuditRow(name, type(module).__name__, 1, thop, torch)
         for name, module in network.named_modules()
-        if (thop := opinions.thop.get(module, 0)) | (torch := opinions.torch.get(module, 0))
+        if (thop := counts.thop.get(module, 0)) | (torch := counts.torch.get(module, 0))
     ]
-    free, uncounted = _calls(opinions)
-    return Audit(tuple(rows), opinions.macs, free, uncounted)
+    free, uncounted = _calls(counts)
+    return Audit(tuple(rows), counts.macs, free, uncounted)
 
 
-def _calls(opinions: MacCounts) -> tuple[dict[str, int], dict[str, int]]:
+def _calls(counts: MacCounts) -> tuple[dict[str, int], dict[str, int]]:
     """Calls of the operators without a formula, the most frequent first: free ones, others."""
     free: Counter[str] = Counter()
     others: Counter[str] = Counter()
-    for operator, calls in opinions.without.items():
+    for operator, calls in counts.without.items():
         (free if is_free(operator) else others)[str(operator.overloadpacket)] += calls
     return dict(free.most_common()), dict(others.most_common())
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from nas.cost.meta_network import build_on_meta, gc_disabled
+from search_spaces.offers import assume_kept
 from search_spaces.space import Architecture
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def count_macs(network: nn.Module, shape: tuple[int, ...]) -> int:
 
     Counted by thop, with rules of our own (`nas.cost.mac_rules`): convolutions, transposed ones at
     their true cost, linear layers and matrix products, attention included, and what modules tell
-    of themselves by `own_macs(*inputs)`, a mapping of names to counts that stands for all they
-    compute. Torch's own formulas are the second opinion: where the two disagree by more than 0.1%
-    the larger one stands, with a UserWarning that names the modules' types.
+    of themselves by `macs_beside_children` or `own_macs` (`search_spaces.offers`). Torch's own
+    formulas are the second opinion: where the two disagree by more than 0.1% the larger one stands,
+    with a UserWarning that names the modules' types.
 
     Build the network on the meta device: on others torch takes fused paths through attention that
     its formulas do not know.
@@ -86,8 +87,7 @@ def _cost_of(
         network = build_on_meta(architecture, in_channels, out_channels)
         shape = (1, in_channels, *patch)
         counted = _count(network, shape, kept)
-        varies = any("assumed_kept" in vars(module) for module in network.modules())
-        least = _count(network, shape, 0.0).macs if varies else None
+        least = _count(network, shape, 0.0).macs if assume_kept(network, 0.0) else None
         macs = _macs(network, shape, counted, kept)
         return Cost(count_params(network), macs, least, dict(counted.named))
 
@@ -107,8 +107,8 @@ def _macs(network: nn.Module, shape: tuple[int, ...], counted: MacCounts, kept: 
         kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in differing))
         warnings.warn(
             f"thop and torch differ in the multiply-accumulates of {kinds}; the larger number is "
-            "taken. `segnas cost NETWORK --audit` shows both, and own_macs on a module tells what "
-            "it computes",
+            "taken. `segnas cost NETWORK --audit` shows both, and macs_beside_children on a "
+            "module tells what it computes",
             stacklevel=4,
         )
     return counted.macs

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from nas.cost.latency import LatencyError
+from nas.cost.latency.errors import LatencyError
+from trainers.errors import first_line
 
 NO_MEMORY = (
     "out of memory",
@@ -28,6 +27,8 @@ class Failure:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether it tells of too little memory, on the CPU or a GPU."""
+    import torch  # here: others import what this module says without it
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
@@ -39,10 +40,8 @@ def reason_of(error: Exception) -> str:
 
     A LatencyError has said already what it is.
     """
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
     if is_out_of_memory(error):
-        return f"out of memory: {first}"
+        return f"out of memory: {first_line(error)}"
     if isinstance(error, LatencyError):
-        return first
-    return f"{type(error).__name__}: {first}"
+        return first_line(error)
+    return f"{type(error).__name__}: {first_line(error)}"

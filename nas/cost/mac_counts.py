@@ -16,6 +16,7 @@ from torch import nn
 
 from nas.cost.mac_rules import rule_of
 from nas.cost.torch_counter import OperatorCounter
+from search_spaces.offers import assume_kept, counts_itself
 
 _Hook = Callable[[Any, tuple[Any, ...], Any], None]
 TOLERANCE = 1e-3  # of the larger count; beyond it the two disagree
@@ -46,7 +47,7 @@ class MacCounts:
         return agree(sum(self.thop.values()), sum(self.torch.values()))
 
     def differing(self) -> list[nn.Module]:
-        """The modules whose own counts disagree, of opinions by module."""
+        """The modules whose own counts disagree; needs counts by module."""
         modules = dict.fromkeys(m for m in (*self.torch, *self.thop) if m is not None)
         return [m for m in modules if not agree(self.thop.get(m, 0), self.torch.get(m, 0))]
 
@@ -65,12 +66,11 @@ def count_twice(
     so it is where it raises, which goes on to the caller.
     """
     watched = _Watched(network)
+    assume_kept(network, kept)
     modes = {module: module.training for module in network.modules()}
     try:
         with ExitStack() as stack:
             for module in modes:
-                if "assumed_kept" in vars(module):
-                    module.assumed_kept = kept  # type: ignore[assignment]
                 watched.watch(module, stack, by_module)
             hooks = {kind: watched.tally(kind) for kind in {type(module) for module in modes}}
             x = torch.empty(shape, device="meta")
@@ -113,7 +113,7 @@ class _Watched(nn.Module):
 
     def watch(self, module: nn.Module, stack: ExitStack, by_module: bool) -> None:
         """Until the end of `stack`, what thop does not do around every call of `module`."""
-        told, counter = hasattr(type(module), "own_macs"), self.counter
+        told, counter = counts_itself(type(module)), self.counter
         self._hooks.append(module._forward_hooks)
         if not (told or by_module or rule_of(type(module))):
             return
@@ -150,9 +150,9 @@ class _Watched(nn.Module):
                 self.macs[module] += rule(module, inputs, output)
                 counter.paused -= 1
 
-        if rule is None and not hasattr(kind, "own_macs"):
+        if rule is None and not counts_itself(kind):
             return None
-        self._tallies.append(told if hasattr(kind, "own_macs") else counted)
+        self._tallies.append(told if counts_itself(kind) else counted)
         return self._tallies[-1]
 
     def _keep_one(self, hooks: dict[int, Any]) -> None:

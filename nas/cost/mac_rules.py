@@ -1,4 +1,6 @@
-"""What modules compute, for thop: its own rules where they are right, ours everywhere else.
+"""What modules of torch and MONAI compute: thop's own rules where they are right, ours elsewhere.
+
+Blocks of the search spaces tell it themselves, by `macs_beside_children`.
 
 A rule is `(module, inputs, output) -> multiply-accumulates` of one call, without those of the
 modules inside that are called themselves. B batch, N tokens that ask, M tokens they look at, C
@@ -17,20 +19,16 @@ from monai.networks.nets.swin_unetr import WindowAttention
 from thop.profile import register_hooks
 from torch import nn
 
-from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.evit_pruning import AttentiveTopK
-from search_spaces.blocks.mamba import Mamba
-from search_spaces.blocks.pooled_windows import PooledWindows
-from search_spaces.blocks.pruned_attention import PrunedAttention
-from search_spaces.blocks.shared_heads import SharedHeads
-from search_spaces.blocks.sparse_encoder import SparseEncoder
+from search_spaces.offers import own_rule
 
 Rule = Callable[[Any, tuple[Any, ...], Any], int]
 
 
 def rule_of(kind: type[nn.Module]) -> Rule | None:
-    """The rule of the nearest ancestor that has one; None: nothing of its own to count."""
-    return next((RULES[ancestor] for ancestor in kind.__mro__ if ancestor in RULES), None)
+    """Its own `macs_beside_children` (see `search_spaces.offers`), else the rule of the nearest
+    ancestor that has one here; None: nothing of its own to count."""
+    inherited = (RULES[ancestor] for ancestor in kind.__mro__ if ancestor in RULES)
+    return own_rule(kind) or next(inherited, None)
 
 
 def by_thop(kind: type[nn.Module]) -> Rule:
@@ -87,45 +85,6 @@ def _inner_pairs(module: SABlock, inputs: tuple[Any, ...], _: Any) -> int:
     return 2 * batch * tokens**2 * module.inner_dim
 
 
-def _pooled_pairs(module: PooledWindows, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
-    """N tokens with the M windows, those at the border clipped."""
-    windows = 1
-    for length in inputs[1]:
-        windows *= -(-length // min(module.window, length))
-    return 2 * output.numel() * windows
-
-
-def _pruned_pairs(module: PrunedAttention, inputs: tuple[Any, ...], _: Any) -> int:
-    """The products of the K queries that are kept; where a gate keeps some, their projection, and
-    that of all keys and values, by parts of a weight that no called module holds."""
-    batch, tokens, channels = inputs[0].shape
-    inner = module.project.in_features
-    kept = None if module.queries is None else module.queries.kept
-    if kept is None:
-        return 2 * batch * tokens**2 * inner
-    asking = kept.index.shape[1]
-    return batch * inner * (2 * asking * tokens + (asking + 2 * tokens) * channels)
-
-
-def _class_attention(module: SparseEncoder, inputs: tuple[Any, ...], _: Any) -> int:
-    """What EViT asks for at every place: all keys, and one query and its product with them."""
-    batch, tokens, channels = inputs[0].shape
-    tokens, total = tokens - 1, 0
-    sampler: Any
-    for sampler in module.samplers:
-        if isinstance(sampler, AttentiveTopK):
-            total += (tokens + 2) * channels**2 + (tokens + 1) * channels
-        tokens = max(1, int((1 - sampler.ratio) * tokens + 1e-6))
-    return batch * total
-
-
-def _causal_convolution(module: Mamba, inputs: tuple[Any, ...], _: Any) -> int:
-    """By the weight of a module that is not called: every token meets every tap, channel by
-    channel."""
-    batch, tokens, _channels = inputs[0].shape
-    return batch * tokens * module.conv.weight.numel()
-
-
 RULES: Mapping[type[nn.Module], Rule] = {
     **{kind: by_thop(kind) for kind in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)},
     **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _transposed),
@@ -133,10 +92,4 @@ RULES: Mapping[type[nn.Module], Rule] = {
     nn.MultiheadAttention: _multihead,
     SABlock: _inner_pairs,
     WindowAttention: _all_pairs,
-    Attention: _all_pairs,
-    SharedHeads: _all_pairs,
-    PooledWindows: _pooled_pairs,
-    PrunedAttention: _pruned_pairs,
-    SparseEncoder: _class_attention,
-    Mamba: _causal_convolution,
 }

@@ -17,9 +17,12 @@ from nas.cost.meta_autocast import Device, OnDevice
 from nas.cost.meta_cache import compute
 from nas.cost.meta_network import build_on_meta
 from search_spaces.space import Architecture
-from trainers.config import LossConfig
+from trainers.config import DistillationConfig, LossConfig
+from trainers.deep_supervision import DeepSupervision
+from trainers.distillation import Distillation
 from trainers.losses import segmentation_loss
 from trainers.trainer import channels_last
+from trainers.training_pass import TrainingPass
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -53,12 +56,16 @@ def memory_of(
     loss: LossConfig | None = None,
     device: Device = "cpu",
     threads: int = 1,
+    deep_supervision: bool = False,
+    teacher: Architecture | None = None,
 ) -> Memory:
     """The memory of `architecture` on patches (D, H, W), or (H, W) where it takes images.
 
     `device`: what it trains on, with so many `threads` of a CPU. A step as the trainer makes it,
     and a pass in eval mode, run on the meta device, where tensors have sizes and no values; what
-    lives is added up, and the copies that convolutions make (`conv_workspace`). Not in it: other
+    lives is added up, and the copies that convolutions make (`conv_workspace`). With
+    `deep_supervision` and a `teacher` the step is that of a retraining which has them; they add to
+    `activations` and `training` only. Not in it: other
     memory that kernels take while they work, and what an allocator keeps in reserve. Where the
     input decides how many queries are computed, all are. The same arguments again cost nothing.
     """
@@ -72,6 +79,8 @@ def memory_of(
         loss or LossConfig(),
         device,
         threads,
+        deep_supervision,
+        teacher,
     )
 
 
@@ -86,50 +95,56 @@ def _memory(
     loss: LossConfig,
     device: Device,
     threads: int,
+    deep_supervision: bool,
+    teacher: Architecture | None,
 ) -> Memory:
     network = channels_last(build_on_meta(architecture, in_channels, out_channels))
-    known = [*network.parameters(), *network.buffers()]
-    own = partial(scratch, device=device, threads=threads)
-    count = partial(LiveTensors, known, compute, own)
+    criterion, computing = segmentation_loss(loss), partial(OnDevice, device, narrow)
+    terms: list[nn.Module] = []
+    beside: list[torch.Tensor] = []  # what lies in memory besides the network
+    if deep_supervision:
+        terms.append(DeepSupervision(network, out_channels, criterion))
+        beside += terms[-1].parameters()
+    if teacher is not None:
+        taught_by = build_on_meta(teacher, in_channels, out_channels)
+        terms.append(Distillation(taught_by, DistillationConfig(), computing))
+        beside += [*taught_by.parameters(), *taught_by.buffers()]
+    own = [*network.parameters(), *network.buffers()]
+    workspace = partial(scratch, device=device, threads=threads)
+    count = partial(LiveTensors, [*own, *beside], compute, workspace)
     images = (batch, in_channels, *patch)
-    weights = _bytes(known)
-    activations, training = _training_step(network, images, narrow, loss, device, count)
+    one_pass = TrainingPass(network, criterion, terms, computing)
+    activations, training = _training_step(one_pass, images, device, count)
     inference = _inference(network, (1, *images[1:]), narrow, device, count)
-    return Memory(weights, activations, weights + training, weights + inference)
+    weights = _bytes(own)
+    return Memory(weights, activations, weights + _bytes(beside) + training, weights + inference)
 
 
 def _training_step(
-    network: nn.Module,
-    shape: tuple[int, ...],
-    narrow: torch.dtype | None,
-    loss: LossConfig,
-    device: Device,
-    count: Callable[[], LiveTensors],
+    one_pass: TrainingPass, shape: tuple[int, ...], device: Device, count: Callable[[], LiveTensors]
 ) -> tuple[int, int]:
     """Bytes beside the weights: kept from the forward to the backward pass, and the most ever.
 
     The step is `Trainer._step`. Until the loss is there, the gradients of the step before are too.
     """
-    criterion = segmentation_loss(loss)
-    network.train()
+    one_pass.train()
+    logits: list[torch.Tensor] = []  # counted until the end, as part of the activations
+    watch = one_pass.network.register_forward_hook(lambda _, __, output: logits.append(output))
     with count() as live:
         images = _batch(shape)
         labels = torch.empty((shape[0], 1, *shape[2:]), dtype=torch.uint8, device="meta")
-        with OnDevice(device, narrow):
-            logits = network(images)
         with OnDevice(device):
-            total = criterion(logits.float(), labels)
-            if extra := getattr(network, "auxiliary_losses", None):
-                total = total + sum(extra(labels).values())
+            total = one_pass(images, labels)
         kept, forward, live.peak = live.now, live.peak, live.now
-        with OnDevice(device, narrow):  # for what is computed again
+        with one_pass.autocast():  # for what is computed again
             _backward(total)
         backward, after = live.peak, live.now
-    trained = [p.grad for p in network.parameters() if p.grad is not None]
+    watch.remove()
+    trained = [p.grad for p in one_pass.parameters() if p.grad is not None]
     gradients = _bytes(trained)
     moments = 2 * gradients
     update = gradients if device == "cuda" else 2 * max(map(_size, trained), default=0)
-    network.zero_grad(set_to_none=True)
+    one_pass.zero_grad(set_to_none=True)
     return kept, moments + max(gradients + forward, backward, after + update)
 
 

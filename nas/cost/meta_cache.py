@@ -41,10 +41,10 @@ class _HasValuesError(Exception):
 def compute(operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What `operator` returns for meta tensors: new ones, in the layouts of a real device.
 
-    Views, and what has values, are left to torch.
+    Views, and what has values, are left to torch, and so is what does not fit, to be refused.
     """
     kind = _kind(operator)
-    if kind == "in place":
+    if kind == "in place" and _alike(args):
         return args[0]
     if kind == "new":
         try:
@@ -68,14 +68,21 @@ def _kind(operator: Operator) -> str:
 
 @lru_cache(REMEMBERED)
 def _outputs(operator: Operator, args: Any, kwargs: Any) -> Any:
-    """The layouts of what comes out; None where an output shares an input's memory."""
+    """The layouts of what comes out; None where an output has values, or an input's memory."""
     given, named = _thawed(args), dict(_thawed(kwargs))
     ask = _OURS.get(operator.overloadpacket) or operator
     made = ask(*given, **named)
+    outputs = _tensors(made)
     inputs = {t.untyped_storage()._cdata for t in _tensors((given, named))}
-    if inputs & {t.untyped_storage()._cdata for t in _tensors(made)}:
+    if any(not t.is_meta or t.untyped_storage()._cdata in inputs for t in outputs):
         return None
     return _frozen(made)
+
+
+def _alike(args: Sequence[Any]) -> bool:
+    """Whether all tensors are without values and of one shape, so that nothing is broadcast."""
+    shape, tensors = args[0].shape, [each for each in args if isinstance(each, torch.Tensor)]
+    return all(each.is_meta and each.shape == shape for each in tensors)
 
 
 def has_channels_last(t: torch.Tensor) -> bool:
@@ -91,6 +98,8 @@ def _resized(x: torch.Tensor, size: Sequence[int], *_: Any) -> torch.Tensor:
 
 
 def _product(bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor, **_: Any) -> torch.Tensor:
+    if a.shape[1] != b.shape[0]:
+        return aten.addmm.default(bias, a, b)  # which refuses them
     return torch.empty((a.shape[0], b.shape[1]), dtype=a.dtype, device="meta")
 
 

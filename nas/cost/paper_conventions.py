@@ -16,6 +16,8 @@ from nas.cost.torch_counter import OperatorCounter
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba
 from search_spaces.blocks.pruned_attention import PrunedAttention
+from search_spaces.blocks.sparse_encoder import SparseEncoder
+from search_spaces.offers import assume_kept
 from search_spaces.space import Architecture
 from trainers.errors import UserError
 
@@ -63,14 +65,14 @@ def published_count(
         )
     network = build_on_meta(architecture, in_channels, out_channels)
     shape = (1, in_channels, *patch)
-    varies = any("assumed_kept" in vars(module) for module in network.modules())
-    least = _count(network, shape, convention, kept=0.0) if varies else None
-    return PublishedCount(convention, _count(network, shape, convention, kept=1.0), least)
+    least = _count(network, shape, convention) if assume_kept(network, 0.0) else None
+    assume_kept(network, 1.0)
+    return PublishedCount(convention, _count(network, shape, convention), least)
 
 
-def _count(network: nn.Module, shape: tuple[int, ...], convention: Convention, kept: float) -> int:
+def _count(network: nn.Module, shape: tuple[int, ...], convention: Convention) -> int:
     pass_ = _Pass(convention)
-    hooks = [hook for module in network.modules() for hook in pass_.watch(module, kept)]
+    hooks = [hook for module in network.modules() for hook in pass_.watch(module)]
     with torch.no_grad(), OperatorCounter():
         network.eval()(torch.empty(shape, device="meta"))
     for hook in hooks:
@@ -85,9 +87,7 @@ class _Pass:
         self.counted = 0
         self._convention, self._unseen = convention, 0
 
-    def watch(self, module: nn.Module, kept: float) -> list[Any]:
-        if "assumed_kept" in vars(module):
-            module.assumed_kept = kept  # type: ignore[assignment]
+    def watch(self, module: nn.Module) -> list[Any]:
         if isinstance(module, self._convention.unseen):
             return [
                 module.register_forward_pre_hook(self._enter),
@@ -122,7 +122,7 @@ def _twice_each(_: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
 def _scaled_pairs(module: Attention, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
     """The products of attention, and its scale once for each of the N^2 scores of a head."""
     batch, tokens, _ = output.shape
-    return RULES[Attention](module, inputs, output) + batch * module.heads * tokens**2
+    return module.macs_beside_children(inputs, output) + batch * module.heads * tokens**2
 
 
 def _with_bias(kind: type[nn.Module]) -> Rule:
@@ -168,6 +168,7 @@ _TOKEN_SPARSE = Convention(
         nn.LayerNorm: _each_output,
         nn.ConvTranspose3d: by_thop(nn.ConvTranspose3d),
         Attention: _scaled_pairs,
+        SparseEncoder: SparseEncoder.macs_beside_children,
     },
 )
 _APFORMER = Convention(

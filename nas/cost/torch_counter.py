@@ -1,4 +1,4 @@
-"""Torch's opinion: its own formulas for every operator that runs, and the operators without one."""
+"""Torch's count: its own formulas for every operator that runs, and the operators without one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from nas.cost.meta_network import by_shape
+from nas.cost.meta_cache import compute
 
 
 class OperatorCounter(TorchDispatchMode):
@@ -19,7 +19,7 @@ class OperatorCounter(TorchDispatchMode):
 
     `macs`: by the module whose forward an operator ran in, None where nobody says which
     (`within`). `without`: calls of operators that have no formula. While `paused` is above 0
-    nothing is counted. Operators run on meta tensors, by shape alone where that will do.
+    nothing is counted. Operators run on meta tensors.
     """
 
     def __init__(self) -> None:
@@ -37,9 +37,7 @@ class OperatorCounter(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         operator, named = func.overloadpacket, kwargs or {}  # type: ignore[attr-defined]
-        result = by_shape(operator, args, named)
-        if result is None:
-            result = func(*args, **named)
+        result = compute(func, args, named)
         if self.paused:
             return result
         if operator in flop_registry:

@@ -18,7 +18,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 HEAD = "node:__internal_head__"  # a resource that Ray gives to the head, and to no other node
 CHUNK = 65536  # bytes of output at a time
@@ -74,7 +74,7 @@ def drive(address: str, arguments: Sequence[str]) -> int:
         return _follow(_start(arguments, gcs))
     except RayError as error:
         raise UserError(
-            f"--address {address}: the search's process there was lost: {_first(error)}; "
+            f"--address {address}: the search's process there was lost: {first_line(error)}; "
             "the same command goes on"
         ) from error
     finally:
@@ -95,9 +95,9 @@ def _connect(address: str) -> str:
         ) from error
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise UserError(
-            f"--address {address}: no cluster can be used there: {_first(error)} (expected a head "
-            "started with `ray start --head --ray-client-server-port=10001`, with segnas and the "
-            "same Python and Ray as here)"
+            f"--address {address}: no cluster can be used there: {first_line(error)} "
+            "(expected a head started with `ray start --head --ray-client-server-port=10001`, with "
+            "segnas and the same Python and Ray as here)"
         ) from error
 
 
@@ -126,7 +126,3 @@ def _follow(driver: Any) -> int:
             pending = driver.read.remote()
         except KeyboardInterrupt:
             driver.interrupt.remote()
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -14,7 +14,7 @@ from nas.cost.latency import Conditions, Latency
 from nas.cost.latency_probe.local import LocalProber
 from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.space import Architecture
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 LOSSES = 3  # how often in a row an actor may be lost with the same set
 LOOK = 30.0  # seconds between looks whether the cluster still has the resources
@@ -72,7 +72,9 @@ class RemoteProber:
             return _take(pending)
         except RayError as error:
             self._end_actor()
-            raise UserError(f"latency.resources: the probe was lost: {_first(error)}") from error
+            raise UserError(
+                f"latency.resources: the probe was lost: {first_line(error)}"
+            ) from error
 
     def submit(self, architectures: Sequence[Architecture]) -> None:
         """See `Prober`."""
@@ -108,7 +110,7 @@ class RemoteProber:
                 self._look()
                 self._request()
             else:
-                reason = f"latency: the probe was lost {LOSSES} times: {_first(error)}"
+                reason = f"latency: the probe was lost {LOSSES} times: {first_line(error)}"
                 self._answers = [Failure(reason) for _ in self._architectures]
 
     def _started(self) -> Any:
@@ -169,7 +171,3 @@ def _shown(resources: Mapping[str, float]) -> str:
     hidden = ("node:", "memory", "object_store_memory")
     shown = {name: f"{n:g}" for name, n in resources.items() if not name.startswith(hidden)}
     return "{" + ", ".join(f"{name}: {n}" for name, n in shown.items()) + "}"
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from nas.engine.evaluation import Report
+from nas.engine.report import Report
 from nas.study.candidate import Candidate
 
 

@@ -3,72 +3,95 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.engine.evaluator import Evaluator, Workspace
 from nas.engine.node_cache import volumes_here
-from nas.engine.watchdog import Watchdog
+from nas.engine.report import Report
+from nas.engine.trial_files import TrialFiles
+from search_spaces.registry import load_architecture
 
 if TYPE_CHECKING:
-    from nas.engine.evaluation import Evaluation, Report
+    from nas.engine.evaluator import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """What all workers of a search share.
+
+    `volumes`: the folder of the prepared volumes; nodes other than `driver_node`, Ray's id of the
+    one that runs the search, read a copy of their own. `machine_lock`: the name of the lock that
+    workers compute within. `threads`: of the CPU; `gpu`: whether trials have one.
+    """
+
+    directory: Path
+    volumes: Path
+    machine_lock: str
+    evaluator: Evaluator
+    stall_minutes: float
+    threads: int = 1
+    gpu: bool = False
+    driver_node: str | None = None
 
 
 class TrialWorker(tune.Trainable):
-    """One step is one epoch; see `Evaluation`, and `tune_run` for the keys of its config.
+    """One step is one step of an `Evaluation`, mostly an epoch.
+
+    Its config has `settings` (`WorkerSettings`), and of each candidate the `record` (as text, or
+    Ray makes every choice a column of its own) and the `key`.
 
     All that it computes, imports included, it computes within the `MachineLock`, so that nothing
     disturbs the measurement of a latency. Ray builds a worker once and resets it for every further
-    candidate.
+    candidate. It never tells Ray that it is done: the session decides that, also for its last
+    report.
 
     A step that hangs ends the process; see `Watchdog`. The worker that takes its place finds the
-    trace `checkpoints/KEY.hang.txt` and reports the candidate as failed.
+    trace and reports the candidate as failed.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Open what all candidates share: the search's settings, volumes and cases."""
-        self._machine_lock = MachineLock.named(config["machine_lock"])
+        """Open what all candidates share: the volumes, the cases and the evaluator."""
+        settings: WorkerSettings = config["settings"]
+        self._machine_lock = MachineLock.named(settings.machine_lock)
+        self._files = TrialFiles(settings.directory, settings.stall_minutes)
+        self._warnings: list[str] = []
         with self._machine_lock.shared():
             import torch
 
-            from nas.config.run_config import RunConfig
-            from nas.config.yaml_file import read_config
             from trainers.data.cache import VolumeCache
             from trainers.data.splits import split_cases
 
-            self._directory = Path(config["directory"])
-            self._config = read_config(RunConfig, self._directory / "config.yaml")
-            self._warnings: list[str] = []
-            volumes = volumes_here(
-                Path(config["cache"]), config["driver_node"], self._warnings.append
-            )
-            self._cache = VolumeCache.open(volumes)
-            self._cases = split_cases(self._cache.names, self._directory / "split.json")
-            torch.set_num_threads(self._config.resources.cpus)
-            self._synchronise = torch.cuda.synchronize if self._config.resources.gpus else _nothing
+            torch.set_num_threads(settings.threads)
+            self._synchronise = torch.cuda.synchronize if settings.gpu else _nothing
+            volumes = volumes_here(settings.volumes, settings.driver_node, self._warnings.append)
+            cache = VolumeCache.open(volumes)
+            cases = split_cases(cache.names, settings.directory / "split.json")
+            self._workspace = Workspace(settings.directory, cache, cases, self._pause)
+            self._evaluator = settings.evaluator
+            self._evaluator.prepare(self._workspace)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next candidate. Returns True: the worker can be used again."""
         self._evaluation: Evaluation | None = None
-        self._task = new_config
-        self._checkpoint = self._directory / "checkpoints" / f"{new_config['key']}.pt"
-        seconds = 60 * self._config.search.stall_minutes
-        self._stall = Watchdog(self._checkpoint.with_suffix(".hang.txt"), seconds)
+        self._record, self._key = new_config["record"], new_config["key"]
+        self._watchdog = self._files.watchdog(self._key)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch."""
+        """Do one step of the candidate's evaluation."""
         with self._machine_lock.shared():
             waited = self._machine_lock.waited
             report = self._advance()
         if self._warnings and not report.warning:
             report = replace(report, warning=self._warnings.pop())
         trained = report.seconds - (self._machine_lock.waited - waited)
-        return {"report": replace(report, seconds=max(trained, 0.0)), "done": report.done}
+        return {"report": replace(report, seconds=max(trained, 0.0))}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: the trainer's own file, named after the architecture's key, holds everything."""
@@ -77,11 +100,11 @@ class TrialWorker(tune.Trainable):
         """Nothing: see `save_checkpoint`."""
 
     def _advance(self) -> Report:
-        if self._stall.timed_out:
-            from nas.engine.evaluation import given_up
+        if self._watchdog.timed_out:
+            from nas.engine.train_from_scratch import given_up
 
-            return given_up(self._stall.reason, self._checkpoint)
-        with self._stall.watching():
+            return given_up(self._watchdog.reason, self._files.checkpoint(self._key))
+        with self._watchdog.watching():
             if self._evaluation is None:
                 self._evaluation = self._begin()
             report = self._evaluation.advance()
@@ -90,22 +113,18 @@ class TrialWorker(tune.Trainable):
         return report
 
     def _begin(self) -> Evaluation:
-        from nas.engine.evaluation import Evaluation
-
         self._synchronise()  # a GPU that the candidate before has broken raises: Ray starts afresh
-        architecture = self._config.space.space().from_json(json.loads(self._task["architecture"]))
-        return Evaluation(
-            architecture, self._config, self._cache, self._cases, self._checkpoint, self._pause
-        )
+        architecture = load_architecture(json.loads(self._record))
+        return self._evaluator.start(architecture, self._files.checkpoint(self._key))
 
     def _pause(self) -> None:
         self._machine_lock.pause(self._leave)
-        self._stall.heartbeat()
+        self._watchdog.heartbeat()
 
     def _leave(self) -> None:
         """Before the lock makes this worker wait, which is no hang."""
         self._synchronise()
-        self._stall.pause()
+        self._watchdog.pause()
 
 
 def _nothing() -> None:

@@ -6,8 +6,6 @@ import json
 from time import monotonic
 from typing import Any
 
-from ray.air.execution._internal import RayActorManager
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.tune import Callback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -43,9 +41,7 @@ class SessionSearcher(_Live, Searcher):
         candidate = self.session.start(trial_id)
         if candidate is None:
             return Searcher.FINISHED if self.session.over else None
-        # As text, or Ray makes every choice a column of its own.
-        architecture = json.dumps(candidate.architecture.to_json())
-        return {"key": candidate.key, "architecture": architecture}
+        return {"key": candidate.key, "record": json.dumps(candidate.record)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -64,36 +60,29 @@ class SessionSearcher(_Live, Searcher):
 
 
 class SessionScheduler(_Live, FIFOScheduler):
-    """Gives the session every epoch after which a trial could go on, and stops it as it says.
+    """Gives the session every report of a trial, the last one too, and stops it as it says.
 
-    Ray shows a scheduler no result that is a trial's last: see `SessionCallback`.
+    `reported`: the trials that reported anything.
     """
 
+    def __init__(self, session: TrialSource) -> None:
+        super().__init__(session)
+        self.reported: set[str] = set()
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """One step of a worker is done, and it has more to do."""
+        """One step of a worker is done."""
+        self.reported.add(trial.trial_id)
         goes_on = self.session.report(trial.trial_id, result["report"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 
-class SessionCallback(_Live, Callback):
-    """Gives the session the last report of every trial, the time of day and the cluster's size.
-
-    `reported`: the trials that trained at least an epoch.
-    """
+class SessionTicker(_Live, Callback):
+    """Gives the session the time of day and the cluster's size."""
 
     def __init__(self, session: TrialSource, cluster: Cluster) -> None:
         super().__init__(session)
         self.cluster = cluster
-        self.reported: set[str] = set()
         self._counted = monotonic()
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """One step of a worker is done; Ray says so after the scheduler has decided."""
-        self.reported.add(trial.trial_id)
-        if result["report"].done:
-            self.session.report(trial.trial_id, result["report"])
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Ten times a second."""
@@ -101,15 +90,3 @@ class SessionCallback(_Live, Callback):
             self._counted = monotonic()
             self.session.resize(self.cluster.room)
         self.session.tick()
-
-
-class ActorManager(RayActorManager):
-    """Ray's own, which takes an actor that Ray's memory monitor killed for an error of its own.
-
-    It would end the whole run (seen with Ray 2.60); here it is a lost worker like any other.
-    """
-
-    def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
-        if isinstance(exception, OutOfMemoryError | NodeDiedError | WorkerCrashedError):
-            exception = RayActorError(error_msg=str(exception))
-        super()._actor_task_failed(tracked_actor_task, exception)

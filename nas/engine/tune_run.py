@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, TuneConfig
-from ray.tune.execution import tune_controller
 
 from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
 from nas.engine.interrupt import interruptible
+from nas.engine.ray_private import survive_lost_actors
 from nas.engine.trial_source import TrialSource
-from nas.engine.trial_worker import TrialWorker
-from nas.engine.tune_adaptors import (
-    ActorManager,
-    SessionCallback,
-    SessionScheduler,
-    SessionSearcher,
-)
+from nas.engine.trial_worker import TrialWorker, WorkerSettings
+from nas.engine.tune_adaptors import SessionScheduler, SessionSearcher, SessionTicker
 from trainers.errors import UserError
-
-# Ray offers no other way to give it one.
-tune_controller.RayActorManager = ActorManager  # type: ignore[misc]
 
 RESTARTS = 3  # in a row, without an epoch trained in between
 
@@ -35,43 +26,30 @@ def run_trials(
     session: TrialSource,
     cluster: Cluster,
     resources: Resources,
-    directory: Path,
-    cache: Path,
-    machine_lock: str,
+    settings: WorkerSettings,
     worker: type[tune.Trainable] = TrialWorker,
 ) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
-    `machine_lock` names the `MachineLock` that workers compute within. Where Ray itself breaks
-    down, it is started again, and the trials that had trained nothing since the last start are to
-    blame.
+    `resources`: of a trial. Where Ray itself breaks down, it is started again, and the trials that
+    had trained nothing since the last start are to blame.
 
-    Raises UserError where nodes do not share `directory`, and what broke Ray down where it does so
-    again and again.
+    Raises UserError where nodes do not share the search's directory, and what broke Ray down where
+    it does so again and again.
     """
+    survive_lost_actors()
+    directory = settings.directory
     idle, attempt, stopped = 0, 0, False
     while not session.over:
-        callback = SessionCallback(session, cluster)
+        scheduler = SessionScheduler(session)
         try:
             cluster.start()
             if attempt == 0:
                 cluster.check(directory)
-            task = {
-                "directory": str(directory),
-                "cache": str(cache),
-                "machine_lock": machine_lock,
-                "driver_node": cluster.driver_node,
-            }
+            here = replace(settings, driver_node=cluster.driver_node)
             with interruptible(session):
-                _fit(
-                    session,
-                    callback,
-                    worker,
-                    resources,
-                    task,
-                    directory / "ray",
-                    f"{os.getpid()}-{attempt}",
-                )
+                run = f"{os.getpid()}-{attempt}"
+                _fit(session, scheduler, cluster, worker, resources, here, run)
             break
         except KeyboardInterrupt:
             stopped = True
@@ -81,13 +59,13 @@ def run_trials(
             raise
         except Exception as error:  # of a dozen kinds: a lost node, a full disk, ...
             attempt += 1
-            idle = 0 if callback.reported else idle + 1
+            idle = 0 if scheduler.reported else idle + 1
             if idle > RESTARTS:
                 session.requeue()
                 raise
             session.say(f"Ray failed and is started again: {str(error).strip()}")
             for trial_id in list(session.running):
-                session.on_worker_lost(trial_id, counts=trial_id not in callback.reported)
+                session.on_worker_lost(trial_id, counts=trial_id not in scheduler.reported)
             cluster.stop()
             session.requeue()
     finished = session.over and not session.interrupted and not stopped
@@ -97,28 +75,29 @@ def run_trials(
 
 def _fit(
     session: TrialSource,
-    callback: SessionCallback,
+    scheduler: SessionScheduler,
+    cluster: Cluster,
     worker: type[tune.Trainable],
     resources: Resources,
-    task: Mapping[str, str],
-    records: Path,
-    name: str,
+    settings: WorkerSettings,
+    run: str,
 ) -> None:
+    records = settings.directory / "ray"
     tuner = tune.Tuner(
         tune.with_resources(worker, request(resources)),
-        param_space=dict(task),
+        param_space={"settings": settings},
         tune_config=TuneConfig(
-            search_alg=SessionSearcher(session, callback.cluster),
-            scheduler=SessionScheduler(session),
+            search_alg=SessionSearcher(session, cluster),
+            scheduler=scheduler,
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=_key,
             trial_name_creator=_key,
         ),
         run_config=tune.RunConfig(
-            name=name,
+            name=run,
             storage_path=str(records),
-            callbacks=[callback],
+            callbacks=[SessionTicker(session, cluster)],
             failure_config=FailureConfig(max_failures=0),  # the session tries again
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             verbose=0,

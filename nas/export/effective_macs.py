@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.export.export_folder import Export
 
 

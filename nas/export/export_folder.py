@@ -15,11 +15,12 @@ from search_spaces.registry import ARCHITECTURE, load_architecture_file
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
 from trainers.config import RetrainConfig
-from trainers.data.config import DataConfig, Groups
+from trainers.data.config import Groups
+from trainers.data.registry import DataConfig
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
-from trainers.segmenter import Segmenter, best_device
+from trainers.segmenter import Segmenter, SegmenterSpec, best_device
 from trainers.strict import Strict
 
 CONFIG, SPLIT = "retrain.yaml", "split.json"
@@ -122,20 +123,15 @@ class Export:
 
     def segmenter(self) -> Segmenter:
         """That network with its preprocessing, mirrored as it was retrained to be."""
-        task = self.config.task
-        network = self.network()
-        trained = self.trained
+        network, trained = self.network(), self.trained
         if trained.mirror and self.weights.name != TRIAL_WEIGHTS:
             network = Mirrored(network, trained.mirror).eval()
-        return Segmenter(
-            network=network,
+        spec = SegmenterSpec(
+            task=self.config.task.model_copy(update={"patch": trained.patch}),
             preprocess=self.config.data.preprocess,
-            spacing=task.spacing,
-            channels=task.channels,
-            classes=task.classes,
-            patch=trained.patch,
             overlap=trained.overlap,
         )
+        return Segmenter(network=network, spec=spec)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

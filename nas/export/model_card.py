@@ -13,7 +13,6 @@ from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
-from trainers.data.config import MsdData
 
 CARD = "README.md"
 COSTS = {
@@ -101,14 +100,11 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
 
 def _data(export: Export) -> Iterator[str]:
     data = export.config.data
-    if isinstance(data, MsdData):
-        told = _descriptor(data.path)
-        yield f"- Data set: {told.get('name') or data.path.name}"
-        for name in ("description", "reference", "licence"):
-            if told.get(name):
-                yield f"- {name.capitalize()}: {told[name]}"
-    else:
-        yield "- Data set: phantoms that segnas generated; no patient's data"
+    about = data.about()
+    yield f"- Data set: {about.name}"
+    for name in ("description", "reference", "licence"):
+        if told := getattr(about, name):
+            yield f"- {name.capitalize()}: {told}"
     if isinstance(data.split, Path):
         split = json.loads(data.split.read_text())
         counts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
@@ -135,15 +131,6 @@ def _limits(export: Export) -> Iterator[str]:
         "- Its Dice is a mean: `segnas evaluate` on your own labelled cases tells surface "
         "distances and the worst cases."
     )
-
-
-def _descriptor(folder: Path) -> dict[str, Any]:
-    """What the data set says of itself; nothing where it is not at hand any more."""
-    try:
-        told = json.loads((folder / "dataset.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def _mm(spacing: tuple[float, ...]) -> str:

@@ -16,7 +16,8 @@ from nas.pareto.result import Result
 from nas.study.search_folder import search_id
 from search_spaces.registry import ARCHITECTURE, architecture_record
 from trainers.atomic import output_folder
-from trainers.data.config import MsdData, PhantomData, Split
+from trainers.data.config import Split
+from trainers.data.source import SourceConfig
 from trainers.data.task import Task
 from trainers.errors import UserError
 
@@ -66,12 +67,7 @@ def _origin(search: Path, name: str) -> dict[str, Any]:
     return {"search": name, "search_id": search_id(search), "versions": versions}
 
 
-def _movable(data: MsdData | PhantomData, search: Path) -> MsdData | PhantomData:
+def _movable(data: SourceConfig, search: Path) -> SourceConfig:
     """The same data and cases, found from any working directory."""
-    update: dict[str, object] = {
-        "split": Path(SPLIT),
-        "cache": (data.cache or search / "cache").resolve(),
-    }
-    if isinstance(data, MsdData):
-        update["path"] = data.path.resolve()
-    return data.model_copy(update=update)
+    cache = (data.cache or search / "cache").resolve()
+    return data.portable().model_copy(update={"split": Path(SPLIT), "cache": cache})

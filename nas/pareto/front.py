@@ -57,26 +57,6 @@ def knee(points: np.ndarray) -> int:
     return int(np.lexsort((*points.T[::-1], distances))[0])
 
 
-def crowding(points: np.ndarray) -> np.ndarray:
-    """Crowding distance of the members of a front: how far apart their neighbours are.
-
-    points: (n, m), finite, a front. Returns (n,): the sum over the columns, scaled as for `knee`,
-    of the gap between the next smaller and the next larger value (Deb et al. 2002, NSGA-II,
-    section III-B). Two things differ. Neighbours are the nearest different values, so that equal
-    points are equally crowded and no order matters. An extreme of a column counts m in place of
-    infinity, more than all gaps together: of ten points in five objectives each may be an extreme,
-    and infinite distances would not tell them apart. A constant column counts nothing.
-    """
-    distances = np.zeros(len(points))
-    for column in points.T:
-        values, places = np.unique(_unit(column), return_inverse=True)
-        if len(values) > 1:
-            gaps = np.full(len(values), float(points.shape[1]))
-            gaps[1:-1] = values[2:] - values[:-2]
-            distances += gaps[places]
-    return distances.round(12)
-
-
 def hypervolume_contributions(points: np.ndarray) -> np.ndarray:
     """The hypervolume that only this member of a front dominates, equal members counted once.
 

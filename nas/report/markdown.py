@@ -4,47 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nas.config.run_config import RunConfig
 from nas.pareto.objectives import objective
-from nas.report.search_record import Facts
+from nas.report.search_record import SearchRecord
 from nas.report.tables import caption, markdown_table
 from nas.report.terminal_tables import clock
 
 
-def report_text(facts: Facts, drawn: Sequence[str]) -> str:
+def report_text(config: RunConfig, record: SearchRecord, drawn: Sequence[str]) -> str:
     """The report as Markdown; `drawn` are the names of the figures beside it."""
-    sections = [_opening(facts), _setup(facts), _front(facts, drawn)]
+    sections = [_opening(config, record), _setup(config, record), _front(record, drawn)]
     if "curves" in drawn:
         sections.append(_curves())
     if "importance" in drawn:
-        sections.append(_importance(facts))
-    sections.append(_reading(facts))
+        sections.append(_importance(record))
+    sections.append(_reading(config))
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
-def _opening(facts: Facts) -> Iterator[str]:
-    states, dices = facts.states, [m.dice for m in facts.members if m.dice is not None]
-    yield f"# {facts.config.name}"
+def _opening(config: RunConfig, record: SearchRecord) -> Iterator[str]:
+    states, dices = record.states, [m.dice for m in record.members if m.dice is not None]
+    yield f"# {config.name}"
     yield ""
     best = f" The best reaches a validation Dice of {max(dices):.4f}." if dices else ""
     yield (
-        f"{len(facts.results)} candidates of the space `{facts.config.space.name}` ended: "
+        f"{len(record.results)} candidates of the space `{config.space.name}` ended: "
         f"{states['complete']} trained whole, {states['stopped']} stopped early, "
-        f"{states['infeasible']} infeasible. {len(facts.members)} are on the Pareto front of "
-        f"{', '.join(facts.config.objectives)}.{best}"
+        f"{states['infeasible']} infeasible. {len(record.members)} are on the Pareto front of "
+        f"{', '.join(config.objectives)}.{best}"
     )
     yield ""
     yield "The same as an interactive page: [front.html](front.html)."
 
 
-def _setup(facts: Facts) -> Iterator[str]:
-    config, epochs = facts.config, sum(result.epochs for result in facts.results)
+def _setup(config: RunConfig, record: SearchRecord) -> Iterator[str]:
+    epochs = sum(result.epochs for result in record.results)
     limits = [
         f"{objective(name).phrase} {objective(name).exact(limit)}"
         for name, limit in config.budget.limits().items()
     ]
     rows = {
-        "search": facts.id,
-        "classes": ", ".join(facts.classes),
+        "search": record.id,
+        "classes": ", ".join(record.classes),
         "patch": " x ".join(map(str, config.train.patch)),
         "objectives": ", ".join(config.objectives),
         "budget of a network": ", ".join(limits) or "none",
@@ -55,10 +56,10 @@ def _setup(facts: Facts) -> Iterator[str]:
         "epochs": f"{config.train.epochs} a training, {epochs:,} in all",
         "seed": str(config.seed),
     }
-    if seconds := facts.summary.get("wall_seconds"):
+    if seconds := record.summary.get("wall_seconds"):
         rows["time of the last session"] = clock(float(seconds))
-    if facts.conditions:
-        rows["latency"] = f"median of a pass, {facts.conditions}"
+    if record.conditions:
+        rows["latency"] = f"median of a pass, {record.conditions}"
     yield "## Set-up"
     yield ""
     yield "| | |"
@@ -67,7 +68,7 @@ def _setup(facts: Facts) -> Iterator[str]:
         yield f"| {name} | {value.replace('|', chr(92) + '|')} |"
 
 
-def _front(facts: Facts, drawn: Sequence[str]) -> Iterator[str]:
+def _front(record: SearchRecord, drawn: Sequence[str]) -> Iterator[str]:
     yield "## The front"
     yield ""
     if "front" in drawn:
@@ -78,10 +79,10 @@ def _front(facts: Facts, drawn: Sequence[str]) -> Iterator[str]:
             "within a cost; a blue point below it is on the front for another objective.*"
         )
         yield ""
-    if facts.members:
-        yield from markdown_table(facts)
+    if record.members:
+        yield from markdown_table(record)
         yield ""
-        yield f"*{caption(facts)}*"
+        yield f"*{caption(record)}*"
     else:
         yield "No candidate was trained whole, so there is no front."
 
@@ -92,20 +93,20 @@ def _curves() -> Iterator[str]:
     yield "![Validation Dice by epoch](curves.png)"
 
 
-def _importance(facts: Facts) -> Iterator[str]:
-    yield "## What matters"
+def _importance(record: SearchRecord) -> Iterator[str]:
+    yield "## Knob importance"
     yield ""
     yield "![Importance of each knob for each objective](importance.png)"
     yield ""
-    counts = ", ".join(f"{told.objective} {told.networks}" for told in facts.importances)
+    counts = ", ".join(f"{each.objective} {each.networks}" for each in record.importances)
     yield (
         "*How far the choices of the best quarter differ from those of all networks (PED-ANOVA, "
         "Watanabe et al. 2023). Blue is beyond what the same networks give with their values "
-        f"shuffled, grey is not. Networks it is told from: {counts}.*"
+        f"shuffled, grey is not. Networks it is worked out from: {counts}.*"
     )
 
 
-def _reading(facts: Facts) -> Iterator[str]:
+def _reading(config: RunConfig) -> Iterator[str]:
     yield "## How to read it"
     yield ""
     yield (
@@ -116,6 +117,4 @@ def _reading(facts: Facts) -> Iterator[str]:
         "- Each network was trained once. Another seed alone moves the Dice; among networks that "
         "are close, none is the better one."
     )
-    yield (
-        f"- Dice is that after {facts.config.train.epochs} epochs, not that of a whole schedule."
-    )
+    yield (f"- Dice is that after {config.train.epochs} epochs, not that of a whole schedule.")

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 from nas.pareto.objectives import Objective, objective
 from nas.pareto.result import Result
-from nas.report.search_record import Facts
+from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
 from nas.tracking.metrics import curve_points
 
@@ -25,15 +25,18 @@ LOG_SPAN = 3.0  # the ratio of two costs from which an axis is logarithmic
 STYLE: Any = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none", "axes.titlesize": 8}
 
 
-def figures(facts: Facts) -> dict[str, Figure]:
-    """The figures that there are data for, by name."""
-    complete = [result for result in facts.results if result.state == "complete"]
+def figures(record: SearchRecord, validate_every: int) -> dict[str, Figure]:
+    """The figures that there are data for, by name.
+
+    `validate_every`: the epochs between two points of a curve.
+    """
+    complete = [result for result in record.results if result.state == "complete"]
     with mpl.rc_context(STYLE):
-        drawn = {"front": _front(facts, complete)} if complete else {}
-        if any(result.curve for result in facts.results):
-            drawn["curves"] = _curves(facts)
-        if facts.importances:
-            drawn["importance"] = _importances(facts.importances)
+        drawn = {"front": _front(record, complete)} if complete else {}
+        if any(result.curve for result in record.results):
+            drawn["curves"] = _curves(record, validate_every)
+        if record.importances:
+            drawn["importance"] = _importances(record.importances)
     return drawn
 
 
@@ -55,10 +58,10 @@ def staircase(members: Iterable[Result], cost: str) -> list[tuple[float, float]]
     return steps
 
 
-def _front(facts: Facts, complete: Sequence[Result]) -> Figure:
-    keys = {member.key for member in facts.members}
-    figure, axes = _panels(len(facts.costs), share_y=True)
-    for ax, cost in zip(axes, facts.costs, strict=True):
+def _front(record: SearchRecord, complete: Sequence[Result]) -> Figure:
+    keys = {member.key for member in record.members}
+    figure, axes = _panels(len(record.costs), share_y=True)
+    for ax, cost in zip(axes, record.costs, strict=True):
         for label, colour, size, inside in (
             ("other networks", MUTED, 10, False),
             ("front", FRONT, 20, True),
@@ -67,7 +70,7 @@ def _front(facts: Facts, complete: Sequence[Result]) -> Figure:
             x = [r.costs[cost] for r in drawn]
             y = [r.dice or 0.0 for r in drawn]
             ax.scatter(x, y, s=size, color=colour, linewidths=0, label=label, zorder=3 + inside)
-        if steps := staircase(facts.members, cost):
+        if steps := staircase(record.members, cost):
             ax.step(*zip(*steps, strict=True), where="post", color=FRONT, linewidth=1, zorder=2)
         _cost_axis(ax, [r.costs[cost] for r in complete if cost in r.costs], objective(cost))
         ax.set_xlabel(objective(cost).title)
@@ -77,8 +80,8 @@ def _front(facts: Facts, complete: Sequence[Result]) -> Figure:
     return figure
 
 
-def _curves(facts: Facts) -> Figure:
-    keys = {member.key for member in facts.members}
+def _curves(record: SearchRecord, validate_every: int) -> Figure:
+    keys = {member.key for member in record.members}
     figure, [ax] = _panels(1)
     groups: Sequence[tuple[str, str, float, Callable[[Result], bool]]] = (
         ("stopped early", "#cbd2d9", 0.6, lambda r: r.state == "stopped"),
@@ -86,8 +89,8 @@ def _curves(facts: Facts) -> Figure:
         ("front", FRONT, 1.1, lambda r: r.key in keys),
     )
     for label, colour, width, chosen in groups:
-        for result in filter(chosen, facts.results):
-            points = curve_points(result, facts.config.train.validate_every)
+        for result in filter(chosen, record.results):
+            points = curve_points(result, validate_every)
             if points:
                 ax.plot(
                     *zip(*points, strict=True), color=colour, linewidth=width, label=label,
@@ -102,9 +105,9 @@ def _curves(facts: Facts) -> Figure:
     return figure
 
 
-def _importances(told: Sequence[Importance]) -> Figure:
-    figure, axes = _panels(len(told))
-    for ax, importance in zip(axes, told, strict=True):
+def _importances(found: Sequence[Importance]) -> Figure:
+    figure, axes = _panels(len(found))
+    for ax, importance in zip(axes, found, strict=True):
         shares = list(importance.shares.items())[:KNOBS]
         colours = [FRONT if name in importance.beyond_chance else MUTED for name, _ in shares]
         ax.barh([name for name, _ in shares], [share for _, share in shares], color=colours)

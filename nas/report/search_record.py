@@ -1,88 +1,83 @@
-"""All that a report tells of a search."""
+"""What is known of a search, each thing worked out once, for those who write and show it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from nas.config.run_config import RunConfig
-from nas.config.yaml_file import read_config
-from nas.cost.latency import Conditions
+from nas.cost.latency.conditions import Conditions
 from nas.pareto.front import front
+from nas.pareto.hypervolume import hypervolume, ranks
 from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
-from nas.study.folder_lock import alone_in
-from nas.study.knob_importance import Importance, importances
-from nas.study.search_folder import journal_in
-from nas.study.stored_results import read_records
-from nas.study.summary import read_summary
-from trainers.data.task import Task
+from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:  # it needs Optuna, reading a front does not
+    from nas.study.knob_importance import Importance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    """A search: `results` in the order of the journal, `members` of the front from small to large,
-    `starts` the names of warm starts by key, `classes` without the background, `summary` of the
-    session that ended it, if one did."""
+class SearchRecord:
+    """A search as it stands: its results, and what follows from them.
 
-    id: str
-    config: RunConfig
-    task: Task
-    results: tuple[Result, ...]
-    members: tuple[Result, ...]
-    starts: Mapping[str, str]
-    importances: tuple[Importance, ...]
-    summary: Mapping[str, Any]
+    `results`: every ended candidate once. `objectives`: their names. `title`: what the search is
+    called. `classes`: those of Dice per class, in order, without the background. `space`: gives
+    names of knobs, pictures and presets; without it every value of an architecture is a knob.
+    `starts`: the names of warm starts, by key. `id`: of the study, empty where there is none.
+    `summary`: the numbers of the session that ended the search, empty where none did.
+    """
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """What is segmented."""
-        return tuple(self.task.classes[1:])
+    results: Sequence[Result]
+    objectives: Sequence[str]
+    title: str
+    classes: Sequence[str]
+    space: SearchSpace | None = None
+    starts: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def members(self) -> list[Result]:
+        """The Pareto front, from few parameters to many. Raises UserError as `front` does."""
+        return front(self.results, self.objectives)
+
+    @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """The Pareto rank of every complete result whose objectives are known, by key."""
+        return ranks(self.results, self.objectives)
+
+    @cached_property
+    def hypervolume(self) -> float:
+        """The share of the objective space that the front dominates, from 0 to 1."""
+        return hypervolume(self.results, self.objectives)
+
+    @cached_property
+    def importances(self) -> Sequence[Importance]:
+        """How much each knob matters for each objective. Takes seconds where results are many."""
+        from nas.study.knob_importance import importances
+
+        return importances(self.results, self.objectives, self.space)
+
+    @cached_property
     def states(self) -> Counter[str]:
-        """How many candidates ended how."""
+        """How many candidates ended in each state."""
         return Counter(result.state for result in self.results)
 
-    @property
+    @cached_property
     def costs(self) -> list[str]:
         """The costs among the objectives."""
-        return [cost for cost in COSTS if cost in self.config.objectives]
+        return [cost for cost in COSTS if cost in self.objectives]
 
-    @property
-    def known_costs(self) -> list[str]:
-        """The costs that some member has a number for."""
-        return [c for c in COSTS if any(c in m.costs for m in self.members)]
-
-    @property
+    @cached_property
     def conditions(self) -> str | None:
-        """Under which the latencies were measured, if they were."""
-        told = next((m.latency["conditions"] for m in self.members if m.latency), None)
-        return Conditions.from_json(told).text() if told else None
+        """Under which the latencies were measured, on one line; None where none was."""
+        values = next((r.latency["conditions"] for r in self.results if r.latency), None)
+        return Conditions.from_json(values).text() if values else None
 
-
-def gather(directory: Path) -> Facts:
-    """Read the search in `directory`.
-
-    Raises UserError for a folder that is no search, or that a search is running in.
-    """
-    directory = directory.resolve()
-    journal_in(directory)
-    with alone_in(directory):
-        config = read_config(RunConfig, directory / "config.yaml")
-        records = read_records(directory, config.space.name, config.budget)
-        task = Task.read(directory)
-    objectives = config.objectives
-    return Facts(
-        id=records.id,
-        config=config,
-        task=task,
-        results=tuple(records.results),
-        members=tuple(front(records.results, objectives)),
-        starts=records.starts,
-        importances=tuple(importances(records.results, objectives, config.space.space())),
-        summary=read_summary(directory),
-    )
+    @cached_property
+    def known_costs(self) -> list[str]:
+        """The costs that at least one member of the front has a number for."""
+        return [cost for cost in COSTS if any(cost in member.costs for member in self.members)]

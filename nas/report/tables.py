@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nas.pareto.objectives import objective
-from nas.report.search_record import Facts
+from nas.report.search_record import SearchRecord
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -15,46 +15,51 @@ SPECIAL = {
 }
 
 
-def columns(facts: Facts) -> list[str]:
+def columns(record: SearchRecord) -> list[str]:
     """Their names; the first is the key."""
-    return ["Network", "Dice", *_classes(facts), *(objective(c).title for c in facts.known_costs)]
+    return [
+        "Network",
+        "Dice",
+        *_classes(record),
+        *(objective(c).title for c in record.known_costs),
+    ]
 
 
-def values(facts: Facts) -> list[list[float | None]]:
+def values(record: SearchRecord) -> list[list[float | None]]:
     """A row a member, all columns but the first."""
     return [
-        [m.dice, *(m.dice_per_class.get(c) for c in _classes(facts))]
-        + [m.value(cost) for cost in facts.known_costs]
-        for m in facts.members
+        [m.dice, *(m.dice_per_class.get(c) for c in _classes(record))]
+        + [m.value(cost) for cost in record.known_costs]
+        for m in record.members
     ]
 
 
-def cells(facts: Facts) -> list[list[str]]:
+def cells(record: SearchRecord) -> list[list[str]]:
     """The same as text: Dice with four digits, costs with three."""
-    names = ["dice"] * (1 + len(_classes(facts))) + facts.known_costs
+    names = ["dice"] * (1 + len(_classes(record))) + record.known_costs
     return [
         [objective(name).short(value) for name, value in zip(names, row, strict=True)]
-        for row in values(facts)
+        for row in values(record)
     ]
 
 
-def _classes(facts: Facts) -> Sequence[str]:
+def _classes(record: SearchRecord) -> Sequence[str]:
     """Where there is a single one, its Dice is the mean."""
-    return facts.classes if len(facts.classes) > 1 else ()
+    return record.classes if len(record.classes) > 1 else ()
 
 
-def markdown_table(facts: Facts) -> Iterator[str]:
+def markdown_table(record: SearchRecord) -> Iterator[str]:
     """A line a member."""
-    names = columns(facts)
+    names = columns(record)
     yield f"| {' | '.join(_plain(name) for name in names)} |"
     yield "|---|" + "---:|" * (len(names) - 1)
-    for member, row in zip(facts.members, cells(facts), strict=True):
+    for member, row in zip(record.members, cells(record), strict=True):
         yield f"| `{member.key}` | {' | '.join(row)} |"
 
 
-def latex_table(facts: Facts) -> str:
+def latex_table(record: SearchRecord) -> str:
     r"""A `table` for `\input`, in the style of booktabs; the best of each column is bold."""
-    names, best = columns(facts), _best(values(facts), facts)
+    names, best = columns(record), _best(values(record), record)
     rows = [
         " & ".join(
             [rf"\texttt{{{escaped(member.key)}}}"]
@@ -63,15 +68,15 @@ def latex_table(facts: Facts) -> str:
                 for j, text in enumerate(row)
             ]
         )
-        for i, (member, row) in enumerate(zip(facts.members, cells(facts), strict=True))
+        for i, (member, row) in enumerate(zip(record.members, cells(record), strict=True))
     ]
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{escaped(caption(facts))}}}",
-            rf"  \label{{tab:front-{facts.config.name}}}",
+            rf"  \caption{{{escaped(caption(record))}}}",
+            rf"  \label{{tab:front-{record.title}}}",
             rf"  \begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
             r"    \toprule",
             rf"    {' & '.join(map(escaped, names))} \\",
@@ -85,10 +90,10 @@ def latex_table(facts: Facts) -> str:
     )
 
 
-def caption(facts: Facts) -> str:
+def caption(record: SearchRecord) -> str:
     """What the table shows."""
-    told = f" Latency: {facts.conditions}." if facts.conditions else ""
-    return f"Pareto front of the search {facts.config.name}, validation Dice.{told}"
+    latency = f" Latency: {record.conditions}." if record.conditions else ""
+    return f"Pareto front of the search {record.title}, validation Dice.{latency}"
 
 
 def escaped(text: str) -> str:
@@ -96,10 +101,10 @@ def escaped(text: str) -> str:
     return "".join(SPECIAL.get(sign, sign) for sign in text)
 
 
-def _best(rows: Sequence[Sequence[float | None]], facts: Facts) -> set[tuple[int, int]]:
+def _best(rows: Sequence[Sequence[float | None]], record: SearchRecord) -> set[tuple[int, int]]:
     """The cells with the highest Dice and the lowest costs."""
     found = set()
-    costs = len(facts.known_costs)
+    costs = len(record.known_costs)
     for j in range(len(rows[0]) if rows else 0):
         known = [value for row in rows if (value := row[j]) is not None]
         if known:

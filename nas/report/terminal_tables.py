@@ -34,8 +34,3 @@ def clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def number_text(value: float | None, form: str) -> str:
-    """The number in that format; a dash where it is not known."""
-    return "-" if value is None else format(value, form)

@@ -11,21 +11,25 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.pareto.front import spread
+from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result
-from nas.report.terminal_tables import clock, front_table, number_text
+from nas.report.terminal_tables import clock, front_table
+from nas.search.callback import SearchCallback
 
 if TYPE_CHECKING:
     from nas.search.session import Session
 
 REFRESH_SECONDS = 1.0
 FRONT_ROWS = 8
+SHOWN = ("params", "macs")  # costs of the trials under way
 
 
-class Screen:
-    """Shows a session. A context manager; draws only when it is called, in no thread of its own."""
+class Screen(SearchCallback):
+    """Shows a session under a title. A context manager; draws only when it is called, in no thread
+    of its own."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, title: str) -> None:
+        self._console, self._title = console, title
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._next = 0.0
 
@@ -38,93 +42,84 @@ class Screen:
         if self._live:
             self._live.stop()
 
-    def tick(self, session: Session) -> None:
+    def on_tick(self, session: Session) -> None:
         """Draw the session, once a second at most."""
         now = monotonic()
         if self._live and now >= self._next:
             self._next = now + REFRESH_SECONDS
-            self._live.update(overview(session), refresh=True)
+            self._live.update(overview(session, self._title), refresh=True)
 
-    def ended(self, session: Session, result: Result) -> None:
-        """A trial has ended."""
+    def on_result(self, session: Session, result: Result) -> None:
+        """A line where there is no live table."""
         if self._live:
             self._next = 0.0
-            self.tick(session)
+            self.on_tick(session)
         else:
-            self.say(_line(session, result))
+            self.on_message(_line(session, result))
 
-    def say(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         """One line, above the live table where there is one."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def overview(session: Session) -> Group:
+def overview(session: Session, title: str) -> Group:
     """Progress, the trials under way and the front so far."""
-    heading = Text(f"{session.config.name}  ", style="bold")
+    heading = Text(f"{title}  ", style="bold")
     heading.append(_progress(session), style="default")
     return Group(heading, _running_table(session), front_table(spread(session.members, FRONT_ROWS)))
 
 
 def seconds_left(session: Session) -> float | None:
     """An estimate from the progress of this session; None before a trial of it ended."""
-    made = session.progress - session.progress_before
+    made = session.fraction_spent - session.fraction_before
     if not session.done or made <= 0:
         return None
-    left = (1 - session.progress) / made * session.elapsed
-    if session.config.search.hours is not None:
-        left = min(left, max(3600 * session.config.search.hours - session.elapsed, 0.0))
-    return left
+    elapsed, hours = session.time.elapsed, session.budget.search.hours
+    left = (1 - session.fraction_spent) / made * elapsed
+    return left if hours is None else min(left, max(3600 * hours - elapsed, 0.0))
 
 
 def _progress(session: Session) -> str:
     states, left = session.study.states, seconds_left(session)
     best = max((r.dice for r in session.members if r.dice is not None), default=None)
     parts = [
-        _count(session),
+        session.budget.progress_text(session.done, session.fraction_spent),
         f"{states['stopped']} stopped early",
         f"{states['infeasible']} infeasible",
-        f"best Dice {number_text(best, '.4f')}",
-        f"elapsed {clock(session.elapsed)}",
+        f"best Dice {DICE.exact(best)}",
+        f"elapsed {clock(session.time.elapsed)}",
         f"left about {clock(left)}" if left is not None else "left ...",
     ]
     return "  ".join(parts)
 
 
-def _count(session: Session) -> str:
-    """How far a search is, by what it spends."""
-    search = session.config.search
-    counted = search.budget == "epochs" and not (search.epochs or search.early_stopping)
-    if counted or search.budget == "trials":
-        return f"{session.done}/{search.trials} trials"
-    return f"{session.done} trials, {session.progress:.0%} of the {search.budget}"
-
-
 def _running_table(session: Session) -> Table:
     table = Table(title="running", title_justify="left", title_style="bold")
-    for name in ("key", "epoch", "Dice", "params", "GMACs"):
-        table.add_column(name, justify="left" if name == "key" else "right", no_wrap=True)
+    table.add_column("key", no_wrap=True)
+    for name in ("epoch", "Dice", *(objective(cost).title for cost in SHOWN)):
+        table.add_column(name, justify="right", no_wrap=True)
     for running in session.running.values():
         candidate, report = running.candidate, running.report
         table.add_row(
             candidate.key,
-            f"{report.epoch}/{session.config.train.epochs}",
-            number_text(report.curve[-1] if report.curve else None, ".4f"),
-            f"{candidate.costs['params']:,}",
-            f"{candidate.costs['macs'] / 1e9:.3g}",
+            f"{report.epoch}/{session.budget.epochs}",
+            DICE.exact(report.curve[-1] if report.curve else None),
+            *(objective(cost).exact(candidate.costs.get(cost)) for cost in SHOWN),
         )
     return table
 
 
 def _line(session: Session, result: Result) -> str:
-    params, latency = result.costs.get("params"), result.costs.get("latency_ms")
-    costs = f"{number_text(params, ',')} params  {number_text(latency, '.3g')} ms"
+    params, latency = (objective(n).exact(result.value(n)) for n in ("params", "latency_ms"))
+    costs = f"{params} params  {latency}"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""
-        outcome = f"Dice {number_text(result.dice, '.4f')}  {costs}{place}"
+        outcome = f"Dice {DICE.exact(result.dice)}  {costs}{place}"
     elif result.state == "stopped":
-        outcome = f"{result.reason} at Dice {number_text(result.curve[-1], '.4f')}  {costs}"
+        outcome = f"{result.reason} at Dice {DICE.exact(result.curve[-1])}  {costs}"
     else:
         outcome = f"infeasible: {result.reason}"
     left = seconds_left(session)
     left_text = "" if left is None else f"  (left about {clock(left)})"
-    return f"[{clock(session.elapsed)}] {_count(session)}  {result.key}  {outcome}{left_text}"
+    progress = session.budget.progress_text(session.done, session.fraction_spent)
+    return f"[{clock(session.time.elapsed)}] {progress}  {result.key}  {outcome}{left_text}"

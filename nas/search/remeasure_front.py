@@ -14,12 +14,7 @@ from nas.study.study import Study
 ROUNDS = 3
 
 
-def remeasure_front(
-    study: Study,
-    prober: Prober,
-    objectives: Sequence[str],
-    say: Callable[[str], None],
-) -> list[Result]:
+def remeasure_front(study: Study, prober: Prober, say: Callable[[str], None]) -> list[Result]:
     """Measure the members of the front again, interleaved; return those whose latency changed.
 
     What that brings to the front is measured as well, with all others anew, in `ROUNDS` rounds at
@@ -27,9 +22,9 @@ def remeasure_front(
     cannot be measured keeps its first latency.
     """
     revised: dict[str, Result] = {}
-    first = {member.key for member in front(study.results, objectives)}
+    first = {member.key for member in front(study.results, study.objectives)}
     for _ in range(ROUNDS):
-        members = front(study.results, objectives)
+        members = front(study.results, study.objectives)
         if all(study.was_revised(member.key) for member in members):
             break
         say(f"Measuring the {len(members)} members of the front again, interleaved and idle")
@@ -38,7 +33,7 @@ def remeasure_front(
         for line in rank_changes([m for m in members if m.key in again], list(again.values())):
             say(line)
         revised |= again
-    last = {member.key for member in front(study.results, objectives)}
+    last = {member.key for member in front(study.results, study.objectives)}
     for keys, change in ((last - first, "joins"), (first - last, "leaves")):
         for key in sorted(keys):
             say(f"{key} {change} the front")

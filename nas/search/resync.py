@@ -7,19 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.config.run_config import RunConfig
-from nas.config.yaml_file import read_config
-from nas.pareto.front import front
-from nas.report.findings import Findings
+from nas.report.read_search import read_locked_search
 from nas.report.write_front import write_front
-from nas.search.tracked import tracked
+from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
-from nas.study.knob_importance import importances
 from nas.study.search_folder import journal_in
-from nas.study.stored_results import read_records
 from nas.study.summary import SUMMARY, read_summary
 from nas.tracking import SyncReport, Tracker
-from trainers.data.task import Task
 
 
 def sync_search(directory: Path, console: Console) -> int:
@@ -31,33 +25,19 @@ def sync_search(directory: Path, console: Console) -> int:
     directory = directory.resolve()
     journal_in(directory)
     with alone_in(directory):
-        config = read_config(RunConfig, directory / "config.yaml")
-        task, records = (
-            Task.read(directory),
-            read_records(directory, config.space.name, config.budget),
-        )
-        results, objectives = records.results, config.objectives
-        members, space = front(results, objectives), config.space.space()
-        _say(console, f"{directory}: {len(results)} results, {len(members)} on the front")
-        found = Findings(
-            results,
-            objectives,
-            config.name,
-            task.classes[1:],
-            space,
-            records.starts,
-            importances(results, objectives, space),
-        )
+        config, record = read_locked_search(directory)
+        results = record.results
+        _say(console, f"{directory}: {len(results)} results, {len(record.members)} on the front")
         written = True
         try:
-            write_front(directory, found)
+            write_front(directory, record, record.importances)
         except OSError as error:
             written = False
             _say(console, f"The front cannot be written: {error.strerror or error}")
         if not config.tracking.enabled:
             _say(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
-        tracker = Tracker(config.tracking, directory, tracked(config, records.id, running=False))
+        tracker = Tracker(config.tracking, directory, search_info(config, record.id, running=False))
         sent = tracker.sync(results)
         if sent.failed is None:
             summary, status = _summary(directory)

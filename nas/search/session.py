@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from time import monotonic
 
-from nas.config.run_config import RunConfig
-from nas.engine.evaluation import Report
-from nas.engine.watchdog import Watchdog
+from nas.engine.report import Report
+from nas.engine.trial_files import TrialFiles
 from nas.pareto.front import front
 from nas.pareto.result import Result, State
+from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
-from nas.search.live_view import Screen
 from nas.search.search_budget import SearchBudget, Spent
+from nas.search.time_account import TimeAccount
+from nas.search.trial_judge import TrialJudge
 from nas.study.candidate import Candidate
 from nas.study.study import Study
 from nas.study.summary import Summary
-from nas.tracking import Tracker
-from trainers.checkpoint import keep_weights_only
 from trainers.errors import UserError
 
-MOST_FAILURES = 20  # failures in a row, after which a search gives up
+MOST_FAILURES = 20  # in a row, after which a search gives up
 
 
 @dataclass
@@ -41,40 +38,35 @@ class Running:
 
 
 class Session:
-    """Told by the engine what happens to trials, it decides, records and shows.
+    """Told by the engine what happens to trials (`TrialSource`), it decides and records.
 
-    `slots`: how many trials run side by side. `admission`: where candidates come from.
+    `queue`: where candidates come from. `judge`: who ends before its time. `retries`: how often a
+    trial goes on whose worker died. `callbacks` hear of everything, one after the other.
     """
 
     def __init__(
         self,
         study: Study,
-        config: RunConfig,
-        directory: Path,
-        slots: int,
-        admission: CandidateQueue,
-        tracker: Tracker,
-        screen: Screen,
-        publish: Callable[[], object] = lambda: None,
-        clock: Callable[[], float] = monotonic,
+        queue: CandidateQueue,
+        budget: SearchBudget,
+        judge: TrialJudge,
+        files: TrialFiles,
+        time: TimeAccount,
+        *,
+        retries: int = 0,
+        callbacks: Sequence[SearchCallback] = (),
     ) -> None:
-        self.study, self.config, self.slots = study, config, slots
+        self.study, self.budget, self.time = study, budget, time
         self.running: dict[str, Running] = {}
-        self.members: list[Result] = front(study.results, config.objectives)
+        self.members: list[Result] = front(study.results, study.objectives)
         self.notice: str | None = None
         self.interrupted = False
-        self.course = SearchBudget(config, study)
-        self.progress_before = 0.0
-        self._admission = admission
-        self._checkpoints = directory / "checkpoints"
-        self._tracker, self._screen = tracker, screen
-        self._publish, self._clock = publish, clock
+        self.fraction_before = 0.0  # of the budget, when this session's first trial started
+        self._queue, self._judge, self._files = queue, judge, files
+        self._retries, self._callbacks = retries, callbacks
         self._lost: deque[Running] = deque()  # they go on before anything new starts
         self._losses: Counter[str] = Counter()
-        self._first_launch: float | None = None
-        self._last_end: float | None = None
-        self._train_seconds = self._worker_seconds = self._more_slot_seconds = 0.0
-        self._hopeless = 0
+        self._failures = 0  # in a row
         self._said: set[str] = set()
 
     @property
@@ -85,53 +77,46 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether there is nothing left to wait for."""
-        waiting = self._admission.pending or self._wanted()
+        waiting = self._queue.pending or self._needs_candidate()
         under_way = self.running or (self._lost and not self.interrupted)
         return not under_way and (self._closed or not waiting)
 
     @property
-    def elapsed(self) -> float:
-        """Seconds since the first launch, up to the end of the last trial once all is over."""
-        if self._first_launch is None:
-            return 0.0
-        over = self._last_end if not self.running else None
-        return (over or self._clock()) - self._first_launch
-
-    @property
-    def progress(self) -> float:
-        """The share of the budget that is behind, from 0 to 1."""
+    def fraction_spent(self) -> float:
+        """Of the budget, from 0 to 1."""
         epochs = sum(running.report.epoch for running in self._under_way)
-        trainings = self.done + epochs / self.config.train.epochs
-        return self.course.share(Spent(trainings, self.study.epochs + epochs, self.elapsed))
+        trainings = self.done + epochs / self.budget.epochs
+        spent = Spent(trainings, self.study.epochs + epochs, self.time.elapsed)
+        return self.budget.fraction_spent(spent)
 
     def start(self, trial_id: str) -> Candidate | None:
         """The candidate that the trial of this name evaluates; None where none is to start now."""
-        if len(self.running) >= self.slots:
+        if len(self.running) >= self.time.slots:
             return None
         if self._lost and not self.interrupted:
             self.running[trial_id] = self._lost.popleft()
+            self.time.restart()
             return self.running[trial_id].candidate
         self._look_ahead()
-        candidate = None if self._closed else self._admission.take()
+        candidate = None if self._closed else self._queue.take()
         if candidate is None:
             return None
-        now = self._clock()
-        if self._first_launch is None:
-            self._first_launch, self.progress_before = now, self.progress
-        self.running[trial_id] = Running(candidate, now)
+        if not self.time.begun:
+            self.fraction_before = self.fraction_spent
+        self.running[trial_id] = Running(candidate, self.time.start())
         return candidate
 
     def report(self, trial_id: str, report: Report) -> bool:
-        """An epoch of a trial was trained, or it failed. False: it is to be stopped now."""
+        """A trial did one more step, its last one perhaps. False: it is to be stopped now."""
         running = self.running[trial_id]
         running.report = report
         running.train_seconds += report.seconds
-        if report.loss is not None:
-            self._track(running, report)
+        for callback in self._callbacks:
+            callback.on_report(self, running.candidate, report)
         if report.warning:
             self._say_once(report.warning)
         if not report.done:
-            running.ended = self.course.verdict(running.candidate, report, running.train_seconds)
+            running.ended = self._judge.verdict(running.candidate, report, running.train_seconds)
         self.tick()
         return not report.done and running.ended is None and not self.interrupted
 
@@ -145,64 +130,65 @@ class Session:
             return self.end(trial_id)
         key = running.candidate.key
         self._losses[key] += counts
-        if self._losses[key] > self.config.search.retries:
+        if self._losses[key] > self._retries:
             running.ended = "infeasible", self._loss(key)
             return self.end(trial_id)
         self._lost.append(self.running.pop(trial_id))
+        self.time.lose()
         self.say(f"{key}  its worker died: it goes on after epoch {running.report.epoch}")
 
     def end(self, trial_id: str) -> None:
         """A trial ended with its last report."""
         running = self.running.pop(trial_id)
-        self._last_end = self._clock()
-        self._clock_out(running)
+        seconds = self.time.end(running.started, running.train_seconds)
         if self.interrupted and not (running.report.done or running.ended):
             return
-        result = self._result(running)
+        result = self._result(running, seconds)
         self.study.tell(result)
         self._tidy(result)
         self._give_up_if_hopeless(result)
         if result.state == "complete":
             self._update_front(result)
-        self._tracker.trial_end(result, self.study.results)
-        self._screen.ended(self, result)
+        for callback in self._callbacks:
+            callback.on_result(self, result)
 
     def resize(self, slots: int) -> None:
         """From now on there is room for so many trials."""
-        if slots != self.slots:
-            self.say(f"the cluster has room for {slots} trials, was {self.slots}")
-            self._more_slot_seconds += (self.slots - slots) * self.elapsed
-            self.slots = slots
+        if slots != self.time.slots:
+            self.say(f"the cluster has room for {slots} trials, was {self.time.slots}")
+            self.time.resize(slots)
 
     def interrupt(self) -> None:
         """Start nothing more, and stop what runs at its next report: it is for the next start."""
         self.interrupted = True
 
     def tick(self) -> None:
-        """Called now and then."""
-        if self._admission.measures:  # the next candidate, while others are trained
+        """Look ahead for the next candidate while others are trained; see `TrialSource`."""
+        if self._queue.measures:
             self._look_ahead()
-        self._tracker.tick()
-        self._screen.tick(self)
+        for callback in self._callbacks:
+            callback.on_tick(self)
 
     def say(self, text: str) -> None:
         """Tell the person at the terminal."""
-        self._screen.say(text)
+        for callback in self._callbacks:
+            callback.on_message(text)
 
     def requeue(self) -> None:
         """The engine stopped: what was under way is for the next start, from its checkpoints."""
-        under_way = self._under_way
-        self._last_end = self._clock() if under_way else self._last_end
-        for running in under_way:
-            self._clock_out(running)
+        for running in self.running.values():
+            self.time.end(running.started, running.train_seconds)
+        for running in self._lost:
+            self.time.restart()
+            self.time.end(running.started, running.train_seconds)
         self.running.clear()
         self._lost.clear()
-        self._admission.abandon()
+        self._queue.abandon()
         self.study.requeue()
 
     def summary(self) -> Summary:
         """The search in numbers, read from the study: it may have been revised since the end."""
-        members = front(self.study.results, self.config.objectives)
+        members = front(self.study.results, self.study.objectives)
         return Summary(
             trials=self.study.states["complete"],
             stopped=self.study.states["stopped"],
@@ -211,11 +197,11 @@ class Session:
             epochs=self.study.epochs,
             front=len(members),
             best_dice=max((m.dice for m in members if m.dice is not None), default=None),
-            slots=self.slots,
-            wall_seconds=self.elapsed,
-            slot_seconds=self.slots * self.elapsed + self._more_slot_seconds,
-            worker_seconds=self._worker_seconds,
-            train_seconds=self._train_seconds,
+            slots=self.time.slots,
+            wall_seconds=self.time.elapsed,
+            slot_seconds=self.time.slot_seconds,
+            worker_seconds=self.time.worker_seconds,
+            train_seconds=self.time.train_seconds,
         )
 
     @property
@@ -224,69 +210,38 @@ class Session:
         return [*self.running.values(), *self._lost]
 
     @property
-    def _spent(self) -> Spent:
-        """Of the budget, trials under way included: those will end."""
-        pending = bool(self._admission.pending)
-        begun = [running.report.epoch for running in self._under_way] + [0] * pending
-        epochs = self.study.epochs + sum(map(self.course.committed, begun))
-        return Spent(self.done + len(begun), epochs, self.elapsed)
-
-    @property
     def _closed(self) -> bool:
         """Whether no trial is started any more."""
-        return self.interrupted or bool(self.notice) or self.course.late(self._spent)
+        late = self.budget.out_of_time(self.time.elapsed)
+        return self.interrupted or bool(self.notice) or late
 
-    def _wanted(self) -> bool:
-        """Whether one more candidate is to be found."""
-        return not self._closed and self.course.wants(self._spent, bool(self._under_way))
+    def _needs_candidate(self) -> bool:
+        """Whether one more candidate is to be found, once those under way come to their ends."""
+        if self._closed or self.study.exhausted:
+            return False
+        pending = bool(self._queue.pending)
+        begun = [running.report.epoch for running in self._under_way] + [0] * pending
+        epochs = self.study.epochs + sum(map(self.budget.reserved_epochs, begun))
+        spent = Spent(self.done + len(begun), epochs, self.time.elapsed)
+        return self.budget.fraction_spent(spent) < 1
 
     def _look_ahead(self) -> None:
-        if self._admission.pending is None:
-            self._note_exhaustion()
-            if not self._wanted():
-                return
-            self.course.choose(self._spent)
-        self._admission.advance()
+        if self._queue.pending is None and not self._needs_candidate():
+            return
+        self._queue.advance()
         if self.study.refusals.due:
             self.say(self.study.refusals.verdict())
-        self._note_exhaustion()
-        if self._admission.failures == MOST_FAILURES:
-            last = self.study.results[-1].reason
-            self.notice = (
-                f"gave up: {MOST_FAILURES} networks in a row have no latency, the last: {last}"
-            )
-
-    def _note_exhaustion(self) -> None:
-        """What runs may be stopped, and trained on then."""
-        if not (self._under_way or self._admission.pending) and self.course.exhausted:
+        if self.study.exhausted:
             self.notice = self.notice or self.study.exhausted
+        if self._queue.failures == MOST_FAILURES:
+            self._give_up("networks in a row have no latency", self.study.results[-1])
 
-    def _track(self, running: Running, report: Report) -> None:
-        values = {
-            "loss": report.loss,
-            "dice": report.dice,
-            "seconds": report.seconds,
-            **report.measured,
-        }
-        self._tracker.trial_epoch(
-            running.candidate.key,
-            running.candidate.number,
-            running.candidate.architecture.to_json(),
-            report.epoch,
-            {name: value for name, value in values.items() if value is not None},
-        )
-
-    def _clock_out(self, running: Running) -> None:
-        self._train_seconds += running.train_seconds
-        self._worker_seconds += (self._last_end or self._clock()) - running.started
-
-    def _result(self, running: Running) -> Result:
+    def _result(self, running: Running, worker_seconds: float) -> Result:
         report = running.report
         state, reason = running.ended or ("complete", None)
         if report.reason:
             state, reason = "infeasible", report.reason
         complete = state == "complete"
-        earlier = self.study.find(running.candidate.key)
         return running.candidate.result(
             state=state,
             reason=reason,
@@ -294,42 +249,37 @@ class Session:
             dice_per_class=report.dice_per_class if complete else {},
             epochs=report.epoch,
             curve=report.curve,
-            train_seconds=running.train_seconds + (earlier.train_seconds if earlier else 0.0),
-            worker_seconds=(self._last_end or self._clock()) - running.started,
+            train_seconds=running.train_seconds,
+            worker_seconds=worker_seconds,
             measured=report.measured if complete else {},
             accumulate=report.accumulate,
         )
 
     def _loss(self, key: str) -> str:
         """What is known of a candidate whose worker died for good."""
-        search = self.config.search
-        stall = Watchdog(self._checkpoints / f"{key}.hang.txt", 60 * search.stall_minutes)
-        return stall.reason if stall.timed_out else f"worker lost {search.retries + 1} times"
+        watchdog = self._files.watchdog(key)
+        return watchdog.reason if watchdog.timed_out else f"worker lost {self._retries + 1} times"
 
     def _update_front(self, result: Result) -> None:
         keys = {member.key for member in self.members}
-        self.members = front([*self.members, result], self.config.objectives)
+        self.members = front([*self.members, result], self.study.objectives)
         if keys != {member.key for member in self.members}:
-            self._publish()
+            for callback in self._callbacks:
+                callback.on_front_change(self)
 
     def _tidy(self, result: Result) -> None:
-        """A complete trial's weights are kept; what a stopped one is trained on from, too."""
-        checkpoint = self._checkpoints / f"{result.key}.pt"
         try:
-            if result.state == "complete" and checkpoint.exists():
-                keep_weights_only(checkpoint)
-            elif result.state == "infeasible" or not self.config.search.continuation:
-                checkpoint.unlink(missing_ok=True)
+            self._files.tidy(result)
         except (OSError, UserError) as error:  # a full disk: it is larger than it need be
             self._say_once(f"a checkpoint is left as it is: {error}")
 
     def _give_up_if_hopeless(self, result: Result) -> None:
-        self._hopeless = self._hopeless + 1 if result.state == "infeasible" else 0
-        if self._hopeless == MOST_FAILURES:
-            last = result.reason
-            self.notice = (
-                f"gave up: {MOST_FAILURES} trials in a row were infeasible, the last: {last}"
-            )
+        self._failures = self._failures + 1 if result.state == "infeasible" else 0
+        if self._failures == MOST_FAILURES:
+            self._give_up("trials in a row were infeasible", result)
+
+    def _give_up(self, what: str, last: Result) -> None:
+        self.notice = f"gave up: {MOST_FAILURES} {what}, the last: {last.reason}"
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:

@@ -27,6 +27,11 @@ class Candidate:
         """The architecture's key."""
         return self.architecture.key
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """Space, key and choices of the architecture."""
+        return architecture_record(self.architecture)
+
     def with_latency(self, latency: Latency) -> Candidate:
         """The same, once its latency was measured."""
         return replace(self, latency=latency, costs={**self.costs, "latency_ms": latency.p50_ms})
@@ -38,7 +43,7 @@ class Candidate:
             found = {"device": device, "latency": self.latency.to_json(), **found}
         return Result(
             number=self.number,
-            **architecture_record(self.architecture),
+            **self.record,
             costs=self.costs,
             **found,
         )

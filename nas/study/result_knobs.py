@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
+from nas.config.nested import leaves
 from nas.pareto.result import Result
 from search_spaces.space import ArchitectureError, Option, SearchSpace, to_params
 from search_spaces.stages import Stage
@@ -41,14 +41,4 @@ def _network(record: str, space: SearchSpace | None) -> Network:
             pass
         else:
             return Network(to_params(architecture), tuple(architecture.picture()))
-    return Network(dict(_leaves(values)), ())
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Option]]:
-    """`{"tokens": [{"prune": 0.5}]}` -> ("tokens.0.prune", 0.5)."""
-    if isinstance(value, Mapping | list | tuple):
-        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for name, part in parts:
-            yield from _leaves(part, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, value
+    return Network(dict(leaves(values)), ())

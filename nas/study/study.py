@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.config.run_config import RunConfig
+from nas.config.run_config import SearchConfig
 from nas.cost.latency import Latency
+from nas.pareto.budget import Budget
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
 from nas.study.constraints import ToldTrial, directions, values_of, violations
@@ -27,7 +28,7 @@ from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.factory import make_sampler
 from nas.study.search_folder import JOURNAL
 from nas.study.stored_results import AGAIN, STARTS, revised
-from search_spaces.space import Architecture, to_params
+from search_spaces.space import Architecture, Restrictions, SearchSpace, to_params
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
 STUCK = 20  # repeats in a row after which every second proposal is a random one
@@ -35,6 +36,20 @@ STUCK = 20  # repeats in a row after which every second proposal is a random one
 
 Costs = Callable[[Architecture], Mapping[str, float]]
 """What an architecture costs before it runs: params, macs, memory, as far as they are known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """What a study proposes from and by: the space as it is restricted, the objectives, the budget
+    of a network, the `epochs` of a whole training, and how `search` wants proposals made."""
+
+    space: SearchSpace
+    restrict: Restrictions
+    objectives: tuple[str, ...]
+    budget: Budget
+    epochs: int
+    search: SearchConfig
+    seed: int = 0
 
 
 class Study:
@@ -49,14 +64,14 @@ class Study:
     def __init__(
         self,
         study: optuna.Study,
-        config: RunConfig,
+        settings: StudySettings,
         costs: Costs,
         patience: int = PATIENCE,
     ) -> None:
         self._study, self._costs, self._patience = study, costs, patience
-        self._space, self._restrict = config.space.space(), config.space.restrict
-        self._objectives, self._budget = config.objectives, config.budget
-        self._epochs = config.train.epochs
+        self._space, self._restrict = settings.space, settings.restrict
+        self.objectives, self._budget = settings.objectives, settings.budget
+        self._epochs = settings.epochs
         self._answers: dict[str, ToldTrial] = {}
         self._running: dict[str, optuna.Trial] = {}
         self._in_vain = self._repeats = 0  # proposals in a row
@@ -64,7 +79,7 @@ class Study:
         self.repeats = sum("repeat_of" in trial.user_attrs for trial in trials)
         self.states: Counter[State] = Counter()
         self.begun = self.epochs = 0
-        self.refusals = RejectionStreak(config.budget)
+        self.refusals = RejectionStreak(settings.budget)
         self.exhausted: str | None = None
         self._again = {
             name.removeprefix(AGAIN): told
@@ -72,8 +87,8 @@ class Study:
             if name.startswith(AGAIN)
         }
         # Each opening draws on: the same seed again would propose the same random points again.
-        seed = config.seed + len(trials)
-        self._sampler = make_sampler(config.search, seed, self._space, self._restrict)
+        seed = settings.seed + len(trials)
+        self._sampler = make_sampler(settings.search, seed, self._space, self._restrict)
         self._random = RandomSampler(seed + 2**31)  # not the sampler's own sequence
         for trial in trials:
             if trial.state == TrialState.COMPLETE:
@@ -84,31 +99,31 @@ class Study:
     def open(
         cls,
         directory: Path,
-        config: RunConfig,
+        settings: StudySettings,
         costs: Costs,
         *,
-        facts: Mapping[str, Any] | None = None,
+        fixed: Mapping[str, Any] | None = None,
         warm_start: Sequence[Architecture] = (),
         patience: int = PATIENCE,
     ) -> Study:
         """Start the study in `directory`, or go on with the one that is there.
 
-        `facts` are JSON values that must not change between openings. Raises UserError with those
+        `fixed` are JSON values that must not change between openings. Raises UserError with those
         that did.
         """
         _quiet_optuna()
         study = optuna.create_study(
             storage=JournalStorage(Journal(directory / JOURNAL)),
             study_name="search",
-            directions=directions(config.objectives),
+            directions=directions(settings.objectives),
             load_if_exists=True,
         )
-        new = json.loads(json.dumps({"objectives": config.objectives, **(facts or {})}))
+        new = json.loads(json.dumps({"objectives": settings.objectives, **(fixed or {})}))
         if "facts" not in study.user_attrs:
             study.set_user_attr("id", uuid.uuid4().hex)
             study.set_user_attr("facts", new)
         check_settings_unchanged(study.user_attrs["facts"], new, directory)
-        opened = cls(study, config, costs, patience)
+        opened = cls(study, settings, costs, patience)
         for architecture in warm_start:
             opened._enqueue(architecture.canonical().key, to_params(architecture))
         return opened
@@ -161,7 +176,7 @@ class Study:
             candidate, reason = self._inspect(trial.number, architecture)
             if reason is None:
                 trial.set_user_attr("key", architecture.key)
-                return self._with_known_latency(candidate)
+                return candidate
             self.refuse(candidate.infeasible(reason))
             if self.refusals.due:
                 return None
@@ -187,26 +202,15 @@ class Study:
         self.admit()
         self._record(result)
 
-    def proceed(self, key: str) -> None:
-        """Propose a stopped candidate next, to be trained on. Raises ValueError for any other."""
-        result = self._answers[key].result
-        if result.state != "stopped":
-            raise ValueError(f"{key} is {result.state}; only what was stopped can be trained on")
-        architecture = self._space.from_json(dict(result.architecture))
-        self._study.enqueue_trial(to_params(architecture), user_attrs={"proceeds": key})
-        self._in_vain = 0
-
     def requeue(self) -> None:
         """Fail what is under way, or was when a process died, and propose it again first."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if told := trial.user_attrs.get("result"):  # died between its result and its end
-                values = values_of(Result.from_json(told, self._space.name), self._objectives)
+                values = values_of(Result.from_json(told, self._space.name), self.objectives)
                 self._remember(self._study.tell(trial.number, values))
                 continue
             self._study.tell(trial.number, state=TrialState.FAIL)
-            if key := trial.user_attrs.get("proceeds"):
-                self.proceed(key)
-            elif key := trial.user_attrs.get("key"):
+            if key := trial.user_attrs.get("key"):
                 self._enqueue(key, trial.params)
         self._running.clear()
 
@@ -239,7 +243,7 @@ class Study:
         for name, value in violations(result, self._budget, self._epochs).items():
             trial.set_constraint(name, value)
         trial.set_user_attr("result", result.to_json())
-        self._remember(self._study.tell(trial, values_of(result, self._objectives)))
+        self._remember(self._study.tell(trial, values_of(result, self.objectives)))
         del self._running[result.key]
 
     def _inspect(self, number: int, architecture: Architecture) -> tuple[Candidate, str | None]:
@@ -250,16 +254,9 @@ class Study:
             return Candidate(number, architecture), f"cannot be built: {error}"
         return Candidate(number, architecture, costs), self._budget.reason(costs)
 
-    def _with_known_latency(self, candidate: Candidate) -> Candidate:
-        """What is trained on was measured before."""
-        answer = self._answers.get(candidate.key)
-        if answer is None or answer.result.latency is None:
-            return candidate
-        return candidate.with_latency(Latency.from_json(answer.result.latency))
-
     def _is_repeat(self, trial: optuna.Trial, key: str) -> bool:
         answer = self._answers.get(key)
-        if key not in self._running and (answer is None or trial.user_attrs.get("proceeds") == key):
+        if key not in self._running and answer is None:
             return False
         self.repeats += 1
         trial.set_user_attr("repeat_of", key)
@@ -279,7 +276,7 @@ class Study:
 
     def _put(self, answer: ToldTrial) -> None:
         new, old = answer.result, self.find(answer.result.key)
-        if old is not None:  # it was trained on, or measured again
+        if old is not None:  # it was measured again
             self.states[old.state] -= 1
             self.epochs -= old.epochs
         self.states[new.state] += 1

@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nas.config.resources import Resources
-from nas.config.run_config import RunConfig
-from nas.cost import cost_of, memory_of
+from nas.cost.count import cost_of
+from nas.cost.memory import memory_of
+from nas.pareto.budget import Budget
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 
 
-def footprint(
-    architecture: Architecture, config: RunConfig, channels: int, classes: int
-) -> dict[str, float]:
-    """Parameters, multiply-accumulates of a patch, bytes at the peak of a training step.
+@dataclass(frozen=True)
+class TrainingCosts:
+    """Counts what networks of `channels` and `classes` cost, trained as `train` says on what
+    `resources` give a trial."""
 
-    The memory is left out where the others are over the budget already.
-    """
-    cost = cost_of(architecture, channels, classes, config.train.patch)
-    costs: dict[str, float] = {"params": cost.params, "macs": cost.macs}
-    if not config.budget.excess(costs):
-        costs["memory"] = step_memory(
-            architecture, config.train, config.resources, channels, classes
+    train: TrainConfig
+    resources: Resources
+    budget: Budget
+    channels: int
+    classes: int
+
+    def __call__(self, architecture: Architecture) -> dict[str, float]:
+        """Parameters, multiply-accumulates of a patch, bytes at the peak of a training step.
+
+        The memory is left out where the others are over the budget already.
+        """
+        costs = self.work(architecture)
+        if not self.budget.excess(costs):
+            costs["memory"] = self.memory(architecture)
+        return costs
+
+    def limited(self, architecture: Architecture) -> dict[str, float]:
+        """The same; the memory, which takes longest to count, only where it is limited."""
+        return self.work(architecture) if self.budget.memory is None else self(architecture)
+
+    def work(self, architecture: Architecture) -> dict[str, float]:
+        """Parameters, and multiply-accumulates of a patch."""
+        cost = cost_of(architecture, self.channels, self.classes, self.train.patch)
+        return {"params": cost.params, "macs": cost.macs}
+
+    def memory(self, architecture: Architecture) -> int:
+        """Bytes at the peak of a training step."""
+        train, resources = self.train, self.resources
+        memory = memory_of(
+            architecture,
+            self.channels,
+            self.classes,
+            train.patch,
+            batch=train.batch,
+            precision=train.precision_on(resources.device),
+            loss=train.loss,
+            device=resources.device,
+            threads=resources.cpus,
         )
-    return costs
-
-
-def step_memory(
-    architecture: Architecture,
-    train: TrainConfig,
-    resources: Resources,
-    channels: int,
-    classes: int,
-) -> int:
-    """Bytes at the peak of a training step on what a trial gets."""
-    memory = memory_of(
-        architecture,
-        channels,
-        classes,
-        train.patch,
-        batch=train.batch,
-        precision=train.precision_on(resources.device),
-        loss=train.loss,
-        device=resources.device,
-        threads=resources.cpus,
-    )
-    return memory.training
+        return memory.training

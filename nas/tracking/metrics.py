@@ -5,27 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from nas.config.nested import leaves
 from nas.pareto.result import Result
 
 VALUE_LENGTH = 500
 SPREAD = ("mean_ms", "p90_ms", "p99_ms", "noise")  # of a latency, beside its median
-
-
-def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves of nested mappings and sequences under dotted names, `tokens.0.prune`."""
-    if isinstance(value, Mapping):
-        items: Iterable[tuple[Any, Any]] = value.items()
-    elif isinstance(value, (list, tuple)):
-        items = enumerate(value)
-    else:
-        return {prefix: value}
-    leaves: dict[str, Any] = {}
-    for name, part in items:
-        leaves |= flattened(part, f"{prefix}.{name}" if prefix else str(name))
-    return leaves
 
 
 def final_metrics(result: Result) -> dict[str, float]:
@@ -60,7 +47,7 @@ def fingerprint(result: Result) -> str:
 
 def params(values: Mapping[str, Any]) -> dict[str, str]:
     """Nested values as parameters, with names and lengths that MLflow takes."""
-    return {safe(name): str(v)[:VALUE_LENGTH] for name, v in flattened(values).items()}
+    return {safe(name): str(v)[:VALUE_LENGTH] for name, v in leaves(values)}
 
 
 def safe(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from nas.config.tracking import TrackingConfig
+from trainers.errors import first_line
 
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"  # in a search's folder
 DEFAULTS = {
@@ -46,7 +47,7 @@ def make_store(path: Path) -> None:
 
 def plain(error: Exception) -> str:
     """The first line of what went wrong, without a password."""
-    return without_password((str(error) or repr(error)).splitlines()[0])
+    return without_password(first_line(error))
 
 
 def without_password(text: str) -> str:

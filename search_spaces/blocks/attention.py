@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -32,3 +34,12 @@ class Attention(nn.Module):
         where = None if mask is None else mask[:, None]
         mixed = scaled_dot_product_attention(q, k, v, where)  # (B, heads, N, C / heads)
         return self.project(mixed.transpose(1, 2).flatten(2))
+
+    def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
+        return product_macs(output, keys=output.shape[1])
+
+
+def product_macs(mixed: torch.Tensor, keys: int) -> int:
+    """Multiply-accumulates of Q K^T and of its product with V: mixed (B, N, C), every one of the N
+    tokens looking at `keys` others."""
+    return 2 * mixed.numel() * keys

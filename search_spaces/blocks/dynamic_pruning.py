@@ -17,11 +17,11 @@ RATIO_WEIGHT = 2.0  # Rao 2021, Sec. 4; Zhou 2023, Sec. 3.3
 
 
 class DynamicPruning(nn.Module):
-    """Tokens decide one by one in training; inference keeps the int((1 - ratio) N) likeliest.
+    """Training draws for every token whether it stays; inference keeps the likeliest ones.
 
-    In training `decide` draws keep (1) or drop (0) for every token, so that all tokens stay in
-    memory and `attend_kept` hides the dropped ones; `ratio_loss` pulls their number to the ratio.
-    Called as a module it is the inference: z (B, N, C) -> Pruned.
+    In training, `decide` gives 1 (keep) or 0 (drop) for each token. All stay in memory,
+    `attend_kept` hides the dropped ones, and `ratio_loss` pulls their share to `ratio`. The forward
+    pass is that of inference, z (B, N, C) -> Pruned, and keeps int((1 - ratio) N) tokens.
     """
 
     def __init__(self, channels: int, ratio: float) -> None:

@@ -18,10 +18,10 @@ def exporting() -> bool:
 
 
 def kept(entries: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Keep the last tensors that a function made, by its arguments, for every later pass.
+    """A decorator: remembers the last `entries` tensors that a function made, by its arguments.
 
-    Not those of a pass that is recorded, which are stand-ins without values; nor are kept ones
-    inference tensors, for training may be the next to use them.
+    In a pass that is recorded for a file tensors are stand-ins without values, and are not
+    remembered. The function runs outside of inference mode, since training may use its tensor next.
     """
 
     def decorate(make: Callable[P, R]) -> Callable[P, R]:

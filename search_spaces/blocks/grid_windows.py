@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn.functional import pad
@@ -17,6 +19,8 @@ class GridWindows(nn.Module):
     The dilation s is what spreads `window` tokens over the axis; an axis that it does not fill is
     filled up, and the filling is masked. The mixer is called as `mixer(z, size, mask)`.
     """
+
+    fixes_patch: ClassVar[bool] = True  # see search_spaces.offers
 
     def __init__(self, mixer: nn.Module, window: int) -> None:
         super().__init__()

@@ -13,13 +13,12 @@ WIDEST = 0.6  # the widest head's Gaussian at the start, in grids
 class GRPE(nn.Module):
     """A Gaussian of the patches' distance plus a table of their offset (APFormer, Eq. 8 and 9).
 
-    `reach`: width in patches of the grid whose offsets the table holds. An offset means the same
-    distance in the image at any size, so other grids read the same entries, and those beyond the
-    reach the outermost. `shared`: one table for all heads, the (2 reach)^n entries of Eq. 9, which
-    with a width a head is the paper's 4N + h in two dimensions; else a table of (2 reach - 1)^n
-    entries a head, the form in which relative tables are usual and to which the published parameter
-    count belongs. The Gaussian's width theta is kept in units of `reach`; it starts from a narrow
-    head to a wide one.
+    `reach`: the width, in patches, of the largest grid whose offsets all have entries of their own
+    in the table. Grids of other sizes read the same entries; offsets beyond the reach read the
+    outermost ones. `shared`: one table for all heads, of the (2 reach)^n entries of Eq. 9 (with a
+    Gaussian width a head, the paper's 4N + h parameters in 2D); else one a head, of
+    (2 reach - 1)^n entries, which is what the published parameter count holds. The Gaussian's width
+    theta is kept in units of `reach`, and starts narrow in the first head and wide in the last.
     """
 
     def __init__(self, spatial_dims: int, heads: int, reach: int, shared: bool = False) -> None:

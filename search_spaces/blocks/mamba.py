@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -45,6 +46,12 @@ class Mamba(nn.Module):
         place = order[..., None].expand_as(z)
         mixed = self._mix(z.gather(1, place), start)
         return torch.empty_like(mixed).scatter(1, place, mixed)
+
+    def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
+        """The causal convolution, by the weight of a layer that is not called: every token meets
+        every tap, channel by channel."""
+        batch, tokens, _channels = inputs[0].shape
+        return batch * tokens * self.conv.weight.numel()
 
     def _mix(self, z: torch.Tensor, start: torch.Tensor | None) -> torch.Tensor:
         u, gate = self.enter(z).chunk(2, dim=-1)  # (B, N, inner) each

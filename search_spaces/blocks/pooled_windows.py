@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, ClassVar
+
 import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
+from search_spaces.blocks.attention import product_macs
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.windows import numbers
 
@@ -19,6 +23,8 @@ class PooledWindows(nn.Module):
     to it.
     """
 
+    fixes_patch: ClassVar[bool] = True  # see search_spaces.offers
+
     def __init__(self, attention: SharedHeads, window: int) -> None:
         super().__init__()
         self.attention, self.window = attention, window
@@ -28,6 +34,11 @@ class PooledWindows(nn.Module):
         if self.attention.keys_values is None:
             return self.attention.attend(tokens, self._pool(z[..., tokens.shape[-1] :], size))
         return self.attention.attend(tokens, self.attention.keys_values(self._pool(z, size)))
+
+    def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
+        """Every token with every window, those at the border clipped."""
+        windows = [-(-length // min(self.window, length)) for length in inputs[1]]
+        return product_macs(output, keys=math.prod(windows))
 
     def _pool(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         """(B, N, C) -> (B, windows, C)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -86,6 +86,17 @@ class PrunedAttention(nn.Module):
             weights = self.dependencies(scores, q, None if kept is None else kept.valid)
         mixed = self.project((weights @ v).transpose(1, 2).flatten(2))
         return mixed if kept is None else kept.put_back(mixed)
+
+    def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
+        """The products of the K queries that are kept; where a gate keeps some, their projection,
+        and that of all keys and values, by parts of a weight whose layer is not called."""
+        batch, tokens, channels = inputs[0].shape
+        inner = self.project.in_features
+        kept = None if self.queries is None else self.queries.kept
+        if kept is None:
+            return 2 * batch * tokens**2 * inner
+        asking = kept.index.shape[1]
+        return batch * inner * (2 * asking * tokens + (asking + 2 * tokens) * channels)
 
     def take_loss(self) -> torch.Tensor | None:
         """The SSA loss of the last training pass, once."""

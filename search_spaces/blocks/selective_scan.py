@@ -6,7 +6,7 @@ import importlib
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -26,6 +26,8 @@ class SelectiveScan(nn.Module):
     u, dt: (B, L, D), b, c: (B, L, N) -> (B, L, D); `start` as in `selective_scan`. A starts at
     -1 ... -N and D at 1 (S4D-real; Gu and Dao 2023, Sec. 3.6).
     """
+
+    fixes_patch: ClassVar[bool] = True  # see search_spaces.offers
 
     def __init__(self, channels: int, states: int) -> None:
         super().__init__()

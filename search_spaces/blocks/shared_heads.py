@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from search_spaces.blocks.attention import product_macs
 from search_spaces.blocks.low_rank import low_rank_linear
 
 
@@ -66,6 +69,9 @@ class SharedHeads(nn.Module):
         where = None if mask is None else mask[:, None]
         mixed = scaled_dot_product_attention(q, k, v, where)
         return self.project(mixed.transpose(1, 2).flatten(2))
+
+    def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
+        return product_macs(output, keys=output.shape[1])
 
 
 def key_value_projection(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -72,6 +72,17 @@ class SparseEncoder(nn.Module):
                 z = torch.cat([z[:, :1], pruned.kept], dim=1)
                 index = index.gather(1, pruned.kept_index)
         return recomputed(self.completion, z, index, dropped, position, when=recompute)
+
+    def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
+        """What EViT asks for at every place: all keys, and one query and its product with them."""
+        batch, tokens, channels = inputs[0].shape
+        tokens, total = tokens - 1, 0
+        sampler: Any
+        for sampler in self.samplers:
+            if isinstance(sampler, AttentiveTopK):
+                total += (tokens + 2) * channels**2 + (tokens + 1) * channels
+            tokens = max(1, int((1 - sampler.ratio) * tokens + 1e-6))
+        return batch * total
 
     def take_ratio_loss(self) -> dict[str, torch.Tensor]:
         """DynamicViT's loss of the last training pass, weighted; taken once. Empty elsewhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -20,6 +21,8 @@ class Windowed(nn.Module):
     mixer is called as `mixer(z, size, mask)`, windows in the batch axis; mask is None where nothing
     needs one.
     """
+
+    fixes_patch: ClassVar[bool] = True  # see search_spaces.offers
 
     def __init__(self, mixer: nn.Module, window: int, shift: bool = False) -> None:
         super().__init__()

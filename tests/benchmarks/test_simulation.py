@@ -212,24 +212,6 @@ def test_a_stopped_trial_of_stock_ray_is_complete_to_its_sampler(hybrids):
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_the_reserve_is_spent_on_what_was_stopped_from_where_it_was(hybrids):
-    rule = {"grace": 1, "reduction": 3, "ties": "crowding"}
-    eager = {"early_stopping": rule, "sampler": "random"}
-    policy = Ours({**eager, "continuation": 0.5}).policy(hybrids, OBJECTIVES, 0, BUDGET)
-    stopped = set()
-    for _ in range(8):
-        run = policy.ask(0)
-        curve = hybrids.networks[run.key].curve(0)
-        goes_on = policy.report(run, curve[:1])
-        policy.end(run, curve if goes_on else curve[:1], complete=goes_on)
-        stopped |= set() if goes_on else {run.key}
-    continued = policy.ask(BUDGET // 2)
-    assert continued.key in stopped and continued.done == 1
-    fresh = Ours(eager).policy(hybrids, OBJECTIVES, 0, BUDGET).ask(BUDGET // 2)
-    assert fresh.done == 0
-
-
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_a_second_contest_replays_only_what_is_new(hybrids, tmp_path):
     cache, setups = tmp_path / "cache.json", {"random": Stock("random")}
     contest = Contest(hybrids, ("dice", "params"), budget=16, seeds=2)

@@ -13,17 +13,28 @@ ALL = ("dice", *COSTS)
 DICE = st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.8])
 COST = st.sampled_from([1.0, 2.0, 3.0, 50.0])
 patient = settings(deadline=None, max_examples=50)
-TIES = st.sampled_from(["together", "crowding", "hypervolume"])
-SPLIT = st.sampled_from(["crowding", "hypervolume"])  # a rank that has not room for all
 
 
 def train(epochs=16, every=1):
     return TrainConfig(patch=(8, 8, 8), epochs=epochs, validate_every=every)
 
 
+class ByCurve:
+    """A scheduler that is told curves alone; their epochs follow from `every`."""
+
+    def __init__(self, made, every):
+        self.made, self.every = made, every
+
+    def report(self, key, curve, costs):
+        return self.made.report(key, self.every * len(curve), curve, costs)
+
+    def __getattr__(self, name):
+        return getattr(self.made, name)
+
+
 def scheduler(objectives=ALL, epochs=16, every=1, **config):
-    config = {"grace": 2, "ties": "crowding", **config}
-    return Scheduler(EarlyStopping(**config), train(epochs, every), objectives)
+    config = EarlyStopping(**{"grace": 2, **config})
+    return ByCurve(Scheduler(config, train(epochs, every), objectives), every)
 
 
 def costs(row):

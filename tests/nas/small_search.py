@@ -10,6 +10,7 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.search.resync import sync_search
 from nas.study.study import Study
+from tests.nas.parts import open_study
 from trainers.data.task import Task
 
 # Dice and parameters: the first, second and fourth are the front, the third is behind the second.
@@ -29,7 +30,7 @@ def ended_search(directory: Path, ends=ENDS, **changes) -> Study:
     }
     config = RunConfig.model_validate({**values, **changes})
     params = iter([cost for _, cost in ends])
-    study = Study.open(directory, config, lambda _: {"params": next(params), "macs": 10**6})
+    study = open_study(directory, config, lambda _: {"params": next(params), "macs": 10**6})
     for dice, _ in ends:
         candidate = study.ask()
         study.tell(

@@ -13,8 +13,8 @@ from nas.cost.latency import device_name
 from nas.search.run import run_search
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from trainers.config import TrainConfig
-from trainers.data import prepare_data
-from trainers.data.config import PhantomData
+from trainers.data.phantom_source import PhantomData
+from trainers.data.prepare import prepare_data
 from trainers.trainer import Trainer
 
 HERE = Path(__file__).parent

@@ -5,8 +5,7 @@ import torch
 from monai.networks.nets import ViT
 from torch import nn
 
-from nas.cost import cost_of
-from nas.cost.count import count_macs
+from nas.cost.count import cost_of, count_macs
 from search_spaces.apformer import SPACE, APFormer
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.pruned_attention import PrunedAttention

@@ -2,7 +2,7 @@ import pytest
 import torch
 from monai.networks.nets import UNETR
 
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.baselines import SPACE, Baseline
 from search_spaces.networks.baselines import SizedUNETR
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from nas.cost import cost_of, count_params
+from nas.cost.count import cost_of, count_params
 from search_spaces.registry import SPACES, all_presets
 from search_spaces.space import spatial_dims
 from search_spaces.testing import SMALL, check_architecture, check_records, random_point

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.light_conv import LightConv, PatchMerging

@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 
 from nas.cli.main import main
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.cost.paper_conventions import published_count
 from search_spaces.registry import find_preset
 

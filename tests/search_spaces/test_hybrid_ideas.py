@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.blocks.adaptive_decoder import AdaptiveDecoder
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.grpe import GRPE

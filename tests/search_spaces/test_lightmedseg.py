@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.blocks.adaptive_decoder import AdaptiveMixing
 from search_spaces.blocks.anchors import AnchorDetector, FiLM, PositionBias
 from search_spaces.blocks.conv import GhostConv

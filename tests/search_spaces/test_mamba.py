@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from nas.cost import count_macs
+from nas.cost.count import count_macs
 from search_spaces.blocks import selective_scan as scan_module
 from search_spaces.blocks.mamba import Mamba, SummaryMamba
 from search_spaces.blocks.mixers import make_mixer

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.slimformer import SPACE, SlimBlock, SlimFormer, SlimLayer, presets
 from search_spaces.space import sample, to_params

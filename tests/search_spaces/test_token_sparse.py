@@ -7,7 +7,7 @@ import torch
 from monai.networks.nets import UNETR
 
 from benchmarks.measured_memory import training_memory
-from nas.cost import cost_of, count_params
+from nas.cost.count import cost_of, count_params
 from nas.cost.live_tensors import LiveTensors
 from search_spaces.blocks.sparse_encoder import SparseEncoder
 from search_spaces.blocks.unetr_decoder import UNETRDecoder

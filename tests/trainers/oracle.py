@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainers.data import Preprocess
-from trainers.segmenter import Segmenter
+from trainers.data.config import Preprocess
+from trainers.data.task import Task
+from trainers.segmenter import Segmenter, SegmenterSpec
 
 CLASSES = ("background", "liver", "kidney")
 # Left-right and front-back mirrored, axes in another order, 1 x 2 x 3 mm.
@@ -29,12 +30,11 @@ class Oracle(nn.Module):
 def segmenter(spacing=None, channels=1, crop="none") -> Segmenter:
     return Segmenter(
         network=Oracle().eval(),
-        preprocess=Preprocess(spacing="native", crop=crop, intensity="ct", window=(0, 400)),
-        spacing=spacing,
-        channels=channels,
-        classes=CLASSES,
-        patch=(8, 8, 8),
-        overlap=0.25,
+        spec=SegmenterSpec(
+            task=Task(channels=channels, classes=CLASSES, spacing=spacing, patch=(8, 8, 8)),
+            preprocess=Preprocess(spacing="native", crop=crop, intensity="ct", window=(0, 400)),
+            overlap=0.25,
+        ),
     )
 
 

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from trainers.config import TrainConfig
-from trainers.data import MsdData, Preprocess, Split, prepare_data
+from trainers.data.config import Preprocess, Split
+from trainers.data.msd import MsdData
+from trainers.data.prepare import prepare_data
 from trainers.trainer import Trainer
 
 

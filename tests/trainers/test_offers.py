@@ -90,19 +90,24 @@ def test_the_outermost_of_two_answers():
 
 
 def test_an_evaluation_has_what_the_network_measured(phantom_folder):
-    from trainers.data import Preprocess
-    from trainers.segmenter import Segmenter
+    from trainers.data.config import Preprocess
+    from trainers.data.task import Task
+    from trainers.segmenter import Segmenter, SegmenterSpec
 
     network = Counting().eval()
     network.passes = 9  # before the evaluation
     segmenter = Segmenter(
         network=network,
-        preprocess=Preprocess(spacing="native", crop="none"),
-        spacing=None,
-        channels=1,
-        classes=("background", "liver", "aorta", "adrenal"),
-        patch=(24, 24, 24),
-        overlap=0.25,
+        spec=SegmenterSpec(
+            task=Task(
+                channels=1,
+                classes=("background", "liver", "aorta", "adrenal"),
+                spacing=None,
+                patch=(24, 24, 24),
+            ),
+            preprocess=Preprocess(spacing="native", crop="none"),
+            overlap=0.25,
+        ),
     )
     found = evaluate_folder(segmenter, phantom_folder / "imagesTr", phantom_folder / "labelsTr")
     assert found.measured == {"passes": 6.0}

@@ -10,7 +10,7 @@ from torch.optim.optimizer import (
 
 from trainers.checkpoint import keep_weights_only, read_checkpoint
 from trainers.config import Augment, LossConfig, TrainConfig
-from trainers.data import Cases
+from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.trainer import Trainer
 

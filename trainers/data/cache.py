@@ -4,7 +4,6 @@ All volumes of a kind lie in one file, one after the other: a process that visit
 three maps open instead of hundreds, and a crop costs no `open`.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
@@ -16,7 +15,6 @@ import numpy as np
 from trainers.atomic import make_folder
 from trainers.data.check import Progress, check_dataset
 from trainers.data.config import Preprocess
-from trainers.data.msd import Dataset
 from trainers.data.nifti import open_nifti
 from trainers.data.preprocess import (
     Spacing3,
@@ -24,14 +22,18 @@ from trainers.data.preprocess import (
     prepare_image,
     prepare_label,
 )
+from trainers.data.source import DataSource
 
-FORMAT = 1
 FOREGROUND_PER_CLASS = 10_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One case: image (C, *shape); where it begins in each file; foreground voxels a class."""
+    """One case of `shape` (D, H, W) in the files of a cache.
+
+    `voxel`: how many voxels the cases before it have. `foreground`: how many indices of foreground
+    voxels are kept of them. `counts`: how many are kept of this one, for each foreground class.
+    """
 
     shape: tuple[int, int, int]
     voxel: int
@@ -116,34 +118,22 @@ class VolumeCache:
 
 
 def build_cache(
-    dataset: Dataset, preprocess: Preprocess, folder: Path, progress: Progress | None = None
+    source: DataSource, preprocess: Preprocess, folder: Path, progress: Progress | None = None
 ) -> VolumeCache:
-    """Check and prepare every case, once, in a folder of `folder` named after all that matters.
+    """Check and prepare every case, in a folder of `folder` that is named by the fingerprint.
 
-    A cache that exists is one of data that passed the check; unchanged data are not read again.
-    Raises UserError where the data are not as dataset.json says.
+    Where that folder exists nothing is read: the same data were checked and prepared before.
+    Raises UserError where the data are not as the source says.
     """
-    build = partial(_build, dataset, preprocess, progress)
-    return VolumeCache.open(make_folder(folder / fingerprint(dataset, preprocess), build))
-
-
-def fingerprint(dataset: Dataset, preprocess: Preprocess) -> str:
-    """Changes with the settings, the classes, and any file's name, size or time of change."""
-    facts = {
-        "format": FORMAT,
-        "preprocess": preprocess.model_dump(mode="json"),
-        "modalities": dataset.modalities,
-        "classes": dataset.classes,
-        "files": [_stamp(path) for case in dataset.cases for path in (case.image, case.label)],
-    }
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    build = partial(_build, source, preprocess, progress)
+    return VolumeCache.open(make_folder(folder / source.fingerprint(preprocess), build))
 
 
 def _build(
-    dataset: Dataset, preprocess: Preprocess, progress: Progress | None, folder: Path
+    source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
 ) -> None:
-    check_dataset(dataset, progress)
-    spacing = _spacing(dataset, preprocess)
+    check_dataset(source, progress)
+    spacing = _spacing(source, preprocess)
     entries: dict[str, Entry] = {}
     voxel = foreground = 0
     with (
@@ -151,20 +141,20 @@ def _build(
         (folder / "labels.u8").open("wb") as labels,
         (folder / "foreground.i32").open("wb") as indices,
     ):
-        for done, case in enumerate(dataset.cases, start=1):
+        for done, case in enumerate(source.cases, start=1):
             prepared = prepare_image(case.image, preprocess, spacing)
             label = prepare_label(case.label, preprocess, prepared)
             prepared.image.tofile(images)
             label.tofile(labels)
-            counts = _write_foreground(label, len(dataset.classes), indices)
+            counts = _write_foreground(label, len(source.classes), indices)
             entries[case.name] = Entry(label.shape, voxel, foreground, counts)
             voxel += label.size
             foreground += sum(counts)
             if progress:
-                progress(done, len(dataset.cases), "prepared")
+                progress(done, len(source.cases), "prepared")
     index = {
-        "channels": len(dataset.modalities),
-        "classes": dataset.classes,
+        "channels": len(source.modalities),
+        "classes": source.classes,
         "spacing": spacing,
         "preprocess": preprocess.model_dump(mode="json"),
         "entries": {name: asdict(entry) for name, entry in entries.items()},
@@ -172,12 +162,12 @@ def _build(
     (folder / "index.json").write_text(json.dumps(index))
 
 
-def _spacing(dataset: Dataset, preprocess: Preprocess) -> Spacing3 | None:
+def _spacing(source: DataSource, preprocess: Preprocess) -> Spacing3 | None:
     if preprocess.spacing == "native":
         return None
     if preprocess.spacing != "median":
         return preprocess.spacing
-    affines = [open_nifti(case.image).affine for case in dataset.cases]
+    affines = [open_nifti(case.image).affine for case in source.cases]
     sizes = [oriented_spacing(affine, preprocess.orientation) for affine in affines]
     x, y, z = np.median(sizes, axis=0)
     return round(float(x), 4), round(float(y), 4), round(float(z), 4)
@@ -195,14 +185,6 @@ def _write_foreground(label: np.ndarray, classes: int, file: BinaryIO) -> tuple[
         voxels.tofile(file)
         counts.append(len(voxels))
     return tuple(counts)
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
-    """(name, size, time of change in ns); a file that is missing has size -1."""
-    if not path.exists():
-        return path.name, -1, 0
-    status = path.stat()
-    return path.name, status.st_size, status.st_mtime_ns
 
 
 def _map(path: Path, dtype: type[np.generic]) -> np.ndarray:

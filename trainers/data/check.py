@@ -1,4 +1,4 @@
-"""Is every volume what dataset.json says? All problems are told at once."""
+"""Is every volume what its source says? All problems are told at once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,52 +6,54 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from trainers.data.msd import Case, Dataset
 from trainers.data.nifti import UNREADABLE, open_nifti
+from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
 
 Progress = Callable[[int, int, str], None]
-"""Called with how many are done, of how many, and what it is that was done."""
+"""Called with how many cases are done, how many there are, and the verb: `checked`, `prepared`."""
 
 _TOLERANCE = 0.1  # voxels that a corner of the label may lie away from the image's
 
 
 def check_dataset(
-    dataset: Dataset, progress: Progress | None = None, expecting: str = "dataset.json"
+    source: DataSource, progress: Progress | None = None, expecting: str | None = None
 ) -> None:
     """Read every volume once. Raises one UserError that lists all that cannot be used.
 
-    expecting: what says how many channels and classes there are.
+    expecting: what says how many channels and classes there are, where it is not what lists the
+    cases.
     """
     problems: list[str] = []
     bad_cases = 0
-    for done, case in enumerate(dataset.cases, start=1):
-        found = _CaseCheck(dataset, expecting).problems(case)
+    for done, case in enumerate(source.cases, start=1):
+        found = _CaseCheck(source, expecting or source.described_by).problems(case)
         problems += [f"  {case.name}  {problem}" for problem in found]
         bad_cases += bool(found)
         if progress:
-            progress(done, len(dataset.cases), "checked")
+            progress(done, len(source.cases), "checked")
     if problems:
-        listed = expecting == "dataset.json"
-        entries = ": their files, and their entries in dataset.json" if listed else ""
+        listed = f": their files, and their entries in {source.described_by}"
         raise UserError(
-            f"{dataset.folder}: {bad_cases} of {len(dataset.cases)} cases cannot be used\n"
+            f"{source.folder}: {bad_cases} of {len(source.cases)} cases cannot be used\n"
             + "\n".join(problems)
-            + f"\nMend or add these files, or remove the cases{entries}."
+            + f"\nMend or add these files, or remove the cases{'' if expecting else listed}."
         )
 
 
 class _CaseCheck:
     """Collects what is wrong with one case."""
 
-    def __init__(self, dataset: Dataset, expecting: str) -> None:
-        self.dataset, self.expecting = dataset, expecting
+    def __init__(self, source: DataSource, expecting: str) -> None:
+        self.source, self.expecting = source, expecting
         self.found: list[str] = []
 
     def problems(self, case: Case) -> list[str]:
         has_image, has_label = case.image.exists(), case.label.exists()
         if not has_image and not has_label:
-            self.found.append(f"listed in dataset.json, but {_short(case.image)} is missing")
+            self.found.append(
+                f"listed in {self.source.described_by}, but {_short(case.image)} is missing"
+            )
         elif not has_image:
             self.found.append(f"label without an image ({_short(case.label)})")
         elif not has_label:
@@ -66,7 +68,7 @@ class _CaseCheck:
         if (read := self._read(path)) is None:
             return None
         volume, values = read
-        expected = len(self.dataset.modalities)
+        expected = len(self.source.modalities)
         channels = values.shape[3] if values.ndim == 4 else 1
         if values.ndim not in (3, 4):
             self.found.append(f"image has {values.ndim} axes, expected 3 or 4 ({_short(path)})")
@@ -85,7 +87,7 @@ class _CaseCheck:
         if (read := self._read(path)) is None:
             return None
         volume, values = read
-        count = len(self.dataset.classes)
+        count = len(self.source.classes)
         if values.ndim != 3 and values.shape[3:] != (1,):
             self.found.append(
                 f"label has {values.ndim} axes, expected 3: a class number a voxel ({_short(path)})"

@@ -1,4 +1,4 @@
-"""What the data is, how its volumes are prepared, and how its cases are split."""
+"""How the volumes of a data set are prepared, and how its cases are split."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,6 @@ from trainers.strict import Strict
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Size = Annotated[int, Field(ge=16)]
 
 CT_WINDOW = (-175.0, 250.0)
 
@@ -101,41 +100,4 @@ def _split_kind(value: Any) -> str:
 SharesOrFile = Annotated[
     Annotated[Split, Tag("shares")] | Annotated[Path, Tag("file")], Discriminator(_split_kind)
 ]
-"""Told apart by type, so that an error speaks of the one that was meant."""
-
-
-class MsdData(Strict):
-    """A folder in the layout of the Medical Segmentation Decathlon.
-
-    `split`: shares, or the path of a JSON file with the lists training, validation and test.
-    `cache`: where prepared volumes are kept; by default in the run's folder.
-    """
-
-    source: Literal["msd"] = "msd"
-    path: Path
-    preprocess: Preprocess = Preprocess()
-    split: SharesOrFile = Split()
-    cache: Path | None = None
-
-
-class Phantom(Strict):
-    """Generated CT-like volumes. `spacing` in mm, `noise` its standard deviation in HU."""
-
-    cases: Annotated[int, Field(ge=2)] = 24
-    shape: tuple[Size, Size, Size] = (48, 48, 48)
-    spacing: tuple[Positive, Positive, Positive] = (1.5, 1.5, 1.5)
-    organs: Annotated[int, Field(ge=3, le=6)] = 4
-    noise: Annotated[float, Field(ge=0)] = 20.0
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class PhantomData(Phantom):
-    """A data set that needs no download."""
-
-    source: Literal["phantom"] = "phantom"
-    preprocess: Preprocess = Preprocess(spacing="native", crop="none", intensity="ct")
-    split: SharesOrFile = Split()
-    cache: Path | None = None
-
-
-DataConfig = Annotated[MsdData | PhantomData, Field(discriminator="source")]
+"""A mapping is shares, text is a path; an error speaks of the one that was meant."""

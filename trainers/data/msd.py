@@ -1,34 +1,40 @@
 """Folders in the layout of the Medical Segmentation Decathlon."""
 
+import json
 import warnings
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from trainers.data.dataset import Dataset
+from trainers.data.source import About, Case, SourceConfig
 from trainers.errors import UserError
 
 SUFFIXES = (".nii.gz", ".nii")
 
 
-@dataclass(frozen=True)
-class Case:
-    """One volume and its label map; either file may turn out to be missing (see `check`)."""
+class MsdData(SourceConfig):
+    """A folder in the layout of the Medical Segmentation Decathlon: `path` holds dataset.json."""
 
-    name: str
-    image: Path
-    label: Path
+    source: Literal["msd"] = "msd"
+    path: Path
 
+    def open(self, workdir: Path) -> Dataset:
+        """The data set in `path`; nothing is made in `workdir`."""
+        return read_msd(self.path)
 
-@dataclass(frozen=True)
-class Dataset:
-    """Cases in the order of their names. `classes[0]` is the background."""
-
-    name: str
-    folder: Path
-    modalities: tuple[str, ...]
-    classes: tuple[str, ...]
-    cases: tuple[Case, ...]
+    def about(self) -> About:
+        """What dataset.json says; the folder's name where it is not at hand any more."""
+        try:
+            told = json.loads((self.path / "dataset.json").read_text())
+        except (OSError, ValueError):
+            told = None
+        told = told if isinstance(told, dict) else {}
+        facts = {
+            name: str(told.get(name) or "") for name in ("description", "reference", "licence")
+        }
+        return About(str(told.get("name") or self.path.name), **facts)
 
 
 class _Pair(BaseModel):
@@ -37,7 +43,6 @@ class _Pair(BaseModel):
 
 
 class _Descriptor(BaseModel):
-    name: str = "dataset"
     modality: dict[int, str]
     labels: dict[int, str]
     training: list[_Pair] | None = None
@@ -62,7 +67,6 @@ def read_msd(path: Path) -> Dataset:
     if not cases:
         raise UserError(f"{path}: imagesTr has no .nii or .nii.gz file; expected the volumes there")
     return Dataset(
-        descriptor.name,
         path,
         _values(path, "modality", descriptor.modality),
         _values(path, "labels", descriptor.labels),
@@ -115,7 +119,7 @@ def _is_volume(file: Path) -> bool:
 
 
 def _file_name(name: str, labels: dict[str, Path], listed: dict[str, _Pair]) -> str:
-    """What the image of a case should be called, where there is none."""
+    """The file name that the missing image of a case should have."""
     return labels[name].name if name in labels else PurePosixPath(listed[name].image).name
 
 

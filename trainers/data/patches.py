@@ -13,7 +13,11 @@ Size = tuple[int, int, int]
 
 
 class Cut(NamedTuple):
-    """What was drawn for one patch: a case, the part of it, where it goes, how it is changed."""
+    """What was drawn for one patch.
+
+    `source`: the part of the case `name` that is read. `target`: the part of the patch that it
+    fills. `flipped`: axes to mirror. The values become `x * gain + bias`, plus `noise`.
+    """
 
     name: str
     source: tuple[slice, ...]
@@ -65,8 +69,8 @@ class PatchSampler:
     def batch(self, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Images (B, C, *patch) float32 and labels (B, 1, *patch) uint8.
 
-        `part`: which patches of the batch are read; the others are drawn all the same, so that
-        processes which train a part each share one batch.
+        `part`: the patches of the batch that are returned. The others are drawn and not read, so
+        that several processes, which train a part each, agree on the batch.
         """
         read = range(self.size)[part]
         images = np.zeros((len(read), self.cache.channels, *self.patch), np.float32)
@@ -78,7 +82,7 @@ class PatchSampler:
         return torch.from_numpy(images), torch.from_numpy(labels)
 
     def state(self) -> dict[str, Any]:
-        """All that decides the batches to come; plain numbers, lists and dicts."""
+        """What decides the batches to come, as plain numbers, lists and dicts."""
         return {"rng": self._rng.bit_generator.state, "queue": list(self._queue)}
 
     def load_state(self, state: dict[str, Any]) -> None:

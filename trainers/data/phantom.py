@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
-from trainers.data.config import Phantom
+from trainers.data.phantom_source import Phantom
 
 AIR, FAT, MUSCLE, CAVITY, BONE = -1000.0, -100.0, 55.0, -10.0, 500.0
 
@@ -74,7 +74,7 @@ def make_case(config: Phantom, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 
 def _space(shape: tuple[int, ...], rng: np.random.Generator) -> list[Field]:
-    """The three coordinates, deformed: another build of the body for each case."""
+    """The three coordinates, deformed, so that each case has a body of its own."""
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
     return [rng.uniform(0.93, 1.07) * axis + 0.05 * _smooth(shape, 4, rng) for axis in axes]
 

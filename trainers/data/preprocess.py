@@ -46,10 +46,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network's input, and the grids on the way back to its file.
+    """A network's input, and the grids that lead back to its file.
 
-    `image`: (C, D, H, W) float32 on `grid`, resampled from `cropped`, which begins at voxel `start`
-    of `oriented`, which is `native` (the file's) with its axes swapped and mirrored.
+    In the order in which the image went through them: `native`, the file's; `oriented`, its axes
+    swapped and mirrored; `cropped`, which begins at voxel `start` of `oriented`; and `grid`, to
+    which it was resampled. `image` is (C, D, H, W) float32 on `grid`.
     """
 
     image: np.ndarray

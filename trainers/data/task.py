@@ -1,23 +1,29 @@
-"""What the networks of a search read and say."""
+"""What the networks of a search segment: how many channels, which classes, in which patches."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, ValidationError
 
 from trainers.config import TrainConfig
-from trainers.data.cache import VolumeCache
 from trainers.errors import UserError
 from trainers.strict import Strict
+
+if TYPE_CHECKING:
+    from trainers.data.cache import VolumeCache
 
 TASK = "task.json"
 Positive = Annotated[int, Field(gt=0)]
 
 
 class Task(Strict):
-    """`classes[0]` is the background. `spacing` in mm, None where volumes keep their own."""
+    """Input channels, classes, voxel size and patch of every network of a search.
+
+    `classes[0]` is the background. `spacing` in mm, None where volumes keep their own. `patch` in
+    voxels.
+    """
 
     channels: Positive
     classes: tuple[str, ...]
@@ -26,7 +32,7 @@ class Task(Strict):
 
     @classmethod
     def of(cls, cache: VolumeCache, train: TrainConfig) -> Task:
-        """The task that these prepared data and this patch make."""
+        """The task of training on these prepared data with this recipe."""
         return cls(
             channels=cache.channels,
             classes=cache.classes,

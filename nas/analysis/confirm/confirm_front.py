@@ -21,8 +21,8 @@ from nas.study.folder_lock import alone_in
 from nas.study.search_folder import journal_in
 from nas.study.stored_results import read_records
 from trainers.atomic import replace_files
-from trainers.data import prepare_data
 from trainers.data.check import Progress
+from trainers.data.prepare import prepare_data
 from trainers.errors import UserError
 
 SUMMARY = "confirm.json"

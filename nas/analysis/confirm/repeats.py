@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 from nas.config.run_config import RunConfig
-from nas.engine.evaluation import Evaluation
+from nas.engine.evaluator import Workspace
+from nas.engine.train_from_scratch import TrainFromScratch
 from search_spaces.space import Architecture
 from trainers.atomic import replace_files
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import split_cases
 from trainers.errors import UserError
+from trainers.inference import no_pause
 
 FOLDER = "confirm"
 
@@ -63,13 +65,10 @@ def train_repeat(repeat: Repeat, volumes: Path, config: RunConfig, directory: Pa
     torch.set_num_threads(config.resources.cpus)
     file = repeat.file(directory)
     cache = VolumeCache.open(volumes)
-    evaluation = Evaluation(
-        _architecture(repeat, config),
-        config.model_copy(update={"seed": repeat.seed}),
-        cache,
-        split_cases(cache.names, directory / "split.json"),
-        file.with_suffix(".pt"),
-    )
+    cases = split_cases(cache.names, directory / "split.json")
+    evaluator = TrainFromScratch(config.train, repeat.seed, config.resources.device)
+    evaluator.prepare(Workspace(directory, cache, cases, no_pause))
+    evaluation = evaluator.start(_architecture(repeat, config), file.with_suffix(".pt"))
     while not (report := evaluation.advance()).done:
         pass
     outcome = Outcome(None if report.reason else report.dice, report.curve, report.reason)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.analysis.preview.parallel import Map
-from nas.analysis.preview.survey import Costs, Setting, all_costs
-from nas.pareto.budget import Budget
+from nas.analysis.preview.survey import Costs, all_costs
+from nas.study.training_cost import TrainingCosts
 from search_spaces.fitting import misfit
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, Restrictions, SearchSpace, path_pattern, to_params
@@ -47,12 +47,12 @@ class KnownNetwork:
 
 
 def known_networks(
-    space: SearchSpace, restrict: Restrictions, budget: Budget, setting: Setting, parallel: Map
+    space: SearchSpace, restrict: Restrictions, counting: TrainingCosts, parallel: Map
 ) -> list[KnownNetwork]:
     """The presets of the space, then the baselines; those that take the patch."""
     named = {**space.presets(), **find_space(BASELINES).presets()}
-    fitting = {n: a for n, a in named.items() if misfit(a, setting.train.patch) is None}
-    costs = all_costs(list(fitting.values()), setting, parallel)
+    fitting = {n: a for n, a in named.items() if misfit(a, counting.train.patch) is None}
+    costs = all_costs(list(fitting.values()), counting, parallel)
     built = [(n, a, c) for (n, a), c in zip(fitting.items(), costs, strict=True) if c]
     return [
         KnownNetwork(
@@ -62,7 +62,7 @@ def known_networks(
             baseline=point.space != space.name,
             reachable=point.space == space.name and _allowed(point, restrict),
             costs=known,
-            excess=budget.excess(known),
+            excess=counting.budget.excess(known),
         )
         for number, (name, point, known) in enumerate(built, start=1)
     ]

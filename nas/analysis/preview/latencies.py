@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nas.analysis.preview.parallel import Progress
-from nas.analysis.preview.survey import Setting
 from nas.cost.latency import Conditions, Latency, LatencyConfig
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.local import LocalProber
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
 from trainers.errors import UserError
 
@@ -41,7 +41,7 @@ def check_measured_here(latency: LatencyConfig) -> None:
 
 def measure_latencies(
     latency: LatencyConfig,
-    setting: Setting,
+    counting: TrainingCosts,
     points: Sequence[Architecture],
     places: Sequence[int],
     seed: int,
@@ -49,10 +49,10 @@ def measure_latencies(
 ) -> Latencies:
     """Those of `points` at `places`, one by one, while nothing else of the preview computes."""
     task = ProbeTask(
-        channels=setting.channels,
-        classes=setting.classes,
-        latency=latency.model_copy(update={"patch": latency.patch or setting.train.patch}),
-        device=latency.device_beside(setting.resources.device),
+        channels=counting.channels,
+        classes=counting.classes,
+        latency=latency.model_copy(update={"patch": latency.patch or counting.train.patch}),
+        device=latency.device_beside(counting.resources.device),
         seed=seed,
     )
     prober = LocalProber(task)

@@ -19,16 +19,17 @@ from nas.analysis.preview.known_networks import KnownNetwork, known_networks
 from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
 from nas.analysis.preview.parallel import Progress, parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
-from nas.analysis.preview.survey import Costs, Setting, Survey, all_costs, take_survey
+from nas.analysis.preview.survey import Costs, Survey, all_costs, take_survey
 from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
 from nas.config.run_config import RunConfig
 from nas.engine.slots import count_slots
 from nas.pareto.budget import Budget
 from nas.study.knob_importance import Importance, knob_importances
-from nas.study.samplers.warm_start import warm_start
+from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
-from trainers.data import VolumeCache, prepare_data, read_msd
-from trainers.data.config import MsdData
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 
 CANDIDATES = 12  # that are timed, in whole rounds of the slots
@@ -59,7 +60,7 @@ class Preview:
     space: str
     seed: int
     budget: Budget
-    setting: Setting
+    counting: TrainingCosts
     survey: Survey
     allowed: BudgetShare
     importances: Sequence[Importance]
@@ -84,20 +85,22 @@ def make_preview(
         count_slots(config.resources)  # refuses what no machine has, before it takes any time
     channels, classes, data = _data(config, directory, request.hours, progress)
     space, restrict, budget = config.space.space(), config.space.restrict, config.budget
-    setting = Setting(channels, classes, config.train, config.resources)
+    counting = TrainingCosts(config.train, config.resources, budget, channels, classes)
     draw = draw_points(space, restrict, config.train.patch, request.samples, request.seed)
     first = []
     with parallel_map(len(draw.points), progress) as parallel:
-        survey = take_survey(draw, budget, setting, parallel)
-        known = known_networks(space, restrict, budget, setting, parallel)
+        survey = take_survey(draw, counting, parallel)
+        known = known_networks(space, restrict, counting, parallel)
         if data:
-            starts = [start.architecture for start in warm_start(config, channels, classes)]
-            costs = all_costs(starts, setting, parallel)
+            named = config.search.warm_start
+            placed = place_warm_starts(named, space, restrict, config.train.patch)
+            starts = fit_warm_starts(placed, counting, restrict)
+            costs = all_costs([start.architecture for start in starts], counting, parallel)
             first = [one for one in costs if one and not budget.excess(one)]
     latencies = None
     if places := survey.spread(survey.within(budget), request.latency):
         latencies = measure_latencies(
-            config.latency, setting, survey.draw.points, places, config.seed, progress
+            config.latency, counting, survey.draw.points, places, config.seed, progress
         )
         survey = survey.with_latencies(latencies.found)
     timings: Mapping[int, Timing | str] = {}
@@ -110,7 +113,7 @@ def make_preview(
         space.name,
         request.seed,
         budget,
-        setting,
+        counting,
         survey,
         budget_share(survey, budget),
         cost_importances(survey),
@@ -125,11 +128,11 @@ def _data(
     config: RunConfig, directory: Path, prepared: bool, progress: Progress
 ) -> tuple[int, int, tuple[VolumeCache, Cases] | None]:
     """Channels and classes, and the prepared data where they are needed."""
-    if isinstance(config.data, MsdData) and not prepared:
-        dataset = read_msd(config.data.path)
-        return len(dataset.modalities), len(dataset.classes), None
+    if not prepared:
+        source = config.data.open(directory)
+        return len(source.modalities), len(source.classes), None
     cache, cases = prepare_data(config.data, directory, progress)
-    return cache.channels, len(cache.classes), (cache, cases) if prepared else None
+    return cache.channels, len(cache.classes), (cache, cases)
 
 
 def cost_importances(survey: Survey) -> list[Importance]:
@@ -184,7 +187,7 @@ def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) 
     trials = {
         "trials": search.trials,
         "hours": MANY,
-        "epochs": round(config.search_epochs / (mean_end * train.epochs)),
+        "epochs": round(search.all_epochs(train.epochs) / (mean_end * train.epochs)),
     }[search.budget]
     pause = 0.0
     if config.needs_latency and not latency.resources:  # it is measured in two runs

@@ -24,12 +24,12 @@ HOW_TO_READ_MARKS = (
 
 def sample_text(preview: Preview) -> str:
     """How many architectures, of what, at which size."""
-    survey, setting = preview.survey, preview.setting
-    patch = "x".join(map(str, setting.train.patch))
+    survey, counting = preview.survey, preview.counting
+    patch = "x".join(map(str, counting.train.patch))
     text = (
         f"{len(survey.draw.points):,} distinct architectures of {preview.space}, drawn at random "
-        f"(seed {preview.seed}), for patches of {setting.channels}x{patch} and {setting.classes} "
-        f"classes; memory of a training step of {setting.train.batch} patches for the first "
+        f"(seed {preview.seed}), for patches of {counting.channels}x{patch} and {counting.classes} "
+        f"classes; memory of a training step of {counting.train.batch} patches for the first "
         f"{len(survey.values('memory')):,}."
     )
     if survey.draw.exhausted:

@@ -10,27 +10,14 @@ import numpy as np
 
 from nas.analysis.preview.parallel import Map
 from nas.analysis.preview.sample_space import Draw
-from nas.config.resources import Resources
-from nas.cost import cost_of
 from nas.pareto.budget import Budget
-from nas.study.training_cost import step_memory
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
-from trainers.config import TrainConfig
 
 Costs = dict[str, float]
 
 MEMORY_SAMPLES = 200  # the first ones; and then as many as this of those within the budget
 MEMORY_WITHIN = 120
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What decides the costs of an architecture: channels in, classes out, how it is trained."""
-
-    channels: int
-    classes: int
-    train: TrainConfig
-    resources: Resources
 
 
 @dataclass(frozen=True)
@@ -72,17 +59,17 @@ class Survey:
         return replace(self, costs=tuple(costs))
 
 
-def take_survey(draw: Draw, budget: Budget, setting: Setting, parallel: Map) -> Survey:
+def take_survey(draw: Draw, counting: TrainingCosts, parallel: Map) -> Survey:
     """Parameters and multiply-accumulates of all, memory of some: it takes longer."""
     points = draw.points
-    counted = parallel(partial(count_work, setting), points, "architectures counted")
+    counted = parallel(partial(count_work, counting), points, "architectures counted")
     costs = [{} if isinstance(one, str) else one for one in counted]
     broken = {i: one for i, one in enumerate(counted) if isinstance(one, str)}
     leading = range(min(MEMORY_SAMPLES, len(points)))
-    within = [i for i, c in enumerate(costs) if c and not budget.excess(c)][:MEMORY_WITHIN]
+    within = [i for i, c in enumerate(costs) if c and not counting.budget.excess(c)][:MEMORY_WITHIN]
     chosen = [i for i in sorted({*leading, *within}) if costs[i]]
     memories = parallel(
-        partial(count_memory, setting), [points[i] for i in chosen], "memories estimated"
+        partial(count_memory, counting), [points[i] for i in chosen], "memories estimated"
     )
     for i, memory in zip(chosen, memories, strict=True):
         if isinstance(memory, str):
@@ -99,10 +86,12 @@ def log_bins(values: Sequence[float], bins: int) -> list[float]:
     return edges
 
 
-def all_costs(points: Sequence[Architecture], setting: Setting, parallel: Map) -> list[Costs]:
+def all_costs(
+    points: Sequence[Architecture], counting: TrainingCosts, parallel: Map
+) -> list[Costs]:
     """Parameters, multiply-accumulates and memory; nothing of those that cannot be built."""
     both = [
-        parallel(partial(count, setting), points, "known networks counted")
+        parallel(partial(count, counting), points, "known networks counted")
         for count in (count_work, count_memory)
     ]
     return [
@@ -111,20 +100,17 @@ def all_costs(points: Sequence[Architecture], setting: Setting, parallel: Map) -
     ]
 
 
-def count_work(setting: Setting, architecture: Architecture) -> Costs | str:
+def count_work(counting: TrainingCosts, architecture: Architecture) -> Costs | str:
     """Parameters and multiply-accumulates of a patch, or why it cannot be built."""
     try:
-        cost = cost_of(architecture, setting.channels, setting.classes, setting.train.patch)
-        return {"params": cost.params, "macs": cost.macs}
+        return counting.work(architecture)
     except Exception as error:  # whatever a network raises, it is the network's own end
         return f"cannot be built: {error}"
 
 
-def count_memory(setting: Setting, architecture: Architecture) -> Costs | str:
+def count_memory(counting: TrainingCosts, architecture: Architecture) -> Costs | str:
     """Bytes at the peak of a training step, or why it cannot be built."""
-    train, resources = setting.train, setting.resources
     try:
-        memory = step_memory(architecture, train, resources, setting.channels, setting.classes)
-        return {"memory": memory}
+        return {"memory": counting.memory(architecture)}
     except Exception as error:  # likewise
         return f"cannot be built: {error}"

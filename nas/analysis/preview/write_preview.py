@@ -69,15 +69,15 @@ def print_preview(preview: Preview, folder: Path, console: Console) -> None:
 
 def preview_json(preview: Preview) -> dict[str, Any]:
     """Plain JSON values; costs in bytes, milliseconds and plain counts."""
-    survey, allowed, setting = preview.survey, preview.allowed, preview.setting
+    survey, allowed, counting = preview.survey, preview.allowed, preview.counting
     return {
         "name": preview.name,
         "space": preview.space,
         "seed": preview.seed,
-        "channels": setting.channels,
-        "classes": setting.classes,
-        "patch": list(setting.train.patch),
-        "batch": setting.train.batch,
+        "channels": counting.channels,
+        "classes": counting.classes,
+        "patch": list(counting.train.patch),
+        "batch": counting.train.batch,
         "samples": len(survey.draw.points),
         "draws": survey.draw.draws,
         "unfit": survey.draw.unfit,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas.analysis.redundancy.similarity import Similarity
-from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.offers import is_gated
 
 Part = Literal["mixer", "mlp"]
 Output = Literal["residual", "branch"]
@@ -34,12 +34,12 @@ class LayerSums:
     parts: tuple[SubLayerSums, ...]
 
 
-def gated_layers(network: nn.Module) -> dict[str, GatedLayer]:
+def gated_layers(network: nn.Module) -> dict[str, nn.Module]:
     """The gated layers of a network by module name, in the order in which they were built."""
-    return {name: m for name, m in network.named_modules() if isinstance(m, GatedLayer)}
+    return {name: m for name, m in network.named_modules() if is_gated(m)}
 
 
-def kept_parts(layer: GatedLayer) -> list[Part]:
+def kept_parts(layer: nn.Module) -> list[Part]:
     """The parts that the gate kept."""
     return [part for part in PARTS if getattr(layer, part) is not None]
 
@@ -80,7 +80,7 @@ class Probe:
             hook.remove()
         self._hooks.clear()
 
-    def _watch_part(self, layer: GatedLayer, part: Part, sums: SubLayerSums) -> Iterator[Any]:
+    def _watch_part(self, layer: nn.Module, part: Part, sums: SubLayerSums) -> Iterator[Any]:
         seen: dict[str, torch.Tensor] = {}
 
         def normed(_: nn.Module, inputs: tuple[torch.Tensor, ...], z: torch.Tensor) -> None:
@@ -95,7 +95,7 @@ class Probe:
         yield getattr(layer, f"{part}_norm").register_forward_hook(normed)
         yield getattr(layer, part).register_forward_hook(done)
 
-    def _watch_layer(self, name: str, layer: GatedLayer, sums: LayerSums) -> Iterator[Any]:
+    def _watch_layer(self, name: str, layer: nn.Module, sums: LayerSums) -> Iterator[Any]:
         block = parent(name)
         members = [other for other in self._gated if parent(other) == block]
 

@@ -18,7 +18,7 @@ from nas.analysis.redundancy.analysis import (
 from nas.analysis.redundancy.figure import NAMES
 from nas.analysis.redundancy.layer_hooks import Output
 from nas.analysis.redundancy.pruning_proposal import Proposal, check_count, propose
-from nas.cost import Cost, cost_of
+from nas.cost.count import Cost, cost_of
 from nas.export.export_folder import Export
 from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
@@ -99,7 +99,8 @@ def redundancy_report(
     proposal = propose(export.architecture, network, redundancy.ranked(), count)
 
     def cost(architecture: Architecture) -> Cost:
-        return cost_of(architecture, segmenter.channels, len(segmenter.classes), segmenter.patch)
+        task = segmenter.task
+        return cost_of(architecture, task.channels, len(task.classes), task.patch)
 
     return Report(
         architecture=export.architecture,

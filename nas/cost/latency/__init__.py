@@ -1,17 +1,11 @@
-"""How long a network takes on a device: a distribution, with the conditions it was taken under."""
+"""How long a network takes on a device: a distribution, with the conditions it was taken under.
+
+What is named here loads no PyTorch; measuring is in `nas.cost.latency.measure`.
+"""
 
 from nas.cost.latency.conditions import Conditions, conditions_of, device_name
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.errors import LatencyError
-from nas.cost.latency.machine import latency_device
-from nas.cost.latency.measure import (
-    Prepared,
-    measure_interleaved,
-    measure_latency,
-    measure_prepared,
-    prepare,
-)
-from nas.cost.latency.onnx_export import export_onnx
 from nas.cost.latency.result import Latency, VolumeLatency
 
 __all__ = [
@@ -19,14 +13,7 @@ __all__ = [
     "Latency",
     "LatencyConfig",
     "LatencyError",
-    "Prepared",
     "VolumeLatency",
     "conditions_of",
     "device_name",
-    "export_onnx",
-    "latency_device",
-    "measure_interleaved",
-    "measure_latency",
-    "measure_prepared",
-    "prepare",
 ]

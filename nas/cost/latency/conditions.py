@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from nas.cost.latency.config import LatencyConfig
-from nas.cost.latency.machine import check_machine
+
+if TYPE_CHECKING:  # reading conditions takes no PyTorch
+    import torch
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # two distributions of one module
 
@@ -61,6 +61,8 @@ def conditions_of(channels: int, config: LatencyConfig, device: torch.device) ->
 
     Raises UserError where this machine lacks what they need.
     """
+    from nas.cost.latency.machine import check_machine
+
     check_machine(config, device)
     return Conditions(
         device=device_name(device),
@@ -84,6 +86,8 @@ def input_shape(channels: int, config: LatencyConfig) -> tuple[int, ...]:
 def device_name(device: torch.device) -> str:
     """The card's or the processor's name."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.get_device_name(device)
     return _cpu_model() or platform.processor() or platform.machine()
 
@@ -98,6 +102,8 @@ def _cpu_model() -> str:
 def _driver(device: torch.device) -> str:
     if device.type != "cuda":
         return platform.system()
+    import torch
+
     facts = Path("/proc/driver/nvidia/version")
     found = re.search(r"\d+\.\d+(\.\d+)?", facts.read_text()) if facts.exists() else None
     return f"driver {found[0] if found else 'unknown'}, CUDA {torch.version.cuda}"
@@ -105,6 +111,8 @@ def _driver(device: torch.device) -> str:
 
 def _runtime(backend: str) -> str:
     if backend != "onnxruntime":
+        import torch
+
         return f"torch {torch.__version__}"
     for name in RUNTIMES:
         try:

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from nas.cost.latency.backends import make_runner
 from nas.cost.latency.conditions import Conditions, conditions_of, input_shape
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.result import Latency, VolumeLatency
-from nas.cost.latency.runner import Runner, example, make_runner
+from nas.cost.latency.runner import Runner, example
 from nas.cost.latency.timing import (
     Pass,
     Sample,

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from nas.cost.latency.errors import LatencyError, first_line
+from nas.cost.latency.errors import LatencyError
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.machine import check_onnx
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 OPSET = 20  # the first with Gelu and with grids of three axes
 INPUT, OUTPUT = "image", "logits"

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from nas.cost.failure import reason_of
-from nas.cost.latency import conditions_of, measure_prepared, prepare
+from nas.cost.latency import conditions_of
+from nas.cost.latency.measure import measure_prepared, prepare
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.registry import load_architecture

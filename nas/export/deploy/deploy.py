@@ -23,7 +23,6 @@ from nas.export.deploy.record import Deployment, Format, Precision
 from nas.export.deploy.runtime import Deployed, open_file
 from nas.export.export_folder import Export
 from trainers.atomic import make_folder
-from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 
@@ -83,7 +82,7 @@ def deploy(
         raise UserError(f"{to} exists already; give --to a new folder")
     if not cases:
         raise UserError("there is no case to check with; use --check-images FOLDER")
-    config = (latency or LatencyConfig()).model_copy(update={"patch": source.segmenter.patch})
+    config = (latency or LatencyConfig()).model_copy(update={"patch": source.segmenter.task.patch})
     made: list[Deployment] = []
 
     def build(folder: Path) -> None:
@@ -107,16 +106,14 @@ def _build(
     config: LatencyConfig,
     progress: Progress,
 ) -> Deployment:
-    segmenter = source.segmenter
+    segmenter, task = source.segmenter, source.segmenter.task
     own = next(segmenter.network.parameters()).device
     network = evaluated(segmenter.network)
     path = folder / FILES[kind]
     path.parent.mkdir(parents=True, exist_ok=True)
     progress(f"writing {kind} {precision}")
-    patch = (segmenter.channels, *segmenter.patch)
-    dynamic, shapes = write_network(
-        network, kind, patch, source.stride, path, half=precision == "fp16"
-    )
+    patch, half = (task.channels, *task.patch), precision == "fp16"
+    dynamic, shapes = write_network(network, kind, patch, source.stride, path, half)
     if precision == "int8":
         progress("calibrating int8")
         quantise(path, path, "static", calibration(segmenter, cases))
@@ -125,22 +122,15 @@ def _build(
     progress(f"checking on {len(cases)} cases")
     checks = check(segmenter, deployed, cases, precision, shapes)
     progress("measuring latency")
-    times = time_both(network, deployed, segmenter.channels, config, kind, precision)
+    times = time_both(network, deployed, task.channels, config, kind, precision)
     record = Deployment(
+        **dict(segmenter.spec),
         format=kind,
         precision=precision,
         network=FILES[kind],
         name=source.name,
         key=source.key,
         weights=source.weights,
-        task=Task(
-            channels=segmenter.channels,
-            classes=segmenter.classes,
-            spacing=segmenter.spacing,
-            patch=segmenter.patch,
-        ),
-        preprocess=segmenter.preprocess,
-        overlap=segmenter.overlap,
         device=own.type,
         dynamic=dynamic,
         opset=OPSET if kind == "onnx" else None,

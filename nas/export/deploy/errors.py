@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 
 class DeployError(UserError):
@@ -20,11 +20,9 @@ def reason(error: BaseException) -> str:
     where = told.partition("raised this error:\n")[2].strip().splitlines()  # of torch.export
     if where:
         return f"{told.splitlines()[0][:120]} at {' '.join(' '.join(where[:2]).split())}"
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    # TorchScript tells its interpreter's frames first and the cause last.
-    line = lines[-1] if "TorchScript" in lines[0] else lines[0]
+    line = first_line(error)
+    if "TorchScript" in line:  # which tells its interpreter's frames first and the cause last
+        line = told.strip().splitlines()[-1].strip()
     if "ONNXRuntimeError" in line:  # which tells where the file lies first
         line = line.partition(" failed:")[2] or line
     return line if len(line) <= 200 else f"{line[:199]}…"

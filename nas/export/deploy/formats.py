@@ -15,13 +15,9 @@ from nas.cost.latency.onnx_export import TOLERANCES, quiet, write_onnx
 from nas.export.deploy.errors import DeployError, reason
 from nas.export.deploy.record import Dynamic, Format
 from nas.export.deploy.runtime import open_file
-from search_spaces.blocks.grid_windows import GridWindows
-from search_spaces.blocks.pooled_windows import PooledWindows
-from search_spaces.blocks.selective_scan import SelectiveScan
-from search_spaces.blocks.windows import Windowed
+from search_spaces.offers import fixes_patch
 from trainers.errors import UserError
 
-FIXING = (Windowed, GridWindows, PooledWindows, SelectiveScan)  # their Python runs by the sizes
 MOST = 1024  # windows in a batch, or strides along an axis
 SHAPES = ((1, 0, 0, 0), (3, 0, 0, 0), (1, 1, 0, 2), (2, 2, 1, 0))  # batch, strides more than patch
 
@@ -76,7 +72,7 @@ def write_network(
 
 
 def _ladder(network: nn.Module, stride: int) -> Iterator[Dynamic]:
-    fixed = any(isinstance(module, FIXING) for module in network.modules())
+    fixed = fixes_patch(network)
     for batch, sizes in ((True, True), (True, False), (False, False)):
         if not (sizes and fixed):
             yield Dynamic(batch=batch, sizes=sizes, stride=stride)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from nas.cost.latency import Latency, LatencyConfig, Prepared, conditions_of, prepare
-from nas.cost.latency.measure import measure_prepared
+from nas.cost.latency import Latency, LatencyConfig, conditions_of
+from nas.cost.latency.measure import Prepared, measure_prepared, prepare
 from nas.cost.latency.runner import Runner, example
 from nas.cost.latency.timing import stopwatch
 from nas.export.deploy.record import Format, Precision

@@ -18,7 +18,7 @@ def open_segmenter(folder: Path) -> tuple[Segmenter, str]:
     """
     if (folder / RECORD).is_file():
         record = Deployment.read(folder)
-        return deployed_segmenter(folder, record), (
+        return Segmenter(network=open_network(folder, record), spec=record), (
             f"{record.format} {record.precision}, {record.weights} weights: "
             f"{folder / record.network}"
         )
@@ -28,17 +28,4 @@ def open_segmenter(folder: Path) -> tuple[Segmenter, str]:
     raise UserError(
         f"{folder} has neither {CONFIG} nor {RECORD}; give a folder that segnas export or "
         "segnas deploy made"
-    )
-
-
-def deployed_segmenter(folder: Path, record: Deployment) -> Segmenter:
-    """The network of a deployed folder with its preprocessing."""
-    return Segmenter(
-        network=open_network(folder, record),
-        preprocess=record.preprocess,
-        spacing=record.task.spacing,
-        channels=record.task.channels,
-        classes=record.task.classes,
-        patch=record.task.patch,
-        overlap=record.overlap,
     )

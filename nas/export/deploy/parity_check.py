@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,13 @@ from nas.export.deploy.errors import DeployError
 from nas.export.deploy.record import Checks, Precision
 from nas.export.export_folder import Export
 from trainers.data.check import check_dataset
-from trainers.data.msd import Case, Dataset, find_volumes
-from trainers.data.prepare import find_dataset
-from trainers.data.preprocess import prepare_image, prepare_label
+from trainers.data.dataset import Dataset
+from trainers.data.msd import find_volumes
+from trainers.data.preprocess import prepare_label
+from trainers.data.source import Case
 from trainers.data.splits import split_cases
 from trainers.data.task import Task
 from trainers.errors import UserError
-from trainers.inference import predict_logits
 from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter
 
@@ -38,8 +38,8 @@ class CheckCase:
 
 def export_cases(export: Export, most: int) -> list[CheckCase]:
     """The first validation cases of the export's own data. Raises UserError where they are gone."""
-    dataset = find_dataset(export.config.data, export.folder)
-    known = {case.name: case for case in dataset.cases}
+    source = export.config.data.open(export.folder)
+    known = {case.name: case for case in source.cases}
     validation = split_cases(known, export.config.data.split).validation
     return [CheckCase(n, known[n].image, known[n].label) for n in validation[:most]]
 
@@ -59,7 +59,7 @@ def folder_cases(images: Path, labels: Path | None, most: int, task: Task) -> li
     if labels:
         pairs = tuple(Case(name, image, truths[name]) for name, image in found)
         modalities = tuple(map(str, range(task.channels)))
-        dataset = Dataset("check", images, modalities, task.classes, pairs)
+        dataset = Dataset(images, modalities, task.classes, pairs)
         check_dataset(dataset, expecting="the network")
     return [CheckCase(name, image, truths.get(name)) for name, image in found]
 
@@ -68,9 +68,9 @@ def calibration(segmenter: Segmenter, cases: Sequence[CheckCase]) -> list[np.nda
     """Windows of the cases, (1, C, D, H, W) each: the middle one of every case."""
     windows = []
     for case in cases:
-        image = prepare_image(case.image, segmenter.preprocess, segmenter.spacing).image
-        window = np.zeros((1, segmenter.channels, *segmenter.patch), np.float32)
-        sizes = zip(image.shape[1:], segmenter.patch, strict=True)
+        image, patch = segmenter.prepare(case.image).image, segmenter.task.patch
+        window = np.zeros((1, len(image), *patch), np.float32)
+        sizes = zip(image.shape[1:], patch, strict=True)
         spans = [(max((n - p) // 2, 0), max((p - n) // 2, 0), min(n, p)) for n, p in sizes]
         (d, to_d, n_d), (h, to_h, n_h), (w, to_w, n_w) = spans
         inside = image[:, d : d + n_d, h : h + n_h, w : w + n_w]
@@ -92,22 +92,18 @@ def check(
     segmentation, differs by more than `DICE_TOLERANCE`, or logits in float32 by more than
     `LOGIT_TOLERANCE`.
     """
-    classes = len(segmenter.classes)
+    classes = len(segmenter.task.classes)
     gaps, largest, agreements, scores = [], [], [], []
     for case in cases:
-        prepared = prepare_image(case.image, segmenter.preprocess, segmenter.spacing)
-        if (found := prepared.image.shape[0]) != segmenter.channels:
-            raise UserError(f"{case.image} has {found} channels; expected {segmenter.channels}")
-        expected, found_logits = (
-            predict_logits(network, prepared.image, segmenter.patch, segmenter.overlap).cpu()
-            for network in (segmenter.network, deployed)
-        )
+        prepared = segmenter.prepare(case.image)
+        expected = segmenter.logits(prepared).cpu()
+        found_logits = replace(segmenter, network=deployed).logits(prepared).cpu()
         gaps.append(float((found_logits - expected).abs().max()))
         largest.append(float(expected.abs().max()))
         ours, theirs = (logits.argmax(0).numpy() for logits in (expected, found_logits))
         agreements.append(agreement(theirs, ours, classes))
         if case.label is not None:
-            truth = prepare_label(case.label, segmenter.preprocess, prepared)
+            truth = prepare_label(case.label, segmenter.spec.preprocess, prepared)
             scores.append([dice_per_class(labels, truth, classes) for labels in (theirs, ours)])
     dice, dice_pytorch = (
         (mean_dice(np.stack([s[i] for s in scores])) for i in range(2)) if scores else (None, None)

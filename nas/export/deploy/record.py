@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from trainers.data.config import Preprocess
-from trainers.data.task import Task
 from trainers.errors import UserError
+from trainers.segmenter import SegmenterSpec
 from trainers.strict import Strict
 
 RECORD = "deployment.json"
@@ -49,8 +48,10 @@ class Checks(Strict):
     shapes: tuple[tuple[int, ...], ...]
 
 
-class Deployment(Strict):
-    """`deployment.json`. `network`: the file beside it; it reads and writes float32.
+class Deployment(SegmenterSpec):
+    """`deployment.json`: how the network is used, where it is, how it was made and checked.
+
+    `network`: the file beside it; it reads and writes float32. `name`, `key`: of the network.
 
     `weights`: which of the export's; `device`: the type it was written and checked on; `opset`: of
     ONNX; `latency`: as `nas.cost.latency.Latency` tells it, of the file and of PyTorch in float32.
@@ -62,9 +63,6 @@ class Deployment(Strict):
     name: str
     key: str
     weights: str
-    task: Task
-    preprocess: Preprocess
-    overlap: Annotated[float, Field(ge=0, lt=1)]
     device: str
     dynamic: Dynamic
     opset: int | None

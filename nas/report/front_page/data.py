@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nas.cost.latency import Conditions
-from nas.pareto.front import front
 from nas.pareto.objectives import COSTS, OBJECTIVES
 from nas.pareto.result import Result
-from nas.report.findings import Findings
-from nas.report.front_page.text import compact
+from nas.report.architecture_text import compact
+from nas.report.search_record import SearchRecord
 from nas.study.result_knobs import Network, network_of
 from search_spaces.registry import SPACES
 from search_spaces.space import Option, SearchSpace
@@ -22,26 +20,25 @@ if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
 
 
-def page_data(found: Findings) -> dict[str, Any]:
+def page_data(record: SearchRecord, importances: Sequence[Importance] | None) -> dict[str, Any]:
     """Everything that the page shows. What is no number is null."""
-    results, classes = found.results, found.classes
-    networks = [network_of(result, found.space) for result in results]
-    names = _names(found.space, found.starts)
-    conditions = next((r.latency["conditions"] for r in results if r.latency), None)
+    results, classes, space = record.results, record.classes, record.space
+    networks = [network_of(result, space) for result in results]
+    names = _names(space, record.starts)
     pictures: dict[str, int] = {}
-    knobs = _knobs(networks, found.space)
+    knobs = _knobs(networks, space)
     return {
-        "title": found.title,
-        "objectives": list(found.objectives),
+        "title": record.title,
+        "objectives": list(record.objectives),
         "costs": [c for c in COSTS if any(c in r.costs for r in results)],
         "table": {name: asdict(objective) for name, objective in OBJECTIVES.items()},
         "classes": list(classes),
-        "latency": Conditions.from_json(conditions).text() if conditions else None,
-        "front": [member.key for member in front(results, found.objectives)],
+        "latency": record.conditions,
+        "front": [member.key for member in record.members],
         "knobs": [{"name": n, "options": list(map(option_text, o))} for n, o in knobs.items()],
         "networks": [
             {
-                **_told(result, classes),
+                **_values(result, classes),
                 "name": names.get(result.key),
                 "knobs": _places(network.knobs, knobs),
                 "picture": _index(_picture(network), pictures),
@@ -49,7 +46,7 @@ def page_data(found: Findings) -> dict[str, Any]:
             for result, network in zip(results, networks, strict=True)
         ],
         "pictures": list(map(json.loads, pictures)),
-        "matters": None if found.matters is None else list(map(_matter, found.matters)),
+        "importances": None if importances is None else list(map(_importance, importances)),
     }
 
 
@@ -67,7 +64,7 @@ def embedded(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _told(result: Result, classes: Sequence[str]) -> dict[str, Any]:
+def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
     return {
         "key": result.key,
         "number": result.number,
@@ -136,7 +133,7 @@ def _index(picture: str | None, pictures: dict[str, int]) -> int | None:
     return None if picture is None else pictures.setdefault(picture, len(pictures))
 
 
-def _matter(importance: Importance) -> dict[str, Any]:
+def _importance(importance: Importance) -> dict[str, Any]:
     return {
         "objective": importance.objective,
         "networks": importance.networks,

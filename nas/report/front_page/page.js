@@ -54,7 +54,7 @@ function chooseKnob(knob) {
 
 function drawEffects() {
   if (!state.knob) return;
-  for (const row of at("matters").querySelectorAll("tbody tr")) {
+  for (const row of at("importances").querySelectorAll("tbody tr")) {
     row.classList.toggle("chosen", row.dataset.knob === state.knob);
   }
   const planes = at("effect").querySelectorAll(".plane");
@@ -81,8 +81,8 @@ at("budgets-title").after(reset);
 legend(at("legend"));
 at("planes").append(...data.costs.map((cost) => element("div", {class: "plane", role: "img",
   "data-cost": cost, "aria-label": `Dice against ${TITLES[cost]}; the table of networks has the same`})));
-at("matters-text").textContent = mattersText();
-state.knob = drawMatters(at("matters"), chooseKnob);
+at("importances-text").textContent = importanceText();
+state.knob = drawImportance(at("importances"), chooseKnob);
 if (state.knob) {
   at("effect").append(element("div", {}, ...data.objectives.map((objective) => element("div",
     {class: "plane", role: "img", "data-objective": objective,

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from plotly.offline import get_plotlyjs
 
-from nas.report.findings import Findings
 from nas.report.front_page.data import embedded, page_data
+from nas.report.search_record import SearchRecord
+
+if TYPE_CHECKING:
+    from nas.study.knob_importance import Importance
 
 SCRIPTS = ("numbers.js", "charts.js", "picture.js", "card.js", "tables.js", "page.js")
 
 
-def front_page(found: Findings) -> str:
-    """The networks of a search, to be browsed: fronts under budgets, knobs, and a card for each."""
-    data = page_data(found)
+def front_page(record: SearchRecord, importances: Sequence[Importance] | None = None) -> str:
+    """The networks of a search, to be browsed: fronts under budgets, knobs, and a card for each.
+
+    `importances`: of the knobs; None while the search runs.
+    """
     parts = {
-        "title": escape(found.title),
+        "title": escape(record.title),
         "style": _asset("page.css"),
         "plotly": get_plotlyjs(),
-        "data": embedded(data),
+        "data": embedded(page_data(record, importances)),
         "scripts": "\n".join(map(_asset, SCRIPTS)),
     }
     head, *rest = _asset("page.html").split("{{")

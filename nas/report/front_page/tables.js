@@ -1,4 +1,4 @@
-// Budgets, the legend, what matters, and the table of networks.
+// Budgets, the legend, the importance of knobs, and the table of networks.
 function counted(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
@@ -63,18 +63,18 @@ function legend(where) {
     element("li", {}, sign(shape), text)));
 }
 
-function mattersText() {
-  if (data.matters === null) return "This is worked out once the search has ended.";
-  if (!data.matters.length) return "Fewer than ten networks tell nothing about their knobs.";
-  const counts = data.matters.map((one) => `${TITLES[one.objective]} ${one.networks}`).join(", ");
+function importanceText() {
+  if (data.importances === null) return "This is worked out once the search has ended.";
+  if (!data.importances.length) return "Fewer than ten networks tell nothing about their knobs.";
+  const counts = data.importances.map((one) => `${TITLES[one.objective]} ${one.networks}`).join(", ");
   return "How much each knob decides whether a network is among the best quarter in an objective "
     + "(PED-ANOVA of Optuna; a column sums to 100 %). Grey bars are no longer than chance "
     + `makes them. Networks that tell: ${counts}. Choose a knob to see what its options came to.`;
 }
 
-function drawMatters(table, choose) {
+function drawImportance(table, choose) {
   const tops = new Map();
-  for (const one of data.matters ?? []) {
+  for (const one of data.importances ?? []) {
     for (const [knob, share] of Object.entries(one.shares)) {
       const counts = share >= 0.03 || one.beyondChance.includes(knob);
       if (counts) tops.set(knob, (tops.get(knob) ?? 0) + share);
@@ -93,11 +93,11 @@ function drawMatters(table, choose) {
   };
   table.replaceChildren(
     element("thead", {}, element("tr", {}, element("th", {}, "Knob"),
-      ...data.matters.map((one) => element("th", {}, TITLES[one.objective])))),
+      ...data.importances.map((one) => element("th", {}, TITLES[one.objective])))),
     element("tbody", {}, ...knobs.map((knob) => element("tr", {"data-knob": knob},
       element("td", {}, element("button", {type: "button", class: "link key",
         click: () => choose(knob)}, knob)),
-      ...data.matters.map((one) => cell(one, knob))))));
+      ...data.importances.map((one) => cell(one, knob))))));
   return knobs[0];
 }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nas.config.run_config import RunConfig
 from nas.pareto.front_files import read_front
-from nas.study.samplers.fit_to_budget import Place, descend, narrow
+from nas.study.samplers.fit_to_budget import BudgetDistance, descend, narrow
+from nas.study.training_cost import TrainingCosts
 from search_spaces.fitting import differences, fit, fit_stride
 from search_spaces.registry import (
     ARCHITECTURE,
@@ -16,7 +16,7 @@ from search_spaces.registry import (
     is_preset,
     load_architecture_file,
 )
-from search_spaces.space import Architecture, ArchitectureError
+from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
 from search_spaces.translation import translate
 from trainers.errors import UserError
 
@@ -36,42 +36,42 @@ class WarmStart:
         return f"{self.name}: {'; '.join(self.changes) or 'as it is'}"
 
 
-def warm_start(config: RunConfig, in_channels: int, out_channels: int) -> list[WarmStart]:
-    """The networks that `search.warm_start` names, as points of the restricted space, each once.
+def place_warm_starts(
+    names: Sequence[str], space: SearchSpace, restrict: Restrictions, patch: Sequence[int]
+) -> list[WarmStart]:
+    """The networks that `search.warm_start` names, as points of the restricted space.
 
     A name is a preset of any space, an architecture file, an exported folder, or the folder of a
-    search, of which all members of the front are meant. They are translated into the space, moved
-    to what `space.restrict` and `train.patch` allow, and made smaller until within the budget; the
-    latency is not known yet. Raises UserError where that cannot be done.
+    search, of which all members of the front are meant. They are translated into the space and
+    moved to what `space.restrict` and `train.patch` allow, whatever they cost. Raises UserError
+    where that cannot be done.
+    """
+    starts = []
+    for name in names:
+        try:
+            for each, architecture in _networks(name):
+                starts.append(_place(each, architecture, space, restrict, patch))
+        except (ArchitectureError, UserError) as error:
+            raise UserError(f"search.warm_start: {name}: {error}") from None
+    return starts
+
+
+def fit_warm_starts(
+    placed: Sequence[WarmStart], count: TrainingCosts, restrict: Restrictions
+) -> list[WarmStart]:
+    """The same made smaller until within the budget, each network once.
+
+    The latency is not known yet. Raises UserError where nothing near one meets the budget.
     """
     starts: dict[str, WarmStart] = {}
-    for start in _placed(config):
-        start = _within_budget(start, config, in_channels, out_channels)
+    for start in placed:
+        start = _within_budget(start, count, restrict)
         key = start.architecture.key
         if key in starts:
             first = starts[key]
             start = replace(first, changes=(*first.changes, f"the same as {start.name}"))
         starts[key] = start
     return list(starts.values())
-
-
-def check_warm_start(config: RunConfig) -> None:
-    """Refuse names and files that are no networks, or none of the space, before there are data.
-
-    Raises UserError, as `warm_start` does but for the budget.
-    """
-    for _ in _placed(config):
-        pass
-
-
-def _placed(config: RunConfig) -> Iterator[WarmStart]:
-    """Every network in the restricted space, whatever it costs."""
-    for name in config.search.warm_start:
-        try:
-            for each, architecture in _networks(name):
-                yield _place(each, architecture, config)
-        except (ArchitectureError, UserError) as error:
-            raise UserError(f"search.warm_start: {name}: {error}") from None
 
 
 def _networks(name: str) -> Iterator[tuple[str, Architecture]]:
@@ -102,8 +102,13 @@ def _front(folder: Path) -> Iterator[tuple[str, Architecture]]:
         yield f"{folder}/{member.key}", member.network()
 
 
-def _place(name: str, architecture: Architecture, config: RunConfig) -> WarmStart:
-    space, restrict, patch = config.space.space(), config.space.restrict, config.train.patch
+def _place(
+    name: str,
+    architecture: Architecture,
+    space: SearchSpace,
+    restrict: Restrictions,
+    patch: Sequence[int],
+) -> WarmStart:
     point = translate(architecture, space)
     changes = [] if point.space == architecture.space else [f"translated to {space.name}"]
     allowed = fit(point, restrict)
@@ -118,16 +123,13 @@ def _place(name: str, architecture: Architecture, config: RunConfig) -> WarmStar
     return WarmStart(name, fitting, tuple(changes))
 
 
-def _within_budget(
-    start: WarmStart, config: RunConfig, in_channels: int, out_channels: int
-) -> WarmStart:
+def _within_budget(start: WarmStart, count: TrainingCosts, restrict: Restrictions) -> WarmStart:
     """Narrower first; where that is not enough, by the knobs that help most."""
-    budget = config.budget
+    budget = count.budget
     if not set(budget.limits()) - {"latency_ms"}:
         return start
-    task = config, in_channels, out_channels
-    over = Place.of(start.architecture, *task)
-    place = descend(narrow(over, *task), *task)
+    over = BudgetDistance.of(start.architecture, count)
+    place = descend(narrow(over, count, restrict), count, restrict)
     if place.excess:
         over_costs = {name: place.costs[name] for name in place.excess}
         raise UserError(

@@ -15,12 +15,12 @@ from nas.analysis.preview.survey import Survey
 from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.cost.memory import memory_of
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import find_preset
 from search_spaces.space import Architecture, RandomTrial, choice
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.errors import UserError
 
 CONFIG = """

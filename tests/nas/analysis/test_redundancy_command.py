@@ -15,16 +15,16 @@ from nas.analysis.redundancy.figure import redundancy_panels
 from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
 from nas.cli.main import main
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.export.export_folder import Export
 from nas.export.write_export import write_export
-from nas.study.samplers.warm_start import warm_start
 from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
+from tests.nas.parts import warm_starts
 from tests.nas.results import flat_result
 from trainers.checkpoint import write_checkpoint
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Mirrored
@@ -128,7 +128,7 @@ def test_the_command_writes_figure_table_and_a_proposal_that_search_takes(
     setting = """search.warm_start=["r/proposal.json"]"""
     assert f"--set '{setting}'" in printed
     warm = config.search.model_copy(update={"warm_start": ("r/proposal.json",)})
-    (start,) = warm_start(config.model_copy(update={"search": warm}), 1, 4)
+    (start,) = warm_starts(config.model_copy(update={"search": warm}), 1, 4)
     assert (start.architecture, start.changes) == (proposed, ())
 
 

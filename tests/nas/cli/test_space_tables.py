@@ -8,7 +8,7 @@ from torch import nn
 
 from nas.cli.main import main
 from nas.cli.space_tables import cost_text, describe_presets, misfit, presets_table, work_json
-from nas.cost import Cost
+from nas.cost.count import Cost
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import SPACES, all_presets, find_preset
 from search_spaces.space import Architecture, choice

@@ -9,8 +9,8 @@ from torch import nn
 
 from nas.cli.audit_table import audit_table
 from nas.cli.main import main
-from nas.cost import cost_of
 from nas.cost.audit import audit
+from nas.cost.count import cost_of
 from search_spaces.registry import find_preset
 from search_spaces.space import Architecture, choice
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from nas.cost import Cost, cost_of, count_macs, count_params
+from nas.cost.count import Cost, cost_of, count_macs, count_params
 from search_spaces.blocks.attention import Attention
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.space import RandomTrial, sample

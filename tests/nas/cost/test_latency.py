@@ -6,18 +6,16 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from nas.cost import LatencyConfig, measure_latency
 from nas.cost.latency import (
     Conditions,
     Latency,
+    LatencyConfig,
     LatencyError,
     VolumeLatency,
     conditions_of,
-    latency_device,
-    measure_interleaved,
-    measure_prepared,
-    prepare,
 )
+from nas.cost.latency.machine import latency_device
+from nas.cost.latency.measure import measure_interleaved, measure_latency, measure_prepared, prepare
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 

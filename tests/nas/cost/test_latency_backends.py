@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from nas.cost.latency import LatencyConfig, LatencyError, export_onnx, measure_latency
-from nas.cost.latency.onnx_export import INPUT, OUTPUT, open_session
+from nas.cost.latency import LatencyConfig, LatencyError
+from nas.cost.latency.backends import make_runner
+from nas.cost.latency.measure import measure_latency
+from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx, open_session
 from nas.cost.latency.quantise import int8_weights, quantise
-from nas.cost.latency.runner import make_runner
 from search_spaces.registry import find_preset
 
 CPU = torch.device("cpu")

@@ -58,7 +58,7 @@ def test_both_agree_on_many_random_points(space):
 
 @pytest.mark.parametrize("name", ["hybrid-tokens", "apformer", "unetr-s", "swin-unetr-s", "unet-s"])
 def test_the_second_opinion_is_torch_s_own_counter(name):
-    """Operators answered by shape alone leave the formulas the same sizes to read."""
+    """Remembered operators leave the formulas the same sizes to read."""
     architecture = find_preset(name)
     shape = shape_for(architecture)
     network = build_on_meta(architecture, shape[1], 3).eval()

@@ -7,7 +7,7 @@ from monai.networks.nets.swin_unetr import WindowAttention
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from nas.cost import count_macs
+from nas.cost.count import count_macs
 from nas.cost.mac_counts import count_twice
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba

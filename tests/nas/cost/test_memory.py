@@ -1,4 +1,5 @@
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
@@ -12,7 +13,12 @@ from nas.cost.memory import Memory, memory_of
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture
-from trainers.config import LossConfig, TrainConfig
+from trainers.config import DistillationConfig, LossConfig, TrainConfig
+from trainers.deep_supervision import DeepSupervision
+from trainers.distillation import Distillation
+from trainers.errors import UserError
+from trainers.losses import segmentation_loss
+from trainers.precision import autocast
 
 VOXELS = 8**3
 PATCH = (8, 8, 8)
@@ -196,6 +202,45 @@ def test_so_it_is_with_two_threads_where_convolutions_take_more(threads):
 def test_so_it_is_with_another_loss(threads):
     threads(1)
     assert 0.8 < ratio("hybrid-xs", boundary=0.5, class_weights="inverse") < 1.2
+
+
+def test_so_it_is_with_deep_supervision_and_a_teacher(threads):
+    """A teacher much larger than the network, and heads on two stages."""
+    threads(1)
+    config = TrainConfig(patch=(16, 24, 16), batch=2, epochs=1, steps_per_epoch=2)
+    student, teacher = find_preset("hybrid-xs"), find_preset("unet-s")
+    device = torch.device("cpu")
+
+    def terms(network):
+        taught_by = teacher.build(1, 3)
+        passes = partial(autocast, config, device)
+        return [
+            DeepSupervision(network, 3, segmentation_loss()),
+            Distillation(taught_by, DistillationConfig(), passes),
+        ]
+
+    one = partial(memory_of, student, 1, 3, config.patch, batch=2)
+    found = one(deep_supervision=True, teacher=teacher)
+    real = measured_peak(student, 1, 3, config, device, terms)
+    assert 0.8 < found.training / real < 1.2
+    assert one().training < 0.8 * real
+    assert one(teacher=teacher).activations > one().activations
+    assert one(deep_supervision=True).activations > one().activations
+    assert (found.weights, found.inference) == (one().weights, one().inference)
+
+
+def test_a_teacher_has_weights_and_neither_gradients_nor_moments():
+    alone, taught = (
+        memory_of(TwoLayered(), 1, 2, PATCH, batch=1, teacher=teacher)
+        for teacher in (None, Weighty())
+    )
+    maps = taught.training - alone.training - 4 * (2 * 512**2 + 1)
+    assert 0 < maps < 64 * VOXELS
+
+
+def test_deep_supervision_of_a_network_without_stages_is_refused():
+    with pytest.raises(UserError, match="TwoLayers has no decoder stages"):
+        memory_of(TwoLayered(), 1, 2, PATCH, batch=1, deep_supervision=True)
 
 
 @pytest.mark.slow

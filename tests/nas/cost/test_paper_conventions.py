@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nas.cli.main import main
-from nas.cost import cost_of
+from nas.cost.count import cost_of
 from nas.cost.paper_conventions import CONVENTIONS, published_count
 from search_spaces.registry import SPACES, find_preset
 

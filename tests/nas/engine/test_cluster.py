@@ -176,19 +176,20 @@ def test_a_search_survives_the_loss_of_a_node_and_trains_nothing_again(
     """
     first = nodes.add_node(num_cpus=2, resources={"trials": 2})
     second = nodes.add_node(num_cpus=2, resources={"trials": 2})
-    heard, reports, victims = adaptors.SessionCallback.on_trial_result, [], []
+    heard, reports, victims = adaptors.SessionScheduler.on_trial_result, [], []
 
-    def listen(callback, iteration, trials, trial, result, **info):
+    def listen(scheduler, controller, trial, result):
         key, epoch = trial.config["key"], result["report"].epoch
         reports.append((key, epoch))
-        heard(callback, iteration, trials, trial, result, **info)
+        decision = heard(scheduler, controller, trial, result)
         if not victims and epoch == 2:
             raylet = psutil.Process(result["pid"]).ppid()
             dying = {node.all_processes["raylet"][0].process.pid: node for node in (first, second)}
             victims.append(key)
             nodes.remove_node(dying[raylet], allow_graceful=False)
+        return decision
 
-    monkeypatch.setattr(adaptors.SessionCallback, "on_trial_result", listen)
+    monkeypatch.setattr(adaptors.SessionScheduler, "on_trial_result", listen)
     retries = {"search": {**SEARCH["search"], "retries": 0}}
     run = RunConfig.model_validate({**SEARCH, **retries, "resources": {"custom": {"trials": 1}}})
     outcome = run_search(run, tmp_path, Console(file=io.StringIO()), nodes.address)

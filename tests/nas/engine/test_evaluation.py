@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from nas.config.run_config import RunConfig
-from nas.engine.evaluation import Evaluation, given_up
+from nas.engine.train_from_scratch import given_up
 from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk
+from tests.nas.parts import start_training
 from trainers.checkpoint import read_checkpoint
 
 TINY = Hybrid(width=4)
@@ -29,7 +30,7 @@ def evaluation(phantom, tmp_path):
 
     def evaluation(run=None, network=None):
         cache, cases = phantom
-        started = Evaluation(TINY, run or config(), cache, cases, tmp_path / "tiny.pt")
+        started = start_training(TINY, run or config(), cache, cases, tmp_path / "tiny.pt")
         if network is not None:
             started._build = lambda: network
         return started

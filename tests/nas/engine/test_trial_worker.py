@@ -5,50 +5,57 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from nas.config.run_config import RunConfig
-from nas.config.yaml_file import write_config
 from nas.cost.latency_probe.machine_lock import MachineLock
-from nas.engine.trial_worker import TrialWorker
+from nas.engine.train_from_scratch import TrainFromScratch
+from nas.engine.trial_worker import TrialWorker, WorkerSettings
 from search_spaces.hybrid import Hybrid
+from search_spaces.registry import architecture_record
 from trainers.checkpoint import read_checkpoint
+from trainers.config import TrainConfig
 
 TINY = Hybrid(width=4)
-RUN = {
-    "name": "test",
-    "data": {"source": "phantom"},
-    "train": {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 2},
-}
+TRAIN = TrainConfig(patch=(24, 24, 24), epochs=2, steps_per_epoch=2)
 
 
 @pytest.fixture
 def search(phantom, tmp_path):
     """Makes the folder of a search, and returns the task of its first candidate."""
 
-    def make(**settings):
+    def make(stall_minutes=30.0):
         cache, cases = phantom
-        write_config(
-            RunConfig.model_validate({**RUN, "search": settings}), tmp_path / "config.yaml"
-        )
         (tmp_path / "split.json").write_text(cases.to_json())
-        return task(tmp_path, "first") | {"cache": str(cache.folder)}
+        return task("first", (str(tmp_path), str(cache.folder), tmp_path.name, stall_minutes))
 
     yield make
     MachineLock.named(tmp_path.name).remove()
 
 
-def task(folder, key):
-    return {
-        "directory": str(folder),
-        "machine_lock": folder.name,
-        "driver_node": None,
-        "key": key,
-        "architecture": json.dumps(TINY.to_json()),
-    }
+def task(key, search=None):
+    """The config of a worker; without what all share, that of a further candidate."""
+    record = json.dumps(architecture_record(TINY))
+    return {"key": key, "record": record} | ({"settings": settings(*search)} if search else {})
+
+
+def settings(directory, volumes, machine_lock, stall_minutes):
+    return WorkerSettings(
+        directory=Path(directory),
+        volumes=Path(volumes),
+        machine_lock=machine_lock,
+        evaluator=TrainFromScratch(TRAIN, 0, "cpu"),
+        stall_minutes=stall_minutes,
+    )
+
+
+def elsewhere(task, node):
+    """The same task where the search runs on that node."""
+    return task | {"settings": replace(task["settings"], driver_node=node)}
 
 
 class Faulty(nn.Conv3d):
@@ -82,11 +89,11 @@ def test_a_worker_is_used_again_after_a_candidate_that_failed(
     with monkeypatch.context() as patch:
         patch.setattr(Hybrid, "build", lambda *_: Faulty(FAULTS[reason]))
         failed = worker.step()
-    assert failed["done"]
+    assert failed["report"].done
     assert failed["report"].reason.startswith(reason)
-    assert worker.reset_config(task(tmp_path, "second"))
+    assert worker.reset_config(task("second"))
     first, last = worker.step(), worker.step()
-    assert (first["done"], last["done"]) == (False, True)
+    assert (first["report"].done, last["report"].done) == (False, True)
     assert last["report"].reason is None
     assert read_checkpoint(tmp_path / "checkpoints" / "second.pt")["training"]["epoch"] == 2
 
@@ -108,7 +115,7 @@ def test_a_candidate_that_hung_its_worker_ends(search, tmp_path):
         "hung: no training step ended for 30 min, see checkpoints/first.hang.txt"
     )
     assert (report.epoch, len(report.curve)) == (1, 1)
-    worker.reset_config(task(tmp_path, "second"))
+    worker.reset_config(task("second"))
     assert worker.step()["report"].reason is None
     assert trace.read_text() == "Timeout!"
 
@@ -124,9 +131,11 @@ def test_only_workers_on_other_machines_copy_the_volumes(search, tmp_path, monke
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     first = search()
     monkeypatch.setattr("ray.get_runtime_context", lambda: Here("this"))
-    assert str(TrialWorker(first | {"driver_node": "this"})._cache.folder) == first["cache"]
-    copied = TrialWorker(first | {"driver_node": "other"})
-    assert copied._cache.folder.parent.parent == tmp_path
+    assert (
+        TrialWorker(elsewhere(first, "this"))._workspace.cache.folder == first["settings"].volumes
+    )
+    copied = TrialWorker(elsewhere(first, "other"))
+    assert copied._workspace.cache.folder.parent.parent == tmp_path
     assert copied.step()["report"].epoch == 1
 
 
@@ -134,7 +143,7 @@ def test_the_first_report_says_that_the_volumes_could_not_be_copied(search, tmp_
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("nas.engine.node_cache.SPARE", 2**60)
     monkeypatch.setattr("ray.get_runtime_context", lambda: Here("this"))
-    worker = TrialWorker(search() | {"driver_node": "other"})
+    worker = TrialWorker(elsewhere(search(), "other"))
     assert "MiB are needed" in worker.step()["report"].warning
     assert worker.step()["report"].warning is None
 
@@ -149,9 +158,10 @@ class Here:
 
 CHILD = """
 import ctypes, json, sys, time
-from nas.engine.trial_worker import TrialWorker
+from nas.engine.train_from_scratch import TrainFromScratch
+from nas.engine.trial_worker import TrialWorker, WorkerSettings
 from search_spaces.hybrid import Hybrid
-from tests.nas.engine.test_trial_worker import Faulty
+from tests.nas.engine.test_trial_worker import Faulty, task
 
 def hangs(x):
     ctypes.PyDLL(None).sleep(120)  # and holds the GIL
@@ -162,12 +172,16 @@ def works(x):
     return x
 
 Hybrid.build = lambda *_: Faulty(globals()[sys.argv[2]])
-print(TrialWorker(json.loads(sys.argv[1])).step()["report"].epoch, flush=True)
+search = json.loads(sys.argv[1])
+print(TrialWorker(task("first", search)).step()["report"].epoch, flush=True)
 """
 
 
 def child(first, how):
-    command = [sys.executable, "-c", CHILD, json.dumps(first), how]
+    shared = first["settings"]
+    values = [str(shared.directory), str(shared.volumes), shared.machine_lock]
+    search = json.dumps([*values, shared.stall_minutes])
+    command = [sys.executable, "-c", CHILD, search, how]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -186,7 +200,7 @@ def test_a_worker_that_waits_for_a_measurement_does_not_hang(search):
     first = search(stall_minutes=0.25)
     with child(first, "works") as process:
         assert process.stdout.readline() == "step\n"
-        with MachineLock.named(first["machine_lock"]).exclusive():
+        with MachineLock.named(first["settings"].machine_lock).exclusive():
             time.sleep(20)
             assert process.poll() is None
         assert process.stdout.read() == "step\n1\n"

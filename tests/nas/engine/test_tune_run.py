@@ -13,15 +13,19 @@ from nas.engine import interrupt
 from nas.engine import tune_run as engine
 from nas.engine.cluster import Cluster
 from nas.engine.interrupt import interruptible
-from nas.engine.tune_adaptors import SessionCallback, SessionScheduler, SessionSearcher
+from nas.engine.trial_worker import WorkerSettings
+from nas.engine.tune_adaptors import SessionScheduler, SessionSearcher, SessionTicker
 from trainers.errors import UserError
 
 from .workers import Counting
 
 
-def run_trials(session, cluster, *arguments):
-    """`run_trials` with the resources of the session's trials."""
-    return engine.run_trials(session, cluster, session.resources, *arguments)
+def run_trials(session, cluster, folder, *worker):
+    """`run_trials` with the resources of the session's trials, and workers that need a folder."""
+    settings = WorkerSettings(
+        directory=folder, volumes=folder, machine_lock="lock", evaluator=None, stall_minutes=1.0
+    )
+    return engine.run_trials(session, cluster, session.resources, settings, *worker)
 
 
 class Script:
@@ -43,15 +47,14 @@ class Script:
         self.waiting, self.lost = self.lost + self.waiting, []
         if not self.waiting or self.interrupted or len(self.running) >= self.slots:
             return None
-        architecture = SimpleNamespace(to_json=dict)
-        candidate = SimpleNamespace(key=self.waiting.pop(0), architecture=architecture)
+        candidate = SimpleNamespace(key=self.waiting.pop(0), record={})
         self.running[trial_id] = SimpleNamespace(candidate=candidate)
         return candidate
 
     def report(self, trial_id, report):
         key = self.running[trial_id].candidate.key
         self.reports.append((key, report.epoch, report.pid))
-        return report.epoch != self.stops.get(key)
+        return not report.done and report.epoch != self.stops.get(key)
 
     def on_worker_lost(self, trial_id, counts):
         key = self.running[trial_id].candidate.key
@@ -105,7 +108,7 @@ def stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("engine")
     session = Script("abc", stops={"b": 2})
     with Cluster(session.resources) as cluster:
-        finished = run_trials(session, cluster, folder, folder, "lock", Counting)
+        finished = run_trials(session, cluster, folder, Counting)
     return session, finished, folder
 
 
@@ -130,7 +133,7 @@ def test_copies_of_what_ray_holds_have_no_session():
     held = (
         SessionSearcher(session, Here()),
         SessionScheduler(session),
-        SessionCallback(session, Here()),
+        SessionTicker(session, Here()),
     )
     for copy in pickle.loads(pickle.dumps(held)):
         assert not {"session", "cluster"} & set(vars(copy))
@@ -152,7 +155,7 @@ def broken_run(session, monkeypatch, tmp_path, epochs_before):
 
     cluster = Here()
     monkeypatch.setattr(engine, "_fit", fit)
-    return run_trials(session, cluster, tmp_path, tmp_path, ""), cluster
+    return run_trials(session, cluster, tmp_path), cluster
 
 
 def test_breakdowns_without_progress_are_bounded(monkeypatch, tmp_path):
@@ -180,7 +183,7 @@ def test_bad_settings_do_not_start_ray_again(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "_fit", fit)
     cluster = Here()
     with pytest.raises(UserError, match="no such device"):
-        run_trials(Script("a"), cluster, tmp_path, tmp_path, "")
+        run_trials(Script("a"), cluster, tmp_path)
     assert cluster.stops == 0
 
 
@@ -215,7 +218,7 @@ def test_a_second_signal_ends_the_run_and_its_trials_are_kept(monkeypatch, tmp_p
 
     monkeypatch.setattr(engine, "_fit", fit)
     session = Script("a")
-    assert not run_trials(session, Here(), tmp_path, tmp_path, "")
+    assert not run_trials(session, Here(), tmp_path)
     assert session.waiting == ["a"]
 
 
@@ -229,6 +232,6 @@ def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, mo
     (tmp_path / "bytes").write_text(str(int(memory.total * 0.1)))
     session = Script("abc", retries=1)
     with Cluster(session.resources) as cluster:
-        assert run_trials(session, cluster, tmp_path, tmp_path, "lock", Counting)
+        assert run_trials(session, cluster, tmp_path, Counting)
     assert session.ends == [("a", False), ("b", True), ("c", False)]
     assert session.said == []  # no breakdown

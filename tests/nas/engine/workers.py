@@ -3,7 +3,6 @@
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from ray import tune
 
@@ -22,7 +21,7 @@ class Counting(tune.Trainable):
 
     def setup(self, config):
         self.epoch, self.key = 0, config["key"]
-        self.directory = Path(config["directory"])
+        self.directory = config["settings"].directory
 
     def reset_config(self, config):
         self.setup(config)
@@ -34,8 +33,7 @@ class Counting(tune.Trainable):
             self.held = b"x" * int((self.directory / "bytes").read_text())
             time.sleep(60)
         self.epoch += 1
-        done = self.epoch == 4
-        return {"report": Epoch(self.epoch, done, os.getpid()), "done": done}
+        return {"report": Epoch(self.epoch, self.epoch == 4, os.getpid())}
 
     def save_checkpoint(self, checkpoint_dir):
         pass

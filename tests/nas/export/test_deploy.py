@@ -21,8 +21,9 @@ from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
-from trainers.segmenter import Segmenter
+from trainers.segmenter import Segmenter, SegmenterSpec
 
+TASK = Task(channels=1, classes=("background", "a", "b", "c"), spacing=None, patch=(16, 16, 16))
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
 PREPROCESS = Preprocess(spacing="native", crop="none", intensity="ct", window=(-175, 250))
 
@@ -43,17 +44,13 @@ def source(network=None, patch=(16, 16, 16)):
     torch.manual_seed(0)
     segmenter = Segmenter(
         network=(network or Shrink()).eval(),
-        preprocess=PREPROCESS,
-        spacing=None,
-        channels=1,
-        classes=("background", "a", "b", "c"),
-        patch=patch,
-        overlap=0.25,
+        spec=SegmenterSpec(
+            task=TASK.model_copy(update={"patch": patch}),
+            preprocess=PREPROCESS,
+            overlap=0.25,
+        ),
     )
     return Source(segmenter=segmenter, stride=2, name="small", key="0123456789", weights="trial")
-
-
-TASK = Task(channels=1, classes=("background", "a", "b", "c"), spacing=None, patch=(16, 16, 16))
 
 
 @pytest.fixture(scope="module")

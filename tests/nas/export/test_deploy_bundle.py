@@ -18,7 +18,7 @@ from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import folder_cases
 from tests.nas.export.test_deploy import TASK, Shrink
 from trainers.data.config import Preprocess
-from trainers.segmenter import Segmenter
+from trainers.segmenter import Segmenter, SegmenterSpec
 
 pytest.importorskip("fire")
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
@@ -71,12 +71,11 @@ def made(folder: Path, preprocess: Preprocess):
     spacing = None if preprocess.spacing == "native" else preprocess.spacing
     segmenter = Segmenter(
         network=Shrink().eval(),
-        preprocess=preprocess,
-        spacing=spacing,
-        channels=1,
-        classes=("background", "a", "b", "c"),
-        patch=(16, 16, 16),
-        overlap=0.5,
+        spec=SegmenterSpec(
+            task=TASK.model_copy(update={"spacing": spacing}),
+            preprocess=preprocess,
+            overlap=0.5,
+        ),
     )
     (folder / "images").mkdir()
     volumes(folder / "images", preprocess)

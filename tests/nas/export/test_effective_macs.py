@@ -1,27 +1,24 @@
 """What a network measured of itself, from the trial to its records and to the evaluation."""
 
-import io
 import json
 from types import SimpleNamespace
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from nas.cli.evaluation_table import measured_line
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
-from nas.engine.evaluation import Evaluation, Report
+from nas.cost.count import cost_of
+from nas.engine.report import Fidelity, Report
 from nas.export.effective_macs import effective_macs
 from nas.pareto.result import Result
 from nas.search.candidate_queue import CandidateQueue
-from nas.search.live_view import Screen
-from nas.search.session import Session
-from nas.study.study import Study
+from nas.search.follow_ups import Tracking
 from nas.tracking.trial_runs import final_metrics
 from search_spaces.apformer import APFormer
 from search_spaces.hybrid import Hybrid
+from tests.nas.parts import make_session, open_study, start_training
 from tests.nas.results import flat_result
 
 TRAIN = {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 1, "batch": 1}
@@ -54,10 +51,10 @@ class Counting(nn.Module):
 
 # Two volumes of one window each share a pass.
 def test_a_report_has_what_the_validation_measured_and_not_the_latency_passes(phantom, tmp_path):
-    run = Evaluation(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
+    run = start_training(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
     run._build = Counting
     assert [run.advance().measured for _ in range(2)] == [{"passes": 1.0}] * 2
-    lost = Evaluation(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
+    lost = start_training(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
     lost._build = Counting
     assert lost.advance().measured == {"passes": 1.0}  # validated again, from the checkpoint
 
@@ -79,17 +76,18 @@ class Log:
 
 
 def test_every_epoch_logs_it_and_the_result_keeps_the_last(tmp_path):
-    study = Study.open(tmp_path, CONFIG, lambda a: {"params": 1000, "macs": 10**6})
-    log, screen = Log(), Screen(Console(file=io.StringIO()))
+    study = open_study(tmp_path, CONFIG, lambda a: {"params": 1000, "macs": 10**6})
+    log = Log()
     admission = CandidateQueue(study, CONFIG.budget, None)
-    session = Session(study, CONFIG, tmp_path, 2, admission, log, screen)
+    session = make_session(study, CONFIG, tmp_path, 2, admission, [Tracking(log)])
     for name in "ab":
         session.start(name)
-        session.report(name, Report(epoch=1, loss=1.0, seconds=1.0))
-    validated = Report(epoch=2, loss=0.5, dice=0.6, seconds=1.0, measured={"alpha": 0.7}, done=True)
+        session.report(name, Report(fidelity=Fidelity(1), loss=1.0, seconds=1.0))
+    last = {"fidelity": Fidelity(2), "done": True}
+    validated = Report(**last, loss=0.5, dice=0.6, seconds=1.0, measured={"alpha": 0.7})
     session.report("a", validated)
     session.end("a")
-    session.report("b", Report(epoch=2, measured={"alpha": 0.1}, done=True, reason="diverged"))
+    session.report("b", Report(**last, measured={"alpha": 0.1}, reason="diverged"))
     session.end("b")
     assert log.epochs[-1] == (2, {"loss": 0.5, "dice": 0.6, "seconds": 1.0, "alpha": 0.7})
     assert [result.measured for result in log.ended] == [{"alpha": 0.7}, {}]
@@ -104,7 +102,7 @@ def test_results_are_read_with_and_without_it():
     record = json.loads(json.dumps(result.to_json()))
     assert Result.from_json(record, "hybrid") == result
     del record["measured"]
-    assert Result.from_json(record).measured == {}
+    assert Result.from_json(record, "hybrid").measured == {}
 
 
 def export(architecture):

@@ -15,7 +15,7 @@ from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid
 from tests.nas.results import flat_result
 from trainers.checkpoint import write_checkpoint
-from trainers.data import prepare_data
+from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Mirrored

@@ -16,7 +16,7 @@ from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
 from tests.nas.exports import POINT, opened, same, weights_in, write_export
 from trainers.checkpoint import write_checkpoint
-from trainers.data import Cases
+from trainers.data.splits import Cases
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
 
@@ -135,9 +135,9 @@ def test_it_is_used_with_the_settings_it_was_trained_with(make):
     go(folder, None, *settings)
     segmenter = opened(folder).segmenter()
     assert isinstance(segmenter.network, Mirrored)
-    assert segmenter.patch == (24, 24, 24)
+    assert segmenter.task.patch == (24, 24, 24)
     (folder / "retrained.pt").unlink()
-    assert opened(folder).segmenter().patch == (16, 16, 16)  # the trial's again
+    assert opened(folder).segmenter().task.patch == (16, 16, 16)  # the trial's again
 
 
 # Folds

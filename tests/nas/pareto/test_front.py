@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from nas.pareto.front import (
-    crowding,
     front,
     hypervolume_contributions,
     knee,
@@ -158,37 +157,18 @@ def test_latencies_of_several_devices_are_refused():
     assert len(front(results, ("dice", "params"))) == 2
 
 
-def test_crowding_by_hand():
-    # Columns scaled to [0, 1]: 0, 1/4, 1/2, 1 and 1, 1/2, 1/4, 0. An end of a column counts m = 2.
-    points = np.array([[0.0, 8.0], [1.0, 4.0], [2.0, 2.0], [4.0, 0.0]])
-    assert crowding(points).tolist() == [4.0, 0.5 + 0.75, 0.75 + 0.5, 4.0]
-
-
-def test_crowding_sees_decades_on_a_log_axis_and_no_constant_column():
-    # log10: 0, 1/3, 2/3, 1; Dice: 0, 1/8, 1/4, 1.
-    points = np.array([[1.0, -0.1, 7.0], [10.0, -0.2, 7.0], [100.0, -0.3, 7.0], [1e3, -0.9, 7.0]])
-    expected = [6.0, 2 / 3 + 1 / 4, 2 / 3 + 7 / 8, 6.0]
-    np.testing.assert_allclose(crowding(points), expected)
-
-
 FINITE = arrays(float, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 5))
 
 
-@pytest.mark.parametrize("measure", [crowding, hypervolume_contributions])
 @settings(deadline=None, max_examples=50)
 @given(points=FINITE, random=st.randoms(use_true_random=False))
-def test_a_member_has_its_measure_in_every_order_and_equal_ones_the_same(measure, points, random):
+def test_a_member_contributes_the_same_in_every_order_and_equal_ones_alike(points, random):
     members = points[non_dominated(points)]
     order = random.sample(range(len(members)), len(members))
-    values = measure(members)
-    assert measure(members[order]).tolist() == values[order].tolist()
+    values = hypervolume_contributions(members)
+    assert hypervolume_contributions(members[order]).tolist() == values[order].tolist()
     for a, b in itertools.combinations(range(len(members)), 2):
         assert values[a] == values[b] or (members[a] != members[b]).any()
-
-
-def test_no_interior_member_outweighs_an_end():
-    points = np.array([[0.0, 4.0, 1.0], [1.0, 1.0, 0.0], [2.0, 0.0, 3.0], [0.5, 3.0, 0.5]])
-    assert crowding(points).argmin() == 3
 
 
 def test_hypervolume_contributions_by_hand():

@@ -5,7 +5,7 @@ import pytest
 from nas.cli.front_chart import front_chart
 from nas.cli.main import main
 from nas.pareto.limits import filter_by_limits, parse_limits
-from nas.report.findings import Findings
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
 from tests.nas.results import flat_result
 from tests.nas.small_search import ended_search
@@ -66,8 +66,10 @@ def test_limits_that_nobody_keeps_are_told_what_there_is():
 
 def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
     study = ended_search(tmp_path)
-    found = Findings(study.results, ("dice", "params"), "small", ("organ",))
-    write_front(tmp_path, found)
+    record = SearchRecord(
+        results=study.results, objectives=("dice", "params"), title="small", classes=("organ",)
+    )
+    write_front(tmp_path, record)
     near = study.results[2]
     assert near.costs["params"] == 3_000
     command = ["export", str(tmp_path), "--pick", near.key, "--to", str(tmp_path / "out")]

@@ -1,7 +1,6 @@
 import csv
 import io
 import json
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import ClassVar
 
@@ -9,10 +8,10 @@ import pytest
 
 from nas.pareto.front_files import front_csv, front_json
 from nas.pareto.objectives import short_number
-from nas.report.findings import Findings
-from nas.report.front_page import compact, front_page
+from nas.report.architecture_text import compact
+from nas.report.front_page import front_page
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
-from nas.study.knob_importance import importances
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
 from tests.nas.probers import latency
@@ -51,9 +50,15 @@ def embedded_data(html):
     return json.loads(html[start : html.index("</script>", start)])
 
 
-def page(results=RESULTS, objectives=OBJECTIVES, title="hippocampus", classes=CLASSES, **more):
-    """The data that the page's scripts draw from."""
-    return embedded_data(front_page(Findings(results, objectives, title, classes, **more)))
+def record(results=RESULTS, objectives=OBJECTIVES, title="hippocampus", classes=CLASSES, **more):
+    return SearchRecord(
+        results=results, objectives=objectives, title=title, classes=classes, **more
+    )
+
+
+def page(*values, **named):
+    """The data that the page's scripts draw from, for a record of these values."""
+    return embedded_data(front_page(record(*values, **named)))
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +98,7 @@ def test_everything_from_the_data_is_escaped():
         result(attack, 0.9, 10, latency=measured, architecture={attack: attack}),
         result("other", 0.1, 100, architecture={attack: "other"}),
     ]
-    html = front_page(Findings(results, OBJECTIVES, attack, [attack]))
+    html = front_page(record(results, OBJECTIVES, attack, [attack]))
     assert attack not in html
     assert "<script>alert" not in html
     data = embedded_data(html)
@@ -111,7 +116,7 @@ def test_what_is_no_number_is_null():
 
 def test_the_page_needs_nothing_from_outside(monkeypatch):
     monkeypatch.undo()
-    html = front_page(Findings(RESULTS, OBJECTIVES, "hippocampus", CLASSES))
+    html = front_page(record())
     assert len(html) > 1_000_000  # plotly itself
     sources = Sources()
     sources.feed(html)
@@ -207,21 +212,20 @@ def test_an_architecture_is_readable_on_one_line():
 
 
 def test_the_three_files_are_written_whole(tmp_path):
-    members = write_front(tmp_path, Findings(RESULTS, OBJECTIVES, "hippocampus", CLASSES))
-    assert [member.key for member in members] == ["small", "large"]
+    write_front(tmp_path, record())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "front.csv",
         "front.html",
         "front.json",
     ]
-    record = json.loads((tmp_path / "front.json").read_text())
-    assert [member["key"] for member in record["members"]] == ["small", "large"]
+    written = json.loads((tmp_path / "front.json").read_text())
+    assert [member["key"] for member in written["members"]] == ["small", "large"]
 
 
 def test_front_json_has_what_a_program_needs():
-    record = front_json([RESULTS[1]], OBJECTIVES)
-    assert record["objectives"] == ["dice", "params", "latency_ms"]
-    assert record["members"] == [
+    written = front_json([RESULTS[1]], OBJECTIVES)
+    assert written["objectives"] == ["dice", "params", "latency_ms"]
+    assert written["members"] == [
         {
             "key": "small",
             "dice": 0.85,
@@ -255,13 +259,13 @@ def test_the_page_tells_under_which_conditions_latency_was_measured():
     assert page([measured])["latency"].startswith("a machine (Linux), 1 thread, fp32, eager")
 
 
-def test_what_matters_is_on_the_page_once_it_was_worked_out(tmp_path):
+def test_importances_are_on_the_page_once_they_were_worked_out(tmp_path):
     results = [
         result(str(i), 0.5 + i / 100, 100 + i, architecture={"width": i % 3}) for i in range(12)
     ]
-    found = Findings(results, OBJECTIVES, "hippocampus", CLASSES)
+    found = record(results)
     write_front(tmp_path, found)
-    assert embedded_data((tmp_path / "front.html").read_text())["matters"] is None
-    write_front(tmp_path, replace(found, matters=importances(results, OBJECTIVES, None)))
-    matters = embedded_data((tmp_path / "front.html").read_text())["matters"]
-    assert [one["objective"] for one in matters] == list(OBJECTIVES)
+    assert embedded_data((tmp_path / "front.html").read_text())["importances"] is None
+    write_front(tmp_path, found, found.importances)
+    importances = embedded_data((tmp_path / "front.html").read_text())["importances"]
+    assert [one["objective"] for one in importances] == list(OBJECTIVES)

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from nas.pareto.front import front
-from nas.report.findings import Findings
 from nas.report.front_page import front_page
+from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
 from search_spaces.registry import find_space
 from search_spaces.space import RandomTrial
@@ -56,7 +56,9 @@ def results():
 
 RESULTS = results()
 COMPLETE = [result for result in RESULTS if result.state == "complete"]
-MATTERS = [Importance(name, 18, {"width": 0.7, "norm": 0.3}, frozenset()) for name in OBJECTIVES]
+IMPORTANCES = [
+    Importance(name, 18, {"width": 0.7, "norm": 0.3}, frozenset()) for name in OBJECTIVES
+]
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +74,15 @@ def browser():
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "front.html"
     space = find_space("hybrid")
-    starts, title = {COMPLETE[0].key: HOSTILE}, f"search {HOSTILE}"
-    found = Findings(RESULTS, OBJECTIVES, title, CLASSES, space, starts, MATTERS)
-    path.write_text(front_page(found))
+    record = SearchRecord(
+        results=RESULTS,
+        objectives=OBJECTIVES,
+        title=f"search {HOSTILE}",
+        classes=CLASSES,
+        space=space,
+        starts={COMPLETE[0].key: HOSTILE},
+    )
+    path.write_text(front_page(record, IMPORTANCES))
     return path
 
 
@@ -248,9 +256,9 @@ def test_stopped_and_rejected_candidates_tell_why(page):
         assert [keys for keys in plane if keys == [chosen]] == [[chosen]]  # the ring around it
 
 
-def test_what_matters_is_a_table_whose_knobs_can_be_looked_into(page):
-    assert page.locator("#matters tbody .key").all_inner_texts() == ["width", "norm"]
-    page.click("#matters .key:text-is('norm')")
+def test_importances_are_a_table_whose_knobs_can_be_looked_into(page):
+    assert page.locator("#importances tbody .key").all_inner_texts() == ["width", "norm"]
+    page.click("#importances .key:text-is('norm')")
     title = page.evaluate("document.querySelector('#effect .plane')._fullLayout.xaxis.title.text")
     assert title == "norm"
 
@@ -271,7 +279,8 @@ def test_nothing_is_wider_than_the_window(page, width):
 )
 def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
     path = tmp_path / "front.html"
-    path.write_text(front_page(Findings(some, OBJECTIVES, "small", CLASSES)))
+    record = SearchRecord(results=some, objectives=OBJECTIVES, title="small", classes=CLASSES)
+    path.write_text(front_page(record))
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())

@@ -1,12 +1,14 @@
 import csv
 import struct
+from dataclasses import replace
 
 import pytest
 
 from nas.cli.main import main
-from nas.report import gather, write_report
 from nas.report.plots import staircase
+from nas.report.read_search import read_search
 from nas.report.tables import escaped, latex_table, markdown_table
+from nas.report.write_report import write_report
 from nas.study.folder_lock import alone_in
 from tests.nas.results import flat_result
 from tests.nas.small_search import FRONT, ended_search
@@ -24,7 +26,7 @@ def directory(tmp_path_factory):
 def report(directory, tmp_path_factory):
     """The folder of its report."""
     to = tmp_path_factory.mktemp("to") / "new" / "report"
-    write_report(gather(directory), to)
+    write_report(*read_search(directory), to)
     return to
 
 
@@ -82,7 +84,7 @@ def test_pictures_are_fit_for_print(report):
 
 
 def test_latex_rows_have_a_cell_a_column_and_the_best_are_bold(directory):
-    text = latex_table(gather(directory))
+    text = latex_table(read_search(directory)[1])
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert text.count(rule) == 1
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -107,15 +109,14 @@ def test_the_staircase_leaves_out_who_costs_more_and_is_no_better():
 
 def test_a_search_without_a_front_is_told_without_pictures_of_it(tmp_path):
     ended_search(tmp_path, ends=[(None, 1_000)])
-    written = write_report(gather(tmp_path), tmp_path / "report")
+    written = write_report(*read_search(tmp_path), tmp_path / "report")
     assert "there is no front" in (tmp_path / "report" / "report.md").read_text()
     assert not {"front.tex", "front.png"} & {path.name for path in written}
 
 
 def test_several_classes_have_a_column_each(directory):
-    facts = gather(directory)
-    facts.task.__dict__["classes"] = ("background", "left", "right")
-    head = next(iter(markdown_table(facts)))
+    record = replace(read_search(directory)[1], classes=("left", "right"))
+    head = next(iter(markdown_table(record)))
     assert head.startswith("| Network | Dice | left | right | Parameters |")
 
 
@@ -127,10 +128,10 @@ def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, capsys):
 
 def test_a_search_that_is_running_is_left_alone(directory):
     with alone_in(directory), pytest.raises(UserError, match="another search is running"):
-        gather(directory)
+        read_search(directory)
 
 
 def test_a_place_that_cannot_be_written_is_told(directory, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        write_report(gather(directory), tmp_path / "file" / "report")
+        write_report(*read_search(directory), tmp_path / "file" / "report")

@@ -1,7 +1,6 @@
 import itertools
 import math
 
-import numpy as np
 import optuna
 import pytest
 from hypothesis import given
@@ -10,8 +9,6 @@ from pydantic import ValidationError
 
 from nas.config.early_stopping import EarlyStopping
 from tests.nas.rungs import (
-    SPLIT,
-    TIES,
     dominates,
     objectives_of,
     patient,
@@ -24,11 +21,11 @@ from trainers.errors import UserError
 
 
 @patient
-@given(rungs(), TIES, st.integers(2, 4))
-def test_the_best_dice_that_nothing_dominates_is_never_stopped(rows, ties, reduction):
+@given(rungs(), st.integers(2, 4))
+def test_the_best_dice_that_nothing_dominates_is_never_stopped(rows, reduction):
     for last in range(len(rows)):
         others = rows[:last] + rows[last + 1 :]
-        rung = scheduler(objectives_of(rows), ties=ties, reduction=reduction)
+        rung = scheduler(objectives_of(rows), reduction=reduction)
         for number, row in enumerate(others):
             report(rung, str(number), row)
         goes_on = report(rung, "last", rows[last])
@@ -38,22 +35,22 @@ def test_the_best_dice_that_nothing_dominates_is_never_stopped(rows, ties, reduc
 
 
 @patient
-@given(rungs(), TIES, st.integers(2, 4), st.data())
-def test_one_that_dominates_all_others_is_never_stopped(rows, ties, reduction, data):
+@given(rungs(), st.integers(2, 4), st.data())
+def test_one_that_dominates_all_others_is_never_stopped(rows, reduction, data):
     place = data.draw(st.integers(0, len(rows)))
     winner = (0.8 + 0.1, *[0.5] * (len(rows[0]) - 1))
-    rung = scheduler(objectives_of(rows), ties=ties, reduction=reduction)
+    rung = scheduler(objectives_of(rows), reduction=reduction)
     for number, row in enumerate(rows[:place]):
         report(rung, str(number), row)
     assert report(rung, "winner", winner)
 
 
 @patient
-@given(rungs(), TIES, st.randoms(use_true_random=False))
-def test_a_decision_depends_on_who_came_before_and_not_on_their_order(rows, ties, random):
+@given(rungs(), st.randoms(use_true_random=False))
+def test_a_decision_depends_on_who_came_before_and_not_on_their_order(rows, random):
     answers = []
     for order in (rows[:-1], random.sample(rows[:-1], len(rows) - 1)):
-        rung = scheduler(objectives_of(rows), ties=ties)
+        rung = scheduler(objectives_of(rows))
         for number, row in enumerate(order):
             report(rung, str(number), row)
         answers.append(report(rung, "last", rows[-1]))
@@ -61,10 +58,10 @@ def test_a_decision_depends_on_who_came_before_and_not_on_their_order(rows, ties
 
 
 @patient
-@given(rungs(min_size=2), TIES)
-def test_the_last_of_equal_candidates_goes_on_where_the_one_before_it_would(rows, ties):
+@given(rungs(min_size=2))
+def test_the_last_of_equal_candidates_goes_on_where_the_one_before_it_would(rows):
     """Equal ones share a place: with a twin beside it, nobody has less room."""
-    alone, twins = (scheduler(objectives_of(rows), ties=ties) for _ in range(2))
+    alone, twins = (scheduler(objectives_of(rows)) for _ in range(2))
     for number, row in enumerate(rows[:-1]):
         report(alone, str(number), row)
         report(twins, str(number), row)
@@ -157,7 +154,7 @@ def test_a_bracket_without_a_rung_is_refused(epochs, every, config):
         scheduler(epochs=epochs, every=every, **config)
 
 
-@pytest.mark.parametrize("config", [{"reduction": 1}, {"grace": 0}, {"brackets": 0}, {"ties": "x"}])
+@pytest.mark.parametrize("config", [{"reduction": 1}, {"grace": 0}, {"brackets": 0}])
 def test_nonsense_is_refused(config):
     with pytest.raises(ValidationError, match=next(iter(config))):
         EarlyStopping(**config)
@@ -172,38 +169,11 @@ def test_objectives_without_dice_or_unknown_are_refused(objectives, message):
         scheduler(objectives)
 
 
-def incomparable(count, seed):
-    """Rows of Dice and four costs that sum to a constant: none dominates another."""
-    rows = np.random.default_rng(seed).dirichlet(np.ones(5), size=count)
-    return [(1 - row[0], *(1 + row[1:])) for row in rows]
-
-
-@patient
-@given(st.integers(1, 12), st.integers(0, 1000), SPLIT, st.integers(2, 4))
-def test_of_many_that_none_dominates_only_so_many_would_go_on(count, seed, ties, reduction):
-    """Whoever comes last is judged among all: exactly max(1, n // reduction) have room."""
-    rows = incomparable(count, seed)
-    going = 0
-    for last in range(count):
-        rung = scheduler(ties=ties, reduction=reduction)
-        for number, row in enumerate(rows[:last] + rows[last + 1 :]):
-            report(rung, str(number), row)
-        going += report(rung, "last", rows[last])
-    assert going == max(1, count // reduction)
-
-
-@pytest.mark.parametrize("ties", ["crowding", "hypervolume"])
-def test_a_search_of_incomparable_candidates_stops_about_two_thirds(ties):
-    rung = scheduler(ties=ties, reduction=3)
-    going = sum(report(rung, str(i), row) for i, row in enumerate(incomparable(90, 0)))
-    assert 20 <= going <= 45  # a third is 30, and the first few are let on easily
-
-
 @patient
 @given(rungs(), st.integers(2, 4))
-def test_together_stops_only_behind_as_many_better_ones_as_there_is_room_for(rows, reduction):
+def test_only_behind_as_many_better_ones_as_there_is_room_for_is_one_stopped(rows, reduction):
     """By the definition of a rank: the number of fronts to peel off before."""
-    rung = scheduler(objectives_of(rows), ties="together", reduction=reduction)
+    rung = scheduler(objectives_of(rows), reduction=reduction)
     goes_on = [report(rung, str(number), row) for number, row in enumerate(rows)][-1]
     left, before = list(rows), 0
     while any(dominates(other, rows[-1]) for other in left):
@@ -224,17 +194,6 @@ def test_ranks_are_places_and_no_sorting_indices():
         assert answers == so_far
 
 
-@pytest.mark.parametrize(("last", "goes_on"), [((0.7, 100), True), ((0.45, 10.5), False)])
-def test_of_equal_rank_the_less_crowded_goes_on(last, goes_on):
-    # Nine have room for three: the best Dice, the smallest network as the other end, and one of
-    # those between them. All but one of these are close together.
-    rows = [(0.9, 1000), (0.4, 10), *((0.5 + step / 100, 11 + step) for step in range(6))]
-    rung = scheduler(("dice", "params"))
-    for number, row in enumerate(rows):
-        report(rung, str(number), row)
-    assert report(rung, "last", last) is goes_on
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_never_goes_on_and_does_not_count(value):
     rung = scheduler(("dice", "params"), reduction=2)
@@ -244,7 +203,6 @@ def test_what_is_no_number_never_goes_on_and_does_not_count(value):
     assert not rung.report("missing", [0.1, 0.9], {})
     assert report(rung, "good", (0.5, 5))
     assert not report(rung, "second", (0.4, 6))  # two count, so that there is one place
-    assert rung.promising() == []
 
 
 def test_only_the_value_at_the_rung_counts():

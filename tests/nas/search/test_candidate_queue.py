@@ -3,7 +3,7 @@ import pytest
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
 from nas.search.candidate_queue import CandidateQueue
-from nas.study.study import Study
+from tests.nas.parts import open_study
 from tests.nas.probers import SaysProber, latency
 
 
@@ -23,7 +23,7 @@ def admission(tmp_path):
                 "budget": budget,
             }
         )
-        study = Study.open(tmp_path, run, lambda a: {"params": a.width})
+        study = open_study(tmp_path, run, lambda a: {"params": a.width})
         made = CandidateQueue(study, run.budget, SaysProber(says) if says else None)
         made.study = study
         return made

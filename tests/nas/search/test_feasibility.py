@@ -1,7 +1,8 @@
 import pytest
 
 from nas.config.run_config import Budget, RunConfig
-from nas.search.feasibility import check_run
+from nas.search.feasibility import check_feasible
+from tests.nas.parts import training_costs
 from trainers.errors import UserError
 
 PLAIN = {"levels": [3], "stem_stride": [2], "token_stages": [0]}
@@ -17,14 +18,19 @@ def config(**changes):
     return RunConfig.model_validate({**values, **changes})
 
 
+def check(run, channels, classes):
+    costs = training_costs(run, channels, classes)
+    check_feasible(run.space.space(), run.space.restrict, costs)
+
+
 def refused(run, channels=1, classes=2):
     with pytest.raises(UserError) as error:
-        check_run(run, channels, classes)
+        check(run, channels, classes)
     return str(error.value)
 
 
 def test_a_possible_run_passes():
-    check_run(config(), 1, 2)
+    check(config(), 1, 2)
 
 
 def test_a_patch_off_the_stride_is_refused_with_one_that_fits():
@@ -35,12 +41,12 @@ def test_a_patch_off_the_stride_is_refused_with_one_that_fits():
 
 
 def test_the_patch_that_is_advised_passes():
-    check_run(config(train={"patch": [40, 32, 40]}), 1, 2)
+    check(config(train={"patch": [40, 32, 40]}), 1, 2)
 
 
 def test_a_network_of_slices_asks_nothing_of_their_number():
     plane = {"name": "apformer", "restrict": {"spatial_dims": [2], "levels": [4]}}  # stride 8
-    check_run(config(space=plane, train={"patch": [5, 32, 40]}), 1, 2)
+    check(config(space=plane, train={"patch": [5, 32, 40]}), 1, 2)
     assert "stride 8" in refused(config(space=plane, train={"patch": [5, 32, 36]}))
 
 
@@ -64,7 +70,7 @@ def test_a_budget_that_nothing_meets_is_refused_with_the_smallest_network():
 
 
 def test_a_budget_that_the_smallest_network_meets_passes():
-    check_run(config(budget={"params": SMALLEST}), 1, 2)
+    check(config(budget={"params": SMALLEST}), 1, 2)
 
 
 def test_a_budget_of_macs_is_checked_as_well():

@@ -3,7 +3,7 @@ import pytest
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
 from nas.search.remeasure_front import rank_changes, remeasure_front
-from nas.study.study import Study
+from tests.nas.parts import open_study
 from tests.nas.probers import SaysProber, latency
 from tests.nas.results import flat_result
 
@@ -25,7 +25,7 @@ def study(tmp_path):
                 "budget": budget,
             }
         )
-        made = Study.open(tmp_path, run, lambda a: {"params": a.width})
+        made = open_study(tmp_path, run, lambda a: {"params": a.width})
         keys = []
         for dice, p50 in outcomes:
             candidate = made.ask().with_latency(latency(p50))
@@ -38,7 +38,7 @@ def study(tmp_path):
 
 def again(study, space, says):
     prober, said = SaysProber(says), []
-    revised = remeasure_front(study, prober, OBJECTIVES, said.append)
+    revised = remeasure_front(study, prober, said.append)
     return prober, revised, said
 
 

@@ -21,20 +21,21 @@ def kill_workers(directory, trials, kills):
     Returns (outcome, keys in the order of their first reports, reports, printed).
     """
     reports, keys = [], []
-    heard = adaptors.SessionCallback.on_trial_result
+    heard = adaptors.SessionScheduler.on_trial_result
 
-    def listen(callback, iteration, trials, trial, result, **info):
+    def listen(scheduler, controller, trial, result):
         key, epoch = trial.config["key"], result["report"].epoch
         reports.append((key, epoch))
-        heard(callback, iteration, trials, trial, result, **info)
+        decision = heard(scheduler, controller, trial, result)
         if key not in keys:
             keys.append(key)
         if epoch <= kills.get(keys.index(key), 0):
             os.kill(result["pid"], signal.SIGKILL)
+        return decision
 
     console = Console(file=io.StringIO(), width=200)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adaptors.SessionCallback, "on_trial_result", listen)
+        patch.setattr(adaptors.SessionScheduler, "on_trial_result", listen)
         run = config(search={"trials": trials, "startup": 4, "retries": 1})
         outcome = run_search(run, directory, console)
     return outcome, keys, reports, console.file.getvalue()

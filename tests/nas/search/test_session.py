@@ -3,19 +3,31 @@ import io
 import pytest
 from rich.console import Console
 
-from nas.config.tracking import TrackingConfig
 from nas.cost.latency_probe import Failure
-from nas.engine.evaluation import Report
+from nas.engine.report import Fidelity, Report
 from nas.pareto.budget import Budget
+from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
-from nas.search.live_view import Screen, overview
-from nas.search.session import MOST_FAILURES, Session
+from nas.search.live_view import overview
+from nas.search.session import MOST_FAILURES
 from nas.study.rejections import RejectionStreak
-from nas.study.study import Study
-from nas.tracking import Search, Tracker
+from tests.nas.parts import make_session, open_study
 from tests.nas.probers import SaysProber, latency
 from tests.nas.small_run import config
 from trainers.checkpoint import read_checkpoint, write_checkpoint
+
+
+class Told(SearchCallback):
+    """Keeps what it hears."""
+
+    def __init__(self):
+        self.messages, self.fronts = [], 0
+
+    def on_message(self, text):
+        self.messages.append(text)
+
+    def on_front_change(self, session):
+        self.fronts += 1
 
 
 @pytest.fixture
@@ -25,20 +37,17 @@ def session(tmp_path):
     def session(prober=None, **search):
         objectives = ["dice", "params", *(["latency_ms"] if prober else [])]
         run = config(search={"sampler": "random", **search}, objectives=objectives)
-        study = Study.open(tmp_path, run, lambda a: {"params": 1000 * a.width, "macs": 10**6})
-        admission = CandidateQueue(study, run.budget, prober)
-        search = Search(id="", name="", config_yaml="", params={})
-        tracker = Tracker(TrackingConfig(enabled=False), tmp_path, search)
-        screen = Screen(Console(file=io.StringIO(), width=120))
-        made = Session(study, run, tmp_path, 2, admission, tracker, screen, clock=lambda: made.now)
-        made.now = 0.0
+        study = open_study(tmp_path, run, lambda a: {"params": 1000 * a.width, "macs": 10**6})
+        queue, told = CandidateQueue(study, run.budget, prober), Told()
+        made = make_session(study, run, tmp_path, 2, queue, [told], clock=lambda: made.now)
+        made.now, made.told = 0.0, told
         return made
 
     return session
 
 
 def report(epoch=3, **changes):
-    values = {"epoch": epoch, "loss": 1.0, "seconds": 10.0, "dice": 0.5}
+    values = {"fidelity": Fidelity(epoch), "loss": 1.0, "seconds": 10.0, "dice": 0.5}
     return Report(**{**values, "curve": (0.5,) * epoch, "done": epoch == 3, **changes})
 
 
@@ -60,7 +69,7 @@ def test_as_many_trials_run_as_there_are_slots_and_are_wanted(session):
 
 def stopping(**search):
     """One epoch, then one in two goes on."""
-    return {"early_stopping": {"grace": 1, "reduction": 2, "ties": "crowding"}, **search}
+    return {"early_stopping": {"grace": 1, "reduction": 2}, **search}
 
 
 def test_a_trial_that_does_worse_at_a_rung_is_stopped(session):
@@ -80,46 +89,43 @@ def test_a_trial_that_does_worse_at_a_rung_is_stopped(session):
     assert (summary.trials, summary.stopped, summary.infeasible, summary.epochs) == (0, 1, 0, 1)
 
 
-def test_stopped_candidates_are_trained_on_with_what_was_kept_of_the_budget(session, tmp_path):
-    run = session(**stopping(trials=4, budget="trials", continuation=0.5))
-    first, second = run.start("a"), run.start("b")
-    second.costs.update({name: value / 2 for name, value in first.costs.items()})
-    checkpoint = tmp_path / "checkpoints" / f"{second.key}.pt"
-    checkpoint.parent.mkdir()
-    write_checkpoint(checkpoint, {"weights": {}, "training": {}})
-    run.report("a", report(1, dice=0.8, curve=(0.8,), done=False))
-    # Half the size, and not as good: none dominates the other, but one of two goes on.
-    assert not run.report("b", report(1, dice=0.7, curve=(0.7,), done=False))
-    run.end("b")
-    assert checkpoint.exists()
-    again = run.start("c")
-    assert again.key == second.key
-    run.report("c", report(3, dice=0.75, curve=(0.7, 0.75, 0.75)))
-    run.end("c")
-    assert run.study.find(second.key).dice == 0.75
-    assert read_checkpoint(checkpoint) == {"weights": {}}
-    assert run.study.epochs == 3
-    assert [member.key for member in run.members] == [second.key]
-
-
-def test_where_nothing_new_is_left_the_stopped_are_trained_on(session):
-    run = session(**stopping(trials=9))
-    run.study._patience = 3
-    first, second = run.start("a"), run.start("b")
-    second.costs.update({name: value / 2 for name, value in first.costs.items()})
+def test_of_a_stopped_trial_nothing_is_kept_and_of_a_complete_one_its_weights(session, tmp_path):
+    run = session(**stopping(trials=4))
+    good, bad = run.start("a"), run.start("b")
+    bad.costs.update({name: 2 * value for name, value in good.costs.items()})
+    files = [tmp_path / "checkpoints" / f"{candidate.key}.pt" for candidate in (good, bad)]
+    for file in files:
+        write_checkpoint(file, {"weights": {}, "training": {}})
     run.report("a", report(1, dice=0.8, curve=(0.8,), done=False))
     assert not run.report("b", report(1, dice=0.7, curve=(0.7,), done=False))
     run.end("b")
-    run.study._is_repeat = lambda trial, key: trial.user_attrs.get("proceeds") != key
-    assert run.start("c") is None
-    assert run.start("c").key == second.key
-    assert run.notice is None
-    run.report("c", report(3, dice=0.75))
-    run.end("c")
-    run.report("a", report(3, dice=0.8))
+    run.report("a", report(3, dice=0.9))
     run.end("a")
-    assert run.start("d") is None
+    assert read_checkpoint(files[0]) == {"weights": {}}
+    assert not files[1].exists()
+
+
+def test_a_search_of_a_space_that_holds_no_more_ends(session):
+    run = session(trials=9)
+    run.study._patience = 3
+    run.start("a")
+    run.study._is_repeat = lambda trial, key: True
+    assert run.start("b") is None
     assert "no other architecture" in run.notice
+    assert not run.over
+    run.report("a", report())
+    run.end("a")
+    assert run.over
+
+
+def test_who_follows_is_told_when_the_front_changes(session):
+    run = session(trials=3)
+    for name, dice in (("a", 0.5), ("b", 0.1)):
+        candidate = run.start(name)
+        candidate.costs["params"] = 1000
+        run.report(name, report(dice=dice))
+        run.end(name)
+    assert run.told.fronts == 1
 
 
 def test_an_interrupted_trial_is_stopped_at_its_next_report_and_kept(session):
@@ -197,7 +203,7 @@ def test_what_was_lost_goes_on_before_anything_new_starts(session):
     lost = run.start("a")
     run.report("a", report(epoch=2))
     run.on_worker_lost("a", counts=False)
-    assert run.progress > 0
+    assert run.fraction_spent > 0
     assert run.start("b") is lost
     run.report("b", report())
     run.end("b")
@@ -278,7 +284,7 @@ def test_the_table_shows_what_runs_and_the_front(session):
     run.end("a")
     run.report("b", report(1))
     console = Console(file=io.StringIO(), width=120)
-    console.print(overview(run))
+    console.print(overview(run, "test"))
     shown = console.file.getvalue()
     for text in (done.key, running.key, "1/4 trials", "0.8125", "1/3", "elapsed 1:15", "4,000"):
         assert text in shown
@@ -312,7 +318,7 @@ def test_a_measured_candidate_that_comes_too_late_is_left_for_the_next_session(s
     run.report("a", report())
     run.end("a")
     assert run.over
-    waiting = run._admission.pending.key
+    waiting = run._queue.pending.key
     run.requeue()
     assert run.study.ask().key == waiting
 
@@ -322,7 +328,7 @@ def test_the_limit_that_lets_nothing_through_is_said(session):
     run.study._budget = Budget(params=10)
     run.study.refusals = RejectionStreak(run.study._budget)
     assert run.start("a") is None
-    assert "budget.params = 10 rules out 50 of 50" in run._screen._console.file.getvalue()
+    assert "budget.params = 10 rules out 50 of 50" in run.told.messages[0]
 
 
 def test_networks_that_cannot_be_measured_end_the_search(session):

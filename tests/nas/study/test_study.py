@@ -8,9 +8,10 @@ import pytest
 
 from nas.config.run_config import RunConfig
 from nas.study.stored_results import read_records
-from nas.study.study import JOURNAL, Study
+from nas.study.study import JOURNAL
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
+from tests.nas.parts import open_study
 from tests.nas.probers import latency
 from tests.nas.results import flat_result
 from trainers.errors import UserError
@@ -40,7 +41,7 @@ def cost(architecture):
 @pytest.fixture
 def opened(tmp_path):
     def opened(run=None, **options):
-        return Study.open(tmp_path, run or config(), options.pop("cost", cost), **options)
+        return open_study(tmp_path, run or config(), options.pop("cost", cost), **options)
 
     return opened
 
@@ -206,7 +207,7 @@ def test_the_same_seed_gives_the_same_proposals(tmp_path, sampler):
     def proposals(name, seed):
         (tmp_path / name).mkdir()
         run = config(seed=seed, search={"sampler": sampler, "startup": 4})
-        study = Study.open(tmp_path / name, run, cost)
+        study = open_study(tmp_path / name, run, cost)
         keys = []
         for number in range(12):
             candidate = study.ask()
@@ -262,10 +263,10 @@ def test_a_half_written_last_line_is_dropped(opened, tmp_path):
 
 
 def test_other_settings_are_refused_by_name(opened):
-    opened(facts={"train": {"epochs": 3, "batch": 2}})
-    opened(facts={"train": {"epochs": 3, "batch": 2}})
+    opened(fixed={"train": {"epochs": 3, "batch": 2}})
+    opened(fixed={"train": {"epochs": 3, "batch": 2}})
     with pytest.raises(UserError, match=r"train\.epochs was 3 and is 5"):
-        opened(facts={"train": {"epochs": 5, "batch": 2}})
+        opened(fixed={"train": {"epochs": 5, "batch": 2}})
 
 
 def test_warm_starts_are_proposed_first_and_once(opened):
@@ -291,22 +292,6 @@ def test_a_stopped_candidate_is_infeasible_by_what_was_left_to_train(opened, tmp
     assert violations == pytest.approx([0.9, 0.6])
     assert study.begun == 2
     assert study.states == {"stopped": 2}
-
-
-def test_a_stopped_candidate_can_be_trained_on_even_after_a_death(opened):
-    study = opened()
-    candidate = study.ask()
-    study.tell(stopped(candidate))
-    study.proceed(candidate.key)
-    assert study.ask().key == candidate.key
-    again = opened()  # the process died
-    proceeding = again.ask()
-    assert proceeding.key == candidate.key
-    again.tell(result(proceeding, dice=0.7, epochs=10))
-    assert [r.dice for r in opened().results] == [0.7]
-    assert opened().epochs == 10
-    with pytest.raises(ValueError, match="is complete"):
-        again.proceed(candidate.key)
 
 
 def test_a_stopped_candidate_that_is_proposed_again_is_a_repeat(opened):

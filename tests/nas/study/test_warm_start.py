@@ -8,15 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.config.run_config import RunConfig
-from nas.cost import cost_of
-from nas.report.findings import Findings
+from nas.cost.count import cost_of
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
-from nas.study.samplers.warm_start import check_warm_start, warm_start
-from nas.study.training_cost import footprint
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
 from search_spaces.registry import ARCHITECTURE, architecture_record, find_preset, find_space
 from search_spaces.space import path_pattern, to_params
 from search_spaces.translation import translate
+from tests.nas.parts import placed_starts, training_costs, warm_starts
 from tests.nas.results import flat_result
 from trainers.errors import UserError
 
@@ -40,13 +39,13 @@ def config(*names, budget=None, patch=PATCH, space="hybrid", **restrict):
 
 
 def warm(*names, **changes):
-    return warm_start(config(*names, **changes), 1, 3)
+    return warm_starts(config(*names, **changes), 1, 3)
 
 
 def refused(*names, **changes):
     """What every error says, before there are data as well as after."""
     told = []
-    for look in (check_warm_start, lambda run: warm_start(run, 1, 3)):
+    for look in (placed_starts, lambda run: warm_starts(run, 1, 3)):
         with pytest.raises(UserError) as error:
             look(config(*names, **changes))
         told.append(str(error.value))
@@ -73,7 +72,10 @@ def write_search(folder, *architectures):
         )
         for i, architecture in enumerate(architectures)
     ]
-    write_front(folder, Findings(results, ("dice", "params"), "earlier", ("a", "b")))
+    record = SearchRecord(
+        results=results, objectives=("dice", "params"), title="earlier", classes=("a", "b")
+    )
+    write_front(folder, record)
     return str(folder)
 
 
@@ -150,10 +152,13 @@ def test_where_width_is_not_enough_the_knob_that_helps_most_follows():
 )
 def test_every_limit_is_met_that_is_known_before_training(budget):
     run = config("lightmedseg", budget={**budget, "latency_ms": 1e-9}, patch=(16, 16, 16))
-    (start,) = warm_start(run, 1, 3)
-    costs = footprint(start.architecture, run, 1, 3)
+    (start,) = warm_starts(run, 1, 3)
+    count = training_costs(run, 1, 3)
+    costs = count(start.architecture)
     assert not run.budget.excess(costs)
-    assert run.budget.excess(footprint(translate(find_preset("lightmedseg"), SPACE), run, 1, 3))
+    assert run.budget.excess(
+        training_costs(run, 1, 3)(translate(find_preset("lightmedseg"), SPACE))
+    )
 
 
 def test_latency_alone_changes_nothing():
@@ -186,7 +191,7 @@ def test_every_start_can_be_proposed_in_the_restricted_space(data):
             restrict[knob.name] = data.draw(st.sets(st.sampled_from(knob.options), min_size=1))
     names = ("lightmedseg", "slimformer3d", "apformer", "hybrid-pruned")
     run = config(*names, **{k.replace(".", "__"): list(v) for k, v in restrict.items()})
-    for start in warm_start(run, 1, 3):
+    for start in warm_starts(run, 1, 3):
         for path, value in to_params(start.architecture).items():
             assert value in restrict.get(path_pattern(path), (value,))
 

@@ -20,14 +20,15 @@ from rich.console import Console
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.pareto.front import front
-from nas.report.findings import Findings
+from nas.pareto.front_files import read_front
+from nas.report.search_record import SearchRecord
 from nas.report.write_front import try_write_front, write_front
 from nas.search.resync import sync_search
-from nas.search.tracked import tracked
+from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
 from nas.study.stored_results import read_records
-from nas.study.study import Study
 from nas.tracking import SyncReport, Tracker, store, tracker
+from tests.nas.parts import open_study
 from tests.nas.probers import latency
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -71,12 +72,12 @@ class Driver:
 
     def __init__(self, directory, **changes):
         self.directory, self.config = directory, config(**changes)
-        self.study = Study.open(directory, self.config, lambda _: {"params": 1000})
+        self.study = open_study(directory, self.config, lambda _: {"params": 1000})
         write_config(self.config, directory / "config.yaml")
         task = {"channels": 1, "classes": ("background", "organ"), "spacing": None}
         Task(**task, patch=(24, 24, 24)).write(directory)
         self.tracker = Tracker(
-            self.config.tracking, directory, tracked(self.config, self.study.id)
+            self.config.tracking, directory, search_info(self.config, self.study.id)
         )  # fmt: skip
         self.opening = self.sync()
 
@@ -294,20 +295,23 @@ def test_a_full_disk_ends_no_tracking_for_good(directory, caplog):
 
 def test_front_files_on_a_full_disk_stay_as_they_were(directory):
     driver = Driver(directory, tracking={"enabled": False})
-    found = Findings([], ("dice", "params"), "test", ("organ",))
-    write_front(directory, found)
+    record = SearchRecord(
+        results=[], objectives=("dice", "params"), title="test", classes=("organ",)
+    )
+    write_front(directory, record)
     before = {path.name: path.read_bytes() for path in directory.glob("*front*")}
     driver.tell(driver.study.ask())
-    found = replace(found, results=driver.study.results)
+    record = replace(record, results=driver.study.results)
     with files_limited_to(100_000), pytest.warns(UserWarning, match="tried again") as warned:
-        members = try_write_front(directory, found)  # the page is larger, the others are not
-        try_write_front(directory, found)
+        try_write_front(directory, record)  # the page is larger, the others are not
+        try_write_front(directory, record)
     assert len(warned) == 2  # which Python's own filter shows once:
     assert len({(str(w.message), w.filename, w.lineno) for w in warned}) == 1
-    assert members == front(driver.study.results, driver.config.objectives)
     assert {path.name: path.read_bytes() for path in directory.glob("*front*")} == before
-    assert try_write_front(directory, found) == members
+    try_write_front(directory, record)
     assert (directory / "front.json").read_bytes() != before["front.json"]
+    written = [member.key for member in read_front(directory)[0]]
+    assert written == [m.key for m in front(driver.study.results, driver.config.objectives)]
 
 
 def test_a_store_that_a_kill_left_half_made_is_made_again(tmp_path, monkeypatch):

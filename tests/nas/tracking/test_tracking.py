@@ -6,7 +6,6 @@ from mlflow import MlflowClient
 
 from nas.config.tracking import TrackingConfig
 from nas.tracking import Search, Tracker, tracker
-from nas.tracking.metrics import flattened
 from tests.nas.results import flat_result
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
@@ -447,14 +446,6 @@ def test_a_failing_server_is_left_alone_for_a_while(opened, monkeypatch):
 def test_a_mistake_of_ours_is_not_taken_for_a_server_failure(opened):
     with pytest.raises(TypeError):
         opened().trial_epoch("abc", 0, ARCHITECTURE, 1, {"dice": object()})
-
-
-def test_names_of_nested_choices_are_dotted():
-    assert flattened({"a": 1, "b": [{"c": "x"}, {"c": "y"}]}) == {
-        "a": 1,
-        "b.0.c": "x",
-        "b.1.c": "y",
-    }
 
 
 def _refused(*args, **kwargs):

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from trainers.data.config import DataConfig, Groups, MsdData, PhantomData, Preprocess, Split
+from trainers.data.config import Groups, Preprocess, Split
+from trainers.data.msd import MsdData
+from trainers.data.phantom_source import PhantomData
+from trainers.data.registry import DataConfig
 
 adapter: TypeAdapter[MsdData | PhantomData] = TypeAdapter(DataConfig)
 

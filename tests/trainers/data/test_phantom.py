@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from trainers.data.check import check_dataset
-from trainers.data.config import Phantom
 from trainers.data.msd import read_msd
 from trainers.data.phantom import make_case, make_phantom
+from trainers.data.phantom_source import Phantom
 
 SMALL = Phantom(cases=3, shape=(24, 28, 20), organs=6)
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from trainers.data import prepare as prepare_module
+from trainers.data import phantom
 from trainers.data.cache import build_cache
 from trainers.data.check import check_dataset
-from trainers.data.config import Groups, MsdData, PhantomData, Preprocess, Split
-from trainers.data.msd import read_msd
+from trainers.data.config import Groups, Preprocess, Split
+from trainers.data.msd import MsdData, read_msd
+from trainers.data.phantom_source import PhantomData
 from trainers.data.prepare import prepare_data
 from trainers.errors import UserError
 
@@ -27,7 +28,7 @@ def test_a_phantom_is_made_cached_and_split(tmp_path):
 
 def test_a_second_run_makes_nothing_again(tmp_path, monkeypatch):
     first, _ = prepare_data(PHANTOM, tmp_path)
-    monkeypatch.setattr(prepare_module, "make_phantom", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(phantom, "make_phantom", lambda *_: pytest.fail("made again"))
     second, _ = prepare_data(PHANTOM, tmp_path, lambda *_: pytest.fail("read again"))
     assert first.folder == second.folder
 

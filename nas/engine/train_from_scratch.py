@@ -1,72 +1,64 @@
-"""The evaluation of one candidate, an epoch at a time: build, train, report."""
+"""The evaluator that trains each network from scratch, an epoch at a time."""
 
 from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 import torch
 
-from nas.config.run_config import RunConfig
 from nas.cost.failure import is_out_of_memory, reason_of
+from nas.engine.evaluator import Workspace
+from nas.engine.report import Fidelity, Report
 from search_spaces.space import Architecture
 from trainers.checkpoint import read_checkpoint
-from trainers.data.cache import VolumeCache
-from trainers.data.splits import Cases
+from trainers.config import TrainConfig
 from trainers.errors import TrainingDivergedError, UserError
-from trainers.inference import no_pause
 from trainers.offers import pop_network_metrics
 from trainers.trainer import EpochReport, Trainer
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """How far a candidate is. `done`: it has ended, and where `reason` is set, it failed.
+@dataclass
+class TrainFromScratch:
+    """Every candidate gets new weights, drawn by `seed`, and the whole schedule of `train`.
 
-    `epoch` counts the epochs trained, `seconds` those of the latest one, training and validation
-    and nothing else. `curve` holds the Dice of every validation so far, `measured` what the network
-    told of itself in the latest. `accumulate`: in how many passes a batch is trained. `warning`:
-    what the person at the terminal should know.
+    `on_memory: halve`: what runs out of memory is trained once more, each batch in two passes;
+    `infeasible`: it has failed. See `nas.engine.evaluator` for the methods.
     """
 
-    epoch: int = 0
-    loss: float | None = None
-    dice: float | None = None
-    dice_per_class: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    curve: tuple[float, ...] = ()
-    measured: Mapping[str, float] = field(default_factory=dict)
-    done: bool = False
-    reason: str | None = None
-    accumulate: int = 1
-    warning: str | None = None
+    train: TrainConfig
+    seed: int
+    device: str
+    on_memory: Literal["infeasible", "halve"] = "infeasible"
+    workspace: Workspace | None = field(default=None, init=False)
+
+    def prepare(self, workspace: Workspace) -> None:
+        """Remember where the volumes are."""
+        self.workspace = workspace
+
+    def start(self, architecture: Architecture, checkpoint: Path) -> Training:
+        """Train the architecture; what the file `checkpoint` holds is gone on from."""
+        assert self.workspace is not None, "prepare comes first"
+        return Training(self, self.workspace, architecture, checkpoint)
 
 
-class Evaluation:
-    """Trains one architecture; `advance` is called until its report is done.
-
-    Training goes on from `checkpoint` where that file exists. `pause` is called between steps. With
-    `search.on_memory: halve`, what runs out of memory goes on once more, each batch in two passes.
-    """
+class Training:
+    """One architecture, trained an epoch a step."""
 
     def __init__(
         self,
+        settings: TrainFromScratch,
+        workspace: Workspace,
         architecture: Architecture,
-        config: RunConfig,
-        cache: VolumeCache,
-        cases: Cases,
         checkpoint: Path,
-        pause: Callable[[], None] = no_pause,
     ) -> None:
-        self._architecture, self._config = architecture, config
-        self._cache, self._cases, self._checkpoint = cache, cases, checkpoint
-        self._device = torch.device(config.resources.device)
-        self._pause = pause
+        self._settings, self._workspace = settings, workspace
+        self._architecture, self._checkpoint = architecture, checkpoint
         self._trainer: Trainer | None = None
         self._accumulate = 1
         self._unsaved: OSError | None = None
@@ -102,7 +94,7 @@ class Evaluation:
             reason = "the validation Dice is no number: no case has any of the classes"
             return given_up(reason, self._checkpoint, trainer)
         return Report(
-            epoch=epoch.epoch,
+            fidelity=Fidelity(epoch.epoch),
             loss=epoch.loss,
             dice=epoch.dice,
             dice_per_class=epoch.dice_per_class,
@@ -131,8 +123,8 @@ class Evaluation:
 
     @property
     def _can_halve(self) -> bool:
-        wanted = self._config.search.on_memory == "halve"
-        return wanted and self._accumulate == 1 and self._config.train.batch >= 2
+        wanted = self._settings.on_memory == "halve"
+        return wanted and self._accumulate == 1 and self._settings.train.batch >= 2
 
     def _halve(self) -> None:
         """Free the memory, to begin again from the last checkpoint."""
@@ -142,20 +134,21 @@ class Evaluation:
         self._accumulate = 2
 
     def _build(self) -> torch.nn.Module:
-        torch.manual_seed(self._config.seed)
-        return self._architecture.build(self._cache.channels, len(self._cache.classes))
+        torch.manual_seed(self._settings.seed)
+        cache = self._workspace.cache
+        return self._architecture.build(cache.channels, len(cache.classes))
 
     def _train(self, network: torch.nn.Module) -> Trainer:
         def trainer() -> Trainer:
             return Trainer(
                 network,
-                self._cache,
-                self._cases,
-                self._config.train,
-                device=self._device,
-                seed=self._config.seed,
+                self._workspace.cache,
+                self._workspace.cases,
+                self._settings.train,
+                device=torch.device(self._settings.device),
+                seed=self._settings.seed,
                 checkpoint=self._checkpoint,
-                pause=self._pause,
+                pause=self._workspace.pause,
                 accumulate=self._accumulate,
                 on_unsaved=self._note,
             )
@@ -184,7 +177,10 @@ def given_up(reason: str, checkpoint: Path, trainer: Trainer | None = None) -> R
             training = read_checkpoint(checkpoint).get("training", {})
             epoch, curve = training.get("epoch", 0), training.get("curve", [])
             accumulate = training.get("accumulate", 1)
-    return Report(epoch=epoch, curve=tuple(curve), accumulate=accumulate, done=True, reason=reason)
+    fidelity = Fidelity(epoch)
+    return Report(
+        fidelity=fidelity, curve=tuple(curve), accumulate=accumulate, done=True, reason=reason
+    )
 
 
 def _validated(trainer: Trainer) -> EpochReport:

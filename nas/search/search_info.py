@@ -7,7 +7,7 @@ from nas.config.yaml_file import config_yaml
 from nas.tracking import Search
 
 
-def tracked(config: RunConfig, search_id: str, running: bool = True) -> Search:
+def search_info(config: RunConfig, search_id: str, running: bool = True) -> Search:
     """The record of the search that `search_id` names."""
     return Search(
         id=search_id,

@@ -1,0 +1,38 @@
+"""The files of a search's trials: their checkpoints, and the traces of those that hung."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.engine.watchdog import Watchdog
+from nas.pareto.result import Result
+
+
+@dataclass(frozen=True)
+class TrialFiles:
+    """`directory`: of the search. `stall_minutes`: a step that takes longer hangs."""
+
+    directory: Path
+    stall_minutes: float
+
+    def checkpoint(self, key: str) -> Path:
+        """What a training goes on from, and its weights in the end; by the architecture's key."""
+        return self.directory / "checkpoints" / f"{key}.pt"
+
+    def watchdog(self, key: str) -> Watchdog:
+        """The watch over its steps."""
+        return Watchdog(self.checkpoint(key).with_suffix(".hang.txt"), 60 * self.stall_minutes)
+
+    def tidy(self, result: Result) -> None:
+        """Keep the weights of a complete trial, and nothing of any other.
+
+        Raises OSError or UserError where that cannot be done: the checkpoint is left as it is.
+        """
+        from trainers.checkpoint import keep_weights_only
+
+        checkpoint = self.checkpoint(result.key)
+        if result.state == "complete" and checkpoint.exists():
+            keep_weights_only(checkpoint)
+        elif result.state != "complete":
+            checkpoint.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""The parts of a search, each made from its own piece of the configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nas.config.run_config import RunConfig
+from nas.cost.latency_probe import Prober, ProbeTask
+from nas.engine.evaluator import TRAINING, Evaluator, make_evaluator
+from nas.engine.open_prober import open_prober as open_any
+from nas.engine.trial_worker import WorkerSettings
+from nas.study.study import StudySettings
+from nas.study.training_cost import TrainingCosts
+from trainers.data.cache import VolumeCache
+from trainers.data.splits import Cases
+
+
+def study_settings(config: RunConfig) -> StudySettings:
+    """What the study of a search needs of its configuration."""
+    return StudySettings(
+        space=config.space.space(),
+        restrict=config.space.restrict,
+        objectives=config.objectives,
+        budget=config.budget,
+        epochs=config.train.epochs,
+        search=config.search,
+        seed=config.seed,
+    )
+
+
+def training_costs(config: RunConfig, cache: VolumeCache) -> TrainingCosts:
+    """What counts the costs of candidates."""
+    classes = len(cache.classes)
+    return TrainingCosts(config.train, config.resources, config.budget, cache.channels, classes)
+
+
+def evaluator(config: RunConfig) -> Evaluator:
+    """How candidates get their Dice. Raises UserError for one that is not known."""
+    search = config.search
+    named = search.evaluator
+    if named == TRAINING:
+        named = {"name": TRAINING, "on_memory": search.on_memory}
+    return make_evaluator(named, config.train, config.seed, config.resources.device)
+
+
+def worker_settings(
+    config: RunConfig, directory: Path, cache: VolumeCache, lock_name: str
+) -> WorkerSettings:
+    """What the workers share."""
+    return WorkerSettings(
+        directory=directory,
+        volumes=cache.folder,
+        machine_lock=lock_name,
+        evaluator=evaluator(config),
+        stall_minutes=config.search.stall_minutes,
+        threads=config.resources.cpus,
+        gpu=config.resources.device == "cuda",
+    )
+
+
+def open_prober(config: RunConfig, cache: VolumeCache, machine_lock: Path) -> Prober | None:
+    """Who measures latencies, where the search wants any."""
+    if not config.needs_latency:
+        return None
+    latency = config.latency
+    return open_any(
+        ProbeTask(
+            channels=cache.channels,
+            classes=len(cache.classes),
+            latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
+            device=config.resources.device,
+            seed=config.seed,
+            machine_lock=machine_lock,
+        )
+    )
+
+
+def fixed_settings(
+    config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None
+) -> dict[str, Any]:
+    """What results of one study have in common: other values would make them incomparable."""
+    whole = config.model_dump(mode="json")
+    latency = {"latency": prober.conditions().to_json()} if prober else {}
+    return {
+        **{name: whole[name] for name in ("seed", "space", "train", "budget")},
+        "data": {
+            "preprocess": whole["data"]["preprocess"],
+            "classes": cache.classes,
+            "split": json.loads(cases.to_json()),
+        },
+        **latency,
+    }

@@ -1,0 +1,55 @@
+"""What is kept current while a search runs: its records in MLflow, and the front's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nas.engine.report import Report
+from nas.pareto.result import Result
+from nas.search.callback import SearchCallback
+from nas.study.candidate import Candidate
+from nas.tracking import Tracker
+
+if TYPE_CHECKING:
+    from nas.search.session import Session
+
+
+class FrontWriter(SearchCallback):
+    """Calls `write` whenever other networks are on the front."""
+
+    def __init__(self, write: Callable[[], object]) -> None:
+        self._write = write
+
+    def on_front_change(self, session: Session) -> None:
+        """Write the front's files anew."""
+        self._write()
+
+
+class Tracking(SearchCallback):
+    """Hands epochs and results on to MLflow."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def on_report(self, session: Session, candidate: Candidate, report: Report) -> None:
+        """The metrics of an epoch, unless it failed."""
+        if report.loss is None:
+            return
+        told = {"loss": report.loss, "dice": report.dice, "seconds": report.seconds}
+        metrics = {name: value for name, value in told.items() if value is not None}
+        self._tracker.trial_epoch(
+            candidate.key,
+            candidate.number,
+            candidate.architecture.to_json(),
+            report.epoch,
+            {**metrics, **report.measured},
+        )
+
+    def on_result(self, session: Session, result: Result) -> None:
+        """A trial's end, and the ranks of all."""
+        self._tracker.trial_end(result, session.study.results)
+
+    def on_tick(self, session: Session) -> None:
+        """The front's page, now and then."""
+        self._tracker.tick()

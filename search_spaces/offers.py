@@ -1,0 +1,101 @@
+"""What a block, a network or an architecture may offer besides what it must.
+
+Everything here is optional and found by its name, so that a class of your own needs to inherit
+nothing and no other package needs to hear of it. Shapes: B batch, C channels, S spatial axes.
+
+On any module of a network:
+
+- `macs_beside_children(inputs, output) -> int`: multiply-accumulates of one call that the module
+  does itself, without those of the modules inside it that are called (`MultipliesItself`). For
+  products of tensors, and for weights of a child that is not called.
+- `own_macs(*inputs) -> {name: int}`: all multiply-accumulates of one call, by name; nothing inside
+  the module is counted then (`CountsItself`). For what no operator shows, such as a recurrence.
+- `assumed_kept: float`: the input decides how many queries are computed; on the meta device, where
+  there is nothing to decide by, this share of them (`InputDecides`). Costs are told as most and
+  least.
+- `fixes_patch = True`: its Python runs by the sizes of its input, so that an exported file takes
+  only the patch that it was written with.
+- `mixer_norm`, `mixer`, `mlp_norm`, `mlp`: a gated layer, each a module or None (`Gated`).
+  `segnas redundancy` measures it; where the architecture has a field `gate` for each of them, in
+  the order in which they are built, it proposes gates to close.
+- `begin_epoch(epoch: int)`: called before every epoch of training with the number of those before.
+
+On the network:
+
+- `auxiliary_losses(target) -> {name: tensor}`: scalar terms of the last training pass, which the
+  trainer adds to its loss; target: (B, 1, *S), integer labels. Each pass is asked for once.
+- `measured() -> {name: float}`: what it saw of itself in eval passes since the last call.
+- `decoder_stages() -> [(module, channels), ...]`: the decoder's stages that are coarser than the
+  logits, the finest first, each giving (B, channels, *S); for deep supervision.
+- `bottleneck`: a child module at the deepest map, that `segnas redundancy` sets beside the layers.
+
+On the architecture: `picture()`, the stages that pages draw, and `spatial_dims`, 2 for a network of
+images; see `search_spaces.space`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class MultipliesItself(Protocol):
+    """A module that multiplies beside its called children, such as the products of attention."""
+
+    def macs_beside_children(self, inputs: tuple[Any, ...], output: Any) -> int:
+        """Of one call: its positional inputs, and what it returned."""
+        ...
+
+
+class CountsItself(Protocol):
+    """A module whose multiply-accumulates cannot be read from the operators that it runs."""
+
+    def own_macs(self, *inputs: Any) -> Mapping[str, int]:
+        """All of one call, by a name for each share."""
+        ...
+
+
+class InputDecides(Protocol):
+    """A module that computes more or fewer queries, as its input has it."""
+
+    assumed_kept: float
+
+
+class Gated(Protocol):
+    """`z + mixer(mixer_norm(z))`, then `z + mlp(mlp_norm(z))`; None for what a gate left out."""
+
+    mixer_norm: nn.Module | None
+    mixer: nn.Module | None
+    mlp_norm: nn.Module | None
+    mlp: nn.Module | None
+
+
+def own_rule(kind: type[nn.Module]) -> Callable[[Any, tuple[Any, ...], Any], int] | None:
+    """`macs_beside_children(module, inputs, output)` of that type of module; None without one."""
+    return getattr(kind, "macs_beside_children", None)
+
+
+def counts_itself(kind: type[nn.Module]) -> bool:
+    """Whether modules of that type have `own_macs`."""
+    return hasattr(kind, "own_macs")
+
+
+def assume_kept(network: nn.Module, share: float) -> bool:
+    """Have every module whose input decides keep `share` of its queries; whether there is one."""
+    deciding = [module for module in network.modules() if "assumed_kept" in vars(module)]
+    for module in deciding:
+        module.assumed_kept = share  # type: ignore[assignment]
+    return bool(deciding)
+
+
+def fixes_patch(network: nn.Module) -> bool:
+    """Whether a module of the network ties an exported file to the patch it was written with."""
+    return any(getattr(type(module), "fixes_patch", False) for module in network.modules())
+
+
+def is_gated(module: nn.Module) -> bool:
+    """Whether the module is a gated layer; see `Gated`."""
+    return all(hasattr(module, name) for name in ("mixer_norm", "mixer", "mlp_norm", "mlp"))

@@ -1,0 +1,26 @@
+"""The files of a page, as a package that pip installed."""
+
+import re
+import tomllib
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def files_of_page(page: str) -> dict[str, str]:
+    """Code blocks that begin with a comment, by the name that is in it."""
+    blocks = re.findall(r"```\w+\n(# .+?)```", (DOCS / page).read_text(), re.S)
+    return {text.partition("\n")[0].removeprefix("# "): text for text in blocks}
+
+
+def install(files: dict[str, str], folder: Path) -> None:
+    """Write the files and what pip writes of their pyproject.toml into `folder`."""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    project = tomllib.loads(files["pyproject.toml"])["project"]
+    facts = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    ((group, entries),) = project["entry-points"].items()
+    lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+    (facts / "entry_points.txt").write_text("\n".join(lines))

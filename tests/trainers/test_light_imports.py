@@ -1,0 +1,67 @@
+"""What importing the trainers loads, each time in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from trainers.light_monai import LEFT_OUT, _LeftOut
+
+LIGHT = [
+    *("atomic", "config", "errors", "strict", "data", "data.config", "data.dataset", "data.folds"),
+    *("data.msd", "data.phantom_source", "data.registry", "data.source", "data.splits"),
+    "data.task",
+]
+
+
+def run(code: str) -> str:
+    """What the code prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def loaded_by(code: str, among: set[str]) -> set[str]:
+    """Those of the modules `among` that are there after the code."""
+    return set(run(f"{code}\nimport sys\nprint(*sys.modules)").split()) & among
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_configurations_and_lists_of_cases_need_no_torch(module):
+    heavy = {"torch", "monai", "nibabel", "scipy"}
+    assert loaded_by(f"import trainers.{module}", heavy) == set()
+
+
+@pytest.mark.parametrize("code", ["import trainers.trainer", "import nas, monai"])
+def test_monai_comes_without_what_nobody_uses_of_it(code):
+    assert loaded_by(code, {"monai", "ray", *LEFT_OUT}) == {"monai"}
+
+
+def test_what_monai_was_denied_can_be_imported_afterwards():
+    names = ", ".join(sorted(LEFT_OUT))
+    told = run(
+        f"import sys, trainers.trainer, {names}\n"
+        "print([m for m in sys.modules.values() if m is None])\n"
+        "print([f for f in sys.meta_path if 'light_monai' in type(f).__module__])\n"
+        "import matplotlib.pyplot, mlflow.tracking, sklearn.metrics, scipy.signal\n"
+        "print(scipy.signal.convolve([1, 2], [1, 1]))"
+    )
+    assert told.splitlines() == ["[]", "[]", "[1 3 2]"]
+
+
+def test_who_imports_at_the_same_time_is_denied_nothing():
+    """This module is none of MONAI's."""
+    finder = _LeftOut()
+    assert all(finder.find_spec(name) is None for name in LEFT_OUT)
+    of_monai = {"__name__": "monai.handlers", "finder": finder}
+    with pytest.raises(ModuleNotFoundError, match="mlflow was left out"):
+        exec("finder.find_spec('mlflow')", of_monai)
+    exec("finder.find_spec('einops')", of_monai)
+
+
+@pytest.mark.slow
+def test_monai_is_whole_where_it_was_imported_first():
+    assert loaded_by("import monai, trainers.trainer", {"mlflow", "sklearn"}) == {
+        "mlflow",
+        "sklearn",
+    }

@@ -1,0 +1,53 @@
+"""A source of data whose cases are files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainers.data.config import Preprocess
+from trainers.data.source import Case
+from trainers.errors import UserError
+
+FORMAT = 1  # of prepared volumes: one more makes all of them anew
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A `DataSource` of NIfTI files. Raises UserError where two cases have one name."""
+
+    folder: Path
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+    cases: tuple[Case, ...]
+    described_by: str = "dataset.json"
+
+    def __post_init__(self) -> None:
+        counts = Counter(case.name for case in self.cases)
+        if twice := sorted(name for name, count in counts.items() if count > 1):
+            raise UserError(
+                f"{self.folder}: {self.described_by} has {', '.join(twice)} more than once; "
+                "expected a name of its own for each case"
+            )
+
+    def fingerprint(self, preprocess: Preprocess) -> str:
+        """Changes with the settings, the classes, and any file's name, size or time of change."""
+        facts = {
+            "format": FORMAT,
+            "preprocess": preprocess.model_dump(mode="json"),
+            "modalities": self.modalities,
+            "classes": self.classes,
+            "files": [_stamp(path) for case in self.cases for path in (case.image, case.label)],
+        }
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """(name, size, time of change in ns); a file that is missing has size -1."""
+    if not path.exists():
+        return path.name, -1, 0
+    status = path.stat()
+    return path.name, status.st_size, status.st_mtime_ns

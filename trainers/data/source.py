@@ -1,0 +1,91 @@
+"""Where labelled cases come from, and how a source of them is configured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from trainers.data.config import Preprocess, SharesOrFile, Split
+from trainers.strict import Strict
+
+
+@dataclass(frozen=True)
+class Case:
+    """One NIfTI volume and its label map; `check_dataset` tells where a file is missing."""
+
+    name: str
+    image: Path
+    label: Path
+
+
+class DataSource(Protocol):
+    """Labelled cases, ready to be checked and prepared. `Dataset` is one for files in folders.
+
+    `folder`: where the cases lie, for messages. `modalities`: one name for each channel of an
+    image. `classes`: one name for each value of a label map, `classes[0]` the background.
+    `cases`: sorted by name, no name twice. `described_by`: what says which cases, modalities and
+    classes there are, for messages: a file's name, such as `dataset.json`.
+    """
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def modalities(self) -> tuple[str, ...]: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def cases(self) -> tuple[Case, ...]: ...
+
+    @property
+    def described_by(self) -> str: ...
+
+    def fingerprint(self, preprocess: Preprocess) -> str:
+        """Names the prepared volumes: another one for other settings, classes or files."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a model card says of the data; empty where it is not known."""
+
+    name: str
+    description: str = ""
+    reference: str = ""
+    licence: str = ""
+
+
+class SourceConfig(Strict, ABC):
+    """The `data` of a run. A source adds keys of its own, and sets `source` to its name:
+    `source: Literal["csv"] = "csv"`.
+
+    `split`: shares, or the path of a JSON file with the lists training, validation and test.
+    `cache`: where prepared volumes are kept; by default in the run's folder.
+    """
+
+    source: str
+    preprocess: Preprocess = Preprocess()
+    split: SharesOrFile = Split()
+    cache: Path | None = None
+
+    @abstractmethod
+    def open(self, workdir: Path) -> DataSource:
+        """List the cases. `workdir` is for files that have to be made first, such as a download.
+
+        Raises UserError where there are no data, or they cannot be understood.
+        """
+
+    def portable(self) -> Self:
+        """The same data from any working directory: paths are absolute.
+
+        To be overridden where paths lie deeper than in the configuration's own fields.
+        """
+        paths = {name: value.resolve() for name, value in self if isinstance(value, Path)}
+        return self.model_copy(update=paths)
+
+    def about(self) -> About:
+        """What the data say of themselves, also where they are not at hand any more."""
+        return About(self.source)
