@@ -59,7 +59,6 @@ class Preview:
     name: str
     space: str
     seed: int
-    budget: Budget
     counting: TrainingCosts
     survey: Survey
     allowed: BudgetShare
@@ -68,6 +67,11 @@ class Preview:
     latencies: Latencies | None
     timings: Mapping[int, Timing | str]
     forecast: Forecast | None
+
+    @property
+    def budget(self) -> Budget:
+        """The limits on costs."""
+        return self.counting.budget
 
 
 def make_preview(
@@ -112,7 +116,6 @@ def make_preview(
         config.name,
         space.name,
         request.seed,
-        budget,
         counting,
         survey,
         budget_share(survey, budget),
