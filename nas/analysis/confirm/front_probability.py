@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.analysis.confirm.candidates_near_front import rivals
+from nas.analysis.confirm.candidates_near_front import no_dearer_results
 from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
 
@@ -53,7 +53,7 @@ class Confirmed:
         }
 
 
-def chances(
+def front_chances(
     repeats: Mapping[str, Sequence[float]],
     results: Sequence[Result],
     objectives: Sequence[str],
@@ -80,7 +80,7 @@ def chances(
     )
     deviations = np.sqrt(squares / generator.chisquare(freedom, draws))
     rows = [i for i, result in enumerate(complete) if result.key in repeats]
-    no_dearer = rivals(complete, objectives)[rows]
+    no_dearer = no_dearer_results(complete, objectives)[rows]
     own = np.empty((len(rows), draws))
     best = np.full((len(rows), draws), -np.inf)
     for place, dice in enumerate(observed):

@@ -55,7 +55,7 @@ def histogram_panels(preview: Preview) -> list[Figure]:
 
 def knob_panels(preview: Preview) -> list[Figure]:
     """Likewise, which knobs drive it."""
-    return [one_panel(partial(_draw_knobs, told), 4.4, 2.8) for told in preview.importances]
+    return [one_panel(partial(_draw_knobs, one), 4.4, 2.8) for one in preview.importances]
 
 
 def plane_panels(preview: Preview) -> list[Figure]:

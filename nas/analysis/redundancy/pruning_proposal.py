@@ -60,7 +60,7 @@ def propose(
     closed: list[SubLayer] = []
     for sublayer in ranked:
         path = gates[sublayer.layer]
-        gate = without(str(params[path]), sublayer.part)
+        gate = gate_without(str(params[path]), sublayer.part)
         if len(closed) < count and gate in options[path_pattern(path)]:
             params[path] = gate
             closed.append(sublayer)
@@ -90,7 +90,7 @@ def gate_of(parts: Sequence[str]) -> str:
     return parts[0] if parts else NONE
 
 
-def without(gate: str, part: str) -> str:
+def gate_without(gate: str, part: str) -> str:
     """The gate that keeps what `gate` keeps, but `part`."""
     kept = PARTS if gate == "both" else (gate,)
     return gate_of([other for other in kept if other not in (part, NONE)])

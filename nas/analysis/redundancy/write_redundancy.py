@@ -25,7 +25,7 @@ COMPARED = {
 }
 
 
-def target(export: Path, to: Path | None) -> Path:
+def output_folder(export: Path, to: Path | None) -> Path:
     """The folder to write into, `redundancy` in the export by default. Raises UserError."""
     folder = to or export / "redundancy"
     if folder.exists() and not folder.is_dir():
