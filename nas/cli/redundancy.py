@@ -36,12 +36,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas redundancy`."""
-    from nas.analysis.redundancy import print_report, redundancy_report, target, write_report
+    from nas.analysis.redundancy import output_folder, print_report, redundancy_report, write_report
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars
 
     export = Export(options.out)
-    to = target(options.out, options.to)
+    to = output_folder(options.out, options.to)
     note(f"using the {export.weights.stem} weights: {export.weights}")
     with Bars(NOTES) as bars:
         report = redundancy_report(export, options.data, options.prune, options.output, bars.count)

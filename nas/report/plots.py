@@ -108,15 +108,20 @@ def _curves(record: SearchRecord, validate_every: int) -> Figure:
 def _importances(found: Sequence[Importance]) -> Figure:
     figure, axes = _panels(len(found))
     for ax, importance in zip(axes, found, strict=True):
-        shares = list(importance.shares.items())[:KNOBS]
-        colours = [FRONT if name in importance.beyond_chance else MUTED for name, _ in shares]
-        ax.barh([name for name, _ in shares], [share for _, share in shares], color=colours)
-        ax.invert_yaxis()
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
-        ax.xaxis.set_major_locator(MaxNLocator(3))
+        draw_importance(ax, importance)
         ax.set_title(objective(importance.objective).title)
         _style(ax, "x")
     return figure
+
+
+def draw_importance(ax: Axes, importance: Importance) -> None:
+    """Bars of the knobs that matter most, dark where that is beyond chance."""
+    shares = list(importance.shares.items())[:KNOBS]
+    colours = [FRONT if name in importance.beyond_chance else MUTED for name, _ in shares]
+    ax.barh([name for name, _ in shares], [share for _, share in shares], color=colours)
+    ax.invert_yaxis()
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+    ax.xaxis.set_major_locator(MaxNLocator(3))
 
 
 def _panels(count: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:

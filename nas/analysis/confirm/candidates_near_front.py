@@ -10,7 +10,9 @@ from nas.pareto.front import front, hypervolume_contributions, objective_points
 from nas.pareto.result import Result
 
 
-def nearest(results: Sequence[Result], objectives: Sequence[str], top: int) -> list[Result]:
+def nearest_to_front(
+    results: Sequence[Result], objectives: Sequence[str], top: int
+) -> list[Result]:
     """The `top` complete results that are nearest to the front.
 
     First its members, from the one whose loss would cost the front most hypervolume; then the
@@ -31,13 +33,13 @@ def nearest(results: Sequence[Result], objectives: Sequence[str], top: int) -> l
 def dice_gaps(results: Sequence[Result], objectives: Sequence[str]) -> list[float]:
     """The Dice that each lacks to the best of those that cost no more; negative without any."""
     dice = np.array([result.dice or 0.0 for result in results])
-    no_dearer = rivals(results, objectives)
+    no_dearer = no_dearer_results(results, objectives)
     return [
         float(dice[row].max(initial=0.0) - own) for row, own in zip(no_dearer, dice, strict=True)
     ]
 
 
-def rivals(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
+def no_dearer_results(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:
     """(n, n) bool: in row i, the other results that cost no more than result i in any objective.
 
     An unknown cost is infinite.

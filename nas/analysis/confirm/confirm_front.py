@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from nas.analysis.confirm.candidates_near_front import nearest
-from nas.analysis.confirm.front_probability import Confirmed, chances
+from nas.analysis.confirm.candidates_near_front import nearest_to_front
+from nas.analysis.confirm.front_probability import Confirmed, front_chances
 from nas.analysis.confirm.repeats import FOLDER, Outcome, Repeat, read_outcome, train_repeat
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
@@ -42,7 +42,7 @@ def confirm_search(
     with alone_in(directory):
         config = read_config(RunConfig, directory / "config.yaml")
         results = read_records(directory, config.space.name, config.budget).results
-        chosen = nearest(results, config.objectives, top)
+        chosen = nearest_to_front(results, config.objectives, top)
         if not chosen:
             raise UserError(f"{directory} has no candidate that was trained to the end")
         repeats = [
@@ -52,8 +52,8 @@ def confirm_search(
         ]
         outcomes = _outcomes(repeats, config, directory, address, progress)
         confirmed = _confirmed(chosen, results, config.objectives, outcomes)
-        told = [one.to_json() for one in confirmed]
-        text = json.dumps({"objectives": config.objectives, "confirmed": told}, indent=1)
+        records = [one.to_json() for one in confirmed]
+        text = json.dumps({"objectives": config.objectives, "confirmed": records}, indent=1)
         replace_files({directory / FOLDER / SUMMARY: f"{text}\n".encode()})
     return confirmed
 
@@ -104,7 +104,7 @@ def _confirmed(
     outcomes: Mapping[str, Sequence[Outcome]],
 ) -> list[Confirmed]:
     dice = {key: tuple(one.dice or 0.0 for one in ended) for key, ended in outcomes.items()}
-    chance = chances(dice, results, objectives)
+    chance = front_chances(dice, results, objectives)
     members = {member.key for member in front(results, objectives)}
     confirmed = [
         Confirmed(

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.analysis.confirm.candidates_near_front import rivals
+from nas.analysis.confirm.candidates_near_front import no_dearer_results
+from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
 
 DRAWS = 20_000
@@ -39,7 +40,6 @@ class Confirmed:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        costs = {n: vars(self.result)[n] for n in ("params", "macs", "memory", "latency_ms")}
         return {
             "key": self.result.key,
             "on_front": self.on_front,
@@ -49,11 +49,11 @@ class Confirmed:
             "deviation": self.deviation,
             "failed": self.failed,
             "chance": self.chance,
-            **costs,
+            **{name: self.result.value(name) for name in COSTS},
         }
 
 
-def chances(
+def front_chances(
     repeats: Mapping[str, Sequence[float]],
     results: Sequence[Result],
     objectives: Sequence[str],
@@ -80,7 +80,7 @@ def chances(
     )
     deviations = np.sqrt(squares / generator.chisquare(freedom, draws))
     rows = [i for i, result in enumerate(complete) if result.key in repeats]
-    no_dearer = rivals(complete, objectives)[rows]
+    no_dearer = no_dearer_results(complete, objectives)[rows]
     own = np.empty((len(rows), draws))
     best = np.full((len(rows), draws), -np.inf)
     for place, dice in enumerate(observed):

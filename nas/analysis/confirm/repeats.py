@@ -49,8 +49,8 @@ def read_outcome(repeat: Repeat, directory: Path) -> Outcome | None:
     """What an earlier run left; None where it did not end. Raises UserError for a damaged file."""
     file = repeat.file(directory)
     try:
-        told = json.loads(file.read_bytes())
-        return Outcome(told["dice"], tuple(told["curve"]), told["reason"])
+        record = json.loads(file.read_bytes())
+        return Outcome(record["dice"], tuple(record["curve"]), record["reason"])
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:

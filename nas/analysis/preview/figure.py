@@ -21,12 +21,12 @@ from nas.analysis.preview.known_networks import KnownNetwork
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.survey import log_bins
 from nas.pareto.objectives import objective
+from nas.report.plots import draw_importance
 from nas.study.knob_importance import Importance
 
 WITHIN, OVER, LIMIT = "#0072b2", "#b8bec6", "#d55e00"  # Okabe and Ito's palette, and a grey
 PRESET, BASELINE = "#009e73", "#cc79a7"
 BINS = 36
-KNOBS = 8  # bars of a panel
 LANES = 3  # rows of known networks below a histogram
 COSTS = ("params", "macs", "memory")
 
@@ -55,7 +55,7 @@ def histogram_panels(preview: Preview) -> list[Figure]:
 
 def knob_panels(preview: Preview) -> list[Figure]:
     """Likewise, which knobs drive it."""
-    return [one_panel(partial(_draw_knobs, told), 4.4, 2.8) for told in preview.importances]
+    return [one_panel(partial(_draw_knobs, one), 4.4, 2.8) for one in preview.importances]
 
 
 def plane_panels(preview: Preview) -> list[Figure]:
@@ -91,14 +91,8 @@ def _draw_histogram(preview: Preview, name: str, ax: Axes) -> None:
 
 
 def _draw_knobs(importance: Importance, ax: Axes) -> None:
-    """The knobs that matter most, those dark that matter more than chance would have it."""
-    shares = list(importance.shares.items())[:KNOBS]
-    colours = [WITHIN if name in importance.beyond_chance else OVER for name, _ in shares]
-    ax.barh([name for name, _ in shares], [share for _, share in shares], 0.62, color=colours)
-    ax.invert_yaxis()
+    draw_importance(ax, importance)
     style_axes(ax, f"What drives {objective(importance.objective).phrase}", "x")
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
 
 
 def _draw_plane(preview: Preview, y_name: str, known: Sequence[KnownNetwork], ax: Axes) -> None:

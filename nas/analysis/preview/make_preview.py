@@ -19,7 +19,7 @@ from nas.analysis.preview.known_networks import KnownNetwork, known_networks
 from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
 from nas.analysis.preview.parallel import Progress, parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
-from nas.analysis.preview.survey import Survey, all_costs, take_survey
+from nas.analysis.preview.survey import Costs, Survey, all_costs, take_survey
 from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
 from nas.config.run_config import RunConfig
 from nas.engine.slots import count_slots
@@ -59,7 +59,6 @@ class Preview:
     name: str
     space: str
     seed: int
-    budget: Budget
     counting: TrainingCosts
     survey: Survey
     allowed: BudgetShare
@@ -68,6 +67,11 @@ class Preview:
     latencies: Latencies | None
     timings: Mapping[int, Timing | str]
     forecast: Forecast | None
+
+    @property
+    def budget(self) -> Budget:
+        """The limits on costs."""
+        return self.counting.budget
 
 
 def make_preview(
@@ -82,7 +86,7 @@ def make_preview(
         check_measured_here(config.latency)
     if request.hours:
         preloaded()  # imports while the data are prepared
-        slots = count_slots(config.resources)
+        count_slots(config.resources)  # refuses what no machine has, before it takes any time
     channels, classes, data = _data(config, directory, request.hours, progress)
     space, restrict, budget = config.space.space(), config.space.restrict, config.budget
     counting = TrainingCosts(config.train, config.resources, budget, channels, classes)
@@ -106,26 +110,12 @@ def make_preview(
     timings: Mapping[int, Timing | str] = {}
     forecast = None
     if data:
-        workload = Workload(
-            *data, config.train, config.seed, config.resources.cpus, bool(config.resources.gpus)
-        )
-        pool = [i for i in survey.within(budget) if "memory" in survey.costs[i]]
-        timings = _time_some(survey, pool, workload, slots, progress) if pool else {}
-        timed = [(survey.costs[i], t) for i, t in timings.items() if isinstance(t, Timing)]
-        if timed:
-            window = sum(timing.window for _, timing in timed) / len(timed)
-            one_pass = latencies.mean_seconds if latencies and latencies.found else window
-            schedule = _schedule(config, slots, workload.windows, one_pass)
-            if draw.exhausted:
-                trials = min(schedule.trials, len(survey.within(budget)))
-                schedule = replace(schedule, trials=trials)
-            costs = [survey.costs[i] for i in pool]
-            forecast = forecast_hours(timed, first, costs, schedule, request.seed)
+        mean_pass = latencies.mean_seconds if latencies and latencies.found else None
+        timings, forecast = _hours(config, survey, data, first, mean_pass, request.seed, progress)
     return Preview(
         config.name,
         space.name,
         request.seed,
-        budget,
         counting,
         survey,
         budget_share(survey, budget),
@@ -158,17 +148,38 @@ def cost_importances(survey: Survey) -> list[Importance]:
     return knob_importances([to_params(point) for point in survey.draw.points], values)
 
 
-def _time_some(
-    survey: Survey, pool: Sequence[int], workload: Workload, slots: int, progress: Progress
-) -> dict[int, Timing | str]:
-    """Train a few of the pool a little, from small to large."""
-    count = -(-CANDIDATES // slots) * slots
-    spread = survey.spread(pool, count)
+def _hours(
+    config: RunConfig,
+    survey: Survey,
+    data: tuple[VolumeCache, Cases],
+    first: Sequence[Costs],
+    pass_seconds: float | None,
+    seed: int,
+    progress: Progress,
+) -> tuple[dict[int, Timing | str], Forecast | None]:
+    """Train a few candidates a little, from small to large, and forecast from them.
+
+    Only those are taken whose every cost is known that may predict their seconds. `pass_seconds`:
+    of a pass of one patch, where latencies were measured.
+    """
+    train, resources, slots = config.train, config.resources, count_slots(config.resources)
+    pool = [i for i in survey.within(config.budget) if "memory" in survey.costs[i]]
+    spread = survey.spread(pool, -(-CANDIDATES // slots) * slots)
     places = [*spread[::2], *spread[1::2]]  # the first ones alone reach from small to large
+    workload = Workload(*data, train, config.seed, resources.cpus, bool(resources.gpus))
     candidates = [survey.draw.points[i] for i in places]
     least = max(LEAST, slots)
     found = time_candidates(candidates, workload, slots, least, TIMING_SECONDS, progress)
-    return {places[position]: outcome for position, outcome in found.items()}
+    timings = {places[position]: outcome for position, outcome in found.items()}
+    timed = [(survey.costs[i], t) for i, t in timings.items() if isinstance(t, Timing)]
+    if not timed:
+        return timings, None
+    pass_seconds = pass_seconds or sum(timing.window for _, timing in timed) / len(timed)
+    schedule = _schedule(config, slots, workload.windows, pass_seconds)
+    if survey.draw.exhausted:
+        trials = min(schedule.trials, len(survey.within(config.budget)))
+        schedule = replace(schedule, trials=trials)
+    return timings, forecast_hours(timed, first, [survey.costs[i] for i in pool], schedule, seed)
 
 
 def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) -> Schedule:

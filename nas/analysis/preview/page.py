@@ -4,35 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nas.analysis.preview import sentences, tables
 from nas.analysis.preview.figure import histogram_panels, knob_panels, plane_panels
 from nas.analysis.preview.make_preview import Preview
-from nas.analysis.preview.sentences import (
-    HOW_TO_READ_KNOBS,
-    HOW_TO_READ_MARKS,
-    budget_text,
-    hours_text,
-    hours_texts,
-    latency_texts,
-    limit_text,
-    percent,
-    sample_text,
-    trials_text,
-)
-from nas.analysis.preview.tables import (
-    TextTable,
-    cost_table,
-    knob_table,
-    latency_table,
-    network_table,
-)
-from nas.report.html_page import (
-    fact_tiles,
-    html_page,
-    html_table,
-    paragraphs,
-    section,
-    svg_panels,
-)
+from nas.report.html_page import fact_tiles, html_page, html_table, paragraphs, section, svg_panels
 
 
 def preview_page(preview: Preview, title: str) -> str:
@@ -41,30 +16,30 @@ def preview_page(preview: Preview, title: str) -> str:
 
 
 def _parts(preview: Preview) -> Iterator[str]:
-    yield paragraphs(sample_text(preview))
+    yield paragraphs(sentences.sample_text(preview))
     yield fact_tiles(_facts(preview))
     yield section(
         "What they cost",
-        paragraphs(budget_text(preview)),
+        paragraphs(sentences.budget_text(preview)),
         svg_panels(histogram_panels(preview), 380),
-        _table(cost_table(preview)),
+        _table(tables.cost_table(preview)),
     )
     if preview.importances:
         yield section(
             "Which knob drives a cost",
-            paragraphs(HOW_TO_READ_KNOBS),
+            paragraphs(sentences.HOW_TO_READ_KNOBS),
             svg_panels(knob_panels(preview), 380),
-            _table(knob_table(preview)),
+            _table(tables.knob_table(preview)),
         )
     yield section(
         "Where known networks lie",
-        paragraphs(HOW_TO_READ_MARKS, *latency_texts(preview)),
+        paragraphs(sentences.HOW_TO_READ_MARKS, *sentences.latency_texts(preview)),
         svg_panels(plane_panels(preview), 580),
-        _table(network_table(preview)),
+        _table(tables.network_table(preview)),
     )
     if preview.latencies:
-        yield _table(latency_table(preview))
-    if hours := list(hours_texts(preview)):
+        yield _table(tables.latency_table(preview))
+    if hours := list(sentences.hours_texts(preview)):
         yield section("How long the search takes", paragraphs(*hours))
 
 
@@ -72,13 +47,14 @@ def _facts(preview: Preview) -> Iterator[tuple[str, str]]:
     """What is large on the page: a figure and what it is."""
     yield f"{len(preview.survey.draw.points):,}", "architectures"
     if preview.budget.limits():
-        yield percent(preview.allowed.share), "within the budget"
+        yield sentences.percent(preview.allowed.share), "within the budget"
     for limit in preview.allowed.limits:
-        yield percent(limit.share), f"within {limit_text(limit)}"
+        yield sentences.percent(limit.share), f"within {sentences.limit_text(limit)}"
     if forecast := preview.forecast:
-        span = f"{hours_text(forecast.low)} to {hours_text(forecast.high)}"
-        yield hours_text(forecast.hours), f"for {trials_text(forecast)} ({span})"
+        span = f"{sentences.hours_text(forecast.low)} to {sentences.hours_text(forecast.high)}"
+        hours, trials = sentences.hours_text(forecast.hours), sentences.trials_text(forecast)
+        yield hours, f"for {trials} ({span})"
 
 
-def _table(table: TextTable) -> str:
+def _table(table: tables.TextTable) -> str:
     return html_table(table.head, [list(map(str, row)) for row in table.rows], table.left)

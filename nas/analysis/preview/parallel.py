@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
@@ -26,7 +26,7 @@ CHUNK = 5  # items that a process takes at a time
 
 
 class Map(Protocol):
-    """The answers of a function to items, in order; `what` names the items to the progress."""
+    """The answers of `work` to items, in order; `what` names the items to the progress."""
 
     def __call__(
         self, work: Callable[[Item], Answer], items: Sequence[Item], what: str
@@ -53,9 +53,7 @@ def parallel_map(items: int, progress: Progress) -> Iterator[Map]:
     """A map on all cores, or in this process where about so many `items` are too few for that."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processes = min(cores or 1, items // WORTH_A_PROCESS)
-    pool = None
-    if processes > 1:
-        pool = ProcessPoolExecutor(processes, preloaded(), begin_process)
+    pool = ProcessPoolExecutor(processes, preloaded(), begin_process) if processes > 1 else None
 
     def mapped(work: Callable[[Item], Answer], items: Sequence[Item], what: str) -> list[Answer]:
         answers: list[Answer] = []
@@ -64,8 +62,5 @@ def parallel_map(items: int, progress: Progress) -> Iterator[Map]:
             progress(len(answers), len(items), what)
         return answers
 
-    try:
+    with pool or nullcontext():
         yield mapped
-    finally:
-        if pool:
-            pool.shutdown()

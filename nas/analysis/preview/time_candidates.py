@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ FEWEST, MOST = 3, 40  # steps that are
 STEP_SECONDS = 0.8  # about, of counted steps
 WINDOW_SECONDS = 0.3  # at least, of counted validation
 VALIDATION_CASES = 4
+NICENESS = 15  # of Ray's workers by default: they give way to other work on the machine
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def _send_timing(
     connection: Connection, architecture: Architecture, workload: Workload, slot: int
 ) -> None:
     begin_process(workload.threads)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     device = torch.device("cpu")
     if workload.gpu:
         device = torch.device("cuda", slot % torch.cuda.device_count())

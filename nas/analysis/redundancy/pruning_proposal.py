@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
 from nas.analysis.redundancy.analysis import SubLayer
 from nas.analysis.redundancy.layer_hooks import PARTS, gated_layers, kept_parts
 from search_spaces.registry import find_space
-from search_spaces.space import Architecture, Option, path_pattern, to_params
+from search_spaces.space import Architecture, RandomTrial, path_pattern, to_params
 from trainers.errors import UserError
 
 GATE, NONE = "gate", "none"
@@ -57,17 +56,17 @@ def propose(
         return None
     space = find_space(architecture.space)
     options = {knob.name: knob.options for knob in space.knobs()}
-    values = architecture.canonical().to_json()
+    params = to_params(architecture.canonical())
     closed: list[SubLayer] = []
     for sublayer in ranked:
         path = gates[sublayer.layer]
-        gate = without(str(_get(values, path)), sublayer.part)
+        gate = gate_without(str(params[path]), sublayer.part)
         if len(closed) < count and gate in options[path_pattern(path)]:
-            _set(values, path, gate)
+            params[path] = gate
             closed.append(sublayer)
     if not closed:
         return None
-    return Proposal(space.from_json(values).canonical(), tuple(closed))
+    return Proposal(space.sample(RandomTrial(answers=params)).canonical(), tuple(closed))
 
 
 def gate_paths(architecture: Architecture, network: nn.Module) -> dict[str, str]:
@@ -91,20 +90,7 @@ def gate_of(parts: Sequence[str]) -> str:
     return parts[0] if parts else NONE
 
 
-def without(gate: str, part: str) -> str:
+def gate_without(gate: str, part: str) -> str:
     """The gate that keeps what `gate` keeps, but `part`."""
     kept = PARTS if gate == "both" else (gate,)
     return gate_of([other for other in kept if other not in (part, NONE)])
-
-
-def _get(values: Any, path: str) -> Option:
-    for word in path.split("."):
-        values = values[int(word)] if word.isdigit() else values[word]
-    return values
-
-
-def _set(values: Any, path: str, option: Option) -> None:
-    parents, _, last = path.rpartition(".")
-    for word in parents.split(".") if parents else ():
-        values = values[int(word)] if word.isdigit() else values[word]
-    values[last] = option

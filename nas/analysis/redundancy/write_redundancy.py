@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.analysis.redundancy.figure import Panels, panels, redundancy_figure, redundancy_panels
+from nas.analysis.redundancy.figure import redundancy_figure, redundancy_panels
 from nas.analysis.redundancy.redundancy_report import Report
 from nas.analysis.redundancy.table import HEAD, LEGEND, redundancy_table, table_rows
 from nas.report.html_page import html_page, html_table, paragraphs, svg_panels
@@ -25,7 +25,7 @@ COMPARED = {
 }
 
 
-def target(export: Path, to: Path | None) -> Path:
+def output_folder(export: Path, to: Path | None) -> Path:
     """The folder to write into, `redundancy` in the export by default. Raises UserError."""
     folder = to or export / "redundancy"
     if folder.exists() and not folder.is_dir():
@@ -38,10 +38,10 @@ def write_report(report: Report, to: Path) -> list[Path]:
     paths that are returned."""
     to.mkdir(parents=True, exist_ok=True)
     title = f"Redundancy of {report.architecture.space} {report.architecture.key}"
-    drawn = panels(report.redundancy, report.closed)
     (to / JSON).write_text(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
-    (to / HTML).write_text(_page(report, drawn, title), encoding="utf-8")
-    redundancy_figure(drawn, title).savefig(to / PNG, facecolor="white")
+    (to / HTML).write_text(_page(report, title), encoding="utf-8")
+    figure = redundancy_figure(report.redundancy, report.closed, title)
+    figure.savefig(to / PNG, facecolor="white")
     written = [to / JSON, to / HTML, to / PNG]
     if report.proposal:
         record = architecture_record(report.proposal.architecture)
@@ -65,13 +65,13 @@ def print_report(report: Report, written: Sequence[Path], console: Console) -> N
         say(f"  (CONFIG searches the space {report.architecture.space}; `--dir` a new folder)")
 
 
-def _page(report: Report, drawn: Panels, title: str) -> str:
+def _page(report: Report, title: str) -> str:
     rows = list(table_rows(report.redundancy, report.closed))
     cells = [("   " * row.level + row.label, row.module, *row.cells) for row in rows]
     blocks = {i for i, row in enumerate(rows) if row.level == 0}
     parts = (
         paragraphs(*_texts(report)),
-        svg_panels(redundancy_panels(drawn), 380),
+        svg_panels(redundancy_panels(report.redundancy, report.closed), 380),
         html_table(("part", "module", *HEAD), cells, left={0, 1}, strong=blocks),
     )
     return html_page(title, parts)

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from nas.analysis.confirm import Confirmed, Repeat, chances, nearest
+from nas.analysis.confirm import Confirmed, Repeat, front_chances, nearest_to_front
 from nas.analysis.confirm.candidates_near_front import dice_gaps
 from nas.analysis.confirm.repeats import read_outcome
 from nas.cli.main import main
@@ -26,7 +26,7 @@ STOPPED = result("stopped", None, 50, state="stopped")
 
 
 def test_the_front_comes_first_then_who_lacks_least_dice():
-    found = [r.key for r in nearest([*NEAR, STOPPED, *FRONT], OBJECTIVES, 9)]
+    found = [r.key for r in nearest_to_front([*NEAR, STOPPED, *FRONT], OBJECTIVES, 9)]
     assert set(found[:2]) == {"small", "large"}
     assert found[2:] == ["near", "far"]
 
@@ -50,14 +50,14 @@ def test_a_damaged_outcome_is_told(tmp_path):
 
 def test_who_is_far_better_is_sure_and_who_is_far_worse_is_out():
     repeats = {"large": [0.90, 0.91, 0.92], "near": [0.50, 0.51, 0.52]}
-    found = chances(repeats, [*FRONT, *NEAR], OBJECTIVES)
+    found = front_chances(repeats, [*FRONT, *NEAR], OBJECTIVES)
     assert found["large"] > 0.999
     assert found["near"] < 0.001
 
 
 def test_two_that_cost_the_same_and_did_the_same_have_even_chances():
     twins = [result("a", 0.8, 100), result("b", 0.8, 100)]
-    found = chances({"a": [0.80, 0.82], "b": [0.80, 0.82]}, twins, OBJECTIVES)
+    found = front_chances({"a": [0.80, 0.82], "b": [0.80, 0.82]}, twins, OBJECTIVES)
     assert found["a"] == pytest.approx(0.5, abs=0.02)
     assert found["a"] + found["b"] == pytest.approx(1)
 
@@ -68,18 +68,18 @@ def test_the_chance_is_that_of_students_t():
 
     a, b = [0.70, 0.71, 0.72], [0.71, 0.72, 0.73]
     error = math.sqrt(0.01**2 * 2 / 3)  # s is 0.01 in both
-    found = chances({"a": a, "b": b}, [result("a", 0, 9), result("b", 0, 9)], OBJECTIVES)
+    found = front_chances({"a": a, "b": b}, [result("a", 0, 9), result("b", 0, 9)], OBJECTIVES)
     assert found["a"] == pytest.approx(t.cdf(-0.01 / error, 4), abs=0.01)
 
 
 def test_the_dice_of_the_search_itself_does_not_count_for_who_was_repeated():
     lucky, honest = result("lucky", 0.99, 100), result("honest", 0.8, 100)
     repeats = {"lucky": [0.60, 0.61], "honest": [0.80, 0.81]}
-    assert chances(repeats, [lucky, honest], OBJECTIVES)["lucky"] < 0.05
+    assert front_chances(repeats, [lucky, honest], OBJECTIVES)["lucky"] < 0.05
 
 
 def test_who_was_not_repeated_takes_part_with_the_dice_of_the_search():
-    found = chances(
+    found = front_chances(
         {"a": [0.70, 0.71, 0.72]}, [result("a", 0.9, 9), result("b", 0.9, 9)], OBJECTIVES
     )
     assert found["a"] < 0.01
@@ -87,17 +87,23 @@ def test_who_was_not_repeated_takes_part_with_the_dice_of_the_search():
 
 def test_nobody_that_costs_more_takes_a_place():
     dear = result("dear", 0.99, 101)
-    assert chances({"a": [0.1, 0.2]}, [result("a", 0.5, 100), dear], OBJECTIVES)["a"] == 1
+    assert front_chances({"a": [0.1, 0.2]}, [result("a", 0.5, 100), dear], OBJECTIVES)["a"] == 1
 
 
 def test_one_repeat_tells_no_spread():
     with pytest.raises(ValueError, match="two repeats"):
-        chances({"a": [0.5]}, [result("a", 0.5, 1)], OBJECTIVES)
+        front_chances({"a": [0.5]}, [result("a", 0.5, 1)], OBJECTIVES)
 
 
 def test_a_deviation_is_that_of_a_sample():
     one = Confirmed(FRONT[0], True, (0.4, 0.6), 0, 0.5)
     assert (one.mean, one.deviation) == (pytest.approx(0.5), pytest.approx(math.sqrt(0.02)))
+
+
+def test_the_json_has_every_cost_that_is_known():
+    told = Confirmed(result("a", 0.5, 100, macs=7), True, (0.4, 0.6), 0, 0.5).to_json()
+    assert (told["params"], told["macs"], told["memory"]) == (100, 7, None)
+    assert json.loads(json.dumps(told))["dice_of_repeats"] == [0.4, 0.6]
 
 
 @pytest.mark.parametrize(

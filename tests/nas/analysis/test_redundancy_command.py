@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nas.analysis.redundancy.analysis import analyse
-from nas.analysis.redundancy.figure import panels
+from nas.analysis.redundancy.figure import redundancy_panels
 from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
 from nas.cli.main import main
 from nas.config.run_config import RunConfig
@@ -143,16 +143,28 @@ def test_json_is_all_that_standard_output_gets(export, images, tmp_path, capsys)
 def test_what_is_drawn_is_what_was_measured(export, images):
     report = redundancy_report(Export(export[0]), images, prune=1)
     (part,) = report.closed
-    blocks, with_norm, without = panels(report.redundancy, report.closed)
-    assert blocks.labels() == ["B1", "B2"]
-    assert with_norm.labels() == ["L1\nB1", "L2", "L1\nB2", "L2"]
-    assert [line.symbol for line in with_norm.lines] == ["LM", "LT"]
-    assert [line.symbol for line in without.lines] == ["M", "T"]
-    mixer, _ = with_norm.lines
-    assert math.isnan(mixer.values("cka")[-1])  # its gate is closed: "mlp"
-    marked = {(line.name, i) for line in with_norm.lines for i in line.marked}
-    place = [layer.name for layer in report.redundancy.layers].index(part.layer)
-    assert marked == {("MLP" if part.part == "mlp" else "token mixer", place)}
+    figures = redundancy_panels(report.redundancy, report.closed)
+    blocks, with_norm, without, _, cka, _ = (figure.axes[0] for figure in figures)
+
+    def ticks(ax):
+        return [label.get_text() for label in ax.get_xticklabels()]
+
+    assert ticks(blocks) == ["B1", "B2"]
+    assert ticks(with_norm) == ["L1\nB1", "L2", "L1\nB2", "L2"]
+    labels = [line.get_label() for line in with_norm.get_lines()]
+    ring = f"{'MLP' if part.part == 'mlp' else 'token mixer'}, proposed to go"
+    assert [label for label in labels if label != ring] == ["$S_{LM}$ token mixer", "$S_{LT}$ MLP"]
+    lines = [line.get_label() for line in without.get_lines()]
+    assert lines == ["$S_{M}$ token mixer", "$S_{T}$ MLP"]
+    drawn = {line.get_label(): list(line.get_ydata()) for line in cka.get_lines()}
+    assert math.isnan(drawn["$S_{LM}$ token mixer"][-1])  # its gate is closed: "mlp"
+    layers = [layer.name for layer in report.redundancy.layers]
+    for sublayer in report.redundancy.sublayers:
+        line = drawn["$S_{LT}$ MLP" if sublayer.part == "mlp" else "$S_{LM}$ token mixer"]
+        assert line[layers.index(sublayer.layer)] == sublayer.with_norm.cka
+    assert drawn[ring] == [part.with_norm.cka]
+    rings = with_norm.get_lines()[labels.index(ring)]
+    assert list(rings.get_xdata()) == [layers.index(part.layer)]
 
 
 def test_every_window_counts_once_though_the_network_is_mirrored(export, images, tmp_path):
