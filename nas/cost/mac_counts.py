@@ -1,24 +1,22 @@
-"""One pass, two counts: thop's by module, torch's by operator."""
+"""One pass, two counts: thop's rules by module, torch's formulas by operator."""
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import thop
 import torch
-from thop.vision.basic_hooks import count_parameters
 from torch import nn
 
-from nas.cost.mac_rules import rule_of
+from nas.cost.mac_rules import Rule, rule_of
 from nas.cost.torch_counter import OperatorCounter
 from search_spaces.offers import assume_kept, counts_itself
 
-_Hook = Callable[[Any, tuple[Any, ...], Any], None]
+Shares = Callable[[Any, tuple[Any, ...]], Mapping[str, int]]  # of a call: module, inputs
 TOLERANCE = 1e-3  # of the larger count; beyond it the two disagree
 
 
@@ -62,109 +60,91 @@ def count_twice(
 ) -> MacCounts:
     """Count an eval-mode pass of `network` on a meta input of `shape`.
 
-    Modules with `assumed_kept` keep that share of their queries. The network is left as it was, and
-    so it is where it raises, which goes on to the caller.
+    Modules with `assumed_kept` keep that share of their queries. The network is left as it was.
     """
-    watched = _Watched(network)
     assume_kept(network, kept)
-    modes = {module: module.training for module in network.modules()}
-    try:
+    calls = CountedCalls(rule_of, _own_macs, by_module)
+    calls.run(network, shape)
+    return MacCounts(calls.macs, calls.counter.macs, calls.named, calls.counter.without)
+
+
+def _own_macs(kind: type[nn.Module]) -> Shares | None:
+    return (lambda module, inputs: module.own_macs(*inputs)) if counts_itself(kind) else None
+
+
+class CountedCalls:
+    """Counts the calls of a network's modules, with torch's counter around them.
+
+    `rule_of`: what counts a type of module, None for nothing. `shares_of`: what tells a call of it
+    by named shares; nothing inside such a module is counted, by neither.
+    """
+
+    def __init__(
+        self,
+        rule_of: Callable[[type[nn.Module]], Rule | None],
+        shares_of: Callable[[type[nn.Module]], Shares | None],
+        by_module: bool = False,
+    ) -> None:
+        self.counter = OperatorCounter()
+        self.macs: Counter[nn.Module] = Counter()
+        self.named: Counter[str] = Counter()
+        self._rule_of, self._shares_of, self._by_module = rule_of, shares_of, by_module
+        self._outside: list[nn.Module | None] = []
+
+    def run(self, network: nn.Module, shape: tuple[int, ...]) -> None:
+        """One eval-mode pass on a meta input of `shape`."""
+        x = torch.empty(shape, device="meta")
         with ExitStack() as stack:
-            for module in modes:
-                watched.watch(module, stack, by_module)
-            hooks = {kind: watched.tally(kind) for kind in {type(module) for module in modes}}
-            x = torch.empty(shape, device="meta")
-            thop.profile(watched, (x,), custom_ops=hooks, verbose=False)
+            stack.enter_context(_evaluating(network))
+            for module in network.modules():
+                self._watch(module, stack)
+            with self.counter:
+                network(x)
+
+    def _watch(self, module: nn.Module, stack: ExitStack) -> None:
+        """Until the end of `stack`, count every call of `module`."""
+        counter, kind = self.counter, type(module)
+        rule, shares = self._rule_of(kind), self._shares_of(kind)
+
+        def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            counter.paused += shares is not None
+            self._outside.append(counter.within)
+            counter.within = module if self._by_module else None
+            return _positional(module, args, kwargs) if kwargs else None
+
+        def leave(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            counter.within = self._outside.pop()
+            counter.paused -= shares is not None
+            if counter.paused:
+                return
+            counter.paused += 1  # what a rule itself computes is no part of the network
+            if shares is not None:
+                told = shares(module, inputs)
+                self.named.update(told)
+                self.macs[module] += sum(told.values())
+                counter.macs[module] += sum(told.values())
+            elif rule is not None:
+                self.macs[module] += rule(module, inputs, output)
+            counter.paused -= 1
+
+        if rule or shares or self._by_module:
+            stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
+            stack.callback(module.register_forward_hook(leave).remove)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
     finally:
         for module, training in modes.items():
             module.training = training
-            for buffer in ("total_ops", "total_params"):  # thop leaves some behind
-                module._buffers.pop(buffer, None)
-    if watched.error is not None:
-        raise watched.error
-    counter = watched.counter
-    return MacCounts(watched.macs, counter.macs, watched.named, counter.without)
-
-
-class _Watched(nn.Module):
-    """What thop profiles: the network, with torch's counter around its pass and nothing else.
-
-    An error is kept instead of raised, or thop would leave its hooks behind.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.counter = network, OperatorCounter()
-        self.macs: Counter[nn.Module] = Counter()
-        self.named: Counter[str] = Counter()
-        self.error: Exception | None = None
-        self._outside: list[nn.Module | None] = []
-        self._tallies: list[_Hook] = []
-        self._hooks: list[dict[int, Any]] = []
-
-    def forward(self, x: torch.Tensor) -> None:
-        for hooks in self._hooks:
-            self._keep_one(hooks)
-        try:
-            with self.counter:
-                self.network(x)
-        except Exception as error:
-            self.error = error
-
-    def watch(self, module: nn.Module, stack: ExitStack, by_module: bool) -> None:
-        """Until the end of `stack`, what thop does not do around every call of `module`."""
-        told, counter = counts_itself(type(module)), self.counter
-        self._hooks.append(module._forward_hooks)
-        if not (told or by_module or rule_of(type(module))):
-            return
-
-        def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            counter.paused += told
-            if by_module:
-                self._outside.append(counter.within)
-                counter.within = module
-            return _positional(module, args, kwargs) if kwargs else None
-
-        def leave(*_: Any) -> None:
-            counter.within = self._outside.pop()
-
-        stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
-        if by_module:
-            stack.callback(module.register_forward_hook(leave).remove)
-
-    def tally(self, kind: type[nn.Module]) -> _Hook | None:
-        """The forward hook for thop to count modules of that type by; None where none is needed."""
-        counter, rule = self.counter, rule_of(kind)
-
-        def told(module: Any, inputs: tuple[Any, ...], _: Any) -> None:
-            counter.paused -= 1
-            if not counter.paused:
-                shares = module.own_macs(*inputs)
-                self.named.update(shares)
-                self.macs[module] += sum(shares.values())
-                counter.macs[module] += sum(shares.values())
-
-        def counted(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if rule is not None and not counter.paused:
-                counter.paused += 1  # what a rule itself computes is no part of the network
-                self.macs[module] += rule(module, inputs, output)
-                counter.paused -= 1
-
-        if rule is None and not counts_itself(kind):
-            return None
-        self._tallies.append(told if counts_itself(kind) else counted)
-        return self._tallies[-1]
-
-    def _keep_one(self, hooks: dict[int, Any]) -> None:
-        """Of a module's forward hooks, drops thop's count of parameters, which takes as long as the
-        pass, and all but the last of our own: a module that several others hold thop hooks once for
-        each of them, and in the end it removes the last."""
-        ours = [key for key, hook in hooks.items() if hook in self._tallies]
-        for key in [key for key, hook in hooks.items() if hook is count_parameters] + ours[:-1]:
-            del hooks[key]
 
 
 def _positional(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The same call with its arguments by position, the only ones that hooks of thop's see."""
+    """The same call with its arguments by position, the only ones that rules see."""
     bound = inspect.signature(module.forward).bind(*args, **kwargs)
     return bound.args, bound.kwargs

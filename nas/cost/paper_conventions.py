@@ -10,9 +10,9 @@ import torch
 from thop.profile import register_hooks
 from torch import nn
 
+from nas.cost.mac_counts import CountedCalls
 from nas.cost.mac_rules import RULES, Rule, by_thop
 from nas.cost.meta_network import build_on_meta
-from nas.cost.torch_counter import OperatorCounter
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba
 from search_spaces.blocks.pruned_attention import PrunedAttention
@@ -71,40 +71,15 @@ def published_count(
 
 
 def _count(network: nn.Module, shape: tuple[int, ...], convention: Convention) -> int:
-    pass_ = _Pass(convention)
-    hooks = [hook for module in network.modules() for hook in pass_.watch(module)]
-    with torch.no_grad(), OperatorCounter():
-        network.eval()(torch.empty(shape, device="meta"))
-    for hook in hooks:
-        hook.remove()
-    return convention.factor * pass_.counted
+    calls = CountedCalls(
+        convention.rules.get, lambda kind: _nothing if issubclass(kind, convention.unseen) else None
+    )
+    calls.run(network, shape)
+    return convention.factor * sum(calls.macs.values())
 
 
-class _Pass:
-    """Counts calls of modules by a convention's rules."""
-
-    def __init__(self, convention: Convention) -> None:
-        self.counted = 0
-        self._convention, self._unseen = convention, 0
-
-    def watch(self, module: nn.Module) -> list[Any]:
-        if isinstance(module, self._convention.unseen):
-            return [
-                module.register_forward_pre_hook(self._enter),
-                module.register_forward_hook(self._leave),
-            ]
-        return [module.register_forward_hook(self._tally)]
-
-    def _enter(self, *_: Any) -> None:
-        self._unseen += 1
-
-    def _leave(self, *_: Any) -> None:
-        self._unseen -= 1
-
-    def _tally(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        rule = self._convention.rules.get(type(module))
-        if rule is not None and not self._unseen:
-            self.counted += rule(module, inputs, output)
+def _nothing(module: nn.Module, inputs: tuple[Any, ...]) -> Mapping[str, int]:
+    return {}
 
 
 def _each_output(_: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
