@@ -13,7 +13,7 @@ from nas.config.yaml_file import write_config
 from nas.export.export_folder import CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
 from nas.export.model_card import write_card
 from nas.pareto.result import Result
-from nas.study.search_folder import search_id
+from nas.study.search_folder import checkpoint_in, search_id
 from search_spaces.registry import ARCHITECTURE, architecture_record
 from trainers.atomic import output_folder
 from trainers.data.config import Split
@@ -32,7 +32,7 @@ def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> N
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty, or no folder; give --to a new folder")
-    weights = search / "checkpoints" / f"{member.key}.pt"
+    weights = checkpoint_in(search, member.key)
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
     architecture = config.space.space().from_json(dict(member.architecture))
