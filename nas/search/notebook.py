@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class Search:
     @property
     def front(self) -> list[Result]:
         """The Pareto front, from few parameters to many."""
-        return read_front(self.directory)[0]
+        return self._front()[0]
 
     @cached_property
     def record(self) -> SearchRecord:
@@ -94,8 +95,13 @@ class Search:
             found = complete_results(self.directory, config.space.name, config.budget)
             return filter_by_limits(found, limits)
 
-        members, objectives = read_front(self.directory)
+        members, objectives = self._front()
         return pick(filter_by_limits(members, limits), name, objectives, others)
+
+    def _front(self) -> tuple[list[Result], tuple[str, ...]]:
+        members, objectives = read_front(self.directory)
+        space = self.config.space.name  # the file of version 0.1 does not tell
+        return [replace(member, space=space) for member in members], objectives
 
     def network(self, result: Result) -> nn.Module:
         """The network as the search trained it, (B, C, D, H, W) to logits, in eval mode, on the
@@ -115,8 +121,11 @@ class Search:
         """
         from nas.export.export_folder import Export
         from nas.export.write_export import write_export
+        from nas.search.components import export_settings
+        from trainers.data.task import Task
 
-        write_export(self.directory, self.config, result, Path(to))
+        settings = export_settings(self.config, Task.read(self.directory))
+        write_export(self.directory, result, settings, Path(to))
         return Export(Path(to))
 
 
