@@ -13,6 +13,7 @@ from search_spaces.blocks.conv import NormKind, make_norm
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.grpe import GRPE
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.query_pruning import QueryGate
@@ -87,8 +88,9 @@ class Bridge(nn.Module):
         self.gate = (
             QueryGate(point.spatial_dims, channels, point.confidence) if point.gated else None
         )
+        hidden = point.mlp_ratio * channels
         self.layers = nn.ModuleList(
-            GatedLayer(channels, self._attention(point), relu_mlp(channels, point.mlp_ratio))
+            GatedLayer(channels, self._attention(point), MLP(channels, hidden, activation=nn.ReLU))
             for _ in range(point.layers)
         )
 
@@ -120,12 +122,6 @@ class Bridge(nn.Module):
             else None,
             regularise=point.regularise,
         )
-
-
-def relu_mlp(channels: int, ratio: int) -> nn.Sequential:
-    """Two linear layers with ReLU between them. (B, N, C) -> (B, N, C)."""
-    hidden = ratio * channels
-    return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
 
 
 def double_conv(
