@@ -8,7 +8,7 @@ import torch
 from monai.networks.layers.factories import Conv, Pool
 from torch import nn
 
-from search_spaces.blocks.adaptive_pruning import pruning_losses, pruning_rates
+from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
 from search_spaces.blocks.conv import NormKind, make_norm
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.gated_layer import GatedLayer
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from search_spaces.apformer import APFormer
 
 
-class APFormerNet(nn.Module):
+class APFormerNet(AdaptivelyPruned):
     """Double convolutions and max pooling down, the bridge, upsampling and skips up (Fig. 2).
 
     x: (B, C_in, *S) -> logits (B, C_cls, *S), S of `spatial_dims` axes; a plane network takes a
@@ -63,14 +63,6 @@ class APFormerNet(nn.Module):
         for decode in self.decoder:
             y = decode(torch.cat([skips.pop(), self.up(y)], dim=1))
         return unfold_slices(self.head(y), x)
-
-    def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The SSA losses and the gate's, of the last training pass; see `pruning_losses`."""
-        return pruning_losses(self, target)
-
-    def measured(self) -> dict[str, float]:
-        """The pruning rates alpha and lambda; see `pruning_rates`."""
-        return pruning_rates(self)
 
 
 class Bridge(nn.Module):
