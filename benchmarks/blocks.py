@@ -29,10 +29,10 @@ from nas.cost.count import count_macs, count_params
 from nas.cost.latency import device_name
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.conv import make_conv
-from search_spaces.blocks.gated_layer import MLP, Gate, GatedLayer, gated_layer
+from search_spaces.blocks.gated_layer import Gate, GatedLayer, gated_layer
 from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.light_conv import LightConv
-from search_spaces.blocks.low_rank import LowRankMLP
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.token_stage import TokenStage
@@ -81,7 +81,7 @@ def low_rank() -> Promise:
     """The rank of an MLP's projections over their width."""
 
     def factorised(ratio: float) -> nn.Module:
-        return TokenStage(256, [GatedLayer(256, None, LowRankMLP(256, 1024, ratio))])
+        return TokenStage(256, [GatedLayer(256, None, MLP(256, 1024, ratio))])
 
     ratios = (1.0, 0.375, 0.25, 0.125)
     return (1, 256, 12, 12, 12), {f"rank ratio {r}": partial(factorised, r) for r in ratios}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from search_spaces.space import Architecture, SearchSpace, choice
-from search_spaces.stages import Stage, ways_up
+from search_spaces.stages import Stage, ways_down, ways_up
 from search_spaces.widths import level_channels
 
 if TYPE_CHECKING:
@@ -120,26 +120,22 @@ class APFormer(Architecture):
         if self.design == "setr":
             tokens = Stage(
                 name="tokens",
-                side="down",
                 divisor=self.stride(),
                 channels=self.hidden,
                 holds=words,
                 layers=both,
             )
             return [tokens, *ways_up(channels[:-1], divisors, "1 conv", skip=None)]
-        down = [
-            Stage(
-                name="encoder",
-                side="down",
-                divisor=2**level,
-                channels=c,
-                holds=["2 convs", *(words if level == self.levels - 1 else ())],
-                layers=both if level == self.levels - 1 else (),
-            )
-            for level, c in enumerate(channels)
-        ]
+        down = ways_down(channels[:-1], divisors, "2 convs")
+        deepest = Stage(
+            name="encoder",
+            divisor=self.stride(),
+            channels=channels[-1],
+            holds=["2 convs", *words],
+            layers=both,
+        )
         given = [channels[max(level - 1, 0)] for level in range(self.levels - 1)]
-        return down + ways_up(given, divisors, "2 convs", skip="concat")
+        return [*down, deepest, *ways_up(given, divisors, "2 convs", skip="concat")]
 
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         from search_spaces.networks.apformer_designs import build_design

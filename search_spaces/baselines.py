@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from search_spaces.space import Architecture, SearchSpace, choice
-from search_spaces.stages import Stage, several, ways_up
+from search_spaces.stages import Stage, several, ways_down, ways_up
 from search_spaces.widths import level_channels
 
 if TYPE_CHECKING:
@@ -54,16 +54,19 @@ class Baseline(Architecture):
         if self.kind == "unet":
             divisors = [2 ** (i + 1) for i in range(self.levels - 1)]
             unit = "residual unit" if self.residual_units else "1 conv"
-            down = _downs(widths, [*divisors, divisors[-1]], [unit] * self.levels)
+            down = ways_down(widths, [*divisors, divisors[-1]], unit)
             return down + ways_up(widths[:-2], divisors[:-1], unit, skip="concat")
         if self.kind == "segresnet":
             divisors = [2**i for i in range(self.levels)]
             counts = (1, *[2] * (self.levels - 2), 4)
-            down = _downs(widths, divisors, [several(n, "residual unit") for n in counts])
+            down = [
+                Stage(name="encoder", divisor=d, channels=c, holds=[several(n, "residual unit")])
+                for c, d, n in zip(widths, divisors, counts, strict=True)
+            ]
             return down + ways_up(widths[:-1], divisors[:-1], "1 residual unit", skip="add")
         swin = self.kind == "swin-unetr"
         width, steps = (self.swin_width, 5) if swin else (self.width, 4)
-        image = Stage(name="image", side="down", divisor=1, channels=width, holds=["residual unit"])
+        image = Stage(name="image", divisor=1, channels=width, holds=["residual unit"])
         shift = 1 if swin else 0
         up = ways_up(
             [width * 2 ** max(i - shift, 0) for i in range(steps)],
@@ -76,7 +79,6 @@ class Baseline(Architecture):
     def _unetr_tokens(self) -> Stage:
         return Stage(
             name="tokens",
-            side="down",
             divisor=16,
             channels=self.hidden,
             holds=[f"attention, {self.hidden // 64} heads"],
@@ -87,7 +89,6 @@ class Baseline(Architecture):
         return [
             Stage(
                 name="tokens",
-                side="down",
                 divisor=2 ** (i + 1),
                 channels=self.swin_width * 2**i,
                 holds=["windows of 7"] if i < 4 else ["residual unit"],
@@ -100,13 +101,6 @@ class Baseline(Architecture):
         from search_spaces.networks.baselines import NETWORKS
 
         return NETWORKS[self.kind](self.canonical(), in_channels, out_channels)
-
-
-def _downs(channels: Sequence[int], divisors: Sequence[int], holds: Sequence[str]) -> list[Stage]:
-    return [
-        Stage(name="encoder", side="down", divisor=d, channels=c, holds=[words])
-        for c, d, words in zip(channels, divisors, holds, strict=True)
-    ]
 
 
 def presets() -> Mapping[str, Architecture]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
-from search_spaces.stages import Stage, several, ways_up
+from search_spaces.stages import Stage, several, ways_down, ways_up
 from search_spaces.widths import attention_heads, level_channels
 
 if TYPE_CHECKING:
@@ -107,16 +107,8 @@ class DeployLite(Architecture):
         point = self.canonical()
         divisors = [point.stem_stride * 2**level for level in range(point.levels)]
         shallow = point.levels - len(point.tokens)
-        down = [
-            Stage(
-                name="encoder",
-                side="down",
-                divisor=d,
-                channels=c,
-                holds=[several(point.convs, f"{point.conv} unit")],
-            )
-            for c, d in zip(point.channels[:shallow], divisors, strict=False)
-        ]
+        units = several(point.convs, f"{point.conv} unit")
+        down = ways_down(point.channels[:shallow], divisors[:shallow], units)
         for tokens, heads, level in zip(
             reversed(point.tokens), point.heads, range(shallow, point.levels), strict=True
         ):
@@ -126,7 +118,6 @@ class DeployLite(Architecture):
             down.append(
                 Stage(
                     name="tokens",
-                    side="down",
                     divisor=divisors[level],
                     channels=point.channels[level],
                     holds=holds,

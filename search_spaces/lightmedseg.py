@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from search_spaces.space import Architecture, SearchSpace, choice
-from search_spaces.stages import Stage, several
+from search_spaces.stages import Stage, several, ways_down
 from search_spaces.widths import level_channels
 
 if TYPE_CHECKING:
@@ -64,10 +64,6 @@ class LightMedSeg(Architecture):
         holds += [f"FiLM by {self.anchors} anchors"] * bool(self.anchors)
         holds += ["texture routing"] if self.lspm else ["detail path"]
         holds += ["squeeze-excite"] * self.squeeze
-        down = [
-            Stage(name="encoder", side="down", divisor=d, channels=c, holds=holds)
-            for c, d in zip(channels, divisors, strict=True)
-        ]
         up = [
             Stage(
                 name="decoder",
@@ -80,7 +76,7 @@ class LightMedSeg(Architecture):
             )
             for i, c in enumerate(reversed(channels))
         ]
-        return down + up
+        return ways_down(channels, divisors, *holds) + up
 
     def build(self, in_channels: int, out_channels: int) -> LightMedSegNet:
         from search_spaces.networks.lightmedseg_net import LightMedSegNet

@@ -114,7 +114,6 @@ class SlimFormer(Architecture):
         stages = [
             Stage(
                 name="encoder",
-                side="down",
                 divisor=d,
                 channels=c,
                 holds=[block.mixer.replace("_", " ")] if set(block.gates) - {"mlp"} else (),
@@ -125,7 +124,6 @@ class SlimFormer(Architecture):
         stages.append(
             Stage(
                 name="bottom",
-                side="down",
                 divisor=divisors[-1],
                 channels=channels[-1],
                 holds=["residual unit"],

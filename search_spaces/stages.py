@@ -17,9 +17,9 @@ class Stage:
     """
 
     name: str
-    side: Literal["down", "up"]
     divisor: int
     channels: int
+    side: Literal["down", "up"] = "down"
     holds: Sequence[str] = ()
     layers: Sequence[str] = ()
     skip: str | None = None
@@ -28,6 +28,14 @@ class Stage:
 def several(count: int, word: str) -> str:
     """`1 conv`, `2 convs`."""
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def ways_down(channels: Sequence[int], divisors: Sequence[int], *holds: str) -> list[Stage]:
+    """The stages of an encoder that are all alike; `channels` and `divisors` of its maps."""
+    return [
+        Stage(name="encoder", divisor=d, channels=c, holds=holds)
+        for c, d in zip(channels, divisors, strict=True)
+    ]
 
 
 def ways_up(

@@ -66,7 +66,6 @@ class TokenSparse(Architecture):
         levels = range(self.patch.bit_length() - (not self.pooled))
         tokens = Stage(
             name="tokens",
-            side="down",
             divisor=self.patch,
             channels=self.width,
             holds=[f"attention, {self.heads} heads"]
@@ -74,13 +73,7 @@ class TokenSparse(Architecture):
             layers=("both",) * self.depth,
         )
         channels, divisors = [self.features * 2**i for i in levels], [2**i for i in levels]
-        image = Stage(
-            name="image",
-            side="down",
-            divisor=1,
-            channels=self.features,
-            holds=["residual unit"],
-        )
+        image = Stage(name="image", divisor=1, channels=self.features, holds=["residual unit"])
         return [image, tokens, *ways_up(channels, divisors, "residual unit", skip="concat")]
 
     def build(self, in_channels: int, out_channels: int) -> SparseUNETR:

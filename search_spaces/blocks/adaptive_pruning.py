@@ -14,28 +14,30 @@ from search_spaces.blocks.query_pruning import QueryGate
 WEIGHT = 0.1 / 0.8
 
 
-def pruning_losses(network: nn.Module, target: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The gates' and the attention layers' terms of the last training pass, weighted; each once.
+class AdaptivelyPruned(nn.Module):
+    """A network that may have query gates and pruned attention anywhere inside."""
 
-    target: (B, 1, *S), integer labels. `gate`: cross-entropy of foreground and background, the mean
-    over the gates. `ssa`: symmetry and entropy of the attention, the mean over the layers.
-    """
-    gates = [m.loss(target) for m in network.modules() if isinstance(m, QueryGate)]
-    attention = [m.take_loss() for m in network.modules() if isinstance(m, PrunedAttention)]
-    terms = {"gate": gates, "ssa": [loss for loss in attention if loss is not None]}
-    return {name: WEIGHT * torch.stack(losses).mean() for name, losses in terms.items() if losses}
+    def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The gates' and the attention layers' terms of the last training pass, weighted, once.
 
+        target: (B, 1, *S), integer labels. `gate`: cross-entropy of foreground and background, the
+        mean over the gates. `ssa`: symmetry and entropy of the attention, the mean over the layers.
+        """
+        gates = [m.loss(target) for m in self.modules() if isinstance(m, QueryGate)]
+        attention = [m.take_loss() for m in self.modules() if isinstance(m, PrunedAttention)]
+        terms = {"gate": gates, "ssa": [loss for loss in attention if loss is not None]}
+        return {name: WEIGHT * torch.stack(found).mean() for name, found in terms.items() if found}
 
-def pruning_rates(network: nn.Module) -> dict[str, float]:
-    """The shares pruned over the eval passes since the last call (APFormer, Table III).
+    def measured(self) -> dict[str, float]:
+        """The shares pruned over the eval passes since the last call (APFormer, Table III).
 
-    `alpha`: of all queries. `lambda`: of the dependencies of the queries that were kept. A rate is
-    left out where nothing prunes, or where nothing was seen.
-    """
-    gates = [m.pruned_and_seen() for m in network.modules() if isinstance(m, QueryGate)]
-    rows = [m.pruned_and_seen() for m in network.modules() if isinstance(m, DependencyPruning)]
-    rates = {}
-    for name, counts in (("alpha", gates), ("lambda", rows)):
-        if seen := sum(n for _, n in counts):
-            rates[name] = sum(pruned for pruned, _ in counts) / seen
-    return rates
+        `alpha`: of all queries. `lambda`: of the dependencies of the queries that were kept. A rate
+        is left out where nothing prunes, or where nothing was seen.
+        """
+        gates = [m.pruned_and_seen() for m in self.modules() if isinstance(m, QueryGate)]
+        rows = [m.pruned_and_seen() for m in self.modules() if isinstance(m, DependencyPruning)]
+        rates = {}
+        for name, counts in (("alpha", gates), ("lambda", rows)):
+            if seen := sum(n for _, n in counts):
+                rates[name] = sum(pruned for pruned, _ in counts) / seen
+        return rates

@@ -17,6 +17,9 @@ class GatedLayer(nn.Module):
     z: (B, N, C) -> (B, N, C). The mixer is called as `mixer(z, size)`, where `size` is the grid
     that the N tokens fill in row-major order, or None where they are no longer a grid. A part that
     is None has no parameters and does no work; without both the layer is the identity.
+
+    `kv`: (B, N, kv_width), keys and values made elsewhere (Brandon 2024, Sec. 3). The mixer finds
+    them behind the channels of the normalised tokens, so that windows take both alike.
     """
 
     def __init__(self, channels: int, mixer: nn.Module | None, mlp: nn.Module | None) -> None:
@@ -26,19 +29,18 @@ class GatedLayer(nn.Module):
         self.mlp_norm = None if mlp is None else nn.LayerNorm(channels)
         self.mlp = mlp
 
-    def forward(self, z: torch.Tensor, size: tuple[int, ...] | None = None) -> torch.Tensor:
+    def forward(
+        self,
+        z: torch.Tensor,
+        size: tuple[int, ...] | None = None,
+        kv: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         if self.mixer is not None and self.mixer_norm is not None:
-            z = z + self.mixer(self.mixer_norm(z), size)
+            y = self.mixer_norm(z)
+            z = z + self.mixer(y if kv is None else torch.cat([y, kv], dim=-1), size)
         if self.mlp is not None and self.mlp_norm is not None:
             z = z + self.mlp(self.mlp_norm(z))
         return z
-
-
-class MLP(nn.Sequential):
-    """Two linear layers with GELU between them. (B, N, C) -> (B, N, C)."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
 
 
 def gated_layer(

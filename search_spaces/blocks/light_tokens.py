@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,11 +9,10 @@ from torch import nn
 
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.grid_windows import GridWindows
-from search_spaces.blocks.low_rank import LowRankMLP
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.shared_heads import SharedHeads, key_value_projection
-from search_spaces.blocks.shared_layers import SharedKeysLayer
 from search_spaces.blocks.windows import Windowed
 
 Exchange = Literal["none", "pooled", "grid"]
@@ -47,21 +45,21 @@ class LightTokens(nn.Module):
         mlp_ratio: int = 4,
     ) -> None:
         super().__init__()
-        kind = SharedKeysLayer if share_layers else GatedLayer
 
         def attention() -> SharedHeads:
             return SharedHeads(channels, heads, kv_heads, rank_ratio, project_kv=not share_layers)
 
         self.layers = nn.ModuleList(
-            kind(
+            GatedLayer(
                 channels,
                 Windowed(attention(), window, shift and i % 2 == 1) if window else attention(),
-                LowRankMLP(channels, mlp_ratio * channels, rank_ratio),
+                MLP(channels, mlp_ratio * channels, rank_ratio),
             )
             for i in range(depth)
         )
         if window and exchange != "none":
-            self.layers.append(kind(channels, _exchanges(exchange)(attention(), window), None))
+            across = PooledWindows if exchange == "pooled" else GridWindows
+            self.layers.append(GatedLayer(channels, across(attention(), window), None))
         pairs = range(0, len(self.layers), 2) if share_layers else ()
         self.keys_values = nn.ModuleList(
             nn.Sequential(
@@ -75,13 +73,9 @@ class LightTokens(nn.Module):
         size = tuple(x.shape[2:])
         z = x.flatten(2).transpose(1, 2)
         z = z + sincos_embedding(size, x.shape[1], x.device).to(x.dtype)  # (B, N, C)
-        kv: tuple[torch.Tensor, ...] = ()
+        kv = None
         for i, layer in enumerate(self.layers):
             if self.keys_values and i % 2 == 0:
-                kv = (self.keys_values[i // 2](z),)
-            z = layer(z, size, *kv)
+                kv = self.keys_values[i // 2](z)
+            z = layer(z, size, kv)
         return x + self.norm(z).transpose(1, 2).unflatten(2, size)
-
-
-def _exchanges(kind: Exchange) -> Callable[[SharedHeads, int], nn.Module]:
-    return PooledWindows if kind == "pooled" else GridWindows

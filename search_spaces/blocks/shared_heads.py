@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from search_spaces.blocks.attention import product_macs
-from search_spaces.blocks.low_rank import low_rank_linear
+from search_spaces.blocks.mlp import low_rank_linear
 
 
 class SharedHeads(nn.Module):

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.gated_layer import MLP, GatedLayer
+from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.token_assembly import TokenAssembly
 
 Dropped = Sequence[tuple[torch.Tensor, torch.Tensor]]

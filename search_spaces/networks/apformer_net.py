@@ -8,11 +8,12 @@ import torch
 from monai.networks.layers.factories import Conv, Pool
 from torch import nn
 
-from search_spaces.blocks.adaptive_pruning import pruning_losses, pruning_rates
+from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
 from search_spaces.blocks.conv import NormKind, make_norm
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.grpe import GRPE
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.query_pruning import QueryGate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from search_spaces.apformer import APFormer
 
 
-class APFormerNet(nn.Module):
+class APFormerNet(AdaptivelyPruned):
     """Double convolutions and max pooling down, the bridge, upsampling and skips up (Fig. 2).
 
     x: (B, C_in, *S) -> logits (B, C_cls, *S), S of `spatial_dims` axes; a plane network takes a
@@ -63,14 +64,6 @@ class APFormerNet(nn.Module):
             y = decode(torch.cat([skips.pop(), self.up(y)], dim=1))
         return unfold_slices(self.head(y), x)
 
-    def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The SSA losses and the gate's, of the last training pass; see `pruning_losses`."""
-        return pruning_losses(self, target)
-
-    def measured(self) -> dict[str, float]:
-        """The pruning rates alpha and lambda; see `pruning_rates`."""
-        return pruning_rates(self)
-
 
 class Bridge(nn.Module):
     """Transformer layers over the voxels of a feature map, one gate before them all.
@@ -87,8 +80,9 @@ class Bridge(nn.Module):
         self.gate = (
             QueryGate(point.spatial_dims, channels, point.confidence) if point.gated else None
         )
+        hidden = point.mlp_ratio * channels
         self.layers = nn.ModuleList(
-            GatedLayer(channels, self._attention(point), relu_mlp(channels, point.mlp_ratio))
+            GatedLayer(channels, self._attention(point), MLP(channels, hidden, activation=nn.ReLU))
             for _ in range(point.layers)
         )
 
@@ -120,12 +114,6 @@ class Bridge(nn.Module):
             else None,
             regularise=point.regularise,
         )
-
-
-def relu_mlp(channels: int, ratio: int) -> nn.Sequential:
-    """Two linear layers with ReLU between them. (B, N, C) -> (B, N, C)."""
-    hidden = ratio * channels
-    return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
 
 
 def double_conv(

@@ -6,14 +6,14 @@ import torch
 from monai.networks.blocks.selfattention import SABlock
 from torch import nn
 
-from search_spaces.blocks.adaptive_pruning import pruning_losses, pruning_rates
+from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.query_pruning import Queries, QueryGate
 
 
-class AttentionPruned(nn.Module):
+class AttentionPruned(AdaptivelyPruned):
     """A network whose attention is pruned; its input and output are the network's own."""
 
     def __init__(self, network: nn.Module, gate: QueryGate | None) -> None:
@@ -22,14 +22,6 @@ class AttentionPruned(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.network(x)
-
-    def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The gate's cross-entropy of the last training pass; see `pruning_losses`."""
-        return pruning_losses(self, target)
-
-    def measured(self) -> dict[str, float]:
-        """The pruning rates alpha and lambda; see `pruning_rates`."""
-        return pruning_rates(self)
 
 
 class PrunedSABlock(nn.Module):

@@ -41,7 +41,6 @@ def _down(point: Hybrid, level: int) -> Stage:
     holds += ["texture routing"] * point.prior
     return Stage(
         name="encoder",
-        side="down",
         divisor=point.stem_stride * 2**level,
         channels=point.channels[level],
         holds=[*holds, *(_token_words(stage) if stage and gates else ())],

@@ -10,8 +10,8 @@ from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.gated_layer import gated_layer
 from search_spaces.blocks.grpe import GRPE
-from search_spaces.blocks.low_rank import LowRankMLP
 from search_spaces.blocks.mamba import Mamba
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooling import Pooling
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.query_pruning import Queries, QueryGate
@@ -36,7 +36,7 @@ def token_stage(stage: hybrid.TokenStage, channels: int) -> TokenStage:
             channels,
             kept,
             mixer=lambda: _mixer(stage, channels, queries),
-            mlp=lambda: LowRankMLP(channels, stage.mlp_ratio * channels, stage.rank),
+            mlp=lambda: MLP(channels, stage.mlp_ratio * channels, stage.rank),
         )
         for kept in stage.gates
     ]

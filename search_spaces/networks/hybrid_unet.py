@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from search_spaces.blocks.adaptive_pruning import pruning_losses, pruning_rates
+from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
 from search_spaces.blocks.anchors import AnchorDetector
 from search_spaces.networks.hybrid_heads import hybrid_head
 from search_spaces.networks.hybrid_levels import EncoderLevel, Skips, decoder_level
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from search_spaces.hybrid import Hybrid
 
 
-class HybridUNet(nn.Module):
+class HybridUNet(AdaptivelyPruned):
     """A residual U-Net with optional ghost convolutions, anchors and token stages.
 
     x: (B, C_in, D, H, W) -> logits (B, C_cls, D, H, W). Raises ValueError where D, H or W is not a
@@ -69,11 +69,3 @@ class HybridUNet(nn.Module):
         channels; for losses on them."""
         levels = list(zip(reversed(self.decoder), self._channels[:-1], strict=True))
         return levels if self._halved else levels[1:]
-
-    def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Those of adaptive token stages, of the last training pass; see `pruning_losses`."""
-        return pruning_losses(self, target)
-
-    def measured(self) -> dict[str, float]:
-        """What adaptive token stages pruned; see `pruning_rates`."""
-        return pruning_rates(self)

@@ -11,7 +11,8 @@ from torch import nn
 
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.conv import make_norm
-from search_spaces.blocks.gated_layer import MLP, GatedLayer
+from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.networks.input_size import check_size
 from search_spaces.networks.planes import fold_slices, unfold_slices

@@ -12,8 +12,9 @@ from monai.networks.nets.swin_unetr import PatchMergingV2
 from torch import nn
 from torch.nn.functional import interpolate
 
-from search_spaces.blocks.gated_layer import MLP, gated_layer
+from search_spaces.blocks.gated_layer import gated_layer
 from search_spaces.blocks.mixers import make_mixer
+from search_spaces.blocks.mlp import MLP
 from search_spaces.networks.input_size import check_size
 from search_spaces.widths import attention_heads
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.gated_layer import MLP, GatedLayer
+from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.blocks.sparse_encoder import SparseEncoder, sampler

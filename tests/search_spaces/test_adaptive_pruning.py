@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from search_spaces.blocks.adaptive_pruning import WEIGHT, pruning_losses, pruning_rates
+from search_spaces.blocks.adaptive_pruning import WEIGHT, AdaptivelyPruned
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.attention_regularisation import entropy_loss, ssa_loss, symmetry_loss
 from search_spaces.blocks.dependency_pruning import (
@@ -325,7 +325,7 @@ def test_channels_that_the_heads_do_not_divide_are_refused():
 # What a network of these reports
 
 
-class Net(nn.Module):
+class Net(AdaptivelyPruned):
     def __init__(self):
         super().__init__()
         self.gate, _ = gate(HALF)
@@ -344,7 +344,7 @@ def test_the_terms_of_a_training_pass_are_taken_once():
     net(x, torch.randn(2, 6, 8))
     target = torch.zeros(2, 1, 4, 6, dtype=torch.long)
     mask = torch.zeros(2, 2, 3, dtype=torch.long)
-    losses = pruning_losses(net, target)
+    losses = net.auxiliary_losses(target)
     assert losses.keys() == {"gate", "ssa"}
     expected = WEIGHT * cross_entropy(net.gate.classify(x), mask)
     torch.testing.assert_close(losses["gate"], expected)
@@ -364,15 +364,16 @@ def test_rates_are_of_the_eval_passes_since_the_last_call():
     )
     net(x, z)
     net(x[1:], z[1:])
-    rates = pruning_rates(net)
+    rates = net.measured()
     assert rates["alpha"] == pytest.approx((7 + 3) / (12 + 6))
     dropped = sum(int(p.sum()) for p in pruned)
     assert rates["lambda"] == pytest.approx(dropped / ((5 + 3) * 2 * 6))
     assert 0 < rates["lambda"] < 1
-    assert pruning_rates(net) == {}
+    assert net.measured() == {}
 
 
 def test_a_network_that_asks_everything_has_no_rates():
-    attention = PrunedAttention(8, 2, queries=Queries()).eval()
-    attention(torch.randn(1, 4, 8))
-    assert pruning_rates(attention) == {}
+    net = AdaptivelyPruned()
+    net.attention = PrunedAttention(8, 2, queries=Queries()).eval()
+    net.attention(torch.randn(1, 4, 8))
+    assert net.measured() == {}

@@ -7,7 +7,7 @@ from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.light_conv import LightConv, PatchMerging
 from search_spaces.blocks.light_tokens import LightTokens
-from search_spaces.blocks.low_rank import LowRankMLP, low_rank_linear
+from search_spaces.blocks.mlp import MLP, low_rank_linear
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.subvoxel_head import SubvoxelHead
@@ -47,7 +47,7 @@ def test_a_factorised_layer_has_its_rank_and_its_parameters():
 
 def test_ratio_one_is_one_full_layer():
     assert isinstance(low_rank_linear(64, 32, 1.0), nn.Linear)
-    assert count(LowRankMLP(16, 64, 1.0)) == 2 * 16 * 64 + 16 + 64
+    assert count(MLP(16, 64, 1.0)) == 2 * 16 * 64 + 16 + 64
 
 
 # Shared heads

@@ -9,7 +9,8 @@ from torch import nn
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.dynamic_pruning import DynamicPruning, attend_kept, ratio_loss
 from search_spaces.blocks.evit_pruning import AttentiveTopK, class_attention
-from search_spaces.blocks.gated_layer import MLP, GatedLayer
+from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.blocks.token_completion import MaskTokenCompletion, MultiLayerAssembly
 from search_spaces.blocks.token_pruning import SoftTopK

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.gated_layer import MLP, gated_layer
+from search_spaces.blocks.gated_layer import gated_layer
+from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.token_assembly import TokenAssembly
 from search_spaces.blocks.token_pruning import SoftTopK

@@ -9,7 +9,8 @@ from nas.analysis.redundancy.layer_hooks import Probe, gated_layers, kept_parts
 from nas.analysis.redundancy.pruning_proposal import check_count, gate_paths, propose
 from nas.analysis.redundancy.similarity import Scores, Similarity
 from nas.cost.count import count_params
-from search_spaces.blocks.gated_layer import MLP, GatedLayer
+from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.mlp import MLP
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import all_spaces
 from trainers.errors import UserError
