@@ -8,7 +8,8 @@ from typing import Any
 
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Prober, ProbeTask
-from nas.engine.evaluator import TRAINING, Evaluator, make_evaluator
+from nas.engine.evaluator import Evaluator
+from nas.engine.make_evaluator import TRAINING, make_evaluator
 from nas.engine.open_prober import open_prober as open_any
 from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
