@@ -19,6 +19,7 @@ PREFIXES = {
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """One objective. `name`: in configurations, journals and MLflow. `title` begins a heading.
+    `meaning`: what a model card calls it, if not by its title.
 
     `span`: what counts as nothing and as all of it, whatever the search; a cost is compared by its
     logarithm between them, Dice as it is. `base`: of the prefixes of its unit. `counted`: reads it
@@ -27,6 +28,7 @@ class Objective:
 
     name: str
     title: str
+    meaning: str = ""
     span: tuple[float, float]
     unit: str = ""
     maximised: bool = False
@@ -74,9 +76,28 @@ OBJECTIVES: Mapping[str, Objective] = {
         Objective(
             name="params", title="Parameters", span=(1e2, 1e9), counted=lambda cost: cost.params
         ),
-        Objective(name="macs", title="MACs", span=(1e4, 1e13), counted=lambda cost: cost.macs),
-        Objective(name="memory", title="Training memory", span=(1e6, 1e12), unit="B", base=1024),
-        Objective(name="latency_ms", title="Latency", span=(1e-2, 1e5), unit="ms"),
+        Objective(
+            name="macs",
+            title="MACs",
+            meaning="multiply-accumulates of one window",
+            span=(1e4, 1e13),
+            counted=lambda cost: cost.macs,
+        ),
+        Objective(
+            name="memory",
+            title="Training memory",
+            meaning="memory of a training step",
+            span=(1e6, 1e12),
+            unit="B",
+            base=1024,
+        ),
+        Objective(
+            name="latency_ms",
+            title="Latency",
+            meaning="latency of one window, median",
+            span=(1e-2, 1e5),
+            unit="ms",
+        ),
     )
 }
 DICE = OBJECTIVES["dice"]

@@ -20,6 +20,7 @@ from nas.cli.main import main
 
 assert main(["search", "run.yaml"]) == 0
 assert main(["report", "runs/new"]) == 0
+assert main(["export", "runs/new", "--pick", "knee", "--to", "out"]) == 0
 """
 RUN = """
 name: new
@@ -52,3 +53,4 @@ def test_a_row_of_the_table_is_all_that_a_counted_objective_needs(tmp_path):
     assert str(member["weights"]) in (folder / "front.csv").read_text()
     assert '"weights":{"title":"Weights"' in (folder / "front.html").read_text().replace(" ", "")
     assert "Weights" in (folder / "report" / "report.md").read_text()
+    assert "| weights |" in (tmp_path / "out" / "README.md").read_text()
