@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from trainers.atomic import output_folder
+from trainers.data.check import Progress
 from trainers.data.msd import SUFFIXES, find_volumes
 from trainers.data.nifti import save_segmentation
 from trainers.dicom import (
@@ -24,7 +25,6 @@ from trainers.dicom import (
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 
-Progress = Callable[[int, int, str], None]
 Format = Literal["nifti", "dicom-seg"]
 
 
