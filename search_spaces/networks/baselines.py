@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from monai.networks.blocks.patchembedding import PatchEmbeddingBlock
 from monai.networks.nets import UNETR, SegResNet, SwinUNETR, UNet
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from search_spaces.networks.input_size import check_size
 
@@ -65,8 +64,9 @@ def unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
 
 def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """SwinUNETR (Hatamizadeh 2022b) of windows of 7."""
-    with _LinspaceOnCPU():
-        return SwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
+    with torch.device("cpu"):  # it reads numbers out of a tensor, which the meta device has not
+        network = SwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
+    return network.to(torch.get_default_device())
 
 
 class SizedUNETR(UNETR):
@@ -117,22 +117,6 @@ class SizedPatchEmbedding(PatchEmbeddingBlock):
                 position, size=patches.shape[2:], mode="trilinear", align_corners=False
             )
         return (patches + position).flatten(2).transpose(1, 2)
-
-
-class _LinspaceOnCPU(TorchFunctionMode):
-    """`torch.linspace` off the meta device: SwinUNETR reads its depths' drop rates from one."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        named = dict(kwargs or {})
-        if func is torch.linspace:
-            named["device"] = "cpu"
-        return func(*args, **named)
 
 
 NETWORKS: Mapping[str, Callable[[Baseline, int, int], nn.Module]] = {
