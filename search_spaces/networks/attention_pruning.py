@@ -94,7 +94,15 @@ def _pruned(
     if frozen_rounds is not None:
         dependencies = DependencyPruning(qkv.out_features // (3 * heads), frozen_rounds)
         dependencies.to(qkv.weight.device)
-    pruned = PrunedAttention.around(qkv, project, heads, queries, dependencies)
+    with torch.device("meta"):  # its own projections would be thrown away
+        pruned = PrunedAttention(
+            qkv.in_features,
+            heads,
+            qkv.out_features // (3 * heads),
+            queries=queries,
+            dependencies=dependencies,
+        )
+    pruned.qkv, pruned.project = qkv, project
     return PrunedSABlock(pruned) if isinstance(attention, SABlock) else pruned
 
 
