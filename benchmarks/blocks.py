@@ -30,7 +30,6 @@ from nas.cost.latency import device_name
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.conv import make_conv
 from search_spaces.blocks.gated_layer import Gate, GatedLayer, gated_layer
-from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.light_conv import LightConv
 from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooled_windows import PooledWindows
@@ -111,7 +110,7 @@ def windows() -> Promise:
         "windows of 8^3": lambda: mixing(Windowed(attention(), 8)),
         "windows of 4^3": lambda: mixing(Windowed(attention(), 4)),
         "windows of 4^3, shifted": lambda: mixing(Windowed(attention(), 4, shift=True)),
-        "dilated windows of 4^3": lambda: mixing(GridWindows(attention(), 4)),
+        "dilated windows of 4^3": lambda: mixing(Windowed(attention(), 4, dilated=True)),
         "pooled windows of 4^3": lambda: mixing(PooledWindows(attention(), 4)),
     }
 

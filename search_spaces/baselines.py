@@ -98,9 +98,10 @@ class Baseline(Architecture):
         ]
 
     def build(self, in_channels: int, out_channels: int) -> Strided:
-        from search_spaces.networks.baselines import NETWORKS
+        from search_spaces.networks.baselines import NETWORKS, Strided
 
-        return NETWORKS[self.kind](self.canonical(), in_channels, out_channels)
+        network = NETWORKS[self.kind](self.canonical(), in_channels, out_channels)
+        return Strided(network, self.stride())
 
 
 def presets() -> Mapping[str, Architecture]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from search_spaces.networks.hybrid_picture import hybrid_picture
 from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
@@ -105,22 +105,12 @@ class TokenStage(Part):
         layers = tuple(layer for layer in self.layers if layer.gate != "none")
         working = replace(self, layers_count=len(layers), layers=layers)
         if all(layer.gate == "mlp" for layer in layers):
-            working = replace(working, **_UNMIXED)
+            working = replace(working, mixer=TokenStage.mixer, window=TokenStage.window)
         if all(layer.gate == "mixer" for layer in layers):
             working = replace(working, mlp_ratio=2)
             if not layers or working.mixer not in ("attention", "shared"):
                 working = replace(working, rank=1.0)
         return super(TokenStage, working).canonical()
-
-
-# Choices without effect where no layer mixes tokens.
-_UNMIXED: Mapping[str, Any] = {
-    "mixer": "attention",
-    "window": 0,
-    "prune_queries": False,
-    "prune_dependencies": False,
-    "grpe": False,
-}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,18 +6,19 @@ nothing and no other package needs to hear of it. Shapes: B batch, C channels, S
 On any module of a network:
 
 - `macs_beside_children(inputs, output) -> int`: multiply-accumulates of one call that the module
-  does itself, without those of the modules inside it that are called (`MultipliesItself`). For
-  products of tensors, and for weights of a child that is not called.
+  does itself, without those of the modules inside it that are called. `inputs` are the positional
+  ones, `output` is what it returned. For products of tensors, such as those of attention, and for
+  weights of a child that is not called.
 - `own_macs(*inputs) -> {name: int}`: all multiply-accumulates of one call, by name; nothing inside
-  the module is counted then (`CountsItself`). For what no operator shows, such as a recurrence.
+  the module is counted then. For what no operator shows, such as a recurrence.
 - `assumed_kept: float`: the input decides how many queries are computed; on the meta device, where
-  there is nothing to decide by, this share of them (`InputDecides`). Costs are told as most and
-  least.
+  there is nothing to decide by, this share of them. Costs are told as most and least.
 - `fixes_patch = True`: its Python runs by the sizes of its input, so that an exported file takes
   only the patch that it was written with.
-- `mixer_norm`, `mixer`, `mlp_norm`, `mlp`: a gated layer, each a module or None (`Gated`).
-  `segnas redundancy` measures it; where the architecture has a field `gate` for each of them, in
-  the order in which they are built, it proposes gates to close.
+- `mixer_norm`, `mixer`, `mlp_norm`, `mlp`: a gated layer, `z + mixer(mixer_norm(z))`, then
+  `z + mlp(mlp_norm(z))`; each a module, or None where a gate left it out. `segnas redundancy`
+  measures it; where the architecture has a field `gate` for each of them, in the order in which
+  they are built, it proposes gates to close.
 - `begin_epoch(epoch: int)`: called before every epoch of training with the number of those before.
 
 On the network:
@@ -35,42 +36,11 @@ images; see `search_spaces.space`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class MultipliesItself(Protocol):
-    """A module that multiplies beside its called children, such as the products of attention."""
-
-    def macs_beside_children(self, inputs: tuple[Any, ...], output: Any) -> int:
-        """Of one call: its positional inputs, and what it returned."""
-        ...
-
-
-class CountsItself(Protocol):
-    """A module whose multiply-accumulates cannot be read from the operators that it runs."""
-
-    def own_macs(self, *inputs: Any) -> Mapping[str, int]:
-        """All of one call, by a name for each share."""
-        ...
-
-
-class InputDecides(Protocol):
-    """A module that computes more or fewer queries, as its input has it."""
-
-    assumed_kept: float
-
-
-class Gated(Protocol):
-    """`z + mixer(mixer_norm(z))`, then `z + mlp(mlp_norm(z))`; None for what a gate left out."""
-
-    mixer_norm: nn.Module | None
-    mixer: nn.Module | None
-    mlp_norm: nn.Module | None
-    mlp: nn.Module | None
 
 
 def own_rule(kind: type[nn.Module]) -> Callable[[Any, tuple[Any, ...], Any], int] | None:
@@ -97,5 +67,5 @@ def fixes_patch(network: nn.Module) -> bool:
 
 
 def is_gated(module: nn.Module) -> bool:
-    """Whether the module is a gated layer; see `Gated`."""
+    """Whether the module is a gated layer, as `search_spaces.blocks.gated_layer` has one."""
     return all(hasattr(module, name) for name in ("mixer_norm", "mixer", "mlp_norm", "mlp"))

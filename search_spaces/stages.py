@@ -17,9 +17,9 @@ class Stage:
     """
 
     name: str
+    side: Literal["down", "up"] = "down"
     divisor: int
     channels: int
-    side: Literal["down", "up"] = "down"
     holds: Sequence[str] = ()
     layers: Sequence[str] = ()
     skip: str | None = None

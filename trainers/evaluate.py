@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +14,7 @@ import numpy as np
 from nibabel.orientations import io_orientation
 
 from trainers.bootstrap import Mean, mean_with_interval
-from trainers.data.check import check_dataset
+from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.msd import find_volumes
 from trainers.data.nifti import UNREADABLE, open_nifti
@@ -24,8 +24,6 @@ from trainers.metrics import case_means, class_means, dice_per_class, iou_from_d
 from trainers.offers import pop_network_metrics
 from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
-
-Progress = Callable[[int, int, str], None]
 
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
 

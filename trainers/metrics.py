@@ -38,9 +38,7 @@ def mean_dice(cases: np.ndarray) -> float:
 
 def case_means(cases: np.ndarray) -> np.ndarray:
     """Mean of every case over the classes that are not NaN: (cases, classes - 1) -> (cases,)."""
-    present = ~np.isnan(cases)
-    with np.errstate(invalid="ignore"):
-        return np.nansum(cases, axis=1) / present.sum(axis=1)
+    return class_means(cases.T)
 
 
 def class_means(cases: np.ndarray) -> np.ndarray:

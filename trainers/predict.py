@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, Protocol
+from typing import Literal
 
 from trainers.atomic import output_folder
+from trainers.data.check import Progress
 from trainers.data.msd import SUFFIXES, find_volumes
 from trainers.data.nifti import save_segmentation
 from trainers.dicom import (
@@ -23,7 +25,6 @@ from trainers.dicom import (
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 
-Progress = Callable[[int, int, str], None]
 Format = Literal["nifti", "dicom-seg"]
 
 
@@ -37,61 +38,17 @@ class Predictions:
     failed: Mapping[str, str]
 
 
-class Input(Protocol):
-    """One image, and the name of the file that its segmentation goes to."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def output(self) -> str: ...
-
-    def segment(self, segmenter: Segmenter, draft: Path) -> None:
-        """Write the segmentation as `draft`, in a folder that may hold other drafts."""
-
-
 @dataclass(frozen=True)
-class NiftiInput:
-    """A NIfTI file, segmented into another of its name."""
+class Input:
+    """One image, and the name of the file that its segmentation goes to.
 
-    path: Path
+    `segment(segmenter, draft)` writes the segmentation as `draft`, in a folder that may hold other
+    drafts.
+    """
 
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    @property
-    def output(self) -> str:
-        return self.path.name
-
-    def segment(self, segmenter: Segmenter, draft: Path) -> None:
-        save_segmentation(segmenter.segment(self.path), like=self.path, to=draft)
-
-
-@dataclass(frozen=True)
-class DicomInput:
-    """A DICOM series, segmented into a DICOM SEG or a NIfTI file."""
-
-    series: Series
-    format: Format
-
-    @property
-    def name(self) -> str:
-        return self.series.name
-
-    @property
-    def output(self) -> str:
-        return self.name + (".dcm" if self.format == "dicom-seg" else ".nii.gz")
-
-    def segment(self, segmenter: Segmenter, draft: Path) -> None:
-        slices = read_series(self.series)
-        image = draft.with_name("image.nii")  # the network reads both formats through one geometry
-        save_as_nifti(slices, image)
-        labels = segmenter.segment(image)
-        if self.format == "dicom-seg":
-            save_dicom_seg(labels, slices, segmenter.task.classes, draft)
-        else:
-            save_segmentation(labels, like=image, to=draft)
+    name: str
+    output: str
+    segment: Callable[[Segmenter, Path], None]
 
 
 def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
@@ -106,7 +63,7 @@ def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
             raise UserError(f"{images} holds NIfTI and DICOM; give each a folder of its own")
         if not (found := find_series(images)):
             raise UserError(f"{images} has no {', '.join(MODALITIES)} series; expected one or more")
-        return [DicomInput(series, format or "dicom-seg") for series in found]
+        return [_dicom_input(series, format or "dicom-seg") for series in found]
     if not volumes:
         raise UserError(f"{images} has no .nii or .nii.gz file, and no DICOM series")
     if format == "dicom-seg":
@@ -114,7 +71,7 @@ def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
             f"{images} holds NIfTI; a DICOM SEG refers to the DICOM images that were segmented: "
             "give their folder, or use --format nifti"
         )
-    return [NiftiInput(path) for path in volumes]
+    return [Input(path.name, path.name, partial(_segment_nifti, path)) for path in volumes]
 
 
 def predict_folder(
@@ -151,6 +108,25 @@ def predict_folder(
         if progress:
             progress(done, len(inputs), "segmented")
     return Predictions(written, skipped, failed)
+
+
+def _segment_nifti(path: Path, segmenter: Segmenter, draft: Path) -> None:
+    save_segmentation(segmenter.segment(path), like=path, to=draft)
+
+
+def _dicom_input(series: Series, format: Format) -> Input:
+    def segment(segmenter: Segmenter, draft: Path) -> None:
+        slices = read_series(series)
+        image = draft.with_name("image.nii")  # the network reads both formats through one geometry
+        save_as_nifti(slices, image)
+        labels = segmenter.segment(image)
+        if format == "dicom-seg":
+            save_dicom_seg(labels, slices, segmenter.task.classes, draft)
+        else:
+            save_segmentation(labels, like=image, to=draft)
+
+    ending = ".dcm" if format == "dicom-seg" else ".nii.gz"
+    return Input(series.name, series.name + ending, segment)
 
 
 def _segment_one(case: Input, segmenter: Segmenter, target: Path) -> None:

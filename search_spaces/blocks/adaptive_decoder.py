@@ -9,7 +9,7 @@ from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.blocks.anchors import PositionBias
-from search_spaces.blocks.conv import ConvKind, four_group_norm, make_conv
+from search_spaces.blocks.conv import ConvKind, make_conv, normed_silu
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
 
 
@@ -49,7 +49,9 @@ class AdaptiveDecoder(nn.Module):
         self.paths: nn.Module = (
             AdaptiveMixing(spatial_dims, out_channels, conv)
             if mixing
-            else _path(make_conv(conv, spatial_dims, out_channels, out_channels), out_channels)
+            else normed_silu(
+                make_conv(conv, spatial_dims, out_channels, out_channels), out_channels
+            )
         )
         self.squeeze = SqueezeExcite(out_channels) if squeeze else nn.Identity()
 
@@ -76,7 +78,7 @@ class AdaptiveMixing(nn.Module):
             make_conv(conv, spatial_dims, channels, channels),
             plain(channels, channels, 1),
         )
-        self.paths = nn.ModuleList(_path(c, channels) for c in convs)
+        self.paths = nn.ModuleList(normed_silu(c, channels) for c in convs)
         self.choose = plain(channels, len(convs), 1)
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
@@ -86,7 +88,3 @@ class AdaptiveMixing(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shares = self.weights(x).split(1, dim=1)
         return reduce(torch.add, (s * path(x) for s, path in zip(shares, self.paths, strict=True)))
-
-
-def _path(conv: nn.Module, channels: int) -> nn.Sequential:
-    return nn.Sequential(conv, four_group_norm(channels), nn.SiLU())

@@ -64,6 +64,11 @@ def four_group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(gcd(4, channels), channels)
 
 
+def normed_silu(conv: nn.Module, channels: int) -> nn.Sequential:
+    """The convolution, to that many channels, `four_group_norm` and SiLU."""
+    return nn.Sequential(conv, four_group_norm(channels), nn.SiLU())
+
+
 class ConvUnit(nn.Sequential):
     """Convolution, normalisation, SiLU. (B, C_in, *S) -> (B, C_out, *ceil(S / stride))."""
 

@@ -8,6 +8,9 @@ from typing import Literal
 import torch
 from torch import nn
 
+from search_spaces.blocks.attention import Attention
+from search_spaces.blocks.mlp import MLP
+
 Gate = Literal["both", "mixer", "mlp", "none"]
 
 
@@ -41,6 +44,11 @@ class GatedLayer(nn.Module):
         if self.mlp is not None and self.mlp_norm is not None:
             z = z + self.mlp(self.mlp_norm(z))
         return z
+
+
+def transformer_layer(channels: int, heads: int, mlp_ratio: int) -> GatedLayer:
+    """Attention to all tokens, and an MLP that is `mlp_ratio` times as wide as they are."""
+    return GatedLayer(channels, Attention(channels, heads), MLP(channels, mlp_ratio * channels))
 
 
 def gated_layer(

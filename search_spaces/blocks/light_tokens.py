@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import nn
 
 from search_spaces.blocks.gated_layer import GatedLayer
-from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.position import sincos_embedding
@@ -23,9 +23,9 @@ class LightTokens(nn.Module):
 
     `window` 0: global attention; else attention in windows, every second layer's moved by half a
     window if `shift`, and after the last layer an exchange across windows: attention to one pooled
-    token for each (`PooledWindows`), in dilated windows (`GridWindows`), or none. `share_layers`:
-    the keys and values of every two layers are one projection of the tokens that enter the first of
-    them (CLA2; Brandon 2024, Sec. 3). `kv_heads` and `rank_ratio`: see `SharedHeads`.
+    token for each (`PooledWindows`), in dilated windows, or none. `share_layers`: the keys
+    and values of every two layers are one projection of the tokens that enter the first of them
+    (CLA2; Brandon 2024, Sec. 3). `kv_heads` and `rank_ratio`: see `SharedHeads`.
 
     x: (B, C, *S) -> (B, C, *S).
     """
@@ -58,7 +58,7 @@ class LightTokens(nn.Module):
             for i in range(depth)
         )
         if window and exchange != "none":
-            across = PooledWindows if exchange == "pooled" else GridWindows
+            across = PooledWindows if exchange == "pooled" else partial(Windowed, dilated=True)
             self.layers.append(GatedLayer(channels, across(attention(), window), None))
         pairs = range(0, len(self.layers), 2) if share_layers else ()
         self.keys_values = nn.ModuleList(

@@ -8,7 +8,7 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import nn
 
-from search_spaces.blocks.conv import four_group_norm
+from search_spaces.blocks.conv import four_group_norm, normed_silu
 
 DetailKind = Literal["dense", "depthwise"]
 
@@ -38,11 +38,8 @@ class TextureMap(nn.Module):
     def __init__(self, spatial_dims: int, channels: int) -> None:
         super().__init__()
         conv = Conv[Conv.CONV, spatial_dims]
-        self.smooth = nn.Sequential(
-            conv(channels, channels, 5, padding=2, groups=channels),
-            four_group_norm(channels),
-            nn.SiLU(),
-        )
+        smooth = conv(channels, channels, 5, padding=2, groups=channels)
+        self.smooth = normed_silu(smooth, channels)
         self.project = conv(channels, 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -91,19 +88,14 @@ class ExpertMixer(nn.Module):
         return first * self.experts[0](x) + second * self.experts[1](x)
 
 
-class DetailPath(nn.Sequential):
+def detail_path(spatial_dims: int, channels: int, kind: DetailKind = "dense") -> nn.Sequential:
     """A 3^n convolution, norm and SiLU (LightMedSeg, Eq. 7). (B, C, *S) -> (B, C, *S).
 
     Eq. 7 writes a depthwise convolution; a dense one has the published number of parameters.
     """
-
-    def __init__(self, spatial_dims: int, channels: int, kind: DetailKind = "dense") -> None:
-        groups = channels if kind == "depthwise" else 1
-        super().__init__(
-            Conv[Conv.CONV, spatial_dims](channels, channels, 3, padding=1, groups=groups),
-            four_group_norm(channels),
-            nn.SiLU(),
-        )
+    groups = channels if kind == "depthwise" else 1
+    conv = Conv[Conv.CONV, spatial_dims](channels, channels, 3, padding=1, groups=groups)
+    return normed_silu(conv, channels)
 
 
 class TextureRouting(nn.Module):
@@ -114,7 +106,7 @@ class TextureRouting(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: int, kind: DetailKind = "dense") -> None:
         super().__init__()
-        self.detail = DetailPath(spatial_dims, channels, kind)
+        self.detail = detail_path(spatial_dims, channels, kind)
         self.smooth = Conv[Conv.CONV, spatial_dims](channels, channels, 1)
 
     def forward(self, x: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:

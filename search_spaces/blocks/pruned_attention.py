@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,22 +46,6 @@ class PrunedAttention(nn.Module):
         self.project = nn.Linear(inner, channels)
         self.dependencies, self.position = dependencies, position
         self._loss: torch.Tensor | None = None
-
-    @classmethod
-    def around(
-        cls,
-        qkv: nn.Linear,
-        project: nn.Linear,
-        heads: int,
-        queries: Queries | None,
-        dependencies: DependencyPruning | None,
-    ) -> Self:
-        """The pruned form of an attention with these very projections; `qkv` is q, k and v."""
-        with torch.device("meta"):
-            made = cls(qkv.in_features, heads, qkv.out_features // (3 * heads))
-        made.qkv, made.project = qkv, project
-        made.queries, made.dependencies = queries, dependencies
-        return made
 
     def forward(
         self,

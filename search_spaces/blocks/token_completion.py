@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.gated_layer import GatedLayer
-from search_spaces.blocks.mlp import MLP
+from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.token_assembly import TokenAssembly
 
 Dropped = Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -26,9 +24,7 @@ class Completion(nn.Module):
     def __init__(self, channels: int, heads: int, mlp_ratio: int) -> None:
         super().__init__()
         self.enter = _mapped(channels)
-        self.layer = GatedLayer(
-            channels, Attention(channels, heads), MLP(channels, mlp_ratio * channels)
-        )
+        self.layer = transformer_layer(channels, heads, mlp_ratio)
         self.leave = _mapped(channels)
 
     def forward(

@@ -17,16 +17,19 @@ class Windowed(nn.Module):
 
     z: (B, N, C) with N = prod(size) -> (B, N, C). Windows are clipped to the grid; a grid that they
     do not divide is filled up, and the filling is masked. `shift` moves the windows by half their
-    width, cyclically, with tokens that only the cycle made neighbours masked from each other. The
-    mixer is called as `mixer(z, size, mask)`, windows in the batch axis; mask is None where nothing
-    needs one.
+    width, cyclically, with tokens that only the cycle made neighbours masked from each other.
+    `dilated` windows are the grid attention of MaxViT (Tu 2022, Sec. 3.2): each takes every s-th
+    token of an axis, where s spreads its tokens over the whole axis. The mixer is called as
+    `mixer(z, size, mask)`, windows in the batch axis; mask is None where nothing needs one.
     """
 
     fixes_patch: ClassVar[bool] = True  # see search_spaces.offers
 
-    def __init__(self, mixer: nn.Module, window: int, shift: bool = False) -> None:
+    def __init__(
+        self, mixer: nn.Module, window: int, shift: bool = False, dilated: bool = False
+    ) -> None:
         super().__init__()
-        self.mixer, self.window, self.shift = mixer, window, shift
+        self.mixer, self.window, self.shift, self.dilated = mixer, window, shift, dilated
 
     def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         size = numbers(size)
@@ -36,20 +39,19 @@ class Windowed(nn.Module):
             for w, length in zip(window, size, strict=True)
         )
         filling = [-length % w for w, length in zip(window, size, strict=True)]
-        axes = tuple(range(1, 1 + len(size)))
         x = z.unflatten(1, size)  # (B, *S, C)
         if any(filling):
             x = pad(x, [0, 0, *(p for f in reversed(filling) for p in (0, f))])
-        if any(shift):
-            x = x.roll([-s for s in shift], axes)
-        windows = partition(x, window)
         mask = None
         if any(filling) or any(shift):
-            mask = window_mask(size, window, shift, str(z.device)).repeat(z.shape[0], 1, 1)
-        mixed = self.mixer(windows, window, mask)
-        y = unpartition(mixed, window, x.shape[1:-1])
-        if any(shift):
-            y = y.roll(shift, axes)
+            mask = window_mask(size, window, shift, str(z.device), self.dilated)
+            mask = mask.repeat(z.shape[0], 1, 1)
+        windows = partition(_interleave(x, window) if self.dilated else _moved(x, shift), window)
+        y = unpartition(self.mixer(windows, window, mask), window, x.shape[1:-1])
+        if self.dilated:
+            y = _interleave(y, [n // w for n, w in zip(x.shape[1:-1], window, strict=True)])
+        else:
+            y = _moved(y, [-s for s in shift])
         inside = (slice(None), *(slice(length) for length in size))
         return y[inside].flatten(1, -2)
 
@@ -85,18 +87,37 @@ def unpartition(windows: torch.Tensor, window: Sequence[int], size: Sequence[int
 
 @kept(64)
 def window_mask(
-    size: tuple[int, ...], window: tuple[int, ...], shift: tuple[int, ...], device: str
+    size: tuple[int, ...],
+    window: tuple[int, ...],
+    shift: tuple[int, ...],
+    device: str,
+    dilated: bool = False,
 ) -> torch.Tensor:
     """(windows, n, n) bool for windows of n tokens: True where two tokens are truly neighbours."""
     region = torch.zeros((), dtype=torch.long, device=device)
     filled = torch.zeros((), dtype=torch.bool, device=device)
     for axis, (length, w, s) in enumerate(zip(size, window, shift, strict=True)):
-        full = length + -length % w
-        place = torch.arange(full, device=device).roll(-s)
+        place = torch.arange(length + -length % w, device=device)
         shape = [1] * len(size)
-        shape[axis] = full
-        region = 2 * region + (place < s).long().view(shape)  # 1 where the cycle brought it
+        shape[axis] = -1
+        region = 2 * region + (place < s).long().view(shape)  # 1 where the cycle brings it
         filled = filled | (place >= length).view(shape)
     marked = torch.where(filled, -1, region)[None, ..., None]  # (1, *S, 1)
-    ids = partition(marked, window).squeeze(-1)  # (windows, n)
+    arranged = _interleave(marked, window) if dilated else _moved(marked, shift)
+    ids = partition(arranged, window).squeeze(-1)  # (windows, n)
     return ids[:, :, None] == ids[:, None, :]
+
+
+def _moved(x: torch.Tensor, shift: Sequence[int]) -> torch.Tensor:
+    """(B, *S, C), every axis moved back by its shift, cyclically."""
+    return x.roll([-s for s in shift], list(range(1, x.dim() - 1))) if any(shift) else x
+
+
+def _interleave(x: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+    """(B, *S, C): along each axis token i * S / n + j goes to place j * n + i, n being its count.
+
+    Its own inverse with counts S / n.
+    """
+    for axis, n in enumerate(counts, start=1):
+        x = x.unflatten(axis, (n, -1)).transpose(axis, axis + 1).flatten(axis, axis + 1)
+    return x

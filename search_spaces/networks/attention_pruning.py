@@ -75,25 +75,38 @@ def prune_attention(
         raise ValueError(f"{type(network).__name__} has no Attention and no SABlock to prune")
     queries = None if gate is None else gate.queries
     for parent, name, child in found:
-        if isinstance(child, SABlock):
-            setattr(parent, name, _pruned_sa_block(child, queries, frozen_rounds))
-        else:
-            setattr(parent, name, _pruned_attention(child, queries, frozen_rounds))
+        setattr(parent, name, _pruned(child, queries, frozen_rounds))
     return AttentionPruned(network, gate)
 
 
-def _pruned_attention(
-    attention: Attention, queries: Queries | None, frozen_rounds: int | None
-) -> PrunedAttention:
-    qkv, heads = attention.qkv, attention.heads
-    dependencies = _dependencies(qkv, heads, frozen_rounds)
-    return PrunedAttention.around(qkv, attention.project, heads, queries, dependencies)
+def _pruned(
+    attention: Attention | SABlock, queries: Queries | None, frozen_rounds: int | None
+) -> PrunedAttention | PrunedSABlock:
+    """Raises ValueError for an SABlock that does what a PrunedAttention does not do."""
+    qkv = attention.qkv
+    if isinstance(attention, SABlock):
+        _check_options(attention)
+        project, heads = attention.out_proj, attention.num_heads
+    else:
+        project, heads = attention.project, attention.heads
+    assert isinstance(qkv, nn.Linear) and isinstance(project, nn.Linear)
+    dependencies = None
+    if frozen_rounds is not None:
+        dependencies = DependencyPruning(qkv.out_features // (3 * heads), frozen_rounds)
+        dependencies.to(qkv.weight.device)
+    with torch.device("meta"):  # its own projections would be thrown away
+        pruned = PrunedAttention(
+            qkv.in_features,
+            heads,
+            qkv.out_features // (3 * heads),
+            queries=queries,
+            dependencies=dependencies,
+        )
+    pruned.qkv, pruned.project = qkv, project
+    return PrunedSABlock(pruned) if isinstance(attention, SABlock) else pruned
 
 
-def _pruned_sa_block(
-    block: SABlock, queries: Queries | None, frozen_rounds: int | None
-) -> PrunedSABlock:
-    """Raises ValueError for what a PrunedAttention does not do."""
+def _check_options(block: SABlock) -> None:
     unknown = {
         "causal": block.causal,
         "dropout_rate": block.dropout_rate,
@@ -104,17 +117,3 @@ def _pruned_sa_block(
     }
     if options := [name for name, present in unknown.items() if present]:
         raise ValueError(f"an SABlock with {', '.join(options)} cannot be pruned")
-    qkv, project, heads = block.qkv, block.out_proj, block.num_heads
-    assert isinstance(qkv, nn.Linear)
-    assert isinstance(project, nn.Linear)
-    dependencies = _dependencies(qkv, heads, frozen_rounds)
-    return PrunedSABlock(PrunedAttention.around(qkv, project, heads, queries, dependencies))
-
-
-def _dependencies(
-    qkv: nn.Linear, heads: int, frozen_rounds: int | None
-) -> DependencyPruning | None:
-    if frozen_rounds is None:
-        return None
-    made = DependencyPruning(qkv.out_features // (3 * heads), frozen_rounds)
-    return made.to(qkv.weight.device)

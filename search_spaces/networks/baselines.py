@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from monai.networks.blocks.patchembedding import PatchEmbeddingBlock
 from monai.networks.nets import UNETR, SegResNet, SwinUNETR, UNet
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from search_spaces.networks.input_size import check_size
 
@@ -34,9 +33,9 @@ class Strided(nn.Module):
         return self.network(x)
 
 
-def unet(point: Baseline, in_channels: int, out_channels: int) -> Strided:
+def unet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """Residual U-Net (Kerfoot 2018); its first convolution already has stride 2."""
-    network = UNet(
+    return UNet(
         spatial_dims=3,
         in_channels=in_channels,
         out_channels=out_channels,
@@ -44,12 +43,11 @@ def unet(point: Baseline, in_channels: int, out_channels: int) -> Strided:
         strides=[2] * (point.levels - 1),
         num_res_units=point.residual_units,
     )
-    return Strided(network, point.stride())
 
 
-def segresnet(point: Baseline, in_channels: int, out_channels: int) -> Strided:
+def segresnet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """SegResNet (Myronenko 2018) without its autoencoder branch: 1, 2, ..., 2, 4 blocks down."""
-    network = SegResNet(
+    return SegResNet(
         spatial_dims=3,
         init_filters=point.width,
         in_channels=in_channels,
@@ -57,20 +55,18 @@ def segresnet(point: Baseline, in_channels: int, out_channels: int) -> Strided:
         blocks_down=(1, *[2] * (point.levels - 2), 4),
         blocks_up=(1,) * (point.levels - 1),
     )
-    return Strided(network, point.stride())
 
 
-def unetr(point: Baseline, in_channels: int, out_channels: int) -> Strided:
+def unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """UNETR (Hatamizadeh 2022) of `hidden` channels, 64 a head, that takes any multiple of 16."""
-    network = SizedUNETR(in_channels, out_channels, point.width, point.hidden)
-    return Strided(network, point.stride())
+    return SizedUNETR(in_channels, out_channels, point.width, point.hidden)
 
 
-def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> Strided:
+def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """SwinUNETR (Hatamizadeh 2022b) of windows of 7."""
-    with _LinspaceOnCPU():
+    with torch.device("cpu"):  # it reads numbers out of a tensor, which the meta device has not
         network = SwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
-    return Strided(network, point.stride())
+    return network.to(torch.get_default_device())
 
 
 class SizedUNETR(UNETR):
@@ -123,23 +119,7 @@ class SizedPatchEmbedding(PatchEmbeddingBlock):
         return (patches + position).flatten(2).transpose(1, 2)
 
 
-class _LinspaceOnCPU(TorchFunctionMode):
-    """`torch.linspace` off the meta device: SwinUNETR reads its depths' drop rates from one."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        named = dict(kwargs or {})
-        if func is torch.linspace:
-            named["device"] = "cpu"
-        return func(*args, **named)
-
-
-NETWORKS: Mapping[str, Callable[[Baseline, int, int], Strided]] = {
+NETWORKS: Mapping[str, Callable[[Baseline, int, int], nn.Module]] = {
     "unet": unet,
     "segresnet": segresnet,
     "unetr": unetr,

@@ -15,30 +15,18 @@ if TYPE_CHECKING:
 
 def hybrid_head(point: Hybrid, in_channels: int, out_channels: int) -> nn.Module:
     """The head that the point asks for; all are called with (y, x), x the input image."""
-    if point.stem_stride == 1:
-        return PlainHead(point.width, out_channels)
-    if point.refine == 0:
-        return UpsamplingHead(point.width, out_channels)
-    return RefiningHead(point, in_channels, out_channels)
+    if point.stem_stride > 1 and point.refine:
+        return RefiningHead(point, in_channels, out_channels)
+    return PlainHead(point.width, out_channels, point.stem_stride)
 
 
 class PlainHead(nn.Module):
-    """1^3 convolution to logits."""
+    """A convolution from voxels of `stride` to logits, 1^3 or transposed."""
 
-    def __init__(self, width: int, out_channels: int) -> None:
+    def __init__(self, width: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.classify = nn.Conv3d(width, out_channels, 1)
-
-    def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return self.classify(y)
-
-
-class UpsamplingHead(nn.Module):
-    """Transposed convolution from half the input's resolution to logits."""
-
-    def __init__(self, width: int, out_channels: int) -> None:
-        super().__init__()
-        self.classify = nn.ConvTranspose3d(width, out_channels, 2, stride=2)
+        conv = nn.Conv3d if stride == 1 else nn.ConvTranspose3d
+        self.classify = conv(width, out_channels, stride, stride)
 
     def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return self.classify(y)

@@ -12,7 +12,7 @@ from torch.nn.functional import max_pool3d
 from search_spaces.blocks.adaptive_decoder import AdaptiveDecoder
 from search_spaces.blocks.anchors import AnchorDetector, FiLM
 from search_spaces.blocks.conv import four_group_norm, make_conv
-from search_spaces.blocks.lspm import LSPM, DetailPath, TextureRouting
+from search_spaces.blocks.lspm import LSPM, TextureRouting, detail_path
 from search_spaces.blocks.resample import resample
 from search_spaces.blocks.skip_router import SkipRouter
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
@@ -104,7 +104,7 @@ class EncoderStage(nn.Module):
         widths = [before] + [here] * point.convs
         self.convs = nn.Sequential(*(make_conv(point.conv, 3, a, b) for a, b in pairwise(widths)))
         self.film = FiLM(3, here, point.anchors) if point.anchors else None
-        paths = TextureRouting if point.lspm else DetailPath
+        paths = TextureRouting if point.lspm else detail_path
         self.paths = paths(3, here, point.detail)
         self.squeeze = SqueezeExcite(here) if point.squeeze else nn.Identity()
 

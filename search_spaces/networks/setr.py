@@ -9,10 +9,8 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import nn
 
-from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.conv import make_norm
-from search_spaces.blocks.gated_layer import GatedLayer
-from search_spaces.blocks.mlp import MLP
+from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.networks.input_size import check_size
 from search_spaces.networks.planes import fold_slices, unfold_slices
@@ -33,13 +31,12 @@ class SETR(nn.Module):
 
     def __init__(self, point: APFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        dims, hidden, heads = point.spatial_dims, point.hidden, point.heads
+        dims, hidden = point.spatial_dims, point.hidden
         self.spatial_dims, self.stride = dims, point.stride()
         conv = Conv[Conv.CONV, dims]
         self.embed = conv(in_channels, hidden, self.stride, stride=self.stride)
         self.layers = nn.ModuleList(
-            GatedLayer(hidden, Attention(hidden, heads), MLP(hidden, point.mlp_ratio * hidden))
-            for _ in range(point.layers)
+            transformer_layer(hidden, point.heads, point.mlp_ratio) for _ in range(point.layers)
         )
         self.norm = nn.LayerNorm(hidden)
         mode = "bilinear" if dims == 2 else "trilinear"

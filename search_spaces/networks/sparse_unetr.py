@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.gated_layer import GatedLayer
-from search_spaces.blocks.mlp import MLP
+from search_spaces.blocks.gated_layer import GatedLayer, transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.blocks.sparse_encoder import SparseEncoder, sampler
@@ -59,12 +57,7 @@ class SparseUNETR(nn.Module):
             pooled=point.pooled,
         )
         layers = [
-            GatedLayer(
-                point.width,
-                Attention(point.width, point.heads),
-                MLP(point.width, point.mlp_ratio * point.width),
-            )
-            for _ in range(point.depth)
+            transformer_layer(point.width, point.heads, point.mlp_ratio) for _ in range(point.depth)
         ]
         self.encoder = (
             _sparse_encoder(point, layers)

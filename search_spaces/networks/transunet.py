@@ -8,10 +8,8 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import nn
 
-from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.conv import ResidualUnit
-from search_spaces.blocks.gated_layer import GatedLayer
-from search_spaces.blocks.mlp import MLP
+from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.networks.apformer_net import double_conv
 from search_spaces.networks.input_size import check_size
@@ -32,7 +30,7 @@ class TransUNet(nn.Module):
     def __init__(self, point: APFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
         dims, channels = point.spatial_dims, point.channels
-        hidden, heads = point.hidden, point.heads
+        hidden = point.hidden
         self.spatial_dims, self.stride = dims, point.stride()
         conv = Conv[Conv.CONV, dims]
         self.encoder = nn.ModuleList(
@@ -43,8 +41,7 @@ class TransUNet(nn.Module):
         )
         self.embed = nn.Linear(channels[-1], hidden)
         self.layers = nn.ModuleList(
-            GatedLayer(hidden, Attention(hidden, heads), MLP(hidden, point.mlp_ratio * hidden))
-            for _ in range(point.layers)
+            transformer_layer(hidden, point.heads, point.mlp_ratio) for _ in range(point.layers)
         )
         self.norm = nn.LayerNorm(hidden)
         self.narrow = nn.Linear(hidden, channels[-2])

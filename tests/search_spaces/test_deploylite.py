@@ -4,13 +4,13 @@ from torch import nn
 
 from nas.cost.count import cost_of
 from search_spaces.blocks.gated_layer import GatedLayer
-from search_spaces.blocks.grid_windows import GridWindows
 from search_spaces.blocks.light_conv import LightConv, PatchMerging
 from search_spaces.blocks.light_tokens import LightTokens
 from search_spaces.blocks.mlp import MLP, low_rank_linear
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.subvoxel_head import SubvoxelHead
+from search_spaces.blocks.windows import Windowed
 from search_spaces.deploylite import SPACE, DeployLite, TokenLevel
 from search_spaces.networks.deploylite_net import LightFusion
 
@@ -95,13 +95,13 @@ def test_heads_that_do_not_divide_are_refused(channels, heads, kv_heads):
 
 
 def test_a_grid_window_spreads_over_the_axis():
-    grid = GridWindows(SharedHeads(8, 2), window=2)
+    grid = Windowed(SharedHeads(8, 2), window=2, dilated=True)
     # 4 x 6 tokens in dilated windows of 2 x 2: every second row and every third column
     assert influence(grid, 24, (4, 6), 8, place=1 * 6 + 2) == {8, 11, 20, 23}
 
 
 def test_filling_of_a_grid_window_is_not_seen():
-    grid = GridWindows(SharedHeads(8, 2), window=2)
+    grid = Windowed(SharedHeads(8, 2), window=2, dilated=True)
     # 5 tokens, dilation 3: {0, 3}, {1, 4}, {2}
     assert influence(grid, 5, (5,), 8, place=0) == {0, 3}
     assert influence(grid, 5, (5,), 8, place=4) == {1, 4}

@@ -11,7 +11,7 @@ from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
 
 Progress = Callable[[int, int, str], None]
-"""Called with how many cases are done, how many there are, and the verb: `checked`, `prepared`."""
+"""Called with how many cases are done, how many there are, and the verb, such as `checked`."""
 
 _TOLERANCE = 0.1  # voxels that a corner of the label may lie away from the image's
 
