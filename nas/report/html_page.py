@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from rich.table import Table
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -66,25 +67,24 @@ def fact_tiles(facts: Iterable[tuple[str, str]]) -> str:
     return f'<div class="facts">{"".join(tiles)}</div>'
 
 
-def html_table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    left: Container[int],
-    strong: Container[int] = (),
-) -> str:
-    """A table whose columns `left` are aligned to the left, and whose rows `strong` stand out."""
+def html_table(table: Table) -> str:
+    """A table made for the terminal; its rows in bold stand out."""
 
-    def cells(kind: str, texts: Sequence[str]) -> str:
-        sides = (' class="left"' if i in left else "" for i in range(len(texts)))
-        pairs = zip(sides, texts, strict=True)
-        return "".join(f"<{kind}{side}>{escape(text)}</{kind}>" for side, text in pairs)
+    def cells(kind: str, texts: Iterable[object]) -> str:
+        pairs = zip(table.columns, texts, strict=True)
+        return "".join(
+            f'<{kind} class="{column.justify}">{escape(str(text))}</{kind}>'
+            for column, text in pairs
+        )
 
+    head = cells("th", (column.header for column in table.columns))
+    texts = zip(*(column.cells for column in table.columns), strict=True)
     body = "".join(
-        f"<tr{' class=strong' if i in strong else ''}>{cells('td', row)}</tr>"
-        for i, row in enumerate(rows)
+        f"<tr{' class=strong' if row.style == 'bold' else ''}>{cells('td', of_row)}</tr>"
+        for row, of_row in zip(table.rows, texts, strict=True)
     )
-    head_row = f"<thead><tr>{cells('th', head)}</tr></thead>"
-    return f'<div class="scroll"><table>{head_row}<tbody>{body}</tbody></table></div>'
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{whole}</div>'
 
 
 def svg_panels(figures: Iterable[Figure], width: int) -> str:
