@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -74,28 +75,36 @@ def add_training(command: argparse.ArgumentParser) -> None:
     )
 
 
-def positive(text: str) -> int:
-    """One or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected 1 or more")
-    return int(text)
+def at_least(least: int, why: str = "") -> Callable[[str], int]:
+    """Reads a whole number of `least` or more; `why` not fewer."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r}; {why}expected {least} or more")
+        return int(text)
+
+    return read
 
 
-def shape(text: str) -> tuple[int, ...]:
-    """Channels and the lengths of two or three axes."""
-    sizes = text.lower().split("x")
-    if len(sizes) not in (3, 4) or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; expected channels and size, like 1x96x96x96 (2D: 3x256x256)"
-        )
-    return tuple(map(int, sizes))
+def numbers(separator: str, expected: str, *lengths: int) -> Callable[[str], tuple[int, ...]]:
+    """Reads whole numbers of 1 or more between separators, as many as one of `lengths` allows.
+
+    `expected`: what an error says was expected. Without `lengths`, any number of them.
+    """
+
+    def read(text: str) -> tuple[int, ...]:
+        words = text.lower().split(separator)
+        wrong = not all(word.isdecimal() and int(word) > 0 for word in words)
+        if wrong or (lengths and len(words) not in lengths):
+            raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
+        return tuple(map(int, words))
+
+    return read
 
 
-def whole(text: str) -> int:
-    """Zero or more."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}; expected 0 or more")
-    return int(text)
+positive = at_least(1)
+# Channels and the lengths of two or three axes.
+shape = numbers("x", "channels and size, like 1x96x96x96 (2D: 3x256x256)", 3, 4)
 
 
 def distance(text: str) -> float:

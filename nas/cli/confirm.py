@@ -30,17 +30,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="how many: members of the front first, then who was nearest (default: 5)",
     )
     command.add_argument(
-        "--seeds", type=several, default=3, metavar="N", help="trainings of each (default: 3)"
+        "--seeds",
+        type=arguments.at_least(2, "one tells no spread: "),
+        default=3,
+        metavar="N",
+        help="trainings of each (default: 3)",
     )
     arguments.add_address(command)
     arguments.add_json(command)
-
-
-def several(text: str) -> int:
-    """Two or more."""
-    if arguments.positive(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r}; one tells no spread: expected 2 or more")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -72,12 +72,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--quantisation", choices=("static", "dynamic"), default="static", help="of int8"
     )
     command.add_argument(
-        "--threads", type=_counts, default=(1,), metavar="N,M", help="of the CPU (default: 1)"
+        "--threads",
+        type=arguments.numbers(",", "counts, like 1,2,4"),
+        default=(1,),
+        metavar="N,M",
+        help="of the CPU (default: 1)",
     )
     command.add_argument("--device", default="auto", help="cpu, cuda or cuda:N (default: a GPU)")
     command.add_argument("--batch", type=int, default=1, help="patches in one pass (default: 1)")
     command.add_argument(
-        "--volume", type=_volume, metavar="DxHxW", help="time the whole volume's prediction, too"
+        "--volume",
+        type=arguments.numbers("x", "three sizes, like 240x240x155", 3),
+        metavar="DxHxW",
+        help="time the whole volume's prediction, too",
     )
     command.add_argument(
         "--seconds", type=float, default=2.0, help="of each of the two runs (default: 2)"
@@ -220,17 +227,3 @@ def _several(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
         return words
 
     return read
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    words = text.split(",")
-    if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected counts, like 1,2,4")
-    return tuple(map(int, words))
-
-
-def _volume(text: str) -> tuple[int, ...]:
-    sizes = text.lower().split("x")
-    if len(sizes) != 3 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected three sizes, like 240x240x155")
-    return tuple(map(int, sizes))

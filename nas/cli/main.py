@@ -7,53 +7,35 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from rich.markup import escape
 
-from nas.cli import (
-    confirm,
-    cost,
-    deploy,
-    evaluate,
-    export,
-    front,
-    latency,
-    predict,
-    presets,
-    preview,
-    redundancy,
-    report,
-    retrain,
-    search,
-    spaces,
-    sync,
-    ui,
-)
 from nas.cli.console import NOTES
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
 
-# Each has HELP, add_arguments and run; their help is printed in this order.
-COMMANDS = {
-    "preview": preview,
-    "search": search,
-    "sync": sync,
-    "ui": ui,
-    "front": front,
-    "report": report,
-    "confirm": confirm,
-    "export": export,
-    "retrain": retrain,
-    "evaluate": evaluate,
-    "predict": predict,
-    "deploy": deploy,
-    "redundancy": redundancy,
-    "cost": cost,
-    "latency": latency,
-    "spaces": spaces,
-    "presets": presets,
-}
+# Modules beside this one, each with HELP, add_arguments and run; help lists them in this order.
+COMMANDS = (
+    "preview",
+    "search",
+    "sync",
+    "ui",
+    "front",
+    "report",
+    "confirm",
+    "export",
+    "retrain",
+    "evaluate",
+    "predict",
+    "deploy",
+    "redundancy",
+    "cost",
+    "latency",
+    "spaces",
+    "presets",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +70,8 @@ def parser() -> argparse.ArgumentParser:
         description="Find small, fast 3D medical segmentation networks for your data and device.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
+    for name in COMMANDS:
+        module = import_module(f"nas.cli.{name}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
         command.set_defaults(run=module.run)

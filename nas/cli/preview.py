@@ -25,7 +25,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many architectures to draw (default: 1000)",
     )
-    command.add_argument("--seed", type=arguments.whole, default=0, help="of the draw (default: 0)")
+    command.add_argument(
+        "--seed", type=arguments.at_least(0), default=0, help="of the draw (default: 0)"
+    )
     command.add_argument(
         "--latency",
         type=arguments.positive,

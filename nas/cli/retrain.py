@@ -29,7 +29,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--folds",
-        type=_folds,
+        type=arguments.at_least(2),
         default=0,
         metavar="N",
         help="cross-validate: train N networks, each without one part of the cases, and use their "
@@ -107,9 +107,3 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
         lines.append("In use from now on: the mean of the folds' probabilities.")
     lines.append(f"next: segnas evaluate {export.folder} --images DIR --labels DIR")
     return lines
-
-
-def _folds(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected 2 or more")
-    return int(text)
