@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas.cost.latency.config import LatencyConfig
+from nas.cost.latency.record import Record
 
 if TYPE_CHECKING:  # reading conditions takes no PyTorch
     import torch
@@ -18,8 +17,7 @@ if TYPE_CHECKING:  # reading conditions takes no PyTorch
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # two distributions of one module
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conditions:
+class Conditions(Record):
     """What two latencies must share to be compared. `shape`: (B, C, D, H, W) of one pass.
 
     `device`: the card's or processor's name; `driver`: that of the card, or the operating system.
@@ -35,15 +33,6 @@ class Conditions:
     backend: str
     runtime: str
     shape: tuple[int, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**asdict(self), "shape": list(self.shape)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Conditions:
-        """The inverse of `to_json`."""
-        return cls(**{**values, "shape": tuple(values["shape"])})
 
     def text(self) -> str:
         """One line."""

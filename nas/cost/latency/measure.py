@@ -91,9 +91,17 @@ def summary(
 ) -> Latency:
     """The distribution of both runs together."""
     p50, p90, p99 = map(float, np.percentile(sample.times, [50, 90, 99]))
-    mean = float(np.mean(sample.times))
-    repeats = len(sample.times)
-    return Latency(p50, p90, p99, mean, repeats, warmup, sample.noise, conditions, volume)
+    return Latency(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=float(np.mean(sample.times)),
+        repeats=len(sample.times),
+        warmup=warmup,
+        noise=sample.noise,
+        conditions=conditions,
+        volume=volume,
+    )
 
 
 def _pass(prepared: Prepared) -> Pass:
@@ -109,7 +117,11 @@ def _measure_volumes(prepared: Sequence[Prepared], config: LatencyConfig) -> lis
     runs = interleave(passes, config.repeats, config.seconds, turn=1, settle=False)
     return [
         VolumeLatency(
-            config.volume, config.overlap, float(np.median(run)), float(np.mean(run)), len(run)
+            shape=config.volume,
+            overlap=config.overlap,
+            p50_ms=float(np.median(run)),
+            mean_ms=float(np.mean(run)),
+            repeats=len(run),
         )
         for run in runs
     ]

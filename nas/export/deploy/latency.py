@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import nn
 
@@ -24,15 +22,12 @@ def time_both(
     precision: Precision,
 ) -> dict[str, Latency]:
     """`pytorch`: `network` eagerly in float32; `deployed`: the file. `config` has the patch."""
-    device = deployed.here.device
-    eager = prepare(network, channels, config, device)
-    return dict(
-        zip(
-            ("pytorch", "deployed"),
-            measure_prepared([eager, _prepared(deployed, channels, config, kind, precision)]),
-            strict=True,
-        )
+    prepared = (
+        prepare(network, channels, config, deployed.here.device),
+        _prepared(deployed, channels, config, kind, precision),
     )
+    pytorch, file = measure_prepared(prepared)
+    return {"pytorch": pytorch, "deployed": file}
 
 
 def _prepared(
@@ -41,12 +36,12 @@ def _prepared(
     device = deployed.here.device
     onnx = kind == "onnx"
     told = config.model_copy(update={"backend": "onnxruntime"}) if onnx else config
-    conditions = replace(
-        conditions_of(channels, told, device),
-        backend=told.backend if onnx else kind,
-        precision=precision,
-        quantisation="static" if precision == "int8" else None,
-    )
+    changes = {
+        "backend": told.backend if onnx else kind,
+        "precision": precision,
+        "quantisation": "static" if precision == "int8" else None,
+    }
+    conditions = conditions_of(channels, told, device).model_copy(update=changes)
     with torch.inference_mode():
         deployed(example(conditions.shape).to(device))
     return Prepared(

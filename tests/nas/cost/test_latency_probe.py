@@ -26,7 +26,16 @@ CONDITIONS = Conditions(
     runtime="torch 2",
     shape=(1, 1, 8, 8, 8),
 )
-LATENCY = Latency(1.0, 2.0, 3.0, 1.5, 6, 1, 0.01, CONDITIONS)
+LATENCY = Latency(
+    p50_ms=1.0,
+    p90_ms=2.0,
+    p99_ms=3.0,
+    mean_ms=1.5,
+    repeats=6,
+    warmup=1,
+    noise=0.01,
+    conditions=CONDITIONS,
+)
 A, B, C = (SPACE.sample(RandomTrial(seed)) for seed in range(3))
 
 
