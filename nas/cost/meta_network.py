@@ -13,18 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from search_spaces.space import Architecture
 
-_INITIALISERS = {
-    nn.init.constant_,
-    nn.init.kaiming_normal_,
-    nn.init.kaiming_uniform_,
-    nn.init.normal_,
-    nn.init.trunc_normal_,
-    nn.init.uniform_,
-    nn.init.xavier_normal_,
-    nn.init.xavier_uniform_,
-    torch.Tensor.normal_,
-    torch.Tensor.uniform_,
-}
+_RANDOM = {torch.Tensor.normal_, torch.Tensor.uniform_}
 
 
 @contextmanager
@@ -46,7 +35,7 @@ def build_on_meta(architecture: Architecture, in_channels: int, out_channels: in
 
 
 class _Uninitialised(TorchFunctionMode):
-    """Leaves tensors as they are where they would get random values."""
+    """Leaves tensors as they are where they would get initial values."""
 
     def __torch_function__(
         self,
@@ -56,6 +45,6 @@ class _Uninitialised(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         named = kwargs or {}
-        if func in _INITIALISERS:
+        if func in _RANDOM or getattr(func, "__module__", None) == nn.init.__name__:
             return args[0] if args else named["tensor"]
         return func(*args, **named)

@@ -38,30 +38,17 @@ class Prepared:
 def measure_latency(
     network: nn.Module, channels: int, config: LatencyConfig, device: torch.device
 ) -> Latency:
-    """`measure_interleaved` of a single network."""
-    return measure_interleaved([network], channels, config, device)[0]
-
-
-def measure_interleaved(
-    networks: Sequence[nn.Module], channels: int, config: LatencyConfig, device: torch.device
-) -> list[Latency]:
-    """Time eval-mode passes of every network on the same random input, in turns.
-
-    Memory is cleared first, Python's garbage collector is off meanwhile, and clocks are left alone.
-    Each network has two runs of `config.repeats` passes or `config.seconds`; where their medians
-    differ by more than 5% for any network, all are measured again, three times at most, and the
-    quietest attempt is kept. CUDA passes are timed by events, from an idle device on; on a CPU, and
-    in ONNX Runtime, by the clock. The networks are left as they are, and the number of threads too.
-
-    Raises LatencyError for a network that does not run so, UserError where none could here.
-    """
-    return measure_prepared([prepare(net, channels, config, device) for net in networks])
+    """`prepare` a network and `measure_prepared` it alone; raises as `prepare`."""
+    return measure_prepared([prepare(network, channels, config, device)])[0]
 
 
 def prepare(
     network: nn.Module, channels: int, config: LatencyConfig, device: torch.device
 ) -> Prepared:
-    """Build, export, compile: all that takes time and is not timed. Raises as the measurement."""
+    """Build, export, compile a copy: all that takes time and is not timed.
+
+    Raises LatencyError for a network that does not run so, UserError where none could here.
+    """
     conditions = conditions_of(channels, config, device)
     with threads_set(config.threads):
         runner = make_runner(network, conditions.shape, config, device)
@@ -70,7 +57,15 @@ def prepare(
 
 @torch.inference_mode()
 def measure_prepared(prepared: Sequence[Prepared]) -> list[Latency]:
-    """Time networks prepared under one configuration; see `measure_interleaved`."""
+    """Time eval-mode passes of networks prepared under one configuration, in turns.
+
+    All get the same random input. Memory is cleared first, Python's garbage collector is off
+    meanwhile, and clocks are left alone. Each network has two runs of `config.repeats` passes or
+    `config.seconds`; where their medians differ by more than 5% for any network, all are measured
+    again, three times at most, and the quietest attempt is kept. CUDA passes are timed by events,
+    from an idle device on; on a CPU, and in ONNX Runtime, by the clock. The number of threads is
+    left as it was.
+    """
     if not prepared:
         return []
     config = prepared[0].config

@@ -34,15 +34,10 @@ class Child:
         }
         self._connection, theirs = Pipe()
         self._printed = TemporaryFile()  # noqa: SIM115 - closed by `end`
+        module = "nas.cost.latency_probe.child_main"
         with theirs:
             self._process = Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "nas.cost.latency_probe.child_main",
-                    str(theirs.fileno()),
-                ],
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
                 stdin=DEVNULL,
                 stdout=self._printed,
                 stderr=STDOUT,

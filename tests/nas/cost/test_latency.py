@@ -15,7 +15,7 @@ from nas.cost.latency import (
     conditions_of,
 )
 from nas.cost.latency.machine import latency_device
-from nas.cost.latency.measure import measure_interleaved, measure_latency, measure_prepared, prepare
+from nas.cost.latency.measure import measure_latency, measure_prepared, prepare
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 
@@ -85,9 +85,9 @@ def test_what_is_prepared_has_been_run_and_only_waits_to_be_timed():
 
 
 def test_networks_measured_together_keep_their_order():
-    light, heavy = measure_interleaved([network(1), network(200)], 2, QUICK, CPU)
+    light, heavy = measure_prepared([prepare(network(n), 2, QUICK, CPU) for n in (1, 200)])
     assert heavy.p50_ms > 2 * light.p50_ms
-    assert measure_interleaved([], 2, QUICK, CPU) == []
+    assert measure_prepared([]) == []
 
 
 @pytest.mark.parametrize(("training", "precision"), [(True, "fp32"), (False, "bf16")])
