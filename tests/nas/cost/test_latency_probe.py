@@ -42,7 +42,7 @@ A, B, C = (SPACE.sample(RandomTrial(seed)) for seed in range(3))
 class Script:
     """Starts children that do what it says, and keeps what they were asked to measure.
 
-    `deaths`: what the first children die of before they are ready. `build`, `timing`: what is told
+    `deaths`: what the first children die of before they do anything. `build`, `timing`: what is told
     instead where the network of this key is built, or is among those timed. `seconds`: how long
     building, waiting for the machine lock and timing took.
     """
@@ -61,11 +61,9 @@ class Script:
 
 
 class Scripted:
-    ready = dead = False
-
     def __init__(self, script, death):
-        self.script = script
-        self.messages = deque([{"died": death} if death else {"stage": "ready"}])
+        self.script, self.dead = script, death is not None
+        self.messages = deque([{"died": death}] if self.dead else [])
 
     def send(self, message):
         if self.dead:
