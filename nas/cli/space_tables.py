@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from rich import box
 from rich.console import Group
 from rich.table import Table
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from nas.cost.count import Cost, cost_of, count_params
 from nas.cost.memory import Memory
+from nas.cost.meta_network import build_on_meta
 from nas.pareto.objectives import objective
 from search_spaces.fitting import misfit
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
@@ -66,9 +66,8 @@ def _describe(name: str, architecture: Architecture, shape: Sequence[int], class
     if patch and not misfit(architecture, patch):
         cost = cost_of(architecture, channels, classes, tuple(patch))
         return Preset(name, architecture, channels, classes, cost.params, cost)
-    with torch.device("meta"):
-        network = architecture.build(channels, classes)
-    return Preset(name, architecture, channels, classes, count_params(network), None)
+    params = count_params(build_on_meta(architecture, channels, classes))
+    return Preset(name, architecture, channels, classes, params, None)
 
 
 def work_json(cost: Cost) -> dict[str, Any]:

@@ -42,9 +42,9 @@ A, B, C = (SPACE.sample(RandomTrial(seed)) for seed in range(3))
 class Script:
     """Starts children that do what it says, and keeps what they were asked to measure.
 
-    `deaths`: what the first children die of before they do anything. `build`, `timing`: what is told
-    instead where the network of this key is built, or is among those timed. `seconds`: how long
-    building, waiting for the machine lock and timing took.
+    `deaths`: what the first children die of before they do anything. `build`, `timing`: what is
+    told instead where the network of this key is built, or is among those timed. `seconds`: how
+    long building, waiting for the machine lock and timing took.
     """
 
     def __init__(self, deaths=(), build=None, timing=None, seconds=(0, 0, 0)):
