@@ -10,12 +10,12 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from nas.cli import arguments
-from nas.cli.console import print_wide
+from nas.cli.console import note, print_wide
 from trainers.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -101,22 +101,16 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from nas.cli.network_argument import find_architecture
-    from search_spaces.fitting import misfit
 
-    architecture = find_architecture(options.network)
-    channels, *size = options.input
-    if why := misfit(architecture, size):
-        raise UserError(f"--input {'x'.join(map(str, options.input))}: {why}")
+    architecture = find_architecture(options.network, options.input)
     device = _check(options)
     torch.manual_seed(0)
-    network = architecture.build(channels, options.classes)
-    notes, rows = Console(stderr=True), []
+    network = architecture.build(options.input[0], options.classes)
+    rows = []
     for combined in product(options.backend, options.precision, options.threads):
         row = Row(*combined)
         # A line and no bar: a bar's thread would take its time from what is measured.
-        notes.print(
-            f"measuring {row.backend}, {row.precision}, threads: {row.threads}", highlight=False
-        )
+        note(f"measuring {row.backend}, {row.precision}, threads: {row.threads}")
         rows.append(_measured(row, network, device, options))
     if options.json:
         print(json.dumps({"key": architecture.key, "rows": [row.to_json() for row in rows]}))

@@ -33,10 +33,6 @@ class _Number(NamedTuple):
     value: Any
 
 
-class _HasValuesError(Exception):
-    """A tensor is of another device."""
-
-
 def compute(operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What `operator` returns for meta tensors: new ones, in the layouts of a real device.
 
@@ -46,7 +42,7 @@ def compute(operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     if _makes_new(operator):
         try:
             made = _outputs(operator, _frozen(args), _frozen(tuple(kwargs.items())))
-        except (_HasValuesError, TypeError):  # TypeError: an argument has no hash
+        except TypeError:  # an argument has no hash, or has values
             made = None
         if made is not None:
             return _thawed(made)
@@ -124,7 +120,7 @@ def _frozen(value: Any) -> Any:
         return value
     if isinstance(value, torch.Tensor):
         if not value.is_meta:
-            raise _HasValuesError
+            raise TypeError("a tensor with values")
         return _Layout(value.shape, value.stride(), value.dtype)
     if kind is list or kind is tuple:
         return tuple([_frozen(each) for each in value])
