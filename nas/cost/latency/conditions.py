@@ -48,11 +48,14 @@ class Conditions(Record):
 def conditions_of(channels: int, config: LatencyConfig, device: torch.device) -> Conditions:
     """What a measurement here would tell of its conditions.
 
-    Raises UserError where this machine lacks what they need.
+    Raises UserError where this machine lacks what they need, ValueError where the patch is still
+    open.
     """
     from nas.cost.latency.machine import check_machine
 
     check_machine(config, device)
+    if config.patch is None:
+        raise ValueError("latency.patch is None; expected the size of one patch")
     return Conditions(
         device=device_name(device),
         driver=_driver(device),
@@ -61,15 +64,8 @@ def conditions_of(channels: int, config: LatencyConfig, device: torch.device) ->
         quantisation=config.quantisation if config.precision == "int8" else None,
         backend=config.backend,
         runtime=_runtime(config.backend),
-        shape=input_shape(channels, config),
+        shape=(config.batch, channels, *config.patch),
     )
-
-
-def input_shape(channels: int, config: LatencyConfig) -> tuple[int, ...]:
-    """(B, C, D, H, W). Raises ValueError where the patch is still open."""
-    if config.patch is None:
-        raise ValueError("latency.patch is None; expected the size of one patch")
-    return (config.batch, channels, *config.patch)
 
 
 def device_name(device: torch.device) -> str:

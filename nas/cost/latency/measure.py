@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas.cost.latency.backends import make_runner
-from nas.cost.latency.conditions import Conditions, conditions_of, input_shape
+from nas.cost.latency.conditions import Conditions, conditions_of
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.result import Latency, VolumeLatency
 from nas.cost.latency.runner import Runner, example
@@ -30,7 +30,6 @@ class Prepared:
     """A network that only has to be timed."""
 
     runner: Runner
-    channels: int
     config: LatencyConfig
     conditions: Conditions
 
@@ -52,7 +51,7 @@ def prepare(
     conditions = conditions_of(channels, config, device)
     with threads_set(config.threads):
         runner = make_runner(network, conditions.shape, config, device)
-    return Prepared(runner, channels, config, conditions)
+    return Prepared(runner, config, conditions)
 
 
 @torch.inference_mode()
@@ -101,14 +100,14 @@ def summary(
 
 def _pass(prepared: Prepared) -> Pass:
     runner = prepared.runner
-    x = example(input_shape(prepared.channels, prepared.config)).to(runner.device, runner.dtype)
+    x = example(prepared.conditions.shape).to(runner.device, runner.dtype)
     return lambda: runner.stopwatch(lambda: runner.forward(x))
 
 
 def _measure_volumes(prepared: Sequence[Prepared], config: LatencyConfig) -> list[VolumeLatency]:
     """A volume at a time, in turns: its own windows are warm-up enough."""
     assert config.volume is not None
-    passes = [volume_pass(p.runner, p.channels, config) for p in prepared]
+    passes = [volume_pass(p.runner, p.conditions.shape[1], config) for p in prepared]
     runs = interleave(passes, config.repeats, config.seconds, turn=1, settle=False)
     return [
         VolumeLatency(

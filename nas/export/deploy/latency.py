@@ -44,6 +44,4 @@ def _prepared(
     conditions = conditions_of(channels, told, device).model_copy(update=changes)
     with torch.inference_mode():
         deployed(example(conditions.shape).to(device))
-    return Prepared(
-        Runner(deployed, device, torch.float32, stopwatch(device)), channels, config, conditions
-    )
+    return Prepared(Runner(deployed, device, torch.float32, stopwatch(device)), config, conditions)
