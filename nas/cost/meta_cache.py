@@ -118,6 +118,21 @@ def _group_normed(x: torch.Tensor, *others: Any) -> tuple[torch.Tensor, ...]:
     return _laid_out(made[0], has_channels_last(x)), *made[1:]
 
 
+def _group_normed(
+    x: torch.Tensor,
+    weight: Any,
+    bias: Any,
+    batch: int,
+    channels: int,
+    voxels: int,
+    groups: int,
+    _: Any,
+) -> tuple[torch.Tensor, ...]:
+    """As torch's own, which takes 5 ms there."""
+    made = _laid_out(torch.empty_like(x), has_channels_last(x))
+    return made, x.new_empty((batch, groups)), x.new_empty((batch, groups))
+
+
 def _group_normed_backward(
     gradient: torch.Tensor, x: torch.Tensor, *others: Any
 ) -> tuple[torch.Tensor | None, ...]:
@@ -137,6 +152,7 @@ _OURS: dict[Any, Callable[..., Any]] = {
     aten.addmm: _product,
     aten.convolution: _convolved,
     aten.convolution_backward: _convolved_backward,
+    aten.native_group_norm: _group_normed,
     aten.native_group_norm: _group_normed,
     aten.native_group_norm_backward: _group_normed_backward,
     aten.upsample_bilinear2d: _resized,

@@ -41,10 +41,27 @@ class OperatorCounter(TorchDispatchMode):
         if self.paused:
             return result
         if operator in flop_registry:
-            self.macs[self.within] += flop_registry[operator](*args, **named, out_val=result) // 2
+            self.macs[self.within] += _flops(operator, args, named, result) // 2
         else:
             self.without[func] += 1
         return result
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here, and the guard against it takes longer than most operators."""
+        return False
+
+
+def _flops(
+    operator: Any, args: Sequence[Any], named: Mapping[str, Any], result: torch.Tensor
+) -> int:
+    """The registered formula of shapes; torch's wrapper around it is slow in finding them."""
+    formula = flop_registry[operator]
+    inner = getattr(formula, "__wrapped__", None)
+    if inner is None or not isinstance(result, torch.Tensor):
+        return formula(*args, **named, out_val=result)
+    shapes = [a.shape if isinstance(a, torch.Tensor) else a for a in args]
+    return inner(*shapes, **named, out_shape=result.shape)
 
 
 def is_free(operator: Any) -> bool:
