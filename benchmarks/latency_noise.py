@@ -22,7 +22,7 @@ from rich.table import Table
 
 from nas.cost.count import cost_of
 from nas.cost.latency import Latency, LatencyConfig, conditions_of
-from nas.cost.latency.measure import measure_interleaved, measure_latency
+from nas.cost.latency.measure import measure_latency, measure_prepared, prepare
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, RandomTrial
 
@@ -63,7 +63,9 @@ def main() -> None:
             for n in order.sample(range(len(built)), len(built))
         }
         alone.append([found[n] for n in range(len(built))])
-        together.append(measure_interleaved(built, CHANNELS, config, device))
+        together.append(
+            measure_prepared([prepare(network, CHANNELS, config, device) for network in built])
+        )
         console.print(f"{repetition + 1} of {options.repetitions}", highlight=False)
     for title, measurements in (("one after the other", alone), ("interleaved", together)):
         console.print(table(f"{options.repetitions} times, {title}", points, measurements, config))

@@ -73,3 +73,17 @@ def test_the_own_tests_of_the_page_pass(own_space: Path, file: str, passed: str)
 def test_the_own_space_of_the_page_is_found(own_space: Path) -> None:
     assert find_space("depthwise").size() == 4 * (1 + 3 * 3 * 2)
     assert find_preset("depthwise-m").space == "depthwise"
+
+
+# The page for contributors: what it names is there
+
+
+def test_the_page_for_contributors_names_what_is_there() -> None:
+    root = DOCS.parent
+    text = (root / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`([\w/.]+/[\w.]*)`", text) + re.findall(r"\]\(([\w/.-]+)", text)
+    assert len(named) > 30
+    places = (root, root / "nas")  # rooms and their files are named without the package
+    assert [name for name in named if not any((at / name).exists() for at in places)] == []
+    folders = {path.parent.name for path in (root / "nas").glob("*/__init__.py")}
+    assert folders <= {name.rstrip("/") for name in named}

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import numpy as np
 import torch
+from monai.data import MetaTensor
 from pydantic import Field
 from torch import nn
 
 from trainers.data.config import Preprocess
-from trainers.data.preprocess import Prepared, prepare_image, restore
+from trainers.data.preprocess import Prepared, prepare_image, restore, with_affine
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
@@ -44,19 +45,38 @@ class Segmenter:
         """What the network reads and tells apart."""
         return self.spec.task
 
-    def segment(self, image: Path) -> np.ndarray:
-        """The labels of one NIfTI image, uint8, in the file's own shape.
+    def segment(self, image: str | Path) -> np.ndarray:
+        """The labels of one NIfTI file, uint8, in the file's own shape (D, H, W).
 
         Raises UserError where the file has other channels than the network expects.
         """
-        prepared = self.prepare(image)
+        return self._segment(self.prepare(Path(image)))
+
+    def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
+        """The labels of an image (D, H, W), or (D, H, W, C) of several channels: uint8, (D, H, W).
+
+        `affine`: (4, 4), from voxels to mm in RAS+, as nibabel has it; `np.diag([dx, dy, dz, 1])`
+        for voxels of that size whose axes point right, to the front and up. Raises UserError as
+        `segment` does, and for other axes.
+        """
+        if image.ndim not in (3, 4) or np.shape(affine) != (4, 4):
+            raise UserError(
+                f"an image of shape {image.shape} with an affine of {np.shape(affine)}; expected "
+                "(D, H, W) or (D, H, W, C), with (4, 4)"
+            )
+        channels = image[None] if image.ndim == 3 else np.moveaxis(image, -1, 0)
+        values = torch.from_numpy(np.ascontiguousarray(channels, np.float32))
+        return self._segment(self.prepare(with_affine(values, np.asarray(affine, np.float64))))
+
+    def _segment(self, prepared: Prepared) -> np.ndarray:
         return restore(self.logits(prepared).cpu().numpy(), prepared)
 
-    def prepare(self, image: Path) -> Prepared:
+    def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does."""
         prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
         if (found := prepared.image.shape[0]) != (expected := self.task.channels):
-            raise UserError(f"{image} has {found} channels; the network expects {expected}")
+            name = image if isinstance(image, Path) else "the image"
+            raise UserError(f"{name} has {found} channels; the network expects {expected}")
         return prepared
 
     def logits(self, prepared: Prepared) -> torch.Tensor:

@@ -9,7 +9,6 @@ from nas.cli import arguments
 from nas.cli.console import print_wide
 from nas.cli.network_argument import find_architecture
 from search_spaces.space import Architecture
-from trainers.errors import UserError
 
 HELP = "count the parameters, work and memory of a network"
 
@@ -37,15 +36,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
-    from nas.cli.space_tables import cost_text, memory_text, misfit, published_text, work_json
+    from nas.cli.space_tables import cost_text, memory_text, published_text, work_json
     from nas.cost.count import cost_of
     from nas.cost.memory import memory_of
 
-    architecture = find_architecture(options.network)
+    architecture = find_architecture(options.network, options.input)
     channels, *patch = options.input
-    sizes = "x".join(map(str, options.input))
-    if why := misfit(architecture, patch):
-        raise UserError(f"--input {sizes}: {why}")
     task = architecture, channels, options.classes, tuple(patch)
     if options.audit:
         return _show_audit(*task, by_type=options.audit == "types", as_json=options.json)
@@ -60,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         paper = {} if published is None else {"published": published.to_json()}
         print(json.dumps({"key": architecture.key, **figures, **paper}))
     else:
+        sizes = "x".join(map(str, options.input))
         print(f"{architecture.key}: {cost_text(cost)} for one input of {sizes}")
         print(memory_text(memory, options.batch, options.precision))
         if published is not None:

@@ -37,28 +37,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas export`."""
-    from nas.config.run_config import RunConfig
-    from nas.config.yaml_file import read_config
-    from nas.pareto.front_files import read_front
-    from nas.pareto.limits import filter_by_limits, parse_limits
-    from nas.pareto.pick import pick
+    from nas.search.notebook import open_search
 
-    members, objectives = read_front(options.dir)
-    config = read_config(RunConfig, options.dir / "config.yaml")
-    limits = [] if options.within is None else parse_limits(options.within)
-
-    def others() -> list[Result]:
-        from nas.study.stored_results import complete_results
-
-        return filter_by_limits(
-            complete_results(options.dir, config.space.name, config.budget), limits
-        )
-
-    member = pick(filter_by_limits(members, limits), options.pick, objectives, others)
-    from nas.export.write_export import write_export  # PyTorch takes seconds to load
-
-    register = None if options.register is None else registration(options, config, member)
-    write_export(options.dir, config, member, options.to)
+    search = open_search(options.dir)
+    member = search.pick(options.pick, options.within)
+    register = None if options.register is None else registration(options, search.config, member)
+    search.export(member, options.to)
     print(
         f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.costs['params']:,} parameters"
     )

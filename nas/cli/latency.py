@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from nas.cli import arguments
-from nas.cli.console import print_wide
+from nas.cli.console import note, print_wide
 from trainers.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -34,11 +34,16 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 class Row:
     """One combination: its latency, or the reason why there is none."""
 
-    backend: str
-    precision: str
-    threads: int
+    backend: str = BACKENDS[0]
+    precision: str = PRECISIONS[0]
+    threads: int = 1
     latency: Latency | None = None
     reason: str | None = None
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What is combined, by the names that `LatencyConfig` has for it."""
+        return {"backend": self.backend, "precision": self.precision, "threads": self.threads}
 
     def why(self) -> str:
         """One line for a combination that failed."""
@@ -46,15 +51,14 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        told = {"backend": self.backend, "precision": self.precision, "threads": self.threads}
         if self.latency is None:
-            return {**told, "reason": self.reason}
-        values: dict[str, Any] = {**self.latency.to_json()}
+            return {**self.conditions, "reason": self.reason}
+        values = self.latency.to_json()
         values["patches_per_s"] = self.latency.patches_per_s
         if volume := self.latency.volume:
             values["volume"]["volumes_per_s"] = volume.volumes_per_s
             values["volume"]["frames_per_s"] = volume.frames_per_s
-        return {**told, "latency": values}
+        return {**self.conditions, "latency": values}
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -97,20 +101,17 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from nas.cli.network_argument import find_architecture
-    from search_spaces.fitting import misfit
 
-    architecture = find_architecture(options.network)
-    channels, *size = options.input
-    if why := misfit(architecture, size):
-        raise UserError(f"--input {'x'.join(map(str, options.input))}: {why}")
+    architecture = find_architecture(options.network, options.input)
     device = _check(options)
     torch.manual_seed(0)
-    network = architecture.build(channels, options.classes)
-    notes, rows = Console(stderr=True), []
-    for backend, precision, threads in product(options.backend, options.precision, options.threads):
+    network = architecture.build(options.input[0], options.classes)
+    rows = []
+    for combined in product(options.backend, options.precision, options.threads):
+        row = Row(*combined)
         # A line and no bar: a bar's thread would take its time from what is measured.
-        notes.print(f"measuring {backend}, {precision}, threads: {threads}", highlight=False)
-        rows.append(_measure(network, device, options, backend, precision, threads))
+        note(f"measuring {row.backend}, {row.precision}, threads: {row.threads}")
+        rows.append(_measured(row, network, device, options))
     if options.json:
         print(json.dumps({"key": architecture.key, "rows": [row.to_json() for row in rows]}))
     else:
@@ -126,25 +127,21 @@ def _check(options: argparse.Namespace) -> torch.device:
     from nas.cost.latency.machine import latency_device
 
     try:
-        config = _config(options, "eager", "fp32", 1)
+        config = _config(options, Row())
     except ValidationError as error:
         wrong = error.errors()[0]
         raise UserError(f"--{wrong['loc'][0]} {wrong['input']}: {wrong['msg']}") from None
     return latency_device(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _config(
-    options: argparse.Namespace, backend: str, precision: str, threads: int
-) -> LatencyConfig:
+def _config(options: argparse.Namespace, row: Row) -> LatencyConfig:
     from nas.cost.latency import LatencyConfig
 
     return LatencyConfig.model_validate(
         {
+            **row.conditions,
             "device": options.device,
-            "backend": backend,
-            "precision": precision,
             "quantisation": options.quantisation,
-            "threads": threads,
             "batch": options.batch,
             "patch": (1, *options.input[1:])[-3:],  # a slice is a volume of one
             "volume": options.volume,
@@ -153,13 +150,8 @@ def _config(
     )
 
 
-def _measure(
-    network: nn.Module,
-    device: torch.device,
-    options: argparse.Namespace,
-    backend: str,
-    precision: str,
-    threads: int,
+def _measured(
+    row: Row, network: nn.Module, device: torch.device, options: argparse.Namespace
 ) -> Row:
     from pydantic import ValidationError
 
@@ -167,15 +159,15 @@ def _measure(
     from nas.cost.latency.measure import measure_latency
 
     try:
-        config = _config(options, backend, precision, threads)
+        config = _config(options, row)
         latency = measure_latency(network, options.input[0], config, device)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
     except (UserError, LatencyError, OSError, MemoryError, RuntimeError) as error:
         reason = first_line(error)
     else:
-        return Row(backend, precision, threads, latency)
-    return Row(backend, precision, threads, reason=reason)
+        return replace(row, latency=latency)
+    return replace(row, reason=reason)
 
 
 def latency_table(title: str, rows: Sequence[Row]) -> Group:

@@ -45,22 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
         return code
-    except (UserError, ArchitectureError) as error:
-        NOTES.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return 2
     except KeyboardInterrupt:
         NOTES.print("interrupted")
         return 130
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:  # a disk that is full, a folder that may not be written
+    except (UserError, ArchitectureError, OSError) as error:  # OSError: a full disk and the like
         NOTES.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
         return 2
 
 
-def _told(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from search_spaces.space import Architecture
+from trainers.errors import UserError
 
 
-def find_architecture(name: str) -> Architecture:
+def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     """The network of a preset, an exported folder or an architecture file.
 
-    Raises ArchitectureError where it is none of them.
+    Raises ArchitectureError where it is none of them, UserError where it does not take an input of
+    `shape` (C, D, H, W), or (C, H, W) for a network of images.
     """
+    from search_spaces.fitting import misfit
     from search_spaces.registry import ARCHITECTURE, find_preset, load_architecture_file
 
     path = Path(name)
     if path.is_dir() or path.suffix == ".json":
-        return load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
-    return find_preset(name)
+        architecture = load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
+    else:
+        architecture = find_preset(name)
+    if why := misfit(architecture, shape[1:]):
+        raise UserError(f"--input {'x'.join(map(str, shape))}: {why}")
+    return architecture

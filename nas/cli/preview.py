@@ -6,7 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
+from rich.console import Console
+
 from nas.cli import arguments
+from nas.cli.console import NOTES
 
 HELP = "see what a search will meet: costs, budget, knobs and hours"
 LATENCIES = 12
@@ -48,8 +51,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas preview CONFIG`. Returns 1 where the budget lets nothing through."""
-    from rich.console import Console
-
     from nas.analysis.preview import (
         Request,
         make_preview,
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     config = read_config(RunConfig, options.config, options.settings)
     folder = writable_folder(options.dir or Path("runs") / config.name)
     request = Request(options.samples, options.seed, options.latency, not options.no_hours)
-    with Bars(Console(stderr=True)) as bars:
+    with Bars(NOTES) as bars:
         preview = make_preview(config, folder, request, bars.count)
     report = write_preview(preview, folder)
     if options.json:

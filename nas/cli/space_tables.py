@@ -61,17 +61,16 @@ def describe_presets(
 
 
 def _describe(name: str, architecture: Architecture, shape: Sequence[int], classes: int) -> Preset:
-    import torch  # here: spaces are listed without it
-
+    # Here, for spaces are listed without PyTorch.
     from nas.cost.count import cost_of, count_params
+    from nas.cost.meta_network import build_on_meta
 
     channels, *patch = shape
     if patch and not misfit(architecture, patch):
         cost = cost_of(architecture, channels, classes, tuple(patch))
         return Preset(name, architecture, channels, classes, cost.params, cost)
-    with torch.device("meta"):
-        network = architecture.build(channels, classes)
-    return Preset(name, architecture, channels, classes, count_params(network), None)
+    params = count_params(build_on_meta(architecture, channels, classes))
+    return Preset(name, architecture, channels, classes, params, None)
 
 
 def work_json(cost: Cost) -> dict[str, Any]:

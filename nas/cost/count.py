@@ -5,19 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from nas.cost.meta_network import build_on_meta, gc_disabled
+from nas.cost.remember import remember
 from search_spaces.offers import assume_kept
 from search_spaces.space import Architecture
 
 if TYPE_CHECKING:
     from nas.cost.mac_counts import MacCounts
-
-KNOWN = 2**14  # architectures whose cost is kept
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,7 @@ def count_macs(network: nn.Module, shape: tuple[int, ...]) -> int:
     return _macs(network, shape, _count(network, shape))
 
 
+@remember
 def cost_of(
     architecture: Architecture,
     in_channels: int,
@@ -72,17 +71,6 @@ def cost_of(
     `kept`: the share of the queries computed by a network that lets its input decide. Asking again
     for the same costs nothing.
     """
-    return _cost_of(architecture, in_channels, out_channels, tuple(patch), kept)
-
-
-@lru_cache(maxsize=KNOWN)
-def _cost_of(
-    architecture: Architecture,
-    in_channels: int,
-    out_channels: int,
-    patch: tuple[int, ...],
-    kept: float,
-) -> Cost:
     with gc_disabled():
         network = build_on_meta(architecture, in_channels, out_channels)
         shape = (1, in_channels, *patch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Literal
 
 import torch
@@ -16,6 +16,7 @@ from nas.cost.live_tensors import LiveTensors
 from nas.cost.meta_autocast import Device, OnDevice
 from nas.cost.meta_cache import compute
 from nas.cost.meta_network import build_on_meta
+from nas.cost.remember import remember
 from search_spaces.space import Architecture
 from trainers.config import DistillationConfig, LossConfig
 from trainers.deep_supervision import DeepSupervision
@@ -45,6 +46,7 @@ class Memory:
     inference: int
 
 
+@remember
 def memory_of(
     architecture: Architecture,
     in_channels: int,
@@ -69,35 +71,7 @@ def memory_of(
     memory that kernels take while they work, and what an allocator keeps in reserve. Where the
     input decides how many queries are computed, all are. The same arguments again cost nothing.
     """
-    return _memory(
-        architecture,
-        in_channels,
-        out_channels,
-        tuple(patch),
-        batch,
-        _NARROW[precision],
-        loss or LossConfig(),
-        device,
-        threads,
-        deep_supervision,
-        teacher,
-    )
-
-
-@lru_cache(2**14)
-def _memory(
-    architecture: Architecture,
-    in_channels: int,
-    out_channels: int,
-    patch: tuple[int, ...],
-    batch: int,
-    narrow: torch.dtype | None,
-    loss: LossConfig,
-    device: Device,
-    threads: int,
-    deep_supervision: bool,
-    teacher: Architecture | None,
-) -> Memory:
+    loss, narrow = loss or LossConfig(), _NARROW[precision]
     network = channels_last(build_on_meta(architecture, in_channels, out_channels))
     criterion, computing = segmentation_loss(loss), partial(OnDevice, device, narrow)
     terms: list[nn.Module] = []

@@ -11,7 +11,6 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
-from torch._prims_common import suggest_memory_format
 from torch.utils._pytree import tree_leaves
 
 REMEMBERED = 2**16  # calls of operators, each of a kilobyte or so
@@ -34,22 +33,16 @@ class _Number(NamedTuple):
     value: Any
 
 
-class _HasValuesError(Exception):
-    """A tensor is of another device."""
-
-
 def compute(operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What `operator` returns for meta tensors: new ones, in the layouts of a real device.
 
-    Views, and what has values, are left to torch, and so is what does not fit, to be refused.
+    Views, what changes its arguments and what has values are left to torch, and so is what does not
+    fit, to be refused.
     """
-    kind = _kind(operator)
-    if kind == "in place" and _alike(args):
-        return args[0]
-    if kind == "new":
+    if _makes_new(operator):
         try:
             made = _outputs(operator, _frozen(args), _frozen(tuple(kwargs.items())))
-        except (_HasValuesError, TypeError):  # TypeError: an argument has no hash
+        except TypeError:  # an argument has no hash, or has values
             made = None
         if made is not None:
             return _thawed(made)
@@ -57,13 +50,8 @@ def compute(operator: Operator, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 
 @cache
-def _kind(operator: Operator) -> str:
-    """`in place`: it returns its first argument, in the layout it came in. `new`: it changes none
-    of its arguments."""
-    if not operator._schema.is_mutable:
-        return "view" if operator.is_view else "new"
-    elementwise = torch.Tag.pointwise in operator.tags
-    return "in place" if elementwise and operator._opname.endswith("_") else "other"
+def _makes_new(operator: Operator) -> bool:
+    return not (operator._schema.is_mutable or operator.is_view)
 
 
 @lru_cache(REMEMBERED)
@@ -79,28 +67,10 @@ def _outputs(operator: Operator, args: Any, kwargs: Any) -> Any:
     return _frozen(made)
 
 
-def _alike(args: Sequence[Any]) -> bool:
-    """Whether all tensors are without values and of one shape, so that nothing is broadcast."""
-    shape, tensors = args[0].shape, [each for each in args if isinstance(each, torch.Tensor)]
-    return all(each.is_meta and each.shape == shape for each in tensors)
-
-
 def has_channels_last(t: torch.Tensor) -> bool:
     """Whether the channels of t (B, C, *S) are innermost; as torch sees it, not where t could be of
     either layout."""
     return t.stride(1) == 1 and t.stride(-1) == t.shape[1]
-
-
-def _resized(x: torch.Tensor, size: Sequence[int], *_: Any) -> torch.Tensor:
-    """An interpolation, which torch works out weight by weight."""
-    made = torch.empty((*x.shape[:2], *size), dtype=x.dtype, device="meta")
-    return made.contiguous(memory_format=suggest_memory_format(x))
-
-
-def _product(bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor, **_: Any) -> torch.Tensor:
-    if a.shape[1] != b.shape[0]:
-        return aten.addmm.default(bias, a, b)  # which refuses them
-    return torch.empty((a.shape[0], b.shape[1]), dtype=a.dtype, device="meta")
 
 
 def _convolved(image: torch.Tensor, weight: torch.Tensor, *others: Any) -> torch.Tensor:
@@ -115,11 +85,6 @@ def _convolved_backward(
     made = aten.convolution_backward.default(gradient, image, weight, *others)
     last = has_channels_last(image) or has_channels_last(weight)
     return *(None if t is None else _laid_out(t, last) for t in made[:2]), made[2]
-
-
-def _group_normed(x: torch.Tensor, *others: Any) -> tuple[torch.Tensor, ...]:
-    made = aten.native_group_norm.default(x, *others)
-    return _laid_out(made[0], has_channels_last(x)), *made[1:]
 
 
 def _group_normed_backward(
@@ -138,15 +103,9 @@ def _laid_out(t: torch.Tensor, last: bool) -> torch.Tensor:
 
 aten = torch.ops.aten
 _OURS: dict[Any, Callable[..., Any]] = {
-    aten.addmm: _product,
     aten.convolution: _convolved,
     aten.convolution_backward: _convolved_backward,
-    aten.native_group_norm: _group_normed,
     aten.native_group_norm_backward: _group_normed_backward,
-    aten.upsample_bilinear2d: _resized,
-    aten.upsample_nearest2d: _resized,
-    aten.upsample_nearest3d: _resized,
-    aten.upsample_trilinear3d: _resized,
 }
 
 
@@ -161,7 +120,7 @@ def _frozen(value: Any) -> Any:
         return value
     if isinstance(value, torch.Tensor):
         if not value.is_meta:
-            raise _HasValuesError
+            raise TypeError("a tensor with values")
         return _Layout(value.shape, value.stride(), value.dtype)
     if kind is list or kind is tuple:
         return tuple([_frozen(each) for each in value])

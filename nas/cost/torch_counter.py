@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import torch
@@ -41,115 +43,40 @@ class OperatorCounter(TorchDispatchMode):
         if self.paused:
             return result
         if operator in flop_registry:
-            self.macs[self.within] += _flops(operator, args, named, result) // 2
+            self.macs[self.within] += flop_registry[operator](*args, **named, out_val=result) // 2
         else:
             self.without[func] += 1
         return result
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled here, and the guard against it takes longer than most operators."""
-        return False
-
-
-def _flops(
-    operator: Any, args: Sequence[Any], named: Mapping[str, Any], result: torch.Tensor
-) -> int:
-    """The registered formula of shapes; torch's wrapper around it is slow in finding them."""
-    formula = flop_registry[operator]
-    inner = getattr(formula, "__wrapped__", None)
-    if inner is None or not isinstance(result, torch.Tensor):
-        return formula(*args, **named, out_val=result)
-    shapes = [a.shape if isinstance(a, torch.Tensor) else a for a in args]
-    return inner(*shapes, **named, out_shape=result.shape)
 
 
 def is_free(operator: Any) -> bool:
     """Whether an operator, one overload, is known to hold no multiply-accumulate.
 
-    Elementwise ones, reductions, views, and those listed here: copies and places, norms, pooling,
-    interpolation, softmax.
+    Elementwise ones, reductions, views, what takes no tensor, and the families listed here.
     """
     tags = operator.tags
     return (
         operator.is_view
         or torch.Tag.pointwise in tags
         or torch.Tag.reduction in tags
-        or operator.overloadpacket in _FREE
+        or not any("Tensor" in str(argument.type) for argument in operator._schema.arguments)
+        or (operator.namespace == "aten" and _free_name(operator.overloadpacket.__name__))
     )
 
 
-aten = torch.ops.aten
-_FREE = {
-    # new tensors
-    aten.arange,
-    aten.empty,
-    aten.empty_like,
-    aten.eye,
-    aten.full,
-    aten.full_like,
-    aten.linspace,
-    aten.new_empty,
-    aten.new_full,
-    aten.new_ones,
-    aten.new_zeros,
-    aten.ones,
-    aten.ones_like,
-    aten.scalar_tensor,
-    aten.zeros,
-    aten.zeros_like,
-    # copies, other places and other orders
-    aten._to_copy,
-    aten._unsafe_view,
-    aten.argsort,
-    aten.cat,
-    aten.constant_pad_nd,
-    aten.copy_,
-    aten.embedding,
-    aten.fill_,
-    aten.flip,
-    aten.gather,
-    aten.index,
-    aten.index_put_,
-    aten.index_select,
-    aten.lift_fresh,
-    aten.pixel_shuffle,
-    aten.pixel_unshuffle,
-    aten.reflection_pad3d,
-    aten.repeat,
-    aten.replication_pad3d,
-    aten.roll,
-    aten.scatter,
-    aten.sort,
-    aten.stack,
-    aten.topk,
-    aten.tril,
-    aten.triu,
-    aten.unfold_copy,
-    aten.zero_,
-    # norms, activations, softmax
-    aten._log_softmax,
-    aten._prelu_kernel,
-    aten._safe_softmax,
-    aten._softmax,
-    aten.log_sigmoid_forward,
-    aten.native_batch_norm,
-    aten.native_group_norm,
-    aten.native_layer_norm,
-    # pooling, interpolation
-    aten._adaptive_avg_pool2d,
-    aten._adaptive_avg_pool3d,
-    aten.adaptive_max_pool2d,
-    aten.adaptive_max_pool3d,
-    aten.avg_pool2d,
-    aten.avg_pool3d,
-    aten.max_pool2d_with_indices,
-    aten.max_pool3d_with_indices,
-    aten.upsample_bilinear2d,
-    aten.upsample_linear1d,
-    aten.upsample_nearest2d,
-    aten.upsample_nearest3d,
-    aten.upsample_trilinear3d,
-    # running sums
-    aten.cumsum,
+@cache
+def _free_name(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for patterns in _FREE.values() for pattern in patterns)
+
+
+# Operators of aten, by name.
+_FREE: Mapping[str, Sequence[str]] = {
+    "new tensors": ("*_like", "new_*", "linspace"),
+    "copies": ("_to_copy", "_unsafe_view", "cat", "copy_", "fill_", "repeat", "stack", "zero_"),
+    "other places": ("*_pad?d", "constant_pad_nd", "pixel_*shuffle", "roll", "tril", "triu"),
+    "other orders": ("argsort", "flip", "sort", "topk", "unfold_copy"),
+    "by index": ("embedding", "gather", "index", "index_put_", "index_select", "scatter"),
+    "norms, activations": ("native_*_norm", "_*softmax", "_prelu_kernel", "log_sigmoid_forward"),
+    "pooling, interpolation": ("*_pool?d", "*_pool?d_with_indices", "upsample_*[0-9]d"),
+    "running sums": ("cumsum",),
 }

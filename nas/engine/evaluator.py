@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from nas.config.offered import load_offered
 from nas.engine.report import Report
 from search_spaces.space import Architecture
-from trainers.config import TrainConfig
-from trainers.errors import UserError
 
 if TYPE_CHECKING:
     from trainers.data.cache import VolumeCache
     from trainers.data.splits import Cases
-
-ENTRY_POINTS = "segnas.evaluators"  # the group in which other packages offer evaluators
-TRAINING = "training"  # the evaluator that is here
 
 
 @dataclass(frozen=True)
@@ -58,31 +52,3 @@ class Evaluator(Protocol):
 
         Its weights are in that file, under `weights`, once the evaluation is done.
         """
-
-
-Make = Callable[..., Evaluator]
-"""`make(train=TrainConfig, seed=int, device="cpu" or "cuda", **arguments)`."""
-
-
-def make_evaluator(
-    named: str | Mapping[str, Any], train: TrainConfig, seed: int, device: str
-) -> Evaluator:
-    """The evaluator that `search.evaluator` names, with the arguments that it gives.
-
-    Raises UserError for an unknown name and for arguments that it does not take.
-    """
-    arguments = dict(named) if isinstance(named, Mapping) else {"name": named}
-    name = arguments.pop("name", None)
-    try:
-        return _find(name)(train=train, seed=seed, device=device, **arguments)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"search.evaluator: {name} cannot be made: {error}") from error
-
-
-def _find(name: object) -> Make:
-    from nas.engine.train_from_scratch import TrainFromScratch
-
-    if name == TRAINING:
-        return TrainFromScratch
-    make: Make = load_offered(ENTRY_POINTS, "search.evaluator", name, [TRAINING])
-    return make

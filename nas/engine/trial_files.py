@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nas.engine.watchdog import Watchdog
 from nas.pareto.result import Result
+from nas.study.search_folder import checkpoint_in
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class TrialFiles:
 
     def checkpoint(self, key: str) -> Path:
         """What a training goes on from, and its weights in the end; by the architecture's key."""
-        return self.directory / "checkpoints" / f"{key}.pt"
+        return checkpoint_in(self.directory, key)
 
     def watchdog(self, key: str) -> Watchdog:
         """The watch over its steps."""

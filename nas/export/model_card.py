@@ -15,12 +15,6 @@ from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
 
 CARD = "README.md"
-COSTS = {
-    "params": "parameters",
-    "macs": "multiply-accumulates of one window",
-    "memory": "memory of a training step",
-    "latency_ms": "latency of one window, median",
-}
 
 
 def write_card(folder: Path) -> Path:
@@ -64,8 +58,9 @@ def _about(export: Export) -> Iterator[str]:
 def _costs(result: Result) -> Iterator[str]:
     yield "| what | how much |"
     yield "| --- | --- |"
-    for name in result.costs:
-        yield f"| {COSTS[name]} | {objective(name).exact(result.costs[name])} |"
+    for name, value in result.costs.items():
+        cost = objective(name)
+        yield f"| {cost.meaning or cost.phrase} | {cost.exact(value)} |"
     if result.latency:
         yield ""
         conditions = Conditions.from_json(result.latency["conditions"])

@@ -8,47 +8,38 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.export.export_folder import CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
 from nas.export.model_card import write_card
 from nas.pareto.result import Result
-from nas.study.search_folder import search_id
+from nas.study.search_folder import checkpoint_in, search_id
 from search_spaces.registry import ARCHITECTURE, architecture_record
 from trainers.atomic import output_folder
-from trainers.data.config import Split
 from trainers.data.source import SourceConfig
-from trainers.data.task import Task
 from trainers.errors import UserError
 
 PACKAGES = ("segnas", "torch", "monai")
 
 
-def write_export(search: Path, config: RunConfig, member: Result, to: Path) -> None:
+def write_export(search: Path, member: Result, settings: ExportConfig, to: Path) -> None:
     """Fill the folder `to` with the member's architecture, configuration, split and weights.
 
-    Raises UserError where `to` holds something already or cannot be written, or the search lost
-    the member's weights; nothing is written then.
+    `settings`: what `export_settings` made of the search's. Raises UserError where `to` holds
+    something already or cannot be written, or the search lost the member's weights; nothing is
+    written then.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty, or no folder; give --to a new folder")
-    weights = search / "checkpoints" / f"{member.key}.pt"
+    weights = checkpoint_in(search, member.key)
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
-    architecture = config.space.space().from_json(dict(member.architecture))
     record = {
-        **architecture_record(architecture),
+        **architecture_record(member.network()),
         "result": member.to_json(),
-        "origin": _origin(search, config.name),
+        "origin": _origin(search, settings.name),
     }
-    export = ExportConfig(
-        name=f"{config.name}-{member.key}",
-        seed=config.seed,
-        task=Task.read(search),
-        data=_movable(config.data, search),
-        groups=config.data.split.groups if isinstance(config.data.split, Split) else None,
-        train=config.retrain,
-    )
+    movable = {"name": f"{settings.name}-{member.key}", "data": _movable(settings.data, search)}
+    export = settings.model_copy(update=movable)
     output_folder(to)
     try:
         (to / ARCHITECTURE).write_text(json.dumps(record, indent=1))

@@ -67,7 +67,7 @@ def _parse(text: str) -> Limit:
     if not found or found[1] not in OBJECTIVES:
         raise UserError(f"--within: {text!r}; expected {EXPECTED}")
     name, comparison, value = found.groups()
-    kind: Any = ByteSize if name == "memory" else Annotated[float, AllowInfNan(False)]
+    kind: Any = ByteSize if OBJECTIVES[name].unit == "B" else Annotated[float, AllowInfNan(False)]
     try:
         return Limit(name, comparison, float(TypeAdapter(kind).validate_python(value)))
     except ValidationError:

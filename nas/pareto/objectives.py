@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # it loads PyTorch
+    from nas.cost.count import Cost
 
 UNKNOWN = "—"
 PREFIXES = {
@@ -16,17 +19,21 @@ PREFIXES = {
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """One objective. `name`: in configurations, journals and MLflow. `title` begins a heading.
+    `meaning`: what a model card calls it, if not by its title.
 
     `span`: what counts as nothing and as all of it, whatever the search; a cost is compared by its
-    logarithm between them, Dice as it is. `base`: of the prefixes of its unit.
+    logarithm between them, Dice as it is. `base`: of the prefixes of its unit. `counted`: reads it
+    from the count of a network; None where it is estimated or measured.
     """
 
     name: str
     title: str
+    meaning: str = ""
     span: tuple[float, float]
     unit: str = ""
     maximised: bool = False
     base: Literal[1000, 1024] = 1000
+    counted: Callable[[Cost], float] | None = None
 
     @property
     def sign(self) -> float:
@@ -66,10 +73,31 @@ OBJECTIVES: Mapping[str, Objective] = {
     objective.name: objective
     for objective in (
         Objective(name="dice", title="Dice", span=(0.0, 1.0), maximised=True),
-        Objective(name="params", title="Parameters", span=(1e2, 1e9)),
-        Objective(name="macs", title="MACs", span=(1e4, 1e13)),
-        Objective(name="memory", title="Training memory", span=(1e6, 1e12), unit="B", base=1024),
-        Objective(name="latency_ms", title="Latency", span=(1e-2, 1e5), unit="ms"),
+        Objective(
+            name="params", title="Parameters", span=(1e2, 1e9), counted=lambda cost: cost.params
+        ),
+        Objective(
+            name="macs",
+            title="MACs",
+            meaning="multiply-accumulates of one window",
+            span=(1e4, 1e13),
+            counted=lambda cost: cost.macs,
+        ),
+        Objective(
+            name="memory",
+            title="Training memory",
+            meaning="memory of a training step",
+            span=(1e6, 1e12),
+            unit="B",
+            base=1024,
+        ),
+        Objective(
+            name="latency_ms",
+            title="Latency",
+            meaning="latency of one window, median",
+            span=(1e-2, 1e5),
+            unit="ms",
+        ),
     )
 }
 DICE = OBJECTIVES["dice"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -16,25 +19,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 15px/1.5 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-  color: #1f2933; background: #fff; max-width: 1240px; margin: 0 auto; padding: 28px 24px 48px; }}
-h1 {{ font-size: 26px; font-weight: 600; line-height: 1.2; margin: 0 0 6px; }}
-h2 {{ font-size: 18px; font-weight: 600; margin: 40px 0 2px; }}
-p {{ color: #52606d; margin: 4px 0 12px; max-width: 96ch; white-space: pre-line; }}
-.facts {{ display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0 4px; }}
-.facts div {{ background: #f5f7fa; border-radius: 8px; padding: 10px 18px; color: #52606d; }}
-.facts b {{ display: block; font-size: 22px; font-weight: 600; color: #1f2933; }}
-.panels {{ display: grid; gap: 18px 24px; margin: 14px 0; justify-content: start; }}
-.panels svg {{ display: block; width: 100%; height: auto; }}
-.panels text {{ font-family: inherit !important; }}
-.scroll {{ overflow-x: auto; margin: 12px 0; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; }}
-th, td {{ padding: 6px 16px 6px 0; text-align: right; white-space: pre; }}
-th {{ font-weight: 600; color: #52606d; border-bottom: 1px solid #9aa5b1; }}
-td {{ border-bottom: 1px solid #e8ecf0; }}
-.left {{ text-align: left; }}
-tr.strong td {{ font-weight: 600; background: #f5f7fa; }}
-tbody tr:hover {{ background: #f5f7fa; }}
+{style}
 </style>
 </head>
 <body>
@@ -45,14 +30,15 @@ tbody tr:hover {{ background: #f5f7fa; }}
 """
 
 
-def html_page(title: str, parts: Iterable[str]) -> str:
-    """The whole page; `parts` are HTML."""
-    return PAGE.format(title=escape(title), body="\n".join(parts))
+def html_page(title: str, parts: Iterable[str], style: str = "") -> str:
+    """The whole page; `parts` are HTML, `style` is CSS beside that of all pages."""
+    common = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    return PAGE.format(title=escape(title), style=common + style, body="\n".join(parts))
 
 
 def paragraphs(*texts: str) -> str:
     """Plain texts, a paragraph each."""
-    return "".join(f"<p>{escape(text)}</p>" for text in texts)
+    return "".join(f'<p class="lines">{escape(text)}</p>' for text in texts)
 
 
 def section(title: str, *parts: str) -> str:
@@ -66,25 +52,24 @@ def fact_tiles(facts: Iterable[tuple[str, str]]) -> str:
     return f'<div class="facts">{"".join(tiles)}</div>'
 
 
-def html_table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    left: Container[int],
-    strong: Container[int] = (),
-) -> str:
-    """A table whose columns `left` are aligned to the left, and whose rows `strong` stand out."""
+def html_table(table: Table) -> str:
+    """A table made for the terminal; its rows in bold stand out."""
 
-    def cells(kind: str, texts: Sequence[str]) -> str:
-        sides = (' class="left"' if i in left else "" for i in range(len(texts)))
-        pairs = zip(sides, texts, strict=True)
-        return "".join(f"<{kind}{side}>{escape(text)}</{kind}>" for side, text in pairs)
+    def cells(kind: str, texts: Iterable[object]) -> str:
+        pairs = zip(table.columns, texts, strict=True)
+        return "".join(
+            f'<{kind} class="{column.justify}">{escape(str(text))}</{kind}>'
+            for column, text in pairs
+        )
 
+    head = cells("th", (column.header for column in table.columns))
+    texts = zip(*(column.cells for column in table.columns), strict=True)
     body = "".join(
-        f"<tr{' class=strong' if i in strong else ''}>{cells('td', row)}</tr>"
-        for i, row in enumerate(rows)
+        f"<tr{' class=strong' if row.style == 'bold' else ''}>{cells('td', of_row)}</tr>"
+        for row, of_row in zip(table.rows, texts, strict=True)
     )
-    head_row = f"<thead><tr>{cells('th', head)}</tr></thead>"
-    return f'<div class="scroll"><table>{head_row}<tbody>{body}</tbody></table></div>'
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{whole}</div>'
 
 
 def svg_panels(figures: Iterable[Figure], width: int) -> str:
@@ -96,6 +81,8 @@ def svg_panels(figures: Iterable[Figure], width: int) -> str:
 
 def _svg(figure: Figure) -> str:
     """The figure as an SVG element whose text is text."""
+    import matplotlib as mpl
+
     file = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "segnas"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

@@ -1,10 +1,10 @@
-"""The front as a table: rows of text, in Markdown and in LaTeX."""
+"""The front as a table, in Markdown and in LaTeX."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import Objective, objective
 from nas.report.search_record import SearchRecord
 
 SPECIAL = {
@@ -15,61 +15,53 @@ SPECIAL = {
 }
 
 
-def columns(record: SearchRecord) -> list[str]:
-    """The names of the columns; the first is the network's key."""
+@dataclass(frozen=True)
+class Column:
+    """What the members of the front have of a Dice or a cost, in their order."""
+
+    title: str
+    kind: Objective
+    values: list[float | None]
+
+    def texts(self) -> list[str]:
+        """Dice with four decimals, costs with three digits."""
+        return [self.kind.short(value) for value in self.values]
+
+    def best(self) -> float | None:
+        """The highest Dice or the lowest cost; None where none is known."""
+        known = [value for value in self.values if value is not None]
+        return (max if self.kind.maximised else min)(known, default=None)
+
+
+def columns(record: SearchRecord) -> list[Column]:
+    """Dice, that of each class where there are several, and the costs that are known."""
+    members, dice = record.members, objective("dice")
+    classes = record.classes if len(record.classes) > 1 else ()
+    costs = map(objective, record.known_costs)
     return [
-        "Network",
-        "Dice",
-        *_classes(record),
-        *(objective(c).title for c in record.known_costs),
+        Column("Dice", dice, [m.dice for m in members]),
+        *(Column(name, dice, [m.dice_per_class.get(name) for m in members]) for name in classes),
+        *(Column(cost.title, cost, [m.value(cost.name) for m in members]) for cost in costs),
     ]
 
 
-def values(record: SearchRecord) -> list[list[float | None]]:
-    """A row for each member, with all columns but the first."""
-    return [
-        [m.dice, *(m.dice_per_class.get(c) for c in _classes(record))]
-        + [m.value(cost) for cost in record.known_costs]
-        for m in record.members
-    ]
-
-
-def cells(record: SearchRecord) -> list[list[str]]:
-    """The values as text: Dice with four decimals, costs with three digits."""
-    names = ["dice"] * (1 + len(_classes(record))) + record.known_costs
-    return [
-        [objective(name).short(value) for name, value in zip(names, row, strict=True)]
-        for row in values(record)
-    ]
-
-
-def _classes(record: SearchRecord) -> Sequence[str]:
-    """The classes that get a column: none where there is a single one, whose Dice is the mean."""
-    return record.classes if len(record.classes) > 1 else ()
-
-
-def markdown_table(record: SearchRecord) -> Iterator[str]:
-    """The lines of the table: a head, and a row for each member."""
-    names = columns(record)
-    yield f"| {' | '.join(_plain(name) for name in names)} |"
-    yield "|---|" + "---:|" * (len(names) - 1)
-    for member, row in zip(record.members, cells(record), strict=True):
-        yield f"| `{member.key}` | {' | '.join(row)} |"
+def markdown_table(record: SearchRecord) -> str:
+    """A head, and a row for each member."""
+    shown = columns(record)
+    titles = ["Network", *(column.title.replace("|", r"\|") for column in shown)]
+    keys = [f"`{member.key}`" for member in record.members]
+    rows = zip(keys, *(column.texts() for column in shown), strict=True)
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
+    lines.insert(1, "|---|" + "---:|" * len(shown))
+    return "\n".join(lines)
 
 
 def latex_table(record: SearchRecord) -> str:
     r"""A `table` for `\input`, in the style of booktabs; the best of each column is bold."""
-    names, best = columns(record), _best(values(record), record)
-    rows = [
-        " & ".join(
-            [rf"\texttt{{{escaped(member.key)}}}"]
-            + [
-                rf"\textbf{{{_thin(text)}}}" if (i, j) in best else _thin(text)
-                for j, text in enumerate(row)
-            ]
-        )
-        for i, (member, row) in enumerate(zip(record.members, cells(record), strict=True))
-    ]
+    shown = columns(record)
+    titles = [escaped(title) for title in ("Network", *(column.title for column in shown))]
+    keys = [rf"\texttt{{{escaped(member.key)}}}" for member in record.members]
+    rows = zip(keys, *map(_latex_cells, shown), strict=True)
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
@@ -77,11 +69,11 @@ def latex_table(record: SearchRecord) -> str:
             r"  \centering",
             rf"  \caption{{{escaped(caption(record))}}}",
             rf"  \label{{tab:front-{record.title}}}",
-            rf"  \begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
+            rf"  \begin{{tabular}}{{l{'r' * len(shown)}}}",
             r"    \toprule",
-            rf"    {' & '.join(map(escaped, names))} \\",
+            rf"    {' & '.join(titles)} \\",
             r"    \midrule",
-            *(rf"    {row} \\" for row in rows),
+            *(rf"    {' & '.join(row)} \\" for row in rows),
             r"    \bottomrule",
             r"  \end{tabular}",
             r"\end{table}",
@@ -101,21 +93,10 @@ def escaped(text: str) -> str:
     return "".join(SPECIAL.get(sign, sign) for sign in text)
 
 
-def _best(rows: Sequence[Sequence[float | None]], record: SearchRecord) -> set[tuple[int, int]]:
-    """The cells with the highest Dice and the lowest costs."""
-    found = set()
-    costs = len(record.known_costs)
-    for j in range(len(rows[0]) if rows else 0):
-        known = [value for row in rows if (value := row[j]) is not None]
-        if known:
-            wanted = min(known) if j >= len(rows[0]) - costs else max(known)
-            found |= {(i, j) for i, row in enumerate(rows) if row[j] == wanted}
-    return found
-
-
-def _thin(text: str) -> str:
-    return escaped(text).replace("—", "--").replace(" ", r"\,")
-
-
-def _plain(text: str) -> str:
-    return text.replace("|", r"\|")
+def _latex_cells(column: Column) -> list[str]:
+    best = column.best()
+    texts = [escaped(t).replace("—", "--").replace(" ", r"\,") for t in column.texts()]
+    return [
+        rf"\textbf{{{text}}}" if value is not None and value == best else text
+        for text, value in zip(texts, column.values, strict=True)
+    ]

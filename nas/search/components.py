@@ -8,13 +8,17 @@ from typing import Any
 
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Prober, ProbeTask
-from nas.engine.evaluator import TRAINING, Evaluator, make_evaluator
+from nas.engine.evaluator import Evaluator
+from nas.engine.make_evaluator import TRAINING, make_evaluator
 from nas.engine.open_prober import open_prober as open_any
 from nas.engine.trial_worker import WorkerSettings
+from nas.export.export_folder import ExportConfig
 from nas.study.study import StudySettings
 from nas.study.training_cost import TrainingCosts
 from trainers.data.cache import VolumeCache
+from trainers.data.config import Split
 from trainers.data.splits import Cases
+from trainers.data.task import Task
 
 
 def study_settings(config: RunConfig) -> StudySettings:
@@ -27,6 +31,19 @@ def study_settings(config: RunConfig) -> StudySettings:
         epochs=config.train.epochs,
         search=config.search,
         seed=config.seed,
+    )
+
+
+def export_settings(config: RunConfig, task: Task) -> ExportConfig:
+    """What an exported network needs of the search's configuration."""
+    split = config.data.split
+    return ExportConfig(
+        name=config.name,
+        seed=config.seed,
+        task=task,
+        data=config.data,
+        groups=split.groups if isinstance(split, Split) else None,
+        train=config.retrain,
     )
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from nas.engine.report import Report
 from nas.pareto.result import Result
-from nas.search.callback import SearchCallback
+from nas.search.callback import SearchCallback, SessionView
 from nas.study.candidate import Candidate
 from nas.tracking import Tracker
-
-if TYPE_CHECKING:
-    from nas.search.session import Session
 
 
 class FrontWriter(SearchCallback):
@@ -21,7 +17,7 @@ class FrontWriter(SearchCallback):
     def __init__(self, write: Callable[[], object]) -> None:
         self._write = write
 
-    def on_front_change(self, session: Session) -> None:
+    def on_front_change(self, session: SessionView) -> None:
         """Write the front's files anew."""
         self._write()
 
@@ -32,7 +28,7 @@ class Tracking(SearchCallback):
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
 
-    def on_report(self, session: Session, candidate: Candidate, report: Report) -> None:
+    def on_report(self, session: SessionView, candidate: Candidate, report: Report) -> None:
         """The metrics of an epoch, unless it failed."""
         if report.loss is None:
             return
@@ -46,10 +42,10 @@ class Tracking(SearchCallback):
             {**metrics, **report.measured},
         )
 
-    def on_result(self, session: Session, result: Result) -> None:
+    def on_result(self, session: SessionView, result: Result) -> None:
         """A trial's end, and the ranks of all."""
         self._tracker.trial_end(result, session.study.results)
 
-    def on_tick(self, session: Session) -> None:
+    def on_tick(self, session: SessionView) -> None:
         """The front's page, now and then."""
         self._tracker.tick()

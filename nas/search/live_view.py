@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,10 +14,7 @@ from nas.pareto.front import spread
 from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result
 from nas.report.terminal_tables import clock, front_table
-from nas.search.callback import SearchCallback
-
-if TYPE_CHECKING:
-    from nas.search.session import Session
+from nas.search.callback import SearchCallback, SessionView
 
 REFRESH_SECONDS = 1.0
 FRONT_ROWS = 8
@@ -42,14 +39,14 @@ class Screen(SearchCallback):
         if self._live:
             self._live.stop()
 
-    def on_tick(self, session: Session) -> None:
+    def on_tick(self, session: SessionView) -> None:
         """Draw the session, once a second at most."""
         now = monotonic()
         if self._live and now >= self._next:
             self._next = now + REFRESH_SECONDS
             self._live.update(overview(session, self._title), refresh=True)
 
-    def on_result(self, session: Session, result: Result) -> None:
+    def on_result(self, session: SessionView, result: Result) -> None:
         """A line where there is no live table."""
         if self._live:
             self._next = 0.0
@@ -62,14 +59,14 @@ class Screen(SearchCallback):
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def overview(session: Session, title: str) -> Group:
+def overview(session: SessionView, title: str) -> Group:
     """Progress, the trials under way and the front so far."""
     heading = Text(f"{title}  ", style="bold")
     heading.append(_progress(session), style="default")
     return Group(heading, _running_table(session), front_table(spread(session.members, FRONT_ROWS)))
 
 
-def seconds_left(session: Session) -> float | None:
+def seconds_left(session: SessionView) -> float | None:
     """An estimate from the progress of this session; None before a trial of it ended."""
     made = session.fraction_spent - session.fraction_before
     if not session.done or made <= 0:
@@ -79,7 +76,7 @@ def seconds_left(session: Session) -> float | None:
     return left if hours is None else min(left, max(3600 * hours - elapsed, 0.0))
 
 
-def _progress(session: Session) -> str:
+def _progress(session: SessionView) -> str:
     states, left = session.study.states, seconds_left(session)
     best = max((r.dice for r in session.members if r.dice is not None), default=None)
     parts = [
@@ -93,7 +90,7 @@ def _progress(session: Session) -> str:
     return "  ".join(parts)
 
 
-def _running_table(session: Session) -> Table:
+def _running_table(session: SessionView) -> Table:
     table = Table(title="running", title_justify="left", title_style="bold")
     table.add_column("key", no_wrap=True)
     for name in ("epoch", "Dice", *(objective(cost).title for cost in SHOWN)):
@@ -109,7 +106,7 @@ def _running_table(session: Session) -> Table:
     return table
 
 
-def _line(session: Session, result: Result) -> str:
+def _line(session: SessionView, result: Result) -> str:
     params, latency = (objective(n).exact(result.value(n)) for n in ("params", "latency_ms"))
     costs = f"{params} params  {latency}"
     if result.state == "complete":

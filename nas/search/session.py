@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from nas.engine.report import Report
 from nas.engine.trial_files import TrialFiles
 from nas.pareto.front import front
-from nas.pareto.result import Result, State
+from nas.pareto.result import Result
 from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
+from nas.search.running import Running
 from nas.search.search_budget import SearchBudget, Spent
 from nas.search.time_account import TimeAccount
 from nas.search.trial_judge import TrialJudge
@@ -21,20 +21,6 @@ from nas.study.summary import Summary
 from trainers.errors import UserError
 
 MOST_FAILURES = 20  # in a row, after which a search gives up
-
-
-@dataclass
-class Running:
-    """A candidate under way. `started` by the session's clock; `train_seconds` are of training.
-
-    `ended`: how the session decided to end it before its time, and why.
-    """
-
-    candidate: Candidate
-    started: float
-    train_seconds: float = 0.0
-    report: Report = field(default_factory=Report)
-    ended: tuple[State, str] | None = None
 
 
 class Session:

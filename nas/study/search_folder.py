@@ -21,6 +21,11 @@ def journal_in(directory: Path) -> Path:
     return path
 
 
+def checkpoint_in(directory: Path, key: str) -> Path:
+    """What the training of the network goes on from, and its weights in the end."""
+    return directory / "checkpoints" / f"{key}.pt"
+
+
 def search_id(directory: Path) -> str:
     """What names the study in `directory` everywhere. Changes nothing, so a search may be running.
 

@@ -8,6 +8,7 @@ from nas.config.resources import Resources
 from nas.cost.count import cost_of
 from nas.cost.memory import memory_of
 from nas.pareto.budget import Budget
+from nas.pareto.objectives import OBJECTIVES
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 
@@ -38,9 +39,9 @@ class TrainingCosts:
         return self.work(architecture) if self.budget.memory is None else self(architecture)
 
     def work(self, architecture: Architecture) -> dict[str, float]:
-        """Parameters, and multiply-accumulates of a patch."""
+        """Parameters, multiply-accumulates of a patch: every objective that is counted."""
         cost = cost_of(architecture, self.channels, self.classes, self.train.patch)
-        return {"params": cost.params, "macs": cost.macs}
+        return {name: o.counted(cost) for name, o in OBJECTIVES.items() if o.counted}
 
     def memory(self, architecture: Architecture) -> int:
         """Bytes at the peak of a training step."""

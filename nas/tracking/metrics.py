@@ -41,10 +41,20 @@ def curve_points(result: Result, validate_every: int) -> list[tuple[int, float]]
     ]
 
 
+def result_tags(result: Result) -> dict[str, str]:
+    """The tags that tell of the result itself; those of its rank change with other results."""
+    return {"state": result.state} | ({"reason": result.reason} if result.reason else {})
+
+
 def fingerprint(result: Result) -> str:
     """16 hexadecimal digits, equal for results that have the same record in MLflow."""
     values = [final_metrics(result), params(result.architecture), result.curve]
-    text = json.dumps([*values, result.state, result.reason], sort_keys=True)
+    known = result_tags(
+        result
+    )  # first those of version 0.1, whose runs are then found to be complete
+    text = json.dumps(
+        [*values, known.pop("state"), known.pop("reason", None), *known.items()], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

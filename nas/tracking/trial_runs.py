@@ -10,7 +10,14 @@ from mlflow import MlflowClient
 
 from nas.pareto.result import Result
 from nas.tracking.client import BATCH, log, tagged
-from nas.tracking.metrics import curve_points, final_metrics, fingerprint, params, safe
+from nas.tracking.metrics import (
+    curve_points,
+    final_metrics,
+    fingerprint,
+    params,
+    result_tags,
+    safe,
+)
 from nas.tracking.search_info import Search
 from nas.tracking.search_run import RECORD_TAG, SearchRun
 from nas.tracking.sync_report import SyncReport
@@ -126,7 +133,6 @@ class Runs:
         values = final_metrics(result)
         latest = {name: repr(v) for name, v in old.metrics.items()} if old else {}
         final = [(n, result.epochs, v) for n, v in values.items() if latest.get(n) != repr(v)]
-        reason = {"reason": result.reason} if result.reason else {}
         if old and "reason" in old.tags and not result.reason:  # stopped once, complete now
             self.client.delete_tag(child.run_id, "reason")
         metrics = missing + final
@@ -137,7 +143,7 @@ class Runs:
             metrics=metrics[-BATCH:],
             # Again, for a run whose server was lost just after it was made.
             params=params(result.architecture),
-            tags={"state": result.state, **reason, **tags},
+            tags={**result_tags(result), **tags},
         )
         child.empty = False
         return len(missing)

@@ -16,7 +16,16 @@ CONDITIONS = Conditions(
 
 def latency(p50):
     """A measurement with that median."""
-    return Latency(p50, p50, p50, p50, repeats=9, warmup=1, noise=0.01, conditions=CONDITIONS)
+    return Latency(
+        p50_ms=p50,
+        p90_ms=p50,
+        p99_ms=p50,
+        mean_ms=p50,
+        repeats=9,
+        warmup=1,
+        noise=0.01,
+        conditions=CONDITIONS,
+    )
 
 
 class SaysProber:

@@ -61,21 +61,30 @@ class Prepared:
     native: Grid
 
 
-def prepare_image(path: Path, preprocess: Preprocess, spacing: Spacing3 | None) -> Prepared:
-    """Read and prepare one image. `spacing` in mm; None keeps the image's own.
+def with_affine(values: torch.Tensor, affine: np.ndarray) -> MetaTensor:
+    """A volume (C, D, H, W) and where it is: (4, 4), from voxels to mm."""
+    return MetaTensor(values, torch.from_numpy(affine))
 
-    Raises UserError where the file is no NIfTI volume of finite numbers.
+
+def prepare_image(
+    image: Path | MetaTensor, preprocess: Preprocess, spacing: Spacing3 | None
+) -> Prepared:
+    """Prepare one image: a file, or a volume (C, D, H, W) with its affine.
+
+    `spacing` in mm; None keeps the image's own. Raises UserError where the file is no NIfTI volume,
+    and for numbers that are not finite.
     """
-    loaded = load_volume(path)
+    loaded = load_volume(image) if isinstance(image, Path) else image
     if not np.isfinite(loaded.numpy()).all():
-        raise UserError(f"{path} has voxels that are NaN or infinite; expected finite numbers")
+        name = image if isinstance(image, Path) else "the image"
+        raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
     oriented = _orient(loaded, preprocess)
     start, stop = _crop_box(oriented, preprocess)
     cropped = _crop(oriented, start, stop)
-    image = _respace(cropped, spacing) if spacing else cropped
+    spaced = _respace(cropped, spacing) if spacing else cropped
     return Prepared(
-        image=_normalise(image, preprocess),
-        grid=Grid.of(image),
+        image=_normalise(spaced, preprocess),
+        grid=Grid.of(spaced),
         cropped=Grid.of(cropped),
         start=start,
         oriented=Grid.of(oriented),
@@ -87,7 +96,7 @@ def prepare_label(path: Path, preprocess: Preprocess, prepared: Prepared) -> np.
     """The label map of a prepared image, on its grid: (D, H, W) uint8, nearest neighbour."""
     loaded = load_volume(path)
     # The image's affine: a rounding difference must not orient the label another way.
-    oriented = _orient(_with_affine(loaded.as_tensor(), prepared.native.affine), preprocess)
+    oriented = _orient(with_affine(loaded.as_tensor(), prepared.native.affine), preprocess)
     stop = tuple(a + n for a, n in zip(prepared.start, prepared.cropped.shape, strict=True))
     cropped = _crop(oriented, prepared.start, stop)
     return _resample(cropped, prepared.grid, "nearest")[0].numpy().astype(np.uint8)
@@ -103,7 +112,7 @@ def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
     best = np.full(prepared.cropped.shape, -np.inf, dtype=np.float32)
     cropped = np.zeros(prepared.cropped.shape, dtype=np.uint8)
     for index, values in enumerate(logits):
-        volume = _with_affine(
+        volume = with_affine(
             torch.from_numpy(np.array(values[None], np.float32)), prepared.grid.affine
         )
         native = _resample(volume, prepared.cropped, "bilinear")[0].numpy()
@@ -124,10 +133,6 @@ def oriented_spacing(affine: np.ndarray, orientation: str) -> Spacing3:
     turn = ornt_transform(io_orientation(affine), axcodes2ornt(orientation))
     x, y, z = sizes[np.argsort(turn[:, 0])]
     return float(x), float(y), float(z)
-
-
-def _with_affine(values: torch.Tensor, affine: np.ndarray) -> MetaTensor:
-    return MetaTensor(values, torch.from_numpy(affine))
 
 
 def _orient(volume: MetaTensor, preprocess: Preprocess) -> MetaTensor:
@@ -154,7 +159,7 @@ def _crop(volume: MetaTensor, start: Corner, stop: Corner) -> MetaTensor:
     box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     affine = np.asarray(volume.affine, dtype=np.float64).copy()
     affine[:3, 3] += affine[:3, :3] @ start
-    return _with_affine(volume.as_tensor()[(slice(None), *box)], affine)
+    return with_affine(volume.as_tensor()[(slice(None), *box)], affine)
 
 
 def _respace(volume: MetaTensor, spacing: Spacing3) -> MetaTensor:

@@ -22,23 +22,23 @@ def _parts(preview: Preview) -> Iterator[str]:
         "What they cost",
         paragraphs(sentences.budget_text(preview)),
         svg_panels(histogram_panels(preview), 380),
-        _table(tables.cost_table(preview)),
+        html_table(tables.cost_table(preview)),
     )
     if preview.importances:
         yield section(
             "Which knob drives a cost",
             paragraphs(sentences.HOW_TO_READ_KNOBS),
             svg_panels(knob_panels(preview), 380),
-            _table(tables.knob_table(preview)),
+            html_table(tables.knob_table(preview)),
         )
     yield section(
         "Where known networks lie",
         paragraphs(sentences.HOW_TO_READ_MARKS, *sentences.latency_texts(preview)),
         svg_panels(plane_panels(preview), 580),
-        _table(tables.network_table(preview)),
+        html_table(tables.network_table(preview)),
     )
     if preview.latencies:
-        yield _table(tables.latency_table(preview))
+        yield html_table(tables.latency_table(preview))
     if hours := list(sentences.hours_texts(preview)):
         yield section("How long the search takes", paragraphs(*hours))
 
@@ -54,7 +54,3 @@ def _facts(preview: Preview) -> Iterator[tuple[str, str]]:
         span = f"{sentences.hours_text(forecast.low)} to {sentences.hours_text(forecast.high)}"
         hours, trials = sentences.hours_text(forecast.hours), sentences.trials_text(forecast)
         yield hours, f"for {trials} ({span})"
-
-
-def _table(table: tables.TextTable) -> str:
-    return html_table(table.head, [list(map(str, row)) for row in table.rows], table.left)

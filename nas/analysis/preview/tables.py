@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
 from itertools import zip_longest
+from typing import Literal
 
 import numpy as np
 from rich import box
@@ -22,52 +22,27 @@ KNOBS = 8
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """Cells of text below a head; the columns `left` are aligned to the left."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: Sequence[Sequence[str | Text]]
-    left: frozenset[int] = frozenset({0})
-
-    def for_terminal(self) -> Table:
-        """The same for rich, which may break the last column."""
-        table = Table(
-            title=self.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-            pad_edge=False,
-        )  # fmt: skip
-        for i, head in enumerate(self.head):
-            last = i == len(self.head) - 1
-            table.add_column(head, justify="left" if i in self.left else "right", no_wrap=not last)
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-
-def cost_table(preview: Preview) -> TextTable:
+def cost_table(preview: Preview) -> Table:
     """A row a cost: its distribution, its limit and the share within."""
     shares = {limit.name: limit for limit in preview.allowed.limits}
-    rows: list[list[str | Text]] = []
+    quantiles = (f"{q:.0%}" for q in QUANTILES)
+    head = ("cost", "distribution", *quantiles, "limit", "within", "of")
+    table = _table("costs", head, left={0, 1})
     for name in COSTS:
         if values := preview.survey.values(name):
             limited, short = shares.get(name), objective(name).short
-            rows.append(
-                [
-                    objective(name).phrase,
-                    sparkline(values, limited.limit if limited else None),
-                    *(short(q) for q in np.quantile(values, QUANTILES).tolist()),
-                    short(limited.limit) if limited else "",
-                    f"{limited.share:.0%}" if limited else "",
-                    f"{len(values):,}",
-                ]
+            table.add_row(
+                objective(name).phrase,
+                sparkline(values, limited.limit if limited else None),
+                *(short(q) for q in np.quantile(values, QUANTILES).tolist()),
+                short(limited.limit) if limited else "",
+                f"{limited.share:.0%}" if limited else "",
+                f"{len(values):,}",
             )
-    quantiles = (f"{q:.0%}" for q in QUANTILES)
-    head = ("cost", "distribution", *quantiles, "limit", "within", "of")
-    return TextTable("costs", head, rows, frozenset({0, 1}))
+    return table
 
 
-def knob_table(preview: Preview) -> TextTable:
+def knob_table(preview: Preview) -> Table:
     """The knobs that matter most, a column a cost."""
     columns = [
         [
@@ -76,44 +51,51 @@ def knob_table(preview: Preview) -> TextTable:
         ]
         for found in preview.importances
     ]
-    return TextTable(
-        "importance of the knobs, in brackets where it is within chance",
-        tuple(objective(found.objective).phrase for found in preview.importances),
-        list(zip_longest(*columns, fillvalue="")),
-        frozenset(range(len(columns))),
-    )
+    title = "importance of the knobs, in brackets where it is within chance"
+    head = [objective(found.objective).phrase for found in preview.importances]
+    table = _table(title, head, left=range(len(head)))
+    for row in zip_longest(*columns, fillvalue=""):
+        table.add_row(*row)
+    return table
 
 
-def network_table(preview: Preview) -> TextTable:
+def network_table(preview: Preview) -> Table:
     """The known networks and what they cost."""
-    rows: list[list[str | Text]] = []
+    head = ("", "network", "parameters", "MACs", "memory", "in the space", "budget")
+    table = _table("known networks", head, left={1, 5, 6})
     for known in preview.known:
         excess = (f"{objective(n).phrase} {factor:.3g}x" for n, factor in known.excess.items())
         over = ", ".join(excess)
-        rows.append(
-            [
-                str(known.number),
-                known.name,
-                *(objective(n).short(known.costs[n]) for n in ("params", "macs", "memory")),
-                "yes" if known.reachable else "no",
-                Text(f"over: {over}", "red") if over else Text("within", "green"),
-            ]
+        table.add_row(
+            str(known.number),
+            known.name,
+            *(objective(n).short(known.costs[n]) for n in ("params", "macs", "memory")),
+            "yes" if known.reachable else "no",
+            Text(f"over: {over}", "red") if over else Text("within", "green"),
         )
-    head = ("", "network", "parameters", "MACs", "memory", "in the space", "budget")
-    return TextTable("known networks", head, rows, frozenset({1, 5, 6}))
+    return table
 
 
-def latency_table(preview: Preview) -> TextTable:
+def latency_table(preview: Preview) -> Table:
     """The architectures that were measured."""
     survey = preview.survey
-    rows = [
-        [
-            survey.draw.points[i].key,
-            *(objective(n).exact(survey.costs[i].get(n)) for n in ("params", "macs", "latency_ms")),
-        ]
-        for i in sorted(preview.latencies.found if preview.latencies else ())
-    ]
-    return TextTable("latencies", ("key", "parameters", "MACs", "latency"), rows)
+    table = _table("latencies", ("key", "parameters", "MACs", "latency"), left={0})
+    for i in sorted(preview.latencies.found if preview.latencies else ()):
+        known = survey.costs[i]
+        values = (objective(n).exact(known.get(n)) for n in ("params", "macs", "latency_ms"))
+        table.add_row(survey.draw.points[i].key, *values)
+    return table
+
+
+def _table(title: str, head: Sequence[str], left: Container[int]) -> Table:
+    """Without rows yet; the columns `left` are aligned to the left, the last one may break."""
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for i, name in enumerate(head):
+        side: Literal["left", "right"] = "left" if i in left else "right"
+        table.add_column(name, justify=side, no_wrap=i < len(head) - 1)
+    return table
 
 
 def sparkline(values: Sequence[float], limit: float | None) -> Text:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from time import monotonic, perf_counter
 
 import torch
@@ -86,32 +86,23 @@ def time_candidates(
 
 
 def _in_a_process(architecture: Architecture, workload: Workload, slot: int) -> Timing | str:
-    ours, theirs = preloaded().Pipe(duplex=False)
-    arguments = (theirs, architecture, workload, slot)
-    process = preloaded().Process(target=_send_timing, args=arguments, daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        outcome: Timing | str = ours.recv()
-    except EOFError:  # it was killed, as the system does where memory runs out
-        outcome = "its process died"
-    process.join()
-    return outcome
+    with ProcessPoolExecutor(1, preloaded(), begin_process, (workload.threads,)) as process:
+        try:
+            return process.submit(_timing_or_reason, architecture, workload, slot).result()
+        except BrokenProcessPool:  # it was killed, as the system does where memory runs out
+            return "its process died"
 
 
-def _send_timing(
-    connection: Connection, architecture: Architecture, workload: Workload, slot: int
-) -> None:
-    begin_process(workload.threads)
+def _timing_or_reason(architecture: Architecture, workload: Workload, slot: int) -> Timing | str:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     device = torch.device("cpu")
     if workload.gpu:
         device = torch.device("cuda", slot % torch.cuda.device_count())
     try:
-        connection.send(time_candidate(architecture, workload, device))
+        return time_candidate(architecture, workload, device)
     except Exception as error:  # the network's own fault: the search would record it
-        connection.send(reason_of(error))
+        return reason_of(error)
 
 
 def time_candidate(architecture: Architecture, workload: Workload, device: torch.device) -> Timing:

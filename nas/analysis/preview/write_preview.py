@@ -58,11 +58,11 @@ def print_preview(preview: Preview, folder: Path, console: Console) -> None:
             console.print(text, highlight=False, markup=False)
 
     say(sample_text(preview))
-    console.print(cost_table(preview).for_terminal(), highlight=False)
+    console.print(cost_table(preview), highlight=False)
     say(budget_text(preview), *latency_texts(preview))
     if preview.importances:
-        console.print(knob_table(preview).for_terminal(), highlight=False)
-    console.print(network_table(preview).for_terminal(), highlight=False)
+        console.print(knob_table(preview), highlight=False)
+    console.print(network_table(preview), highlight=False)
     say(*hours_texts(preview))
     console.print(f"Browse: {folder / HTML}", highlight=False, markup=False, soft_wrap=True)
 

@@ -21,7 +21,6 @@ from nas.analysis.redundancy.layer_hooks import (
 from nas.analysis.redundancy.similarity import Scores
 from nas.cost.count import count_params
 from search_spaces.registry import all_spaces
-from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter
 
@@ -107,10 +106,9 @@ def analyse(
 ) -> Redundancy:
     """Segment `volumes` as `predict` does, window by window, and measure the layers meanwhile.
 
-    Raises UserError where the network has no sub-layers to measure, and for unusable volumes.
+    Raises UserError for unusable volumes.
     """
     network = plain_network(segmenter)
-    check_has_sublayers(network)
     segmenter = replace(segmenter, network=network)
     with Probe(network, output) as probe:
         for done, volume in enumerate(volumes, start=1):
@@ -136,16 +134,8 @@ def sublayer_count(network: nn.Module) -> int:
     return sum(len(kept_parts(layer)) for layer in gated_layers(network).values())
 
 
-def check_has_sublayers(network: nn.Module) -> None:
-    """Raises UserError, with the spaces whose networks do, where there is nothing to measure."""
-    if not sublayer_count(network):
-        raise UserError(
-            "this network has no transformer layers to compare; there are some in networks of "
-            f"{', '.join(_spaces_with_layers())}"
-        )
-
-
-def _spaces_with_layers() -> list[str]:
+def spaces_with_layers() -> list[str]:
+    """The spaces with presets whose networks have sub-layers, and the first such preset of each."""
     found = []
     for space in all_spaces().values():
         for name, preset in space.presets().items():
@@ -160,35 +150,20 @@ def _spaces_with_layers() -> list[str]:
 def _collect(network: nn.Module, probe: Probe, volumes: Sequence[str]) -> Redundancy:
     gated = gated_layers(network)
     numbers = {name: number for number, name in enumerate(probe.blocks, start=1)}
-    positions = {
-        name: 1 + [other for other in gated if parent(other) == parent(name)].index(name)
-        for name in gated
-    }
+    places, sublayers = {}, []
+    for name in probe.layers:
+        siblings = [other for other in gated if parent(other) == parent(name)]
+        places[name] = (numbers[parent(name)], 1 + siblings.index(name))
+        for part in kept_parts(gated[name]):
+            with_norm, without_norm = (sums.scores() for sums in probe.parts[name, part])
+            modules = (getattr(gated[name], attribute) for attribute in (f"{part}_norm", part))
+            params = sum(map(count_params, modules))
+            sublayers.append(SubLayer(name, part, *places[name], with_norm, without_norm, params))
     return Redundancy(
         output=probe.output,
         volumes=tuple(volumes),
-        blocks=tuple(
-            Block(name, numbers[name], sums.scores()) for name, sums in probe.blocks.items()
-        ),
-        layers=tuple(
-            Layer(name, numbers[parent(name)], positions[name], sums.whole.scores())
-            for name, sums in probe.layers.items()
-        ),
-        sublayers=tuple(
-            SubLayer(
-                layer=name,
-                part=of_part.part,
-                block=numbers[parent(name)],
-                position=positions[name],
-                with_norm=of_part.with_norm.scores(),
-                without_norm=of_part.without_norm.scores(),
-                params=sum(
-                    count_params(getattr(gated[name], attribute))
-                    for attribute in (f"{of_part.part}_norm", of_part.part)
-                ),
-            )
-            for name, sums in probe.layers.items()
-            for of_part in sums.parts
-        ),
+        blocks=tuple(Block(n, numbers[n], sums.scores()) for n, sums in probe.blocks.items()),
+        layers=tuple(Layer(n, *places[n], sums.scores()) for n, sums in probe.layers.items()),
+        sublayers=tuple(sublayers),
         bottleneck=probe.bottleneck.scores() if probe.bottleneck.tokens else None,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Self, get_args
 
 import torch
@@ -15,23 +14,6 @@ from search_spaces.offers import is_gated
 Part = Literal["mixer", "mlp"]
 Output = Literal["residual", "branch"]
 PARTS: tuple[Part, ...] = get_args(Part)
-
-
-@dataclass
-class SubLayerSums:
-    """One mixer or MLP: its input against its output, before (`with_norm`) and after its LN."""
-
-    part: Part
-    with_norm: Similarity = field(default_factory=Similarity)
-    without_norm: Similarity = field(default_factory=Similarity)
-
-
-@dataclass
-class LayerSums:
-    """One gated layer: its input against its output, and its sub-layers."""
-
-    whole: Similarity
-    parts: tuple[SubLayerSums, ...]
 
 
 def gated_layers(network: nn.Module) -> dict[str, nn.Module]:
@@ -50,14 +32,16 @@ class Probe:
     `output`: of a sub-layer f with input x and z = LN(x), "residual" compares x with x + f(z), and
     z with z + f(z); "branch" compares x, and z, with f(z) alone.
     `layers` and `blocks` (layers with a common parent module) hold the sums by module name, in the
-    order of execution once the network has run. `bottleneck`: the sums of the voxels that go
-    through the convolutions that a network calls so, the contrast of SlimFormer-3D's Fig. 2a.
+    order of execution once the network has run; `parts` hold those of the sub-layers, with the LN
+    and without it. `bottleneck`: the sums of the voxels that go through the convolutions that a
+    network calls so, the contrast of SlimFormer-3D's Fig. 2a.
     """
 
     def __init__(self, network: nn.Module, output: Output = "residual") -> None:
         self.output = output
-        self.layers: dict[str, LayerSums] = {}
+        self.layers: dict[str, Similarity] = {}
         self.blocks: dict[str, Similarity] = {}
+        self.parts: dict[tuple[str, Part], tuple[Similarity, Similarity]] = {}
         self.bottleneck = Similarity()
         self._bottleneck = dict(network.named_children()).get("bottleneck")
         self._gated = gated_layers(network)
@@ -66,11 +50,9 @@ class Probe:
 
     def __enter__(self) -> Self:
         for name, layer in self._gated.items():
-            parts = {part: SubLayerSums(part) for part in kept_parts(layer)}
-            sums = LayerSums(Similarity(), tuple(parts.values()))
-            for part, of_part in parts.items():
-                self._hooks += self._watch_part(layer, part, of_part)
-            self._hooks += self._watch_layer(name, layer, sums)
+            for part in kept_parts(layer):
+                self._watch_part(name, layer, part)
+            self._hooks.append(layer.register_forward_hook(partial(self._see_layer, name)))
         if self._bottleneck is not None:
             self._hooks.append(self._bottleneck.register_forward_hook(self._see_bottleneck))
         return self
@@ -80,36 +62,34 @@ class Probe:
             hook.remove()
         self._hooks.clear()
 
-    def _watch_part(self, layer: nn.Module, part: Part, sums: SubLayerSums) -> Iterator[Any]:
-        seen: dict[str, torch.Tensor] = {}
+    def _watch_part(self, name: str, layer: nn.Module, part: Part) -> None:
+        with_norm, without_norm = self.parts[name, part] = (Similarity(), Similarity())
+        seen: list[torch.Tensor] = []
 
         def normed(_: nn.Module, inputs: tuple[torch.Tensor, ...], z: torch.Tensor) -> None:
-            seen["x"], seen["z"] = inputs[0], z
+            seen[:] = inputs[0], z
 
         def done(_: nn.Module, __: Any, f: torch.Tensor) -> None:
-            x, z = seen.pop("x"), seen.pop("z")
-            residual = self.output == "residual"
-            sums.with_norm.update(x, x + f if residual else f)
-            sums.without_norm.update(z, z + f if residual else f)
+            for similarity, before in zip((with_norm, without_norm), seen, strict=True):
+                similarity.update(before, before + f if self.output == "residual" else f)
+            seen.clear()
 
-        yield getattr(layer, f"{part}_norm").register_forward_hook(normed)
-        yield getattr(layer, part).register_forward_hook(done)
+        self._hooks.append(getattr(layer, f"{part}_norm").register_forward_hook(normed))
+        self._hooks.append(getattr(layer, part).register_forward_hook(done))
 
-    def _watch_layer(self, name: str, layer: nn.Module, sums: LayerSums) -> Iterator[Any]:
+    def _see_layer(
+        self, name: str, _: nn.Module, inputs: tuple[torch.Tensor, ...], y: torch.Tensor
+    ) -> None:
+        self.layers.setdefault(name, Similarity()).update(inputs[0], y)
         block = parent(name)
+        similarity = self.blocks.setdefault(block, Similarity())
         members = [other for other in self._gated if parent(other) == block]
-
-        def done(_: nn.Module, inputs: tuple[torch.Tensor, ...], y: torch.Tensor) -> None:
-            self.layers.setdefault(name, sums).whole.update(inputs[0], y)
-            similarity = self.blocks.setdefault(block, Similarity())
-            if name == members[0]:
-                self._entered[block] = inputs[0]
-            if name == members[-1]:
-                x = self._entered.pop(block, None)  # None: the last one ran first
-                if x is not None and x.shape == y.shape:  # or tokens were dropped for good
-                    similarity.update(x, y)
-
-        yield layer.register_forward_hook(done)
+        if name == members[0]:
+            self._entered[block] = inputs[0]
+        if name == members[-1]:
+            x = self._entered.pop(block, None)  # None: the last one ran first
+            if x is not None and x.shape == y.shape:  # or tokens were dropped for good
+                similarity.update(x, y)
 
     def _see_bottleneck(
         self, _: nn.Module, inputs: tuple[torch.Tensor, ...], y: torch.Tensor

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nas.analysis.redundancy.analysis import SubLayer
+from nas.analysis.redundancy.analysis import SubLayer, spaces_with_layers
 from nas.analysis.redundancy.layer_hooks import PARTS, gated_layers, kept_parts
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, RandomTrial, path_pattern, to_params
@@ -29,15 +29,18 @@ class Proposal:
     closed: tuple[SubLayer, ...]
 
 
-def default_count(sublayers: int) -> int:
-    """About a quarter of them, at least one."""
-    return max(1, round(sublayers / QUARTER))
-
-
 def check_count(count: int | None, sublayers: int) -> int:
-    """`count`, or the default where it is None. Raises UserError where there are fewer."""
+    """How many of the sub-layers to drop: about a quarter where `count` is None.
+
+    Raises UserError where there are none, and where there are fewer than `count`.
+    """
+    if not sublayers:
+        raise UserError(
+            "this network has no transformer layers to compare; there are some in networks of "
+            f"{', '.join(spaces_with_layers())}"
+        )
     if count is None:
-        return default_count(sublayers)
+        return max(1, round(sublayers / QUARTER))
     if not 1 <= count <= sublayers:
         raise UserError(f"--prune {count}: expected 1 to {sublayers}, the sub-layers there are")
     return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,13 @@ from nas.analysis.redundancy.analysis import (
     Redundancy,
     SubLayer,
     analyse,
-    check_has_sublayers,
     plain_network,
     sublayer_count,
 )
 from nas.analysis.redundancy.figure import NAMES
 from nas.analysis.redundancy.layer_hooks import Output
 from nas.analysis.redundancy.pruning_proposal import Proposal, check_count, propose
-from nas.cost.count import Cost, cost_of
+from nas.cost.count import cost_of
 from nas.export.export_folder import Export
 from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
@@ -29,14 +28,16 @@ from trainers.errors import UserError
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured of `architecture`, and what is proposed; costs are those of one patch."""
+    """What was measured of `architecture`, and what is proposed.
+
+    `costs`: "params" and "macs" of a patch, each "before" and "after" the proposal; empty without.
+    """
 
     architecture: Architecture
     weights: str
     redundancy: Redundancy
     proposal: Proposal | None
-    before: Cost
-    after: Cost | None
+    costs: Mapping[str, Mapping[str, int]]
 
     @property
     def closed(self) -> tuple[SubLayer, ...]:
@@ -50,31 +51,26 @@ class Report:
             "key": self.architecture.key,
             "weights": self.weights,
             **self.redundancy.to_json(),
-            "proposal": self._proposal_json(),
-        }
-
-    def _proposal_json(self) -> dict[str, Any] | None:
-        if self.proposal is None or self.after is None:
-            return None
-        return {
-            **architecture_record(self.proposal.architecture),
-            "closed": [f"{s.layer}.{s.part}" for s in self.proposal.closed],
-            "params": {"before": self.before.params, "after": self.after.params},
-            "macs": {"before": self.before.macs, "after": self.after.macs},
+            "proposal": self.proposal
+            and {
+                **architecture_record(self.proposal.architecture),
+                "closed": [f"{s.layer}.{s.part}" for s in self.closed],
+                **self.costs,
+            },
         }
 
     def conclusion(self) -> str:
         """The proposal in words."""
-        if self.proposal is None or self.after is None:
+        if self.proposal is None:
             return (
                 f"No proposal: the networks of {self.architecture.space} have no gate for each of "
                 "these sub-layers, or none that may be closed"
             )
-        names = [f"B{s.block} L{s.position} {NAMES[s.part]}" for s in self.proposal.closed]
-        params, macs = (self.before.params, self.after.params), (self.before.macs, self.after.macs)
+        names = [f"B{s.block} L{s.position} {NAMES[s.part]}" for s in self.closed]
         return (
             f"Proposal {self.proposal.architecture.key} does without {', '.join(names)}: "
-            f"{_change(*params)} parameters, {_change(*macs)} MACs a patch"
+            f"{_change(**self.costs['params'])} parameters, {_change(**self.costs['macs'])} MACs "
+            "a patch"
         )
 
 
@@ -93,23 +89,18 @@ def redundancy_report(
     volumes = find_images(data)
     segmenter = export.segmenter()
     network = plain_network(segmenter)
-    check_has_sublayers(network)
     count = check_count(prune, sublayer_count(network))
     redundancy = analyse(segmenter, volumes, output, progress)
     proposal = propose(export.architecture, network, redundancy.ranked(), count)
 
-    def cost(architecture: Architecture) -> Cost:
-        task = segmenter.task
-        return cost_of(architecture, task.channels, len(task.classes), task.patch)
-
-    return Report(
-        architecture=export.architecture,
-        weights=export.weights.stem,
-        redundancy=redundancy,
-        proposal=proposal,
-        before=cost(export.architecture),
-        after=cost(proposal.architecture) if proposal else None,
-    )
+    costs: dict[str, dict[str, int]] = {"params": {}, "macs": {}} if proposal else {}
+    if proposal:
+        task, points = segmenter.task, (export.architecture, proposal.architecture)
+        for when, point in zip(("before", "after"), points, strict=True):
+            cost = cost_of(point, task.channels, len(task.classes), task.patch)
+            costs["params"][when], costs["macs"][when] = cost.params, cost.macs
+    weights = export.weights.stem
+    return Report(export.architecture, weights, redundancy, proposal, costs)
 
 
 def find_images(data: Path) -> list[Path]:

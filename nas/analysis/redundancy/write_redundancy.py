@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nas.analysis.redundancy.figure import redundancy_figure, redundancy_panels
 from nas.analysis.redundancy.redundancy_report import Report
-from nas.analysis.redundancy.table import HEAD, LEGEND, redundancy_table, table_rows
+from nas.analysis.redundancy.table import LEGEND, redundancy_table
 from nas.report.html_page import html_page, html_table, paragraphs, svg_panels
 from search_spaces.registry import architecture_record
 from trainers.errors import UserError
@@ -66,13 +66,10 @@ def print_report(report: Report, written: Sequence[Path], console: Console) -> N
 
 
 def _page(report: Report, title: str) -> str:
-    rows = list(table_rows(report.redundancy, report.closed))
-    cells = [("   " * row.level + row.label, row.module, *row.cells) for row in rows]
-    blocks = {i for i, row in enumerate(rows) if row.level == 0}
     parts = (
         paragraphs(*_texts(report)),
         svg_panels(redundancy_panels(report.redundancy, report.closed), 380),
-        html_table(("part", "module", *HEAD), cells, left={0, 1}, strong=blocks),
+        html_table(redundancy_table(report.redundancy, report.closed, modules=True)),
     )
     return html_page(title, parts)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas.cost.latency.config import LatencyConfig
+from nas.cost.latency.record import Record
 
 if TYPE_CHECKING:  # reading conditions takes no PyTorch
     import torch
@@ -18,8 +17,7 @@ if TYPE_CHECKING:  # reading conditions takes no PyTorch
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # two distributions of one module
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conditions:
+class Conditions(Record):
     """What two latencies must have in common to be compared.
 
     `shape`: (B, C, D, H, W) of one pass. `device`: the name of the GPU or the processor. `driver`:
@@ -36,15 +34,6 @@ class Conditions:
     runtime: str
     shape: tuple[int, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**asdict(self), "shape": list(self.shape)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Conditions:
-        """The inverse of `to_json`."""
-        return cls(**{**values, "shape": tuple(values["shape"])})
-
     def text(self) -> str:
         """One line."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
@@ -59,11 +48,14 @@ class Conditions:
 def conditions_of(channels: int, config: LatencyConfig, device: torch.device) -> Conditions:
     """The conditions that a measurement on this machine would have.
 
-    Raises UserError where this machine lacks what they need.
+    Raises UserError where this machine lacks what they need, ValueError where the patch is still
+    open.
     """
     from nas.cost.latency.machine import check_machine
 
     check_machine(config, device)
+    if config.patch is None:
+        raise ValueError("latency.patch is None; expected the size of one patch")
     return Conditions(
         device=device_name(device),
         driver=_driver(device),
@@ -72,15 +64,8 @@ def conditions_of(channels: int, config: LatencyConfig, device: torch.device) ->
         quantisation=config.quantisation if config.precision == "int8" else None,
         backend=config.backend,
         runtime=_runtime(config.backend),
-        shape=input_shape(channels, config),
+        shape=(config.batch, channels, *config.patch),
     )
-
-
-def input_shape(channels: int, config: LatencyConfig) -> tuple[int, ...]:
-    """(B, C, D, H, W). Raises ValueError where the patch is still open."""
-    if config.patch is None:
-        raise ValueError("latency.patch is None; expected the size of one patch")
-    return (config.batch, channels, *config.patch)
 
 
 def device_name(device: torch.device) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas.cost.latency.backends import make_runner
-from nas.cost.latency.conditions import Conditions, conditions_of, input_shape
+from nas.cost.latency.conditions import Conditions, conditions_of
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.result import Latency, VolumeLatency
 from nas.cost.latency.runner import Runner, example
@@ -30,7 +30,6 @@ class Prepared:
     """A network that is built, exported and compiled: it only has to be timed."""
 
     runner: Runner
-    channels: int
     config: LatencyConfig
     conditions: Conditions
 
@@ -38,39 +37,34 @@ class Prepared:
 def measure_latency(
     network: nn.Module, channels: int, config: LatencyConfig, device: torch.device
 ) -> Latency:
-    """`measure_interleaved` of a single network."""
-    return measure_interleaved([network], channels, config, device)[0]
-
-
-def measure_interleaved(
-    networks: Sequence[nn.Module], channels: int, config: LatencyConfig, device: torch.device
-) -> list[Latency]:
-    """Time eval-mode passes of every network on the same random input, in turns.
-
-    Memory is cleared first, Python's garbage collector is off meanwhile, and clocks are left alone.
-    Each network has two runs of `config.repeats` passes or `config.seconds`; where their medians
-    differ by more than 5% for any network, all are measured again, three times at most, and the
-    quietest attempt is kept. CUDA passes are timed by events, from an idle device on; on a CPU, and
-    in ONNX Runtime, by the clock. The networks are left as they are, and the number of threads too.
-
-    Raises LatencyError for a network that does not run so, UserError where none could here.
-    """
-    return measure_prepared([prepare(net, channels, config, device) for net in networks])
+    """`prepare` a network and `measure_prepared` it alone; raises as `prepare`."""
+    return measure_prepared([prepare(network, channels, config, device)])[0]
 
 
 def prepare(
     network: nn.Module, channels: int, config: LatencyConfig, device: torch.device
 ) -> Prepared:
-    """Build, export, compile: all that takes time and is not timed. Raises as the measurement."""
+    """Build, export, compile a copy: all that takes time and is not timed.
+
+    Raises LatencyError for a network that does not run so, UserError where none could here.
+    """
     conditions = conditions_of(channels, config, device)
     with threads_set(config.threads):
         runner = make_runner(network, conditions.shape, config, device)
-    return Prepared(runner, channels, config, conditions)
+    return Prepared(runner, config, conditions)
 
 
 @torch.inference_mode()
 def measure_prepared(prepared: Sequence[Prepared]) -> list[Latency]:
-    """Time networks prepared under one configuration; see `measure_interleaved`."""
+    """Time eval-mode passes of networks prepared under one configuration, in turns.
+
+    All get the same random input. Memory is cleared first, Python's garbage collector is off
+    meanwhile, and clocks are left alone. Each network has two runs of `config.repeats` passes or
+    `config.seconds`; where their medians differ by more than 5% for any network, all are measured
+    again, three times at most, and the quietest attempt is kept. CUDA passes are timed by events,
+    from an idle device on; on a CPU, and in ONNX Runtime, by the clock. The number of threads is
+    left as it was.
+    """
     if not prepared:
         return []
     config = prepared[0].config
@@ -91,25 +85,37 @@ def summary(
 ) -> Latency:
     """The distribution of both runs together."""
     p50, p90, p99 = map(float, np.percentile(sample.times, [50, 90, 99]))
-    mean = float(np.mean(sample.times))
-    repeats = len(sample.times)
-    return Latency(p50, p90, p99, mean, repeats, warmup, sample.noise, conditions, volume)
+    return Latency(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=float(np.mean(sample.times)),
+        repeats=len(sample.times),
+        warmup=warmup,
+        noise=sample.noise,
+        conditions=conditions,
+        volume=volume,
+    )
 
 
 def _pass(prepared: Prepared) -> Pass:
     runner = prepared.runner
-    x = example(input_shape(prepared.channels, prepared.config)).to(runner.device, runner.dtype)
+    x = example(prepared.conditions.shape).to(runner.device, runner.dtype)
     return lambda: runner.stopwatch(lambda: runner.forward(x))
 
 
 def _measure_volumes(prepared: Sequence[Prepared], config: LatencyConfig) -> list[VolumeLatency]:
     """A volume at a time, in turns: its own windows are warm-up enough."""
     assert config.volume is not None
-    passes = [volume_pass(p.runner, p.channels, config) for p in prepared]
+    passes = [volume_pass(p.runner, p.conditions.shape[1], config) for p in prepared]
     runs = interleave(passes, config.repeats, config.seconds, turn=1, settle=False)
     return [
         VolumeLatency(
-            config.volume, config.overlap, float(np.median(run)), float(np.mean(run)), len(run)
+            shape=config.volume,
+            overlap=config.overlap,
+            p50_ms=float(np.median(run)),
+            mean_ms=float(np.mean(run)),
+            repeats=len(run),
         )
         for run in runs
     ]

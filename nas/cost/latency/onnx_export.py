@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,15 @@ def open_session(path: Path, threads: int = 1, gpu: int | None = None) -> Any:
             "those that its release notes name, or set latency.device to cpu"
         )
     return session
+
+
+def run_on_cpu(session: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A session's run; neither input nor output is copied."""
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
+
+    return forward
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nas.cost.latency.config import LatencyConfig
-from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx, open_session
+from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx, open_session, run_on_cpu
 from nas.cost.latency.quantise import quantise
 from nas.cost.latency.runner import DTYPES, Runner, example
 from nas.cost.latency.timing import wall_clock
@@ -33,18 +33,9 @@ def onnx_runner(
             path, source = path.with_name("int8.onnx"), path
             quantise(source, path, config.quantisation, patches)
         session = open_session(path, config.threads, gpu)
-    forward = _on_cpu(session) if gpu is None else _on_gpu(session, device, gpu, dtype)
+    forward = run_on_cpu(session) if gpu is None else _on_gpu(session, device, gpu, dtype)
     forward(x.to(device, dtype))
     return Runner(forward, device, dtype, wall_clock)
-
-
-def _on_cpu(session: Any) -> Any:
-    """Neither input nor output is copied."""
-
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
-
-    return forward
 
 
 def _on_gpu(session: Any, device: torch.device, gpu: int, dtype: torch.dtype) -> Any:

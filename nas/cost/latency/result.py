@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
-
 from nas.cost.latency.conditions import Conditions
+from nas.cost.latency.record import Record
 
 
-@dataclass(frozen=True)
-class VolumeLatency:
+class VolumeLatency(Record):
     """One sliding-window prediction of a whole volume in memory. `shape`: (D, H, W)."""
 
     shape: tuple[int, int, int]
@@ -30,8 +26,7 @@ class VolumeLatency:
         return self.shape[-1] * self.volumes_per_s
 
 
-@dataclass(frozen=True)
-class Latency:
+class Latency(Record):
     """Milliseconds of one forward pass, batch included.
 
     `repeats`: passes counted, those of both runs. `noise`: by how much the medians of two runs of
@@ -52,17 +47,3 @@ class Latency:
     def patches_per_s(self) -> float:
         """Patches a second, by the median."""
         return 1e3 * self.conditions.shape[0] / self.p50_ms
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        volume = self.volume and {**asdict(self.volume), "shape": list(self.volume.shape)}
-        return {**asdict(self), "conditions": self.conditions.to_json(), "volume": volume}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Latency:
-        """The inverse of `to_json`."""
-        volume = values["volume"]
-        if volume is not None:
-            volume = VolumeLatency(**{**volume, "shape": tuple(volume["shape"])})
-        conditions = Conditions.from_json(values["conditions"])
-        return cls(**{**values, "conditions": conditions, "volume": volume})

@@ -11,6 +11,8 @@ from time import perf_counter_ns
 import numpy as np
 import torch
 
+from nas.cost.meta_network import gc_disabled
+
 TURN = 5  # passes of one network before the next has its turn
 LEAST = 3  # passes of a run, however long they last
 ATTEMPTS = 3
@@ -139,13 +141,8 @@ def threads_set(threads: int) -> Iterator[None]:
 @contextmanager
 def memory_settled() -> Iterator[None]:
     """Garbage is collected and CUDA's cache emptied before; neither is done within."""
-    collecting = gc.isenabled()
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    gc.disable()
-    try:
+    with gc_disabled():
         yield
-    finally:
-        if collecting:
-            gc.enable()

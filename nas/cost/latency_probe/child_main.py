@@ -47,7 +47,6 @@ def main(descriptor: int) -> None:
 
     task = ProbeTask.from_json(requests.get())
     torch.set_num_threads(task.latency.threads)
-    tell(stage="ready")
     while True:
         _answer(task, requests.get(), tell)
 

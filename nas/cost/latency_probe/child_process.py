@@ -21,7 +21,7 @@ class Child:
     """Runs `nas.cost.latency_probe.child_main` for a task: JSON messages over a socket of its own.
 
     The process has a session of its own (Ctrl-C at the terminal does not reach it), finds modules
-    where this one does, and writes what libraries print to a file. `ready`: set by its user.
+    where this one does, and writes what libraries print to a file. Requests may be sent at once.
     """
 
     def __init__(self, task: ProbeTask) -> None:
@@ -34,15 +34,10 @@ class Child:
         }
         self._connection, theirs = Pipe()
         self._printed = TemporaryFile()  # noqa: SIM115 - closed by `end`
+        module = "nas.cost.latency_probe.child_main"
         with theirs:
             self._process = Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "nas.cost.latency_probe.child_main",
-                    str(theirs.fileno()),
-                ],
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
                 stdin=DEVNULL,
                 stdout=self._printed,
                 stderr=STDOUT,
@@ -50,7 +45,6 @@ class Child:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self.ready = False
         self.send(task.to_json())
 
     @property

@@ -41,21 +41,17 @@ class LocalProber:
     def conditions(self) -> Conditions:
         """See `Prober`."""
         self._expect_idle()
-        child = self._started()
-        if child.ready:
-            child.send({"conditions": True})
+        self._started().send({"conditions": True})
         while True:
-            message = child.receive(60.0) or {}
+            message = self._started().receive(60.0) or {}
             if "conditions" in message:
                 self._starts = 0
                 return Conditions.from_json(message["conditions"])
-            if message.get("stage") == "ready":
-                child.ready = True
-                child.send({"conditions": True})
-            elif error := message.get("refused") or message.get("failed"):
+            if error := message.get("refused") or message.get("failed"):
                 raise UserError(error)
-            elif "died" in message:
-                child = self._replaced(child, message["died"])
+            if "died" in message:
+                self._replace(message["died"])
+                self._started().send({"conditions": True})
 
     def submit(self, architectures: Sequence[Architecture]) -> None:
         """See `Prober`."""
@@ -93,20 +89,19 @@ class LocalProber:
             self._child = self._start(self._task)
         return self._child
 
-    def _replaced(self, child: Child, death: str) -> Child:
-        """Another process for one that died of no network."""
-        child.end()
+    def _replace(self, death: str) -> None:
+        """Make room for another process where one died of no network."""
+        self._started().end()
         self._child, self._starts = None, self._starts + 1
         if self._starts == STARTS:
             self._starts = 0
             self.close()
             raise UserError(f"the process that measures latencies does not work: {death}")
-        return self._started()
 
     def _begin_round(self) -> None:
         self._begun, self._building, self._since = False, None, None
         self._round = self._rounds.popleft() if self._rounds else []
-        if self._round and self._started().ready:
+        if self._round:
             self._request()
 
     def _request(self) -> None:
@@ -116,9 +111,6 @@ class LocalProber:
         """Go on by what the child tells."""
         timeout = self._task.latency.timeout
         match message:
-            case {"stage": "ready"}:
-                self._started().ready = True
-                self._request()
             case {"stage": "build", "index": index, "at": at}:
                 self._building, self._left, self._since = self._round[index], timeout, at
                 self._begun, self._starts = True, 0
@@ -136,7 +128,8 @@ class LocalProber:
             case {"died": death} if self._begun:
                 self._fail(death)
             case {"died": death}:
-                self._replaced(self._started(), death)
+                self._replace(death)
+                self._request()
             case {"refused": text}:
                 self.close()
                 raise UserError(text)

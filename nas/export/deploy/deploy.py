@@ -83,18 +83,17 @@ def deploy(
     if not cases:
         raise UserError("there is no case to check with; use --check-images FOLDER")
     config = (latency or LatencyConfig()).model_copy(update={"patch": source.segmenter.task.patch})
-    made: list[Deployment] = []
 
     def build(folder: Path) -> None:
         with threads_set(config.threads):
-            made.append(_build(folder, source, cases, kind, precision, config, progress))
+            _build(folder, source, cases, kind, precision, config, progress)
 
     try:
         make_folder(to, build)
     except (DeployError, LatencyError) as error:
         how = f"{source.name} ({source.key}) as {kind} {precision}"
         raise DeployError(f"{how}: {error}. Nothing was written") from error
-    return made[0]
+    return Deployment.read(to)
 
 
 def _build(
@@ -105,7 +104,7 @@ def _build(
     precision: Precision,
     config: LatencyConfig,
     progress: Progress,
-) -> Deployment:
+) -> None:
     segmenter, task = source.segmenter, source.segmenter.task
     own = next(segmenter.network.parameters()).device
     network = evaluated(segmenter.network)
@@ -145,7 +144,6 @@ def _build(
         checks = checks.model_copy(update={"pipeline": found})
         record = record.model_copy(update={"checks": checks})
     record.write(folder)
-    return record
 
 
 def _versions() -> dict[str, str]:

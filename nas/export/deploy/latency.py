@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import nn
 
@@ -23,18 +21,13 @@ def time_both(
     kind: Format,
     precision: Precision,
 ) -> dict[str, Latency]:
-    """The latency of `network` in PyTorch (`pytorch`: eager, float32) and of the deployed file
-    (`deployed`), measured in turns on the patch of `config`.
-    """
-    device = deployed.here.device
-    eager = prepare(network, channels, config, device)
-    return dict(
-        zip(
-            ("pytorch", "deployed"),
-            measure_prepared([eager, _prepared(deployed, channels, config, kind, precision)]),
-            strict=True,
-        )
+    """`pytorch`: `network` eagerly in float32; `deployed`: the file. `config` has the patch."""
+    prepared = (
+        prepare(network, channels, config, deployed.here.device),
+        _prepared(deployed, channels, config, kind, precision),
     )
+    pytorch, file = measure_prepared(prepared)
+    return {"pytorch": pytorch, "deployed": file}
 
 
 def _prepared(
@@ -42,15 +35,13 @@ def _prepared(
 ) -> Prepared:
     device = deployed.here.device
     onnx = kind == "onnx"
-    used = config.model_copy(update={"backend": "onnxruntime"}) if onnx else config
-    conditions = replace(
-        conditions_of(channels, used, device),
-        backend=used.backend if onnx else kind,
-        precision=precision,
-        quantisation="static" if precision == "int8" else None,
-    )
+    told = config.model_copy(update={"backend": "onnxruntime"}) if onnx else config
+    changes = {
+        "backend": told.backend if onnx else kind,
+        "precision": precision,
+        "quantisation": "static" if precision == "int8" else None,
+    }
+    conditions = conditions_of(channels, told, device).model_copy(update=changes)
     with torch.inference_mode():
         deployed(example(conditions.shape).to(device))
-    return Prepared(
-        Runner(deployed, device, torch.float32, stopwatch(device)), channels, config, conditions
-    )
+    return Prepared(Runner(deployed, device, torch.float32, stopwatch(device)), config, conditions)

@@ -11,6 +11,14 @@ from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 
 
+def load_segmenter(folder: str | Path) -> Segmenter:
+    """What segments images with the network of an exported or a deployed folder.
+
+    Raises UserError as `open_segmenter` does.
+    """
+    return open_segmenter(Path(folder))[0]
+
+
 def open_segmenter(folder: Path) -> tuple[Segmenter, str]:
     """The segmenter of an exported or a deployed folder, and one line that names its weights.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from monai.transforms import ResizeWithPadOrCrop
 from torch import nn
 
 from nas.export.deploy.errors import DeployError
@@ -65,18 +67,13 @@ def folder_cases(images: Path, labels: Path | None, most: int, task: Task) -> li
 
 
 def calibration(segmenter: Segmenter, cases: Sequence[CheckCase]) -> list[np.ndarray]:
-    """Windows of the cases, (1, C, D, H, W) each: the middle one of every case."""
-    windows = []
-    for case in cases:
-        image, patch = segmenter.prepare(case.image).image, segmenter.task.patch
-        window = np.zeros((1, len(image), *patch), np.float32)
-        sizes = zip(image.shape[1:], patch, strict=True)
-        spans = [(max((n - p) // 2, 0), max((p - n) // 2, 0), min(n, p)) for n, p in sizes]
-        (d, to_d, n_d), (h, to_h, n_h), (w, to_w, n_w) = spans
-        inside = image[:, d : d + n_d, h : h + n_h, w : w + n_w]
-        window[0, :, to_d : to_d + n_d, to_h : to_h + n_h, to_w : to_w + n_w] = inside
-        windows.append(window)
-    return windows
+    """Windows of the cases, (1, C, D, H, W) each: the middle one of every case.
+
+    Around a case that is smaller there are zeros.
+    """
+    fit = ResizeWithPadOrCrop(segmenter.task.patch)
+    images = (torch.from_numpy(segmenter.prepare(case.image).image) for case in cases)
+    return [np.asarray(fit(image))[None] for image in images]
 
 
 def check(

@@ -73,17 +73,13 @@ def _onnx(path: Path) -> tuple[Forward, torch.device]:
     check_onnx()
     import onnxruntime
 
-    from nas.cost.latency.onnx_export import INPUT, OUTPUT, open_session
+    from nas.cost.latency.onnx_export import open_session, run_on_cpu
 
     gpu = torch.cuda.is_available() and (
         "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     )
     session = open_session(path, torch.get_num_threads(), 0 if gpu else None)
-
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(session.run([OUTPUT], {INPUT: x.numpy()})[0])
-
-    return forward, torch.device("cpu")
+    return run_on_cpu(session), torch.device("cpu")
 
 
 def _exported(path: Path) -> tuple[Forward, torch.device]:

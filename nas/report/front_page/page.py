@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from nas.report.front_page.data import embedded, page_data
+from nas.report.html_page import html_page
 from nas.report.search_record import SearchRecord
 
 if TYPE_CHECKING:
@@ -24,19 +24,15 @@ def front_page(record: SearchRecord, importances: Sequence[Importance] | None = 
     """
     from plotly.offline import get_plotlyjs
 
-    parts = {
-        "title": escape(record.title),
-        "style": _asset("page.css"),
-        "plotly": get_plotlyjs(),
-        "data": embedded(page_data(record, importances)),
-        "scripts": "\n".join(map(_asset, SCRIPTS)),
-    }
-    head, *rest = _asset("page.html").split("{{")
-    pieces = [head]
-    for piece in rest:
-        name, text = piece.split("}}", 1)
-        pieces += [parts[name], text]
-    return "".join(pieces)
+    data = embedded(page_data(record, importances))
+    scripts = "\n".join(map(_asset, SCRIPTS))
+    parts = (
+        _asset("page.html"),
+        f"<script>{get_plotlyjs()}</script>",
+        f'<script type="application/json" id="data">{data}</script>',
+        f'<script>\n"use strict";\n(() => {{\n{scripts}\n}})();\n</script>',
+    )
+    return html_page(record.title, parts, _asset("page.css"))
 
 
 @cache

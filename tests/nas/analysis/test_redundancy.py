@@ -69,18 +69,16 @@ def test_the_probe_sees_what_the_layers_compute(output):
         w = layer.mlp_norm(mixed)
         out = mixed + layer.mlp(w)
         block = toy.shallow[1](out)
-    mixer, mlp = probe.layers["shallow.0"].parts
-    assert (mixer.part, mlp.part) == ("mixer", "mlp")
     expected = {
         "residual": [(x, mixed), (z, z + mixed - x), (mixed, out), (w, w + out - mixed)],
         "branch": [(x, mixed - x), (z, mixed - x), (mixed, out - mixed), (w, out - mixed)],
     }[output]
-    found = [mixer.with_norm, mixer.without_norm, mlp.with_norm, mlp.without_norm]
+    found = [*probe.parts["shallow.0", "mixer"], *probe.parts["shallow.0", "mlp"]]
     for sums, (a, b) in zip(found, expected, strict=True):
         assert sums.tokens == 54
         assert sums.angular() == pytest.approx(compared(a, b).angular(), abs=1e-6)
         assert sums.cka() == pytest.approx(compared(a, b).cka(), abs=1e-5)
-    whole = probe.layers["shallow.0"].whole.scores()
+    whole = probe.layers["shallow.0"].scores()
     assert whole.angular == pytest.approx(compared(x, out).angular(), abs=1e-6)
     assert probe.blocks["shallow"].cka() == pytest.approx(compared(x, block).cka(), abs=1e-5)
 
@@ -91,7 +89,9 @@ def test_layers_are_listed_as_they_run_and_not_watched_afterwards():
         toy(torch.randn(1, 4, 6))
     assert list(probe.layers) == ["shallow.0", "shallow.1", "deep.0", "deep.1"]
     assert list(probe.blocks) == ["shallow", "deep"]
-    assert [len(sums.parts) for sums in probe.layers.values()] == [2, 2, 1, 0]
+    assert [len(kept_parts(toy.get_submodule(name))) for name in probe.layers] == [2, 2, 1, 0]
+    both = [(f"shallow.{i}", part) for i in (0, 1) for part in ("mixer", "mlp")]
+    assert set(probe.parts) == {*both, ("deep.0", "mlp")}
     toy(torch.randn(1, 4, 6))
     assert probe.blocks["deep"].tokens == 4
 
@@ -118,7 +118,7 @@ def test_a_closed_layer_changes_nothing():
     toy = Toy()
     with Probe(toy) as probe, torch.no_grad():
         toy(torch.randn(2, 4, 6))
-    assert probe.layers["deep.1"].whole.angular() == pytest.approx(1, abs=1e-7)
+    assert probe.layers["deep.1"].angular() == pytest.approx(1, abs=1e-7)
 
 
 def test_a_block_that_loses_tokens_has_no_similarity_of_its_own():
@@ -127,7 +127,7 @@ def test_a_block_that_loses_tokens_has_no_similarity_of_its_own():
         toy(torch.randn(2, 8, 6))
     assert probe.blocks["shallow"].scores() == Scores(None, None)
     assert probe.blocks["deep"].tokens == 8
-    assert probe.layers["shallow.1"].whole.tokens == 8
+    assert probe.layers["shallow.1"].tokens == 8
 
 
 # The proposal

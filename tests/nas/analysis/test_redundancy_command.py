@@ -18,6 +18,7 @@ from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
 from nas.export.export_folder import Export
 from nas.export.write_export import write_export
+from nas.search.components import export_settings
 from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import load_architecture_file
@@ -63,7 +64,8 @@ def write_one_export(to, point, phantom_folder, search):
     (search / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
     write_checkpoint(search / "checkpoints" / f"{point.key}.pt", {"weights": network.state_dict()})
     fields = {"number": 0, "key": point.key, "architecture": point.to_json()}
-    write_export(search, config, flat_result(**fields, state="complete", dice=0.5), to)
+    settings = export_settings(config, Task.read(search))
+    write_export(search, flat_result(**fields, state="complete", dice=0.5), settings, to)
     return config
 
 

@@ -33,6 +33,14 @@ COMMANDS = [
     ("report EMPTY", 2, REPORT),
 ]
 
+# What the processes of a search import, and what they may load.
+PROCESSES = [
+    ("nas.engine.trial_worker", {"ray"}),  # before it may compute, which it waits for
+    ("nas.engine.train_from_scratch", {"torch", "monai"}),
+    ("nas.cost.latency_probe.child_main", {"torch", "monai"}),
+    ("nas.engine.remote_latency_probe", {"ray"}),
+]
+
 PROGRAM = """
 import sys
 from nas.cli.main import main
@@ -67,3 +75,16 @@ def test_a_light_command_loads_no_more_than_it_needs(
     )
     _, returned, *loaded = done.stdout.splitlines()[-1].split()
     assert (int(returned), set(loaded) - allowed) == (code, set()), done.stderr
+
+
+@pytest.mark.parametrize(("module", "allowed"), PROCESSES, ids=[name for name, _ in PROCESSES])
+def test_a_process_of_a_search_loads_no_more_than_it_needs(module: str, allowed: set[str]) -> None:
+    program = f"import {module}, sys; print(*({HEAVY | {'scipy.signal'}} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stdout.split()) <= allowed

@@ -15,7 +15,7 @@ from nas.cost.latency import (
     conditions_of,
 )
 from nas.cost.latency.machine import latency_device
-from nas.cost.latency.measure import measure_interleaved, measure_latency, measure_prepared, prepare
+from nas.cost.latency.measure import measure_latency, measure_prepared, prepare
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 
@@ -85,9 +85,9 @@ def test_what_is_prepared_has_been_run_and_only_waits_to_be_timed():
 
 
 def test_networks_measured_together_keep_their_order():
-    light, heavy = measure_interleaved([network(1), network(200)], 2, QUICK, CPU)
+    light, heavy = measure_prepared([prepare(network(n), 2, QUICK, CPU) for n in (1, 200)])
     assert heavy.p50_ms > 2 * light.p50_ms
-    assert measure_interleaved([], 2, QUICK, CPU) == []
+    assert measure_prepared([]) == []
 
 
 @pytest.mark.parametrize(("training", "precision"), [(True, "fp32"), (False, "bf16")])
@@ -162,7 +162,9 @@ def test_a_volume_is_predicted_window_by_window():
 
 
 def test_volumes_and_slices_a_second():
-    volume = VolumeLatency((240, 240, 155), 0.25, p50_ms=500.0, mean_ms=510.0, repeats=3)
+    volume = VolumeLatency(
+        shape=(240, 240, 155), overlap=0.25, p50_ms=500.0, mean_ms=510.0, repeats=3
+    )
     assert volume.volumes_per_s == 2
     assert volume.frames_per_s == 310
 
@@ -173,10 +175,23 @@ def test_a_plane_network_takes_a_slice():
     assert latency.conditions.shape == (1, 1, 1, 32, 32)
 
 
-@pytest.mark.parametrize("volume", [None, VolumeLatency((9, 8, 7), 0.25, 5.0, 6.0, 3)])
+@pytest.mark.parametrize(
+    "volume",
+    [None, VolumeLatency(shape=(9, 8, 7), overlap=0.25, p50_ms=5.0, mean_ms=6.0, repeats=3)],
+)
 def test_a_latency_survives_json(volume):
     conditions = conditions_of(2, QUICK, CPU)
-    latency = Latency(1.5, 2.0, 3.0, 1.6, 60, 3, 0.01, conditions, volume)
+    latency = Latency(
+        p50_ms=1.5,
+        p90_ms=2.0,
+        p99_ms=3.0,
+        mean_ms=1.6,
+        repeats=60,
+        warmup=3,
+        noise=0.01,
+        conditions=conditions,
+        volume=volume,
+    )
     assert Latency.from_json(json.loads(json.dumps(latency.to_json()))) == latency
     assert Conditions.from_json(json.loads(json.dumps(conditions.to_json()))) == conditions
 

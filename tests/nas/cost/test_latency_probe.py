@@ -26,16 +26,25 @@ CONDITIONS = Conditions(
     runtime="torch 2",
     shape=(1, 1, 8, 8, 8),
 )
-LATENCY = Latency(1.0, 2.0, 3.0, 1.5, 6, 1, 0.01, CONDITIONS)
+LATENCY = Latency(
+    p50_ms=1.0,
+    p90_ms=2.0,
+    p99_ms=3.0,
+    mean_ms=1.5,
+    repeats=6,
+    warmup=1,
+    noise=0.01,
+    conditions=CONDITIONS,
+)
 A, B, C = (SPACE.sample(RandomTrial(seed)) for seed in range(3))
 
 
 class Script:
     """Starts children that do what it says, and keeps what they were asked to measure.
 
-    `deaths`: what the first children die of before they are ready. `build`, `timing`: what is told
-    instead where the network of this key is built, or is among those timed. `seconds`: how long
-    building, waiting for the machine lock and timing took.
+    `deaths`: what the first children die of before they do anything. `build`, `timing`: what is
+    told instead where the network of this key is built, or is among those timed. `seconds`: how
+    long building, waiting for the machine lock and timing took.
     """
 
     def __init__(self, deaths=(), build=None, timing=None, seconds=(0, 0, 0)):
@@ -52,11 +61,9 @@ class Script:
 
 
 class Scripted:
-    ready = dead = False
-
     def __init__(self, script, death):
-        self.script = script
-        self.messages = deque([{"died": death} if death else {"stage": "ready"}])
+        self.script, self.dead = script, death is not None
+        self.messages = deque([{"died": death}] if self.dead else [])
 
     def send(self, message):
         if self.dead:

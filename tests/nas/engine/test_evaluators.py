@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.engine.evaluator import make_evaluator
+from nas.engine.make_evaluator import make_evaluator
 from nas.engine.testing import EvaluatorContract
 from nas.engine.train_from_scratch import TrainFromScratch
 from tests.installed_package import files_of_page, install

@@ -11,6 +11,7 @@ from nas.export.export_folder import Export
 from nas.export.model_card import write_card
 from nas.export.write_export import write_export
 from nas.pareto.pick import pick
+from nas.search.components import export_settings
 from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid
 from tests.nas.results import flat_result
@@ -112,7 +113,8 @@ def search(tmp_path, phantom_folder):
 
 def exported(search, to):
     folder, config, *_ = search
-    write_export(folder, config, member(POINT.key, 0.5, 1, 1.0), to)
+    settings = export_settings(config, Task.read(folder))
+    write_export(folder, member(POINT.key, 0.5, 1, 1.0), settings, to)
     return to
 
 

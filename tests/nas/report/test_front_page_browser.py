@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from nas.pareto.front import front
+from nas.pareto.objectives import objective
 from nas.report.front_page import front_page
 from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
@@ -161,6 +162,18 @@ def place(page, cost, key):
 
 def keys(members):
     return [member.key for member in members]
+
+
+def test_the_cells_of_the_table_stand_under_their_heads(page):
+    heads = page.locator("#networks thead th").all_inner_texts()
+    rows = page.locator("#networks tbody tr")
+    for i, member in enumerate(front(RESULTS, OBJECTIVES)):
+        cells = dict(zip(heads, rows.nth(i).locator("td").all_inner_texts(), strict=True))
+        assert cells["Key"] == member.key
+        assert cells["Dice"] == objective("dice").short(member.dice)
+        assert cells["Anterior"] == objective("dice").short(member.dice_per_class["Anterior"])
+        for name in ("params", "macs", "latency_ms"):
+            assert cells[objective(name).title] == objective(name).short(member.value(name))
 
 
 def test_the_front_is_the_one_that_python_finds(page):

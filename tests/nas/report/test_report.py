@@ -116,7 +116,7 @@ def test_a_search_without_a_front_is_told_without_pictures_of_it(tmp_path):
 
 def test_several_classes_have_a_column_each(directory):
     record = replace(read_search(directory)[1], classes=("left", "right"))
-    head = next(iter(markdown_table(record)))
+    head = markdown_table(record)
     assert head.startswith("| Network | Dice | left | right | Parameters |")
 
 
