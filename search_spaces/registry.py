@@ -22,16 +22,8 @@ from search_spaces import (
 from search_spaces.space import Architecture, ArchitectureError, SearchSpace
 
 SPACES: Mapping[str, SearchSpace] = {
-    space.name: space
-    for space in (
-        hybrid.SPACE,
-        slimformer.SPACE,
-        token_sparse.SPACE,
-        apformer.SPACE,
-        lightmedseg.SPACE,
-        deploylite.SPACE,
-        baselines.SPACE,
-    )
+    module.SPACE.name: module.SPACE
+    for module in (hybrid, slimformer, token_sparse, apformer, lightmedseg, deploylite, baselines)
 }
 ALIASES: Mapping[str, str] = {  # families, as papers and spaces name them, and what stands for each
     "slimformer": "slimformer3d",

@@ -16,10 +16,9 @@ from search_spaces.blocks.squeeze_excite import SqueezeExcite
 class AdaptiveDecoder(nn.Module):
     """Upsamples, joins the skip, lets every voxel choose among three convolutions, recalibrates.
 
-    x: (B, C_in, *S), skip: (B, C_skip, *2S), anchors: (B, K, spatial_dims) or None where `anchors`
-    is 0 -> (B, C_out, *2S). `skip_channels` is `out_channels` where it is not given. Without
-    `upsample` the stage keeps the size and begins with a 1^n convolution; without `mixing` only the
-    path of `conv` is left of the three.
+    x: (B, C_in, *S), skip: (B, C_out, *2S), anchors: (B, K, spatial_dims) or None where `anchors`
+    is 0 -> (B, C_out, *2S). Without `upsample` the stage keeps the size and begins with a 1^n
+    convolution; without `mixing` only the path of `conv` is left of the three.
     """
 
     def __init__(
@@ -27,7 +26,6 @@ class AdaptiveDecoder(nn.Module):
         spatial_dims: int,
         in_channels: int,
         out_channels: int,
-        skip_channels: int | None = None,
         *,
         anchors: int = 0,
         conv: ConvKind = "ghost",
@@ -36,8 +34,6 @@ class AdaptiveDecoder(nn.Module):
         squeeze: bool = True,
     ) -> None:
         super().__init__()
-        if skip_channels is None:
-            skip_channels = out_channels
         pointwise = Conv[Conv.CONV, spatial_dims]
         self.enter = (
             Conv[Conv.CONVTRANS, spatial_dims](in_channels, out_channels, 2, stride=2)
@@ -45,7 +41,7 @@ class AdaptiveDecoder(nn.Module):
             else pointwise(in_channels, out_channels, 1)
         )
         self.bias = PositionBias(spatial_dims, out_channels, anchors) if anchors else None
-        self.fuse = pointwise(out_channels + skip_channels, out_channels, 1)
+        self.fuse = pointwise(2 * out_channels, out_channels, 1)
         self.paths: nn.Module = (
             AdaptiveMixing(spatial_dims, out_channels, conv)
             if mixing

@@ -23,18 +23,13 @@ class GhostConv(nn.Module):
     """
 
     def __init__(
-        self,
-        spatial_dims: int,
-        in_channels: int,
-        out_channels: int,
-        kernel: int = 3,
-        stride: int = 1,
+        self, spatial_dims: int, in_channels: int, out_channels: int, stride: int = 1
     ) -> None:
         super().__init__()
         if out_channels % 2:
             raise ValueError(f"a ghost convolution needs an even out_channels, not {out_channels}")
         conv, half = Conv[Conv.CONV, spatial_dims], out_channels // 2
-        self.primary = conv(in_channels, half, kernel, stride, padding=kernel // 2)
+        self.primary = conv(in_channels, half, 3, stride, padding=1)
         self.cheap = conv(half, half, 3, padding=1, groups=half)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -60,10 +60,8 @@ class DependencyPruning(nn.Module):
         return counts
 
     def _count(self, kept: torch.Tensor, valid: torch.Tensor | None) -> None:
-        if kept.is_meta:
-            return
-        if exporting():
-            return  # a graph keeps no tally
+        if kept.is_meta or exporting():
+            return  # neither has values to count
         rows = (~kept).sum((1, 3))  # (B, K)
         each = kept.shape[1] * kept.shape[3]
         counted = torch.ones_like(rows, dtype=torch.bool) if valid is None else valid

@@ -80,16 +80,16 @@ class Mamba(nn.Module):
 class SummaryMamba(nn.Module):
     """Mamba, followed by linear maps `q` and `proj` of one token in each sequence.
 
-    z: (B, N, C) -> (B, N, C); arguments as in `Mamba`. These are the layers that SlimFormer-3D's
+    z: (B, N, C) -> (B, N, C); `mask` as in `Mamba`. These are the layers that SlimFormer-3D's
     published counts hold (Table 1), at the number of tokens that they hold. The paper does not say
     what the maps do. Here they act on the last token's output, the only one of a causal scan that
     has seen all, with GELU between them, and the result is added to every token: all are mixed with
     all.
     """
 
-    def __init__(self, channels: int, states: int = 16, kernel: int = 4, expand: int = 2) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.mamba = Mamba(channels, states, kernel, expand)
+        self.mamba = Mamba(channels)
         self.q = nn.Linear(channels, channels, bias=False)
         self.proj = nn.Linear(channels, channels)
 
@@ -109,10 +109,10 @@ class SummaryMamba(nn.Module):
         return self.proj(gelu(self.q(y)))
 
 
-def _init_step(step: nn.Linear, shortest: float = 1e-3, longest: float = 0.1) -> None:
-    """Steps dt spread log-uniformly between the two (Gu and Dao 2023, Sec. 3.6)."""
+def _init_step(step: nn.Linear) -> None:
+    """Steps dt spread log-uniformly from 0.001 to 0.1 (Gu and Dao 2023, Sec. 3.6)."""
     nn.init.uniform_(step.weight, -(step.in_features**-0.5), step.in_features**-0.5)
     with torch.no_grad():
-        exponent = torch.empty_like(step.bias).uniform_(math.log(shortest), math.log(longest))
+        exponent = torch.empty_like(step.bias).uniform_(math.log(1e-3), math.log(0.1))
         dt = exponent.exp()
         step.bias.copy_(dt + (-torch.expm1(-dt)).log())  # the inverse of softplus

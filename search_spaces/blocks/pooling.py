@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, avg_pool3d, pad
 
+KERNEL = 3  # tokens along an axis of a neighbourhood
+
 
 class Pooling(nn.Module):
     """The mean of a token's neighbourhood on the grid, less the token (Yu 2022, Eq. 4).
@@ -14,10 +16,6 @@ class Pooling(nn.Module):
     nothing to average. It has no parameters. Raises ValueError where the tokens fill no grid, or
     where a mask would cut through neighbourhoods.
     """
-
-    def __init__(self, kernel: int = 3) -> None:
-        super().__init__()
-        self.kernel = kernel
 
     def forward(
         self,
@@ -29,8 +27,8 @@ class Pooling(nn.Module):
             raise ValueError("pooling mixes neighbours on a whole grid: it needs a size, no mask")
         pool = avg_pool3d if len(size) == 3 else avg_pool2d
         # torch's own padding wants axes as long as the kernel.
-        border = [self.kernel // 2] * (2 * len(size))
+        border = [KERNEL // 2] * (2 * len(size))
         grid = z.transpose(1, 2).unflatten(2, size)  # (B, C, *size)
-        inside = pool(pad(grid.new_ones((1, 1, *size)), border), self.kernel, 1)
-        mean = pool(pad(grid, border), self.kernel, 1) / inside
+        inside = pool(pad(grid.new_ones((1, 1, *size)), border), KERNEL, 1)
+        mean = pool(pad(grid, border), KERNEL, 1) / inside
         return mean.flatten(2).transpose(1, 2) - z

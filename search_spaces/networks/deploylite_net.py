@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import nn
@@ -111,7 +111,7 @@ def _entry(kind: ShallowKind, before: int, here: int, factor: int) -> nn.Module:
     """To the resolution and the channels of a level."""
     if kind in EXPANSION:
         return PatchMerging(3, before, here, factor)
-    return ConvUnit(3, before, here, conv=_conv_kind(kind), norm="group", stride=factor)
+    return ConvUnit(3, before, here, conv=cast(ConvKind, kind), norm="group", stride=factor)
 
 
 def _unit(kind: ShallowKind, channels: int) -> nn.Module:
@@ -121,11 +121,7 @@ def _unit(kind: ShallowKind, channels: int) -> nn.Module:
 
 
 def _residual(kind: ShallowKind, before: int, here: int) -> ResidualUnit:
-    return ResidualUnit(3, before, here, conv=_conv_kind(kind), norm="group")
-
-
-def _conv_kind(kind: ShallowKind) -> ConvKind:
-    return "ghost" if kind == "ghost" else "standard"
+    return ResidualUnit(3, before, here, conv=cast(ConvKind, kind), norm="group")
 
 
 def _tokens(point: DeployLite, level: TokenLevel, channels: int, heads: int) -> LightTokens:

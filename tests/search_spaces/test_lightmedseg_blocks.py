@@ -155,10 +155,10 @@ def test_squeeze_and_excitation_weighs_channels_by_their_means():
 @pytest.mark.parametrize("mixing", [True, False])
 @pytest.mark.parametrize("anchors", [0, 3])
 def test_the_decoder_doubles_the_size_and_joins_any_skip(dims, mixing, anchors):
-    decoder = AdaptiveDecoder(dims, 10, 6, 4, anchors=anchors, mixing=mixing)
+    decoder = AdaptiveDecoder(dims, 10, 6, anchors=anchors, mixing=mixing)
     places = torch.rand(2, anchors, dims) if anchors else None
     x = noise(10, dims, 4)
-    skip = torch.randn(2, 4, *(2 * length for length in x.shape[2:]))
+    skip = torch.randn(2, 6, *(2 * length for length in x.shape[2:]))
     y = decoder(x, skip, places)
     assert y.shape == (2, 6, *skip.shape[2:])
     y.square().sum().backward()
