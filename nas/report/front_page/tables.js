@@ -26,6 +26,13 @@ function slider(name, changed) {
     reset: () => { input.value = end; show(false); }};
 }
 
+function svg(tag, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, given] of Object.entries(attributes)) made.setAttribute(name, given);
+  made.append(...children);
+  return made;
+}
+
 function legend(where) {
   const has = (kind) => data.networks.some((n) => n.state === kind);
   const sign = (...parts) => svg("svg", {viewBox: "0 0 14 14", "aria-hidden": "true"}, ...parts);
