@@ -56,24 +56,21 @@ function legend(where) {
     element("li", {}, sign(shape), text)));
 }
 
+function fillTable(table, head, rows) {
+  table.replaceChildren(element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...rows));
+}
+
 // Returns the first knob of the table, or null where there is none.
 function drawImportance(table, choose) {
   const {objectives, rows} = data.importances;
   if (!rows.length) return null;
-  const cell = ({share, noise}) => {
-    const filled = element("i");
-    filled.style.width = `${100 * share}%`;
-    return element("td", {class: noise ? "share noise" : "share"},
-      element("div", {}, element("span", {class: "track"}, filled),
-        element("span", {}, `${Math.round(100 * share)} %`)));
-  };
-  table.replaceChildren(
-    element("thead", {}, element("tr", {}, element("th", {}, "Knob"),
-      ...objectives.map((name) => element("th", {}, TITLES[name])))),
-    element("tbody", {}, ...rows.map(({knob, cells}) => element("tr", {"data-knob": knob},
-      element("td", {}, element("button", {type: "button", class: "link key",
-        click: () => choose(knob)}, knob)),
-      ...cells.map(cell)))));
+  const cell = ({share, noise}) => element("td", {class: noise ? "share noise" : "share"},
+    element("div", {}, track(share), element("span", {}, `${Math.round(100 * share)} %`)));
+  const head = ["Knob", ...objectives.map((name) => TITLES[name])];
+  fillTable(table, head.map((title) => element("th", {}, title)),
+    rows.map(({knob, cells}) => element("tr", {"data-knob": knob},
+      element("td", {}, linkButton(knob, "key", () => choose(knob))), ...cells.map(cell))));
   return rows[0].knob;
 }
 
@@ -89,12 +86,10 @@ function drawNetworks(table, kind, state, choose) {
       : [network.dice, ...network.perClass].map((dice) => shown("dice", dice))),
     ...data.costs.map((cost) => shown(cost, network.costs[cost])),
   ];
-  table.replaceChildren(
-    element("thead", {}, element("tr", {}, ...head.map((name) =>
-      element("th", {class: name === "Reason" ? "reason" : null}, name)))),
-    element("tbody", {}, ...rows.map((network) => element("tr",
-      {class: network.key === state.chosen ? "chosen" : null},
+  fillTable(table,
+    head.map((name) => element("th", {class: name === "Reason" ? "reason" : null}, name)),
+    rows.map((network) => element("tr", {class: network.key === state.chosen ? "chosen" : null},
       element("td", {}, keyButton(network, choose)),
       ...cells(network).map((text) => element("td", {}, text)),
-      ended ? element("td", {class: "reason"}, network.reason ?? "") : null))));
+      ended ? element("td", {class: "reason"}, network.reason ?? "") : null)));
 }
