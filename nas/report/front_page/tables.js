@@ -26,34 +26,24 @@ function slider(name, changed) {
     reset: () => { input.value = end; show(false); }};
 }
 
-function svg(tag, attributes, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, given] of Object.entries(attributes)) made.setAttribute(name, given);
-  made.append(...children);
-  return made;
-}
-
 function legend(where) {
   const has = (kind) => data.networks.some((n) => n.state === kind);
-  const sign = (...parts) => svg("svg", {viewBox: "0 0 14 14", "aria-hidden": "true"}, ...parts);
-  const disc = (fill, stroke) => svg("circle", {cx: 7, cy: 7, r: 4.5, fill, stroke});
   const named = (kinds) => trained.some((n) => n.name && kinds.includes(n.name.kind));
-  const outline = {fill: "none", stroke: COLOURS.named, "stroke-width": 1.6};
   const reached = data.networks.map((n) => n.dice ?? lastDice(n)).filter((dice) => dice !== null);
   const floor = lowest(trained.map((n) => n.dice).filter((dice) => dice !== null));
   const entries = [
-    [true, disc(COLOURS.front, "none"), "front"],
-    [true, disc(COLOURS.other, "none"), "other trained networks"],
-    [has("stopped"), disc("white", COLOURS.other), "stopped early: not comparable"],
-    [has("infeasible"), svg("path", {d: "M7 2 V12", stroke: COLOURS.other, "stroke-width": 1.6}),
-      "rejected"],
-    [reached.some((dice) => dice < floor), svg("path", {d: "M3 4 H11 L7 11 Z", fill: COLOURS.other}), "lower than the picture"],
-    [named(["preset", "start"]), svg("path", {d: "M7 1 L13 7 L7 13 L1 7 Z", ...outline}),
-      "preset or warm start"],
-    [named(["baseline"]), svg("rect", {x: 2, y: 2, width: 10, height: 10, ...outline}), "baseline"],
+    [true, "●", COLOURS.front, "front"],
+    [true, "●", COLOURS.other, "other trained networks"],
+    [has("stopped"), "○", COLOURS.other, "stopped early: not comparable"],
+    [has("infeasible"), "|", COLOURS.other, "rejected"],
+    [reached.some((dice) => dice < floor), "▼", COLOURS.other, "lower than the picture"],
+    [named(["preset", "start"]), "◇", COLOURS.named, "preset or warm start"],
+    [named(["baseline"]), "□", COLOURS.named, "baseline"],
   ];
-  where.append(...entries.filter(([there]) => there).map(([, shape, text]) =>
-    element("li", {}, sign(shape), text)));
+  for (const [there, sign, colour, text] of entries) {
+    const mark = element("span", {"aria-hidden": "true", style: `color: ${colour}`}, sign);
+    if (there) where.append(element("li", {}, mark, text));
+  }
 }
 
 function fillTable(table, head, rows) {
