@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -17,10 +18,11 @@ INK, MUTED, GRID, LINE = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"
 
 def style_axes(ax: Axes, title: str, grid: Literal["x", "y", "both"]) -> None:
     """A title above, a line below, and a light grid behind."""
-    ax.set_title(title, loc="left", fontsize=11, color=INK)
+    size = mpl.rcParams["font.size"]
+    ax.set_title(title, loc="left", fontsize=1.1 * size, color=INK)
     ax.set_axisbelow(True)
     ax.grid(axis=grid, color=GRID, linewidth=0.8)
-    ax.tick_params(colors=MUTED, labelsize=9, length=0)
+    ax.tick_params(colors=MUTED, labelsize=0.9 * size, length=0)
     for side, spine in ax.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(LINE)

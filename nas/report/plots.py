@@ -13,16 +13,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nas.pareto.objectives import objective
 from nas.pareto.result import Result
-from nas.report.axes_style import log_axis
+from nas.report.axes_style import log_axis, style_axes
 from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
 from nas.tracking.metrics import curve_points
 
-FRONT, MUTED, GRID, INK = "#0072b2", "#9aa5b1", "#e4e7eb", "#1f2933"
+FRONT, MUTED = "#0072b2", "#9aa5b1"
 WIDTH, PANEL = 7.2, 2.7  # inches: of two columns of a paper, and the height of a panel
 DPI = 300
 KNOBS = 8  # of a panel
-STYLE: Any = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none", "axes.titlesize": 8}
+STYLE: Any = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none"}
 
 
 def figures(record: SearchRecord, validate_every: int) -> dict[str, Figure]:
@@ -75,7 +75,7 @@ def _front(record: SearchRecord, complete: Sequence[Result]) -> Figure:
         if values := [r.costs[cost] for r in complete if cost in r.costs]:
             log_axis(ax, "x", cost, values)
         ax.set_xlabel(objective(cost).title)
-        _style(ax, "both")
+        style_axes(ax, "", "both")
     axes[0].set_ylabel("Validation Dice")
     axes[0].legend(frameon=False, loc="lower right", handletextpad=0.2)
     return figure
@@ -102,7 +102,7 @@ def _curves(record: SearchRecord, validate_every: int) -> Figure:
     ax.set_ylabel("Validation Dice")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.legend(frameon=False, loc="lower right")
-    _style(ax, "both")
+    style_axes(ax, "", "both")
     return figure
 
 
@@ -110,8 +110,7 @@ def _importances(found: Sequence[Importance]) -> Figure:
     figure, axes = _panels(len(found))
     for ax, importance in zip(axes, found, strict=True):
         draw_importance(ax, importance)
-        ax.set_title(objective(importance.objective).title)
-        _style(ax, "x")
+        style_axes(ax, objective(importance.objective).title, "x")
     return figure
 
 
@@ -136,12 +135,3 @@ def _panels(count: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:
     for spare in grid[count:]:
         spare.axis("off")
     return figure, list(grid[:count])
-
-
-def _style(ax: Axes, grid: str) -> None:
-    ax.set_axisbelow(True)
-    ax.grid(axis=grid, color=GRID, linewidth=0.6)  # type: ignore[arg-type]
-    ax.tick_params(colors=INK, length=2, width=0.6)
-    for side, spine in ax.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_linewidth(0.6)
