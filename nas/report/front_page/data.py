@@ -15,7 +15,7 @@ from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
 from nas.study.result_knobs import Network, network_of
 from search_spaces.registry import SPACES
-from search_spaces.space import Option, SearchSpace
+from search_spaces.space import Option, SearchSpace, path_pattern
 
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
@@ -112,12 +112,8 @@ def _knobs(networks: Sequence[Network], space: SearchSpace | None) -> dict[str, 
         for name, option in network.knobs.items():
             met.setdefault(name, {})[option] = None
     order = {knob.name: place for place, knob in enumerate(space.knobs())} if space else {}
-    names = sorted(met, key=lambda name: (_place(name, order), name))
+    names = sorted(met, key=lambda name: (order.get(path_pattern(name), 0), name))
     return {name: sorted(met[name], key=_rank) for name in names if len(met[name]) > 1}
-
-
-def _place(path: str, order: Mapping[str, int]) -> int:
-    return order.get(".".join(word for word in path.split(".") if not word.isdigit()), 0)
 
 
 def _rank(option: Option) -> tuple[bool, float, str]:
