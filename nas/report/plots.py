@@ -9,20 +9,20 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from nas.pareto.objectives import Objective, objective
+from nas.pareto.objectives import objective
 from nas.pareto.result import Result
+from nas.report.axes_style import log_axis, style_axes
 from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
 from nas.tracking.metrics import curve_points
 
-FRONT, MUTED, GRID, INK = "#0072b2", "#9aa5b1", "#e4e7eb", "#1f2933"
+FRONT, MUTED = "#0072b2", "#9aa5b1"
 WIDTH, PANEL = 7.2, 2.7  # inches: of two columns of a paper, and the height of a panel
 DPI = 300
 KNOBS = 8  # of a panel
-LOG_SPAN = 3.0  # the ratio of two costs from which an axis is logarithmic
-STYLE: Any = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none", "axes.titlesize": 8}
+STYLE: Any = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none"}
 
 
 def figures(record: SearchRecord, validate_every: int) -> dict[str, Figure]:
@@ -72,9 +72,10 @@ def _front(record: SearchRecord, complete: Sequence[Result]) -> Figure:
             ax.scatter(x, y, s=size, color=colour, linewidths=0, label=label, zorder=3 + inside)
         if steps := staircase(record.members, cost):
             ax.step(*zip(*steps, strict=True), where="post", color=FRONT, linewidth=1, zorder=2)
-        _cost_axis(ax, [r.costs[cost] for r in complete if cost in r.costs], objective(cost))
+        if values := [r.costs[cost] for r in complete if cost in r.costs]:
+            log_axis(ax, "x", cost, values)
         ax.set_xlabel(objective(cost).title)
-        _style(ax, "both")
+        style_axes(ax, "", "both")
     axes[0].set_ylabel("Validation Dice")
     axes[0].legend(frameon=False, loc="lower right", handletextpad=0.2)
     return figure
@@ -101,7 +102,7 @@ def _curves(record: SearchRecord, validate_every: int) -> Figure:
     ax.set_ylabel("Validation Dice")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.legend(frameon=False, loc="lower right")
-    _style(ax, "both")
+    style_axes(ax, "", "both")
     return figure
 
 
@@ -109,8 +110,7 @@ def _importances(found: Sequence[Importance]) -> Figure:
     figure, axes = _panels(len(found))
     for ax, importance in zip(axes, found, strict=True):
         draw_importance(ax, importance)
-        ax.set_title(objective(importance.objective).title)
-        _style(ax, "x")
+        style_axes(ax, objective(importance.objective).title, "x")
     return figure
 
 
@@ -135,33 +135,3 @@ def _panels(count: int, share_y: bool = False) -> tuple[Figure, list[Axes]]:
     for spare in grid[count:]:
         spare.axis("off")
     return figure, list(grid[:count])
-
-
-def _cost_axis(ax: Axes, values: Sequence[float], cost: Objective) -> None:
-    low, high = min(values, default=1.0), max(values, default=1.0)
-    if low > 0 and high >= LOG_SPAN * low:
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(_few(low, high))
-        ax.xaxis.set_minor_locator(NullLocator())
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: cost.short(value)))
-
-
-def _few(low: float, high: float) -> LogLocator | FixedLocator:
-    """Five ticks at most: of 1, 2 and 5 times a power of ten, or of the powers."""
-    for steps in ((1, 2, 5), (1, 3)):
-        locator = LogLocator(subs=steps)
-        ticks = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
-        if len(ticks) <= 5:
-            return FixedLocator(ticks)
-    return LogLocator(numticks=5)
-
-
-def _style(ax: Axes, grid: str) -> None:
-    ax.set_axisbelow(True)
-    ax.grid(axis=grid, color=GRID, linewidth=0.6)  # type: ignore[arg-type]
-    ax.tick_params(colors=INK, length=2, width=0.6)
-    for side, spine in ax.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_linewidth(0.6)

@@ -13,7 +13,6 @@ import torch
 from nas.config.run_config import RunConfig
 from nas.engine.evaluator import Workspace
 from nas.engine.train_from_scratch import TrainFromScratch
-from search_spaces.space import Architecture
 from trainers.atomic import replace_files
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import split_cases
@@ -68,7 +67,8 @@ def train_repeat(repeat: Repeat, volumes: Path, config: RunConfig, directory: Pa
     cases = split_cases(cache.names, directory / "split.json")
     evaluator = TrainFromScratch(config.train, repeat.seed, config.resources.device)
     evaluator.prepare(Workspace(directory, cache, cases, no_pause))
-    evaluation = evaluator.start(_architecture(repeat, config), file.with_suffix(".pt"))
+    architecture = config.space.space().from_json(dict(repeat.architecture))
+    evaluation = evaluator.start(architecture, file.with_suffix(".pt"))
     while not (report := evaluation.advance()).done:
         pass
     outcome = Outcome(None if report.reason else report.dice, report.curve, report.reason)
@@ -76,7 +76,3 @@ def train_repeat(repeat: Repeat, volumes: Path, config: RunConfig, directory: Pa
     replace_files({file: json.dumps({**vars(repeat), **asdict(outcome)}, indent=1).encode()})
     file.with_suffix(".pt").unlink(missing_ok=True)
     return outcome
-
-
-def _architecture(repeat: Repeat, config: RunConfig) -> Architecture:
-    return config.space.space().from_json(dict(repeat.architecture))

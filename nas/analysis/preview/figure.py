@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from nas.analysis.axes_style import INK, MUTED, one_panel, style_axes
 from nas.analysis.preview.known_networks import KnownNetwork
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.survey import log_bins
 from nas.pareto.objectives import objective
+from nas.report.axes_style import INK, MUTED, log_axis, one_panel, style_axes
 from nas.report.plots import draw_importance
 from nas.study.knob_importance import Importance
 
@@ -83,7 +82,7 @@ def _draw_histogram(preview: Preview, name: str, ax: Axes) -> None:
         _draw_mark(ax, network, network.costs[name], -top * (0.06 + 0.085 * (rank % LANES)))
     style_axes(ax, objective(name).title, "y")
     held = [*edges, *(network.costs[name] for network in preview.known)]
-    _log_axis(ax, "x", name, held, _limit(preview, name))
+    _cost_axis(preview, ax, "x", name, held)
     ax.set_ylim(-0.32 * top, 1.05 * top)
     ticks = MaxNLocator(4, integer=True).tick_values(0, top)
     ax.set_yticks([tick for tick in ticks if 0 <= tick <= top])
@@ -106,10 +105,13 @@ def _draw_plane(preview: Preview, y_name: str, known: Sequence[KnownNetwork], ax
     for network in known:
         _draw_mark(ax, network, network.costs["macs"], network.costs[y_name])
     style_axes(ax, f"{objective(y_name).title} against MACs", "both")
-    for axis, name in (("x", "macs"), ("y", y_name)):
+    axes: dict[Literal["x", "y"], str] = {"x": "macs", "y": y_name}
+    for axis, name in axes.items():
         values = [c[name] for c in (*costs, *(network.costs for network in known))]
-        limit = _limit(preview, name) if known or axis == "y" else None  # it may be far away
-        _log_axis(ax, axis, name, values, limit)
+        if known or axis == "y":
+            _cost_axis(preview, ax, axis, name, values)
+        else:  # its limit may be far away
+            log_axis(ax, axis, name, values)
         getattr(ax, f"set_{axis}label")(objective(name).title, color=MUTED, fontsize=9)
 
 
@@ -149,31 +151,12 @@ def _draw_legend(known: Sequence[KnownNetwork], ax: Axes) -> None:
         )  # fmt: skip
 
 
-def _limit(preview: Preview, name: str) -> float | None:
-    return preview.budget.limits().get(name)
-
-
-def _log_axis(ax: Axes, axis: str, name: str, values: Sequence[float], limit: float | None) -> None:
-    """A logarithmic axis that holds the values and the limit, which is drawn, with some air."""
-    held = [*values, *([] if limit is None else [limit])]
-    air = max(max(held) / min(held), 1.2) ** 0.04
-    low, high = min(held) / air, max(held) * air
-    getattr(ax, f"set_{axis}scale")("log")
-    getattr(ax, f"set_{axis}lim")(low, high)
-    along: Any = getattr(ax, f"{axis}axis")
-    along.set_major_locator(FixedLocator(_log_ticks(low, high, 4 if name == "memory" else 10)))
-    along.set_major_formatter(FuncFormatter(lambda value, _: objective(name).short(value)))
-    along.set_minor_locator(NullLocator())
+def _cost_axis(
+    preview: Preview, ax: Axes, axis: Literal["x", "y"], name: str, values: Sequence[float]
+) -> None:
+    """An axis of that cost, which holds the values and the budget's limit."""
+    limit = preview.budget.limits().get(name)
+    log_axis(ax, axis, name, values if limit is None else [*values, limit])
     if limit is not None:
         draw = ax.axvline if axis == "x" else ax.axhline
         draw(limit, color=LIMIT, linestyle="--", linewidth=1.3)
-
-
-def _log_ticks(low: float, high: float, base: int) -> list[float]:
-    """Powers of the base, with twice and five times each where those are few, or even numbers."""
-    first, last = (math.floor(math.log(value, base)) for value in (low, high))
-    steps = (1,) if last - first > 2 else (1, 2) if base == 4 else (1, 2, 5)
-    places = [float(step) * base**power for power in range(first, last + 1) for step in steps]
-    if len(inside := [place for place in places if low <= place <= high]) < 3:
-        inside = [float(place) for place in MaxNLocator(4).tick_values(low, high)]
-    return inside[:: -(-len(inside) // 6) or 1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from nas.analysis.preview.parallel import Progress
-from nas.cost.latency import Conditions, Latency, LatencyConfig
+from nas.cost.latency import Conditions, LatencyConfig
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.local import LocalProber
 from nas.study.training_cost import TrainingCosts
@@ -55,25 +56,18 @@ def measure_latencies(
         device=latency.device_beside(counting.resources.device),
         seed=seed,
     )
-    prober = LocalProber(task)
-    try:
+    found: dict[int, float] = {}
+    failures: dict[int, str] = {}
+    with closing(LocalProber(task)) as prober:
         conditions = prober.conditions()
-        found: dict[int, float] = {}
-        failures: dict[int, str] = {}
         for done, place in enumerate(places, start=1):
-            outcome = _measure(prober, points[place])
+            prober.submit([points[place]])
+            while (outcomes := prober.poll(WAIT_SECONDS)) is None:
+                pass
+            [outcome] = outcomes
             if isinstance(outcome, Failure):
                 failures[place] = outcome.reason
             else:
                 found[place] = outcome.p50_ms
             progress(done, len(places), "latencies measured")
-    finally:
-        prober.close()
     return Latencies(found, failures, conditions)
-
-
-def _measure(prober: LocalProber, point: Architecture) -> Latency | Failure:
-    prober.submit([point])
-    while (outcomes := prober.poll(WAIT_SECONDS)) is None:
-        pass
-    return outcomes[0]

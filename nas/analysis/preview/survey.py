@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from nas.pareto.budget import Budget
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
 
+Answer = TypeVar("Answer")
 Costs = dict[str, float]
 
 MEMORY_SAMPLES = 200  # the first ones; and then as many as this of those within the budget
@@ -62,20 +64,20 @@ class Survey:
 def take_survey(draw: Draw, counting: TrainingCosts, parallel: Map) -> Survey:
     """Parameters and multiply-accumulates of all, memory of some: it takes longer."""
     points = draw.points
-    counted = parallel(partial(count_work, counting), points, "architectures counted")
+    counted = parallel(partial(_tried, counting.work), points, "architectures counted")
     costs = [{} if isinstance(one, str) else one for one in counted]
     broken = {i: one for i, one in enumerate(counted) if isinstance(one, str)}
     leading = range(min(MEMORY_SAMPLES, len(points)))
     within = [i for i, c in enumerate(costs) if c and not counting.budget.excess(c)][:MEMORY_WITHIN]
     chosen = [i for i in sorted({*leading, *within}) if costs[i]]
     memories = parallel(
-        partial(count_memory, counting), [points[i] for i in chosen], "memories estimated"
+        partial(_tried, counting.memory), [points[i] for i in chosen], "memories estimated"
     )
     for i, memory in zip(chosen, memories, strict=True):
         if isinstance(memory, str):
             costs[i], broken[i] = {}, memory
         else:
-            costs[i] = {**costs[i], **memory}
+            costs[i] = {**costs[i], "memory": memory}
     return Survey(draw, tuple(costs), {"memory": len(leading)}, broken)
 
 
@@ -90,27 +92,18 @@ def all_costs(
     points: Sequence[Architecture], counting: TrainingCosts, parallel: Map
 ) -> list[Costs]:
     """Parameters, multiply-accumulates and memory; nothing of those that cannot be built."""
-    both = [
-        parallel(partial(count, counting), points, "known networks counted")
-        for count in (count_work, count_memory)
-    ]
-    return [
-        {} if isinstance(work, str) or isinstance(memory, str) else {**work, **memory}
-        for work, memory in zip(*both, strict=True)
-    ]
+    count = partial(_tried, partial(_work_and_memory, counting))
+    found = parallel(count, points, "known networks counted")
+    return [{} if isinstance(one, str) else one for one in found]
 
 
-def count_work(counting: TrainingCosts, architecture: Architecture) -> Costs | str:
-    """Parameters and multiply-accumulates of a patch, or why it cannot be built."""
+def _work_and_memory(counting: TrainingCosts, architecture: Architecture) -> Costs:
+    return {**counting.work(architecture), "memory": counting.memory(architecture)}
+
+
+def _tried(count: Callable[[Architecture], Answer], architecture: Architecture) -> Answer | str:
+    """What is counted, or why the network cannot be built."""
     try:
-        return counting.work(architecture)
+        return count(architecture)
     except Exception as error:  # whatever a network raises, it is the network's own end
-        return f"cannot be built: {error}"
-
-
-def count_memory(counting: TrainingCosts, architecture: Architecture) -> Costs | str:
-    """Bytes at the peak of a training step, or why it cannot be built."""
-    try:
-        return {"memory": counting.memory(architecture)}
-    except Exception as error:  # likewise
         return f"cannot be built: {error}"

@@ -53,17 +53,17 @@ def print_preview(preview: Preview, folder: Path, console: Console) -> None:
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
 
-    def say(*texts: str) -> None:
-        for text in texts:
-            console.print(text, highlight=False, markup=False)
-
-    say(sample_text(preview))
-    console.print(cost_table(preview), highlight=False)
-    say(budget_text(preview), *latency_texts(preview))
-    if preview.importances:
-        console.print(knob_table(preview), highlight=False)
-    console.print(network_table(preview), highlight=False)
-    say(*hours_texts(preview))
+    importances = [knob_table(preview)] if preview.importances else []
+    for part in (
+        sample_text(preview),
+        cost_table(preview),
+        budget_text(preview),
+        *latency_texts(preview),
+        *importances,
+        network_table(preview),
+        *hours_texts(preview),
+    ):
+        console.print(part, highlight=False, markup=False)
     console.print(f"Browse: {folder / HTML}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -11,9 +11,9 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nas.analysis.axes_style import INK, MUTED, one_panel, style_axes
 from nas.analysis.redundancy.analysis import Redundancy, SubLayer
 from nas.analysis.redundancy.similarity import Scores
+from nas.report.axes_style import INK, MUTED, one_panel, style_axes
 
 Metric = Literal["angular", "cka"]
 METRICS: dict[Metric, str] = {"angular": "angular similarity", "cka": "linear CKA"}

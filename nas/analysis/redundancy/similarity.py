@@ -36,9 +36,9 @@ class Similarity:
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._product: torch.Tensor | None = None  # (2 C, 2 C), of the tokens [x, y]
-        self._total: torch.Tensor | None = None  # (2 C,)
-        self._angles: torch.Tensor | None = None  # (2,): their sum, and how many are defined
+        self._product = torch.zeros(())  # (2 C, 2 C) once there are tokens, of [x, y]
+        self._total = torch.zeros(())  # (2 C,)
+        self._angles = torch.zeros(())  # (2,): their sum, and how many are defined
 
     def update(self, x: torch.Tensor, y: torch.Tensor) -> None:
         """Add the tokens of x and y. Raises ValueError where their shapes differ."""
@@ -50,13 +50,9 @@ class Similarity:
 
     def _add(self, x: torch.Tensor, y: torch.Tensor) -> None:
         both = torch.cat([x, y], dim=1)  # (N, 2 C)
-        product, total, angles = both.T @ both, both.sum(0), _angles(x, y)
-        if self._product is None or self._total is None or self._angles is None:
-            self._product, self._total, self._angles = product, total, angles
-        else:
-            self._product += product
-            self._total += total
-            self._angles += angles
+        self._product = self._product + both.T @ both
+        self._total = self._total + both.sum(0)
+        self._angles = self._angles + _angles(x, y)
         self.tokens += len(x)
 
     def scores(self) -> Scores:
@@ -69,7 +65,7 @@ class Similarity:
         1: same direction, 0.5: orthogonal, 0: opposite. Tokens of which one is zero have no angle
         and do not count; None where no token has one.
         """
-        if self._angles is None:
+        if not self.tokens:
             return None
         angle, defined = self._angles.tolist()
         return 1 - angle / defined / math.pi if defined else None
@@ -82,7 +78,7 @@ class Similarity:
         and scale of either. The products are between channels, (C, C), never between tokens. None
         where X or Y is the same in all tokens.
         """
-        if self._product is None or self._total is None:
+        if not self.tokens:
             return None
         centred = self._product - torch.outer(self._total, self._total) / self.tokens
         c = len(centred) // 2

@@ -66,21 +66,16 @@ def print_report(report: Report, written: Sequence[Path], console: Console) -> N
 
 
 def _page(report: Report, title: str) -> str:
+    redundancy, volumes = report.redundancy, len(report.redundancy.volumes)
     parts = (
-        paragraphs(*_texts(report)),
-        svg_panels(redundancy_panels(report.redundancy, report.closed), 380),
-        html_table(redundancy_table(report.redundancy, report.closed, modules=True)),
+        paragraphs(
+            f"Input against output of every block, layer and sub-layer with the {report.weights} "
+            f"weights over {volumes} volume{'s' if volumes > 1 else ''}: 1 is no change, a "
+            "redundant part is near 1. With LN: the input before the layer norm; without: after "
+            f"it; {COMPARED[redundancy.output]}.",
+            f"{report.conclusion()}. In the table, {LEGEND}.",
+        ),
+        svg_panels(redundancy_panels(redundancy, report.closed), 380),
+        html_table(redundancy_table(redundancy, report.closed, modules=True)),
     )
     return html_page(title, parts)
-
-
-def _texts(report: Report) -> list[str]:
-    redundancy = report.redundancy
-    volumes = len(redundancy.volumes)
-    return [
-        f"Input against output of every block, layer and sub-layer with the {report.weights} "
-        f"weights over {volumes} volume{'s' if volumes > 1 else ''}: 1 is no change, a redundant "
-        f"part is near 1. With LN: the input before the layer norm; without: after it; "
-        f"{COMPARED[redundancy.output]}.",
-        f"{report.conclusion()}. In the table, {LEGEND}.",
-    ]

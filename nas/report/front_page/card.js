@@ -2,8 +2,7 @@
 const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained"};
 
 function keyButton(network, choose) {
-  return element("button", {type: "button", class: "link key", click: () => choose(network.key)},
-    network.key);
+  return linkButton(network.key, "key", () => choose(network.key));
 }
 
 // "on the front", or why it is not in two words.
@@ -26,10 +25,8 @@ function costsOf(network) {
 function classBars(network) {
   return data.classes.map((name, place) => {
     const dice = network.perClass[place];
-    const filled = element("i");
-    filled.style.width = `${100 * (dice ?? 0)}%`;
     return element("div", {class: "bar"}, element("span", {title: name}, name),
-      element("span", {class: "track"}, filled), element("span", {}, shown("dice", dice)));
+      track(dice ?? 0), element("span", {}, shown("dice", dice)));
   });
 }
 
@@ -54,30 +51,30 @@ function excess(network, state) {
 
 function whyNot(network, state, choose) {
   if (state.members.includes(network)) return [];
-  const why = element("h3", {}, "Why not this one");
+  const told = (...parts) => [element("h3", {}, "Why not this one"), ...parts];
+  const text = (words) => told(element("p", {}, words));
+  if (network.state === "infeasible") return text(network.reason ?? "");
   if (network.state === "stopped") {
-    const text = `It was ${network.reason ?? "stopped early"}. `
-      + "Its Dice is of a shorter training and not to be compared with the others'.";
-    return [why, element("p", {}, text)];
+    return text(`It was ${network.reason ?? "stopped early"}. `
+      + "Its Dice is of a shorter training and not to be compared with the others'.");
   }
-  if (network.state === "infeasible") return [why, element("p", {}, network.reason ?? "")];
-  if (!within(network, state.budgets)) return [why, element("p", {}, excess(network, state))];
+  if (!within(network, state.budgets)) return text(excess(network, state));
   const better = state.members.filter((member) => dominates(member, network));
-  if (!better.length) return [why, element("p", {}, "One of its objectives is not known.")];
-  const title = `Dominated by ${better.length} ${better.length === 1 ? "member" : "members"} `
-    + "of the front, as good in everything and better in something:";
-  return [why, element("p", {}, title), element("ul", {}, ...better.map((member) =>
-    element("li", {}, keyButton(member, choose), ` ${advantage(member, network)}`)))];
+  if (!better.length) return text("One of its objectives is not known.");
+  return told(
+    element("p", {}, `Dominated by ${counted(better.length, "member")} of the front, as good in `
+      + "everything and better in something:"),
+    element("ul", {}, ...better.map((member) =>
+      element("li", {}, keyButton(member, choose), ` ${advantage(member, network)}`))));
 }
 
 function neighbours(network, state, choose) {
   const place = state.members.indexOf(network);
   if (place < 0) return null;
-  const step = (text, other) => element("button", {type: "button", class: "link",
-    disabled: !other, click: () => choose(other.key)}, text);
   const [smaller, larger] = [state.members[place - 1], state.members[place + 1]];
-  return element("p", {class: "steps"}, smaller ? step("← smaller member", smaller) : null,
-    smaller && larger ? " · " : null, larger ? step("larger member →", larger) : null);
+  const step = (text, other) => (other ? linkButton(text, "", () => choose(other.key)) : null);
+  return element("p", {class: "steps"}, step("← smaller member", smaller),
+    smaller && larger ? " · " : null, step("larger member →", larger));
 }
 
 function drawCard(card, network, state, choose) {

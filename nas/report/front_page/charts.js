@@ -32,28 +32,27 @@ function roundNumbers([low, high]) {
   return Array.from({length: Math.floor(high / step) - first + 1}, (_, i) => (first + i) * step);
 }
 
+// Powers of ten within a range of logarithms, with twice and five times each where they are few.
+function roundPowers([low, high]) {
+  const steps = high - low > 2.2 ? [1] : [1, 2, 5];
+  const powers = Array.from({length: Math.ceil(high - low) + 1}, (_, i) => Math.floor(low) + i);
+  return powers.flatMap((power) => steps.map((step) => step * 10 ** power))
+    .filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
+}
+
 // An axis of known values: by the logarithm where that helps, with round numbers on it.
 function scale(name, numbers) {
   const title = {text: TITLES[name], font: {size: 12}, standoff: 8};
   if (!numbers.length) return {...AXIS, title};
-  const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
-  if (name === "dice" || !spansDecades(numbers)) {
-    const pad = (high - low || Math.abs(high) * 0.1 || 1) * 0.08;
-    const range = [low - pad, high + pad];
-    if (name === "dice") return {...AXIS, title, range, nticks: 6};
-    const tickvals = roundNumbers(range);
-    return {...AXIS, title, range, tickvals, ticktext: tickvals.map((t) => shown(name, t))};
-  }
-  const pad = Math.log10(high / low) * 0.06;
-  const range = [Math.log10(low) - pad, Math.log10(high) + pad];
-  const ticks = [];
-  for (let power = Math.floor(range[0]); power <= range[1]; power++) {
-    const steps = range[1] - range[0] > 2.2 ? [1] : [1, 2, 5];
-    ticks.push(...steps.map((step) => step * 10 ** power));
-  }
-  const kept = ticks.filter((t) => Math.log10(t) >= range[0] && Math.log10(t) <= range[1]);
-  return {...AXIS, title, type: "log", range, tickvals: kept,
-    ticktext: kept.map((tick) => shown(name, tick))};
+  const log = name !== "dice" && spansDecades(numbers);
+  const ends = [Math.min(...numbers), Math.max(...numbers)];
+  const [low, high] = log ? ends.map(Math.log10) : ends;
+  const pad = (high - low || Math.abs(high) * 0.1 || 1) * 0.08;
+  const range = [low - pad, high + pad];
+  if (name === "dice") return {...AXIS, title, range, nticks: 6};
+  const tickvals = log ? roundPowers(range) : roundNumbers(range);
+  return {...AXIS, title, type: log ? "log" : "linear", range, tickvals,
+    ticktext: tickvals.map((tick) => shown(name, tick))};
 }
 
 function hoverText(network) {

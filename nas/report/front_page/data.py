@@ -15,7 +15,7 @@ from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
 from nas.study.result_knobs import Network, network_of
 from search_spaces.registry import SPACES
-from search_spaces.space import Option, SearchSpace
+from search_spaces.space import Option, SearchSpace, path_pattern
 
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
@@ -28,7 +28,8 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
     results, classes, space = record.results, record.classes, record.space
     networks = [network_of(result, space) for result in results]
     names = _names(space, record.starts)
-    pictures: dict[str, int] = {}
+    drawn = [json.dumps(list(map(asdict, network.stages))) for network in networks]
+    pictures = [picture for picture in dict.fromkeys(drawn) if picture != "[]"]  # many look alike
     knobs = _knobs(networks, space)
     return {
         "caption": caption(record),
@@ -41,10 +42,13 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
             {
                 **_values(result, classes),
                 "name": names.get(result.key),
-                "knobs": _places(network.knobs, knobs),
-                "picture": _index(_picture(network), pictures),
+                "knobs": [  # the place of its option, -1 for a knob that was not asked for
+                    options.index(network.knobs[knob]) if knob in network.knobs else -1
+                    for knob, options in knobs.items()
+                ],
+                "picture": pictures.index(picture) if picture in pictures else None,
             }
-            for result, network in zip(results, networks, strict=True)
+            for result, network, picture in zip(results, networks, drawn, strict=True)
         ],
         "pictures": list(map(json.loads, pictures)),
         "importances": {
@@ -108,12 +112,8 @@ def _knobs(networks: Sequence[Network], space: SearchSpace | None) -> dict[str, 
         for name, option in network.knobs.items():
             met.setdefault(name, {})[option] = None
     order = {knob.name: place for place, knob in enumerate(space.knobs())} if space else {}
-    names = sorted(met, key=lambda name: (_place(name, order), name))
+    names = sorted(met, key=lambda name: (order.get(path_pattern(name), 0), name))
     return {name: sorted(met[name], key=_rank) for name in names if len(met[name]) > 1}
-
-
-def _place(path: str, order: Mapping[str, int]) -> int:
-    return order.get(".".join(word for word in path.split(".") if not word.isdigit()), 0)
 
 
 def _rank(option: Option) -> tuple[bool, float, str]:
@@ -121,43 +121,19 @@ def _rank(option: Option) -> tuple[bool, float, str]:
     return (number is None, number or 0.0, str(option))
 
 
-def _places(knobs: Mapping[str, Option], all_knobs: Mapping[str, list[Option]]) -> list[int]:
-    """The place of each knob's option among those met, -1 for a knob that was not asked for."""
-    return [
-        options.index(knobs[name]) if name in knobs else -1 for name, options in all_knobs.items()
-    ]
-
-
-def _picture(network: Network) -> str | None:
-    return json.dumps(list(map(asdict, network.stages))) if network.stages else None
-
-
-def _index(picture: str | None, pictures: dict[str, int]) -> int | None:
-    """Its place among the different ones: many networks look alike from afar."""
-    return None if picture is None else pictures.setdefault(picture, len(pictures))
-
-
 def _importance_table(importances: Sequence[Importance], knobs: Iterable[str]) -> dict[str, Any]:
     """A row for each knob that counts for some objective, the most important first."""
-    totals = {
-        knob: sum(
-            share
-            for importance in importances
-            if (share := importance.shares.get(knob, 0.0)) >= COUNTS
-            or knob in importance.beyond_chance
-        )
-        for knob in knobs
-    }
-    shown = sorted((knob for knob in totals if totals[knob]), key=lambda knob: -totals[knob])
-    return {
-        "objectives": [importance.objective for importance in importances],
-        "rows": [{"knob": knob, "cells": [_cell(i, knob) for i in importances]} for knob in shown],
-    }
-
-
-def _cell(importance: Importance, knob: str) -> dict[str, Any]:
-    share = round(importance.shares.get(knob, 0.0), 4)
-    return {"share": share, "noise": knob not in importance.beyond_chance}
+    rows = []
+    for knob in knobs:
+        shares = [importance.shares.get(knob, 0.0) for importance in importances]
+        noise = [knob not in importance.beyond_chance for importance in importances]
+        told = list(zip(shares, noise, strict=True))
+        cells = [{"share": round(share, 4), "noise": chance} for share, chance in told]
+        total = sum(share for share, chance in told if share >= COUNTS or not chance)
+        rows.append((total, {"knob": knob, "cells": cells}))
+    shown = sorted((row for row in rows if row[0]), key=lambda row: -row[0])
+    objectives = [importance.objective for importance in importances]
+    return {"objectives": objectives, "rows": [row for _, row in shown]}
 
 
 def _format(objective: Objective) -> dict[str, Any]:

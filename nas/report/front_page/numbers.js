@@ -76,3 +76,14 @@ function element(tag, attributes = {}, ...children) {
   made.append(...children.filter((child) => child !== null));
   return made;
 }
+
+function linkButton(text, look, click) {
+  return element("button", {type: "button", class: `link ${look}`, click}, text);
+}
+
+// A bar of that share, from 0 to 1, of its full width.
+function track(share) {
+  const filled = element("i");
+  filled.style.width = `${100 * share}%`;
+  return element("span", {class: "track"}, filled);
+}

@@ -25,12 +25,8 @@ function soon() {
   state.waiting = true;
 }
 
-function drawPlanes() {
-  for (const plane of at("planes").children) drawPlane(plane, plane.dataset.cost, state);
-}
-
 function draw() {
-  drawPlanes();
+  for (const plane of at("planes").children) drawPlane(plane, plane.dataset.cost, state);
   drawChoices(at("choices"), state);
   drawNetworks(at("networks"), at("which").value, state, choose);
   if (state.chosen) drawCard(at("card"), byKey.get(state.chosen), state, choose);

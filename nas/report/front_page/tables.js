@@ -28,45 +28,39 @@ function slider(name, changed) {
 
 function legend(where) {
   const has = (kind) => data.networks.some((n) => n.state === kind);
-  const sign = (...parts) => svg("svg", {viewBox: "0 0 14 14", "aria-hidden": "true"}, ...parts);
-  const disc = (fill, stroke) => svg("circle", {cx: 7, cy: 7, r: 4.5, fill, stroke});
   const named = (kinds) => trained.some((n) => n.name && kinds.includes(n.name.kind));
-  const outline = {fill: "none", stroke: COLOURS.named, "stroke-width": 1.6};
   const reached = data.networks.map((n) => n.dice ?? lastDice(n)).filter((dice) => dice !== null);
   const floor = lowest(trained.map((n) => n.dice).filter((dice) => dice !== null));
   const entries = [
-    [true, disc(COLOURS.front, "none"), "front"],
-    [true, disc(COLOURS.other, "none"), "other trained networks"],
-    [has("stopped"), disc("white", COLOURS.other), "stopped early: not comparable"],
-    [has("infeasible"), svg("path", {d: "M7 2 V12", stroke: COLOURS.other, "stroke-width": 1.6}),
-      "rejected"],
-    [reached.some((dice) => dice < floor), svg("path", {d: "M3 4 H11 L7 11 Z", fill: COLOURS.other}), "lower than the picture"],
-    [named(["preset", "start"]), svg("path", {d: "M7 1 L13 7 L7 13 L1 7 Z", ...outline}),
-      "preset or warm start"],
-    [named(["baseline"]), svg("rect", {x: 2, y: 2, width: 10, height: 10, ...outline}), "baseline"],
+    [true, "●", COLOURS.front, "front"],
+    [true, "●", COLOURS.other, "other trained networks"],
+    [has("stopped"), "○", COLOURS.other, "stopped early: not comparable"],
+    [has("infeasible"), "|", COLOURS.other, "rejected"],
+    [reached.some((dice) => dice < floor), "▼", COLOURS.other, "lower than the picture"],
+    [named(["preset", "start"]), "◇", COLOURS.named, "preset or warm start"],
+    [named(["baseline"]), "□", COLOURS.named, "baseline"],
   ];
-  where.append(...entries.filter(([there]) => there).map(([, shape, text]) =>
-    element("li", {}, sign(shape), text)));
+  for (const [there, sign, colour, text] of entries) {
+    const mark = element("span", {"aria-hidden": "true", style: `color: ${colour}`}, sign);
+    if (there) where.append(element("li", {}, mark, text));
+  }
+}
+
+function fillTable(table, head, rows) {
+  table.replaceChildren(element("thead", {}, element("tr", {}, ...head)),
+    element("tbody", {}, ...rows));
 }
 
 // Returns the first knob of the table, or null where there is none.
 function drawImportance(table, choose) {
   const {objectives, rows} = data.importances;
   if (!rows.length) return null;
-  const cell = ({share, noise}) => {
-    const filled = element("i");
-    filled.style.width = `${100 * share}%`;
-    return element("td", {class: noise ? "share noise" : "share"},
-      element("div", {}, element("span", {class: "track"}, filled),
-        element("span", {}, `${Math.round(100 * share)} %`)));
-  };
-  table.replaceChildren(
-    element("thead", {}, element("tr", {}, element("th", {}, "Knob"),
-      ...objectives.map((name) => element("th", {}, TITLES[name])))),
-    element("tbody", {}, ...rows.map(({knob, cells}) => element("tr", {"data-knob": knob},
-      element("td", {}, element("button", {type: "button", class: "link key",
-        click: () => choose(knob)}, knob)),
-      ...cells.map(cell)))));
+  const cell = ({share, noise}) => element("td", {class: noise ? "share noise" : "share"},
+    element("div", {}, track(share), element("span", {}, `${Math.round(100 * share)} %`)));
+  const head = ["Knob", ...objectives.map((name) => TITLES[name])];
+  fillTable(table, head.map((title) => element("th", {}, title)),
+    rows.map(({knob, cells}) => element("tr", {"data-knob": knob},
+      element("td", {}, linkButton(knob, "key", () => choose(knob))), ...cells.map(cell))));
   return rows[0].knob;
 }
 
@@ -82,12 +76,10 @@ function drawNetworks(table, kind, state, choose) {
       : [network.dice, ...network.perClass].map((dice) => shown("dice", dice))),
     ...data.costs.map((cost) => shown(cost, network.costs[cost])),
   ];
-  table.replaceChildren(
-    element("thead", {}, element("tr", {}, ...head.map((name) =>
-      element("th", {class: name === "Reason" ? "reason" : null}, name)))),
-    element("tbody", {}, ...rows.map((network) => element("tr",
-      {class: network.key === state.chosen ? "chosen" : null},
+  fillTable(table,
+    head.map((name) => element("th", {class: name === "Reason" ? "reason" : null}, name)),
+    rows.map((network) => element("tr", {class: network.key === state.chosen ? "chosen" : null},
       element("td", {}, keyButton(network, choose)),
       ...cells(network).map((text) => element("td", {}, text)),
-      ended ? element("td", {class: "reason"}, network.reason ?? "") : null))));
+      ended ? element("td", {class: "reason"}, network.reason ?? "") : null)));
 }

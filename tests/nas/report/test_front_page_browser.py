@@ -224,7 +224,7 @@ def test_a_click_on_a_point_opens_its_card(page, width):
     card = page.locator("#card")
     assert card.locator("h2").inner_text() == wanted
     assert "on the front" in card.inner_text()
-    assert card.locator("svg.picture rect").count() > 3
+    assert card.locator(".picture .stage").count() > 3
     assert card.locator("#curve .scatter").count() == 1
     assert -1 < card.bounding_box()["y"] < 450  # its head is in the window
 
