@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
 from optuna import Study
 from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from nas.config.offered import load_offered
 from nas.study.samplers.delegating import Delegate
@@ -45,24 +45,13 @@ class Staged(Delegate):
     """
 
     def __init__(self, first: BaseSampler, then: BaseSampler, startup: int) -> None:
-        self._first, self._then, self._startup = first, then, startup
-        self._current: tuple[int, BaseSampler] | None = None
+        super().__init__(then)
+        self._first, self._startup = first, startup
 
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        self._then.after_trial(study, trial, state, values)
-
-    def chosen(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
+    def choose(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
         """The sampler whose turn it is."""
-        if self._current is None or self._current[0] != trial.number:
-            started = proposals_before(study, trial.number) < self._startup
-            self._current = trial.number, self._first if started else self._then
-        return self._current[1], study
+        started = proposals_before(study, trial.number) < self._startup
+        return self._first if started else self._model, study
 
 
 class _Exhaustive(BruteForceSampler):

@@ -27,36 +27,22 @@ class RecentTrials(Delegate):
     """
 
     def __init__(self, model: BaseSampler, window: int = WINDOW) -> None:
-        self._model, self._window = model, window
+        super().__init__(model)
+        self._window = window
         self._front: list[FrozenTrial] = []
         self._read: set[int] = set()
-        self._view: tuple[int, Study] | None = None
 
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        self._model.after_trial(study, trial, state, values)
-
-    def chosen(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
+    def choose(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
         """The model, and the part."""
-        if self._view is None or self._view[0] != trial.number:
-            self._view = trial.number, self._choose(study)
-        return self._model, self._view[1]
-
-    def _choose(self, study: Study) -> Study:
         trials = study.get_trials(deepcopy=False)
         if len(trials) <= self._window:
-            return study
+            return self._model, study
         self._update_front(trials, study.directions)
         best = sorted(trial.number for trial in self._front)[-self._window // 2 :]
         running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
         ended = [trial.number for trial in trials if trial.state == TrialState.COMPLETE]
         chosen = sorted({*best, *running, *ended[-self._window :]})
-        return PartOfStudy(study, [trials[number] for number in chosen])
+        return self._model, PartOfStudy(study, [trials[number] for number in chosen])
 
     def _update_front(
         self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
