@@ -1,6 +1,7 @@
 """Random training patches, cut straight out of the memory maps."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,8 +29,9 @@ class Cut(NamedTuple):
     noise: np.ndarray | None
 
 
+@dataclass(eq=False)
 class PatchSampler:
-    """Draws batches of patches; every case comes once before any comes again.
+    """Draws batches of `size` patches of the cases `names`; each comes once before any comes again.
 
     A share `foreground` of the patches is centred on a voxel of a class drawn evenly from those of
     the case, the others lie anywhere. Along an axis where the volume is no larger than the patch it
@@ -38,31 +40,20 @@ class PatchSampler:
     `noise`; each axis in `flips` is mirrored half of the time.
     """
 
-    def __init__(
-        self,
-        cache: VolumeCache,
-        names: Sequence[str],
-        patch: Size,
-        batch: int,
-        *,
-        foreground: float = 0.5,
-        shift: int = 0,
-        scale: float = 0.0,
-        offset: float = 0.0,
-        noise: float = 0.0,
-        flips: Sequence[int] = (),
-        seed: int = 0,
-    ) -> None:
-        self.cache = cache
-        self.names = tuple(names)
-        self.patch = patch
-        self.size = batch
-        self.foreground = foreground
-        self.shift = shift
-        self.scale = scale
-        self.offset = offset
-        self.noise = noise
-        self.flips = tuple(flips)
+    cache: VolumeCache
+    names: Sequence[str]
+    patch: Size
+    size: int
+    _: KW_ONLY
+    foreground: float = 0.5
+    shift: int = 0
+    scale: float = 0.0
+    offset: float = 0.0
+    noise: float = 0.0
+    flips: Sequence[int] = ()
+    seed: InitVar[int] = 0
+
+    def __post_init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         self._queue: list[int] = []
 
