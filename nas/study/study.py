@@ -81,11 +81,6 @@ class Study:
         self.begun = 0
         self.refusals = RejectionStreak(settings.budget)
         self.exhausted: str | None = None
-        self._again = {
-            name.removeprefix(AGAIN): told
-            for name, told in study.user_attrs.items()
-            if name.startswith(AGAIN)
-        }
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = settings.seed + len(trials)
         self._sampler = make_sampler(settings.search, seed, self._space, self._restrict)
@@ -234,16 +229,16 @@ class Study:
         The sampler keeps what it was told. Over the budget now, the candidate is infeasible.
         """
         self._study.set_user_attr(AGAIN + key, latency.to_json())
-        self._again[key] = latency.to_json()
         result = self._results[key] = self._revised(self._results[key])
         return result
 
     def was_revised(self, key: str) -> bool:
         """Whether the candidate's latency was measured again."""
-        return key in self._again
+        return AGAIN + key in self._study.user_attrs
 
     def _revised(self, result: Result) -> Result:
-        return revised(result, self._again.get(result.key), self._budget)
+        again = self._study.user_attrs.get(AGAIN + result.key)
+        return revised(result, again, self._budget)
 
     def _record(self, result: Result) -> None:
         trial = self._running[result.key]
