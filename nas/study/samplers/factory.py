@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,7 +78,7 @@ def make_sampler(
     paths = list(all_params(space.kind, restrict))
     if name == "qmc":
         return QuasiRandomSampler(paths, seed, **arguments)
-    model = _model(name, arguments, search.startup, seed, space, restrict)
+    model = _model(search, seed, space, restrict)
     other = int(np.random.SeedSequence(seed).generate_state(1)[0])  # for a model that draws, too
     quasi = search.startup_sampler == "qmc"
     first = QuasiRandomSampler(paths, other) if quasi else RandomSampler(other)
@@ -142,19 +141,14 @@ def _maker(name: str) -> type[BaseSampler]:
 
 
 def _model(
-    name: str,
-    arguments: Mapping[str, Any],
-    startup: int,
-    seed: int,
-    space: SearchSpace,
-    restrict: Restrictions,
+    search: SearchConfig, seed: int, space: SearchSpace, restrict: Restrictions
 ) -> BaseSampler:
+    name, given = _named(search)
     make = _maker(name)
-    given = dict(arguments)
     if name == "tpe":
         given = {"multivariate": True, "group": True, "constant_liar": True, **given}
     if name in ("nsga2", "nsga3"):
-        given = {"population_size": max(startup, 2), **given}
+        given = {"population_size": max(search.startup, 2), **given}
     accepted = _parameters(make)
     if "space" in accepted:
         given |= {"space": space, "restrict": restrict}
