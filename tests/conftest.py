@@ -70,9 +70,9 @@ def ctrl_c() -> None:
 def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six phantoms of 24^3 voxels with three organs, as a data set on disk."""
     from trainers.data.phantom import make_phantom
-    from trainers.data.phantom_source import Phantom
+    from trainers.data.phantom_source import PhantomData
 
-    config = Phantom(cases=6, shape=(24, 24, 24), organs=3)
+    config = PhantomData(cases=6, shape=(24, 24, 24), organs=3)
     return make_phantom(config, tmp_path_factory.mktemp("phantom"))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import nas
 from trainers.data.phantom import make_phantom
-from trainers.data.phantom_source import Phantom
+from trainers.data.phantom_source import PhantomData
 
 ROOT = Path(__file__).parents[1]
 QUICK = """
@@ -33,7 +33,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
     (folder / "configs").mkdir()
     (folder / "configs" / "quickstart.yaml").write_text(QUICK)
-    data = make_phantom(Phantom(cases=2, shape=(24, 24, 24), organs=3), folder / "data")
+    data = make_phantom(PhantomData(cases=2, shape=(24, 24, 24), organs=3), folder / "data")
     images = sorted((data / "imagesTr").glob("*.nii.gz"))
     (folder / "images").mkdir()
     for image in images:

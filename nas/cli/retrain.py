@@ -72,9 +72,9 @@ def run(options: argparse.Namespace) -> int:
             if options.workers == 1 and not options.address:
                 done = retrain(export, plan, bars.epoch, bars.count)
             else:
-                from nas.engine.data_parallel import DataParallel
+                from nas.engine.data_parallel import data_parallel
 
-                with DataParallel(options.workers, options.address, export.folder) as train:
+                with data_parallel(options.workers, options.address, export.folder) as train:
                     done = retrain(export, plan, bars.epoch, bars.count, train)
     except TrainingDivergedError as error:
         raise UserError(

@@ -46,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         note("Starting MLflow, which takes some seconds")
-        with served(directory, options.host, options.port) as server:
-            print(f"{server.url}/{path}", flush=True)
+        with served(directory, options.host, options.port) as (url, process):
+            print(f"{url}/{path}", flush=True)
             note("Ctrl-C ends it")
-            server.process.wait()
+            process.wait()
         note("MLflow's server ended")
         return 1
     except KeyboardInterrupt:

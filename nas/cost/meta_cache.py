@@ -114,21 +114,8 @@ def _convolved_backward(
 
 
 def _group_normed(x: torch.Tensor, *others: Any) -> tuple[torch.Tensor, ...]:
-    made = aten.native_group_norm.default(x, *others)
-    return _laid_out(made[0], has_channels_last(x)), *made[1:]
-
-
-def _group_normed(
-    x: torch.Tensor,
-    weight: Any,
-    bias: Any,
-    batch: int,
-    channels: int,
-    voxels: int,
-    groups: int,
-    _: Any,
-) -> tuple[torch.Tensor, ...]:
     """As torch's own, which takes 5 ms there."""
+    _, _, batch, _, _, groups, _ = others
     made = _laid_out(torch.empty_like(x), has_channels_last(x))
     return made, x.new_empty((batch, groups)), x.new_empty((batch, groups))
 
@@ -152,7 +139,6 @@ _OURS: dict[Any, Callable[..., Any]] = {
     aten.addmm: _product,
     aten.convolution: _convolved,
     aten.convolution_backward: _convolved_backward,
-    aten.native_group_norm: _group_normed,
     aten.native_group_norm: _group_normed,
     aten.native_group_norm_backward: _group_normed_backward,
     aten.upsample_bilinear2d: _resized,

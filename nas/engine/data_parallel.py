@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 import ray
@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
-from nas.engine.node_cache import local_copy
+from nas.engine.node_cache import volumes_here
 from nas.engine.slots import Machine, this_machine
 from nas.export.training_job import Job, Outcome, Report, train
 from trainers.errors import TrainingDivergedError, UserError
@@ -34,37 +34,31 @@ WAIT = 6 * 3600  # seconds that workers wait for the first one, which validates
 LOOK = 0.5  # seconds between two looks whether the run has ended
 
 
-class DataParallel:
-    """Trains jobs on `workers` GPUs, or CPU processes where there is no GPU; a context manager.
+@contextmanager
+def data_parallel(workers: int, address: str | None, folder: Path) -> Iterator[Workers]:
+    """Processes that train jobs together, on `workers` GPUs, or CPUs where there is no GPU.
 
-    Where a worker is lost, all of them begin again at the last epoch, `RESTARTS` times at most.
     Without an `address` on this machine, else on the Ray cluster there, whose nodes must share
-    `folder`. Raises UserError, on entering, where there is no room for so many workers.
+    `folder`. Raises UserError where there is no room for so many workers.
+    """
+    here = None if address else share([this_machine()], workers)
+    with Cluster(here or Resources(), address) as cluster:
+        cluster.start()
+        wanted = here or share(cluster.machines(), workers)
+        cluster.check(folder.resolve())
+        yield Workers(workers, wanted, cluster.driver_node)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """So many processes of the `wanted` resources, and Ray's id of the node that tells them what.
+
+    Where one is lost, all of them begin again at the last epoch, `RESTARTS` times at most.
     """
 
-    def __init__(self, workers: int, address: str | None, folder: Path) -> None:
-        self._workers, self._address, self._folder = workers, address, folder
-
-    def __enter__(self) -> Self:
-        here = None if self._address else share([this_machine()], self._workers)
-        self._cluster = Cluster(here or Resources(), self._address)
-        self._cluster.__enter__()
-        try:
-            self._cluster.start()
-            self._wanted = here or share(self._cluster.machines(), self._workers)
-            self._cluster.check(self._folder.resolve())
-        except BaseException:
-            self._cluster.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._cluster.stop()
+    count: int
+    wanted: Resources
+    driver_node: str
 
     def __call__(self, job: Job, report: Report) -> Outcome:
         """Train the job; `report` is called in this process."""
@@ -88,10 +82,10 @@ class DataParallel:
 
         (Ray crashes where it is shut down while a thread waits for it.)
         """
-        here = NodeAffinitySchedulingStrategy(self._cluster.driver_node, soft=False)
+        here = NodeAffinitySchedulingStrategy(self.driver_node, soft=False)
         task = ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
-        config = {"job": job, "queue": queue, "driver": self._cluster.driver_node}
-        running = task.remote(config, self._workers, self._wanted, records)
+        config = {"job": job, "queue": queue, "driver": self.driver_node}
+        running = task.remote(config, self.count, self.wanted, records)
         outcome, ended = None, False
         try:
             while not ended or not queue.empty():
@@ -154,8 +148,7 @@ def work(config: dict[str, Any]) -> None:
     """One worker's part of the job, on its node; the first one tells the driver."""
     job, queue = config["job"], config["queue"]
     context = ray_train.get_context()
-    if ray.get_runtime_context().get_node_id() != config["driver"]:
-        job = Job(**{**vars(job), "volumes": local_copy(job.volumes)})
+    job = replace(job, volumes=volumes_here(job.volumes, config["driver"]))
     wrap = partial(
         prepare_model,
         move_to_device=False,

@@ -8,24 +8,15 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
-from typing import Protocol
+
+from nas.engine.trial_source import TrialSource
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AT_ONCE = 0.5  # seconds: `timeout` and job launchers send one signal to a process and to its group
 
 
-class Interruptible(Protocol):
-    """What can be told to come to an end."""
-
-    @property
-    def interrupted(self) -> bool: ...
-
-    def interrupt(self) -> None:
-        """Begin nothing more. Called while anything may be under way: prints and writes nothing."""
-
-
 @contextmanager
-def interruptible(session: Interruptible) -> Iterator[None]:
+def interruptible(session: TrialSource) -> Iterator[None]:
     """A block in which SIGINT or SIGTERM interrupts the session, and the next one the block.
 
     Schedulers of jobs send SIGTERM some time before they kill. The second signal raises

@@ -39,7 +39,8 @@ def local_copy(
     Raises OSError where `shared` cannot be read.
     """
     sizes = _sizes(shared)
-    copy = _node_dir(node_dir) / _identity(shared)
+    node_dir = node_dir or Path(tempfile.gettempdir()) / f"segnas-{os.geteuid()}-volumes"
+    copy = node_dir / _identity(shared)
     try:
         _make_own(copy.parent)
         with FileLock(copy.with_name(f"{copy.name}.lock"), fallback_to_soft=False):
@@ -54,10 +55,6 @@ def local_copy(
     except OSError as error:
         warn(f"the volumes in {shared} are read from there, uncopied to {copy.parent}: {error}")
         return shared
-
-
-def _node_dir(node_dir: Path | None) -> Path:
-    return node_dir or Path(tempfile.gettempdir()) / f"segnas-{os.geteuid()}-volumes"
 
 
 def _identity(shared: Path) -> str:

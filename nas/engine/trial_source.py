@@ -41,7 +41,10 @@ class TrialSource(Protocol):
         """From now on there is room for so many trials."""
 
     def interrupt(self) -> None:
-        """Start nothing more, and stop what runs at its next report."""
+        """Start nothing more, and stop what runs at its next report.
+
+        Called while anything may be under way: prints and writes nothing.
+        """
 
     def tick(self) -> None:
         """Called ten times a second between other calls: what is due by the clock is done."""

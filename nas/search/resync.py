@@ -41,7 +41,7 @@ def sync_search(directory: Path, console: Console) -> int:
         sent = tracker.sync(results)
         if sent.failed is None:
             summary, status = _summary(directory)
-            sent += tracker.finish(directory, summary, status)
+            sent = tracker.finish(directory, summary, status)
     for line in _lines(sent):
         _say(console, line)
     return 0 if written and sent.failed is None else 1

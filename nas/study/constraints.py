@@ -10,22 +10,12 @@ that was stopped: its constraint is violated by the share of its training that w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
 from nas.pareto.budget import Budget
 from nas.pareto.objectives import objective
 from nas.pareto.result import Result
-
-
-@dataclass(frozen=True)
-class ToldTrial:
-    """A result, and what was told of it: a value for every objective, and constraints."""
-
-    result: Result
-    values: Sequence[float]
-    constraints: Mapping[str, float]
 
 
 def values_of(result: Result, objectives: Sequence[str]) -> list[float]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import create_trial
 
 from nas.pareto.front import minimised
 from nas.pareto.result import Result
@@ -78,14 +77,13 @@ def _importance(
     study: optuna.Study, names: list[str], objective: str, values: np.ndarray
 ) -> Importance:
     known = np.flatnonzero(np.isfinite(values))
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP)
-    raw = _evaluate(study, evaluator, names, values)
+    raw = _evaluate(study, names, values)
     random = np.random.default_rng(0)
     chance: list[Mapping[str, float]] = []
     for _ in range(SHUFFLES):
         shuffled = values.copy()
         shuffled[known] = random.permutation(values[known])
-        chance.append(_evaluate(study, evaluator, names, shuffled))
+        chance.append(_evaluate(study, names, shuffled))
     whole = sum(raw.values()) or 1.0
     return Importance(
         objective=objective,
@@ -99,19 +97,11 @@ def _importance(
     )
 
 
-def _evaluate(
-    study: optuna.Study,
-    evaluator: PedAnovaImportanceEvaluator,
-    names: list[str],
-    values: np.ndarray,
-) -> dict[str, float]:
-    def target(trial: FrozenTrial) -> float:
-        return float(values[trial.number])
-
+def _evaluate(study: optuna.Study, names: list[str], values: np.ndarray) -> dict[str, float]:
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP)
     with warnings.catch_warnings():  # that targets are minimised, and that regimes are small
         warnings.simplefilter("ignore")
-        told: dict[str, float] = evaluator.evaluate(study, names, target=target)
-    return told
+        return evaluator.evaluate(study, names, target=lambda trial: float(values[trial.number]))
 
 
 def _study(networks: Sequence[Mapping[str, Option]]) -> optuna.Study:
@@ -124,7 +114,7 @@ def _study(networks: Sequence[Mapping[str, Option]]) -> optuna.Study:
         for name, option in knobs.items():
             if option not in options.setdefault(name, []):
                 options[name].append(option)
-    kinds = {
+    kinds: dict[str, BaseDistribution] = {
         name: CategoricalDistribution(tuple(sorted(known, key=str)))
         for name, known in options.items()
         if len(known) > 1
@@ -133,15 +123,8 @@ def _study(networks: Sequence[Mapping[str, Option]]) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     optuna.logging.set_verbosity(verbosity)
-    study.add_trials([create_trial(value=0.0, **_params(knobs, kinds)) for knobs in networks])
+    for knobs in networks:
+        params = {name: option for name, option in knobs.items() if name in kinds}
+        distributions = {name: kinds[name] for name in params}
+        study.add_trial(create_trial(value=0.0, params=params, distributions=distributions))
     return study
-
-
-def _params(
-    knobs: Mapping[str, Option], kinds: Mapping[str, CategoricalDistribution]
-) -> dict[str, Any]:
-    varied = [name for name in knobs if name in kinds]
-    return {
-        "params": {name: knobs[name] for name in varied},
-        "distributions": {name: kinds[name] for name in varied},
-    }

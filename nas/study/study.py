@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from nas.cost.latency import Latency
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
-from nas.study.constraints import ToldTrial, directions, values_of, violations
+from nas.study.constraints import directions, values_of, violations
 from nas.study.journal import Journal
 from nas.study.rejections import RejectionStreak
 from nas.study.resume_check import check_settings_unchanged
@@ -57,8 +57,8 @@ class Study:
 
     `ask` and `tell` are for one process at a time; the journal can be opened again after any death
     of that process, and what was under way is then proposed first. `repeats` counts the proposals
-    that were answered from the journal, or dropped since one was running; `states` how candidates
-    ended; `begun` the trainings that ended, complete or stopped; `epochs` all that were trained.
+    that were answered from the journal, or dropped since one was running; `begun` the trainings
+    that ended, complete or stopped.
     """
 
     def __init__(
@@ -72,20 +72,15 @@ class Study:
         self._space, self._restrict = settings.space, settings.restrict
         self.objectives, self._budget = settings.objectives, settings.budget
         self._epochs = settings.epochs
-        self._told: dict[str, ToldTrial] = {}
+        self._results: dict[str, Result] = {}
+        self._told: dict[str, FrozenTrial] = {}  # what the sampler knows of them
         self._running: dict[str, optuna.Trial] = {}
         self._in_vain = self._repeats = 0  # proposals in a row
         trials = study.get_trials(deepcopy=False)
         self.repeats = sum("repeat_of" in trial.user_attrs for trial in trials)
-        self.states: Counter[State] = Counter()
-        self.begun = self.epochs = 0
+        self.begun = 0
         self.refusals = RejectionStreak(settings.budget)
         self.exhausted: str | None = None
-        self._again = {
-            name.removeprefix(AGAIN): told
-            for name, told in study.user_attrs.items()
-            if name.startswith(AGAIN)
-        }
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = settings.seed + len(trials)
         self._sampler = make_sampler(settings.search, seed, self._space, self._restrict)
@@ -147,12 +142,21 @@ class Study:
     @property
     def results(self) -> list[Result]:
         """Every ended candidate once, over-budget ones included, in the order of their ends."""
-        return [ended.result for ended in self._told.values()]
+        return list(self._results.values())
+
+    @property
+    def states(self) -> Counter[State]:
+        """How many candidates ended in each way."""
+        return Counter(result.state for result in self._results.values())
+
+    @property
+    def epochs(self) -> int:
+        """All that were trained."""
+        return sum(result.epochs for result in self._results.values())
 
     def find(self, key: str) -> Result | None:
         """How the candidate of this key ended, if it did."""
-        ended = self._told.get(key)
-        return ended.result if ended else None
+        return self._results.get(key)
 
     def ask(self) -> Candidate | None:
         """The next architecture to train; None where `exhausted` says why there is no more.
@@ -225,18 +229,16 @@ class Study:
         The sampler keeps what it was told. Over the budget now, the candidate is infeasible.
         """
         self._study.set_user_attr(AGAIN + key, latency.to_json())
-        self._again[key] = latency.to_json()
-        ended = self._told[key]
-        result = self._revised(ended.result)
-        self._put(replace(ended, result=result))
+        result = self._results[key] = self._revised(self._results[key])
         return result
 
     def was_revised(self, key: str) -> bool:
         """Whether the candidate's latency was measured again."""
-        return key in self._again
+        return AGAIN + key in self._study.user_attrs
 
     def _revised(self, result: Result) -> Result:
-        return revised(result, self._again.get(result.key), self._budget)
+        again = self._study.user_attrs.get(AGAIN + result.key)
+        return revised(result, again, self._budget)
 
     def _record(self, result: Result) -> None:
         trial = self._running[result.key]
@@ -272,16 +274,7 @@ class Study:
         if told := trial.user_attrs.get("result"):
             result = self._revised(Result.from_json(told, self._space.name))
             self.begun += result.state != "infeasible"
-            self._put(ToldTrial(result, trial.values, trial.constraints))
-
-    def _put(self, ended: ToldTrial) -> None:
-        new, old = ended.result, self.find(ended.result.key)
-        if old is not None:  # it was measured again
-            self.states[old.state] -= 1
-            self.epochs -= old.epochs
-        self.states[new.state] += 1
-        self.epochs += new.epochs
-        self._told[new.key] = ended
+            self._results[result.key], self._told[result.key] = result, trial
 
 
 def _quiet_optuna() -> None:

@@ -24,16 +24,14 @@ def front_path(experiment_id: str, run_id: str) -> str:
 
 def note(search: Search, results: Sequence[Result], ranks: Mapping[str, int], path: str) -> str:
     """What the search is, how it stands, its front, and the way to front.html (`path`)."""
-    members = sorted(
-        (result for result in results if ranks.get(result.key) == 1),
-        key=lambda result: (result.costs.get("params", 0), result.key),
-    )
-    return "\n".join(_lines(search, results, members, path)) + "\n"
+    return "\n".join(_lines(search, results, ranks, path)) + "\n"
 
 
 def _lines(
-    search: Search, results: Sequence[Result], members: Sequence[Result], path: str
+    search: Search, results: Sequence[Result], ranks: Mapping[str, int], path: str
 ) -> Iterator[str]:
+    members = [result for result in results if ranks.get(result.key) == 1]
+    members.sort(key=lambda member: (member.costs.get("params", 0), member.key))
     states = Counter(result.state for result in results)
     space = f" in the space `{search.params['space']}`" if "space" in search.params else ""
     # First: MLflow folds all but the beginning of a description.

@@ -13,7 +13,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -28,17 +27,11 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server that answers under `url`."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-
 @contextmanager
-def served(directory: Path, host: str, port: int | None) -> Iterator[Server]:
-    """Serve the store in `directory` until the block is left.
+def served(
+    directory: Path, host: str, port: int | None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the store in `directory` until the block is left: the server's address and process.
 
     `port` None: 5000, or a free one where that is taken. Raises UserError where `port` is taken or
     the server does not start.
@@ -60,7 +53,7 @@ def served(directory: Path, host: str, port: int | None) -> Iterator[Server]:
         try:
             url = f"http://{_address(host)}:{chosen}"
             _wait_for(url, process, log)
-            yield Server(url, process)
+            yield url, process
         finally:
             _stop(process)
 

@@ -76,9 +76,5 @@ def server_errors() -> tuple[type[Exception], ...]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (
-        MlflowException,
-        SQLAlchemyError,
-        sqlite3.Error,
-        OSError,
-    )  # those of requests are OSErrors
+    # Those of requests are OSErrors.
+    return MlflowException, SQLAlchemyError, sqlite3.Error, OSError

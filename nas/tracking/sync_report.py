@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SyncReport:
     """How much a synchronisation sent.
 
@@ -20,15 +20,3 @@ class SyncReport:
     killed: int = 0
     closed: int = 0
     failed: str | None = None
-
-    def __add__(self, other: SyncReport) -> SyncReport:
-        sums = {
-            f.name: getattr(self, f.name) + getattr(other, f.name)
-            for f in fields(self)
-            if f.name != "failed"
-        }
-        return SyncReport(**sums, failed=other.failed or self.failed)
-
-    def __bool__(self) -> bool:
-        """Whether anything was sent."""
-        return any((self.made, self.completed, self.epochs, self.killed, self.closed))

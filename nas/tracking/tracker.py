@@ -6,6 +6,7 @@ import logging
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,6 @@ PAGE_SECONDS = 60.0  # at least, between two uploads of the front while a search
 # A failed call is followed by a pause this many times its length, so that an unreachable server
 # takes at most 5% of the search's time; so is an upload of the front.
 PAUSE = 20.0
-WARNING = """MLflow at {uri} failed: {error}
-The search goes on; everything is in {directory}.
-What MLflow lacks is sent once it answers, or later by: segnas sync {quoted}"""
 
 _log = logging.getLogger("segnas.tracking")
 
@@ -90,7 +88,7 @@ class Tracker:
         """
         self._stand(results)
         self._owed[result.key] = result
-        self._settle()
+        self._try(self._write_owed)
         self.tick()
 
     def tick(self) -> None:
@@ -112,12 +110,12 @@ class Tracker:
         self._owed |= {result.key: result for result in results}
         for _ in range(2):  # one that is refused is last in line the second time
             self._paused_until = 0.0
-            self._settle()
+            self._try(self._write_owed)
             if not self._owed:
                 break
         if self._failure is None:
-            self._try(lambda runs: self._count(runs.kill_orphans()))
-        return self._sent + SyncReport(failed=self._failure)
+            self._try(self._kill_orphans)
+        return replace(self._sent, failed=self._failure)
 
     def finish(
         self, folder: Path, summary: Mapping[str, float], status: str | None = "FINISHED"
@@ -126,21 +124,21 @@ class Tracker:
 
         `status`: FINISHED, FAILED or KILLED; with None, that of a run that has ended is left and
         another is marked KILLED. So are trials that are still RUNNING. Front files that do not
-        exist (the search ended before its first result) are left out. Returns what was sent.
+        exist (the search ended before its first result) are left out. Returns what was sent since
+        `sync` was called.
         """
-        self._sent = SyncReport()
         self._paused_until = 0.0
-        self._settle()
+        self._try(self._write_owed)
         self._paused_until = 0.0
 
         def close(runs: Runs) -> None:
-            self._count(runs.kill_orphans())
+            self._kill_orphans(runs)
             changed = runs.parent.show(_front_files(folder), self._results or (), self._ranks)
             closed = runs.parent.finish(summary, status)
-            self._count(SyncReport(closed=int(changed or closed)))
+            self._sent.closed = int(changed or closed)
 
         self._try(close)
-        return self._sent + SyncReport(failed=self._failure)
+        return replace(self._sent, failed=self._failure)
 
     @property
     def local(self) -> bool:
@@ -158,16 +156,13 @@ class Tracker:
         self._results, self._stale = list(results), True
         self._ranks = ranks(results, self._search.objectives)
 
-    def _settle(self) -> None:
-        self._try(self._write_owed)
-
     def _write_owed(self, runs: Runs) -> None:
         if self._results is not None:
-            self._count(runs.rank(self._ranks))
+            self._sent.completed += runs.rank(self._ranks)
             runs.parent.grow(self._results)
         for key in list(self._owed):
             result = self._owed[key] = self._owed.pop(key)  # refused again, it is last in line
-            self._count(runs.end(result, self._ranks.get(key)))
+            runs.end(result, self._ranks.get(key), self._sent)
             del self._owed[key]
 
     def _show(self, runs: Runs) -> None:
@@ -176,8 +171,8 @@ class Tracker:
         now = time.monotonic()
         self._stale, self._next_page = False, now + max(PAGE_SECONDS, PAUSE * (now - started))
 
-    def _count(self, sent: SyncReport) -> None:
-        self._sent += sent
+    def _kill_orphans(self, runs: Runs) -> None:
+        self._sent.killed += runs.kill_orphans()
 
     def _try(self, write: Callable[[Runs], None]) -> None:
         """Call `write`, connecting first where there is no connection.
@@ -198,7 +193,8 @@ class Tracker:
             self._runs = None
             self._paused_until = now + PAUSE * (now - started)
             self._failure = plain(error)
-            self._warn_once()
+            if not self._warned:
+                self._warn(self._failure)
 
     def _connect(self) -> Runs:
         from nas.tracking.trial_runs import Runs
@@ -210,17 +206,14 @@ class Tracker:
             artifacts = (self.directory / ARTIFACTS).as_uri()
         return Runs.open(self.uri, self.config.experiment, artifacts, self._search)
 
-    def _warn_once(self) -> None:
-        if self._warned:
-            return
+    def _warn(self, error: str) -> None:
         self._warned = True
-        message = WARNING.format(
-            uri=without_password(self.uri),
-            error=self._failure,
-            directory=self.directory,
-            quoted=shlex.quote(str(self.directory)),
+        uri, quoted = without_password(self.uri), shlex.quote(str(self.directory))
+        _log.warning(
+            f"MLflow at {uri} failed: {error}\n"
+            f"The search goes on; everything is in {self.directory}.\n"
+            f"What MLflow lacks is sent once it answers, or later by: segnas sync {quoted}"
         )
-        _log.warning(message)
 
 
 def _front_files(folder: Path) -> list[Path]:

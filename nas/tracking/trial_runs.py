@@ -24,6 +24,9 @@ from nas.tracking.sync_report import SyncReport
 
 KEY_TAG = "segnas.key"
 PARENT_TAG = "mlflow.parentRunId"
+FRONT_TAG = "front"  # `true` or `false` once the trial has ended
+RANK_TAG = "pareto_rank"  # of a complete one, 1 on the front
+OURS = (FRONT_TAG, RANK_TAG, RECORD_TAG)  # the last once all of its result was sent
 # A candidate that was stopped early ended as planned; its state is a tag, and it has no `dice`.
 STATUS = {"complete": "FINISHED", "stopped": "FINISHED", "infeasible": "FAILED"}
 
@@ -35,16 +38,13 @@ Point = tuple[str, int, str]
 class Child:
     """What MLflow holds of one trial.
 
-    `front`: `true` or `false` once the trial has ended. `rank`: the Pareto rank of a complete one,
-    1 on the front. `record`: the fingerprint of its result, once all of it was sent. `empty`:
-    whether the run was just made. `points`: the points that its curves have, by the curve's name.
+    `tags`: those of `OURS` that it has. `empty`: whether the run was just made. `points`: the
+    points that its curves have, by the curve's name.
     """
 
     run_id: str
     status: str = "RUNNING"
-    front: str | None = None
-    rank: str | None = None
-    record: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
     empty: bool = False
     points: dict[str, set[Point]] = field(default_factory=dict)
 
@@ -71,13 +71,8 @@ class Runs:
         for child in tagged(client, parent.experiment_id, PARENT_TAG, parent.run_id):
             tags, info = child.data.tags, child.info
             if KEY_TAG in tags:
-                runs.children[tags[KEY_TAG]] = Child(
-                    info.run_id,
-                    info.status,
-                    tags.get("front"),
-                    tags.get("pareto_rank"),
-                    tags.get(RECORD_TAG),
-                )
+                held = {name: tags[name] for name in OURS if name in tags}
+                runs.children[tags[KEY_TAG]] = Child(info.run_id, info.status, held)
         return runs
 
     def epoch(
@@ -103,25 +98,25 @@ class Runs:
             log(self.client, child.run_id, metrics=points, params=chosen)
             known.add(point)
 
-    def end(self, result: Result, rank: int | None) -> SyncReport:
-        """Send what a trial's run lacks of its result, and end it. Returns what was sent."""
+    def end(self, result: Result, rank: int | None, sent: SyncReport) -> None:
+        """Send what a trial's run lacks of its result, end it, and count that in `sent`."""
         made = result.key not in self.children
         child = self._child(result.key, result.number)
-        status, record, place = STATUS[result.state], fingerprint(result), _place(rank)
-        wanted = (status, *place, record)
-        if (child.status, child.front, child.rank, child.record) == wanted:
-            return SyncReport()
+        status = STATUS[result.state]
+        wanted = {**_rank_tags(rank), RECORD_TAG: fingerprint(result)}
+        if child.status == status and child.tags == wanted:
+            return
         epochs = 0
-        if child.record != record:
-            epochs = self._complete(child, result, {**_rank_tags(rank), RECORD_TAG: record})
-            child.front = place[0]
-            child.rank = place[1] or child.rank
+        if child.tags.get(RECORD_TAG) != wanted[RECORD_TAG]:
+            epochs = self._complete(child, result, wanted)
         self._rank(child, rank)
         if child.status != status:
             self.client.set_terminated(child.run_id, status)
-        child.status, child.record = status, record
+        child.status = status
         child.points.clear()
-        return SyncReport(made=int(made), completed=int(not made), epochs=epochs)
+        sent.made += made
+        sent.completed += not made
+        sent.epochs += epochs
 
     def _complete(self, child: Child, result: Result, tags: Mapping[str, str]) -> int:
         """Log what the run lacks of a result, then `tags`; returns the epochs among that."""
@@ -145,33 +140,39 @@ class Runs:
             params=params(result.architecture),
             tags={**result_tags(result), **tags},
         )
+        child.tags |= tags
         child.empty = False
         return len(missing)
 
-    def rank(self, ranks: Mapping[str, int]) -> SyncReport:
-        """Set the tags of ended trials whose rank has changed; who is not in `ranks` has none."""
-        changed = 0
-        for key, child in self.children.items():
-            if child.front is not None and (child.front, child.rank) != _place(ranks.get(key)):
-                self._rank(child, ranks.get(key))
-                changed += 1
-        return SyncReport(completed=changed)
+    def rank(self, ranks: Mapping[str, int]) -> int:
+        """Set the tags of ended trials whose rank has changed; who is not in `ranks` has none.
 
-    def _rank(self, child: Child, rank: int | None) -> None:
-        if (child.front, child.rank) == _place(rank):
-            return
-        log(self.client, child.run_id, tags=_rank_tags(rank))
-        if child.rank and rank is None:
-            self.client.delete_tag(child.run_id, "pareto_rank")
-        child.front, child.rank = _place(rank)
+        Returns how many have changed.
+        """
+        ended = [key for key, child in self.children.items() if FRONT_TAG in child.tags]
+        return sum(self._rank(self.children[key], ranks.get(key)) for key in ended)
 
-    def kill_orphans(self) -> SyncReport:
-        """Mark runs that are still RUNNING as KILLED, where no search goes on with them."""
+    def _rank(self, child: Child, rank: int | None) -> bool:
+        tags = _rank_tags(rank)
+        if all(child.tags.get(name) == tags.get(name) for name in (FRONT_TAG, RANK_TAG)):
+            return False
+        log(self.client, child.run_id, tags=tags)
+        if RANK_TAG in child.tags and rank is None:
+            self.client.delete_tag(child.run_id, RANK_TAG)
+            del child.tags[RANK_TAG]
+        child.tags |= tags
+        return True
+
+    def kill_orphans(self) -> int:
+        """Mark runs that are still RUNNING as KILLED, where no search goes on with them.
+
+        Returns how many they are.
+        """
         orphans = [child for child in self.children.values() if child.status == "RUNNING"]
         for child in orphans:
             self.client.set_terminated(child.run_id, "KILLED")
             child.status = "KILLED"
-        return SyncReport(killed=len(orphans))
+        return len(orphans)
 
     def _child(self, key: str, number: int) -> Child:
         if key not in self.children:
@@ -190,10 +191,6 @@ class Runs:
         return child.points[curve]
 
 
-def _place(rank: int | None) -> tuple[str, str | None]:
-    return "true" if rank == 1 else "false", None if rank is None else str(rank)
-
-
 def _rank_tags(rank: int | None) -> dict[str, str]:
-    front, place = _place(rank)
-    return {"front": front} | ({"pareto_rank": place} if place else {})
+    place = {} if rank is None else {RANK_TAG: str(rank)}
+    return {FRONT_TAG: "true" if rank == 1 else "false", **place}

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
-from trainers.data.phantom_source import Phantom
+from trainers.data.phantom_source import PhantomData
 
 AIR, FAT, MUSCLE, CAVITY, BONE = -1000.0, -100.0, 55.0, -10.0, 500.0
 
@@ -46,7 +46,7 @@ ORGANS = (
 )
 
 
-def make_phantom(config: Phantom, folder: Path) -> Path:
+def make_phantom(config: PhantomData, folder: Path) -> Path:
     """Write the cases into `folder` as a data set that `read_msd` reads, and return it."""
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def make_phantom(config: Phantom, folder: Path) -> Path:
     return folder
 
 
-def make_case(config: Phantom, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def make_case(config: PhantomData, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One case: (D, H, W) int16 in HU and (D, H, W) uint8 labels."""
     space = _space(config.shape, rng)
     hounsfield = _body(space, rng)
@@ -130,7 +130,7 @@ def _smooth(shape: tuple[int, ...], knots: int, rng: np.random.Generator) -> Fie
     return np.einsum("ai,bj,ck,ijk->abc", *weights, coarse, optimize=True)
 
 
-def _descriptor(config: Phantom, names: list[str]) -> dict[str, object]:
+def _descriptor(config: PhantomData, names: list[str]) -> dict[str, object]:
     classes = ["background", *(organ.name for organ in ORGANS[: config.organs])]
     return {
         "name": "phantom",

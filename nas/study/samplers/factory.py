@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
 from optuna import Study
 from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from nas.config.offered import load_offered
 from nas.study.samplers.delegating import Delegate
@@ -45,24 +44,13 @@ class Staged(Delegate):
     """
 
     def __init__(self, first: BaseSampler, then: BaseSampler, startup: int) -> None:
-        self._first, self._then, self._startup = first, then, startup
-        self._current: tuple[int, BaseSampler] | None = None
+        super().__init__(then)
+        self._first, self._startup = first, startup
 
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        self._then.after_trial(study, trial, state, values)
-
-    def chosen(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
+    def choose(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
         """The sampler whose turn it is."""
-        if self._current is None or self._current[0] != trial.number:
-            started = proposals_before(study, trial.number) < self._startup
-            self._current = trial.number, self._first if started else self._then
-        return self._current[1], study
+        started = proposals_before(study, trial.number) < self._startup
+        return self._first if started else self._model, study
 
 
 class _Exhaustive(BruteForceSampler):
@@ -90,7 +78,7 @@ def make_sampler(
     paths = list(all_params(space.kind, restrict))
     if name == "qmc":
         return QuasiRandomSampler(paths, seed, **arguments)
-    model = _model(name, arguments, search.startup, seed, space, restrict)
+    model = _model(search, seed, space, restrict)
     other = int(np.random.SeedSequence(seed).generate_state(1)[0])  # for a model that draws, too
     quasi = search.startup_sampler == "qmc"
     first = QuasiRandomSampler(paths, other) if quasi else RandomSampler(other)
@@ -153,19 +141,14 @@ def _maker(name: str) -> type[BaseSampler]:
 
 
 def _model(
-    name: str,
-    arguments: Mapping[str, Any],
-    startup: int,
-    seed: int,
-    space: SearchSpace,
-    restrict: Restrictions,
+    search: SearchConfig, seed: int, space: SearchSpace, restrict: Restrictions
 ) -> BaseSampler:
+    name, given = _named(search)
     make = _maker(name)
-    given = dict(arguments)
     if name == "tpe":
         given = {"multivariate": True, "group": True, "constant_liar": True, **given}
     if name in ("nsga2", "nsga3"):
-        given = {"population_size": max(startup, 2), **given}
+        given = {"population_size": max(search.startup, 2), **given}
     accepted = _parameters(make)
     if "space" in accepted:
         given |= {"space": space, "restrict": restrict}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import numpy as np
@@ -77,24 +78,23 @@ def _parts(path: str) -> Iterator[str]:
             yield ".".join(words[: i + 1])
 
 
+@dataclass(eq=False)
 class VariationOperator:
     """Makes children by crossover and mutation: the parameters of whole architectures."""
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        restrict: Restrictions | None = None,
-        seed: int = 0,
-        crossover_prob: float = 0.9,
-        mutation_prob: float = 0.5,
-    ) -> None:
-        self._space, self._restrict, self._rng = space, restrict, random.Random(seed)
-        self._crossover_prob, self._mutation_prob = crossover_prob, mutation_prob
+    space: SearchSpace
+    restrict: Restrictions | None = None
+    seed: InitVar[int] = 0
+    crossover_prob: float = 0.9
+    mutation_prob: float = 0.5
+
+    def __post_init__(self, seed: int) -> None:
+        self._rng = random.Random(seed)
 
     def cross(self, mother: Params, father: Params) -> Params:
         """A child whose every parameter is one of its parents', as far as they have it."""
         crossing = UniformCrossover((mother, father), self._rng)
-        return to_params(sample(self._space.kind, crossing, self._restrict))
+        return to_params(sample(self.space.kind, crossing, self.restrict))
 
     def mutate(self, params: Params) -> Params:
         """Another option for one knob; knobs that it opens are drawn, those that it closes go."""
@@ -105,7 +105,7 @@ class VariationOperator:
         path = self._rng.choice(free)
         option = self._rng.choice([o for o in options[path] if o != params[path]])
         trial = RandomTrial(self._rng.getrandbits(32), {**params, path: option})
-        return to_params(sample(self._space.kind, trial, self._restrict))
+        return to_params(sample(self.space.kind, trial, self.restrict))
 
     def child(self, parents: Sequence[Params], tried: Container[ParamSet] = ()) -> Params:
         """A child of one or two parents that is another network and was not `tried`, if possible.
@@ -114,9 +114,9 @@ class VariationOperator:
         """
         keys = {self.key(parent) for parent in parents}
         for _ in range(ATTEMPTS):
-            crossed = len(parents) == 2 and self._rng.random() < self._crossover_prob
+            crossed = len(parents) == 2 and self._rng.random() < self.crossover_prob
             child = self.cross(*parents) if crossed else parents[0]
-            if not crossed or self._rng.random() < self._mutation_prob:
+            if not crossed or self._rng.random() < self.mutation_prob:
                 child = self.mutate(child)
             if param_set(child) not in tried and self.key(child) not in keys:
                 break
@@ -124,7 +124,7 @@ class VariationOperator:
 
     def key(self, params: Params) -> str:
         """The key of the network that these parameters describe."""
-        return self._space.sample(RandomTrial(0, params), self._restrict).key
+        return self.space.sample(RandomTrial(0, params), self.restrict).key
 
     def parents(self, study: Study, population: Sequence[FrozenTrial]) -> list[Params]:
         """Two different members, each the winner of a binary tournament (Deb 2002, III-A)."""
@@ -139,7 +139,7 @@ class VariationOperator:
 
     def _options(self, params: Params) -> Mapping[str, tuple[Any, ...]]:
         trial = RandomTrial(0, params)
-        sample(self._space.kind, trial, self._restrict)
+        sample(self.space.kind, trial, self.restrict)
         return trial.choices
 
 

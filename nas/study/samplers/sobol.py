@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 from scipy.stats.qmc import Sobol
 
@@ -21,7 +21,7 @@ def proposals_before(study: Study, number: int) -> int:
     return sum("fixed_params" not in trial.system_attrs for trial in earlier)
 
 
-class QuasiRandomSampler(BaseSampler):
+class QuasiRandomSampler(RandomSampler):
     """A scrambled Sobol sequence (Sobol 1967, Owen 1998) with a coordinate for every parameter.
 
     The n-th proposal of a study is the n-th point, whoever made those between, and the study keeps
@@ -31,19 +31,10 @@ class QuasiRandomSampler(BaseSampler):
     """
 
     def __init__(self, paths: Sequence[str], seed: int) -> None:
+        super().__init__(seed)
         self._axes = {path: axis for axis, path in enumerate(paths)}
         self._seed = seed
         self._points: tuple[int, np.ndarray] | None = None
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
 
     def sample_independent(
         self,

@@ -8,7 +8,7 @@ import psutil
 import pytest
 import torch
 
-from nas.engine.data_parallel import DataParallel, share
+from nas.engine.data_parallel import data_parallel, share
 from nas.engine.slots import Machine
 from nas.export.retrain import Plan, retrain
 from tests.nas.exports import opened, weights_in, write_export
@@ -57,7 +57,7 @@ def together(make, monkeypatch):
     monkeypatch.setattr("nas.engine.data_parallel.this_machine", lambda: machine(CPU=2))
 
     def train(folder, plan=None, report=None):
-        with DataParallel(2, None, folder) as by:
+        with data_parallel(2, None, folder) as by:
             return retrain(
                 opened(folder),
                 plan or Plan(workers=2),

@@ -5,9 +5,9 @@ import pytest
 from trainers.data.check import check_dataset
 from trainers.data.msd import read_msd
 from trainers.data.phantom import make_case, make_phantom
-from trainers.data.phantom_source import Phantom
+from trainers.data.phantom_source import PhantomData
 
-SMALL = Phantom(cases=3, shape=(24, 28, 20), organs=6)
+SMALL = PhantomData(cases=3, shape=(24, 28, 20), organs=6)
 
 
 def case(config, seed=0):
@@ -46,7 +46,7 @@ def test_cases_and_seeds_differ(tmp_path):
 
 @pytest.mark.parametrize("organs", [3, 4, 5, 6])
 def test_every_organ_is_in_every_case(organs):
-    config = Phantom(organs=organs)
+    config = PhantomData(organs=organs)
     for seed in range(5):
         assert set(np.unique(case(config, seed)[1])) == set(range(organs + 1))
 
@@ -54,7 +54,7 @@ def test_every_organ_is_in_every_case(organs):
 def test_organs_are_in_anatomical_order():
     """RAS: the liver on the right, the kidney on the left and below the spleen."""
     for seed in range(5):
-        label = case(Phantom(organs=6), seed)[1]
+        label = case(PhantomData(organs=6), seed)[1]
         liver, aorta, _, kidney, spleen, _ = (
             np.argwhere(label == index).mean(axis=0) for index in range(1, 7)
         )
@@ -63,7 +63,7 @@ def test_organs_are_in_anatomical_order():
 
 
 def test_tissues_have_the_hounsfield_units_of_ct():
-    image, label = case(Phantom(noise=0))
+    image, label = case(PhantomData(noise=0))
     assert image.dtype == np.int16
     assert image[0, 0].mean() < -950  # air
     assert 80 < image[label == 1].mean() < 140  # liver
@@ -72,7 +72,7 @@ def test_tissues_have_the_hounsfield_units_of_ct():
 
 
 def test_the_adrenal_is_small_and_hardly_stands_out():
-    image, label = case(Phantom(noise=0))
+    image, label = case(PhantomData(noise=0))
     gland = label == 3
     around = np.zeros_like(gland)
     around[tuple(slice(i.min() - 3, i.max() + 4) for i in np.nonzero(gland))] = True
@@ -82,6 +82,6 @@ def test_the_adrenal_is_small_and_hardly_stands_out():
 
 
 def test_noise_is_as_strong_as_asked_for():
-    quiet, loud = case(Phantom(noise=0))[0], case(Phantom(noise=40))[0]
+    quiet, loud = case(PhantomData(noise=0))[0], case(PhantomData(noise=40))[0]
     inside = quiet > -200
     assert 38 < np.std((loud.astype(float) - quiet)[inside]) < 42
