@@ -29,25 +29,33 @@ class RecentTrials(Delegate):
     def __init__(self, model: BaseSampler, window: int = WINDOW) -> None:
         super().__init__(model)
         self._window = window
+        self._front: list[FrozenTrial] = []
+        self._read: set[int] = set()
 
     def choose(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
         """The model, and the part."""
         trials = study.get_trials(deepcopy=False)
         if len(trials) <= self._window:
             return self._model, study
+        self._update_front(trials, study.directions)
+        best = sorted(trial.number for trial in self._front)[-self._window // 2 :]
         running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
-        ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        best = _front(ended, study.directions)[-self._window // 2 :]
-        newest = [trial.number for trial in ended[-self._window :]]
-        chosen = sorted({*best, *running, *newest})
+        ended = [trial.number for trial in trials if trial.state == TrialState.COMPLETE]
+        chosen = sorted({*best, *running, *ended[-self._window :]})
         return self._model, PartOfStudy(study, [trials[number] for number in chosen])
 
+    def _update_front(
+        self, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
+    ) -> None:
+        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._read]
+        self._read.update(trial.number for trial in new)
+        usable = [t for t in new if t.state == TrialState.COMPLETE and _feasible(t)]
+        if usable:
+            both = self._front + usable
+            kept = non_dominated(np.array([trial.values for trial in both]) * signs)
+            self._front = [trial for trial, keep in zip(both, kept, strict=True) if keep]
 
-def _front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[int]:
-    """The numbers of the feasible trials that no other dominates, in their order."""
-    feasible = [t for t in trials if all(value <= 0 for value in t.constraints.values())]
-    if not feasible:
-        return []
-    signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
-    kept = non_dominated(np.array([trial.values for trial in feasible]) * signs)
-    return [trial.number for trial, keep in zip(feasible, kept, strict=True) if keep]
+
+def _feasible(trial: FrozenTrial) -> bool:
+    return all(value <= 0 for value in trial.constraints.values())
