@@ -57,8 +57,9 @@ def evaluator(config: RunConfig) -> Evaluator:
     """How candidates get their Dice. Raises UserError for one that is not known."""
     search = config.search
     named = search.evaluator
-    if named == TRAINING:
-        named = {"name": TRAINING, "on_memory": search.on_memory}
+    named = {"name": named} if isinstance(named, str) else named
+    if named.get("name") == TRAINING:
+        named = {"on_memory": search.on_memory, **named}
     return make_evaluator(named, config.train, config.seed, config.resources.device)
 
 

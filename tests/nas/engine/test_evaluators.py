@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from nas.config.run_config import RunConfig
 from nas.engine.make_evaluator import make_evaluator
 from nas.engine.testing import EvaluatorContract
 from nas.engine.train_from_scratch import TrainFromScratch
+from nas.search.components import evaluator
 from tests.installed_package import files_of_page, install
 from trainers.config import TrainConfig
 from trainers.errors import UserError
@@ -67,6 +69,17 @@ def test_it_is_found_by_its_name_and_made_with_its_arguments(installed):
 def test_what_cannot_be_made_is_refused_by_name(installed, named, told):
     with pytest.raises(UserError, match=told):
         make_evaluator(named, TRAIN, 0, "cpu")
+
+
+@pytest.mark.parametrize("named", ["training", {"name": "training"}])
+def test_training_halves_batches_as_the_search_says(named):
+    values = {
+        "name": "test",
+        "data": {"source": "phantom"},
+        "train": {"patch": [16, 16, 16]},
+        "search": {"evaluator": named, "on_memory": "halve"},
+    }
+    assert evaluator(RunConfig.model_validate(values)).on_memory == "halve"
 
 
 def test_an_entry_point_that_does_not_import_is_refused(tmp_path, monkeypatch):
