@@ -1,8 +1,8 @@
 """Errors that the person at the keyboard can mend, and what an error says in one line."""
 
+from trainers.volumes.errors import UserError
 
-class UserError(Exception):
-    """Bad input. The message says what was found, where, what is expected and what to do."""
+__all__ = ["TrainingDivergedError", "UserError", "first_line"]
 
 
 class TrainingDivergedError(Exception):

@@ -17,13 +17,14 @@ from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.msd import find_volumes
-from trainers.data.nifti import UNREADABLE, open_nifti
 from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics
 from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
+from trainers.volumes.geometry import voxel_sizes
+from trainers.volumes.nifti import affine_of, load_labels, open_nifti
 
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
 
@@ -109,11 +110,10 @@ def evaluate_folder(
         started = perf_counter()
         predicted = segmenter.segment(case.image)
         seconds += perf_counter() - started
-        affine = open_nifti(case.image).affine
+        affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
         frames += _axial_slices(predicted.shape, affine)
-        truth = _read_label(case.label).reshape(predicted.shape)
-        spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        scores.append(_case_scores(predicted, truth, len(classes), spacing, tolerance))
+        truth, sizes = load_labels(case.label), voxel_sizes(affine)
+        scores.append(_case_scores(predicted, truth, len(classes), sizes, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
@@ -133,13 +133,6 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     dataset = Dataset(images, modalities, segmenter.task.classes, cases)
     check_dataset(dataset, expecting="the network")
     return cases
-
-
-def _read_label(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(open_nifti(path).dataobj).astype(np.uint8)
-    except UNREADABLE as error:
-        raise UserError(f"{path} cannot be read; expected a NIfTI volume") from error
 
 
 def _axial_slices(shape: Sequence[int], affine: np.ndarray) -> int:

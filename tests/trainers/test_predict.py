@@ -80,7 +80,7 @@ def test_a_segmentation_is_whole_or_not_there(folder, monkeypatch):
 
     predict_folder(segmenter(), folder / "images", folder / "out")
     before = (folder / "out" / "a.nii.gz").read_bytes()
-    monkeypatch.setattr("trainers.data.nifti.nib.save", full)
+    monkeypatch.setattr("trainers.volumes.nifti.nib.save", full)
     done = predict_folder(segmenter(), folder / "images", folder / "out")
     assert done.failed["a.nii.gz"] == "OSError: [Errno 28] No space left on device"
     assert (folder / "out" / "a.nii.gz").read_bytes() == before

@@ -19,8 +19,8 @@ from nas.export.deploy.bundle_text import LICENSE, metadata, readme
 from nas.export.deploy.errors import DeployError
 from nas.export.deploy.parity_check import DICE_TOLERANCE, CheckCase, agreement
 from nas.export.deploy.record import Deployment
-from trainers.data.nifti import open_nifti
 from trainers.segmenter import Segmenter
+from trainers.volumes.nifti import open_nifti
 
 CONFIG, METADATA = "configs/inference.json", "configs/metadata.json"
 
@@ -43,7 +43,7 @@ def write_bundle(folder: Path, record: Deployment) -> None:
 def inference_config(record: Deployment) -> dict[str, Any]:
     """configs/inference.json: files of `dataset_dir` -> segmentations in `output_dir`.
 
-    MONAI's transforms alone, those that `trainers.data.preprocess` applies, and their inverses.
+    MONAI's transforms alone, those that `trainers.volumes.preprocess` applies, and their inverses.
     """
     return {
         "imports": ["$import glob", "$import torch", "$from monai.data import MetaTensor"],

@@ -55,7 +55,7 @@ TENSOR = ["type", "format", "num_channels", "spatial_shape", "dtype", "value_ran
 def volumes(folder: Path, preprocess: Preprocess) -> None:
     """Two blobs with an empty border, in grids that lie askew, mirrored and anisotropic."""
     rng = np.random.default_rng(0)
-    turn = np.array([[0, 1.2, 0, 5], [-0.9, 0, 0.1, -7], [0, -0.1, 2.4, 3], [0, 0, 0, 1]])
+    turn = np.array([[0, 1.2, 0.1, 5], [-0.9, 0, 0, -7], [0, -0.05, 2.4, 3], [0, 0, 0, 1]])
     empty = -1000.0 if preprocess.window else 0.0
     for name, affine in (("turned", turn), ("plain", np.diag([1.1, 1.1, 3.0, 1.0]))):
         voxels = np.full((22, 26, 14), empty, np.float32)
