@@ -77,7 +77,8 @@ class Turn:
 
 def voxel_sizes(affine: np.ndarray) -> np.ndarray:
     """(3,) mm along the voxel axes."""
-    return np.linalg.norm(affine[:3, :3], axis=0)
+    with np.errstate(over="ignore"):  # infinite, which `check_affine` refuses
+        return np.linalg.norm(affine[:3, :3], axis=0)
 
 
 def oriented_spacing(affine: np.ndarray, orientation: str) -> Spacing3:
@@ -147,7 +148,8 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
 def same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
     """Do two affines put the corners of a grid at the same place, within a tenth of a voxel?"""
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1.0])).reshape(4, -1)
-    apart = np.linalg.norm((a - b) @ corners, axis=0).max()
+    with np.errstate(all="ignore"):  # what is not finite is not the same
+        apart = np.linalg.norm((a - b) @ corners, axis=0).max()
     return bool(apart <= DISAGREEMENT * voxel_sizes(a).min())
 
 
@@ -168,7 +170,8 @@ def _header_affine(volume: nib.Nifti1Image, rule: AffineRule) -> np.ndarray:
 
 def _in_mm(volume: nib.Nifti1Image, affine: np.ndarray) -> np.ndarray:
     factor = UNIT_MM.get(int(volume.header["xyzt_units"]) & 7, 1.0)  # unknown: mm, as all take it
-    affine = np.diag([factor, factor, factor, 1.0]) @ affine
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        affine = np.diag([factor, factor, factor, 1.0]) @ affine
     check_affine(affine)
     return affine
 

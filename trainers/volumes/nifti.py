@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import logging
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +15,9 @@ import numpy as np
 import psutil
 import torch
 from monai.data import MetaTensor
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
+from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
 
 from .errors import UserError
@@ -24,6 +29,7 @@ UNREADABLE = (*_UNREADABLE, zlib.error, KeyError, OverflowError)
 """What nibabel raises for files that are damaged or something else."""
 
 LABEL_TOLERANCE = 1e-3  # of a float label to the class number that it means
+CHUNK = 2**20  # bytes
 GZIP_LIMIT = 1032  # bytes that deflate can make of one
 GEOMETRY = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x",
             "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z")  # fmt: skip
@@ -32,10 +38,14 @@ GEOMETRY = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "
 def open_nifti(path: Path) -> nib.Nifti1Image:
     """The header and affine of a NIfTI-1 or -2 file; voxels are read later.
 
-    Raises UserError where it is none, is cut off, or has voxels that are no real numbers.
+    Raises UserError where it is none, is cut off, or has voxels that are no real numbers. Warns
+    where nibabel mends what says where the voxels are: a size of 0 mm becomes 1, a code that is
+    none becomes 0.
     """
-    with _readable(path):
+    with _readable(path), _nibabel_logs() as told:
         volume = nib.load(path)
+    if mended := [line for line in told if line.startswith(("pixdim[1,", "qform", "sform"))]:
+        warnings.warn(f"{path} has a wrong header, read so: {'; '.join(mended)}", stacklevel=1)
     if not isinstance(volume, nib.Nifti1Image):
         raise UserError(f"{path} is a {type(volume).__name__}; expected a NIfTI volume")
     if (kind := volume.get_data_dtype()).kind not in "iuf":
@@ -87,7 +97,7 @@ def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
             "expected 3, or 4 with the channels as the last"
         )
     with _readable(path), np.errstate(all="ignore"):
-        return np.asanyarray(volume.dataobj).reshape(shape)
+        return _whole(volume.dataobj, path).reshape(shape)
 
 
 def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:
@@ -135,6 +145,18 @@ def save_segmentation(labels: np.ndarray, like: Path, to: Path) -> None:
     nib.save(type(source)(labels, None, header), to)
 
 
+def _whole(voxels: ArrayProxy, path: Path) -> np.ndarray:
+    """All voxels. A packed file is read to its end, where its checksum is: nibabel stops before."""
+    if path.suffix.lower() != ".gz":
+        return np.asanyarray(voxels)
+    with gzip.open(path) as packed:
+        layout = voxels.shape, voxels.dtype, voxels.offset, voxels.slope, voxels.inter
+        values = np.asanyarray(ArrayProxy(packed, layout))
+        while packed.read(CHUNK):
+            pass
+    return values
+
+
 def _check_size(volume: nib.Nifti1Image, path: Path) -> None:
     """A damaged header can ask for more memory than there is, and would be given it."""
     wanted = float(np.prod(volume.shape, dtype=float)) * volume.get_data_dtype().itemsize
@@ -160,6 +182,24 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read: truncated or no NIfTI file") from error
+
+
+@contextmanager
+def _nibabel_logs() -> Iterator[list[str]]:
+    """What nibabel would print of a header that is not as it should be; its warnings are lost."""
+    told: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        told.append(record.getMessage())
+        return False
+
+    nibabel_log.addFilter(keep)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield told
+    finally:
+        nibabel_log.removeFilter(keep)
 
 
 def _without_trailing_ones(shape: Sequence[int]) -> tuple[int, ...]:

@@ -20,6 +20,8 @@ from .intensity import normalise, occupied
 from .nifti import check_room, label_type, load_labels, load_volume, with_affine
 from .settings import Settings
 
+MOST_FINER = 1000  # times as many voxels: ten times finer along every axis
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -145,11 +147,16 @@ def _crop_box(image: torch.Tensor, settings: Settings) -> tuple[Corner, Corner]:
 def _respace(volume: MetaTensor, spacing: Spacing3, name: str) -> MetaTensor:
     sizes = voxel_sizes(np.asarray(volume.affine))
     shape = np.maximum(1.0, np.round(np.array(volume.shape[1:]) * sizes / spacing))
-    check_room(
-        4.0 * shape.prod() * (volume.shape[0] + 3),  # the values, and where each comes from
+    what = (
         f"{name} has voxels of {by(sizes)} mm: brought to {by(spacing)} mm it is "
-        f"{' x '.join(f'{n:.0f}' for n in shape)}",
+        f"{' x '.join(f'{n:.0f}' for n in shape)}"
     )
+    if shape.prod() > MOST_FINER * np.prod(volume.shape[1:]):
+        raise UserError(
+            f"{what} voxels, over {MOST_FINER} times as many as it has; "
+            "check the file's spacing and unit"
+        )
+    check_room(4.0 * shape.prod() * (volume.shape[0] + 3), what)  # values, and where each is from
     return cast(MetaTensor, Spacing(spacing, mode="bilinear", dtype=np.float32)(volume))
 
 
