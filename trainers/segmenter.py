@@ -18,8 +18,8 @@ from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
 from trainers.strict import Strict
-from trainers.volumes.geometry import Grid, by, voxel_sizes
-from trainers.volumes.nifti import with_affine
+from trainers.volumes.geometry import Grid, by, doubts, voxel_sizes
+from trainers.volumes.nifti import open_nifti, with_affine
 from trainers.volumes.preprocess import Prepared, prepare_image, restore
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
@@ -77,12 +77,18 @@ class Segmenter:
         return restore(self.logits(prepared).cpu().numpy(), prepared)
 
     def prepare(self, image: Path | MetaTensor) -> Prepared:
-        """The image as the network reads it. Raises UserError as `segment` does."""
+        """The image as the network reads it. Raises UserError as `segment` does.
+
+        Warns of voxels far from those of the training, and of a header that contradicts itself.
+        """
         prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
         name = str(image) if isinstance(image, Path) else "the image"
         if (found := prepared.image.shape[0]) != (expected := self.task.channels):
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
         self._warn_of_voxel_size(prepared.oriented, name)
+        if isinstance(image, Path) and self.spec.preprocess.affine == "sform":  # nobody has chosen
+            for told in doubts(open_nifti(image)):
+                warnings.warn(f"{image}: {told}", stacklevel=2)
         return prepared
 
     def _warn_of_voxel_size(self, grid: Grid, name: str) -> None:

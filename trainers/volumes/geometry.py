@@ -17,6 +17,7 @@ from nibabel.orientations import (
     io_orientation,
     ornt_transform,
 )
+from nibabel.spatialimages import HeaderDataError
 
 from .errors import UserError
 from .settings import AffineRule
@@ -129,18 +130,22 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
             "front and up, other programs may mirror them"
         )
     elif header["qform_code"] and header["sform_code"]:
-        other = _header_affine(volume, "qform")
+        try:
+            other = _qform(volume)
+        except UserError as error:
+            told.append(f"its qform cannot be used ({error}); the sform counts")
+            other = affine
         if not same_place(affine, other, volume.shape[:3]):
             told.append(
                 f"sform ({by(voxel_sizes(affine))}, {_axes(affine)}) and qform "
                 f"({by(voxel_sizes(other))}, {_axes(other)}) put it in different places; "
-                "the sform counts (data.settings.affine: qform takes the other)"
+                "the sform counts (data.preprocess.affine: qform takes the other)"
             )
     pixdim, sizes = np.abs(header["pixdim"][1:4]).astype(float), voxel_sizes(affine)
     if np.any(np.abs(pixdim - sizes) > DISAGREEMENT * sizes):
         told.append(
             f"voxels are {by(sizes)} by the affine and {by(pixdim)} by pixdim; the affine counts "
-            "(data.settings.affine: pixdim takes the other)"
+            "(data.preprocess.affine: pixdim takes the other)"
         )
     return told
 
@@ -161,11 +166,21 @@ def by(sizes: Sequence[float] | np.ndarray) -> str:
 def _header_affine(volume: nib.Nifti1Image, rule: AffineRule) -> np.ndarray:
     header, affine = volume.header, volume.affine
     if rule == "qform" and header["qform_code"]:
-        return np.asarray(header.get_qform())
+        return _qform(volume)
     if rule == "pixdim":
         scale = np.abs(header["pixdim"][1:4]).astype(float) / voxel_sizes(affine)
         return np.asarray(affine @ np.diag([*scale, 1.0]))
     return np.asarray(affine)
+
+
+def _qform(volume: nib.Nifti1Image) -> np.ndarray:
+    try:
+        with np.errstate(all="ignore"):
+            affine = np.asarray(volume.header.get_qform())
+    except (ValueError, HeaderDataError):
+        raise UserError("a qform whose numbers are none of a rotation") from None
+    check_affine(affine)
+    return affine
 
 
 def _in_mm(volume: nib.Nifti1Image, affine: np.ndarray) -> np.ndarray:

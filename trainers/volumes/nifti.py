@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
@@ -97,7 +98,7 @@ def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
             "expected 3, or 4 with the channels as the last"
         )
     with _readable(path), np.errstate(all="ignore"):
-        return _whole(volume.dataobj, path).reshape(shape)
+        return _whole(cast(ArrayProxy, volume.dataobj), path).reshape(shape)
 
 
 def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:
