@@ -16,8 +16,8 @@ from nibabel.orientations import io_orientation
 from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
-from trainers.data.msd import find_volumes
 from trainers.data.source import Case
+from trainers.data.volume_folder import find_volumes
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from os.path import realpath
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from trainers.atomic import output_folder
 from trainers.data.check import Progress
-from trainers.data.msd import SUFFIXES, find_volumes
+from trainers.data.volume_folder import find_volumes, has_ending, is_volume, output_name
 from trainers.dicom import (
     MODALITIES,
     Series,
@@ -57,21 +58,20 @@ def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
     NIfTI gives NIfTI; DICOM gives DICOM SEG unless `format` says otherwise. Raises UserError where
     there is nothing, or both, or DICOM SEG is wanted for NIfTI.
     """
-    volumes = _volumes(images)
     if images.is_dir() and has_dicom(images):
-        if volumes:
+        if find_volumes(images, told=False):
             raise UserError(f"{images} holds NIfTI and DICOM; give each a folder of its own")
         if not (found := find_series(images)):
             raise UserError(f"{images} has no {', '.join(MODALITIES)} series; expected one or more")
         return [_dicom_input(series, format or "dicom-seg") for series in found]
-    if not volumes:
+    if not (volumes := _volumes(images)):
         raise UserError(f"{images} has no .nii or .nii.gz file, and no DICOM series")
     if format == "dicom-seg":
         raise UserError(
             f"{images} holds NIfTI; a DICOM SEG refers to the DICOM images that were segmented: "
             "give their folder, or use --format nifti"
         )
-    return [Input(path.name, path.name, partial(_segment_nifti, path)) for path in volumes]
+    return [Input(path.name, output_name(path), partial(_segment_nifti, path)) for path in volumes]
 
 
 def predict_folder(
@@ -86,13 +86,14 @@ def predict_folder(
 
     One case is in memory at a time. A case that cannot be segmented, for whatever reason, is noted
     and the others go on. A file in `to` is whole or not there. `skip_existing` leaves out cases
-    whose file is there. Raises UserError where `find_inputs` does, and where `to` is `images`.
+    whose file is there. Raises UserError where `find_inputs` does, and where `to` is where images
+    are, or links to them lead.
     """
-    if to.resolve() in (images.resolve(), images.resolve().parent if images.is_file() else None):
+    inputs = find_inputs(images, format)
+    if realpath(to) in _homes(images):
         raise UserError(
             f"{to} holds the images; segmentations of the same names need another folder"
         )
-    inputs = find_inputs(images, format)
     output_folder(to)
     written, skipped, failed = [], [], {}
     for done, case in enumerate(inputs, start=1):
@@ -140,9 +141,16 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
+def _homes(images: Path) -> set[str]:
+    """The folder of the images, and the folders that links in it lead to."""
+    files = [images] if images.is_file() else filter(is_volume, images.iterdir())
+    folder = images.parent if images.is_file() else images
+    return {realpath(folder), *(str(Path(realpath(file)).parent) for file in files)}
+
+
 def _volumes(images: Path) -> list[Path]:
     if not images.is_file():
         return list(find_volumes(images).values())
-    if not images.name.endswith(SUFFIXES):
+    if not has_ending(images):
         raise UserError(f"{images} is no .nii or .nii.gz file; give that, or a folder")
     return [images]

@@ -1,5 +1,7 @@
 """Folders of cases: what is written where, what is left out, and what goes on after a bad file."""
 
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -110,6 +112,77 @@ def test_a_link_in_the_output_folder_is_replaced_and_not_followed(folder):
     predict_folder(segmenter(), folder / "images", folder / "out")
     assert (folder / "precious").read_text() == "mine"
     assert not (folder / "out" / "a.nii.gz").is_symlink()
+
+
+def test_upper_case_endings_are_read_and_written_in_lower_case(folder):
+    images = folder / "images"
+    (images / "a.nii.gz").rename(images / "A.NII.GZ")
+    second = nib.load(images / "b.nii.gz")
+    nib.save(nib.Nifti2Image(second.get_fdata(), second.affine), images / "b.nii.gz")
+    (images / "b.nii.gz").rename(images / "größe é.Nii.gz")
+    done = predict_folder(segmenter(), images, folder / "out")
+    assert names_in(folder / "out") == ["A.nii.gz", "größe é.nii.gz"], done.failed
+    found = nib.load(done.written[0]).get_fdata()
+    np.testing.assert_array_equal(found, nib.load(folder / "labels" / "a.nii.gz").get_fdata())
+
+
+def test_what_is_no_nifti_is_named(folder):
+    (folder / "images" / "c.mha").touch()
+    with pytest.warns(UserWarning, match=r"images: ignored c\.mha"):
+        predict_folder(segmenter(), folder / "images", folder / "out")
+
+
+def test_links_to_images_are_followed_and_the_images_never_overwritten(folder):
+    links = folder / "links"
+    links.mkdir()
+    (links / "a.nii.gz").symlink_to(folder / "images" / "a.nii.gz")
+    done = predict_folder(segmenter(), links, folder / "out")
+    assert names_in(folder / "out") == ["a.nii.gz"]
+    assert not done.failed
+    before = (folder / "images" / "a.nii.gz").read_bytes()
+    with pytest.raises(UserError, match="holds the images"):
+        predict_folder(segmenter(), links, folder / "images")
+    assert (folder / "images" / "a.nii.gz").read_bytes() == before
+
+
+def test_a_link_that_leads_to_itself_does_not_stop_the_others(folder):
+    loop = folder / "images" / "loop.nii.gz"
+    loop.symlink_to(loop)
+    (folder / "images" / "gone.nii.gz").symlink_to(folder / "nowhere")
+    done = predict_folder(segmenter(), folder / "images", folder / "out")
+    assert done.failed.keys() == {"loop.nii.gz", "gone.nii.gz"}
+    assert all("cannot be read: " in reason for reason in done.failed.values())
+    assert names_in(folder / "out") == ["a.nii.gz", "b.nii.gz"]
+    with pytest.raises(UserError, match="is missing"):
+        predict_folder(segmenter(), loop, folder / "out2")
+
+
+def test_an_output_folder_among_the_images(folder):
+    out = folder / "images" / "out"
+    predict_folder(segmenter(), folder / "images", out)
+    assert names_in(out) == ["a.nii.gz", "b.nii.gz"]
+    with pytest.warns(UserWarning, match="ignored out"):
+        again = predict_folder(segmenter(), folder / "images", out, skip_existing=True)
+    assert len(again.skipped) == 2
+
+
+def test_a_file_in_place_of_the_output_folder_is_refused(folder):
+    (folder / "out").write_text("mine")
+    with pytest.raises(UserError, match="out cannot be made a folder"):
+        predict_folder(segmenter(), folder / "images", folder / "out")
+    assert (folder / "out").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(folder):
+    (folder / "images" / "a.nii.gz").chmod(0)
+    done = predict_folder(segmenter(), folder / "images", folder / "out")
+    assert "cannot be read: Permission denied" in done.failed["a.nii.gz"]
+
+
+def test_a_folder_is_no_image(folder):
+    with pytest.raises(UserError, match="images cannot be read"):
+        segmenter().segment(folder / "images")
 
 
 def test_dicom_seg_of_nifti_is_refused(folder):

@@ -9,9 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from trainers.data.dataset import Dataset
 from trainers.data.source import About, Case, SourceConfig
+from trainers.data.volume_folder import case_name, find_volumes, is_volume
 from trainers.errors import UserError
-
-SUFFIXES = (".nii.gz", ".nii")
 
 
 class MsdData(SourceConfig):
@@ -56,7 +55,7 @@ def read_msd(path: Path) -> Dataset:
     Raises UserError where the folder or dataset.json cannot be understood.
     """
     descriptor = _read_descriptor(path)
-    images, labels = find_volumes(path / "imagesTr"), find_volumes(path / "labelsTr")
+    images, labels = (find_volumes(path / name, told=False) for name in ("imagesTr", "labelsTr"))
     _warn_of_strays(path)
     listed = {case_name(PurePosixPath(p.image)): p for p in descriptor.training or ()}
     _warn_of_unlisted(descriptor, images.keys() & labels.keys() - listed.keys())
@@ -72,11 +71,6 @@ def read_msd(path: Path) -> Dataset:
         _values(path, "labels", descriptor.labels),
         tuple(cases),
     )
-
-
-def case_name(path: PurePosixPath | Path) -> str:
-    """The file's name without .nii or .nii.gz."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def _read_descriptor(path: Path) -> _Descriptor:
@@ -100,24 +94,6 @@ def _read_descriptor(path: Path) -> _Descriptor:
         ) from error
 
 
-def find_volumes(folder: Path) -> dict[str, Path]:
-    """Case name -> file."""
-    if not folder.is_dir():
-        what = "no folder" if folder.exists() else "missing"
-        raise UserError(f"{folder} is {what}; expected a folder of NIfTI volumes")
-    volumes: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
-        if not _is_volume(file):
-            continue
-        if (other := volumes.setdefault(case_name(file), file)) != file:
-            raise UserError(f"{folder} has both {other.name} and {file.name}; remove one")
-    return volumes
-
-
-def _is_volume(file: Path) -> bool:
-    return file.name.endswith(SUFFIXES) and not file.name.startswith(".")
-
-
 def _file_name(name: str, labels: dict[str, Path], listed: dict[str, _Pair]) -> str:
     """The file name that the missing image of a case should have."""
     return labels[name].name if name in labels else PurePosixPath(listed[name].image).name
@@ -139,7 +115,7 @@ def _warn_of_strays(path: Path) -> None:
         f"{folder}/{file.name}"
         for folder in ("imagesTr", "labelsTr")
         for file in sorted((path / folder).iterdir())
-        if not _is_volume(file)
+        if not is_volume(file)
     ]
     if strays:
         warnings.warn(f"{path}: ignored {', '.join(strays)}", stacklevel=3)

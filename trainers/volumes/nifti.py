@@ -17,7 +17,8 @@ import psutil
 import torch
 from monai.data import MetaTensor
 from nibabel.arrayproxy import ArrayProxy
-from nibabel.filebasedimages import ImageFileError
+from nibabel.filebasedimages import FileBasedImage, ImageFileError
+from nibabel.fileholders import FileHolder
 from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
 
@@ -44,7 +45,7 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     none becomes 0.
     """
     with _readable(path), _nibabel_logs() as told:
-        volume = nib.load(path)
+        volume = _load(path)
     if mended := [line for line in told if line.startswith(("pixdim[1,", "qform", "sform"))]:
         warnings.warn(f"{path} has a wrong header, read so: {'; '.join(mended)}", stacklevel=1)
     if not isinstance(volume, nib.Nifti1Image):
@@ -146,6 +147,17 @@ def save_segmentation(labels: np.ndarray, like: Path, to: Path) -> None:
     nib.save(type(source)(labels, None, header), to)
 
 
+def _load(path: Path) -> FileBasedImage:
+    endings = (".nii", ".nii.gz")
+    if path.name.endswith((*endings, ".NII", ".NII.GZ")) or not path.name.lower().endswith(endings):
+        return nib.load(path)
+    files = {"image": FileHolder(str(path))}  # for a.Nii.gz nibabel opens a.nii.gz
+    try:
+        return nib.Nifti1Image.from_file_map(files)
+    except HeaderDataError:
+        return nib.Nifti2Image.from_file_map(files)
+
+
 def _whole(voxels: ArrayProxy, path: Path) -> np.ndarray:
     """All voxels. A packed file is read to its end, where its checksum is: nibabel stops before."""
     if path.suffix.lower() != ".gz":
@@ -181,6 +193,9 @@ def check_room(size: float, what: str) -> None:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        told = error.strerror or "no such file, or no permission"  # nibabel's own has none
+        raise UserError(f"{path} cannot be read: {told}") from error
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read: truncated or no NIfTI file") from error
 

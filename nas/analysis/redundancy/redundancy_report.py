@@ -22,7 +22,7 @@ from nas.export.export_folder import Export
 from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
-from trainers.data.msd import find_volumes
+from trainers.data.volume_folder import find_volumes
 from trainers.errors import UserError
 
 

@@ -16,10 +16,10 @@ from nas.export.deploy.record import Checks, Precision
 from nas.export.export_folder import Export
 from trainers.data.check import check_dataset
 from trainers.data.dataset import Dataset
-from trainers.data.msd import find_volumes
 from trainers.data.source import Case
 from trainers.data.splits import split_cases
 from trainers.data.task import Task
+from trainers.data.volume_folder import find_volumes
 from trainers.errors import UserError
 from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter
