@@ -119,8 +119,9 @@ def save_as_nifti(slices: Slices, to: Path) -> None:
 def save_dicom_seg(labels: np.ndarray, slices: Slices, classes: Sequence[str], to: Path) -> None:
     """Write a DICOM SEG: a binary segment for each class but the first, which is the background.
 
-    labels: (slices, rows, columns) of `slices.volume`. The segments lie in its frame of reference
-    and study, and refer to its instances (PS3.3 A.51); frames without any voxel are left out.
+    labels: (slices, rows, columns) of `slices.volume`, uint8 or uint16. The segments lie in its
+    frame of reference and study, and refer to its instances (PS3.3 A.51); frames without any voxel
+    are left out.
     """
     from highdicom import UID
     from highdicom.seg import Segmentation
@@ -130,7 +131,7 @@ def save_dicom_seg(labels: np.ndarray, slices: Slices, classes: Sequence[str], t
             header.setdefault(keyword, "")
     segmentation = Segmentation(
         source_images=slices.headers,
-        pixel_array=slices.volume.with_array(np.ascontiguousarray(labels, dtype=np.uint8)),
+        pixel_array=slices.volume.with_array(np.ascontiguousarray(labels)),
         segmentation_type="BINARY",
         omit_empty_frames=bool(labels.any()),  # no frame at all were no image
         segment_descriptions=[_segment(n, label) for n, label in enumerate(classes[1:], start=1)],

@@ -14,14 +14,16 @@ POINT = Hybrid(width=4, convs=1, anchors=0, levels=3, stem_stride=1, norm="group
 CLASSES = ("background", "liver", "aorta", "adrenal")
 
 
-def write_export(folder, phantom_folder, cases, point=POINT, trial_seed=99, **train):
+def write_export(
+    folder, phantom_folder, cases, point=POINT, trial_seed=99, classes=CLASSES, **train
+):
     """A folder as `segnas export` writes it. Returns it."""
     folder.mkdir(parents=True)
     config = ExportConfig.model_validate(
         {
             "name": "tiny",
             "seed": 3,
-            "task": {"channels": 1, "classes": CLASSES, "spacing": None, "patch": [16, 16, 16]},
+            "task": {"channels": 1, "classes": classes, "spacing": None, "patch": [16, 16, 16]},
             "data": {
                 "source": "msd",
                 "path": str(phantom_folder),
@@ -35,7 +37,7 @@ def write_export(folder, phantom_folder, cases, point=POINT, trial_seed=99, **tr
     (folder / "architecture.json").write_text(json.dumps(architecture_record(point)))
     (folder / "split.json").write_text(cases.to_json())
     torch.manual_seed(trial_seed)
-    weights = point.build(1, len(CLASSES)).state_dict()
+    weights = point.build(1, len(classes)).state_dict()
     write_checkpoint(folder / "trial.pt", {"weights": weights})
     return folder
 
