@@ -101,3 +101,12 @@ def hippocampus() -> Path:
     if not (folder / "dataset.json").is_file():
         pytest.skip(f"no hippocampus data in {folder}; set SEGNAS_HIPPOCAMPUS to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def case_files() -> Path:
+    """A folder of real and odd files (`real`, `obl`, ...); skips where it is not at hand."""
+    folder = Path(os.environ.get("SEGNAS_CASES", Path(__file__).parents[2] / "shared" / "cases"))
+    if not (folder / "real").is_dir():
+        pytest.skip(f"no case files in {folder}; set SEGNAS_CASES to their folder")
+    return folder
