@@ -155,21 +155,22 @@ def images(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", params=READINGS)
 def reading(request, images, tmp_path_factory):
-    """A way of reading, a bundle that has it, and the files that segnas makes of all images."""
+    """A way of reading, and the files that segnas and a bundle make of all images with it."""
     folder = tmp_path_factory.mktemp("reading")
     torch.manual_seed(3)
     preprocess = READINGS[request.param]
     ours = segmenter(preprocess, *((Oracle(), 3) if preprocess.window else (Shrink(), 4)))
     expected = predict_folder(ours, images, folder / "segnas")
     assert not expected.failed
-    return request.param, bundle_of(ours, folder / "bundle", images / "plain.nii.gz"), folder
+    bundle = bundle_of(ours, folder / "bundle", images / "plain.nii.gz")
+    run_bundle(bundle, sorted(images.iterdir()), folder / "made")
+    return request.param, folder / "made", folder / "segnas"
 
 
 @pytest.mark.parametrize("name", VOLUMES)
-def test_a_bundle_makes_the_file_that_segnas_makes(reading, images, name):
-    how, bundle, folder = reading
-    made = nib.load(run_bundle(bundle, images / f"{name}.nii.gz", folder / "bundle-made"))
-    expected = nib.load(folder / "segnas" / f"{name}.nii.gz")
+def test_a_bundle_makes_the_file_that_segnas_makes(reading, name):
+    how, *folders = reading
+    made, expected = (nib.load(folder / f"{name}.nii.gz") for folder in folders)
     labels = np.asanyarray(made.dataobj)
     np.testing.assert_array_equal(labels, np.asanyarray(expected.dataobj))
     assert made.header.binaryblock == expected.header.binaryblock
@@ -195,7 +196,8 @@ def test_300_classes_come_back_whole(tmp_path):
     write(image, labels, euler("xy", 45, 45))
     window = Preprocess(**{**CT, "window": (0, 299)})
     bundle = bundle_of(segmenter(window, Nearest(300), 300), tmp_path / "bundle", image)
-    made = nib.load(run_bundle(bundle, image, tmp_path / "out"))
+    run_bundle(bundle, [image], tmp_path / "out")
+    made = nib.load(tmp_path / "out" / "x.nii.gz")
     np.testing.assert_array_equal(np.asanyarray(made.dataobj), labels)
     assert made.get_data_dtype() == np.uint16
 
@@ -233,7 +235,7 @@ def test_a_bundle_refuses_what_segnas_refuses(plain, tmp_path, name):
     with pytest.raises(UserError) as refused:
         ours.segment(image)
     with pytest.raises(RuntimeError) as error:
-        run_bundle(bundle, image, tmp_path / "out")
+        run_bundle(bundle, [image], tmp_path / "out")
     assert refusal(error.value) == f"UserError: {refused.value}"
     assert not (tmp_path / "out" / "x.nii.gz").exists()
 
@@ -243,7 +245,7 @@ def test_a_bundle_never_overwrites_its_images(plain, tmp_path):
     write(image, blocks("x")[0])
     before = image.read_bytes()
     with pytest.raises(RuntimeError) as error:
-        run_bundle(plain[0], image, tmp_path)
+        run_bundle(plain[0], [image], tmp_path)
     assert "is the image itself" in refusal(error.value)
     assert image.read_bytes() == before
 
