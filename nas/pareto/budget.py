@@ -8,9 +8,10 @@ from typing import Annotated
 from pydantic import ByteSize, Field
 
 from nas.pareto.objectives import objective
-from trainers.strict import Strict
+from trainers.strict import LARGEST, Strict
 
 Limit = Annotated[float, Field(gt=0)]
+Bytes = Annotated[ByteSize, Field(le=LARGEST)]
 
 
 class Budget(Strict):
@@ -22,7 +23,7 @@ class Budget(Strict):
 
     params: Limit | None = None
     macs: Limit | None = None
-    memory: Annotated[ByteSize, Field(gt=0)] | None = None
+    memory: Annotated[Bytes, Field(gt=0)] | None = None
     latency_ms: Limit | None = None
 
     def limits(self) -> dict[str, float]:
