@@ -114,7 +114,7 @@ shape = numbers("x", "channels and size, like 1x96x96x96 (2D: 3x256x256)", 3, 4)
 def distance(text: str) -> float:
     """Millimetres, zero or more."""
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # Python's 1_0 is no number of people
     except ValueError:
         value = -1.0
     if not 0 <= value < math.inf:

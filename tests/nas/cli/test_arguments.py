@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.cli.arguments import distance
 from nas.cli.main import COMMANDS, main, parser
 
 
@@ -32,3 +33,9 @@ def test_a_tilde_that_the_shell_left_is_the_home(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("text", ["~nobody-has-this-name/x", "a/~", "$HOME/x", "${HOME}"])
 def test_what_stands_for_no_home_stays(text):
     assert parser().parse_args(["front", text]).dir == Path(text)
+
+
+@pytest.mark.parametrize("text", ["1_0", "nan", "inf", "-1", "1mm", "true", ""])
+def test_what_is_no_distance_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected millimetres, 0 or more"):
+        distance(text)
