@@ -68,6 +68,8 @@ class SpaceConfig(Strict):
         }
         restrict = {}
         for knob, allowed in leaves(values.get("restrict", {}), within=(dict,)):
+            if knob in restrict:
+                raise ValueError(f"restrict.{knob} stands twice, in one word and in two; keep one")
             if knob not in options:
                 near = difflib.get_close_matches(knob, options, n=1)
                 hint = f"did you mean {near[0]}? There" if near else "there"

@@ -24,6 +24,10 @@ def change(values: dict[str, Any], setting: str) -> None:
         raise UserError(f"--set {setting}: {key!r} is not a key: it has an empty word")
     here = values
     for depth, parent in enumerate(parents, start=1):
+        rest = ".".join(words[depth - 1 :])
+        if rest in here:  # a key with dots, as those of space.restrict may be
+            last = rest
+            break
         inner = here.get(parent)
         if inner is None:
             inner = here[parent] = {}

@@ -238,6 +238,13 @@ def test_a_block_that_stands_twice_is_refused(file):
     )
 
 
+def test_a_knob_in_two_spellings_is_refused(file):
+    file.write_text(
+        f"{MINIMAL}space: {{restrict: {{tokens.prune: [0], tokens: {{prune: [0.5]}}}}}}\n"
+    )
+    assert "restrict.tokens.prune stands twice" in refused(file)
+
+
 def test_an_empty_path_is_refused(file):
     assert "data.path = '': an empty path" in refused(file, 'data.path=""')
 

@@ -82,5 +82,10 @@ def test_a_key_below_a_value_is_refused_and_the_value_kept():
     )
 
 
+def test_a_key_that_is_written_with_dots_is_changed_there():
+    values = changed("space.restrict.tokens.prune=[0]", space={"restrict": {"tokens.prune": [0.5]}})
+    assert values == {"space": {"restrict": {"tokens.prune": [0]}}}
+
+
 def test_keys_below_none_are_the_first_ones():
     assert changed("stopping.grace=2", stopping=None) == {"stopping": {"grace": 2}}
