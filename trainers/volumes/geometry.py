@@ -133,13 +133,13 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
             told.append(
                 f"sform ({by(voxel_sizes(affine))}, {_axes(affine)}) and qform "
                 f"({by(voxel_sizes(other))}, {_axes(other)}) put it in different places; "
-                "the sform counts (data.settings.affine: qform takes the other)"
+                "the sform counts (data.preprocess.affine: qform takes the other)"
             )
     pixdim, sizes = np.abs(header["pixdim"][1:4]).astype(float), voxel_sizes(affine)
     if np.any(np.abs(pixdim - sizes) > DISAGREEMENT * sizes):
         told.append(
             f"voxels are {by(sizes)} by the affine and {by(pixdim)} by pixdim; the affine counts "
-            "(data.settings.affine: pixdim takes the other)"
+            "(data.preprocess.affine: pixdim takes the other)"
         )
     return told
 
