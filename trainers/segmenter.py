@@ -19,7 +19,7 @@ from trainers.errors import UserError
 from trainers.inference import predict_logits
 from trainers.strict import Strict
 from trainers.volumes.geometry import Grid, by, doubts, voxel_sizes
-from trainers.volumes.nifti import open_nifti, with_affine
+from trainers.volumes.nifti import channels, open_nifti, with_affine
 from trainers.volumes.preprocess import Prepared, prepare_image, restore
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
@@ -81,10 +81,11 @@ class Segmenter:
 
         Warns of voxels far from those of the training, and of a header that contradicts itself.
         """
-        prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
         name = str(image) if isinstance(image, Path) else "the image"
-        if (found := prepared.image.shape[0]) != (expected := self.task.channels):
+        found = channels(open_nifti(image), image) if isinstance(image, Path) else image.shape[0]
+        if found != (expected := self.task.channels):  # a series of 300 volumes is not resampled
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
+        prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
         self._warn_of_voxel_size(prepared.oriented, name)
         if isinstance(image, Path) and self.spec.preprocess.affine == "sform":  # nobody has chosen
             for told in doubts(open_nifti(image)):

@@ -90,14 +90,15 @@ def load_labels(path: Path) -> np.ndarray:
     return values.astype(np.int64)
 
 
+def channels(volume: nib.Nifti1Image, path: Path) -> int:
+    """How many numbers a voxel has, by the header. Raises UserError as `read_values` does."""
+    return _four_axes(volume, path)[3]
+
+
 def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
     """(D, H, W) or (D, H, W, C) numbers, scaled as the header says. Raises UserError."""
-    shape = _without_trailing_ones(volume.shape)
-    if len(shape) not in (3, 4) or 0 in shape:
-        raise UserError(
-            f"{path} has {len(volume.shape)} axes ({'x'.join(map(str, volume.shape))}); "
-            "expected 3, or 4 with the channels as the last"
-        )
+    *space, numbers = _four_axes(volume, path)
+    shape = (*space, numbers) if numbers > 1 else tuple(space)
     with _readable(path), np.errstate(all="ignore"):
         return _whole(cast(ArrayProxy, volume.dataobj), path).reshape(shape)
 
@@ -218,11 +219,16 @@ def _nibabel_logs() -> Iterator[list[str]]:
         nibabel_log.removeFilter(keep)
 
 
-def _without_trailing_ones(shape: Sequence[int]) -> tuple[int, ...]:
-    kept = list(shape)
-    while len(kept) > 3 and kept[-1] == 1:
-        kept.pop()
-    return tuple(kept)
+def _four_axes(volume: nib.Nifti1Image, path: Path) -> tuple[int, int, int, int]:
+    """(D, H, W, C); further axes of length 1 do not matter."""
+    shape = volume.shape
+    if len(shape) < 3 or 0 in shape or any(n > 1 for n in shape[4:]):
+        raise UserError(
+            f"{path} has {len(shape)} axes ({_shape(shape)}); "
+            "expected 3, or 4 with the channels as the last"
+        )
+    d, h, w, c = (*shape, 1)[:4]
+    return d, h, w, c
 
 
 def _shape(shape: Sequence[int]) -> str:
