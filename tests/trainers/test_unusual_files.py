@@ -68,18 +68,26 @@ def write_data(folder, image, label=None):
     """A data set of one odd case and two others."""
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)
-    for name in ("x", "y", "z"):
-        label_image = label if label and name == "x" else nib.Nifti1Image(LABELS, CROOKED)
-        nib.save(label_image, folder / "labelsTr" / f"{name}.nii")
-        plain = nib.Nifti1Image(IMAGE, CROOKED)
-        nib.save(image if name == "x" else plain, folder / "imagesTr" / f"{name}.nii")
+    nib.save(image, folder / "imagesTr" / "x.nii")
+    nib.save(label or nib.Nifti1Image(LABELS, CROOKED), folder / "labelsTr" / "x.nii")
+    for seed, name in enumerate("yz", start=1):
+        values = truth(SHAPE, seed)
+        plain = nib.Nifti1Image(values.astype(np.float32) * 100, CROOKED)
+        nib.save(plain, folder / "imagesTr" / f"{name}.nii")
+        nib.save(nib.Nifti1Image(values, CROOKED), folder / "labelsTr" / f"{name}.nii")
     told = {"modality": {"0": "CT"}, "labels": {str(n): c for n, c in enumerate(CLASSES)}}
     (folder / "dataset.json").write_text(json.dumps(told))
     return folder
 
 
+def as_read(values):
+    """The axes of `CROOKED` in the order right, front, up."""
+    return values.transpose(2, 0, 1)[::-1, ::-1]
+
+
 def search(folder):
-    data = MsdData(path=folder, preprocess=Preprocess(spacing="native"), split=Split())
+    preprocess = Preprocess(spacing="native", crop="none", intensity="ct", window=(0, 400))
+    data = MsdData(path=folder, preprocess=preprocess, split=Split())
     return prepare_data(data, folder.parent / "work")
 
 
@@ -144,7 +152,7 @@ def test_read_right_by_predict_evaluate_and_search(tmp_path, kind):
     np.testing.assert_array_equal(nib.load(tmp_path / "out" / "x.nii").get_fdata(), LABELS)
     assert evaluate_folder(segmenter(), images, labels).dice == 1.0
     cache, _ = search(folder)
-    np.testing.assert_array_equal(cache.image("x"), cache.image("y"))
+    np.testing.assert_array_equal(cache.image("x")[0], as_read(IMAGE / 400))
 
 
 ODD_LABELS = {
@@ -159,7 +167,7 @@ def test_labels_that_mean_whole_numbers_are_read(tmp_path, kind):
     folder = write_data(tmp_path / "data", nib.Nifti1Image(IMAGE, CROOKED), ODD_LABELS[kind]())
     assert evaluate_folder(segmenter(), folder / "imagesTr", folder / "labelsTr").dice == 1.0
     cache, _ = search(folder)
-    np.testing.assert_array_equal(cache.label("x"), cache.label("y"))
+    np.testing.assert_array_equal(cache.label("x"), as_read(LABELS))
 
 
 def test_labels_far_from_whole_numbers_are_refused_with_their_digits(tmp_path):
