@@ -91,7 +91,7 @@ def test_oblique_images_are_segmented_in_place(case_files, spacing):
     by_value = replace(by_value, spec=by_value.spec.model_copy(update={"preprocess": window}))
     found = evaluate_folder(by_value, case_files / "obl", case_files / "obl_truth")
     assert len(found.cases) == ODD["obl"]
-    assert min(case["dice"] for case in found.cases.values()) > 0.9
+    assert min(case.dice for case in found.cases.values()) > 0.9
 
 
 @pytest.mark.parametrize("folder", ODD)
