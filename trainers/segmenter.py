@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from trainers.errors import UserError
 from trainers.inference import predict_logits
 from trainers.strict import Strict
 from trainers.volumes.geometry import Grid, by, doubts, voxel_sizes
-from trainers.volumes.nifti import channels, open_nifti, with_affine
+from trainers.volumes.nifti import channels, check_room, open_nifti, with_affine
 from trainers.volumes.preprocess import Prepared, prepare_image, restore
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
@@ -86,6 +87,9 @@ class Segmenter:
         if found != (expected := self.task.channels):  # a series of 300 volumes is not resampled
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
         prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
+        classes, shape = len(self.task.classes), prepared.grid.shape
+        logits = 4.0 * classes * math.prod(shape)
+        check_room(logits, f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
         self._warn_of_voxel_size(prepared.oriented, name)
         if isinstance(image, Path) and self.spec.preprocess.affine == "sform":  # nobody has chosen
             for told in doubts(open_nifti(image)):
