@@ -15,6 +15,7 @@ from rich.markup import escape
 from nas.cli.console import NOTES
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
+from trainers.signals import hearing
 
 # Modules beside this one, each with HELP, add_arguments and run; help lists them in this order.
 COMMANDS = (
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     warnings.showwarning = _show_warning
     try:
-        code: int = options.run(options)
+        with hearing(_interrupt):
+            code: int = options.run(options)
         return code
     except KeyboardInterrupt:
         NOTES.print("interrupted")
@@ -54,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, ArchitectureError, OSError) as error:  # OSError: a full disk and the like
         NOTES.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
         return 2
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _told(error: Exception) -> str:
