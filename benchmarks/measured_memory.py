@@ -131,7 +131,7 @@ def _noise(folder: Path, channels: int, classes: int, shape: Sequence[int]) -> V
     label = (np.arange(voxels) * classes // voxels).astype(np.uint8)
     places = [np.flatnonzero(label == c).astype(np.int32) for c in range(1, classes)]
     image.tofile(folder / "images.f32")
-    label.tofile(folder / "labels.u8")
+    label.tofile(folder / "labels")
     np.concatenate(places).tofile(folder / "foreground.i32")
     depth, height, width = shape
     entry = Entry((depth, height, width), 0, 0, tuple(map(len, places)))

@@ -17,13 +17,15 @@ from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.msd import find_volumes
-from trainers.data.nifti import UNREADABLE, open_nifti
+from trainers.data.names import check_unique
 from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics
 from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
+from trainers.volumes.geometry import voxel_sizes
+from trainers.volumes.nifti import affine_of, load_labels, open_nifti
 
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
 
@@ -39,6 +41,14 @@ class Score:
     hd95_mm: float | None
     assd_mm: float | None
     nsd: float | None
+
+
+@dataclass(frozen=True)
+class CaseDice:
+    """A case's mean Dice over its classes, and that of each; None where it is undefined."""
+
+    dice: float | None
+    dice_per_class: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class Evaluation:
 
     dice: float | None
     dice_per_class: Mapping[str, float | None]
-    cases: Mapping[str, Mapping[str, float | None]]
+    cases: Mapping[str, CaseDice]
     scores: Sequence[Score]
     means: Mapping[str, Mapping[str, Mean]]
     foreground: Mapping[str, Mean]
@@ -102,18 +112,19 @@ def evaluate_folder(
     UserError that lists all images which cannot be used: without a label, of another geometry than
     theirs, unreadable.
     """
-    cases, classes = _checked_cases(segmenter, images, labels), segmenter.task.classes
+    classes = segmenter.task.classes
+    check_unique(classes, "class", "the network")
+    cases = _checked_cases(segmenter, images, labels)
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
         started = perf_counter()
         predicted = segmenter.segment(case.image)
         seconds += perf_counter() - started
-        affine = open_nifti(case.image).affine
+        affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
         frames += _axial_slices(predicted.shape, affine)
-        truth = _read_label(case.label).reshape(predicted.shape)
-        spacing = np.linalg.norm(affine[:3, :3], axis=0)
-        scores.append(_case_scores(predicted, truth, len(classes), spacing, tolerance))
+        truth, sizes = load_labels(case.label), voxel_sizes(affine)
+        scores.append(_case_scores(predicted, truth, len(classes), sizes, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
@@ -133,13 +144,6 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     dataset = Dataset(images, modalities, segmenter.task.classes, cases)
     check_dataset(dataset, expecting="the network")
     return cases
-
-
-def _read_label(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(open_nifti(path).dataobj).astype(np.uint8)
-    except UNREADABLE as error:
-        raise UserError(f"{path} cannot be read; expected a NIfTI volume") from error
 
 
 def _axial_slices(shape: Sequence[int], affine: np.ndarray) -> int:
@@ -175,7 +179,7 @@ def _evaluation(
         dice=_known(mean_dice(dice)),
         dice_per_class=_by_class(classes, class_means(dice)),
         cases={
-            name: {"dice": _known(mean_dice(row[None])), **_by_class(classes, row)}
+            name: CaseDice(_known(mean_dice(row[None])), _by_class(classes, row))
             for name, row in zip(names, dice, strict=True)
         },
         scores=tuple(

@@ -12,7 +12,6 @@ from typing import Literal
 from trainers.atomic import output_folder
 from trainers.data.check import Progress
 from trainers.data.msd import SUFFIXES, find_volumes
-from trainers.data.nifti import save_segmentation
 from trainers.dicom import (
     MODALITIES,
     Series,
@@ -24,6 +23,7 @@ from trainers.dicom import (
 )
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
+from trainers.volumes.nifti import save_segmentation
 
 Format = Literal["nifti", "dicom-seg"]
 

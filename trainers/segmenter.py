@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,15 @@ from pydantic import Field
 from torch import nn
 
 from trainers.data.config import Preprocess
-from trainers.data.preprocess import Prepared, prepare_image, restore, with_affine
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
 from trainers.strict import Strict
+from trainers.volumes.geometry import Grid, by, voxel_sizes
+from trainers.volumes.nifti import with_affine
+from trainers.volumes.preprocess import Prepared, prepare_image, restore
+
+FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
 
 
 class SegmenterSpec(Strict):
@@ -46,14 +51,14 @@ class Segmenter:
         return self.spec.task
 
     def segment(self, image: str | Path) -> np.ndarray:
-        """The labels of one NIfTI file, uint8, in the file's own shape (D, H, W).
+        """The labels of one NIfTI file in its own shape (D, H, W), in the smallest unsigned type.
 
         Raises UserError where the file has other channels than the network expects.
         """
         return self._segment(self.prepare(Path(image)))
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
-        """The labels of an image (D, H, W), or (D, H, W, C) of several channels: uint8, (D, H, W).
+        """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
 
         `affine`: (4, 4), from voxels to mm in RAS+, as nibabel has it; `np.diag([dx, dy, dz, 1])`
         for voxels of that size whose axes point right, to the front and up. Raises UserError as
@@ -74,10 +79,22 @@ class Segmenter:
     def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does."""
         prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
+        name = str(image) if isinstance(image, Path) else "the image"
         if (found := prepared.image.shape[0]) != (expected := self.task.channels):
-            name = image if isinstance(image, Path) else "the image"
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
+        self._warn_of_voxel_size(prepared.oriented, name)
         return prepared
+
+    def _warn_of_voxel_size(self, grid: Grid, name: str) -> None:
+        if (usual := self.task.voxel_size or self.task.spacing) is None:
+            return
+        ratios = voxel_sizes(grid.affine) / usual
+        if ratios.max() > FAR or ratios.min() < 1 / FAR:
+            warnings.warn(
+                f"{name} has voxels of {by(voxel_sizes(grid.affine))} mm; the network was trained "
+                f"on {by(usual)} mm: expect little of it, and check the file's spacing and unit",
+                stacklevel=2,
+            )
 
     def logits(self, prepared: Prepared) -> torch.Tensor:
         """The network's logits of a prepared image, (C_cls, D, H, W), window by window."""

@@ -11,18 +11,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from trainers.atomic import make_folder
 from trainers.data.check import Progress, check_dataset
 from trainers.data.config import Preprocess
-from trainers.data.nifti import open_nifti
-from trainers.data.preprocess import (
-    Spacing3,
-    oriented_spacing,
-    prepare_image,
-    prepare_label,
-)
 from trainers.data.source import DataSource
+from trainers.volumes.geometry import Spacing3, oriented_spacing
+from trainers.volumes.nifti import affine_of, label_type, open_nifti
+from trainers.volumes.preprocess import prepare_image, prepare_label
 
 FOREGROUND_PER_CLASS = 10_000
 
@@ -46,6 +43,7 @@ class VolumeCache:
     """Checked and prepared cases. Cheap to open and to pickle; arrays are read-only memory maps.
 
     `classes[0]` is the background. `spacing` in mm, None where each volume keeps its own.
+    `voxel_size`: the median of the files' own, mm.
     """
 
     folder: Path
@@ -53,6 +51,7 @@ class VolumeCache:
     classes: tuple[str, ...]
     spacing: Spacing3 | None
     entries: dict[str, Entry] = field(repr=False)
+    voxel_size: Spacing3 | None = None
 
     @classmethod
     def open(cls, folder: Path) -> "VolumeCache":
@@ -62,8 +61,14 @@ class VolumeCache:
             name: Entry(tuple(e["shape"]), e["voxel"], e["foreground"], tuple(e["counts"]))
             for name, e in index["entries"].items()
         }
-        spacing = tuple(index["spacing"]) if index["spacing"] else None
-        return cls(folder, index["channels"], tuple(index["classes"]), spacing, entries)
+        return cls(
+            folder,
+            index["channels"],
+            tuple(index["classes"]),
+            tuple(index["spacing"]) if index["spacing"] else None,
+            entries,
+            tuple(index["voxel_size"]),
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,7 +87,7 @@ class VolumeCache:
         return self._images[start : start + size].reshape(self.channels, *entry.shape)
 
     def label(self, name: str) -> np.ndarray:
-        """(D, H, W) uint8."""
+        """(D, H, W), in the smallest unsigned type that holds the classes."""
         entry = self.entries[name]
         size = int(np.prod(entry.shape))
         return self._labels[entry.voxel : entry.voxel + size].reshape(entry.shape)
@@ -110,7 +115,7 @@ class VolumeCache:
 
     @cached_property
     def _labels(self) -> np.ndarray:
-        return _map(self.folder / "labels.u8", np.uint8)
+        return _map(self.folder / "labels", label_type(len(self.classes)))
 
     @cached_property
     def _foreground(self) -> np.ndarray:
@@ -133,17 +138,18 @@ def _build(
     source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
 ) -> None:
     check_dataset(source, progress)
-    spacing = _spacing(source, preprocess)
+    voxel_size = _median_voxel(source, preprocess)
+    spacing = _spacing(preprocess, voxel_size)
     entries: dict[str, Entry] = {}
     voxel = foreground = 0
     with (
         (folder / "images.f32").open("wb") as images,
-        (folder / "labels.u8").open("wb") as labels,
+        (folder / "labels").open("wb") as labels,
         (folder / "foreground.i32").open("wb") as indices,
     ):
         for done, case in enumerate(source.cases, start=1):
             prepared = prepare_image(case.image, preprocess, spacing)
-            label = prepare_label(case.label, preprocess, prepared)
+            label = prepare_label(case.label, prepared, len(source.classes))
             prepared.image.tofile(images)
             label.tofile(labels)
             counts = _write_foreground(label, len(source.classes), indices)
@@ -156,18 +162,21 @@ def _build(
         "channels": len(source.modalities),
         "classes": source.classes,
         "spacing": spacing,
+        "voxel_size": voxel_size,
         "preprocess": preprocess.model_dump(mode="json"),
         "entries": {name: asdict(entry) for name, entry in entries.items()},
     }
     (folder / "index.json").write_text(json.dumps(index))
 
 
-def _spacing(source: DataSource, preprocess: Preprocess) -> Spacing3 | None:
+def _spacing(preprocess: Preprocess, median: Spacing3) -> Spacing3 | None:
     if preprocess.spacing == "native":
         return None
-    if preprocess.spacing != "median":
-        return preprocess.spacing
-    affines = [open_nifti(case.image).affine for case in source.cases]
+    return median if preprocess.spacing == "median" else preprocess.spacing
+
+
+def _median_voxel(source: DataSource, preprocess: Preprocess) -> Spacing3:
+    affines = (affine_of(open_nifti(case.image), preprocess.affine) for case in source.cases)
     sizes = [oriented_spacing(affine, preprocess.orientation) for affine in affines]
     x, y, z = np.median(sizes, axis=0)
     return round(float(x), 4), round(float(y), 4), round(float(z), 4)
@@ -187,7 +196,7 @@ def _write_foreground(label: np.ndarray, classes: int, file: BinaryIO) -> tuple[
     return tuple(counts)
 
 
-def _map(path: Path, dtype: type[np.generic]) -> np.ndarray:
+def _map(path: Path, dtype: npt.DTypeLike) -> np.ndarray:
     """The file as a flat array. A plain view: slicing a np.memmap itself is five times slower."""
     if path.stat().st_size == 0:
         return np.empty(0, dtype)

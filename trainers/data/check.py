@@ -6,14 +6,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from trainers.data.nifti import UNREADABLE, open_nifti
 from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
+from trainers.volumes.geometry import same_place
+from trainers.volumes.nifti import LABEL_TOLERANCE, affine_of, digits, open_nifti, read_values
 
 Progress = Callable[[int, int, str], None]
 """Called with how many cases are done, how many there are, and the verb, such as `checked`."""
-
-_TOLERANCE = 0.1  # voxels that a corner of the label may lie away from the image's
 
 
 def check_dataset(
@@ -70,17 +69,13 @@ class _CaseCheck:
         volume, values = read
         expected = len(self.source.modalities)
         channels = values.shape[3] if values.ndim == 4 else 1
-        if values.ndim not in (3, 4):
-            self.found.append(f"image has {values.ndim} axes, expected 3 or 4 ({_short(path)})")
-        elif channels != expected:
+        if channels != expected:
             self.found.append(
                 f"image has {channels} channels (modalities), but {self.expecting} expects "
                 f"{expected} ({_short(path)})"
             )
         if values.dtype.kind == "f" and (bad := np.count_nonzero(~np.isfinite(values))):
             self.found.append(f"image has {bad} voxels that are NaN or infinite ({_short(path)})")
-        if not np.isfinite(volume.affine).all() or np.linalg.matrix_rank(volume.affine) < 4:
-            self.found.append(f"image has an affine that cannot be inverted ({_short(path)})")
         return volume
 
     def _label(self, path: Path) -> nib.Nifti1Image | None:
@@ -88,17 +83,15 @@ class _CaseCheck:
             return None
         volume, values = read
         count = len(self.source.classes)
-        if values.ndim != 3 and values.shape[3:] != (1,):
+        if values.ndim != 3:
             self.found.append(
-                f"label has {values.ndim} axes, expected 3: a class number a voxel ({_short(path)})"
+                f"label has {volume.ndim} axes, expected 3: a class number a voxel ({_short(path)})"
             )
-        good = (values >= 0) & (values < count)
-        if values.dtype.kind == "f":
-            good &= values == np.rint(values)
+        nearest = np.rint(values)
+        good = (nearest >= 0) & (nearest < count) & (np.abs(values - nearest) <= LABEL_TOLERANCE)
         if not good.all():
-            wrong = ", ".join(f"{value:g}" for value in np.unique(values[~good])[:5])
             self.found.append(
-                f"label has the values {wrong}, but {self.expecting} expects "
+                f"label has the values {digits(values[~good])}, but {self.expecting} expects "
                 f"0 to {count - 1} ({_short(path)})"
             )
         return volume
@@ -106,32 +99,22 @@ class _CaseCheck:
     def _read(self, path: Path) -> tuple[nib.Nifti1Image, np.ndarray] | None:
         try:
             volume = open_nifti(path)
-            values = np.asanyarray(volume.dataobj)
-        except (UserError, *UNREADABLE):
-            self.found.append(f"{_short(path)} is truncated or no NIfTI file")
+            affine_of(volume)
+            return volume, read_values(volume, path)
+        except UserError as error:
+            self.found.append(str(error).replace(str(path), _short(path)))
             return None
-        if values.dtype.kind not in "iuf":
-            self.found.append(f"{_short(path)} has voxels of type {values.dtype}, expected numbers")
-            return None
-        return volume, values
 
     def _pair(self, image: nib.Nifti1Image, label: nib.Nifti1Image) -> None:
         image_shape, label_shape = image.shape[:3], label.shape[:3]
         differ = ["shape"] if image_shape != label_shape else []
-        if not _same_place(image.affine, label.affine, image_shape):
+        if not same_place(affine_of(image), affine_of(label), image_shape):
             differ.append("affine")
         if differ:
             sizes = "x".join(map(str, image_shape)), "x".join(map(str, label_shape))
             self.found.append(
                 f"image {sizes[0]} and label {sizes[1]} differ in {' and '.join(differ)}"
             )
-
-
-def _same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Do two affines put the corners of a grid at the same place?"""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1.0])).reshape(4, -1)
-    voxel = np.linalg.norm(a[:3, :3], axis=0).min()
-    return bool(np.linalg.norm((a - b) @ corners, axis=0).max() <= _TOLERANCE * voxel)
 
 
 def _short(path: Path) -> str:

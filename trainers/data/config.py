@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from trainers.strict import Strict
+from trainers.volumes.settings import AffineRule
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -17,15 +18,19 @@ CT_WINDOW = (-175.0, 250.0)
 class Preprocess(Strict):
     """From a NIfTI file to the array that a network sees.
 
-    `orientation`: directions of the three axes. `spacing`: mm, the median of the data set, or each
-    volume's own. `crop: foreground` removes the empty border. `intensity`: `zscore` a volume and
-    channel, or `ct`, which maps `window` (HU) to [0, 1] and clips.
+    `orientation`: directions of the three axes. `affine`: which of a header's answers counts where
+    they differ; see `read_affine`. `spacing`: mm, the median of the data set, or each volume's own.
+    `crop: foreground` removes the empty border. `intensity`, a volume and channel: `robust`, the
+    z-score between two percentiles of the body (`robust_zscore`); `zscore` of all voxels; or `ct`,
+    which maps `window` (HU) to [0, 1] and clips.
     """
 
     orientation: str = "RAS"
+    # Left out at its default: what was written before this key was read so.
+    affine: AffineRule = Field(default="sform", exclude_if=lambda rule: rule == "sform")
     spacing: Literal["native", "median"] | tuple[Positive, Positive, Positive] = "median"
     crop: Literal["none", "foreground"] = "foreground"
-    intensity: Literal["zscore", "ct"] = "zscore"
+    intensity: Literal["robust", "zscore", "ct"] = "robust"
     window: tuple[float, float] | None = None
 
     @model_validator(mode="before")
@@ -46,7 +51,7 @@ class Preprocess(Strict):
 
     @model_validator(mode="after")
     def _window_fits(self) -> Self:
-        if self.intensity == "zscore" and self.window is not None:
+        if self.intensity != "ct" and self.window is not None:
             raise ValueError("window belongs to `intensity: ct`; remove it or set that")
         if self.intensity == "ct" and (self.window is None or self.window[0] >= self.window[1]):
             raise ValueError(f"window = {self.window}; expected two HU values, the lower first")
@@ -69,7 +74,7 @@ class Groups(Strict):
     def _captures_once(cls, pattern: str) -> str:
         try:
             captures = re.compile(pattern).groups
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
         if captures != 1:
             raise ValueError(f"{pattern!r} has {captures} capture groups (...); expected one")

@@ -56,16 +56,18 @@ class PatchSampler:
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
         self._queue: list[int] = []
+        # Of wider unsigned types torch knows little more than the name.
+        self._label_type = np.uint8 if len(self.cache.classes) <= 256 else np.int32
 
     def batch(self, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
-        """Images (B, C, *patch) float32 and labels (B, 1, *patch) uint8.
+        """Images (B, C, *patch) float32 and labels (B, 1, *patch), uint8 or of many classes int32.
 
         `part`: the patches of the batch that are returned. The others are drawn and not read, so
         that several processes, which train a part each, agree on the batch.
         """
         read = range(self.size)[part]
         images = np.zeros((len(read), self.cache.channels, *self.patch), np.float32)
-        labels = np.zeros((len(read), 1, *self.patch), np.uint8)
+        labels = np.zeros((len(read), 1, *self.patch), self._label_type)
         for place in range(self.size):
             cut = self._draw()
             if place in read:

@@ -4,8 +4,16 @@ from pathlib import Path
 
 from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.check import Progress
-from trainers.data.source import SourceConfig
+from trainers.data.names import check_names
+from trainers.data.source import DataSource, SourceConfig
 from trainers.data.splits import Cases, split_cases
+
+
+def open_source(config: SourceConfig, workdir: Path) -> DataSource:
+    """The source, whose classes and modalities have good names. Raises UserError."""
+    source = config.open(workdir)
+    check_names(source)
+    return source
 
 
 def prepare_data(
@@ -16,7 +24,7 @@ def prepare_data(
     `workdir` gets what the source makes, such as phantoms, and the cache unless `config.cache`
     names another folder. Raises UserError for data or a split that cannot be used.
     """
-    source = config.open(workdir)
+    source = open_source(config, workdir)
     cases = split_cases((case.name for case in source.cases), config.split)
     cache = build_cache(source, config.preprocess, config.cache or workdir / "cache", progress)
     return cache, cases

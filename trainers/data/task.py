@@ -22,13 +22,14 @@ class Task(Strict):
     """Input channels, classes, voxel size and patch of every network of a search.
 
     `classes[0]` is the background. `spacing` in mm, None where volumes keep their own. `patch` in
-    voxels.
+    voxels. `voxel_size`: the median of the training files' own, mm; None where it was not recorded.
     """
 
     channels: Positive
     classes: tuple[str, ...]
     spacing: tuple[float, float, float] | None
     patch: tuple[Positive, Positive, Positive]
+    voxel_size: tuple[float, float, float] | None = None
 
     @classmethod
     def of(cls, cache: VolumeCache, train: TrainConfig) -> Task:
@@ -38,6 +39,7 @@ class Task(Strict):
             classes=cache.classes,
             spacing=cache.spacing,
             patch=train.patch,
+            voxel_size=cache.voxel_size,
         )
 
     @classmethod

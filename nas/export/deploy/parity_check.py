@@ -17,13 +17,13 @@ from nas.export.export_folder import Export
 from trainers.data.check import check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.msd import find_volumes
-from trainers.data.preprocess import prepare_label
 from trainers.data.source import Case
 from trainers.data.splits import split_cases
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter
+from trainers.volumes.preprocess import prepare_label
 
 DICE_TOLERANCE = {"fp32": 0.001, "fp16": 0.001, "int8": 0.01}
 LOGIT_TOLERANCE = 1e-3  # in float32, relative to the largest logit
@@ -100,7 +100,7 @@ def check(
         ours, theirs = (logits.argmax(0).numpy() for logits in (expected, found_logits))
         agreements.append(agreement(theirs, ours, classes))
         if case.label is not None:
-            truth = prepare_label(case.label, segmenter.spec.preprocess, prepared)
+            truth = prepare_label(case.label, prepared, classes)
             scores.append([dice_per_class(labels, truth, classes) for labels in (theirs, ours)])
     dice, dice_pytorch = (
         (mean_dice(np.stack([s[i] for s in scores])) for i in range(2)) if scores else (None, None)

@@ -80,7 +80,7 @@ def test_a_copy_that_was_killed_is_made_again(shared, node, monkeypatch):
 
 
 def test_a_copy_that_has_lost_a_file_is_made_again(shared, node):
-    (local_copy(shared, node) / "labels.u8").unlink()
+    (local_copy(shared, node) / "labels").unlink()
     assert content(local_copy(shared, node)) == content(shared)
 
 

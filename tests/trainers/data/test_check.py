@@ -90,7 +90,7 @@ def test_too_many_channels(msd):
 def test_a_truncated_file(msd, part):
     file = msd / part / "a.nii.gz"
     file.write_bytes(file.read_bytes()[:100])
-    assert f"  a  {part}/a.nii.gz is truncated or no NIfTI file" in problems(msd)
+    assert f"  a  {part}/a.nii.gz cannot be read: truncated" in problems(msd)
 
 
 def test_a_truncated_uncompressed_file(msd):
@@ -99,13 +99,13 @@ def test_a_truncated_uncompressed_file(msd):
     file = msd / "imagesTr" / "a.nii"
     write_nifti(file, np.zeros(SHAPE, np.float32))
     file.write_bytes(file.read_bytes()[:1000])
-    assert "  a  imagesTr/a.nii is truncated or no NIfTI file" in problems(msd)
+    assert "  a  imagesTr/a.nii cannot be read: truncated" in problems(msd)
 
 
 @pytest.mark.parametrize("content", [b"", b"PNG", bytes(1000)])
 def test_a_file_that_is_something_else(msd, content):
     (msd / "labelsTr" / "a.nii.gz").write_bytes(content)
-    assert "  a  labelsTr/a.nii.gz is truncated or no NIfTI file" in problems(msd)
+    assert "  a  labelsTr/a.nii.gz cannot be read: truncated" in problems(msd)
 
 
 def test_all_problems_come_in_one_message(msd):

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from tests.trainers.data.volumes import ball, write_nifti
 from trainers.data.config import Preprocess
-from trainers.data.nifti import save_segmentation
-from trainers.data.preprocess import oriented_spacing, prepare_image, prepare_label, restore
 from trainers.errors import UserError
-
-from .volumes import ball, write_nifti
+from trainers.volumes.geometry import oriented_spacing
+from trainers.volumes.nifti import save_segmentation
+from trainers.volumes.preprocess import prepare_image, prepare_label, restore
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 ROTATED = np.eye(4)
@@ -36,7 +36,7 @@ def case(request, tmp_path):
 def there_and_back(case, preprocess, spacing):
     image, label = case
     prepared = prepare_image(image, preprocess, spacing)
-    seen = prepare_label(label, preprocess, prepared)
+    seen = prepare_label(label, prepared, 3)
     assert seen.shape == prepared.image.shape[1:]
     logits = np.stack([seen == index for index in range(3)]).astype(np.float32)
     return restore(logits, prepared)
@@ -82,7 +82,8 @@ def test_a_voxel_keeps_its_place_in_the_body(tmp_path):
     values[2:24, 2:30, 2:18] = 1
     values[20, 6, 11] = 100
     write_nifti(tmp_path / "i.nii.gz", values, SWAPPED)
-    prepared = prepare_image(tmp_path / "i.nii.gz", Preprocess(), (0.5, 0.5, 0.5))
+    plain = Preprocess(intensity="zscore")
+    prepared = prepare_image(tmp_path / "i.nii.gz", plain, (0.5, 0.5, 0.5))
     peak = np.unravel_index(prepared.image[0].argmax(), prepared.image.shape[1:])
     found = prepared.grid.affine @ [*peak, 1]
     np.testing.assert_allclose(found, SWAPPED @ [20, 6, 11, 1], atol=0.51)
@@ -107,7 +108,7 @@ def test_zscore_is_by_channel(tmp_path):
     rng = np.random.default_rng(0)
     values = rng.normal((5, -900), (1, 300), (*SHAPE, 2)).astype(np.float32)
     write_nifti(tmp_path / "i.nii.gz", values)
-    image = prepare_image(tmp_path / "i.nii.gz", Preprocess(), None).image
+    image = prepare_image(tmp_path / "i.nii.gz", Preprocess(intensity="zscore"), None).image
     assert image.shape == (2, *SHAPE)
     np.testing.assert_allclose(image.mean(axis=(1, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(image.std(axis=(1, 2, 3)), 1, atol=1e-4)
@@ -144,7 +145,7 @@ def test_a_file_that_is_no_volume_is_named(tmp_path, content):
 def test_a_file_of_other_axes_is_named(tmp_path, shape):
     file = tmp_path / "a.nii.gz"
     nib.save(nib.Nifti1Image(np.ones(shape, np.float32), np.eye(4)), file)
-    with pytest.raises(UserError, match=rf"a\.nii\.gz has {len(shape)} axes; expected 3, or 4"):
+    with pytest.raises(UserError, match=rf"has {len(shape)} axes \(.*\); expected 3, or 4"):
         prepare_image(file, Preprocess(spacing="native"), None)
 
 

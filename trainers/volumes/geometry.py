@@ -1,0 +1,182 @@
+"""Where voxels are: from a NIfTI header to millimetres, turned, cropped, and back.
+
+Coordinates are nibabel's: RAS+ millimetres, an affine (4, 4) maps voxel indices (i, j, k, 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+from nibabel.orientations import (
+    apply_orientation,
+    axcodes2ornt,
+    inv_ornt_aff,
+    io_orientation,
+    ornt_transform,
+)
+
+from .errors import UserError
+from .settings import AffineRule
+
+Spacing3 = tuple[float, float, float]
+Shape3 = tuple[int, int, int]
+
+UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's codes of metre, millimetre and micrometre
+SHEAR_TOLERANCE = 0.045  # of a cosine between two axes: 2.5 degrees
+DISAGREEMENT = 0.1  # voxels between two affines' corners, or of a spacing, that are worth a word
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where voxels are: (D, H, W) and the (4, 4) affine to millimetres."""
+
+    shape: Shape3
+    affine: np.ndarray
+
+    def cropped(self, start: Sequence[int], stop: Sequence[int]) -> Grid:
+        """The voxels from `start` to before `stop`."""
+        affine = self.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ start
+        return Grid(_three(b - a for a, b in zip(start, stop, strict=True)), affine)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Axes swapped and mirrored to `codes`, such as RAS, and back.
+
+    `there` and `back` are nibabel's orientation arrays. The way back is kept, not found again: at
+    45 degrees to an axis rounding decides the orientation of an affine.
+    """
+
+    there: np.ndarray
+    back: np.ndarray
+
+    @classmethod
+    def to(cls, codes: str, affine: np.ndarray) -> Turn:
+        """The turn of a volume of this affine to the closest axes of `codes`."""
+        own, wanted = io_orientation(affine), axcodes2ornt(codes)
+        return cls(ornt_transform(own, wanted), ornt_transform(wanted, own))
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """(D, H, W, ...) of the file -> of the turned grid."""
+        return apply_orientation(values, self.there)
+
+    def undo(self, values: np.ndarray) -> np.ndarray:
+        """(D, H, W, ...) of the turned grid -> of the file."""
+        return apply_orientation(values, self.back)
+
+    def grid(self, native: Grid) -> Grid:
+        """The turned grid of a file's grid."""
+        affine = native.affine @ inv_ornt_aff(self.there, native.shape)
+        axes = np.argsort(self.there[:, 0])
+        return Grid(_three(native.shape[axis] for axis in axes), affine)
+
+
+def voxel_sizes(affine: np.ndarray) -> np.ndarray:
+    """(3,) mm along the voxel axes."""
+    return np.linalg.norm(affine[:3, :3], axis=0)
+
+
+def oriented_spacing(affine: np.ndarray, orientation: str) -> Spacing3:
+    """Voxel size in mm along the axes of `orientation`."""
+    axes = np.argsort(Turn.to(orientation, affine).there[:, 0])
+    x, y, z = voxel_sizes(affine)[axes]
+    return float(x), float(y), float(z)
+
+
+def read_affine(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:
+    """(4, 4), from voxels to mm, whatever the header's unit is.
+
+    A header can say three times where voxels are. `sform` is nibabel's order: the sform where its
+    code is set, else the qform, else the voxel sizes alone. `qform`: that one first. `pixdim`: the
+    directions of `sform`, with the voxel sizes of pixdim. Raises UserError for an affine that is
+    not finite, flat or sheared.
+    """
+    return _in_mm(volume, _header_affine(volume, rule))
+
+
+def check_affine(affine: np.ndarray) -> None:
+    """Raises UserError where it is no rotation, mirror image and scaling of the three axes."""
+    if not np.isfinite(affine).all():
+        raise UserError("an affine with numbers that are not finite")
+    sizes = voxel_sizes(affine)
+    if not np.all(sizes > 0) or not np.all(np.isfinite(sizes)):
+        raise UserError(f"an affine with voxels of {by(sizes)} mm")
+    axes = affine[:3, :3] / sizes
+    cosines = np.abs(np.triu(axes.T @ axes, 1))
+    if cosines.max() > 1 - 1e-3:
+        raise UserError("an affine that cannot be inverted")
+    if cosines.max() > SHEAR_TOLERANCE:
+        a, b = np.unravel_index(cosines.argmax(), cosines.shape)
+        angle = np.degrees(np.arccos(cosines.max()))
+        raise UserError(
+            f"a sheared affine: axes {a + 1} and {b + 1} are at {angle:.1f} degrees, expected 90; "
+            "resample it to a grid of right angles first"
+        )
+
+
+def doubts(volume: nib.Nifti1Image) -> list[str]:
+    """What the header says in two ways; each as a sentence with both."""
+    header, affine = volume.header, volume.affine
+    told = []
+    if not header["qform_code"] and not header["sform_code"]:
+        told.append(
+            "the header has no orientation (qform and sform codes are 0): axes are taken as left, "
+            "front and up, other programs may mirror them"
+        )
+    elif header["qform_code"] and header["sform_code"]:
+        other = _header_affine(volume, "qform")
+        if not same_place(affine, other, volume.shape[:3]):
+            told.append(
+                f"sform ({by(voxel_sizes(affine))}, {_axes(affine)}) and qform "
+                f"({by(voxel_sizes(other))}, {_axes(other)}) put it in different places; "
+                "the sform counts (data.preprocess.affine: qform takes the other)"
+            )
+    pixdim, sizes = np.abs(header["pixdim"][1:4]).astype(float), voxel_sizes(affine)
+    if np.any(np.abs(pixdim - sizes) > DISAGREEMENT * sizes):
+        told.append(
+            f"voxels are {by(sizes)} by the affine and {by(pixdim)} by pixdim; the affine counts "
+            "(data.preprocess.affine: pixdim takes the other)"
+        )
+    return told
+
+
+def same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Do two affines put the corners of a grid at the same place, within a tenth of a voxel?"""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1.0])).reshape(4, -1)
+    apart = np.linalg.norm((a - b) @ corners, axis=0).max()
+    return bool(apart <= DISAGREEMENT * voxel_sizes(a).min())
+
+
+def by(sizes: Sequence[float] | np.ndarray) -> str:
+    """1 x 1 x 2.5."""
+    return " x ".join(f"{size:.4g}" for size in sizes)
+
+
+def _header_affine(volume: nib.Nifti1Image, rule: AffineRule) -> np.ndarray:
+    header, affine = volume.header, volume.affine
+    if rule == "qform" and header["qform_code"]:
+        return np.asarray(header.get_qform())
+    if rule == "pixdim":
+        scale = np.abs(header["pixdim"][1:4]).astype(float) / voxel_sizes(affine)
+        return np.asarray(affine @ np.diag([*scale, 1.0]))
+    return np.asarray(affine)
+
+
+def _in_mm(volume: nib.Nifti1Image, affine: np.ndarray) -> np.ndarray:
+    factor = UNIT_MM.get(int(volume.header["xyzt_units"]) & 7, 1.0)  # unknown: mm, as all take it
+    affine = np.diag([factor, factor, factor, 1.0]) @ affine
+    check_affine(affine)
+    return affine
+
+
+def _axes(affine: np.ndarray) -> str:
+    return "".join(nib.aff2axcodes(affine))
+
+
+def _three(sizes: Iterable[int]) -> Shape3:
+    a, b, c = map(int, sizes)
+    return a, b, c

@@ -1,0 +1,173 @@
+"""NIfTI files in and out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import psutil
+import torch
+from monai.data import MetaTensor
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from .errors import UserError
+from .geometry import read_affine
+from .settings import AffineRule
+
+_UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError)
+UNREADABLE = (*_UNREADABLE, zlib.error, KeyError, OverflowError)
+"""What nibabel raises for files that are damaged or something else."""
+
+LABEL_TOLERANCE = 1e-3  # of a float label to the class number that it means
+GZIP_LIMIT = 1032  # bytes that deflate can make of one
+GEOMETRY = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x",
+            "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z")  # fmt: skip
+
+
+def open_nifti(path: Path) -> nib.Nifti1Image:
+    """The header and affine of a NIfTI-1 or -2 file; voxels are read later.
+
+    Raises UserError where it is none, is cut off, or has voxels that are no real numbers.
+    """
+    with _readable(path):
+        volume = nib.load(path)
+    if not isinstance(volume, nib.Nifti1Image):
+        raise UserError(f"{path} is a {type(volume).__name__}; expected a NIfTI volume")
+    if (kind := volume.get_data_dtype()).kind not in "iuf":
+        what = "RGB" if kind.names else "complex" if kind.kind == "c" else kind.name
+        raise UserError(f"{path} has {what} voxels; expected one number a voxel and channel")
+    _check_size(volume, path)
+    return volume
+
+
+def load_volume(path: Path, rule: AffineRule = "sform") -> MetaTensor:
+    """(C, D, H, W) float32 in the file's own orientation with its affine in mm (`read_affine`).
+
+    The file has 3 axes, or 4 with the channels last; further axes of length 1 do not matter. Raises
+    UserError for any other file.
+    """
+    volume = open_nifti(path)
+    values = read_values(volume, path)
+    with np.errstate(over="ignore"):  # it is infinite then, and refused for that
+        channels = np.moveaxis(values.reshape(*values.shape[:3], -1), -1, 0).astype(np.float32)
+    return with_affine(torch.from_numpy(np.ascontiguousarray(channels)), affine_of(volume, rule))
+
+
+def load_labels(path: Path) -> np.ndarray:
+    """(D, H, W) class numbers as the file has them, int64.
+
+    Floats are rounded to the number that they are within 1e-3 of. Raises UserError where one is of
+    none, and for more axes.
+    """
+    values = read_values(open_nifti(path), path)
+    if values.ndim != 3:
+        raise UserError(f"{path} has {values.ndim} axes; expected 3: a class number a voxel")
+    if values.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            wrong = ~(np.abs(values - np.rint(values)) <= LABEL_TOLERANCE)
+        if wrong.any():
+            raise UserError(
+                f"{path} has the labels {digits(values[wrong])}; expected whole numbers"
+            )
+        values = np.rint(values)
+    return values.astype(np.int64)
+
+
+def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
+    """(D, H, W) or (D, H, W, C) numbers, scaled as the header says. Raises UserError."""
+    shape = _without_trailing_ones(volume.shape)
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise UserError(
+            f"{path} has {len(volume.shape)} axes ({'x'.join(map(str, volume.shape))}); "
+            "expected 3, or 4 with the channels as the last"
+        )
+    with _readable(path), np.errstate(all="ignore"):
+        return np.asanyarray(volume.dataobj).reshape(shape)
+
+
+def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:
+    """The affine in mm (`read_affine`). Raises UserError that names the file."""
+    path = Path(volume.get_filename() or "the volume")
+    with _readable(path):
+        try:
+            return read_affine(volume, rule)
+        except UserError as error:
+            raise UserError(f"{path} has {error}") from None
+
+
+def with_affine(values: torch.Tensor, affine: np.ndarray) -> MetaTensor:
+    """A volume (C, D, H, W) and where it is: (4, 4), from voxels to mm."""
+    return MetaTensor(values, torch.from_numpy(affine))
+
+
+def label_type(classes: int) -> np.dtype[np.unsignedinteger]:
+    """The smallest unsigned type that holds so many classes."""
+    return np.min_scalar_type(classes - 1)
+
+
+def digits(values: np.ndarray, most: int = 5) -> str:
+    """The first different values with all their digits: two that differ read differently."""
+    return ", ".join(repr(v.item()).removesuffix(".0") for v in np.unique(values)[:most])
+
+
+def save_segmentation(labels: np.ndarray, like: Path, to: Path) -> None:
+    """Write (D, H, W) labels in their own type as NIfTI, where the image `like` is.
+
+    The header says where voxels are, as that of `like` does, and nothing else of it: no text, no
+    intent, no display range.
+    """
+    source = open_nifti(like)
+    if labels.shape != source.shape[:3]:
+        raise ValueError(f"labels are {labels.shape}, {like.name} is {source.shape[:3]}")
+    header = type(source.header)()
+    header.set_data_dtype(labels.dtype)
+    header.set_data_shape(labels.shape)
+    for name in GEOMETRY:
+        header[name] = source.header[name]
+    header["pixdim"][:4] = source.header["pixdim"][:4]
+    header["xyzt_units"] = source.header["xyzt_units"] & 7  # of time there is none
+    to.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(type(source)(labels, None, header), to)
+
+
+def _check_size(volume: nib.Nifti1Image, path: Path) -> None:
+    """A damaged header can ask for more memory than there is, and would be given it."""
+    wanted = float(np.prod(volume.shape, dtype=float)) * volume.get_data_dtype().itemsize
+    packed = path.stat().st_size * (GZIP_LIMIT if path.suffix.lower() == ".gz" else 1)
+    if wanted > packed:
+        raise UserError(
+            f"{path} cannot be read: truncated, its header has {wanted / 1e6:,.1f} MB of voxels"
+        )
+    check_room(4 * float(np.prod(volume.shape, dtype=float)), f"{path} is {_shape(volume.shape)}")
+
+
+def check_room(size: float, what: str) -> None:
+    """Raises UserError where `size` bytes are more than the memory that is free."""
+    if size > (free := psutil.virtual_memory().available):
+        raise UserError(
+            f"{what} voxels, which take {size / 1e9:,.1f} GB of memory; {free / 1e9:,.1f} are free"
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        raise UserError(f"{path} cannot be read: truncated or no NIfTI file") from error
+
+
+def _without_trailing_ones(shape: Sequence[int]) -> tuple[int, ...]:
+    kept = list(shape)
+    while len(kept) > 3 and kept[-1] == 1:
+        kept.pop()
+    return tuple(kept)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

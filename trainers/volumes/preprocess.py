@@ -1,0 +1,161 @@
+"""NIfTI file -> network input, and network output -> NIfTI file, through one geometry.
+
+Forth: turn, crop, resample, normalise. Back: resample, decide the class, uncrop, turn back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.transforms import CropForeground, Spacing, SpatialResample
+
+from .errors import UserError
+from .geometry import Grid, Spacing3, Turn, by, check_affine, voxel_sizes
+from .intensity import normalise, occupied
+from .nifti import check_room, label_type, load_labels, load_volume, with_affine
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network's input, and the grids that lead back to its file.
+
+    In the order in which the image went through them: `native`, the file's; `oriented`, to which
+    `turn` brought it; `cropped`, which begins at voxel `start` of `oriented`; and `grid`, to
+    which it was resampled. `image` is (C, D, H, W) float32 on `grid`.
+    """
+
+    image: np.ndarray
+    grid: Grid
+    cropped: Grid
+    start: Corner
+    oriented: Grid
+    turn: Turn
+    native: Grid
+
+
+Corner = tuple[int, ...]
+
+
+def prepare_image(
+    image: Path | MetaTensor, settings: Settings, spacing: Spacing3 | None
+) -> Prepared:
+    """Prepare one image: a file, or a volume (C, D, H, W) with its affine in mm.
+
+    `spacing` in mm; None keeps the image's own. Raises UserError where the file is no NIfTI volume,
+    for numbers that are not finite, affines that `check_affine` refuses, and where resampling would
+    take more memory than is free.
+    """
+    name = image if isinstance(image, Path) else "the image"
+    loaded = load_volume(image, settings.affine) if isinstance(image, Path) else image
+    values = loaded.numpy()
+    if not np.isfinite(values).all():
+        raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
+    native = _grid(loaded)
+    if not isinstance(image, Path):
+        _check_array(native)
+    turn = Turn.to(settings.orientation, native.affine)
+    oriented = turn.grid(native)
+    turned = torch.from_numpy(np.stack([turn.apply(channel) for channel in values]))
+    start, stop = _crop_box(turned, settings)
+    cropped = oriented.cropped(start, stop)
+    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    volume = with_affine(turned[(slice(None), *box)], cropped.affine)
+    spaced = _respace(volume, spacing, str(name)) if spacing else volume
+    return Prepared(
+        image=normalise(spaced.as_tensor(), settings),
+        grid=_grid(spaced),
+        cropped=cropped,
+        start=start,
+        oriented=oriented,
+        turn=turn,
+        native=native,
+    )
+
+
+def prepare_label(path: Path, prepared: Prepared, classes: int) -> np.ndarray:
+    """The label map of a prepared image, on its grid: (D, H, W), nearest neighbour.
+
+    In the smallest unsigned type that holds so many classes. It lies where the image lies: a
+    rounding difference must not turn it another way.
+    """
+    labels = prepared.turn.apply(load_labels(path).astype(np.float32))
+    cropped = labels[_box(prepared)]
+    volume = with_affine(torch.from_numpy(cropped[None].copy()), prepared.cropped.affine)
+    return _resample(volume, prepared.grid, "nearest")[0].numpy().astype(label_type(classes))
+
+
+def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
+    """Logits (C_cls, D, H, W) on the prepared grid -> labels in the shape of the file.
+
+    In the smallest unsigned type. Classes are resampled one at a time, so that memory is that of
+    two volumes, not of C_cls.
+    """
+    if logits.shape[1:] != prepared.grid.shape:
+        raise ValueError(f"logits are {logits.shape[1:]}, the prepared image {prepared.grid.shape}")
+    best = np.full(prepared.cropped.shape, -np.inf, dtype=np.float32)
+    cropped = np.zeros(prepared.cropped.shape, dtype=label_type(len(logits)))
+    for index, values in enumerate(logits):
+        volume = with_affine(
+            torch.from_numpy(np.array(values[None], np.float32)), prepared.grid.affine
+        )
+        native = _resample(volume, prepared.cropped, "bilinear")[0].numpy()
+        better = native > best
+        cropped[better], best[better] = index, native[better]
+    labels = np.zeros(prepared.oriented.shape, dtype=cropped.dtype)
+    labels[_box(prepared)] = cropped
+    return np.ascontiguousarray(prepared.turn.undo(labels))
+
+
+def _grid(volume: MetaTensor) -> Grid:
+    d, h, w = volume.shape[1:]
+    return Grid((d, h, w), np.asarray(volume.affine, dtype=np.float64))
+
+
+def _check_array(grid: Grid) -> None:
+    try:
+        check_affine(grid.affine)
+    except UserError as error:
+        raise UserError(f"the image has {error}") from None
+
+
+def _box(prepared: Prepared) -> tuple[slice, ...]:
+    """The crop, in the oriented grid."""
+    sizes = zip(prepared.start, prepared.cropped.shape, strict=True)
+    return tuple(slice(a, a + n) for a, n in sizes)
+
+
+def _crop_box(image: torch.Tensor, settings: Settings) -> tuple[Corner, Corner]:
+    """The box of all that is not empty."""
+    whole = (0, 0, 0), tuple(image.shape[1:])
+    if settings.crop == "none":
+        return whole
+    box = CropForeground(lambda x: occupied(x, settings)).compute_bounding_box(image)
+    start, stop = (tuple(int(i) for i in corner) for corner in box)
+    if np.any(np.asarray(stop) <= start):  # a constant volume has no foreground
+        return whole
+    return start, stop
+
+
+def _respace(volume: MetaTensor, spacing: Spacing3, name: str) -> MetaTensor:
+    sizes = voxel_sizes(np.asarray(volume.affine))
+    shape = np.maximum(1.0, np.round(np.array(volume.shape[1:]) * sizes / spacing))
+    check_room(
+        4.0 * shape.prod() * (volume.shape[0] + 3),  # the values, and where each comes from
+        f"{name} has voxels of {by(sizes)} mm: brought to {by(spacing)} mm it is "
+        f"{' x '.join(f'{n:.0f}' for n in shape)}",
+    )
+    return cast(MetaTensor, Spacing(spacing, mode="bilinear", dtype=np.float32)(volume))
+
+
+def _resample(volume: MetaTensor, grid: Grid, mode: str) -> torch.Tensor:
+    if tuple(volume.shape[1:]) == grid.shape and np.allclose(volume.affine, grid.affine):
+        return volume.as_tensor()
+    resample = SpatialResample(mode=mode, dtype=np.float32)
+    moved = resample(volume, torch.from_numpy(grid.affine), spatial_size=grid.shape)
+    return cast(MetaTensor, moved).as_tensor()
