@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from nas.cli.main import main
 from nas.config.tracking import TrackingConfig
 from nas.tracking import Search, Tracker
 from nas.tracking.lookup import find_run
 from nas.tracking.server import served
 from nas.tracking.store import make_store, prepare_mlflow
 from tests.nas.results import flat_result
+from tests.nas.small_search import tracked_search
 
 NAMES = [
     "low%20dose",
@@ -110,3 +112,15 @@ def test_the_server_of_segnas_ui_reads_store_and_artifacts_there(tmp_path, made_
             assert answer.read() == b"the front"
     assert set(tmp_path.iterdir()) == before
     assert not (Path.cwd() / "mlflow.db").exists()
+
+
+def test_a_model_that_mlflow_could_not_load_from_there_is_refused_before_anything_is_written(
+    tmp_path, capsys
+):
+    folder = tmp_path / "low%20dose"
+    folder.mkdir()
+    tracked_search(folder)
+    export = ["export", str(folder), "--pick", "knee", "--to", str(tmp_path / "out")]
+    assert main([*export, "--register", "model"]) == 2
+    assert "it reads %20 in a path as another sign" in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
