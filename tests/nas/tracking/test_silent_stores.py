@@ -16,7 +16,7 @@ from tests.nas.small_search import FRONT, ended_search
 from tests.nas.tracking.test_sync import Driver, curve, files_limited_to, local, made_store, sync
 
 __all__ = ["made_store"]  # a fixture
-OPENING, CLOSING = 2.0, 3.0  # seconds, of the `short` waits
+OPENING, CLOSING = 4.0, 6.0  # seconds, of the `short` waits and on a busy machine
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def test_a_search_is_held_up_for_seconds_in_all_and_says_so_once(silent, short, 
     opening = time.monotonic()
     driver = Driver(directory, tracking={"uri": silent})
     assert time.monotonic() - opening < OPENING
-    assert seconds(lambda: driver.tell(driver.train())) < 0.5  # the store is left alone
+    assert seconds(lambda: driver.tell(driver.train())) < 1.0  # the store is left alone
     assert seconds(driver.tracker.finish, directory, {}) < CLOSING
     assert driver.tracker.behind
     [said] = warnings_of(caplog)
@@ -203,7 +203,7 @@ def test_a_slow_store_is_written_behind_the_back_of_the_search(directory, monkey
     )
     opening = time.monotonic()
     driver = Driver(directory)
-    assert time.monotonic() - opening < 2.0
+    assert time.monotonic() - opening < 3.0
     results = [driver.tell(driver.train()) for _ in range(2)]
     assert driver.tracker.behind
     driver.tracker.finish(directory, {})  # which is as patient as there are answers
