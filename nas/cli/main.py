@@ -18,6 +18,7 @@ from trainers.errors import UserError
 
 # Modules beside this one, each with HELP, add_arguments and run; help lists them in this order.
 COMMANDS = (
+    "check",
     "preview",
     "search",
     "sync",

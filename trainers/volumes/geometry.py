@@ -24,7 +24,7 @@ from .settings import AffineRule
 Spacing3 = tuple[float, float, float]
 Shape3 = tuple[int, int, int]
 
-UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's codes of metre, millimetre and micrometre
+UNITS = {1: ("metre", 1000.0), 2: ("millimetre", 1.0), 3: ("micrometre", 0.001)}  # NIfTI: mm
 SHEAR_TOLERANCE = 0.045  # of a cosine between two axes: 2.5 degrees
 DISAGREEMENT = 0.1  # voxels between two affines' corners, or of a spacing, that are worth a word
 
@@ -133,15 +133,21 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
             told.append(
                 f"sform ({by(voxel_sizes(affine))}, {_axes(affine)}) and qform "
                 f"({by(voxel_sizes(other))}, {_axes(other)}) put it in different places; "
-                "the sform counts (data.settings.affine: qform takes the other)"
+                "the sform counts (data.preprocess.affine: qform takes the other)"
             )
     pixdim, sizes = np.abs(header["pixdim"][1:4]).astype(float), voxel_sizes(affine)
     if np.any(np.abs(pixdim - sizes) > DISAGREEMENT * sizes):
         told.append(
             f"voxels are {by(sizes)} by the affine and {by(pixdim)} by pixdim; the affine counts "
-            "(data.settings.affine: pixdim takes the other)"
+            "(data.preprocess.affine: pixdim takes the other)"
         )
     return told
+
+
+def unit_not_mm(volume: nib.Nifti1Image) -> str | None:
+    """The header's unit of length, where it has one and it is not the millimetre."""
+    name, factor = _unit(volume)
+    return None if factor == 1 else name
 
 
 def same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
@@ -167,10 +173,15 @@ def _header_affine(volume: nib.Nifti1Image, rule: AffineRule) -> np.ndarray:
 
 
 def _in_mm(volume: nib.Nifti1Image, affine: np.ndarray) -> np.ndarray:
-    factor = UNIT_MM.get(int(volume.header["xyzt_units"]) & 7, 1.0)  # unknown: mm, as all take it
+    _, factor = _unit(volume)
     affine = np.diag([factor, factor, factor, 1.0]) @ affine
     check_affine(affine)
     return affine
+
+
+def _unit(volume: nib.Nifti1Image) -> tuple[str, float]:
+    """Its name, and how many mm it is; an unknown one is mm, as all programs take it."""
+    return UNITS.get(int(volume.header["xyzt_units"]) & 7, UNITS[2])
 
 
 def _axes(affine: np.ndarray) -> str:
