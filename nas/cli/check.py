@@ -24,7 +24,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "data",
         type=Path,
         metavar="DATA",
-        help="a folder with dataset.json, or the YAML file of a search, whose split is looked at, too",
+        help="a folder with dataset.json, or the YAML file of a search: its split is looked at too",
     )
     command.add_argument(
         "--dir", type=Path, help="for what a YAML's source makes, as in search (default: runs/NAME)"

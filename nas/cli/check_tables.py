@@ -12,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from trainers.data.check.facts import CaseFacts
-from trainers.data.check.finding import Finding, grouped, verdict
+from trainers.data.check.finding import Finding, grouped, verdict, whose
 from trainers.data.source import DataSource
 from trainers.data.splits import Cases
 from trainers.volumes.geometry import by
 
-NAMED = 8  # cases of one doubt that are named
+LINES = 12  # of one kind of doubt
+NAMED = 8  # cases in a line
+CASE_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class DataReport:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict of JSON values."""
-        source, parts = self.source, self.split
+        source, parts = self.source, dict(_parts(self.split))
         return {
             "folder": str(source.folder),
             "modalities": source.modalities,
@@ -51,9 +53,7 @@ class DataReport:
             "findings": [
                 {"fault": one.fault, **one.model_dump(mode="json")} for one in self.findings
             ],
-            "split": None
-            if parts is None
-            else {name: list(names) for name, names in _named(parts)},
+            "split": parts or None,
             "cases": [one.model_dump(mode="json") for one in self.cases],
         }
 
@@ -67,7 +67,7 @@ def report_tables(report: DataReport) -> Iterator[Table | Text]:
         yield _intensities(report)
         yield _classes(report)
     if report.findings:
-        yield _findings(report.findings)
+        yield _findings(report)
 
 
 def verdict_line(report: DataReport) -> Text:
@@ -80,17 +80,16 @@ def verdict_line(report: DataReport) -> Text:
 
 
 def _split_told(split: Cases | None) -> str:
+    told = ", ".join(f"{len(names)} {part}" for part, names in _parts(split))
+    return f"; {told}" if told else ""
+
+
+def _parts(split: Cases | None) -> list[tuple[str, tuple[str, ...]]]:
+    """The parts that have cases, with their names; none where no split is known."""
     if split is None:
-        return ""
-    return "; " + ", ".join(f"{len(names)} {part}" for part, names in _named(split) if names)
-
-
-def _named(split: Cases) -> Iterator[tuple[str, tuple[str, ...]]]:
-    return zip(
-        ("training", "validation", "test"),
-        (split.train, split.validation, split.test),
-        strict=True,
-    )
+        return []
+    parts = {"training": split.train, "validation": split.validation, "test": split.test}
+    return [(part, names) for part, names in parts.items() if names]
 
 
 def _sizes(cases: Sequence[CaseFacts]) -> Table:
@@ -116,12 +115,12 @@ def _intensities(report: DataReport) -> Table:
 
 def _classes(report: DataReport) -> Table:
     """In how many cases a class is, and how large it is there."""
-    parts = [("cases", None)] if report.split is None else list(_named(report.split))
-    parts = [(part, names) for part, names in parts if names is None or names]
+    everyone = tuple(case.name for case in report.cases)
+    parts = _parts(report.split) or [("cases", everyone)]
     table = _table("class", *(part for part, _ in parts), "volume, ml")
     for index, name in enumerate(report.source.classes[1:], start=1):
         having = [case for case in report.cases if case.voxels[index]]
-        counts = [sum(names is None or case.name in names for case in having) for _, names in parts]
+        counts = [sum(case.name in names for case in having) for _, names in parts]
         sizes = [case.voxels[index] * float(np.prod(case.voxel_size)) / 1000 for case in having]
         counted = [Text(str(count), "" if count else "bold yellow") for count in counts]
         volume = _spread(np.array(sizes)) if sizes else "-"
@@ -129,32 +128,27 @@ def _classes(report: DataReport) -> Table:
     return table
 
 
-def _findings(findings: Sequence[Finding]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=True)
-    for name, ratio in (("", None), ("case", 1), ("what", 2)):
-        table.add_column(name, ratio=ratio, overflow="fold")
-    faults = sorted((one for one in findings if one.fault), key=lambda one: one.case or "")
-    for one in faults:
-        table.add_row(Text("fault", "bold red"), one.case or "all", Text(one.message))
-    for cases, message, _ in grouped([one for one in findings if not one.fault]):
-        table.add_row(Text("doubt", "yellow"), _whose(cases), Text(message))
+def _findings(report: DataReport) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("case", max_width=CASE_WIDTH, overflow="fold")
+    table.add_column("what", overflow="fold")
+    for one in sorted(report.faults, key=lambda one: one.case or ""):
+        table.add_row(Text("fault", "bold red"), Text(one.case or "all"), Text(one.message))
+    for cases, message in grouped(report.doubts, LINES):
+        names = whose(cases, NAMED) or "all"
+        table.add_row(Text("doubt", "yellow"), Text(names), Text(message))
     return table
-
-
-def _whose(cases: Sequence[str]) -> str:
-    if not cases:
-        return "all"
-    more = f" and {len(cases) - NAMED} more" if len(cases) > NAMED else ""
-    count = f"{len(cases)} cases: " if len(cases) > 1 else ""
-    return f"{count}{', '.join(cases[:NAMED])}{more}"
 
 
 def _spread(values: np.ndarray) -> str:
     """Median (smallest to largest)."""
-    low, median, high = (
-        f"{value:,.4g}" for value in (values.min(), np.median(values), values.max())
-    )
+    low, median, high = map(_number, (values.min(), np.median(values), values.max()))
     return median if low == high else f"{median} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def _table(first: str, *rest: str) -> Table:

@@ -29,8 +29,8 @@ def case_slices(
     """Axial at the left, coronal and sagittal at the right; None where the image cannot be read.
 
     Of the first channel, in radiological orientation and true proportions, at one scale for all
-    three, cropped to the label and what is around it. Each slice is the one with most classes, and of those with
-    most of them. `colours`: (classes, 3). `size`: (height, width) of the picture.
+    three, cropped to the label and what is around it. Each slice is the one with most classes, and
+    of those with most of their voxels. `colours`: (classes, 3). `size`: (height, width) in pixels.
     """
     try:
         volume = load_volume(case.image, preprocess.affine)
@@ -39,7 +39,7 @@ def case_slices(
     affine = np.asarray(volume.affine)
     turn = Turn.to("RAS", affine)
     image = np.nan_to_num(turn.apply(volume[0].numpy()), nan=0, posinf=0, neginf=0)
-    label = _label(case, turn, volume.shape[1:])
+    label = _label(case, turn, volume.shape[1:], len(colours))
     spacing = voxel_sizes(affine)[np.argsort(turn.there[:, 0])]
     grey = _grey(image, preprocess, modality)
     box = _view(grey, label)
@@ -54,15 +54,15 @@ def case_slices(
     return _arranged(planes, colours, size)
 
 
-def _label(case: Case, turn: Turn, shape: Sequence[int]) -> np.ndarray:
-    """(D, H, W) classes, background alone where the file does not fit the image."""
+def _label(case: Case, turn: Turn, shape: Sequence[int], classes: int) -> np.ndarray:
+    """(D, H, W); background where the file has no class, or does not fit the image."""
     try:
         label = load_labels(case.label)
     except UserError:
         label = np.zeros(0)
     if label.shape != tuple(shape):
         label = np.zeros(tuple(shape), np.int64)
-    return turn.apply(label)
+    return turn.apply(np.where((label > 0) & (label < classes), label, 0))
 
 
 def _grey(image: np.ndarray, preprocess: Preprocess, modality: str) -> np.ndarray:
@@ -80,22 +80,27 @@ def _view(grey: np.ndarray, label: np.ndarray) -> tuple[slice, ...]:
     """The box of what is not empty, but no more than half the label's length around the label."""
     box = []
     for axis in range(3):
-        others = tuple({0, 1, 2} - {axis})
-        length = grey.shape[axis]
-        first, last = _reach(((grey > 0.02) | (label > 0)).any(axis=others), MARGIN, length)
-        if label.any():
-            start, stop = _reach((label > 0).any(axis=others), AROUND, length)
+        drawn, labelled = (_along(axis, one) for one in ((grey > 0.02) | (label > 0), label > 0))
+        first, last = _reach(drawn, MARGIN)
+        if labelled.any():
+            start, stop = _reach(labelled, AROUND)
             first, last = max(first, start), min(last, stop)
         box.append(slice(first, last))
     return tuple(box)
 
 
-def _reach(inside: np.ndarray, margin: float, length: int) -> tuple[int, int]:
+def _along(axis: int, inside: np.ndarray) -> np.ndarray:
+    """Whether a slice across the axis has a voxel that is inside."""
+    across = np.moveaxis(inside, axis, 0).reshape(inside.shape[axis], -1)
+    return np.asarray(across.any(axis=1))
+
+
+def _reach(inside: np.ndarray, margin: float) -> tuple[int, int]:
     """The first and past the last that is inside, with a margin in shares of the distance."""
     found = np.flatnonzero(inside)
-    first, last = (int(found[0]), int(found[-1]) + 1) if found.size else (0, length)
+    first, last = (int(found[0]), int(found[-1]) + 1) if found.size else (0, len(inside))
     wider = round(margin * (last - first))
-    return max(0, first - wider), min(length, last + wider)
+    return max(0, first - wider), min(len(inside), last + wider)
 
 
 def _middles(label: np.ndarray) -> list[int]:

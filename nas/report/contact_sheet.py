@@ -126,7 +126,7 @@ def _head(ax: Axes, source: DataSource, shown: int, colours: np.ndarray, size: f
 
     def write(x: float, y: float, text: str, colour: object, points: float) -> float:
         """The x at which the text ends."""
-        told = ax.text(x, y * size, text, color=colour, fontsize=points * size)  # type: ignore[arg-type]
+        told = ax.text(x, y * size, text, color=colour, fontsize=points * size)
         return float(told.get_window_extent().x1)
 
     x = write(BORDER, 30, source.folder.name or str(source.folder), "white", 15)

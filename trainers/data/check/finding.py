@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from trainers.data.source import DataSource
 from trainers.errors import UserError
 from trainers.strict import Strict
 
-LISTED = 3  # cases of one doubt that get a line of their own
+LISTED = 3  # cases, and lines of one kind of doubt, in a warning
 
 
 class Kind(StrEnum):
@@ -65,20 +65,21 @@ class Finding(Strict):
         return self.kind in FAULTS
 
 
-def grouped(findings: Sequence[Finding]) -> Iterator[tuple[tuple[str, ...], str, Kind]]:
-    """(cases, message, kind), faults first. What more than `LISTED` cases share comes once."""
-    kinds: dict[Kind, list[Finding]] = defaultdict(list)
-    for finding in sorted(findings, key=lambda one: not one.fault):
-        kinds[finding.kind].append(finding)
-    for kind, members in kinds.items():
-        if len(members) <= LISTED:
-            for one in members:
-                yield (one.case,) if one.case else (), one.message, kind
+def grouped(findings: Iterable[Finding], most: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(cases, message): one line for what is said of several cases alike.
+
+    A kind with more than `most` lines becomes one, with the first message as an example.
+    """
+    kinds: dict[Kind, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for one in findings:
+        kinds[one.kind][one.message] += [one.case] if one.case else []
+    for messages in kinds.values():
+        if len(messages) <= most:
+            yield from ((tuple(cases), message) for message, cases in messages.items())
             continue
-        first = members[0]
-        cases = tuple(dict.fromkeys(one.case for one in members if one.case))
-        alike = all(one.message == first.message for one in members)
-        yield cases, first.message if alike else f"such as {first.case}: {first.message}", kind
+        message, [first, *_] = next(iter(messages.items()))
+        everyone = dict.fromkeys(case for cases in messages.values() for case in cases)
+        yield tuple(everyone), f"such as {first}: {message}"
 
 
 def refuse(findings: Sequence[Finding], source: DataSource, expecting: str | None = None) -> None:
@@ -111,17 +112,18 @@ def verdict(faults: Sequence[Finding], cases: int) -> str:
     return f"{bad} of {cases} cases cannot be used" if bad else "these data cannot be used"
 
 
-def warn(findings: Sequence[Finding], folder: Path) -> None:
-    """One warning that tells all doubts, those that many cases share in one line."""
-    doubts = [one for one in findings if not one.fault]
-    if not doubts:
-        return
-    lines = [f"  {_whose(cases)}{message}" for cases, message, _ in grouped(doubts)]
-    text = "\n".join([f"{folder}: doubts, which `segnas check` shows in full", *lines])
-    warnings.warn(text, stacklevel=3)
+def warn(findings: Iterable[Finding], folder: Path) -> None:
+    """One warning that tells all doubts, in few lines."""
+    lines = [
+        f"  {whose(cases, LISTED)}  {message}" if cases else f"  {message}"
+        for cases, message in grouped((one for one in findings if not one.fault), LISTED)
+    ]
+    if lines:
+        told = f"{folder}: doubts, which `segnas check` shows in full"
+        warnings.warn("\n".join([told, *lines]), stacklevel=3)
 
 
-def _whose(cases: Sequence[str]) -> str:
-    if len(cases) > LISTED:
-        return f"{len(cases)} cases  "
-    return "".join(f"{case}  " for case in cases)
+def whose(cases: Sequence[str], most: int) -> str:
+    """a, b, c; or 31 cases: a, b, c, ... where they are more than `most`."""
+    named = ", ".join(cases[:most])
+    return f"{len(cases)} cases: {named}, ..." if len(cases) > most else named

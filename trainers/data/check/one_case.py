@@ -19,6 +19,7 @@ from trainers.volumes.nifti import (
     digits,
     open_nifti,
     read_values,
+    stored_scale,
 )
 from trainers.volumes.settings import AffineRule
 
@@ -155,7 +156,8 @@ class CaseCheck:
                 f"label has {volume.ndim} axes, expected 3: a class number a voxel "
                 f"({_short(path)})",
             )
-        nearest = np.rint(values)
+            return None
+        nearest = np.rint(values) if values.dtype.kind == "f" else values
         with np.errstate(invalid="ignore"):
             good = (nearest >= 0) & (nearest < self._count)
             good &= np.abs(values - nearest) <= LABEL_TOLERANCE
@@ -167,13 +169,13 @@ class CaseCheck:
             )
             return None
         self._doubt_label(volume, values, nearest)
-        return nearest.astype(np.int64) if values.ndim == 3 else None
+        return nearest.astype(np.int64)
 
     def _doubt_label(
         self, volume: nib.Nifti1Image, values: np.ndarray, nearest: np.ndarray
     ) -> None:
         rounded = values[values != nearest]
-        slope, inter = volume.dataobj.slope, volume.dataobj.inter
+        slope, inter = stored_scale(volume)
         scaled = f" (scaled by {slope:.7g}, plus {inter:.7g})" if (slope, inter) != (1, 0) else ""
         if rounded.size:
             told = f"label has {digits(rounded)}{scaled}, rounded to whole numbers"
