@@ -6,13 +6,13 @@ import numpy as np
 
 from trainers.volumes.intensity import HIGH, LOW
 
-FAR = 20.0  # times the range of the body, beyond it: metal in CT is seen up to 12
+FAR = 30.0  # times the range of the body, beyond it; metal in CT is seen up to 9
 
 
 def far_voxels(channel: np.ndarray) -> str | None:
     """What is said of the voxels of (D, H, W) that are far; None where none is.
 
-    Far is more than 20 times the range of the body outside that range. The range is from the 0.5th
+    Far is more than 30 times the range of the body outside that range. The range is from the 0.5th
     to the 99.5th percentile of what lies above the volume's 0.5th, as in `robust_zscore`: wrong
     voxels do not move it.
     """
