@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,3 +29,30 @@ def test_channels_that_the_network_does_not_expect_are_refused(tmp_path):
     write(tmp_path / "a.nii.gz", np.zeros((8, 8, 8), np.float32))
     with pytest.raises(UserError, match=r"a\.nii\.gz has 1 channels; the network expects 2"):
         segmenter(channels=2).segment(tmp_path / "a.nii.gz")
+
+
+def trained_on(sizes):
+    """The segmenter of a network that was trained on voxels of these mm."""
+    plain = segmenter()
+    task = plain.task.model_copy(update={"voxel_size": sizes})
+    return replace(plain, spec=plain.spec.model_copy(update={"task": task}))
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 10), (0.001, 0.001, 0.0015), (1000, 1000, 1000)])
+def test_voxels_far_from_those_of_the_training_are_said(tmp_path, sizes):
+    write(tmp_path / "a.nii.gz", np.zeros((8, 8, 8), np.float32), np.diag([*sizes, 1.0]))
+    with pytest.warns(UserWarning, match=r"a\.nii\.gz has voxels of .*trained on 1 x 1 x 1 mm"):
+        trained_on((1, 1, 1)).segment(tmp_path / "a.nii.gz")
+
+
+def test_voxels_near_those_of_the_training_are_not_spoken_of(tmp_path, recwarn):
+    write(tmp_path / "a.nii.gz", np.zeros((8, 8, 8), np.float32), np.diag([0.5, 1, 3, 1]))
+    trained_on((1, 1, 1)).segment(tmp_path / "a.nii.gz")
+    assert not [w for w in recwarn if w.category is UserWarning]
+
+
+def test_an_array_with_a_sheared_affine_is_refused():
+    sheared = np.eye(4)
+    sheared[0, 1] = 0.5
+    with pytest.raises(UserError, match="the image has a sheared affine: axes 1 and 2"):
+        segmenter().segment_array(np.zeros((8, 8, 8)), sheared)

@@ -5,7 +5,7 @@ Coordinates are nibabel's: RAS+ millimetres, an affine (4, 4) maps voxel indices
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -188,6 +188,6 @@ def _axes(affine: np.ndarray) -> str:
     return "".join(nib.aff2axcodes(affine))
 
 
-def _three(sizes: object) -> Shape3:
-    a, b, c = (int(size) for size in sizes)  # type: ignore[attr-defined]
+def _three(sizes: Iterable[int]) -> Shape3:
+    a, b, c = map(int, sizes)
     return a, b, c
