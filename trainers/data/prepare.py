@@ -25,5 +25,5 @@ def prepare_data(
     check = cache.check()
     findings = [*check.findings, *check_parts(check.cases, source.classes, cases)]
     refuse(findings, source)
-    warn(findings, source.folder)
+    warn(findings, source.folder, more=", which `segnas check` shows in full")
     return cache, cases

@@ -24,7 +24,8 @@ from .settings import AffineRule
 Spacing3 = tuple[float, float, float]
 Shape3 = tuple[int, int, int]
 
-UNITS = {1: ("metre", 1000.0), 2: ("millimetre", 1.0), 3: ("micrometre", 0.001)}  # NIfTI: mm
+UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's codes of metre, millimetre and micrometre
+OTHER_UNITS = {1: "metre", 3: "micrometre"}
 SHEAR_TOLERANCE = 0.045  # of a cosine between two axes: 2.5 degrees
 DISAGREEMENT = 0.1  # voxels between two affines' corners, or of a spacing, that are worth a word
 
@@ -146,8 +147,7 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
 
 def unit_not_mm(volume: nib.Nifti1Image) -> str | None:
     """The header's unit of length, where it has one and it is not the millimetre."""
-    name, factor = _unit(volume)
-    return None if factor == 1 else name
+    return OTHER_UNITS.get(int(volume.header["xyzt_units"]) & 7)
 
 
 def same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
@@ -173,15 +173,10 @@ def _header_affine(volume: nib.Nifti1Image, rule: AffineRule) -> np.ndarray:
 
 
 def _in_mm(volume: nib.Nifti1Image, affine: np.ndarray) -> np.ndarray:
-    _, factor = _unit(volume)
+    factor = UNIT_MM.get(int(volume.header["xyzt_units"]) & 7, 1.0)  # unknown: mm, as all take it
     affine = np.diag([factor, factor, factor, 1.0]) @ affine
     check_affine(affine)
     return affine
-
-
-def _unit(volume: nib.Nifti1Image) -> tuple[str, float]:
-    """Its name, and how many mm it is; an unknown one is mm, as all programs take it."""
-    return UNITS.get(int(volume.header["xyzt_units"]) & 7, UNITS[2])
 
 
 def _axes(affine: np.ndarray) -> str:

@@ -76,7 +76,7 @@ def test_the_split_of_a_search_is_looked_at(data, capsys):
     for part in ("imagesTr", "labelsTr"):
         (data / part / "d.nii.gz").write_bytes((data / part / "a.nii.gz").read_bytes())
     assert main(["check", str(data)]) == 0
-    assert "doubt d image and label are the same as of a" in told(capsys)
+    assert "doubt d image and label are the same as those of a" in told(capsys)
     split = data.parent / "split.json"
     split.write_text(json.dumps({"training": ["a", "b"], "validation": ["c", "d"]}))
     file = search(data)

@@ -44,7 +44,7 @@ def test_the_same_case_in_training_and_validation_is_a_leak(msd):
     copy(msd, "a", "c")
     [(case, kind, fault, message)] = found(msd)
     assert (case, kind, fault) == ("c", "leak", True)
-    assert "the same as of a; that is in training, this in validation" in message
+    assert "the same as those of a; that is in training, this in validation" in message
     assert "data.split.groups" in message
 
 
@@ -71,13 +71,13 @@ def test_one_image_with_two_labels_is_a_doubt_in_two_parts(msd):
 
 def test_the_same_case_twice_in_a_part_is_a_doubt(msd):
     copy(msd, "a", "b")
-    told = "image and label are the same as of a; both are in training"
+    told = "image and label are the same as those of a; both are in training"
     assert found(msd) == [("b", "duplicate", False, told)]
 
 
 def test_without_a_split_copies_are_a_doubt(msd):
     copy(msd, "a", "c")
-    told = "image and label are the same as of a"
+    told = "image and label are the same as those of a"
     assert found(msd, None) == [("c", "duplicate", False, told)]
 
 
@@ -181,7 +181,7 @@ def test_a_leak_refuses_a_search(msd, tmp_path):
     copy(msd, "a", "c")
     with pytest.raises(UserError) as error:
         prepare_data(config(msd, SPLIT), tmp_path)
-    assert "1 of 3 cases cannot be used\n  c  image and label are the same as of a" in str(
+    assert "1 of 3 cases cannot be used\n  c  image and label are the same as those of a" in str(
         error.value
     )
 
@@ -205,7 +205,9 @@ def test_all_labels_empty_refuse_a_search(msd, tmp_path):
 def test_doubts_are_told_again_where_nothing_is_read_again(msd, tmp_path):
     write_nifti(msd / "imagesTr" / "a.nii.gz", np.full(SHAPE, 5, np.uint8))
     for progress in (None, lambda *_: pytest.fail("read again")):
-        with pytest.warns(UserWarning, match="a  image is 5 everywhere"):
+        with pytest.warns(
+            UserWarning, match="`segnas check` shows in full\n  a  image is 5 everywhere"
+        ):
             prepare_data(config(msd, SPLIT), tmp_path, progress)
 
 

@@ -112,15 +112,14 @@ def verdict(faults: Sequence[Finding], cases: int) -> str:
     return f"{bad} of {cases} cases cannot be used" if bad else "these data cannot be used"
 
 
-def warn(findings: Iterable[Finding], folder: Path) -> None:
-    """One warning that tells all doubts, in few lines."""
+def warn(findings: Iterable[Finding], folder: Path, more: str = "") -> None:
+    """One warning that tells all doubts, in few lines. `more`: where there is more of them."""
     lines = [
         f"  {whose(cases, LISTED)}  {message}" if cases else f"  {message}"
         for cases, message in grouped((one for one in findings if not one.fault), LISTED)
     ]
     if lines:
-        told = f"{folder}: doubts, which `segnas check` shows in full"
-        warnings.warn("\n".join([told, *lines]), stacklevel=3)
+        warnings.warn("\n".join([f"{folder}: used, with doubts{more}", *lines]), stacklevel=3)
 
 
 def whose(cases: Sequence[str], most: int) -> str:

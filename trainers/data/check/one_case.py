@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -86,12 +87,16 @@ class CaseCheck:
 
     def _open(self, path: Path) -> nib.Nifti1Image | None:
         try:
-            volume = open_nifti(path)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                volume = open_nifti(path)
             affine_of(volume, self.rule)
-            return volume
         except UserError as error:
             self._found(Kind.UNREADABLE, _told(error, path))
             return None
+        for warning in told:  # of a header that was mended
+            self._found(Kind.GEOMETRY, _told(warning.message, path))
+        return volume
 
     def _values(self, volume: nib.Nifti1Image, path: Path) -> np.ndarray | None:
         try:
@@ -120,12 +125,13 @@ class CaseCheck:
         if (found := len(channels)) != (expected := len(self.source.modalities)):
             self._found(
                 Kind.CHANNELS,
-                f"image has {found} channels (modalities), but {self.expecting} expects "
-                f"{expected} ({_short(path)})",
+                f"{_short(path)} has {found} channels; {self.expecting} expects {expected}",
             )
         if values.dtype.kind == "f" and (bad := _not_finite(values)):
             self._found(
-                Kind.NOT_FINITE, f"image has {bad} voxels that are NaN or infinite ({_short(path)})"
+                Kind.NOT_FINITE,
+                f"{_short(path)} has {bad} voxels that are NaN or infinite; expected finite "
+                "numbers",
             )
             return None
         self._doubt_header(volume)
@@ -195,7 +201,7 @@ def _not_finite(values: np.ndarray) -> int:
         return int(np.count_nonzero(~np.isfinite(values.astype(np.float32, copy=False))))
 
 
-def _told(error: UserError, path: Path) -> str:
+def _told(error: Exception | str, path: Path) -> str:
     return str(error).replace(str(path), _short(path))
 
 

@@ -64,23 +64,20 @@ def _duplicates(facts: Sequence[CaseFacts], parts: Mapping[str, str]) -> Iterato
 
 def _duplicate(one: CaseFacts, other: CaseFacts, parts: Mapping[str, str]) -> Finding:
     own, others = parts[one.name], parts[other.name]
+    same = one.label == other.label
+    if same:
+        told = f"image and label are the same as those of {other.name}"
+    else:
+        told = f"the image is the same as that of {other.name}, the label is not"
     if own == others:
-        what = "image and label are" if one.label == other.label else "the image is, not the label,"
         where = f"; both are in {own}" if own else ""
-        told = f"{what} the same as of {other.name}{where}"
-        return Finding(case=one.name, kind=Kind.DUPLICATE, message=told)
-    mend = "remove one, or keep them in one part (data.split.groups)"
-    if one.label == other.label:
-        told = (
-            f"image and label are the same as of {other.name}; that is in {others}, this in {own}: "
-            f"{mend}"
-        )
-        return Finding(case=one.name, kind=Kind.LEAK, message=told)
-    told = (
-        f"the image is the same as of {other.name}, the label is not; that is in {others}, "
-        f"this in {own}: scores will be too good; {mend}"
+        return Finding(case=one.name, kind=Kind.DUPLICATE, message=told + where)
+    return Finding(
+        case=one.name,
+        kind=Kind.LEAK if same else Kind.DUPLICATE,
+        message=f"{told}; that is in {others}, this in {own}: scores will be too good; remove one, "
+        "or keep them in one part (data.split.groups)",
     )
-    return Finding(case=one.name, kind=Kind.DUPLICATE, message=told)
 
 
 def _classes(
