@@ -158,7 +158,7 @@ def _overlaid(grey: np.ndarray, label: np.ndarray, colours: np.ndarray, size: np
 
 
 def _resized(values: np.ndarray, size: np.ndarray, **how: object) -> np.ndarray:
-    plane = torch.from_numpy(np.ascontiguousarray(values))[None, None]
+    plane = torch.from_numpy(values.copy())[None, None]  # strides of a mirrored axis are negative
     return interpolate(plane, size=tuple(map(int, size)), **how)[0, 0].numpy()  # type: ignore[arg-type]
 
 

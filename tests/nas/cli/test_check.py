@@ -193,3 +193,10 @@ def test_cases_are_chosen_evenly():
 
 def test_there_is_a_colour_for_every_class():
     assert class_colours(301).shape == (301, 3)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 1), (1, 16, 16), (1, 1, 1)])
+def test_flat_volumes_are_drawn_as_well(data, shape):
+    for part, values in (("imagesTr", np.arange(np.prod(shape))), ("labelsTr", np.ones(shape))):
+        write_nifti(data / part / "b.nii.gz", values.reshape(shape).astype(np.uint8))
+    assert main(["check", str(data), "--sheet", str(data / "sheet.png")]) == 0

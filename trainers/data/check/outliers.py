@@ -6,7 +6,7 @@ import numpy as np
 
 from trainers.volumes.intensity import HIGH, LOW
 
-FAR = 30.0  # times the range of the body, beyond it; metal in CT is seen up to 9
+FAR = 30.0  # times the range of the body, beyond it; metal in CT is seen up to 14
 
 
 def far_voxels(channel: np.ndarray) -> str | None:
