@@ -1,4 +1,4 @@
-"""A MONAI Bundle around a TorchScript network: its own preprocessing, windows and way back.
+"""A MONAI Bundle around a TorchScript network, which reads and writes volumes as segnas does.
 
 https://docs.monai.io/en/stable/mb_specification.html
 """
@@ -6,19 +6,23 @@ https://docs.monai.io/en/stable/mb_specification.html
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
 from nas.cost.latency.onnx_export import quiet
-from nas.export.deploy.bundle_text import LICENSE, metadata, readme
+from nas.export.deploy.bundle_text import LICENSE, metadata, readme, scripts_init
 from nas.export.deploy.errors import DeployError
 from nas.export.deploy.parity_check import DICE_TOLERANCE, CheckCase, agreement
 from nas.export.deploy.record import Deployment
+from trainers import volumes
 from trainers.segmenter import Segmenter
 from trainers.volumes.nifti import open_nifti
 
@@ -26,35 +30,48 @@ CONFIG, METADATA = "configs/inference.json", "configs/metadata.json"
 
 
 def write_bundle(folder: Path, record: Deployment) -> None:
-    """Fill `folder`, whose models/model.ts is there, with configuration, metadata and words.
+    """Fill `folder`, whose models/model.ts is there, with configuration, scripts and words.
 
-    The specification wants models/model.pt as well, the weights alone.
+    The specification wants models/model.pt as well, the weights alone. The scripts are the files of
+    `trainers.volumes`.
     """
     network = torch.jit.load(folder / "models" / "model.ts", map_location="cpu")
     torch.save(network.state_dict(), folder / "models" / "model.pt")
-    for name in ("configs", "docs"):
+    for name in ("configs", "docs", "scripts"):
         (folder / name).mkdir(exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(inference_config(record), indent=1))
     (folder / METADATA).write_text(json.dumps(metadata(record), indent=1))
     (folder / "docs" / "README.md").write_text(readme(record))
     (folder / "docs" / "license.txt").write_text(LICENSE)
+    for module in Path(volumes.__path__[0]).glob("*.py"):
+        (folder / "scripts" / module.name).write_bytes(module.read_bytes())
+    (folder / "scripts" / "__init__.py").write_text(scripts_init(record))
 
 
 def inference_config(record: Deployment) -> dict[str, Any]:
-    """configs/inference.json: files of `dataset_dir` -> segmentations in `output_dir`.
-
-    MONAI's transforms alone, those that `trainers.volumes.preprocess` applies, and their inverses.
-    """
+    """configs/inference.json: files of `dataset_dir` -> segmentations in `output_dir`."""
+    preprocess = record.preprocess
     return {
-        "imports": ["$import glob", "$import torch", "$from monai.data import MetaTensor"],
+        "imports": ["$import pathlib", "$import sys", "$import torch"],
         "bundle_root": ".",
         "device": f"$torch.device('{record.device}')",
         "dataset_dir": "$@bundle_root + '/images'",
         "output_dir": "$@bundle_root + '/segmentations'",
-        "datalist": "$[{'image': f} for f in sorted(glob.glob(@dataset_dir + '/*.nii*'))]",
+        "datalist": (
+            "$[{'image': str(f)} for f in sorted(pathlib.Path(@dataset_dir).iterdir()) "
+            "if f.name.lower().endswith(('.nii', '.nii.gz')) and f.name[0] != '.']"
+        ),
         "network_def": "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)",
         "network": "$@network_def.eval()",
-        "preprocessing": {"_target_": "Compose", "transforms": _preprocessing(record)},
+        "preprocessing": {
+            "_target_": "scripts.transforms.PrepareImaged",
+            "orientation": preprocess.orientation,
+            "affine": preprocess.affine,
+            "crop": preprocess.crop,
+            "intensity": preprocess.intensity,
+            "window": preprocess.window,
+            "spacing": record.task.spacing,
+        },
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},
         "inferer": {
             "_target_": "SlidingWindowInferer",
@@ -63,83 +80,58 @@ def inference_config(record: Deployment) -> dict[str, Any]:
             "overlap": record.overlap,
             "mode": "gaussian",
         },
-        "postprocessing": {"_target_": "Compose", "transforms": _postprocessing()},
+        "postprocessing": {
+            "_target_": "Compose",
+            "transforms": [
+                {"_target_": "scripts.transforms.RestoreLabelsd"},
+                {"_target_": "scripts.transforms.SaveLabelsd", "output_dir": "@output_dir"},
+            ],
+        },
         "predict": (
-            "$lambda case: @postprocessing({**case, 'pred': MetaTensor("
-            "@inferer(case['image'].as_tensor()[None].to(@device), @network)[0].cpu(), "
-            "meta=case['image'].meta)})"
+            "$lambda case: @postprocessing({**case, 'pred': "
+            "@inferer(case['image'].as_tensor()[None].to(@device), @network)[0]})"
         ),
-        "initialize": ["$torch.set_grad_enabled(False)"],
+        # Another bundle of this process has scripts too, and so may have the working directory.
+        "initialize": [
+            "$[sys.modules.pop(n) for n in list(sys.modules) if n.partition('.')[0] == 'scripts']",
+            "$sys.path.insert(0, str(pathlib.Path(@bundle_root).resolve()))",
+            "$torch.set_grad_enabled(False)",
+        ],
         "run": ["$[@predict(case)['pred'].shape for case in @dataset]"],
     }
 
 
-def _preprocessing(record: Deployment) -> list[dict[str, Any]]:
-    preprocess, image = record.preprocess, {"keys": "image"}
-    steps: list[dict[str, Any]] = [
-        {
-            "_target_": "LoadImaged",
-            **image,
-            "reader": "NibabelReader",
-            "image_only": True,
-            "ensure_channel_first": True,
-            "dtype": "$torch.float32",
-        },
-        {
-            "_target_": "Orientationd",
-            **image,
-            "axcodes": preprocess.orientation,
-            "labels": [["L", "R"], ["P", "A"], ["I", "S"]],
-        },
-    ]
-    if preprocess.crop == "foreground":
-        empty = repr(preprocess.window[0]) if preprocess.window else "x.min()"
-        inside = f"$lambda x: (x > {empty}) | ~(x > {empty}).any()"  # a constant volume stays whole
-        steps.append(
-            {"_target_": "CropForegroundd", **image, "source_key": "image", "select_fn": inside}
+def run_bundle(folder: Path, images: Sequence[Path], to: Path) -> None:
+    """Segment files as `python -m monai.bundle run` does, into files of their names in `to`."""
+    from monai.bundle import run
+
+    with quiet(), _undone():
+        run(
+            config_file=str(folder / CONFIG),
+            meta_file=str(folder / METADATA),
+            bundle_root=str(folder),
+            datalist=[{"image": str(image)} for image in images],
+            output_dir=str(to),
         )
-    if record.task.spacing:
-        steps.append(
-            {
-                "_target_": "Spacingd",
-                **image,
-                "pixdim": list(record.task.spacing),
-                "mode": "bilinear",
-                "dtype": "$torch.float32",
-            }
-        )
-    if preprocess.window:
-        low, high = preprocess.window
-        scale = {"a_min": low, "a_max": high, "b_min": 0.0, "b_max": 1.0, "clip": True}
-        steps.append({"_target_": "ScaleIntensityRanged", **image, **scale})
-    else:
-        steps.append({"_target_": "NormalizeIntensityd", **image, "channel_wise": True})
-    return steps
 
 
-def _postprocessing() -> list[dict[str, Any]]:
-    """Logits back to the file's grid, then the class: as segnas decides it."""
-    return [
-        {
-            "_target_": "Invertd",
-            "keys": "pred",
-            "orig_keys": "image",
-            "transform": "@preprocessing",
-            "nearest_interp": False,
-            "to_tensor": True,
-        },
-        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
-        {
-            "_target_": "SaveImaged",
-            "keys": "pred",
-            "output_dir": "@output_dir",
-            "output_postfix": "",
-            "output_dtype": "$torch.uint8",
-            "resample": False,
-            "separate_folder": False,
-            "print_log": False,
-        },
-    ]
+@contextmanager
+def _undone() -> Iterator[None]:
+    """A bundle switches gradients off for good, and leaves its scripts to be imported."""
+    path, others, no_bytecode = list(sys.path), _scripts(), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # no __pycache__ in what is handed on
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path, no_bytecode
+        for name in _scripts():
+            del sys.modules[name]
+        sys.modules.update(others)
+
+
+def _scripts() -> dict[str, ModuleType]:
+    return {n: module for n, module in sys.modules.items() if n.partition(".")[0] == "scripts"}
 
 
 def check_bundle(
@@ -150,23 +142,15 @@ def check_bundle(
     Raises DeployError where it is below 1 by more than `DICE_TOLERANCE`, or a file has another
     shape.
     """
-    from monai.bundle import ConfigParser
-
     worst = 1.0
-    # The bundle switches gradients off for good; leaving `no_grad` switches them on again.
-    with TemporaryDirectory(prefix="segnas-") as out, quiet(), torch.no_grad():
-        parser = ConfigParser(inference_config(record))
-        parser["bundle_root"], parser["output_dir"] = str(folder), out
-        parser["datalist"] = [{"image": str(case.image)} for case in cases]
-        for section in ("initialize", "run"):
-            parser.get_parsed_content(section)
-        for case in cases:
-            made = open_nifti(Path(out) / f"{case.name}.nii.gz")
+    for case in cases:
+        with TemporaryDirectory(prefix="segnas-") as out:
+            run_bundle(folder, [case.image], Path(out))  # two cases' files may have one name
+            made = open_nifti(Path(out) / case.image.name)
             found, expected = np.asarray(made.dataobj), segmenter.segment(case.image)
-            if found.shape != expected.shape:
-                raise DeployError(f"the bundle makes {found.shape} of {case.name} {expected.shape}")
-            same = agreement(found.astype(np.uint8), expected, len(record.task.classes))
-            worst = min(worst, same)
+        if found.shape != expected.shape:
+            raise DeployError(f"the bundle makes {found.shape} of {case.name} {expected.shape}")
+        worst = min(worst, agreement(found, expected, len(record.task.classes)))
     if worst < 1.0 - DICE_TOLERANCE[record.precision]:
         raise DeployError(
             f"from file to file the bundle has Dice {worst:.4f} against segnas' labels"

@@ -14,8 +14,11 @@ SCHEMA = (
 
 LICENSE = """No licence was given for the weights in this bundle.
 
-They were trained on data whose licence may limit their use. Whoever passes the bundle on should
-replace this file with the terms of the weights, and add the data's terms as docs/data_license.txt.
+They were trained on data whose licence may limit their use. Whoever passes the bundle on should put
+the terms of the weights in place of these lines, and add the data's terms as docs/data_license.txt.
+
+The Python files in scripts/ are part of segnas, under the Apache License, Version 2.0:
+https://www.apache.org/licenses/LICENSE-2.0
 """
 
 
@@ -48,7 +51,7 @@ def metadata(record: Deployment) -> dict[str, Any]:
         "monai_version": versions["monai"],
         "pytorch_version": versions["torch"].partition("+")[0],
         "numpy_version": versions["numpy"],
-        "required_packages_version": {"nibabel": versions["nibabel"]},
+        "required_packages_version": {name: versions[name] for name in ("nibabel", "psutil")},
         "name": record.name,
         "task": f"segmentation of {classes} in 3D images",
         "description": (
@@ -62,6 +65,18 @@ def metadata(record: Deployment) -> dict[str, Any]:
         "eval_metrics": {} if record.checks.dice is None else {"mean_dice": record.checks.dice},
         "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
     }
+
+
+def scripts_init(record: Deployment) -> str:
+    """scripts/__init__.py: where the files beside it come from."""
+    version = record.versions.get("segnas", "of an unknown version")
+    return f'''"""NIfTI files in, arrays for a network, label maps out.
+
+The modules beside this file are copies of `trainers/volumes` of segnas {version}.
+Copyright of the segnas contributors; licensed under the Apache License, Version 2.0:
+https://www.apache.org/licenses/LICENSE-2.0
+"""
+'''
 
 
 def readme(record: Deployment) -> str:
@@ -79,16 +94,21 @@ def readme(record: Deployment) -> str:
     return f"""# {record.name}
 
 Segments {", ".join(task.classes[1:])} in 3D images (NIfTI, {task.channels} channel(s)). The network
-travels as TorchScript: MONAI, PyTorch and nibabel are all it needs.
+travels as TorchScript: MONAI, PyTorch, nibabel and psutil are all it needs, and fire for commands.
 
-    pip install monai=={record.versions["monai"]} nibabel fire
+    pip install monai=={record.versions["monai"]} nibabel psutil fire
     python -m monai.bundle run --config_file configs/inference.json \\
         --meta_file configs/metadata.json --bundle_root . \\
         --dataset_dir IMAGES --output_dir SEGMENTATIONS
 
-Every file of IMAGES becomes a label map of its name, in its geometry. Images are turned to
+From another folder, give the paths of both files and of this folder as --bundle_root. Every .nii
+and .nii.gz file of IMAGES becomes a label map of its name, in its geometry. Images are turned to
 {record.preprocess.orientation}, {spacing}, and read in windows of
 {"x".join(map(str, task.patch))} voxels.
+
+The Python files in scripts/ read the images and write the label maps. They are copies of segnas'
+own and under the Apache License 2.0. No licence was given for the network and its weights in
+models/: see docs/license.txt.
 
 Checked against PyTorch on {len(checks.cases)} cases ({", ".join(checks.cases)}):
 logits differ by {checks.max_difference:.2g} at most, the largest is {checks.largest:.3g}.{dice}

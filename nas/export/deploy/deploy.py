@@ -32,7 +32,17 @@ FILES = {
     "torch-export": "network.pt2",
     "torchscript": "network.ts",
 }
-PACKAGES = ("segnas", "torch", "monai", "nibabel", "numpy", "onnx", "onnxscript", "onnxruntime")
+PACKAGES = (
+    "segnas",
+    "torch",
+    "monai",
+    "nibabel",
+    "numpy",
+    "psutil",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+)
 
 Progress = Callable[[str], None]
 

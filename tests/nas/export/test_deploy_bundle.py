@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 import torch
 
 from nas.cost.latency import LatencyConfig
+from nas.export.deploy.bundle import CONFIG, METADATA
 from nas.export.deploy.bundle_text import SCHEMA
 from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import folder_cases
 from tests.nas.export.test_deploy import TASK, Shrink
+from trainers import volumes
 from trainers.data.config import Preprocess
 from trainers.segmenter import Segmenter, SegmenterSpec
 
@@ -25,6 +28,7 @@ QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
 CT = Preprocess(spacing=(1.0, 1.5, 2.0), crop="foreground", intensity="ct", window=(-100, 100))
 MR = Preprocess(orientation="LPS", spacing=(2.0, 1.0, 1.5), crop="foreground", intensity="zscore")
 NATIVE = Preprocess(spacing="native", crop="none", intensity="zscore")
+ROBUST = Preprocess(spacing=(1.5, 1.5, 1.5))
 
 WITHOUT = """
 import sys
@@ -49,10 +53,11 @@ REQUIRED = [
     "required_packages_version", "task", "description", "authors", "copyright",
     "network_data_format",
 ]  # fmt: skip
+SCRIPTS = sorted(Path(volumes.__path__[0]).glob("*.py"))
 TENSOR = ["type", "format", "num_channels", "spatial_shape", "dtype", "value_range"]
 
 
-def volumes(folder: Path, preprocess: Preprocess) -> None:
+def write_images(folder: Path, preprocess: Preprocess) -> None:
     """Two blobs with an empty border, in grids that lie askew, mirrored and anisotropic."""
     rng = np.random.default_rng(0)
     turn = np.array([[0, 1.2, 0.1, 5], [-0.9, 0, 0, -7], [0, -0.05, 2.4, 3], [0, 0, 0, 1]])
@@ -78,13 +83,15 @@ def made(folder: Path, preprocess: Preprocess):
         ),
     )
     (folder / "images").mkdir()
-    volumes(folder / "images", preprocess)
+    write_images(folder / "images", preprocess)
     source = Source(segmenter=segmenter, stride=2, name="small", key="01234", weights="trial")
     cases = folder_cases(folder / "images", None, 3, TASK)
     return deploy(source, cases, "bundle", "fp32", folder / "bundle", QUICK), segmenter
 
 
-@pytest.mark.parametrize("preprocess", [CT, MR, NATIVE], ids=["ct", "mr", "native"])
+@pytest.mark.parametrize(
+    "preprocess", [CT, MR, NATIVE, ROBUST], ids=["ct", "mr", "native", "robust"]
+)
 def test_from_file_to_file_a_bundle_makes_the_same_labels(tmp_path, preprocess):
     record, segmenter = made(tmp_path, preprocess)
     assert record.checks.pipeline == 1.0
@@ -107,7 +114,12 @@ def test_its_files_lie_where_the_specification_wants_them(tmp_path):
         "docs/license.txt",
         "models/model.pt",
         "models/model.ts",
+        *(f"scripts/{path.name}" for path in SCRIPTS),
     }
+    for path in SCRIPTS:
+        if path.name != "__init__.py":
+            assert (bundle / "scripts" / path.name).read_bytes() == path.read_bytes()
+    assert "Apache License" in (bundle / "scripts" / "__init__.py").read_text()
     weights = torch.load(bundle / "models" / "model.pt", weights_only=True)
     for name, value in segmenter.network.state_dict().items():
         assert torch.equal(weights[name], value)
@@ -118,6 +130,7 @@ def test_metadata_has_what_the_specification_requires(tmp_path):
     metadata = json.loads((tmp_path / "bundle" / "configs" / "metadata.json").read_text())
     assert set(REQUIRED) <= metadata.keys()
     assert metadata["schema"] == SCHEMA
+    assert metadata["required_packages_version"].keys() == {"nibabel", "psutil"}
     formats = metadata["network_data_format"]
     for tensor in (formats["inputs"]["image"], formats["outputs"]["pred"]):
         assert set(TENSOR) <= tensor.keys()
@@ -145,9 +158,59 @@ def test_a_bundle_runs_and_verifies_without_segnas(tmp_path):
     for image in (tmp_path / "images").iterdir():
         found, like = nib.load(tmp_path / "out" / image.name), nib.load(image)
         np.testing.assert_array_equal(np.asarray(found.dataobj), segmenter.segment(image))
-        np.testing.assert_allclose(found.affine, like.affine, atol=1e-5)
+        np.testing.assert_array_equal(found.affine, like.affine)
     done = bundle_command(tmp_path / "bundle", "verify_net_in_out", "network", *config)
     assert done.returncode == 0 and "verified with no error" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_bundle_runs_from_a_folder_with_scripts_of_its_own(tmp_path):
+    _, segmenter = made(tmp_path, MR)
+    elsewhere = tmp_path / "elsewhere" / "scripts"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "__init__.py").write_text("")
+    bundle = tmp_path / "bundle"
+    done = bundle_command(
+        elsewhere.parent,
+        *("run", "--config_file", str(bundle / CONFIG), "--meta_file", str(bundle / METADATA)),
+        *("--bundle_root", str(bundle), "--dataset_dir", str(tmp_path / "images")),
+        *("--output_dir", "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    for image in (tmp_path / "images").iterdir():
+        found = nib.load(elsewhere.parent / "out" / image.name)
+        np.testing.assert_array_equal(np.asarray(found.dataobj), segmenter.segment(image))
+
+
+TWO_BUNDLES = """
+import sys, os
+from monai.bundle import run
+for bundle in ("one", "two", "one"):
+    os.chdir(f"{sys.argv[1]}/{bundle}")
+    run(config_file="configs/inference.json", dataset_dir="../images", output_dir="out")
+    os.rename("out", f"out-{len(os.listdir('.'))}")
+"""
+
+
+@pytest.mark.slow
+def test_two_bundles_of_one_process_keep_to_their_own_scripts(tmp_path):
+    made(tmp_path, NATIVE)
+    (tmp_path / "bundle").rename(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    with (tmp_path / "two" / "scripts" / "transforms.py").open("a") as script:
+        script.write("\nown, restore = restore, lambda *case: own(*case) + 100\n")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", TWO_BUNDLES, tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    outputs = {
+        name: [
+            np.asarray(nib.load(out / "plain.nii.gz").dataobj).min()
+            for out in sorted((tmp_path / name).glob("out-*"))
+        ]
+        for name in ("one", "two")
+    }
+    assert outputs == {"one": [0, 0], "two": [100]}
 
 
 @pytest.mark.slow

@@ -1,0 +1,50 @@
+"""The dictionary transforms of a bundle, from a file to a file."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from tests.trainers.oracle import CROOKED, truth, write
+from trainers.errors import UserError
+from trainers.volumes.preprocess import prepare_label
+from trainers.volumes.transforms import PrepareImaged, RestoreLabelsd, SaveLabelsd
+
+SHAPE = (9, 12, 7)
+
+
+@pytest.fixture
+def case(tmp_path):
+    """A prepared image of 100 times its label, and the label as logits."""
+    image, label = tmp_path / "x.nii.gz", tmp_path / "label.nii.gz"
+    write(image, truth(SHAPE).astype(np.float32) * 100, CROOKED)
+    write(label, truth(SHAPE), CROOKED)
+    prepare = PrepareImaged(
+        orientation="LPS",
+        affine="sform",
+        crop="foreground",
+        intensity="ct",
+        window=[0, 400],  # as JSON has it
+        spacing=None,
+    )
+    found = prepare({"image": str(image), "name": "kept"})
+    seen = prepare_label(label, found["prepared"], 3)
+    return {**found, "pred": torch.stack([torch.from_numpy(seen == n) for n in range(3)])}
+
+
+def test_an_image_becomes_a_tensor_that_knows_where_it_is(case):
+    assert nib.aff2axcodes(case["image"].affine.numpy()) == ("L", "P", "S")
+    assert sorted(case["image"].unique().tolist()) == [0, 0.25, 0.5]
+    assert case["name"] == "kept"
+
+
+def test_logits_become_a_file_of_labels(case, tmp_path):
+    SaveLabelsd(str(tmp_path / "out"))(RestoreLabelsd()(case))
+    saved = nib.load(tmp_path / "out" / "x.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(saved.dataobj), truth(SHAPE))
+    np.testing.assert_array_equal(saved.affine, CROOKED)
+
+
+def test_labels_never_replace_their_image(case, tmp_path):
+    with pytest.raises(UserError, match=r"x\.nii\.gz is the image itself"):
+        SaveLabelsd(str(tmp_path / "other" / ".."))(RestoreLabelsd()(case))

@@ -1,0 +1,68 @@
+"""From file to file as transforms of a dictionary, for the configuration of a MONAI Bundle.
+
+A case is a dictionary, as in MONAI: `image` is the file, then the tensor; `pred` logits, then
+labels. `file` and `prepared` lead from one to the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from .errors import UserError
+from .geometry import Spacing3
+from .nifti import save_segmentation, with_affine
+from .preprocess import prepare_image, restore
+from .settings import AffineRule
+
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareImaged:
+    """`image`: a NIfTI file -> the network's input (C, D, H, W), with its affine.
+
+    The fields are the `Settings` of `prepare_image`, and the spacing in mm or None. Raises
+    UserError as that does.
+    """
+
+    orientation: str
+    affine: AffineRule
+    crop: Literal["none", "foreground"]
+    intensity: Literal["robust", "zscore", "ct"]
+    window: tuple[float, float] | None
+    spacing: Spacing3 | None
+
+    def __call__(self, case: Case) -> Case:
+        file = Path(case["image"])
+        prepared = prepare_image(file, self, self.spacing)
+        image = with_affine(torch.from_numpy(prepared.image), prepared.grid.affine)
+        return {**case, "image": image, "file": file, "prepared": prepared}
+
+
+@dataclass(frozen=True)
+class RestoreLabelsd:
+    """`pred`: logits (C_cls, D, H, W) on the grid of `image` -> labels (D, H, W) of the file."""
+
+    def __call__(self, case: Case) -> Case:
+        return {**case, "pred": restore(case["pred"].cpu().numpy(), case["prepared"])}
+
+
+@dataclass(frozen=True)
+class SaveLabelsd:
+    """Write `pred` to `output_dir` under the file's name, where the file's voxels are.
+
+    Raises UserError where that is the file itself.
+    """
+
+    output_dir: str
+
+    def __call__(self, case: Case) -> Case:
+        file, to = case["file"], Path(self.output_dir, case["file"].name)
+        if to.resolve() == file.resolve():
+            raise UserError(f"{to} is the image itself; give --output_dir another folder")
+        save_segmentation(case["pred"], like=file, to=to)
+        return case
