@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -89,12 +88,6 @@ def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
         )
     with _readable(path), np.errstate(all="ignore"):
         return np.asanyarray(volume.dataobj).reshape(shape)
-
-
-def stored_scale(volume: nib.Nifti1Image) -> tuple[float, float]:
-    """By what stored numbers are multiplied, and what is added then; (1, 0) leaves them."""
-    stored: Any = volume.dataobj
-    return float(stored.slope), float(stored.inter)
 
 
 def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -20,7 +21,6 @@ from trainers.volumes.nifti import (
     digits,
     open_nifti,
     read_values,
-    stored_scale,
 )
 from trainers.volumes.settings import AffineRule
 
@@ -181,8 +181,9 @@ class CaseCheck:
         self, volume: nib.Nifti1Image, values: np.ndarray, nearest: np.ndarray
     ) -> None:
         rounded = values[values != nearest]
-        slope, inter = stored_scale(volume)
-        scaled = f" (scaled by {slope:.7g}, plus {inter:.7g})" if (slope, inter) != (1, 0) else ""
+        stored: Any = volume.dataobj  # its scale is not in nibabel's types
+        scaled = f" (scaled by {stored.slope:.7g}, plus {stored.inter:.7g})"
+        scaled = scaled if (stored.slope, stored.inter) != (1, 0) else ""
         if rounded.size:
             told = f"label has {digits(rounded)}{scaled}, rounded to whole numbers"
             self._found(Kind.STORED, told)
