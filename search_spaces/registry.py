@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 from search_spaces import (
@@ -120,20 +118,6 @@ def load_architecture(record: Mapping[str, Any]) -> Architecture:
             "the file was edited (remove its key) or written by another version"
         )
     return architecture
-
-
-def load_architecture_file(path: Path) -> Architecture:
-    """The network in a JSON file. Raises ArchitectureError, also for what is no such file."""
-    try:
-        record = json.loads(path.read_text())
-    except OSError as error:
-        raise ArchitectureError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ArchitectureError(f"{path} is no JSON: {error}") from error
-    try:
-        return load_architecture(record)
-    except ArchitectureError as error:
-        raise ArchitectureError(f"{path}: {error}") from None
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from trainers.volumes.errors import UserError
 
-__all__ = ["TrainingDivergedError", "UserError", "first_line"]
+__all__ = ["TrainingDivergedError", "UserError", "first_line", "shortened"]
 
 
 class TrainingDivergedError(Exception):
@@ -12,3 +12,11 @@ class TrainingDivergedError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its type where it says nothing."""
     return str(error).strip().partition("\n")[0].strip() or type(error).__name__
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """The text, with its middle left out where it has more than `most` characters."""
+    if len(text) <= most:
+        return text
+    kept = (most - 5) // 2
+    return f"{text[:kept]} ... {text[-kept:]}"

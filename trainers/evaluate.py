@@ -17,6 +17,7 @@ from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.msd import find_volumes
+from trainers.data.names import check_unique
 from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
@@ -40,6 +41,14 @@ class Score:
     hd95_mm: float | None
     assd_mm: float | None
     nsd: float | None
+
+
+@dataclass(frozen=True)
+class CaseDice:
+    """A case's mean Dice over its classes, and that of each; None where it is undefined."""
+
+    dice: float | None
+    dice_per_class: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ class Evaluation:
 
     dice: float | None
     dice_per_class: Mapping[str, float | None]
-    cases: Mapping[str, Mapping[str, float | None]]
+    cases: Mapping[str, CaseDice]
     scores: Sequence[Score]
     means: Mapping[str, Mapping[str, Mean]]
     foreground: Mapping[str, Mean]
@@ -103,7 +112,9 @@ def evaluate_folder(
     UserError that lists all images which cannot be used: without a label, of another geometry than
     theirs, unreadable.
     """
-    cases, classes = _checked_cases(segmenter, images, labels), segmenter.task.classes
+    classes = segmenter.task.classes
+    check_unique(classes, "class", "the network")
+    cases = _checked_cases(segmenter, images, labels)
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
@@ -169,7 +180,7 @@ def _evaluation(
         dice=_known(mean_dice(dice)),
         dice_per_class=_by_class(classes, class_means(dice)),
         cases={
-            name: {"dice": _known(mean_dice(row[None])), **_by_class(classes, row)}
+            name: CaseDice(_known(mean_dice(row[None])), _by_class(classes, row))
             for name, row in zip(names, dice, strict=True)
         },
         scores=tuple(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from pathlib import Path
+
+from trainers.home import from_home
+
+path = from_home
+"""Reads a path of the command line."""
 
 
 def add_search_folder(command: argparse.ArgumentParser) -> None:
     """Which search."""
-    command.add_argument("dir", type=Path, metavar="DIR", help="the search's folder")
+    command.add_argument("dir", type=path, metavar="DIR", help="the search's folder")
 
 
 def add_within(command: argparse.ArgumentParser) -> None:
@@ -24,7 +28,7 @@ def add_within(command: argparse.ArgumentParser) -> None:
 
 def add_export(command: argparse.ArgumentParser) -> None:
     """Which exported network."""
-    command.add_argument("out", type=Path, metavar="OUT", help="an exported folder")
+    command.add_argument("out", type=path, metavar="OUT", help="an exported folder")
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
@@ -35,7 +39,7 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="change a key of the configuration, such as train.epochs=3; may be repeated",
+        help="change a key of the configuration, such as train.epochs=3; the last one counts",
     )
 
 
@@ -110,7 +114,7 @@ shape = numbers("x", "channels and size, like 1x96x96x96 (2D: 3x256x256)", 3, 4)
 def distance(text: str) -> float:
     """Millimetres, zero or more."""
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # Python's 1_0 is no number of people
     except ValueError:
         value = -1.0
     if not 0 <= value < math.inf:

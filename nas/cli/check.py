@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide
 from trainers.errors import UserError
 
@@ -22,15 +23,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas check`."""
     command.add_argument(
         "data",
-        type=Path,
+        type=path,
         metavar="DATA",
         help="a folder with dataset.json, or the YAML file of a search: its split is looked at too",
     )
     command.add_argument(
-        "--dir", type=Path, help="for what a YAML's source makes, as in search (default: runs/NAME)"
+        "--dir", type=path, help="for what a YAML's source makes, as in search (default: runs/NAME)"
     )
     command.add_argument(
-        "--sheet", type=Path, metavar="FILE.png", help="draw slices of the cases with their labels"
+        "--sheet", type=path, metavar="FILE.png", help="draw slices of the cases with their labels"
     )
     command.add_argument(
         "--cases",
@@ -47,8 +48,11 @@ def run(options: argparse.Namespace) -> int:
     """`segnas check DATA`. Returns 1 where a search would refuse the data."""
     if options.sheet and not options.sheet.parent.is_dir():
         raise UserError(f"--sheet {options.sheet}: {options.sheet.parent} is no folder")
+    from trainers.data.names import check_names
+
     config, workdir = _config(options)
     source = config.open(workdir)
+    check_names(source)
 
     from nas.cli.check_tables import DataReport, report_tables, verdict_line
     from nas.search.progress_bars import Bars

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 from nas.cli.console import note
 from trainers.errors import UserError
 
@@ -27,11 +27,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_export(command)
     command.add_argument("--format", choices=FORMATS, required=True, help="what is written")
     command.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: fp32")
-    command.add_argument("--to", type=Path, required=True, help="a new folder")
+    command.add_argument("--to", type=path, required=True, help="a new folder")
     command.add_argument(
-        "--check-images", type=Path, metavar="FOLDER", help="in place of the validation cases"
+        "--check-images", type=path, metavar="FOLDER", help="in place of the validation cases"
     )
-    command.add_argument("--labels", type=Path, metavar="FOLDER", help="those of --check-images")
+    command.add_argument("--labels", type=path, metavar="FOLDER", help="those of --check-images")
     command.add_argument(
         "--cases", type=arguments.positive, default=4, help="to check on, at most (default: 4)"
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide
 
 HELP = "score an exported or deployed network on labelled images"
@@ -14,9 +14,9 @@ HELP = "score an exported or deployed network on labelled images"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas evaluate`."""
-    command.add_argument("dir", type=Path, metavar="DIR", help="an exported or deployed folder")
-    command.add_argument("--images", type=Path, required=True, help="folder of NIfTI images")
-    command.add_argument("--labels", type=Path, required=True, help="folder of their labels")
+    command.add_argument("dir", type=path, metavar="DIR", help="an exported or deployed folder")
+    command.add_argument("--images", type=path, required=True, help="folder of NIfTI images")
+    command.add_argument("--labels", type=path, required=True, help="folder of their labels")
     command.add_argument(
         "--tolerance",
         type=arguments.distance,
@@ -25,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="of the normalised surface Dice, in mm (default: 1)",
     )
     command.add_argument(
-        "--to", type=Path, metavar="OUT", help="folder for evaluation.csv and evaluation.json"
+        "--to", type=path, metavar="OUT", help="folder for evaluation.csv and evaluation.json"
     )
     arguments.add_json(command)
 

@@ -30,8 +30,8 @@ def _means(evaluation: Evaluation) -> Table:
         title=f"means of {len(evaluation.cases)} cases, and their 95% intervals",
         title_justify="left",
     )
-    rows = {**evaluation.means, "all classes": evaluation.foreground}
-    for name, means in rows.items():
+    rows = [*evaluation.means.items(), ("all classes", evaluation.foreground)]
+    for name, means in rows:
         table.add_row(name, *_cells(means), str(means["dice"].cases))
     return table
 
@@ -74,7 +74,7 @@ def _worst(evaluation: Evaluation) -> Table:
         title="worst cases",
         title_justify="left",
     )
-    known = [(case["dice"], name) for name, case in evaluation.cases.items()]
+    known = [(case.dice, name) for name, case in evaluation.cases.items()]
     ordered = sorted((dice, name) for dice, name in known if dice is not None)
     for dice, name in ordered[:WORST]:
         scores = (score for score in evaluation.scores if score.case == name)

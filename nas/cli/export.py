@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 
 if TYPE_CHECKING:
     from nas.config.run_config import RunConfig
@@ -26,7 +26,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="which member; the start of a key is enough",
     )
     arguments.add_within(command)
-    command.add_argument("--to", type=Path, required=True, metavar="OUT", help="a new folder")
+    command.add_argument("--to", type=path, required=True, metavar="OUT", help="a new folder")
     command.add_argument(
         "--register", metavar="NAME", help="also a version of this model in MLflow's registry"
     )

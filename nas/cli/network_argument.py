@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from search_spaces.space import Architecture
 from trainers.errors import UserError
+from trainers.home import from_home
 
 
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
@@ -15,10 +15,11 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     Raises ArchitectureError where it is none of them, UserError where it does not take an input of
     `shape` (C, D, H, W), or (C, H, W) for a network of images.
     """
+    from nas.config.architecture_file import load_architecture_file
     from search_spaces.fitting import misfit
-    from search_spaces.registry import ARCHITECTURE, find_preset, load_architecture_file
+    from search_spaces.registry import ARCHITECTURE, find_preset
 
-    path = Path(name)
+    path = from_home(name)
     if path.is_dir() or path.suffix == ".json":
         architecture = load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
     else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from nas.cli.arguments import path
 from nas.cli.console import NOTES, note
 
 HELP = "segment images with an exported or deployed network"
@@ -12,15 +12,15 @@ HELP = "segment images with an exported or deployed network"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas predict`."""
-    command.add_argument("dir", type=Path, metavar="DIR", help="an exported or deployed folder")
+    command.add_argument("dir", type=path, metavar="DIR", help="an exported or deployed folder")
     command.add_argument(
         "--images",
-        type=Path,
+        type=path,
         required=True,
         metavar="PATH",
         help="a NIfTI file, a folder of them, or a folder of DICOM series",
     )
-    command.add_argument("--to", type=Path, required=True, help="folder for the segmentations")
+    command.add_argument("--to", type=path, required=True, help="folder for the segmentations")
     command.add_argument(
         "--format",
         choices=("nifti", "dicom-seg"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 from nas.cli.console import NOTES
 
 HELP = "see what a search will meet: costs, budget, knobs and hours"
@@ -17,9 +18,9 @@ LATENCIES = 12
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas preview`."""
-    command.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    command.add_argument("config", type=path, metavar="CONFIG", help="a YAML file")
     command.add_argument(
-        "--dir", type=Path, help="the search's folder, which gets the files (default: runs/NAME)"
+        "--dir", type=path, help="the search's folder, which gets the files (default: runs/NAME)"
     )
     command.add_argument(
         "--samples",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from rich.console import Console
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 from nas.cli.console import NOTES, note
 
 HELP = "find the transformer layers of a network that do little"
@@ -16,9 +16,9 @@ HELP = "find the transformer layers of a network that do little"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas redundancy`."""
-    command.add_argument("out", type=Path, metavar="DIR", help="an exported folder")
-    command.add_argument("--data", type=Path, required=True, help="folder of NIfTI images")
-    command.add_argument("--to", type=Path, metavar="OUT", help="default: DIR/redundancy")
+    command.add_argument("out", type=path, metavar="DIR", help="an exported folder")
+    command.add_argument("--data", type=path, required=True, help="folder of NIfTI images")
+    command.add_argument("--to", type=path, metavar="OUT", help="default: DIR/redundancy")
     command.add_argument(
         "--prune",
         type=int,

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 
 HELP = "write a search as a report: Markdown, figures, LaTeX and CSV"
 
@@ -13,7 +14,7 @@ HELP = "write a search as a report: Markdown, figures, LaTeX and CSV"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas report`."""
     arguments.add_search_folder(command)
-    command.add_argument("--to", type=Path, metavar="OUT", help="default: DIR/report")
+    command.add_argument("--to", type=path, metavar="OUT", help="default: DIR/report")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,6 +24,6 @@ def run(options: argparse.Namespace) -> int:
 
     to: Path = options.to or options.dir / "report"
     config, record = read_search(options.dir)
-    for path in write_report(config, record, to):
-        print(path)
+    for file in write_report(config, record, to):
+        print(file)
     return 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 
 if TYPE_CHECKING:
     from nas.export.export_folder import Export
@@ -36,7 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "ensemble",
     )
     command.add_argument(
-        "--teacher", type=Path, metavar="OUT", help="learn from another exported network as well"
+        "--teacher", type=path, metavar="OUT", help="learn from another exported network as well"
     )
     command.add_argument(
         "--workers",

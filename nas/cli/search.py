@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.prompt import Confirm
 
 from nas.cli import arguments
+from nas.cli.arguments import path
 from trainers.errors import UserError
 
 HELP = "search architectures on a dataset"
@@ -17,9 +18,9 @@ HELP = "search architectures on a dataset"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments of `segnas search`."""
-    command.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    command.add_argument("config", type=path, metavar="CONFIG", help="a YAML file")
     command.add_argument(
-        "--dir", type=Path, help="the search's folder (default: runs/NAME); an old one goes on"
+        "--dir", type=path, help="the search's folder (default: runs/NAME); an old one goes on"
     )
     command.add_argument(
         "--resume",

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
 from trainers.errors import UserError
+
+
+def refuse_booleans(key: str, arguments: Mapping[str, Any], annotations: Mapping[str, str]) -> None:
+    """Raises UserError for a true or false where the annotation has a number and no boolean.
+
+    `key`: of the configuration that has the `arguments`; `annotations`: theirs, as text.
+    """
+    for name, value in arguments.items():
+        words = set(re.findall(r"\w+", annotations.get(name, "")))
+        if isinstance(value, bool) and words & {"int", "float"} and "bool" not in words:
+            raise UserError(f"{key}.{name} = {str(value).lower()}: expected a number")
 
 
 def load_offered(group: str, key: str, name: object, ours: Iterable[str]) -> Any:

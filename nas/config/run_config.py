@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -13,18 +14,20 @@ from pydantic import (
     model_validator,
 )
 
+from nas.config.durations import Hours, Minutes
 from nas.config.early_stopping import EarlyStopping
 from nas.config.nested import leaves
 from nas.config.removed import without_removed
 from nas.config.resources import Resources
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
-from nas.pareto.budget import Budget, Limit
+from nas.pareto.budget import Budget
 from nas.pareto.objectives import OBJECTIVES
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
 from trainers.data.registry import DataConfig
+from trainers.errors import shortened
 from trainers.strict import Strict
 
 
@@ -65,12 +68,18 @@ class SpaceConfig(Strict):
         }
         restrict = {}
         for knob, allowed in leaves(values.get("restrict", {}), within=(dict,)):
+            if knob in restrict:
+                raise ValueError(f"restrict.{knob} stands twice, in one word and in two; keep one")
             if knob not in options:
-                raise ValueError(f"restrict.{knob} is no knob; there are {', '.join(options)}")
+                near = difflib.get_close_matches(knob, options, n=1)
+                hint = f"did you mean {near[0]}? There" if near else "there"
+                told = f"restrict.{shortened(knob)} is no knob; {hint} are: {', '.join(options)}"
+                raise ValueError(told)
             wanted = allowed if isinstance(allowed, list | tuple) else [allowed]
             if not wanted or any(not _among(value, options[knob]) for value in wanted):
                 raise ValueError(
-                    f"restrict.{knob} = {list(wanted)}; expected some of {list(options[knob])}"
+                    f"restrict.{knob} = {shortened(repr(list(wanted)))}; expected some of "
+                    f"{list(options[knob])}"
                 )
             restrict[knob] = tuple(option for option in options[knob] if _among(option, wanted))
         return {**values, "restrict": restrict}
@@ -101,7 +110,7 @@ class SearchConfig(Strict):
     """
 
     trials: Annotated[int, Field(gt=0)] = 24
-    hours: Limit | None = None
+    hours: Hours | None = None
     epochs: Annotated[int, Field(gt=0)] | None = None
     budget: Literal["epochs", "trials", "hours"] = "epochs"
     early_stopping: EarlyStopping | None = EarlyStopping()
@@ -111,8 +120,8 @@ class SearchConfig(Strict):
     warm_start: tuple[str, ...] = ()
     evaluator: str | dict[str, Any] = "training"
     retries: Annotated[int, Field(ge=0)] = 2
-    trial_hours: Limit | None = None
-    stall_minutes: Annotated[float, Field(gt=0)] = 30.0
+    trial_hours: Hours | None = None
+    stall_minutes: Minutes = 30.0
     on_memory: Literal["infeasible", "halve"] = "infeasible"
 
     def all_epochs(self, training: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pydantic import field_validator
+
+from trainers.home import from_home
 from trainers.strict import Strict
 
 
@@ -15,3 +18,8 @@ class TrackingConfig(Strict):
     enabled: bool = True
     uri: str | None = None
     experiment: str = "segnas"
+
+    @field_validator("uri")
+    @classmethod
+    def _folder_at_home(cls, uri: str | None) -> str | None:
+        return str(from_home(uri)) if uri and uri.startswith("~") else uri

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nas.config.offered import load_offered
+from nas.config.offered import load_offered, refuse_booleans
 from nas.engine.evaluator import Evaluator
 from trainers.config import TrainConfig
 from trainers.errors import UserError
@@ -27,7 +28,11 @@ def make_evaluator(
     arguments = dict(named) if isinstance(named, Mapping) else {"name": named}
     name = arguments.pop("name", None)
     try:
-        return _find(name)(train=train, seed=seed, device=device, **arguments)
+        make = _find(name)
+        takes = inspect.signature(make).parameters
+        annotations = {key: str(parameter.annotation) for key, parameter in takes.items()}
+        refuse_booleans("search.evaluator", arguments, annotations)
+        return make(train=train, seed=seed, device=device, **arguments)
     except (TypeError, ValueError) as error:
         raise UserError(f"search.evaluator: {name} cannot be made: {error}") from error
 

@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from nas.config.yaml_file import explain, read_config
-from search_spaces.registry import ARCHITECTURE, load_architecture_file
+from nas.config.architecture_file import load_architecture_file
+from nas.config.explain import explain
+from nas.config.yaml_file import read_config
+from search_spaces.registry import ARCHITECTURE
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
 from trainers.config import RetrainConfig

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ByteSize, Field
+from pydantic import ByteSize, Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from nas.pareto.objectives import objective
-from trainers.strict import Strict
+from trainers.strict import LARGEST, Strict
+
+
+def _countable(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except OverflowError as error:  # of pydantic 2.11, for more than a float holds
+        raise ValueError("expected bytes, or text with a unit such as 8GiB") from error
+
 
 Limit = Annotated[float, Field(gt=0)]
+Bytes = Annotated[ByteSize, WrapValidator(_countable), Field(le=LARGEST)]
 
 
 class Budget(Strict):
@@ -22,7 +31,7 @@ class Budget(Strict):
 
     params: Limit | None = None
     macs: Limit | None = None
-    memory: Annotated[ByteSize, Field(gt=0)] | None = None
+    memory: Annotated[Bytes, Field(gt=0)] | None = None
     latency_ms: Limit | None = None
 
     def limits(self) -> dict[str, float]:

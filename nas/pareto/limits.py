@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AllowInfNan, ByteSize, TypeAdapter, ValidationError
+from pydantic import AllowInfNan, TypeAdapter, ValidationError
 
+from nas.pareto.budget import Bytes
 from nas.pareto.objectives import OBJECTIVES, objective
 from nas.pareto.result import Result
 from trainers.errors import UserError
@@ -67,7 +68,7 @@ def _parse(text: str) -> Limit:
     if not found or found[1] not in OBJECTIVES:
         raise UserError(f"--within: {text!r}; expected {EXPECTED}")
     name, comparison, value = found.groups()
-    kind: Any = ByteSize if OBJECTIVES[name].unit == "B" else Annotated[float, AllowInfNan(False)]
+    kind: Any = Bytes if OBJECTIVES[name].unit == "B" else Annotated[float, AllowInfNan(False)]
     try:
         return Limit(name, comparison, float(TypeAdapter(kind).validate_python(value)))
     except ValidationError:

@@ -17,6 +17,7 @@ from nas.pareto.result import Result
 from nas.study.result_knobs import network_of
 from nas.study.search_folder import checkpoint_in, journal_in
 from trainers.errors import UserError
+from trainers.home import from_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,8 +34,8 @@ class Search:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        journal_in(Path(directory))
-        self.directory = Path(directory).absolute()  # a notebook may change its working directory
+        journal_in(from_home(directory))
+        self.directory = from_home(directory).absolute()  # a notebook may change its own
         self.config = read_config(self.directory / "config.yaml")
 
     @property
@@ -125,8 +126,8 @@ class Search:
         from trainers.data.task import Task
 
         settings = export_settings(self.config, Task.read(self.directory))
-        write_export(self.directory, result, settings, Path(to))
-        return Export(Path(to))
+        write_export(self.directory, result, settings, from_home(to))
+        return Export(from_home(to))
 
 
 def open_search(directory: str | Path) -> Search:
@@ -158,7 +159,7 @@ def run_search(
         config = read_config(config, settings)
     elif settings:
         raise UserError("settings change a file; give run_search a file, or change the RunConfig")
-    directory = Path("runs", config.name) if directory is None else Path(directory)
+    directory = Path("runs", config.name) if directory is None else from_home(directory)
     run(config, directory, console or Console(), address)
     return Search(directory)
 
@@ -168,4 +169,4 @@ def read_config(file: str | Path, settings: Sequence[str] = ()) -> RunConfig:
 
     Raises UserError with every key that does not fit.
     """
-    return yaml_file.read_config(RunConfig, Path(file), settings)
+    return yaml_file.read_config(RunConfig, from_home(file), settings)

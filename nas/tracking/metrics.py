@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -64,5 +65,6 @@ def params(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def safe(name: str) -> str:
-    """The name, with nothing in it that MLflow refuses."""
-    return re.sub(r"[^\w\-./: ]", "_", name)
+    """The name, with nothing in it that MLflow refuses: some signs, and paths such as `a/../b`."""
+    allowed = re.sub(r"[^\w\-./: ]", "_", name)
+    return allowed if posixpath.normpath(allowed) == allowed else allowed.replace("/", "_")

@@ -27,11 +27,11 @@ class Oracle(nn.Module):
         return torch.cat([-((self.scale * x - c) ** 2) for c in range(3)], dim=1)
 
 
-def segmenter(spacing=None, channels=1, crop="none") -> Segmenter:
+def segmenter(spacing=None, channels=1, crop="none", classes=CLASSES) -> Segmenter:
     return Segmenter(
         network=Oracle().eval(),
         spec=SegmenterSpec(
-            task=Task(channels=channels, classes=CLASSES, spacing=spacing, patch=(8, 8, 8)),
+            task=Task(channels=channels, classes=classes, spacing=spacing, patch=(8, 8, 8)),
             preprocess=Preprocess(spacing="native", crop=crop, intensity="ct", window=(0, 400)),
             overlap=0.25,
         ),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.trainers.oracle import CROOKED, segmenter, write, write_cases
 from trainers.errors import UserError
-from trainers.evaluate import evaluate_folder
+from trainers.evaluate import CaseDice, evaluate_folder
 
 
 @pytest.fixture
@@ -44,15 +44,35 @@ def test_dice_of_a_folder_by_hand(folder):
     one_sided_folder(folder)
     found = evaluate_folder(segmenter(), folder / "images", folder / "labels")
     kidney = 2 * 64 / (128 + 64)
-    assert found.cases["a"] == pytest.approx(
-        {"dice": (1 + kidney) / 2, "liver": 1.0, "kidney": kidney}
-    )
-    assert found.cases["b"] == {"dice": 1.0, "liver": 1.0, "kidney": None}
+    assert found.cases["a"].dice == pytest.approx((1 + kidney) / 2)
+    assert found.cases["a"].dice_per_class == pytest.approx({"liver": 1.0, "kidney": kidney})
+    assert found.cases["b"] == CaseDice(1.0, {"liver": 1.0, "kidney": None})
     assert found.dice == pytest.approx(((1 + kidney) / 2 + 1) / 2)
     assert found.dice_per_class == pytest.approx({"liver": 1.0, "kidney": kidney})
     assert found.means["kidney"]["dice"].value == pytest.approx(kidney)
     assert found.means["kidney"]["iou"].value == pytest.approx(64 / 128)
     assert found.foreground["dice"].value == pytest.approx(found.dice)
+
+
+@pytest.mark.parametrize("name", ["dice", "mean", "all classes"])
+def test_a_class_is_kept_apart_from_the_means_whatever_it_is_called(folder, name):
+    one_sided_folder(folder)
+    expected = evaluate_folder(segmenter(), folder / "images", folder / "labels")
+    renamed = segmenter(classes=("background", "liver", name))
+    found = evaluate_folder(renamed, folder / "images", folder / "labels")
+    assert found.cases["a"].dice == expected.cases["a"].dice < 1
+    assert found.cases["a"].dice_per_class[name] == expected.cases["a"].dice_per_class["kidney"]
+    record = found.to_json()["cases"]["a"]
+    assert record == {
+        "dice": pytest.approx(expected.cases["a"].dice),
+        "dice_per_class": {"liver": 1.0, name: pytest.approx(2 / 3)},
+    }
+
+
+def test_a_network_with_two_classes_of_one_name_is_refused(folder):
+    twins = segmenter(classes=("background", "liver", "liver"))
+    with pytest.raises(UserError, match="the network: class 1 and 2 have one name, 'liver'"):
+        evaluate_folder(twins, folder / "images", folder / "labels")
 
 
 def test_a_class_in_neither_segmentation_does_not_count(folder):

@@ -74,7 +74,7 @@ class Groups(Strict):
     def _captures_once(cls, pattern: str) -> str:
         try:
             captures = re.compile(pattern).groups
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
         if captures != 1:
             raise ValueError(f"{pattern!r} has {captures} capture groups (...); expected one")

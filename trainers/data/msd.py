@@ -1,15 +1,20 @@
 """Folders in the layout of the Medical Segmentation Decathlon."""
 
-import json
 import warnings
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ValidationError
-
 from trainers.data.dataset import Dataset
+from trainers.data.msd_descriptor import (
+    DESCRIPTOR,
+    Descriptor,
+    Pair,
+    read_descriptor,
+    refuse_nnunet_names,
+)
 from trainers.data.source import About, Case, SourceConfig
 from trainers.errors import UserError
+from trainers.read_json import read_json
 
 SUFFIXES = (".nii.gz", ".nii")
 
@@ -27,25 +32,14 @@ class MsdData(SourceConfig):
     def about(self) -> About:
         """What dataset.json says; the folder's name where it is not at hand any more."""
         try:
-            told = json.loads((self.path / "dataset.json").read_text())
-        except (OSError, ValueError):
+            told = read_json(self.path / DESCRIPTOR)
+        except UserError:
             told = None
         told = told if isinstance(told, dict) else {}
         facts = {
             name: str(told.get(name) or "") for name in ("description", "reference", "licence")
         }
         return About(str(told.get("name") or self.path.name), **facts)
-
-
-class _Pair(BaseModel):
-    image: str
-    label: str
-
-
-class _Descriptor(BaseModel):
-    modality: dict[int, str]
-    labels: dict[int, str]
-    training: list[_Pair] | None = None
 
 
 def read_msd(path: Path) -> Dataset:
@@ -55,8 +49,9 @@ def read_msd(path: Path) -> Dataset:
     dataset.json, is a case too, for `check_dataset` to refuse. Warns of files that are no NIfTI.
     Raises UserError where the folder or dataset.json cannot be understood.
     """
-    descriptor = _read_descriptor(path)
+    descriptor = read_descriptor(path)
     images, labels = find_volumes(path / "imagesTr"), find_volumes(path / "labelsTr")
+    refuse_nnunet_names(path, images, labels)
     _warn_of_strays(path)
     listed = {case_name(PurePosixPath(p.image)): p for p in descriptor.training or ()}
     _warn_of_unlisted(descriptor, images.keys() & labels.keys() - listed.keys())
@@ -66,38 +61,12 @@ def read_msd(path: Path) -> Dataset:
         cases.append(Case(name, image, labels.get(name) or path / "labelsTr" / image.name))
     if not cases:
         raise UserError(f"{path}: imagesTr has no .nii or .nii.gz file; expected the volumes there")
-    return Dataset(
-        path,
-        _values(path, "modality", descriptor.modality),
-        _values(path, "labels", descriptor.labels),
-        tuple(cases),
-    )
+    return Dataset(path, descriptor.modalities, descriptor.classes, tuple(cases))
 
 
 def case_name(path: PurePosixPath | Path) -> str:
     """The file's name without .nii or .nii.gz."""
     return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def _read_descriptor(path: Path) -> _Descriptor:
-    if not path.is_dir():
-        raise UserError(f"{path} is no folder; set data.path to a folder with dataset.json in it")
-    file = path / "dataset.json"
-    if not file.is_file():
-        raise UserError(
-            f"{file} is missing; expected the folder of a Medical Segmentation Decathlon task "
-            "(dataset.json, imagesTr, labelsTr)"
-        )
-    try:
-        return _Descriptor.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()
-        )
-        raise UserError(
-            f"{file} cannot be used:\n{problems}\n"
-            'Expected "modality": {"0": "CT"} and "labels": {"0": "background", "1": ...}'
-        ) from error
 
 
 def find_volumes(folder: Path) -> dict[str, Path]:
@@ -118,20 +87,9 @@ def _is_volume(file: Path) -> bool:
     return file.name.endswith(SUFFIXES) and not file.name.startswith(".")
 
 
-def _file_name(name: str, labels: dict[str, Path], listed: dict[str, _Pair]) -> str:
+def _file_name(name: str, labels: dict[str, Path], listed: dict[str, Pair]) -> str:
     """The file name that the missing image of a case should have."""
     return labels[name].name if name in labels else PurePosixPath(listed[name].image).name
-
-
-def _values(path: Path, key: str, values: dict[int, str]) -> tuple[str, ...]:
-    if not values or sorted(values) != list(range(len(values))):
-        raise UserError(
-            f"{path / 'dataset.json'}: {key} has the keys {', '.join(map(str, sorted(values)))}; "
-            "expected 0, 1, 2, ... without a gap"
-        )
-    if key == "labels" and len(values) < 2:
-        raise UserError(f"{path / 'dataset.json'}: labels has no class beside the background")
-    return tuple(values[index] for index in range(len(values)))
 
 
 def _warn_of_strays(path: Path) -> None:
@@ -145,7 +103,7 @@ def _warn_of_strays(path: Path) -> None:
         warnings.warn(f"{path}: ignored {', '.join(strays)}", stacklevel=3)
 
 
-def _warn_of_unlisted(descriptor: _Descriptor, unlisted: set[str]) -> None:
+def _warn_of_unlisted(descriptor: Descriptor, unlisted: set[str]) -> None:
     if descriptor.training is not None and unlisted:
         warnings.warn(
             f"dataset.json does not list {', '.join(sorted(unlisted))}; used all the same",

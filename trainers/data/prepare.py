@@ -6,8 +6,16 @@ from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.check import Progress
 from trainers.data.check.finding import refuse, warn
 from trainers.data.check.parts import check_parts
-from trainers.data.source import SourceConfig
+from trainers.data.names import check_names
+from trainers.data.source import DataSource, SourceConfig
 from trainers.data.splits import Cases, split_cases
+
+
+def open_source(config: SourceConfig, workdir: Path) -> DataSource:
+    """The source, whose classes and modalities have good names. Raises UserError."""
+    source = config.open(workdir)
+    check_names(source)
+    return source
 
 
 def prepare_data(
@@ -19,7 +27,7 @@ def prepare_data(
     names another folder. Raises UserError for data or a split that cannot be used, and warns of
     what is doubtful in them, also where they were prepared before.
     """
-    source = config.open(workdir)
+    source = open_source(config, workdir)
     cases = split_cases((case.name for case in source.cases), config.split)
     cache = build_cache(source, config.preprocess, config.cache or workdir / "cache", progress)
     check = cache.check()

@@ -11,6 +11,7 @@ import numpy as np
 
 from trainers.data.config import Groups, Split
 from trainers.errors import UserError
+from trainers.read_json import read_json
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,9 @@ def _read_split(path: Path, names: set[str]) -> Cases:
 
 
 def _read_lists(path: Path) -> dict[str, list[str]]:
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; set data.split to a split file or shares") from error
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON file: {error}") from error
+    if not path.exists():
+        raise UserError(f"{path} is missing; set data.split to a split file or shares")
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected an object with the lists `training` and `validation`")
     lists = {key: value for key, value in content.items() if isinstance(value, list)}

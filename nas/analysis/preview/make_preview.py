@@ -29,7 +29,7 @@ from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
 from trainers.data.cache import VolumeCache
-from trainers.data.prepare import prepare_data
+from trainers.data.prepare import open_source, prepare_data
 from trainers.data.splits import Cases
 
 CANDIDATES = 12  # that are timed, in whole rounds of the slots
@@ -132,7 +132,7 @@ def _data(
 ) -> tuple[int, int, tuple[VolumeCache, Cases] | None]:
     """Channels and classes, and the prepared data where they are needed."""
     if not prepared:
-        source = config.data.open(directory)
+        source = open_source(config.data, directory)
         return len(source.modalities), len(source.classes), None
     cache, cases = prepare_data(config.data, directory, progress)
     return cache.channels, len(cache.classes), (cache, cases)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+from pydantic import ConfigDict
+
 from trainers.strict import Strict
 
 
 class Record(Strict):
     """A frozen record of its fields, and of nothing else."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # measured, not asked for
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

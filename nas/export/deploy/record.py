@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from trainers.errors import UserError
 from trainers.segmenter import SegmenterSpec
@@ -37,6 +37,8 @@ class Checks(Strict):
     the other, the worst case's; `pipeline`: that of a bundle's whole way from file to file against
     segnas' own. Random batches of `shapes` were tried besides.
     """
+
+    model_config = ConfigDict(allow_inf_nan=True)  # a network that fails them may give any number
 
     cases: tuple[str, ...]
     max_difference: float

@@ -13,7 +13,7 @@ from optuna import Study
 from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from nas.config.offered import load_offered
+from nas.config.offered import load_offered, refuse_booleans
 from nas.study.samplers.delegating import Delegate
 from nas.study.samplers.nsga import ArchitectureNSGAII, ArchitectureNSGAIII
 from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
@@ -94,6 +94,7 @@ def check_sampler(search: SearchConfig) -> None:
     make = _maker(name)
     if "seed" in arguments:
         raise UserError(f"search.sampler: {name} gets its seed from the run; set `seed` there")
+    refuse_booleans("search.sampler", arguments, _parameters(make))
     try:
         _rehearse(search)
     except Exception as error:  # whatever a sampler raises, it cannot do this search

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nas.config.architecture_file import load_architecture_file
 from nas.pareto.front_files import read_front
 from nas.study.samplers.fit_to_budget import BudgetDistance, descend, narrow
 from nas.study.training_cost import TrainingCosts
@@ -14,11 +15,11 @@ from search_spaces.registry import (
     ARCHITECTURE,
     find_preset,
     is_preset,
-    load_architecture_file,
 )
 from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
 from search_spaces.translation import translate
 from trainers.errors import UserError
+from trainers.home import from_home
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def fit_warm_starts(
 
 
 def _networks(name: str) -> Iterator[tuple[str, Architecture]]:
-    folder = Path(name)
+    folder = from_home(name)
     if name.endswith(".json"):
         yield name, load_architecture_file(folder)
     elif is_preset(name):

@@ -14,6 +14,7 @@ from nas.analysis.redundancy.analysis import analyse
 from nas.analysis.redundancy.figure import redundancy_panels
 from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
 from nas.cli.main import main
+from nas.config.architecture_file import load_architecture_file
 from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
 from nas.export.export_folder import Export
@@ -21,7 +22,6 @@ from nas.export.write_export import write_export
 from nas.search.components import export_settings
 from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
-from search_spaces.registry import load_architecture_file
 from tests.nas.parts import warm_starts
 from tests.nas.results import flat_result
 from trainers.checkpoint import write_checkpoint

@@ -126,7 +126,7 @@ def test_the_written_segmentations_are_those_that_were_scored(folder, capsys):
     predict(folder)
     capsys.readouterr()
     evaluate(folder, "--json")
-    scores = json.loads(capsys.readouterr().out)["cases"]["a"]
+    scores = json.loads(capsys.readouterr().out)["cases"]["a"]["dice_per_class"]
     found = nib.load(folder / "out" / "a.nii.gz").get_fdata()
     for number, name in ((1, "liver"), (2, "kidney")):
         a, b = found == number, label == number

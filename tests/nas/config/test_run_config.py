@@ -202,6 +202,103 @@ def test_a_tag_that_would_run_code_is_refused(file, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("search: {hours: 1:30}", "search.hours = '1:30': expected a number of hours, such as 1.5"),
+        ("search: {trial_hours: 1:30:00}", "search.trial_hours = '1:30:00': expected a number of"),
+        ("seed: 0b11", "seed = '0b11': Input should be a valid integer"),
+        ("seed: 1_000", "seed = '1_000': Input should be a valid integer"),
+        ("seed: '3'", "seed = '3': Input should be a valid integer"),
+        ("seed: true", "seed = true: Input should be a valid integer"),
+        ("seed: yes", "seed = 'yes': Input should be a valid integer"),
+        ("tracking: {enabled: yes}", "tracking.enabled = 'yes': expected true or false"),
+        ("seed: 99999999999999999999", "seed = 99999999999999999999: Input should be less than"),
+        ("budget: {memory: true}", "budget.memory = true: expected bytes, or text with a unit"),
+        (f"budget: {{memory: {'9' * 400}GB}}", "expected bytes, or text with a unit such as 8GiB"),
+        (f"budget: {{memory: '{'9' * 400}'}}", "Input should be less than or equal to"),
+        ("budget: {params: .inf}", "budget.params = inf: Input should be a finite number"),
+        ("resources: {labels: {1: a}}", "resources.labels.1 = 1: Input should be a valid string"),
+        ("1: 2", "1 is no key: Keys should be strings"),
+        ("seed: 1\nseed: 2", "'seed' stands twice in one mapping, on line 4 and on line 5"),
+        ("search: {trials: 3, hours: 1, trials: 4}", "'trials' stands twice in one mapping"),
+        ("data: {source: msd, path: ''}", "'data' stands twice in one mapping"),
+    ],
+)
+def test_a_value_that_is_not_what_it_was_meant_to_be_is_refused(file, text, words):
+    file.write_text(f"{MINIMAL}{text}\n")
+    message = refused(file)
+    assert words in message and "\n" not in message
+
+
+def test_a_block_that_stands_twice_is_refused(file):
+    file.write_text(f"{MINIMAL}train: {{patch: [64, 64, 64], learning_rate: 0.5}}\n")
+    assert refused(file).endswith(
+        "'train' stands twice in one mapping, on line 3 and on line 4; keep one"
+    )
+
+
+def test_a_knob_in_two_spellings_is_refused(file):
+    file.write_text(
+        f"{MINIMAL}space: {{restrict: {{tokens.prune: [0], tokens: {{prune: [0.5]}}}}}}\n"
+    )
+    assert "restrict.tokens.prune stands twice" in refused(file)
+
+
+def test_an_empty_path_is_refused(file):
+    assert "data.path = '': an empty path" in refused(file, 'data.path=""')
+
+
+def test_numbers_in_yaml_1_2(file):
+    file.write_text(f"{MINIMAL}seed: 010\nsearch: {{hours: 1.5, trials: 0x10}}\n")
+    config = read(file, "train.epochs=0o10")
+    assert (config.seed, config.search.hours, config.search.trials) == (10, 1.5, 16)
+    assert config.train.epochs == 8
+
+
+def test_a_tilde_is_the_home(file, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = ("data.cache=~/c", "data.split=~/s.json", "tracking.uri=~/runs")
+    config = read(file, "data.path=~/a b #1", *settings)
+    assert config.data.path == tmp_path / "a b #1"
+    assert (config.data.cache, config.data.split) == (tmp_path / "c", tmp_path / "s.json")
+    assert config.tracking.uri == str(tmp_path / "runs")
+    assert read(file, "data.path=$HOME/x").data.path == Path("$HOME/x")
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        (
+            "train.augment.flip=[0]",
+            "is not a key of `train.augment`. Did you mean flips?",
+        ),
+        ("retrain.distilation.weight=1", "Did you mean distillation?"),
+        ("latency.thread=1", "latency.thread is not a key of `latency`. Did you mean threads?"),
+        ("search.early_stopping.bracket=1", "Did you mean brackets?"),
+        ("budget.latency=1", "Did you mean latency_ms?"),
+        ("data.source=phantm", "Did you mean phantom?"),
+        ("data.split.group=1", "Did you mean groups?"),
+        ("space.restrict.level=[3]", "restrict.level is no knob; did you mean levels? There are: "),
+        ("space.restrict.qqqq=[3]", "restrict.qqqq is no knob; there are: "),
+        ("space.name=slimfomer", "Did you mean slimformer?"),
+        ("train.precision=fp31", "'fp32'"),
+        ("search.startup_sampler=qcm", "'random' or 'qmc'"),
+    ],
+)
+def test_a_word_that_is_unknown_is_told_the_nearest_or_all(file, setting, hint):
+    message = refused(file, setting)
+    assert hint in message and "\n" not in message
+
+
+def test_a_message_stays_readable_whatever_was_found(file):
+    file.write_text(f"{MINIMAL}seed: {'x' * 100_000}\nresources: {{{'y' * 100_000}: 1}}\n")
+    assert all(len(line) < 300 for line in refused(file).splitlines())
+    file.write_text(f"{MINIMAL}search: {{warm_start: {list(range(1000))}}}\n")
+    lines = refused(file).splitlines()
+    assert len(lines) == 22 and lines[-1] == "  and 980 more"
+
+
 # --set
 
 

@@ -63,6 +63,10 @@ def test_it_is_found_by_its_name_and_made_with_its_arguments(installed):
         ("fewer-case", "search.evaluator: fewer-case is unknown; there are training, fewer-cases"),
         ({"share": 0.5}, "search.evaluator: None is unknown"),
         ({"name": "fewer-cases", "share": 2}, "fewer-cases cannot be made: share = 2; expected"),
+        (
+            {"name": "fewer-cases", "share": True},
+            "evaluator.share = true: expected a number",
+        ),
         ({"name": "training", "shar": 2}, "training cannot be made: .*'shar'"),
     ],
 )

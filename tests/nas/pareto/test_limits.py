@@ -50,6 +50,8 @@ def test_those_within_all_limits_are_kept(text, keys):
         ("speed<=3", "'speed<=3'.* of dice, params"),
         ("params<=many", "'many' in 'params<=many' is no number"),
         ("latency_ms<=nan", "'nan' in 'latency_ms<=nan' is no number"),
+        ("memory<=" + "9" * 400, "is no number"),
+        ("memory<=" + "9" * 400 + "GB", "is no number"),
         ("", "''; expected"),
         ("params<=3,", "''; expected"),
     ],

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from trainers.data.msd import read_msd
+from trainers.data.msd import MsdData, read_msd
 from trainers.errors import UserError
 
 
@@ -72,7 +72,7 @@ def test_a_missing_folder_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "no JSON: Expecting property name.* line 1 column 2"),
         (json.dumps({"labels": {"0": "background", "1": "x"}}), "modality: Field required"),
         (json.dumps({"modality": {"0": "CT"}, "labels": {"0": "b", "2": "x"}}), "keys 0, 2"),
         (json.dumps({"modality": {"0": "CT"}, "labels": {"0": "b"}}), "no class beside"),
@@ -92,3 +92,86 @@ def test_an_empty_data_set_is_refused(msd, edit):
     edit(training=[])
     with pytest.raises(UserError, match=r"no \.nii"):
         read_msd(msd)
+
+
+def refused(msd) -> str:
+    with pytest.raises(UserError) as error:
+        read_msd(msd)
+    return str(error.value)
+
+
+def test_a_class_that_stands_twice_is_refused_with_both_places(msd):
+    (msd / "dataset.json").write_text(
+        '{"modality": {"0": "CT"},\n"labels": {"0": "background", "1": "liver", "1": "tumour"}}'
+    )
+    assert refused(msd).endswith(
+        ': "1" stands twice in one object, at line 2 column 31 and at line 2 column 45; keep one'
+    )
+
+
+def test_one_number_in_two_spellings_is_refused(msd, edit):
+    edit(labels={"0": "background", "1": "liver", "01": "tumour"})
+    assert refused(msd).endswith("dataset.json: labels has 1 twice, as '1' and as '01'; keep one")
+
+
+@pytest.mark.parametrize("key", ["one", "1.0", "-1", "1_0", "٣", ""])
+def test_a_key_that_is_no_number_is_refused(msd, edit, key):
+    edit(labels={"0": "background", key: "liver"})
+    assert f"labels has the key {key!r}; expected a number" in refused(msd)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_read(msd, encoding):
+    text = (msd / "dataset.json").read_text()
+    (msd / "dataset.json").write_bytes(text.encode(encoding))
+    assert read_msd(msd).classes == ("background", "low", "high")
+    assert MsdData(path=msd).about().name == "balls"
+
+
+# nnU-Net's folders (version 2: dataset_format.md of its documentation)
+
+
+def test_a_dataset_json_of_nnunet_is_named_with_what_to_write(msd):
+    told = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, "liver": 1},
+        "numTraining": 3,
+        "file_ending": ".nii.gz",
+    }
+    (msd / "dataset.json").write_text(json.dumps(told))
+    message = refused(msd)
+    assert "\n" not in message
+    assert "is nnU-Net's (it has channel_names), not one of the Medical Segmentation" in message
+    assert '"modality": {"0": "CT"} and "labels": {"0": "background", "1": "liver"}' in message
+    assert "take _0000 off the names" in message and "docs/own-data-source.md" in message
+    (msd / "dataset.json").write_text('{"modality": {"0": "CT"}, "labels": {"0": "b", "1": "x"}}')
+    read_msd(msd)
+
+
+def test_labels_by_name_are_turned_round_in_the_message(msd, edit):
+    edit(labels={"background": 0, "liver": 1})
+    assert refused(msd).endswith(
+        'labels has numbers by name; write "labels": {"0": "background", "1": "liver"}'
+    )
+
+
+def test_regions_of_nnunet_are_named_too(msd, edit):
+    edit(channel_names={"0": "T1"}, labels={"background": 0, "whole": [1, 2]})
+    assert "is nnU-Net's" in refused(msd)
+
+
+def test_images_of_nnunet_are_named(msd):
+    for image in (msd / "imagesTr").iterdir():
+        image.rename(image.with_name(image.name.replace(".nii", "_0000.nii")))
+    message = refused(msd)
+    assert "\n" not in message
+    assert "names of nnU-Net, a file for each channel: a_0000 for the label a." in message
+    assert "Take _0000 off the names" in message
+
+
+def test_a_case_may_be_called_0000(msd, edit):
+    for part in ("imagesTr", "labelsTr"):
+        (msd / part / "a.nii.gz").rename(msd / part / "a_0000.nii.gz")
+    edit(training=[])
+    with pytest.warns(UserWarning, match="does not list a_0000"):
+        assert [case.name for case in read_msd(msd).cases] == ["a_0000", "b", "c"]

@@ -143,3 +143,22 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     (tmp_path / "split.json").write_text("{")
     with pytest.raises(UserError, match="no JSON"):
         split_cases(NAMES, tmp_path / "split.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"training": ["case_001"],\n "training": []}', "twice .* line 2 column 2"),
+        ('{"training": NaN}', "NaN is no number of JSON"),
+    ],
+)
+def test_a_file_that_says_two_things_is_refused(tmp_path, text, message):
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        split_cases(NAMES, tmp_path / "split.json")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
+    text = '{"training": ["case_001"], "validation": ["case_002"]}'
+    (tmp_path / "split.json").write_text(text, encoding="utf-8-sig")
+    assert split_cases(NAMES, tmp_path / "split.json") == Cases(("case_001",), ("case_002",))

@@ -1,0 +1,121 @@
+"""dataset.json of the Medical Segmentation Decathlon: which numbers are which classes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from trainers.errors import UserError
+from trainers.read_json import read_json
+
+DESCRIPTOR = "dataset.json"
+EXPECTED = 'Expected "modality": {"0": "CT"} and "labels": {"0": "background", "1": ...}'
+AS_THEY_LIE = "or list the files as they lie with a source of your own (docs/own-data-source.md)"
+
+
+class Pair(BaseModel):
+    image: str
+    label: str
+
+
+class Descriptor(NamedTuple):
+    """Names by their numbers, and the cases that are listed; None where there is no list."""
+
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+    training: list[Pair] | None
+
+
+class _File(BaseModel):
+    modality: dict[str, str]
+    labels: dict[str, str]
+    training: list[Pair] | None = None
+
+
+def read_descriptor(path: Path) -> Descriptor:
+    """What the dataset.json of the folder `path` says. Raises UserError where it says nothing."""
+    if not path.is_dir():
+        raise UserError(f"{path} is no folder; set data.path to a folder with dataset.json in it")
+    file = path / DESCRIPTOR
+    if not file.is_file():
+        raise UserError(
+            f"{file} is missing; expected the folder of a Medical Segmentation Decathlon task "
+            "(dataset.json, imagesTr, labelsTr)"
+        )
+    told = read_json(file)
+    _refuse_nnunet(file, told)
+    try:
+        values = _File.model_validate(told)
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:9]
+        )
+        raise UserError(f"{file} cannot be used:\n{problems}\n{EXPECTED}") from error
+    classes = _by_number(file, "labels", values.labels)
+    if len(classes) < 2:
+        raise UserError(f"{file}: labels has no class beside the background")
+    return Descriptor(_by_number(file, "modality", values.modality), classes, values.training)
+
+
+def refuse_nnunet_names(path: Path, images: Collection[str], labels: Collection[str]) -> None:
+    """Raises UserError where images without a label have one once `_0000` is off their names."""
+    channels = {name: re.sub(r"_[0-9]{4}$", "", name) for name in images if name not in labels}
+    named = sorted(name for name, case in channels.items() if case != name and case in labels)
+    if named:
+        raise UserError(
+            f"{path}: imagesTr has names of nnU-Net, a file for each channel: {named[0]} for the "
+            f"label {channels[named[0]]}. Take _0000 off the names and make channels one 4D image; "
+            f"{AS_THEY_LIE}"
+        )
+
+
+def _refuse_nnunet(file: Path, told: Any) -> None:
+    if not isinstance(told, dict):
+        return
+    mark = next((key for key in ("channel_names", "file_ending") if key in told), None)
+    if mark:
+        raise UserError(
+            f"{file} is nnU-Net's (it has {mark}), not one of the Medical Segmentation Decathlon. "
+            f"Write {_as_msd('modality', told.get('channel_names'), 'CT')} and "
+            f"{_as_msd('labels', _turned(told.get('labels')), 'background')}, take _0000 off the "
+            f"names in imagesTr and make channels one 4D image; {AS_THEY_LIE}"
+        )
+    if turned := _turned(told.get("labels")):
+        raise UserError(
+            f"{file}: labels has numbers by name; write {_as_msd('labels', turned, 'background')}"
+        )
+
+
+def _turned(labels: Any) -> dict[str, str]:
+    """Names by number, of numbers by name; empty for anything else."""
+    if not isinstance(labels, dict) or not all(type(value) is int for value in labels.values()):
+        return {}
+    return {str(number): name for name, number in labels.items()}
+
+
+def _as_msd(key: str, values: Any, first: str) -> str:
+    fits = isinstance(values, dict) and len(values) > 0
+    return f'"{key}": {json.dumps(values if fits else {"0": first}, ensure_ascii=False)}'
+
+
+def _by_number(file: Path, key: str, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The names in the order of their numbers."""
+    numbered: dict[int, str] = {}  # number -> as it is written
+    for text in names:
+        if not re.fullmatch("[0-9]{1,9}", text):
+            raise UserError(f"{file}: {key} has the key {text!r}; expected a number. {EXPECTED}")
+        if (other := numbered.setdefault(int(text), text)) != text:
+            raise UserError(
+                f"{file}: {key} has {int(text)} twice, as {other!r} and as {text!r}; keep one"
+            )
+    if not numbered or sorted(numbered) != list(range(len(numbered))):
+        raise UserError(
+            f"{file}: {key} has the keys {', '.join(map(str, sorted(numbered)))}; "
+            "expected 0, 1, 2, ... without a gap"
+        )
+    return tuple(names[numbered[number]] for number in range(len(numbered)))
