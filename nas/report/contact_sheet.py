@@ -85,6 +85,7 @@ def _sheet(
     height, width = tile[0] + CAPTION + BORDER, tile[1] + BORDER
     columns = min(len(cases), max(2, round((SHAPE * len(cases) * height / width) ** 0.5)))
     rows = -(-len(cases) // columns)
+    columns = -(-len(cases) // rows)  # as full as so many rows can be
     size = max(1.0, (columns * width + BORDER) / WIDTH)
     head = round(HEAD * size)
     canvas = np.zeros((head + rows * height + BORDER, columns * width + BORDER, 3), np.float32)
