@@ -109,7 +109,7 @@ def _intensities(report: DataReport) -> Table:
     table = _table("intensities", "lowest", "0.5%", "median", "99.5%", "highest")
     values = np.array([case.intensities for case in report.cases])  # (cases, C, percentiles)
     for index, modality in enumerate(report.source.modalities):
-        table.add_row(modality, *(_spread(column) for column in values[:, index].T))
+        table.add_row(Text(modality), *(_spread(column) for column in values[:, index].T))
     return table
 
 
@@ -124,7 +124,7 @@ def _classes(report: DataReport) -> Table:
         sizes = [case.voxels[index] * float(np.prod(case.voxel_size)) / 1000 for case in having]
         counted = [Text(str(count), "" if count else "bold yellow") for count in counts]
         volume = _spread(np.array(sizes)) if sizes else "-"
-        table.add_row(f"{index} {name}", *counted, volume)
+        table.add_row(Text(f"{index} {name}"), *counted, volume)
     return table
 
 

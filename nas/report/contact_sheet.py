@@ -112,7 +112,9 @@ def _caption(ax: Axes, name: str, findings: Sequence[Finding], top: int, left: i
     kinds = ", ".join(dict.fromkeys(finding.kind for finding in findings))
     colour = FAULT if any(finding.fault for finding in findings) else DOUBT
     told = f"{name}   \N{BLACK UP-POINTING TRIANGLE} {kinds}" if kinds else name
-    ax.text(left + 8, top + 20, told, color=colour if kinds else "white", fontsize=10)
+    ax.text(
+        left + 8, top + 20, told, color=colour if kinds else "white", fontsize=10, parse_math=False
+    )
 
 
 def _head(ax: Axes, source: DataSource, shown: int, colours: np.ndarray, size: float) -> None:
@@ -127,7 +129,7 @@ def _head(ax: Axes, source: DataSource, shown: int, colours: np.ndarray, size: f
 
     def write(x: float, y: float, text: str, colour: object, points: float) -> float:
         """The x at which the text ends."""
-        told = ax.text(x, y * size, text, color=colour, fontsize=points * size)
+        told = ax.text(x, y * size, text, color=colour, fontsize=points * size, parse_math=False)
         return float(told.get_window_extent().x1)
 
     x = write(BORDER, 30, source.folder.name or str(source.folder), "white", 15)

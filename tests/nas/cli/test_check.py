@@ -195,6 +195,16 @@ def test_there_is_a_colour_for_every_class():
     assert class_colours(301).shape == (301, 3)
 
 
+def test_names_are_no_markup(data, capsys):
+    file = data / "dataset.json"
+    file.write_text(file.read_text().replace('"low"', r'"lo[red]w $\\x$"'))
+    for part in ("imagesTr", "labelsTr"):
+        (data / part / "d.nii.gz").rename(data / part / r"d $\x$.nii.gz")
+    file.write_text(file.read_text().replace("d.nii.gz", r"d $\\x$.nii.gz"))
+    assert main(["check", str(data), "--sheet", str(data / "sheet.png")]) == 0
+    assert r"1 lo[red]w $\x$ 4" in told(capsys)
+
+
 @pytest.mark.parametrize("shape", [(16, 16, 1), (1, 16, 16), (1, 1, 1)])
 def test_flat_volumes_are_drawn_as_well(data, shape):
     for part, values in (("imagesTr", np.arange(np.prod(shape))), ("labelsTr", np.ones(shape))):
