@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from pydantic import Field
 from torch import nn
 
+from trainers.data.check.outliers import far_voxels
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -82,8 +83,18 @@ class Segmenter:
         name = str(image) if isinstance(image, Path) else "the image"
         if (found := prepared.image.shape[0]) != (expected := self.task.channels):
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
+        self._warn_of_far_voxels(prepared.image, name)
         self._warn_of_voxel_size(prepared.oriented, name)
         return prepared
+
+    def _warn_of_far_voxels(self, image: np.ndarray, name: str) -> None:
+        """Where the network's own z-score counts all voxels; a linear scale changes no distance."""
+        if self.spec.preprocess.intensity == "zscore" and any(map(far_voxels, image)):
+            warnings.warn(
+                f"{name} has voxels so far from all others that they move its z-score: expect "
+                "little of it; `segnas check` names them",
+                stacklevel=3,
+            )
 
     def _warn_of_voxel_size(self, grid: Grid, name: str) -> None:
         if (usual := self.task.voxel_size or self.task.spacing) is None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 
 from nas.cli.console import NOTES
@@ -19,6 +20,7 @@ from trainers.signals import hearing
 
 # Modules beside this one, each with HELP, add_arguments and run; help lists them in this order.
 COMMANDS = (
+    "check",
     "preview",
     "search",
     "sync",
@@ -85,4 +87,10 @@ def parser() -> argparse.ArgumentParser:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
-        NOTES.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False)
+        # A live display puts itself in the place of sys.stderr, and prints above itself what is
+        # written there; a console of rich goes past it, and its lines would be drawn over.
+        console = Console(stderr=True)
+        with console.capture() as printed:
+            text = f"[yellow]warning:[/] {escape(str(message))}"
+            console.print(text, highlight=False, soft_wrap=True)
+        sys.stderr.write(printed.get())
