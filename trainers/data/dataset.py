@@ -12,7 +12,7 @@ from trainers.data.config import Preprocess
 from trainers.data.source import Case
 from trainers.errors import UserError
 
-FORMAT = 3  # of prepared volumes: one more makes all of them anew
+FORMAT = 2  # of prepared volumes: one more makes all of them anew
 
 
 @dataclass(frozen=True)
