@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WITH_RAY = (  # files that start Ray, or whole commands that do: one after the other, and first
     "tests/nas/engine/test_cluster.py",
     "tests/nas/engine/test_evaluators.py",
+    "tests/nas/engine/test_ray_private.py",
     "tests/nas/engine/test_remote_latency_probe.py",
     "tests/nas/engine/test_tune_run.py",
     "tests/nas/pareto/test_new_objective.py",

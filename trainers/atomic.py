@@ -45,6 +45,36 @@ def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
     return folder
 
 
+def fill_folder(folder: Path, build: Callable[[Path], object]) -> None:
+    """Fill `folder`, which is missing or empty, by `build`; it is as it was whatever that raises.
+
+    One that is there, which may be where a volume is mounted, is filled in its place.
+    """
+    if not folder.exists():
+        make_folder(folder, build)
+        return
+    try:
+        build(folder)
+    except BaseException:
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        raise
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files of these names into `folder`, made where it is missing: all, or none and no
+    folder. Others in it stay. Raises OSError."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        replace_files({folder / name: content for name, content in files.items()})
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
 def replace_files(files: Mapping[Path, bytes]) -> None:
     """Write these files, in folders that exist: a reader finds each as it was, or whole.
 

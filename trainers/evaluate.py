@@ -142,7 +142,8 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     )
     modalities = tuple(map(str, range(segmenter.task.channels)))
     dataset = Dataset(images, modalities, segmenter.task.classes, cases)
-    check_dataset(dataset, expecting="the network")
+    rule = segmenter.spec.preprocess.affine
+    check_dataset(dataset, rule=rule, expecting="the network")
     return cases
 
 

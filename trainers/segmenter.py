@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from pydantic import Field
 from torch import nn
 
+from trainers.data.check.outliers import far_voxels
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -90,11 +91,21 @@ class Segmenter:
         classes, shape = len(self.task.classes), prepared.grid.shape
         logits = 4.0 * classes * math.prod(shape)
         check_room(logits, f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
+        self._warn_of_far_voxels(prepared.image, name)
         self._warn_of_voxel_size(prepared.oriented, name)
         if isinstance(image, Path) and self.spec.preprocess.affine == "sform":  # nobody has chosen
             for told in doubts(open_nifti(image)):
                 warnings.warn(f"{image}: {told}", stacklevel=2)
         return prepared
+
+    def _warn_of_far_voxels(self, image: np.ndarray, name: str) -> None:
+        """Where the network's own z-score counts all voxels; a linear scale changes no distance."""
+        if self.spec.preprocess.intensity == "zscore" and any(map(far_voxels, image)):
+            warnings.warn(
+                f"{name} has voxels so far from all others that they move its z-score: expect "
+                "little of it; `segnas check` names them",
+                stacklevel=3,
+            )
 
     def _warn_of_voxel_size(self, grid: Grid, name: str) -> None:
         if (usual := self.task.voxel_size or self.task.spacing) is None:

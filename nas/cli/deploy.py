@@ -48,8 +48,13 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--labels goes with --check-images; give both, or neither")
     export = Export(options.out)
     if options.check_images:
+        config = export.config
         cases = folder_cases(
-            options.check_images, options.labels, options.cases, export.config.task
+            options.check_images,
+            options.labels,
+            options.cases,
+            config.task,
+            config.data.preprocess.affine,
         )
     else:
         cases = export_cases(export, options.cases)

@@ -62,10 +62,12 @@ def registration(
     from nas.export.export_folder import Export
     from nas.study.search_folder import search_id
     from nas.tracking.lookup import find_run
-    from nas.tracking.model_registry import check_names, register
+    from nas.tracking.model_registry import check_folder, check_names, register
     from nas.tracking.store import store_uri, without_password
 
     check_names(options.register, options.alias)
+    if not config.tracking.uri:
+        check_folder(options.dir)
     uri = store_uri(config.tracking, options.dir)
     run = find_run(config.tracking, options.dir, search_id(options.dir), member.key)
 

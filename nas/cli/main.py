@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 
 from nas.cli.console import NOTES
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
+from trainers.signals import hearing
 
 # Modules beside this one, each with HELP, add_arguments and run; help lists them in this order.
 COMMANDS = (
+    "check",
     "preview",
     "search",
     "sync",
@@ -43,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     warnings.showwarning = _show_warning
     try:
-        code: int = options.run(options)
+        with hearing(_interrupt):
+            code: int = options.run(options)
         return code
     except KeyboardInterrupt:
         NOTES.print("interrupted")
@@ -54,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, ArchitectureError, OSError) as error:  # OSError: a full disk and the like
         NOTES.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
         return 2
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _told(error: Exception) -> str:
@@ -79,4 +87,10 @@ def parser() -> argparse.ArgumentParser:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
-        NOTES.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False)
+        # A live display puts itself in the place of sys.stderr, and prints above itself what is
+        # written there; a console of rich goes past it, and its lines would be drawn over.
+        console = Console(stderr=True)
+        with console.capture() as printed:
+            text = f"[yellow]warning:[/] {escape(str(message))}"
+            console.print(text, highlight=False, soft_wrap=True)
+        sys.stderr.write(printed.get())

@@ -89,16 +89,18 @@ def run(options: argparse.Namespace) -> int:
 
 def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
     """What was written, how good it is, and what to do with it."""
+    from nas.pareto.result import class_dice
+
     first = done.outcomes[0]
-    dice = "" if done.dice is None else f", validation Dice {done.dice:.4f}"
+    mean = "" if done.dice is None else f", validation Dice {done.dice:.4f}"
     if not plan.folds:
-        lines = [f"{done.weights}: {first.epochs} epochs{dice}"]
+        lines = [f"{done.weights}: {first.epochs} epochs{mean}"]
         if first.dice_per_class:
-            each = ", ".join(f"{name} {v:.4f}" for name, v in first.dice_per_class.items())
-            lines.append(f"  {each}")
+            dice = first.dice_per_class
+            lines.append("  " + ", ".join(f"{name} {class_dice(dice, name)}" for name in dice))
     else:
         spread = "" if done.spread is None else f" +- {done.spread:.4f} (standard deviation)"
-        lines = [f"{done.weights}: {plan.folds} folds of {first.epochs} epochs{dice}{spread}"]
+        lines = [f"{done.weights}: {plan.folds} folds of {first.epochs} epochs{mean}{spread}"]
         lines += [
             f"  fold {number}: Dice {outcome.dice:.4f}"
             for number, outcome in enumerate(done.outcomes, start=1)

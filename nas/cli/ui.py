@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from pathlib import Path
 
 from nas.cli import arguments
@@ -43,7 +42,6 @@ def run(options: argparse.Namespace) -> int:
     if config.uri:
         print(f"{config.uri.rstrip('/')}/{path}")
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         note("Starting MLflow, which takes some seconds")
         with served(directory, options.host, options.port) as (url, process):
@@ -55,7 +53,3 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         note("ended")
         return 0
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -18,8 +18,11 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.config.resources import Resources
+from nas.engine.ray_private import SOCKET_BYTES, longest_socket
 from nas.engine.slots import Machine, count_slots
+from trainers.atomic import output_folder
 from trainers.errors import UserError
+from trainers.signals import starting_processes
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -63,9 +66,12 @@ class Cluster:
         self._died = -inf  # when the last of them did
 
     def __enter__(self) -> Self:
-        """Raises UserError where no cluster answers at the address."""
+        """Raises UserError where no cluster answers at the address, and where Ray cannot be started
+        on this machine for want of a folder for its sockets."""
         if self._address:
             self.start()
+        elif self._here:
+            check_temporary_folder()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -127,6 +133,10 @@ class Cluster:
         if ray.is_initialized():
             return
         self._ours = True
+        with starting_processes():
+            self._init()
+
+    def _init(self) -> None:
         if self._address:
             _connect(self._address)
         else:
@@ -171,6 +181,24 @@ class Cluster:
                 f"the nodes of the cluster differ from this one: {'; '.join(wrong)}. Install the "
                 "same versions everywhere, for instance with one container image"
             )
+
+
+def check_temporary_folder() -> None:
+    """Raises UserError where the sockets of Ray would have longer paths than a socket can have, or
+    no folder: Ray would be started several times, and each time fail."""
+    socket = longest_socket()
+    folder = socket.parents[2]
+    least = SOCKET_BYTES - len(os.fsencode(socket.relative_to(folder.parent))) - 1
+    advice = f"set RAY_TMPDIR to a folder with a path of {least} bytes at most, such as /tmp"
+    if (length := len(os.fsencode(socket))) > SOCKET_BYTES:
+        raise UserError(
+            f"{folder.parent} (TMPDIR or RAY_TMPDIR): a socket that Ray makes there would have a "
+            f"path of {length} bytes, and the system takes {SOCKET_BYTES}; {advice}"
+        )
+    try:
+        output_folder(folder)
+    except UserError as error:
+        raise UserError(f"Ray keeps its sockets there: {error}; {advice}") from error
 
 
 def look(token: Path) -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
+from ray._common.utils import get_default_ray_temp_dir
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.tune.execution import tune_controller
 
+SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of the path of a Unix socket
 LOST = (OutOfMemoryError, NodeDiedError, WorkerCrashedError)
 
 
@@ -26,3 +31,12 @@ class ActorManager(RayActorManager):
 def survive_lost_actors() -> None:
     """Give Tune's runs in this process an `ActorManager`; it takes no other way."""
     tune_controller.RayActorManager = ActorManager  # type: ignore[misc]
+
+
+def longest_socket() -> Path:
+    """The longest path of a socket of a Ray that this process starts; the times stand for one.
+
+    Below `RAY_TMPDIR`, else `TMPDIR`, else /tmp.
+    """
+    session = f"session_2026-01-01_00-00-00_000000_{os.getpid()}"
+    return Path(get_default_ray_temp_dir()) / session / "sockets" / "plasma_store"

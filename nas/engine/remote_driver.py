@@ -19,6 +19,7 @@ import ray
 from ray.exceptions import RayError
 
 from trainers.errors import UserError, first_line
+from trainers.signals import starting_processes
 
 HEAD = "node:__internal_head__"  # a resource that Ray gives to the head, and to no other node
 CHUNK = 65536  # bytes of output at a time
@@ -84,7 +85,8 @@ def drive(address: str, arguments: Sequence[str]) -> int:
 def _connect(address: str) -> str:
     """The address of the cluster as its own nodes know it."""
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with starting_processes():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         return ray.get(
             ray.remote(_gcs_address).options(num_cpus=0, resources={HEAD: 1e-3}).remote()
         )

@@ -32,7 +32,7 @@ class Report:
     fidelity: Fidelity = Fidelity()
     loss: float | None = None
     dice: float | None = None
-    dice_per_class: Mapping[str, float] = field(default_factory=dict)
+    dice_per_class: Mapping[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
     curve: tuple[float, ...] = ()
     measured: Mapping[str, float] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from typing import Any
 from nas.cost.latency import Conditions
 from nas.export.export_folder import FOLDS, RETRAINED, Export
 from nas.pareto.objectives import DICE, objective
-from nas.pareto.result import Result
+from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
 
@@ -87,9 +87,10 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
             "its settings."
         )
     else:
+        each = _per_class(retrained.get("dice_per_class", {}))
         yield (
             "Retrained on its whole schedule: validation Dice "
-            f"{DICE.exact(retrained.get('dice'))}. `{RETRAINED}` has its curve and settings."
+            f"{DICE.exact(retrained.get('dice'))}{each}. `{RETRAINED}` has its curve and settings."
         )
 
 
@@ -133,6 +134,6 @@ def _mm(spacing: tuple[float, ...]) -> str:
     return " x ".join(f"{size:g}" for size in spacing) + " mm"
 
 
-def _per_class(dice: Mapping[str, float]) -> str:
-    parts = ", ".join(f"{name} {value:.4f}" for name, value in dice.items())
+def _per_class(dice: Mapping[str, float | None]) -> str:
+    parts = ", ".join(f"{name} {class_dice(dice, name)}" for name in dice)
     return f" ({parts})" if parts else ""

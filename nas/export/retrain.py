@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 import statistics
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from torch import nn
 from nas.export.export_folder import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_WEIGHTS, Export
 from nas.export.teacher import fingerprint, open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
+from nas.pareto.result import known
 from search_spaces.fitting import takes
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
@@ -171,7 +171,7 @@ def _cross_validate(
         )
         name = f"fold {number}/{len(folds)}"
         outcomes.append(_train_fold(fold, draft / f"fold-{number}.pt", name, report, train))
-    dice = [known for outcome in outcomes if (known := _known(outcome.dice)) is not None]
+    dice = [outcome.dice for outcome in outcomes if outcome.dice is not None]
     mean = statistics.mean(dice) if dice else None
     spread = statistics.stdev(dice) if len(dice) > 1 else None
     record = {"dice_mean": mean, "dice_standard_deviation": spread, **_used(job, plan)}
@@ -240,16 +240,11 @@ def _used(job: Job, plan: Plan) -> dict[str, Any]:
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {
         "epochs": outcome.epochs,
-        "dice": _known(outcome.dice),
-        "dice_per_class": {name: _known(v) for name, v in outcome.dice_per_class.items()},
-        "curve": [_known(value) for value in outcome.curve],
+        "dice": outcome.dice,
+        "dice_per_class": dict(outcome.dice_per_class),
+        "curve": list(map(known, outcome.curve)),
         "seconds": round(outcome.seconds, 1),
     }
-
-
-def _known(value: float | None) -> float | None:
-    """JSON has no NaN."""
-    return None if value is None or math.isnan(value) else value
 
 
 def _json(record: object) -> bytes:

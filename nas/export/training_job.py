@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from nas.export.export_folder import TRIAL_WEIGHTS, Export
+from nas.pareto.result import known
 from trainers.checkpoint import load_weights
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
@@ -50,11 +51,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished training. `curve`: the mean Dice of every validation; `dice`: of the last one."""
+    """A finished training. `curve`: the mean Dice of every validation; `dice`: of the last one.
+
+    What no validation case has a class for is None.
+    """
 
     epochs: int
     dice: float | None
-    dice_per_class: Mapping[str, float]
+    dice_per_class: Mapping[str, float | None]
     curve: tuple[float, ...]
     seconds: float
 
@@ -82,7 +86,8 @@ def train(job: Job, report: Report, device: torch.device, worker: Worker = ALONE
     if last is None and job.cases.validation and worker.first:
         dice, per_class = trainer.validate()  # it had ended, and then its report was lost
     seconds = perf_counter() - started
-    return Outcome(trainer.epoch, dice, dict(per_class), tuple(trainer.curve), seconds)
+    classes = {name: known(value) for name, value in per_class.items()}
+    return Outcome(trainer.epoch, known(dice), classes, tuple(trainer.curve), seconds)
 
 
 def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:

@@ -14,7 +14,7 @@ from nas.export.model_card import write_card
 from nas.pareto.result import Result
 from nas.study.search_folder import checkpoint_in, search_id
 from search_spaces.registry import ARCHITECTURE, architecture_record
-from trainers.atomic import output_folder
+from trainers.atomic import fill_folder, output_folder
 from trainers.data.source import SourceConfig
 from trainers.errors import UserError
 
@@ -26,7 +26,7 @@ def write_export(search: Path, member: Result, settings: ExportConfig, to: Path)
 
     `settings`: what `export_settings` made of the search's. Raises UserError where `to` holds
     something already or cannot be written, or the search lost the member's weights; nothing is
-    written then.
+    written then, nor where anything else is raised.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty, or no folder; give --to a new folder")
@@ -40,15 +40,18 @@ def write_export(search: Path, member: Result, settings: ExportConfig, to: Path)
     }
     movable = {"name": f"{settings.name}-{member.key}", "data": _movable(settings.data, search)}
     export = settings.model_copy(update=movable)
-    output_folder(to)
+
+    def build(folder: Path) -> None:
+        (folder / ARCHITECTURE).write_text(json.dumps(record, indent=1))
+        shutil.copyfile(search / SPLIT, folder / SPLIT)
+        shutil.copyfile(weights, folder / TRIAL_WEIGHTS)
+        write_config(export, folder / CONFIG)
+        write_card(folder)
+
+    output_folder(to if to.exists() else to.parent)
     try:
-        (to / ARCHITECTURE).write_text(json.dumps(record, indent=1))
-        shutil.copyfile(search / SPLIT, to / SPLIT)
-        shutil.copyfile(weights, to / TRIAL_WEIGHTS)
-        write_config(export, to / CONFIG)
-        write_card(to)
+        fill_folder(to, build)
     except OSError as error:
-        shutil.rmtree(to, ignore_errors=True)  # it was empty
         raise UserError(f"{to} cannot be filled: {error}") from error
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.pareto.objectives import COSTS
-from nas.pareto.result import Result
+from nas.pareto.result import ABSENT, Result
 from trainers.errors import UserError
 
 FIELDS = (
@@ -70,13 +69,12 @@ def front_csv(members: Sequence[Result]) -> str:
     table.writeheader()
     for member in members:
         row = _member(member)
-        per_class = {f"dice_{name}": value for name, value in row["dice_per_class"].items()}
+        dice = member.dice_per_class.items()
+        per_class = {f"dice_{name}": ABSENT if value is None else value for name, value in dice}
         table.writerow(row | per_class | {"architecture": json.dumps(row["architecture"])})
     return text.getvalue()
 
 
 def _member(result: Result) -> dict[str, Any]:
     values = result.to_json()
-    dice = values["dice_per_class"]
-    values["dice_per_class"] = {n: v if math.isfinite(v) else None for n, v in dice.items()}
     return {name: values[name] for name in dict.fromkeys((*FIELDS, *result.costs))}

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from nas.pareto.objectives import COSTS, is_cost
+from nas.pareto.objectives import COSTS, DICE, UNKNOWN, is_cost
 from search_spaces.registry import load_architecture
 from search_spaces.space import Architecture
 
 State = Literal["complete", "stopped", "infeasible"]
+ABSENT = "in no validation case"  # a class that has no Dice
+
+
+def known(value: float | None) -> float | None:
+    """The value, None where it is no number."""
+    return None if value is None or math.isnan(value) else value
+
+
+def class_dice(dice: Mapping[str, float | None], name: str) -> str:
+    """The Dice of a class as a table has it: `0.8123`, that it is absent, or that nobody knows."""
+    return (
+        (DICE.exact(dice[name]) if dice[name] is not None else ABSENT) if name in dice else UNKNOWN
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +40,10 @@ class Result:
     known, by the names of `nas.pareto.objectives`: trainable parameters, multiply-accumulates of
     one forward pass of one patch (batch 1), bytes at the peak of a training step, median
     milliseconds of one pass on `device`, of which `latency` tells all. `curve` holds the validation
-    Dice of every epoch trained; `dice_per_class` is keyed by class name. `measured`: what the
-    network told of itself in its last validation, such as the share of queries it pruned.
-    `accumulate`: in how many passes a batch was trained, more than one where memory ran out.
+    Dice of every epoch trained; `dice_per_class` is keyed by class name, None for a class in no
+    validation case (and predicted in none). `measured`: what the network told of itself in its last
+    validation, such as the share of queries it pruned. `accumulate`: in how many passes a batch was
+    trained, more than one where memory ran out.
     """
 
     number: int
@@ -38,7 +53,7 @@ class Result:
     state: State
     reason: str | None = None
     dice: float | None = None
-    dice_per_class: Mapping[str, float] = field(default_factory=dict)
+    dice_per_class: Mapping[str, float | None] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
     latency: Mapping[str, Any] | None = None
@@ -81,4 +96,7 @@ class Result:
         costs = {n: v for n, v in values.items() if is_cost(n) and v is not None}
         others = {name: value for name, value in values.items() if not is_cost(name)}
         curve = tuple(values.get("curve", ()))
-        return cls(**{**others, "space": space, "costs": costs, "curve": curve})
+        # Version 0.1 wrote NaN for a class in no validation case.
+        dice = {name: known(value) for name, value in values.get("dice_per_class", {}).items()}
+        read = {"space": space, "costs": costs, "curve": curve, "dice_per_class": dice}
+        return cls(**{**others, **read})

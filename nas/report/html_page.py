@@ -79,6 +79,13 @@ def svg_panels(figures: Iterable[Figure], width: int) -> str:
     return f'<div class="panels" style="grid-template-columns: {columns}">{images}</div>'
 
 
+def png(figure: Figure) -> bytes:
+    """The figure as a file of its own, beside a page that has it as SVG."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", facecolor="white")
+    return file.getvalue()
+
+
 def _svg(figure: Figure) -> str:
     """The figure as an SVG element whose text is text."""
     import matplotlib as mpl

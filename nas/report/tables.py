@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nas.pareto.objectives import Objective, objective
+from nas.pareto.result import class_dice
 from nas.report.search_record import SearchRecord
 
 SPECIAL = {
@@ -17,15 +18,15 @@ SPECIAL = {
 
 @dataclass(frozen=True)
 class Column:
-    """What the members of the front have of a Dice or a cost, in their order."""
+    """What the members of the front have of a Dice or a cost, in their order.
+
+    `texts`: Dice with four decimals, costs with three digits.
+    """
 
     title: str
     kind: Objective
     values: list[float | None]
-
-    def texts(self) -> list[str]:
-        """Dice with four decimals, costs with three digits."""
-        return [self.kind.short(value) for value in self.values]
+    texts: list[str]
 
     def best(self) -> float | None:
         """The highest Dice or the lowest cost; None where none is known."""
@@ -38,11 +39,21 @@ def columns(record: SearchRecord) -> list[Column]:
     members, dice = record.members, objective("dice")
     classes = record.classes if len(record.classes) > 1 else ()
     costs = map(objective, record.known_costs)
-    return [
-        Column("Dice", dice, [m.dice for m in members]),
-        *(Column(name, dice, [m.dice_per_class.get(name) for m in members]) for name in classes),
-        *(Column(cost.title, cost, [m.value(cost.name) for m in members]) for cost in costs),
+    whole, *others = (
+        Column(kind.title, kind, values, list(map(kind.short, values)))
+        for kind in (dice, *costs)
+        for values in [[member.value(kind.name) for member in members]]
+    )
+    each = [
+        Column(
+            name,
+            dice,
+            [member.dice_per_class.get(name) for member in members],
+            [class_dice(member.dice_per_class, name) for member in members],
+        )
+        for name in classes
     ]
+    return [whole, *each, *others]
 
 
 def markdown_table(record: SearchRecord) -> str:
@@ -50,7 +61,7 @@ def markdown_table(record: SearchRecord) -> str:
     shown = columns(record)
     titles = ["Network", *(column.title.replace("|", r"\|") for column in shown)]
     keys = [f"`{member.key}`" for member in record.members]
-    rows = zip(keys, *(column.texts() for column in shown), strict=True)
+    rows = zip(keys, *(column.texts for column in shown), strict=True)
     lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
     lines.insert(1, "|---|" + "---:|" * len(shown))
     return "\n".join(lines)
@@ -95,7 +106,7 @@ def escaped(text: str) -> str:
 
 def _latex_cells(column: Column) -> list[str]:
     best = column.best()
-    texts = [escaped(t).replace("—", "--").replace(" ", r"\,") for t in column.texts()]
+    texts = [escaped(t).replace("—", "--").replace(" ", r"\,") for t in column.texts]
     return [
         rf"\textbf{{{text}}}" if value is not None and value == best else text
         for text, value in zip(texts, column.values, strict=True)

@@ -26,13 +26,21 @@ def write_front(
     Each file is replaced whole, and none before all can be: a reader, a kill or a full disk never
     meets or leaves half of one. Raises OSError.
     """
+    files = front_contents(record, importances)
+    replace_files({folder / name: content for name, content in files.items()})
+
+
+def front_contents(
+    record: SearchRecord, importances: Sequence[Importance] | None = None
+) -> dict[str, bytes]:
+    """What `write_front` writes, by the names of the files."""
     values = front_json(record.members, record.objectives)
-    files = {
+    texts = {
         "front.json": json.dumps(values, indent=2, allow_nan=False) + "\n",
         "front.csv": front_csv(record.members),
         "front.html": front_page(record, importances),
     }
-    replace_files({folder / name: text.encode() for name, text in files.items()})
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def try_write_front(

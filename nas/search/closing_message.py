@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def closing_lines(
     )
     folder = _shown(directory)
     if summary.front:
-        yield f"Browse: {folder}/front.html"
+        yield f"Browse: {_shown(directory / 'front.html')}"
         yield f"Next:   segnas export {folder} --pick knee --to OUT"
     if tracker.local:
         yield f"MLflow: segnas ui {folder}"
@@ -37,6 +38,9 @@ def closing_lines(
         yield "Interrupted. The same command goes on from here."
 
 
-def _shown(directory: Path) -> Path:
+def _shown(directory: Path) -> str:
+    """The folder as a shell reads it."""
     here = Path.cwd()
-    return directory.relative_to(here) if directory.is_relative_to(here) else directory
+    return shlex.quote(
+        str(directory.relative_to(here) if directory.is_relative_to(here) else directory)
+    )

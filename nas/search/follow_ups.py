@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from nas.engine.report import Report
@@ -33,7 +34,7 @@ class Tracking(SearchCallback):
         if report.loss is None:
             return
         told = {"loss": report.loss, "dice": report.dice, "seconds": report.seconds}
-        metrics = {name: value for name, value in told.items() if value is not None}
+        metrics = {n: v for n, v in told.items() if v is not None and not math.isnan(v)}
         self._tracker.trial_epoch(
             candidate.key,
             candidate.number,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nas.engine.report import Report
 from nas.engine.trial_files import TrialFiles
 from nas.pareto.front import front
-from nas.pareto.result import Result
+from nas.pareto.result import Result, known
 from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.running import Running
@@ -232,7 +232,9 @@ class Session:
             state=state,
             reason=reason,
             dice=report.dice if complete else None,
-            dice_per_class=report.dice_per_class if complete else {},
+            dice_per_class={
+                name: known(value) for name, value in report.dice_per_class.items() if complete
+            },
             epochs=report.epoch,
             curve=report.curve,
             train_seconds=running.train_seconds,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 BATCH = 500  # metrics that MLflow takes at once together with tags, which it writes after them
@@ -31,11 +31,16 @@ def log(
     )
 
 
-def tagged(client: MlflowClient, experiment_id: str, tag: str, value: str) -> Iterator[Run]:
-    """All runs of the experiment whose tag has this value."""
+def tagged(
+    client: MlflowClient, experiment_id: str, tag: str, value: str, deleted: bool = False
+) -> Iterator[Run]:
+    """All runs of the experiment whose tag has this value; those `deleted` in place of the rest."""
+    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
     token = None
     while token != "":
-        page = client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", page_token=token)
+        page = client.search_runs(
+            [experiment_id], f"tags.`{tag}` = '{value}'", view, page_token=token
+        )
         yield from page
         token = page.token or ""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.config.nested import leaves
-from nas.pareto.result import Result
+from nas.pareto.result import Result, known
 
 VALUE_LENGTH = 500
 SPREAD = ("mean_ms", "p90_ms", "p99_ms", "noise")  # of a latency, beside its median
@@ -35,10 +35,14 @@ def final_metrics(result: Result) -> dict[str, float]:
 
 
 def curve_points(result: Result, validate_every: int) -> list[tuple[int, float]]:
-    """(epoch, Dice) of every validation of a trial: each `validate_every` epochs, and the last."""
+    """(epoch, Dice) of every validation of a trial: each `validate_every` epochs, and the last.
+
+    Those of no class at all have none.
+    """
     return [
         (min(number * validate_every, result.epochs), dice)
         for number, dice in enumerate(result.curve, 1)
+        if known(dice) is not None
     ]
 
 

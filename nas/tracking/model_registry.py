@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -46,6 +47,18 @@ def check_names(name: str, alias: str) -> None:
             raise UserError(f"{option} {text!r}: expected letters, digits, spaces, _ . -")
     if alias == "latest" or re.fullmatch(r"v\d+", alias):
         raise UserError(f"--alias {alias}: MLflow keeps `latest` and v1, v2, ... for itself")
+
+
+def check_folder(directory: Path) -> None:
+    """Raises UserError for the folder of a local store from which MLflow cannot load a model.
+
+    It unquotes the paths of local models once too often (3.17, `path_to_local_file_uri`).
+    """
+    if quoted := re.search(r"%[0-9A-Fa-f]{2}", str(directory.resolve())):
+        raise UserError(
+            f"--register: MLflow loads no model from {directory}: it reads {quoted[0]} in a path "
+            "as another sign; give the folder another name, or export without --register"
+        )
 
 
 def register(

@@ -28,7 +28,7 @@ class SearchRun:
     """The run of a search, found again by its tag.
 
     `record`: the fingerprint of the files it holds. `volumes`: the hypervolumes it holds, by the
-    number of ended trials; None until they have been read.
+    number of ended trials; None until they have been read. `restored`: what somebody had deleted.
     """
 
     client: MlflowClient
@@ -37,23 +37,36 @@ class SearchRun:
     search: Search
     record: str | None = None
     volumes: dict[int, float] | None = field(default=None)
+    restored: list[str] = field(default_factory=list)
 
     @classmethod
     def open(
         cls, client: MlflowClient, experiment: str, artifacts: str | None, search: Search
     ) -> SearchRun:
-        """Make the experiment (with its `artifacts` URI) and the run, or find them."""
+        """Make the experiment (with its `artifacts` URI) and the run, or find them.
+
+        Where they were deleted they are restored.
+        """
+        news = []
         known = client.get_experiment_by_name(experiment)
         home = known.experiment_id if known else client.create_experiment(experiment, artifacts)
-        found = next(tagged(client, home, SEARCH_TAG, search.id), None)
-        run = found or client.create_run(home, run_name=search.name, tags={SEARCH_TAG: search.id})
+        if known and known.lifecycle_stage == "deleted":
+            client.restore_experiment(home)  # with all its runs
+            news.append(f"the experiment {experiment}")
+        place = (client, home, SEARCH_TAG, search.id)
+        run = next(tagged(*place), None)
+        if run is None and (run := next(tagged(*place, deleted=True), None)):
+            client.restore_run(run.info.run_id)
+            news.append("the run of the search")
+        run = run or client.create_run(home, run_name=search.name, tags={SEARCH_TAG: search.id})
         opened = cls(client, home, run.info.run_id, search, run.data.tags.get(RECORD_TAG))
+        opened.restored = news
         if search.running:
             client.update_run(opened.run_id, "RUNNING")
         # A parameter cannot change in MLflow: a resumed search keeps its first ones.
         wanted = params(search.params)
-        news = {name: wanted[name] for name in wanted if name not in run.data.params}
-        log(client, opened.run_id, params=news)
+        lacking = {name: wanted[name] for name in wanted if name not in run.data.params}
+        log(client, opened.run_id, params=lacking)
         with any_store():
             client.log_text(opened.run_id, search.config_yaml, "config.yaml")
         return opened

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from nas.tracking.store import ARTIFACTS, DEFAULTS, STORE
+from nas.tracking.store import ARTIFACTS, DEFAULTS, STORE, sqlite_uri
 from trainers.errors import UserError
 
 PORT = 5000
@@ -38,8 +38,9 @@ def served(
     """
     chosen = _free_port(host, port)
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(chosen)]
-    command += ["--backend-store-uri", f"sqlite:///{directory.resolve() / STORE}"]
-    command += ["--artifacts-destination", str(directory.resolve() / ARTIFACTS), "--workers", "1"]
+    command += ["--workers", "1"]
+    command += ["--backend-store-uri", sqlite_uri(directory.resolve() / STORE)]
+    command += ["--artifacts-destination", (directory.resolve() / ARTIFACTS).as_uri()]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,

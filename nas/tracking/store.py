@@ -7,10 +7,13 @@ import logging
 import os
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 from nas.config.tracking import TrackingConfig
+from nas.tracking.mlflow_private import LOCKED, fail_soon
 from trainers.errors import first_line
 
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"  # in a search's folder
@@ -21,11 +24,24 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
+# At the end of what urllib3 says, after the whole address: (Caused by Some("Connection(): text"))
+CAUSE = re.compile(r"Caused by \w+\((['\"])(?:\w+\(.*?\): )?(?P<text>.*)\1\)\)$")
 
 
 def store_uri(config: TrackingConfig, directory: Path) -> str:
     """The tracking URI of the search in `directory`."""
-    return config.uri or f"sqlite:///{directory.resolve() / STORE}"
+    return config.uri or sqlite_uri(directory.resolve() / STORE)
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of the sqlite store at the absolute `path`, which may hold any character.
+
+    SQLAlchemy (from 2.1) ends the path at a `?` and unquotes each `%20`. Where one has to be quoted
+    so are the slashes: MLflow makes the folder that the address names before it is unquoted, and
+    this one names none.
+    """
+    text = str(path)
+    return f"sqlite:///{quote(text, safe='') if set(text) & set('%?') else text}"
 
 
 def make_store(path: Path) -> None:
@@ -41,16 +57,28 @@ def make_store(path: Path) -> None:
         left.unlink()
     draft = path.with_name(f".mlflow-{uuid4().hex}.db")
     try:
-        MlflowClient(f"sqlite:///{draft}").get_experiment("0")
+        MlflowClient(sqlite_uri(draft)).get_experiment("0")
         draft.rename(path)
     finally:
         for part in path.parent.glob(f"{draft.name}*"):
             part.unlink()
 
 
+def check_writable(path: Path) -> None:
+    """Raises sqlite3.Error for a sqlite store that is locked, read-only or none.
+
+    MLflow itself waits 20 seconds for a lock, at each call.
+    """
+    with closing(sqlite3.connect(path, timeout=LOCKED, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("ROLLBACK")
+
+
 def plain(error: Exception) -> str:
-    """The first line of what went wrong, without a password."""
-    return without_password(first_line(error))
+    """The first line of what went wrong, without a password; of a lost connection the cause."""
+    line = first_line(error)
+    cause = CAUSE.search(line)
+    return without_password(cause["text"] if cause else line)
 
 
 def without_password(text: str) -> str:
@@ -65,6 +93,7 @@ def prepare_mlflow() -> None:
         os.environ.setdefault(name, value)
     import mlflow  # noqa: F401
 
+    fail_soon()
     # Otherwise each migration of a new store is a line in the terminal, each failure a traceback.
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -7,6 +7,8 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from nas.tracking.search_info import Search
 from nas.tracking.store import (
     ARTIFACTS,
     STORE,
+    check_writable,
     make_store,
     plain,
     prepare_mlflow,
@@ -27,6 +30,7 @@ from nas.tracking.store import (
     without_password,
 )
 from nas.tracking.sync_report import SyncReport
+from nas.tracking.timed_calls import HOLD, SILENCE, HeardClient, TimedCalls
 
 if TYPE_CHECKING:
     from nas.tracking.trial_runs import Runs
@@ -43,7 +47,9 @@ _log = logging.getLogger("segnas.tracking")
 class Tracker:
     """The records of one search in MLflow. Does nothing where the config says `enabled: false`.
 
-    No method raises on a failing server. Final results, ranks and hypervolumes are kept until
+    No method raises on a failing server, or waits for one that does not answer: the opening of a
+    search and each report wait `HOLD` seconds at most, its end and `segnas sync` as long as there
+    is an answer every `SILENCE` seconds. Final results, ranks and hypervolumes are kept until
     MLflow has them, and the Dice of epochs that were reported while it was away is sent with them.
     Epoch metrics are named `epoch/<name>`, so that the Dice of an unfinished trial is never read as
     a final one.
@@ -55,6 +61,7 @@ class Tracker:
         self.uri = store_uri(config, self.directory)
         self._search = search
         self._runs: Runs | None = None
+        self._calls = TimedCalls()
         self._owed: dict[str, Result] = {}
         self._results: Sequence[Result] | None = None
         self._ranks: Mapping[str, int] = {}
@@ -110,11 +117,9 @@ class Tracker:
         self._owed |= {result.key: result for result in results}
         for _ in range(2):  # one that is refused is last in line the second time
             self._paused_until = 0.0
-            self._try(self._write_owed)
-            if not self._owed:
+            answered = self._try(self._catch_up, patient=not self._search.running)
+            if not (answered and self._owed):
                 break
-        if self._failure is None:
-            self._try(self._kill_orphans)
         return replace(self._sent, failed=self._failure)
 
     def finish(
@@ -127,9 +132,6 @@ class Tracker:
         exist (the search ended before its first result) are left out. Returns what was sent since
         `sync` was called.
         """
-        self._paused_until = 0.0
-        self._try(self._write_owed)
-        self._paused_until = 0.0
 
         def close(runs: Runs) -> None:
             self._kill_orphans(runs)
@@ -137,7 +139,10 @@ class Tracker:
             closed = runs.parent.finish(summary, status)
             self._sent.closed = int(changed or closed)
 
-        self._try(close)
+        for write in (self._write_owed, close):
+            self._paused_until = 0.0
+            if not self._try(write, patient=True):
+                break
         return replace(self._sent, failed=self._failure)
 
     @property
@@ -163,7 +168,12 @@ class Tracker:
         for key in list(self._owed):
             result = self._owed[key] = self._owed.pop(key)  # refused again, it is last in line
             runs.end(result, self._ranks.get(key), self._sent)
-            del self._owed[key]
+            if self._owed.get(key) is result:  # not one that came meanwhile
+                del self._owed[key]
+
+    def _catch_up(self, runs: Runs) -> None:
+        self._write_owed(runs)
+        self._kill_orphans(runs)
 
     def _show(self, runs: Runs) -> None:
         started = time.monotonic()
@@ -174,20 +184,23 @@ class Tracker:
     def _kill_orphans(self, runs: Runs) -> None:
         self._sent.killed += runs.kill_orphans()
 
-    def _try(self, write: Callable[[Runs], None]) -> None:
-        """Call `write`, connecting first where there is no connection.
+    def _try(self, write: Callable[[Runs], None], patient: bool = False) -> bool:
+        """Call `write`, connecting first where there is no connection. Returns whether MLflow
+        answered at all.
 
         A failure is warned of once. It drops the connection, so that the next one finds all runs by
-        their tags, and pauses before that.
+        their tags, and pauses before that. `patient`: wait as long as there are answers.
         """
         started = time.monotonic()
         if not self.config.enabled or started < self._paused_until:
-            return
-        prepare_mlflow()
+            return False
+        hold, silence = (inf, SILENCE) if patient else (HOLD, HOLD)
         try:
-            self._runs = self._runs or self._connect()
-            write(self._runs)
-            self._failure = None
+            prepare_mlflow()
+            self._prepare_store()
+            if self._calls.run(partial(self._connected, write), hold, silence):
+                self._failure = None
+            return True
         except server_errors() as error:
             now = time.monotonic()
             self._runs = None
@@ -195,16 +208,30 @@ class Tracker:
             self._failure = plain(error)
             if not self._warned:
                 self._warn(self._failure)
+            return self._calls.heard_at >= started
+
+    def _prepare_store(self) -> None:
+        """Make the local store where it is missing: seconds of work, not of waiting."""
+        if self._runs is None and self.local:
+            make_store(self.directory / STORE)
+            check_writable(self.directory / STORE)
+            follow_move(self.directory / STORE, self.config.experiment, self.directory / ARTIFACTS)
+
+    def _connected(self, write: Callable[[Runs], None]) -> None:
+        self._runs = self._runs or self._connect()
+        write(self._runs)
 
     def _connect(self) -> Runs:
+        from mlflow import MlflowClient
+
         from nas.tracking.trial_runs import Runs
 
-        artifacts = None
-        if not self.config.uri:
-            make_store(self.directory / STORE)
-            follow_move(self.directory / STORE, self.config.experiment, self.directory / ARTIFACTS)
-            artifacts = (self.directory / ARTIFACTS).as_uri()
-        return Runs.open(self.uri, self.config.experiment, artifacts, self._search)
+        artifacts = (self.directory / ARTIFACTS).as_uri() if self.local else None
+        client: Any = HeardClient(MlflowClient(self.uri), self._calls.hear)
+        runs = Runs.open(client, self.config.experiment, artifacts, self._search)
+        if news := runs.parent.restored:
+            _log.warning(f"Deleted in MLflow, and restored: {', '.join(news)}")
+        return runs
 
     def _warn(self, error: str) -> None:
         self._warned = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from nas.pareto.result import Result
 from nas.tracking.client import BATCH, log, tagged
@@ -63,16 +64,25 @@ class Runs:
     children: dict[str, Child] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, uri: str, experiment: str, artifacts: str | None, search: Search) -> Runs:
-        """Make the store, the experiment (with its `artifacts` URI) and the runs, or find them."""
-        client = MlflowClient(uri)
+    def open(
+        cls, client: MlflowClient, experiment: str, artifacts: str | None, search: Search
+    ) -> Runs:
+        """Make the store, the experiment (with its `artifacts` URI) and the runs, or find them.
+
+        What was deleted of them is restored, and named in the parent's `restored`.
+        """
         parent = SearchRun.open(client, experiment, artifacts, search)
         runs = cls(client, parent, search)
-        for child in tagged(client, parent.experiment_id, PARENT_TAG, parent.run_id):
-            tags, info = child.data.tags, child.info
-            if KEY_TAG in tags:
-                held = {name: tags[name] for name in OURS if name in tags}
-                runs.children[tags[KEY_TAG]] = Child(info.run_id, info.status, held)
+        place = (client, parent.experiment_id, PARENT_TAG, parent.run_id)
+        active, deleted = (_by_key(tagged(*place, deleted=gone)) for gone in (False, True))
+        deleted = {key: run for key, run in deleted.items() if key not in active}
+        for run in deleted.values():
+            client.restore_run(run.info.run_id)
+        if deleted:
+            parent.restored.append(f"{len(deleted)} runs of trials")
+        for key, run in (active | deleted).items():
+            held = {name: run.data.tags[name] for name in OURS if name in run.data.tags}
+            runs.children[key] = Child(run.info.run_id, run.info.status, held)
         return runs
 
     def epoch(
@@ -189,6 +199,10 @@ class Runs:
             sent = [] if child.empty else self.client.get_metric_history(child.run_id, curve)
             child.points[curve] = {(curve, point.step, repr(point.value)) for point in sent}
         return child.points[curve]
+
+
+def _by_key(runs: Iterable[Run]) -> dict[str, Run]:
+    return {run.data.tags[KEY_TAG]: run for run in runs if KEY_TAG in run.data.tags}
 
 
 def _rank_tags(rank: int | None) -> dict[str, str]:

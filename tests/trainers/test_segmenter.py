@@ -56,3 +56,17 @@ def test_an_array_with_a_sheared_affine_is_refused():
     sheared[0, 1] = 0.5
     with pytest.raises(UserError, match="the image has a sheared affine: axes 1 and 2"):
         segmenter().segment_array(np.zeros((8, 8, 8)), sheared)
+
+
+@pytest.mark.parametrize(("intensity", "warned"), [("zscore", True), ("robust", False)])
+def test_a_voxel_that_moves_the_z_score_is_said_where_the_network_uses_it(
+    tmp_path, recwarn, intensity, warned
+):
+    values = np.random.default_rng(0).normal(100, 10, (16, 16, 16)).astype(np.float32)
+    values[3, 4, 5] = 1e6
+    write(tmp_path / "a.nii.gz", values)
+    plain = segmenter()
+    preprocess = plain.spec.preprocess.model_copy(update={"intensity": intensity, "window": None})
+    spec = plain.spec.model_copy(update={"preprocess": preprocess})
+    replace(plain, spec=spec).segment(tmp_path / "a.nii.gz")
+    assert any("move its z-score" in str(one.message) for one in recwarn) is warned

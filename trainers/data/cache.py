@@ -14,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from trainers.atomic import make_folder
-from trainers.data.check import Progress, check_dataset
+from trainers.data.check import Progress, examine
+from trainers.data.check.facts import DataCheck
+from trainers.data.check.finding import refuse
 from trainers.data.config import Preprocess
 from trainers.data.source import DataSource
 from trainers.volumes.geometry import Spacing3, oriented_spacing
 from trainers.volumes.nifti import affine_of, label_type, open_nifti
 from trainers.volumes.preprocess import prepare_image, prepare_label
 
+CHECK = "check.json"  # what was found while the cases were read; processes of trials do not open it
 FOREGROUND_PER_CLASS = 10_000
 
 
@@ -69,6 +72,10 @@ class VolumeCache:
             entries,
             tuple(index["voxel_size"]),
         )
+
+    def check(self) -> DataCheck:
+        """What is known of the files, and what was doubtful when they were read."""
+        return DataCheck.model_validate_json((self.folder / CHECK).read_bytes())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,7 +144,8 @@ def build_cache(
 def _build(
     source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
 ) -> None:
-    check_dataset(source, progress)
+    check = examine(source, progress, preprocess.affine)
+    refuse(check.findings, source)
     voxel_size = _median_voxel(source, preprocess)
     spacing = _spacing(preprocess, voxel_size)
     entries: dict[str, Entry] = {}
@@ -167,6 +175,7 @@ def _build(
         "entries": {name: asdict(entry) for name, entry in entries.items()},
     }
     (folder / "index.json").write_text(json.dumps(index))
+    (folder / CHECK).write_text(check.model_dump_json())
 
 
 def _spacing(preprocess: Preprocess, median: Spacing3) -> Spacing3 | None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.check import Progress
+from trainers.data.check.finding import refuse, warn
+from trainers.data.check.parts import check_parts
 from trainers.data.names import check_names
 from trainers.data.source import DataSource, SourceConfig
 from trainers.data.splits import Cases, split_cases
@@ -22,9 +24,14 @@ def prepare_data(
     """List, split, check and cache the cases; what was done before is not done again.
 
     `workdir` gets what the source makes, such as phantoms, and the cache unless `config.cache`
-    names another folder. Raises UserError for data or a split that cannot be used.
+    names another folder. Raises UserError for data or a split that cannot be used, and warns of
+    what is doubtful in them, also where they were prepared before.
     """
     source = open_source(config, workdir)
     cases = split_cases((case.name for case in source.cases), config.split)
     cache = build_cache(source, config.preprocess, config.cache or workdir / "cache", progress)
+    check = cache.check()
+    findings = [*check.findings, *check_parts(check.cases, source.classes, cases)]
+    refuse(findings, source)
+    warn(findings, source.folder, more=", which `segnas check` shows in full")
     return cache, cases

@@ -26,6 +26,7 @@ Spacing3 = tuple[float, float, float]
 Shape3 = tuple[int, int, int]
 
 UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's codes of metre, millimetre and micrometre
+OTHER_UNITS = {1: "metre", 3: "micrometre"}
 SHEAR_TOLERANCE = 0.045  # of a cosine between two axes: 2.5 degrees
 DISAGREEMENT = 0.1  # voxels between two affines' corners, or of a spacing, that are worth a word
 
@@ -148,6 +149,11 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
             "(data.preprocess.affine: pixdim takes the other)"
         )
     return told
+
+
+def unit_not_mm(volume: nib.Nifti1Image) -> str | None:
+    """The header's unit of length, where it has one and it is not the millimetre."""
+    return OTHER_UNITS.get(int(volume.header["xyzt_units"]) & 7)
 
 
 def same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -14,6 +13,8 @@ from multiprocessing.forkserver import ensure_running
 from typing import Protocol, TypeVar
 
 import torch
+
+from trainers.signals import ignore_terminal
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -44,7 +45,7 @@ def preloaded() -> ForkServerContext:
 
 def begin_process(threads: int = 1) -> None:
     """The first thing in a process: Ctrl-C is its parent's to handle, torch takes `threads`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_terminal()
     torch.set_num_threads(threads)
 
 

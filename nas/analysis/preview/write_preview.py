@@ -17,6 +17,8 @@ from nas.analysis.preview.page import preview_page
 from nas.analysis.preview.sentences import budget_text, hours_texts, latency_texts, sample_text
 from nas.analysis.preview.tables import cost_table, knob_table, network_table
 from nas.pareto.objectives import COSTS
+from nas.report.html_page import png
+from trainers.atomic import write_folder
 from trainers.errors import UserError
 
 JSON, HTML, PNG = "preview.json", "preview.html", "preview.png"
@@ -38,13 +40,16 @@ def writable_folder(folder: Path) -> Path:
 
 
 def write_preview(preview: Preview, folder: Path) -> dict[str, Any]:
-    """Write preview.json, .html and .png; returns the content of the first."""
+    """Write preview.json, .html and .png, all or none; returns the content of the first."""
     title = f"Preview of {preview.name}"
     report = preview_json(preview)
     report["files"] = [str(folder / name) for name in (JSON, HTML, PNG)]
-    (folder / JSON).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    (folder / HTML).write_text(preview_page(preview, title), encoding="utf-8")
-    preview_figure(preview, title).savefig(folder / PNG, facecolor="white")
+    files = {
+        JSON: (json.dumps(report, indent=1, allow_nan=False) + "\n").encode(),
+        HTML: preview_page(preview, title).encode(),
+        PNG: png(preview_figure(preview, title)),
+    }
+    write_folder(folder, files)
     return report
 
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from nas.analysis.redundancy.figure import redundancy_figure, redundancy_panels
 from nas.analysis.redundancy.redundancy_report import Report
 from nas.analysis.redundancy.table import LEGEND, redundancy_table
-from nas.report.html_page import html_page, html_table, paragraphs, svg_panels
+from nas.report.html_page import html_page, html_table, paragraphs, png, svg_panels
 from search_spaces.registry import architecture_record
+from trainers.atomic import write_folder
 from trainers.errors import UserError
 
 JSON, HTML, PNG = "redundancy.json", "redundancy.html", "redundancy.png"
@@ -35,19 +36,19 @@ def output_folder(export: Path, to: Path | None) -> Path:
 
 def write_report(report: Report, to: Path) -> list[Path]:
     """Write redundancy.json, .html and .png and, if there is one, proposal.json, the last of the
-    paths that are returned."""
-    to.mkdir(parents=True, exist_ok=True)
+    paths that are returned; all of them or none."""
     title = f"Redundancy of {report.architecture.space} {report.architecture.key}"
-    (to / JSON).write_text(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
-    (to / HTML).write_text(_page(report, title), encoding="utf-8")
     figure = redundancy_figure(report.redundancy, report.closed, title)
-    figure.savefig(to / PNG, facecolor="white")
-    written = [to / JSON, to / HTML, to / PNG]
+    files = {
+        JSON: (json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n").encode(),
+        HTML: _page(report, title).encode(),
+        PNG: png(figure),
+    }
     if report.proposal:
         record = architecture_record(report.proposal.architecture)
-        (to / PROPOSAL).write_text(json.dumps(record, indent=1) + "\n")
-        written.append(to / PROPOSAL)
-    return written
+        files[PROPOSAL] = (json.dumps(record, indent=1) + "\n").encode()
+    write_folder(to, files)
+    return [to / name for name in files]
 
 
 def print_report(report: Report, written: Sequence[Path], console: Console) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -24,6 +23,7 @@ from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.registry import load_architecture
 from trainers.errors import UserError
+from trainers.signals import ignore_terminal
 
 Tell = Callable[..., None]
 
@@ -34,7 +34,7 @@ def main(descriptor: int) -> None:
     The first message is the task; then come `{"measure": records}` and `{"conditions": true}`.
     What is told back is dated by the clock that both processes share.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends this one
+    ignore_terminal()  # Ctrl-C is for the search, which ends this one
     os.set_inheritable(descriptor, False)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, 0)  # Ray's workers are nice, and their children too

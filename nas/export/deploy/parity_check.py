@@ -24,6 +24,7 @@ from trainers.errors import UserError
 from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter
 from trainers.volumes.preprocess import prepare_label
+from trainers.volumes.settings import AffineRule
 
 DICE_TOLERANCE = {"fp32": 0.001, "fp16": 0.001, "int8": 0.01}
 LOGIT_TOLERANCE = 1e-3  # in float32, relative to the largest logit
@@ -46,8 +47,12 @@ def export_cases(export: Export, most: int) -> list[CheckCase]:
     return [CheckCase(n, known[n].image, known[n].label) for n in validation[:most]]
 
 
-def folder_cases(images: Path, labels: Path | None, most: int, task: Task) -> list[CheckCase]:
+def folder_cases(
+    images: Path, labels: Path | None, most: int, task: Task, rule: AffineRule = "sform"
+) -> list[CheckCase]:
     """The first images of a folder, with the labels of the same names.
+
+    rule: which affine of a header counts; see `read_affine`.
 
     Raises UserError where there is no image, or `labels` has none for an image, or one of another
     geometry or other classes than the task's.
@@ -62,7 +67,7 @@ def folder_cases(images: Path, labels: Path | None, most: int, task: Task) -> li
         pairs = tuple(Case(name, image, truths[name]) for name, image in found)
         modalities = tuple(map(str, range(task.channels)))
         dataset = Dataset(images, modalities, task.classes, pairs)
-        check_dataset(dataset, expecting="the network")
+        check_dataset(dataset, rule=rule, expecting="the network")
     return [CheckCase(name, image, truths.get(name)) for name, image in found]
 
 

@@ -26,7 +26,7 @@ function classBars(network) {
   return data.classes.map((name, place) => {
     const dice = network.perClass[place];
     return element("div", {class: "bar"}, element("span", {title: name}, name),
-      track(dice ?? 0), element("span", {}, shown("dice", dice)));
+      track(Number(dice) || 0), element("span", {}, shown("dice", dice)));
   });
 }
 

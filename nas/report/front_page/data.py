@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.pareto.objectives import COSTS, OBJECTIVES, PREFIXES, Objective
-from nas.pareto.result import Result
+from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
 from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
@@ -79,7 +79,7 @@ def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
         "state": result.state,
         "reason": result.reason,
         "dice": _number(result.dice),
-        "perClass": [_number(result.dice_per_class.get(name)) for name in classes],
+        "perClass": [_class_dice(result, name) for name in classes],
         "costs": {cost: _number(result.value(cost)) for cost in COSTS},
         "epochs": result.epochs,
         "curve": [_number(value, digits=4) for value in result.curve],
@@ -91,6 +91,12 @@ def _number(value: float | None, digits: int | None = None) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return value if digits is None else round(value, digits)
+
+
+def _class_dice(result: Result, name: str) -> float | str | None:
+    """A number, a text that takes its place, or null where nothing is known."""
+    dice = result.dice_per_class
+    return ABSENT if name in dice and dice[name] is None else _number(dice.get(name))
 
 
 def _names(space: SearchSpace | None, starts: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -43,6 +43,7 @@ function within(network, budgets) {
 // A value for people: of a cost three significant digits (12.3 k, 1.5 GiB, 8.7 ms), of Dice four.
 function shown(name, number) {
   if (number === null || number === undefined) return "—";
+  if (typeof number === "string") return number;  // why there is none
   const {unit, prefixes, maximised} = data.formats[name];
   if (maximised) return number.toFixed(4);
   const [size, prefix] = prefixes.find(([size]) => number >= 0.9995 * size) ?? [1, ""];

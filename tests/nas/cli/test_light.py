@@ -26,6 +26,8 @@ COMMANDS = [
     ("presets --space hybrid", 0, {"torch", "monai"}),  # networks are built, to count them
     ("front SEARCH", 0, set()),
     ("front SEARCH --plot --within params<=1e9", 0, set()),
+    ("check --help", 0, set()),
+    ("check EMPTY", 2, set()),
     ("front EMPTY", 2, set()),
     ("export EMPTY --pick knee --to NEW", 2, set()),
     ("export SEARCH --pick unknown --to NEW", 2, {"optuna"}),  # looked for beyond the front, too

@@ -1,11 +1,23 @@
 """The private parts of Ray that are replaced: without them the replacement would change nothing."""
 
 import inspect
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
+import pytest
+from ray._private.utils import validate_socket_filepath
 from ray.air.execution._internal import RayActorManager
 from ray.tune.execution import tune_controller
 
-from nas.engine import ray_private
+from nas.config.resources import Resources
+from nas.engine import cluster, ray_private
+from nas.engine.cluster import Cluster, check_temporary_folder
+from nas.engine.ray_private import SOCKET_BYTES, longest_socket
+from trainers.errors import UserError
 
 
 def test_tune_makes_its_actor_manager_by_the_name_that_is_replaced(monkeypatch):
@@ -20,3 +32,66 @@ def test_the_method_that_is_overridden_is_called_with_the_error_of_a_task():
     method = inspect.signature(RayActorManager._actor_task_failed)
     assert list(method.parameters) == ["self", "tracked_actor_task", "exception"]
     assert "self._actor_task_failed(" in inspect.getsource(RayActorManager)
+
+
+STARTED = """
+import ray
+from nas.config.resources import Resources
+from nas.engine.cluster import Cluster
+from nas.engine.ray_private import longest_socket
+with Cluster(Resources(concurrent=1)) as cluster:
+    cluster.start()
+    node = ray._private.worker._global_node
+    print(node.plasma_store_socket_name, node.raylet_socket_name, longest_socket(), sep="\\n")
+"""
+
+
+def folder_of(length, below):
+    """A new folder below another, with a path of so many bytes."""
+    folder = below / ("x" * (length - len(os.fsencode(below)) - 1))
+    folder.mkdir()
+    return folder
+
+
+def test_ray_starts_where_its_sockets_have_the_longest_paths_that_are_possible():
+    """The layout is Ray's: a version of Ray that has another fails here."""
+    below = "/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"
+    room = SOCKET_BYTES - len(below)
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        folder = folder_of(room, Path(short))
+        done = subprocess.run(
+            [sys.executable, "-c", STARTED],
+            env={**os.environ, "TMPDIR": str(folder)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    plasma, raylet, predicted = done.stdout.splitlines()[-3:]
+    assert len(raylet) <= len(plasma) == len(predicted) <= SOCKET_BYTES
+    assert re.sub(r"session_[^/]*", "", plasma) == re.sub(r"session_[^/]*", "", predicted)
+
+
+def test_a_folder_that_is_too_long_is_named_before_ray_starts(monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        monkeypatch.setenv("TMPDIR", short)
+        room = SOCKET_BYTES - len(os.fsencode(longest_socket())) + len(short)
+        monkeypatch.setenv("TMPDIR", str(folder_of(room, Path(short))))
+        validate_socket_filepath(str(longest_socket()))
+        check_temporary_folder()
+        monkeypatch.setenv("TMPDIR", str(folder_of(room + 1, Path(short))))
+        with pytest.raises(OSError, match="AF_UNIX path length"):
+            validate_socket_filepath(str(longest_socket()))
+        with pytest.raises(UserError, match=f"set RAY_TMPDIR to .* {room} bytes at most") as error:
+            Cluster(Resources()).__enter__()
+        assert os.environ["TMPDIR"] in str(error.value)
+        monkeypatch.setenv("RAY_TMPDIR", short)
+        check_temporary_folder()
+
+
+def test_a_folder_that_cannot_be_made_is_named_before_ray_starts(monkeypatch, tmp_path):
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "a file"))
+    monkeypatch.setattr(cluster, "SOCKET_BYTES", 1000)
+    with pytest.raises(UserError, match="a file/ray cannot be made a folder: Not a directory"):
+        Cluster(Resources()).__enter__()

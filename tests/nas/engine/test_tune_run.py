@@ -1,21 +1,25 @@
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
+from math import inf
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from nas.config.resources import Resources
-from nas.engine import interrupt
 from nas.engine import tune_run as engine
 from nas.engine.cluster import Cluster
 from nas.engine.interrupt import interruptible
 from nas.engine.trial_worker import WorkerSettings
 from nas.engine.tune_adaptors import SessionScheduler, SessionSearcher, SessionTicker
+from trainers import signals
 from trainers.errors import UserError
+from trainers.signals import SIGNALS, starting_processes
 
 from .workers import Counting
 
@@ -187,11 +191,12 @@ def test_bad_settings_do_not_start_ray_again(monkeypatch, tmp_path):
     assert cluster.stops == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_interrupts_the_session_and_the_second_the_block(number, monkeypatch):
     before = signal.getsignal(number)
     session = Script("a")
-    monkeypatch.setattr(interrupt, "AT_ONCE", 0.02)
+    monkeypatch.setattr(signals, "_last_heard", -inf)
+    monkeypatch.setattr(signals, "AT_ONCE", 0.02)
     with interruptible(session):
         assert not session.interrupted
         os.kill(os.getpid(), number)
@@ -202,9 +207,30 @@ def test_the_first_signal_interrupts_the_session_and_the_second_the_block(number
     assert signal.getsignal(number) is before
 
 
+def test_a_hangup_that_is_ignored_as_under_nohup_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        session = Script("a")
+        with interruptible(session):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not session.interrupted
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_processes_that_are_started_for_a_command_hear_no_hangup_of_the_terminal():
+    with starting_processes():
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child.send_signal(signal.SIGHUP)
+    child.communicate(b"\n", timeout=60)
+    assert child.returncode == 0
+
+
 def test_signals_that_come_at_once_are_one(monkeypatch):
     session = Script("a")
-    monkeypatch.setattr(interrupt, "AT_ONCE", 60.0)
+    monkeypatch.setattr(signals, "_last_heard", -inf)
+    monkeypatch.setattr(signals, "AT_ONCE", 60.0)
     with interruptible(session):
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -109,11 +109,11 @@ def test_everything_from_the_data_is_escaped():
     assert data["knobs"] == [{"name": attack, "options": [attack, "other"]}]
 
 
-def test_what_is_no_number_is_null():
+def test_what_is_no_number_is_null_or_says_why():
     nan = float("nan")
     strange = result("a", 0.9, 10, dice_per_class={"Anterior": nan}, curve=(nan, 0.5))
     [network] = page([strange])["networks"]
-    assert network["perClass"] == [None, None]
+    assert network["perClass"] == ["in no validation case", None]
     assert network["curve"] == [None, 0.5]
 
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -15,8 +18,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from nas.engine import interrupt
+from nas.pareto.front_files import read_front
 from tests.nas.tracking.test_sync import curve, local
+from trainers.signals import AT_ONCE
 
 CONFIG = {
     "name": "test",
@@ -83,11 +87,74 @@ def test_a_second_signal_waits_for_no_epoch(tmp_path):
     wait_for(process, tmp_path, "ray/*/*")
     time.sleep(5)
     os.kill(process.pid, signal.SIGTERM)
-    time.sleep(2 * interrupt.AT_ONCE)
+    time.sleep(2 * AT_ONCE)
     assert process.poll() is None
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(timeout=120) == 130, (tmp_path / "printed.txt").read_text()
     assert left_of(process) == []
+
+
+class Terminal:
+    """A search in a terminal of its own, whose process group is the terminal's foreground."""
+
+    def __init__(self, folder, *options, prefix=(), **train):
+        (folder / "config.yaml").write_text(yaml.dump({**CONFIG, "train": CONFIG["train"] | train}))
+        command = [*SEGNAS, "search", folder / "config.yaml", "--dir", folder / "search", *options]
+        own = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        self._mine, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", f"{own}os.execvp(sys.argv[1], sys.argv[1:])", *prefix, *command],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            cwd=folder,  # of nohup.out
+        )
+        os.close(theirs)
+        self._closed = threading.Event()
+        threading.Thread(target=self._show, args=(folder / "printed.txt",), daemon=True).start()
+
+    def close(self):
+        """As a window does: the terminal hangs up, and its foreground hears of it."""
+        self._closed.set()
+
+    def hang_up(self):
+        """SIGHUP alone, to all processes."""
+        os.killpg(self.process.pid, signal.SIGHUP)
+
+    def _show(self, file):
+        with file.open("wb") as printed:
+            while not self._closed.is_set():
+                if select.select([self._mine], [], [], 0.05)[0]:
+                    try:
+                        printed.write(os.read(self._mine, 65536))
+                    except OSError:  # all at the other end are gone
+                        break
+                    printed.flush()
+        os.close(self._mine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hang_up", [Terminal.close, Terminal.hang_up])
+def test_a_closed_terminal_ends_a_search_as_sigterm_does(tmp_path, hang_up):
+    terminal = Terminal(tmp_path, steps_per_epoch=2, epochs=1000)
+    process = terminal.process
+    wait_for(process, tmp_path, "checkpoints/*.pt")
+    hang_up(terminal)
+    assert process.wait(timeout=60) == 130, (tmp_path / "printed.txt").read_text()
+    assert left_of(process) == []
+    assert read_front(tmp_path / "search")[0] == []
+    assert json.loads((tmp_path / "search/summary.json").read_text())["status"] == "KILLED"
+    assert local(tmp_path / "search")[""]["status"] == "KILLED"
+
+
+@pytest.mark.slow
+def test_a_search_under_nohup_outlives_its_terminal(tmp_path):
+    terminal = Terminal(tmp_path, prefix=["nohup"])
+    wait_for(terminal.process, tmp_path, "checkpoints/*.pt")
+    terminal.close()
+    assert terminal.process.wait(timeout=300) == 0
+    assert [result["state"] for result in told(tmp_path)] == ["complete"] * 2
 
 
 @pytest.mark.slow

@@ -128,13 +128,13 @@ def test_bad_data_leave_no_cache(msd, tmp_path):
 
 def test_two_that_build_at_once_share_one_cache(msd, tmp_path, monkeypatch):
     together = threading.Barrier(2)
-    check = cache_module.check_dataset
+    examine = cache_module.examine
 
     def meet(*arguments):
         together.wait(timeout=20)  # both have begun before either has finished
-        check(*arguments)
+        return examine(*arguments)
 
-    monkeypatch.setattr(cache_module, "check_dataset", meet)
+    monkeypatch.setattr(cache_module, "examine", meet)
     caches: list[VolumeCache] = []
 
     def build():

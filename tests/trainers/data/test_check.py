@@ -78,12 +78,12 @@ def test_an_image_with_a_value_that_is_no_number(msd, value):
     values = np.zeros(SHAPE, np.float32)
     values[1, 2, 3] = value
     image(msd, values)
-    assert "  a  image has 1 voxels that are NaN or infinite (imagesTr/a.nii.gz)" in problems(msd)
+    assert "  a  imagesTr/a.nii.gz has 1 voxels that are NaN or infinite" in problems(msd)
 
 
 def test_too_many_channels(msd):
     image(msd, np.zeros((*SHAPE, 2), np.float32))
-    assert "  a  image has 2 channels (modalities), but dataset.json expects 1" in problems(msd)
+    assert "  a  imagesTr/a.nii.gz has 2 channels; dataset.json expects 1" in problems(msd)
 
 
 @pytest.mark.parametrize("part", ["imagesTr", "labelsTr"])
@@ -115,7 +115,7 @@ def test_all_problems_come_in_one_message(msd):
     message = problems(msd)
     assert "2 of 3 cases cannot be used" in message
     assert "  a  image without" in message
-    assert "  b  image has 1680 voxels" in message
+    assert "  b  imagesTr/b.nii.gz has 1680 voxels" in message
     assert "  b  label has the values 9" in message
     assert "  c  " not in message
     assert "remove the cases" in message

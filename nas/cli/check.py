@@ -1,0 +1,105 @@
+"""`segnas check`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.cli import arguments
+from nas.cli.arguments import path
+from nas.cli.console import NOTES, note, print_wide
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from trainers.data.source import SourceConfig
+
+HELP = "look at a dataset: sizes, classes, and what is wrong or doubtful, without a search"
+MOST = 100
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas check`."""
+    command.add_argument(
+        "data",
+        type=path,
+        metavar="DATA",
+        help="a folder with dataset.json, or the YAML file of a search: its split is looked at too",
+    )
+    command.add_argument(
+        "--dir", type=path, help="for what a YAML's source makes, as in search (default: runs/NAME)"
+    )
+    command.add_argument(
+        "--sheet", type=path, metavar="FILE.png", help="draw slices of the cases with their labels"
+    )
+    command.add_argument(
+        "--cases",
+        type=arguments.positive,
+        default=MOST,
+        metavar="N",
+        help=f"on the sheet, at most, evenly chosen (default: {MOST})",
+    )
+    arguments.add_settings(command)
+    arguments.add_json(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """`segnas check DATA`. Returns 1 where a search would refuse the data."""
+    if options.sheet and not options.sheet.parent.is_dir():
+        raise UserError(f"--sheet {options.sheet}: {options.sheet.parent} is no folder")
+    from trainers.data.names import check_names
+
+    config, workdir = _config(options)
+    source = config.open(workdir)
+    check_names(source)
+
+    from nas.cli.check_tables import DataReport, report_tables, verdict_line
+    from nas.search.progress_bars import Bars
+    from trainers.data.check import examine
+    from trainers.data.check.parts import check_parts
+    from trainers.data.splits import split_cases
+
+    split = None
+    if not options.data.is_dir():
+        split = split_cases((case.name for case in source.cases), config.split)
+    with Bars(NOTES) as bars:
+        check = examine(source, bars.count, config.preprocess.affine)
+        between = check_parts(check.cases, source.classes, split)
+        report = DataReport(source, check.cases, (*check.findings, *between), split)
+        if options.sheet:
+            from nas.report.contact_sheet import write_sheet
+
+            written = write_sheet(
+                options.sheet, source, report.findings, config.preprocess, options.cases, bars.count
+            )
+            note(f"wrote {written} of {len(source.cases)} cases to {options.sheet}")
+    if options.json:
+        print(json.dumps(report.to_json()))
+    else:
+        for table in report_tables(report):
+            print_wide(table)
+        print_wide(verdict_line(report))
+    return 1 if report.faults else 0
+
+
+def _config(options: argparse.Namespace) -> tuple[SourceConfig, Path]:
+    """What says where the cases are, and the folder for what it makes."""
+    if options.data.is_dir():
+        if options.settings or options.dir:
+            raise UserError(
+                f"{options.data} is a folder; --set and --dir go with the YAML file of a search"
+            )
+        from trainers.data.msd import MsdData
+
+        return MsdData(path=options.data), options.data
+    if not options.data.exists():
+        raise UserError(
+            f"{options.data} is missing; expected a folder with dataset.json, or the YAML file of "
+            "a search"
+        )
+    from nas.config.run_config import RunConfig
+    from nas.config.yaml_file import read_config
+
+    config = read_config(RunConfig, options.data, options.settings)
+    return config.data, options.dir or Path("runs") / config.name

@@ -1,0 +1,159 @@
+"""A checked data set for the terminal and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from trainers.data.check.facts import CaseFacts
+from trainers.data.check.finding import Finding, grouped, verdict, whose
+from trainers.data.source import DataSource
+from trainers.data.splits import Cases
+from trainers.volumes.geometry import by
+
+LINES = 12  # of one kind of doubt
+NAMED = 8  # cases in a line
+CASE_WIDTH = 32
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """All that `segnas check` tells. `cases`: those that could be read."""
+
+    source: DataSource
+    cases: Sequence[CaseFacts]
+    findings: Sequence[Finding]
+    split: Cases | None
+
+    @property
+    def faults(self) -> list[Finding]:
+        """What refuses the data."""
+        return [one for one in self.findings if one.fault]
+
+    @property
+    def doubts(self) -> list[Finding]:
+        """What a person should look at."""
+        return [one for one in self.findings if not one.fault]
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict of JSON values."""
+        source, parts = self.source, dict(_parts(self.split))
+        return {
+            "folder": str(source.folder),
+            "modalities": source.modalities,
+            "classes": source.classes,
+            "faults": len(self.faults),
+            "doubts": len(self.doubts),
+            "findings": [
+                {"fault": one.fault, **one.model_dump(mode="json")} for one in self.findings
+            ],
+            "split": parts or None,
+            "cases": [one.model_dump(mode="json") for one in self.cases],
+        }
+
+
+def report_tables(report: DataReport) -> Iterator[Table | Text]:
+    """Sizes, intensities, classes, and what was found."""
+    source = report.source
+    yield Text(f"{source.folder}: {len(source.cases)} cases{_split_told(report.split)}", "bold")
+    if report.cases:
+        yield _sizes(report.cases)
+        yield _intensities(report)
+        yield _classes(report)
+    if report.findings:
+        yield _findings(report)
+
+
+def verdict_line(report: DataReport) -> Text:
+    """The last line: what came of it."""
+    doubts = len(report.doubts)
+    told = f"{doubts or 'no'} doubt{'s' if doubts != 1 else ''}"
+    if report.faults:
+        return Text(f"{verdict(report.faults, len(report.source.cases))}; {told}", "bold red")
+    return Text(f"no faults, {told}", "bold yellow" if doubts else "bold green")
+
+
+def _split_told(split: Cases | None) -> str:
+    told = ", ".join(f"{len(names)} {part}" for part, names in _parts(split))
+    return f"; {told}" if told else ""
+
+
+def _parts(split: Cases | None) -> list[tuple[str, tuple[str, ...]]]:
+    """The parts that have cases, with their names; none where no split is known."""
+    if split is None:
+        return []
+    parts = {"training": split.train, "validation": split.validation, "test": split.test}
+    return [(part, names) for part, names in parts.items() if names]
+
+
+def _sizes(cases: Sequence[CaseFacts]) -> Table:
+    table = _table("right, front, up", "smallest", "median", "largest")
+    for name, rows in (
+        ("voxels", [case.shape for case in cases]),
+        ("voxel size, mm", [case.voxel_size for case in cases]),
+        ("field of view, mm", [case.extent for case in cases]),
+    ):
+        values = np.array(rows, dtype=float)
+        table.add_row(name, *(by(found(values, axis=0)) for found in (np.min, np.median, np.max)))
+    return table
+
+
+def _intensities(report: DataReport) -> Table:
+    """Percentiles of the volumes: the median case, and the range of the cases."""
+    table = _table("intensities", "lowest", "0.5%", "median", "99.5%", "highest")
+    values = np.array([case.intensities for case in report.cases])  # (cases, C, percentiles)
+    for index, modality in enumerate(report.source.modalities):
+        table.add_row(Text(modality), *(_spread(column) for column in values[:, index].T))
+    return table
+
+
+def _classes(report: DataReport) -> Table:
+    """In how many cases a class is, and how large it is there."""
+    everyone = tuple(case.name for case in report.cases)
+    parts = _parts(report.split) or [("cases", everyone)]
+    table = _table("class", *(part for part, _ in parts), "volume, ml")
+    for index, name in enumerate(report.source.classes[1:], start=1):
+        having = [case for case in report.cases if case.voxels[index]]
+        counts = [sum(case.name in names for case in having) for _, names in parts]
+        sizes = [case.voxels[index] * float(np.prod(case.voxel_size)) / 1000 for case in having]
+        counted = [Text(str(count), "" if count else "bold yellow") for count in counts]
+        volume = _spread(np.array(sizes)) if sizes else "-"
+        table.add_row(Text(f"{index} {name}"), *counted, volume)
+    return table
+
+
+def _findings(report: DataReport) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("case", max_width=CASE_WIDTH, overflow="fold")
+    table.add_column("what", overflow="fold")
+    for one in sorted(report.faults, key=lambda one: one.case or ""):
+        table.add_row(Text("fault", "bold red"), Text(one.case or "all"), Text(one.message))
+    for cases, message in grouped(report.doubts, LINES):
+        names = whose(cases, NAMED) or "all"
+        table.add_row(Text("doubt", "yellow"), Text(names), Text(message))
+    return table
+
+
+def _spread(values: np.ndarray) -> str:
+    """Median (smallest to largest)."""
+    low, median, high = map(_number, (values.min(), np.median(values), values.max()))
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+
+
+def _table(first: str, *rest: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for name in rest:
+        table.add_column(name, justify="right")
+    return table

@@ -1,0 +1,143 @@
+"""All cases of a data set on one sheet: slices with labels, to be looked through by a person."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from nas.report.case_slices import Rgb, case_slices
+from trainers.atomic import replace_files
+from trainers.data.check import Progress
+from trainers.data.check.finding import Finding
+from trainers.data.config import Preprocess
+from trainers.data.source import Case, DataSource
+
+DPI = 100
+CAPTION, HEAD, BORDER = 30, 84, 16  # pixels
+WIDTH = 1700  # pixels of a sheet whose head is drawn at its size
+TILES = ((12, 560, 400), (40, 440, 310), (10_000, 340, 240))  # up to so many cases: width, height
+SHAPE = 1.6  # width of a sheet over its height, about
+LEGEND = 20  # classes
+FAULT, DOUBT, MUTED = "#ff6b6b", "#ffc857", "#9aa5b1"
+BRIGHT = (
+    "#ff4d4d", "#4dabf7", "#51cf66", "#ffd43b", "#da77f2",
+    "#ff922b", "#3bc9db", "#f783ac", "#a9e34b", "#e8b796",
+)  # fmt: skip
+PANEL = 0.07  # grey behind a case
+
+
+def write_sheet(
+    path: Path,
+    source: DataSource,
+    findings: Sequence[Finding],
+    preprocess: Preprocess,
+    most: int,
+    progress: Progress,
+) -> int:
+    """Write a PNG of `most` cases at most, evenly chosen; how many they are is returned.
+
+    Cases with findings are marked with their kinds. Raises OSError where it cannot be written.
+    """
+    cases = evenly(source.cases, most)
+    told: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        told[finding.case or ""].append(finding)
+    colours = class_colours(len(source.classes))
+    width, height = next((w, h) for limit, w, h in TILES if len(cases) <= limit)
+
+    def draw(case: Case) -> Rgb | None:
+        return case_slices(case, preprocess, source.modalities[0], colours, (height, width))
+
+    figure = _sheet(source, cases, told, colours, (height, width), draw, progress)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI, facecolor="black")
+    replace_files({path: file.getvalue()})
+    return len(cases)
+
+
+def evenly(cases: Sequence[Case], most: int) -> list[Case]:
+    """`most` of them at most, the first and the last among them."""
+    places = np.linspace(0, len(cases) - 1, min(most, len(cases))).round().astype(int)
+    return [cases[place] for place in dict.fromkeys(places.tolist())]
+
+
+def class_colours(count: int) -> np.ndarray:
+    """(count, 3) RGB: black for the background, then bright ones, again after ten."""
+    return np.array([(0, 0, 0), *(to_rgb(BRIGHT[i % len(BRIGHT)]) for i in range(count - 1))])
+
+
+def _sheet(
+    source: DataSource,
+    cases: Sequence[Case],
+    told: Mapping[str, Sequence[Finding]],
+    colours: np.ndarray,
+    tile: tuple[int, int],
+    draw: Callable[[Case], Rgb | None],
+    progress: Progress,
+) -> Figure:
+    height, width = tile[0] + CAPTION + BORDER, tile[1] + BORDER
+    columns = min(len(cases), max(2, round((SHAPE * len(cases) * height / width) ** 0.5)))
+    rows = -(-len(cases) // columns)
+    columns = -(-len(cases) // rows)  # as full as so many rows can be
+    size = max(1.0, (columns * width + BORDER) / WIDTH)
+    head = round(HEAD * size)
+    canvas = np.zeros((head + rows * height + BORDER, columns * width + BORDER, 3), np.float32)
+    figure = Figure(figsize=(canvas.shape[1] / DPI, canvas.shape[0] / DPI), dpi=DPI)
+    ax = figure.add_axes((0, 0, 1, 1))
+    for number, case in enumerate(cases):
+        top, left = head + number // columns * height, BORDER + number % columns * width
+        panel = canvas[top : top + tile[0] + CAPTION, left : left + tile[1]]
+        panel[:] = PANEL
+        _caption(ax, case.name, told.get(case.name, ()), top, left)
+        picture = draw(case)
+        if picture is None:
+            ax.text(left + 8, top + CAPTION + 20, "cannot be read", color=FAULT, fontsize=11)
+        else:
+            panel[CAPTION:] = np.where(picture < 0, PANEL, picture)
+        progress(number + 1, len(cases), "drawn")
+    ax.imshow(canvas, interpolation="nearest", aspect="auto")
+    ax.axis("off")
+    _head(ax, source, len(cases), colours, size)
+    return figure
+
+
+def _caption(ax: Axes, name: str, findings: Sequence[Finding], top: int, left: int) -> None:
+    kinds = ", ".join(dict.fromkeys(finding.kind for finding in findings))
+    colour = FAULT if any(finding.fault for finding in findings) else DOUBT
+    told = f"{name}   \N{BLACK UP-POINTING TRIANGLE} {kinds}" if kinds else name
+    ax.text(
+        left + 8, top + 20, told, color=colour if kinds else "white", fontsize=10, parse_math=False
+    )
+
+
+def _head(ax: Axes, source: DataSource, shown: int, colours: np.ndarray, size: float) -> None:
+    """The title, what is shown how, and the classes in their colours."""
+    count = len(source.cases)
+    which = f"{count} cases" if shown == count else f"{shown} of {count} cases"
+    first = f"{source.modalities[0]}, " if len(source.modalities) > 1 else ""
+    told = (
+        f"{first}axial at the left, coronal over sagittal at the right; the patient's right is at "
+        "the left"
+    )
+
+    def write(x: float, y: float, text: str, colour: object, points: float) -> float:
+        """The x at which the text ends."""
+        told = ax.text(x, y * size, text, color=colour, fontsize=points * size, parse_math=False)
+        return float(told.get_window_extent().x1)
+
+    x = write(BORDER, 30, source.folder.name or str(source.folder), "white", 15)
+    x = write(x + 14 * size, 30, which, "white", 11)
+    write(x + 14 * size, 30, told, MUTED, 9)
+    x = float(BORDER)
+    for index, name in enumerate(source.classes[1 : LEGEND + 1], start=1):
+        square = "\N{BLACK SQUARE}"
+        x = write(x, 60, f"{square} {name}", colours[index], 11) + 16 * size
+    if len(source.classes) - 1 > LEGEND:
+        write(x, 60, f"and {len(source.classes) - 1 - LEGEND} more", "white", 11)

@@ -1,0 +1,212 @@
+"""`segnas check`: the table, its JSON, the sheet, and what it returns."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from nas.cli.main import main
+from nas.report.contact_sheet import class_colours, evenly
+from tests.trainers.data.volumes import SHAPE, ball, write_msd, write_nifti
+from trainers.data.source import Case
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_msd(tmp_path / "balls", ["a", "b", "c", "d"])
+
+
+def search(data: Path, **split: object) -> Path:
+    """The YAML of a search on these data."""
+    values = {
+        "name": "balls",
+        "data": {"source": "msd", "path": str(data), "split": split or {"validation": 0.25}},
+        "space": {"name": "hybrid"},
+        "train": {"patch": [16, 16, 16]},
+    }
+    file = data.parent / "search.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_good_data(data, capsys):
+    assert main(["check", str(data)]) == 0
+    out = told(capsys)
+    assert "4 cases" in out
+    assert "voxels 12 x 14 x 10 12 x 14 x 10 12 x 14 x 10" in out
+    low, high = (np.count_nonzero(ball(SHAPE) == label) / 1000 for label in (1, 2))
+    assert f"1 low 4 {low:.3g}" in out
+    assert f"2 high 4 {high:.3g}" in out
+    assert out.endswith("no faults, no doubts")
+
+
+def test_doubts_are_told_and_return_0(data, capsys):
+    write_nifti(data / "imagesTr" / "b.nii.gz", np.full(SHAPE, 7, np.uint8))
+    assert main(["check", str(data)]) == 0
+    out = told(capsys)
+    assert "doubt b image is 7 everywhere" in out
+    assert out.endswith("no faults, 1 doubt")
+
+
+def test_faults_return_1_and_the_other_cases_are_summed_up(data, capsys):
+    (data / "labelsTr" / "b.nii.gz").unlink()
+    assert main(["check", str(data)]) == 1
+    out = told(capsys)
+    assert "fault b image without a label (imagesTr/b.nii.gz)" in out
+    assert "1 low 3 " in out
+    assert out.endswith("1 of 4 cases cannot be used; no doubts")
+
+
+def test_all_labels_empty_are_a_fault_of_the_set(data, capsys):
+    for name in "abcd":
+        write_nifti(data / "labelsTr" / f"{name}.nii.gz", np.zeros(SHAPE, np.uint8))
+    assert main(["check", str(data)]) == 1
+    assert told(capsys).endswith("these data cannot be used; 4 doubts")
+
+
+def test_the_split_of_a_search_is_looked_at(data, capsys):
+    """The file system's copy: two names, one content, in two parts."""
+    for part in ("imagesTr", "labelsTr"):
+        (data / part / "d.nii.gz").write_bytes((data / part / "a.nii.gz").read_bytes())
+    assert main(["check", str(data)]) == 0
+    assert "doubt d image and label are the same as those of a" in told(capsys)
+    split = data.parent / "split.json"
+    split.write_text(json.dumps({"training": ["a", "b"], "validation": ["c", "d"]}))
+    file = search(data)
+    assert main(["check", str(file), "--set", f"data.split={split}"]) == 1
+    out = told(capsys)
+    assert "4 cases; 2 training, 2 validation" in out
+    assert "that is in training, this in validation" in out
+    assert "class training validation volume, ml" in out
+
+
+def test_the_json_has_it_all(data, capsys):
+    write_nifti(data / "imagesTr" / "b.nii.gz", np.full(SHAPE, 7, np.uint8))
+    (data / "labelsTr" / "c.nii.gz").unlink()
+    assert main(["check", str(data), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["faults"], found["doubts"], found["split"]) == (1, 1, None)
+    assert [(one["case"], one["kind"], one["fault"]) for one in found["findings"]] == [
+        ("b", "constant image", False), ("c", "missing file", True),
+    ]  # fmt: skip
+    assert [case["name"] for case in found["cases"]] == ["a", "b", "d"]
+    assert found["cases"][0]["shape"] == list(SHAPE)
+    assert sum(found["cases"][0]["voxels"]) == np.prod(SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "missing is missing; expected a folder with dataset.json, or the YAML"),
+        (["."], "dataset.json is missing"),
+        ([".", "--set", "data.path=x"], "--set and --dir go with the YAML file"),
+        (["balls", "--sheet", "no/sheet.png"], "no is no folder"),
+    ],
+)
+def test_bad_input_is_one_line(data, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(data.parent)
+    assert main(["check", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+
+
+# The sheet
+
+
+def red(picture: np.ndarray) -> np.ndarray:
+    """(height, width) bool: of the first class's colour, more or less."""
+    return (picture[..., 0] > picture[..., 1] + 60) & (picture[..., 0] > picture[..., 2] + 60)
+
+
+def one_case(folder: Path, centre: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
+    """The sheet of one case that has a small class 1 at `centre`, without its head."""
+    values = np.random.default_rng(0).normal(100, 10, (32, 32, 32)).astype(np.float32)
+    label = np.zeros((32, 32, 32), np.uint8)
+    x, y, z = centre
+    label[x - 3 : x + 3, y - 3 : y + 3, z - 3 : z + 3] = 1
+    write_msd(folder, ["a"])
+    write_nifti(folder / "imagesTr" / "a.nii.gz", values, affine)
+    write_nifti(folder / "labelsTr" / "a.nii.gz", label, affine)
+    assert main(["check", str(folder), "--sheet", str(folder / "sheet.png")]) == 0
+    return np.asarray(Image.open(folder / "sheet.png").convert("RGB")).astype(int)[120:]
+
+
+def axial(sheet: np.ndarray) -> np.ndarray:
+    """The slice at the left: up to the first gap."""
+    drawn = np.flatnonzero((sheet.max(axis=2) > 60).any(axis=0))
+    return sheet[:, : drawn[np.argmax(np.diff(drawn) > 1)] + 1]
+
+
+def place(picture: np.ndarray) -> tuple[float, float]:
+    """Where class 1 is among what is drawn: 0 at the top and left, 1 at the bottom and right."""
+    drawn, label = np.argwhere(picture.max(axis=2) > 60), np.argwhere(red(picture))
+    low, high = drawn.min(axis=0), drawn.max(axis=0)
+    y, x = (label.mean(axis=0) - low) / (high - low)
+    return float(y), float(x)
+
+
+def test_the_sheet_is_radiological(tmp_path, capsys):
+    """Class 1 lies to the patient's right and front: at the left and the top."""
+    y, x = place(axial(one_case(tmp_path, (28, 28, 16), np.eye(4))))
+    assert x < 0.5
+    assert y < 0.5
+
+
+def test_the_sheet_turns_the_axes_of_the_file(tmp_path, capsys):
+    """The file's first axis runs to the left, its second to the back."""
+    y, x = place(axial(one_case(tmp_path, (28, 28, 16), np.diag([-1.0, -1, 1, 1]))))
+    assert x > 0.5
+    assert y > 0.5
+
+
+def test_the_sheet_has_the_aspect_of_the_voxels(tmp_path, capsys):
+    """Twice as long along the second axis: the axial slice is twice as high as wide."""
+    sheet = axial(one_case(tmp_path, (16, 16, 16), np.diag([1.0, 2, 1, 1])))
+    drawn = np.argwhere(sheet.max(axis=2) > 60)
+    height, width = drawn.max(axis=0) - drawn.min(axis=0)
+    assert height / width == pytest.approx(2, rel=0.1)
+
+
+def test_cases_that_cannot_be_read_are_on_the_sheet_as_well(data, capsys):
+    (data / "imagesTr" / "b.nii.gz").write_bytes(b"")
+    write_nifti(data / "labelsTr" / "c.nii.gz", np.full(SHAPE, 9, np.uint8))
+    write_nifti(data / "labelsTr" / "d.nii.gz", ball((5, 5, 5)))
+    sheet = data / "sheet.png"
+    assert main(["check", str(data), "--sheet", str(sheet), "--cases", "3"]) == 1
+    assert "wrote 3 of 4 cases" in capsys.readouterr().err
+    assert Image.open(sheet).size[0] > 500
+
+
+def test_cases_are_chosen_evenly():
+    cases = [Case(str(i), Path(), Path()) for i in range(9)]
+    assert [case.name for case in evenly(cases, 3)] == ["0", "4", "8"]
+    assert evenly(cases, 100) == cases
+
+
+def test_there_is_a_colour_for_every_class():
+    assert class_colours(301).shape == (301, 3)
+
+
+def test_names_are_no_markup(data, capsys):
+    file = data / "dataset.json"
+    file.write_text(file.read_text().replace('"low"', r'"lo[red]w $\\x$"'))
+    for part in ("imagesTr", "labelsTr"):
+        (data / part / "d.nii.gz").rename(data / part / r"d $\x$.nii.gz")
+    file.write_text(file.read_text().replace("d.nii.gz", r"d $\\x$.nii.gz"))
+    assert main(["check", str(data), "--sheet", str(data / "sheet.png")]) == 0
+    assert r"1 lo[red]w $\x$ 4" in told(capsys)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 1), (1, 16, 16), (1, 1, 1)])
+def test_flat_volumes_are_drawn_as_well(data, shape):
+    for part, values in (("imagesTr", np.arange(np.prod(shape))), ("labelsTr", np.ones(shape))):
+        write_nifti(data / part / "b.nii.gz", values.reshape(shape).astype(np.uint8))
+    assert main(["check", str(data), "--sheet", str(data / "sheet.png")]) == 0

@@ -1,0 +1,197 @@
+"""What is doubtful of one case: said, and used all the same."""
+
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from trainers.data.check import check_dataset, examine
+from trainers.data.check.facts import content
+from trainers.data.check.finding import Kind
+from trainers.data.check.outliers import far_voxels
+from trainers.data.msd import read_msd
+
+from .volumes import SHAPE, ball, write_msd, write_nifti
+
+NOISE = np.random.default_rng(5)
+
+
+def noise(shape=SHAPE) -> np.ndarray:
+    return NOISE.normal(100, 10, shape).astype(np.float32)
+
+
+def doubts(folder) -> list[tuple[str | None, str, str]]:
+    check = examine(read_msd(folder))
+    assert not [one for one in check.findings if one.fault]
+    assert len(check.cases) == 3
+    return [(one.case, one.kind.value, one.message) for one in check.findings]
+
+
+def rewrite(path, change) -> None:
+    """The volume with another header."""
+    volume = nib.load(path)
+    values = np.asarray(volume.dataobj)
+    new = nib.Nifti1Image(values, volume.affine, volume.header)
+    change(new)
+    nib.save(new, path)
+
+
+def test_good_data_raise_no_doubt(msd):
+    assert doubts(msd) == []
+
+
+@pytest.mark.parametrize("value", [1e6, -1e6, -3.4e38, 6000])
+def test_one_voxel_far_from_the_others(msd, value):
+    values = noise()
+    values[3, 4, 5] = value
+    write_nifti(msd / "imagesTr" / "b.nii.gz", values)
+    [(case, kind, message)] = doubts(msd)
+    assert (case, kind) == ("b", "outlier voxels")
+    assert f"1 voxel as far as {np.float32(value).item():.7g}, 99% of the others are" in message
+
+
+def test_a_far_voxel_of_one_channel_is_said_with_the_channel(tmp_path):
+    folder = write_msd(tmp_path, ["a", "b", "c"], ("T1", "T2"))
+    values = noise((*SHAPE, 2))
+    values[3, 4, 5, 1] = 1e5
+    write_nifti(folder / "imagesTr" / "c.nii.gz", values)
+    [(case, _, message)] = doubts(folder)
+    assert case == "c"
+    assert message.startswith("image in channel 1 has 1 voxel as far as 100000")
+
+
+def ct(metal: float = 0.0) -> np.ndarray:
+    """Nine tenths of air at exactly -1024, a body around 40 HU with bone, and some metal."""
+    rng = np.random.default_rng(1)
+    values = np.full((40, 40, 40), -1024.0)
+    values[10:30, 10:30, 10:30] = rng.normal(40, 120, (20, 20, 20))
+    values[18:22, 18:22, 10:30] = rng.normal(900, 200, (4, 4, 20))
+    if metal:
+        values[12:14, 12:14, 12:14] = metal
+    return np.rint(values).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    "ordinary",
+    [
+        pytest.param(ct(), id="CT"),
+        pytest.param(ct(31_719), id="CT with metal"),  # the highest of a public planning CT
+        pytest.param(np.random.default_rng(2).rayleigh(50, (30, 30, 30)), id="MRI"),
+        pytest.param(np.random.default_rng(3).lognormal(4, 1, (30, 30, 30)), id="long tail"),
+        pytest.param((np.arange(27_000) % 50 == 0).reshape(30, 30, 30) * 7.0, id="a mask"),
+        pytest.param(np.full((9, 9, 9), 3.0), id="constant"),
+    ],
+)
+def test_ordinary_intensities_are_not_far(ordinary):
+    assert far_voxels(ordinary) is None
+
+
+def test_a_constant_image(msd):
+    write_nifti(msd / "imagesTr" / "a.nii.gz", np.full(SHAPE, 7, np.int16))
+    assert doubts(msd) == [("a", "constant image", "image is 7 everywhere")]
+
+
+def test_an_empty_label(msd):
+    write_nifti(msd / "labelsTr" / "c.nii.gz", np.zeros(SHAPE, np.uint8))
+    assert doubts(msd) == [("c", "empty label", "label is background alone")]
+
+
+def test_float_labels_that_are_rounded(msd):
+    values = ball(SHAPE).astype(np.float32)
+    values[values == 1] = 0.99999994
+    write_nifti(msd / "labelsTr" / "a.nii.gz", values)
+    told = "label has 0.9999999403953552, rounded to whole numbers"
+    assert doubts(msd) == [("a", "label storage", told)]
+
+
+def test_float_labels_that_are_whole_numbers_are_fine(msd):
+    write_nifti(msd / "labelsTr" / "a.nii.gz", ball(SHAPE).astype(np.float32))
+    assert doubts(msd) == []
+
+
+def test_a_label_with_a_scale_factor(msd):
+    path = msd / "labelsTr" / "a.nii.gz"
+    values = ball(SHAPE)
+    write_nifti(path, values * 2)
+    raw = bytearray(gzip.decompress(path.read_bytes()))
+    raw[112:120] = np.array([0.5, 0], np.float32).tobytes()
+    raw[352:] = (values * 2).tobytes(order="F")
+    path.write_bytes(gzip.compress(bytes(raw)))
+    told = "label has a scale factor in its header (scaled by 0.5, plus 0)"
+    assert doubts(msd) == [("a", "label storage", told)]
+
+
+def test_a_unit_that_is_not_the_millimetre(msd):
+    for part in ("imagesTr", "labelsTr"):
+        affine = np.diag([0.001, 0.001, 0.001, 1])
+        write_nifti(msd / part / "b.nii.gz", noise() if part == "imagesTr" else ball(SHAPE), affine)
+        rewrite(msd / part / "b.nii.gz", lambda v: v.header.set_xyzt_units("meter"))
+    told = "the header's unit is the metre: voxels are 1 x 1 x 1 mm"
+    assert doubts(msd) == [("b", "unit", told)]
+
+
+def test_an_affine_and_pixdim_that_disagree(msd):
+    """The header keeps voxels of 1 mm in the affine, and says 1.6 x 1.6 x 10 beside it."""
+    path = msd / "imagesTr" / "b.nii.gz"
+    raw = bytearray(gzip.decompress(path.read_bytes()))
+    raw[80:92] = np.array([1.6, 1.6, 10], np.float32).tobytes()
+    path.write_bytes(gzip.compress(bytes(raw)))
+    [(case, kind, message)] = doubts(msd)
+    assert (case, kind) == ("b", "geometry")
+    assert "1 x 1 x 1 by the affine and 1.6 x 1.6 x 10 by pixdim" in message
+    assert "data.preprocess.affine: pixdim" in message
+
+
+def test_a_disagreement_that_was_decided_is_not_told_again(msd):
+    path = msd / "imagesTr" / "b.nii.gz"
+    rewrite(path, lambda v: v.set_qform(np.diag([2.0, 1, 1, 1]), code=1))
+    assert {(case, kind) for case, kind, _ in doubts(msd)} == {("b", "geometry")}
+    decided = examine(read_msd(msd), rule="pixdim").findings
+    assert not [one for one in decided if one.kind == Kind.GEOMETRY]
+
+
+def test_doubts_are_one_warning_and_many_cases_one_line_of_it(tmp_path):
+    folder = write_msd(tmp_path, [f"case_{i:02d}" for i in range(12)])
+    for i in range(9):
+        write_nifti(folder / "labelsTr" / f"case_{i:02d}.nii.gz", np.zeros(SHAPE, np.uint8))
+    with pytest.warns(UserWarning) as told:
+        check_dataset(read_msd(folder))
+    [warning] = told
+    first, second = str(warning.message).splitlines()
+    assert first == f"{folder}: used, with doubts"
+    assert second == ("  9 cases: case_00, case_01, case_02, ...  label is background alone")
+
+
+def test_different_doubts_of_one_kind_are_told_by_an_example(tmp_path):
+    folder = write_msd(tmp_path, [f"case_{i}" for i in range(6)])
+    for i in range(5):
+        write_nifti(folder / "imagesTr" / f"case_{i}.nii.gz", np.full(SHAPE, i, np.uint8))
+    with pytest.warns(UserWarning) as told:
+        check_dataset(read_msd(folder))
+    assert str(told[0].message).splitlines()[1:] == [
+        "  5 cases: case_0, case_1, case_2, ...  such as case_0: image is 0 everywhere"
+    ]
+
+
+def test_content_is_equal_for_equal_numbers_alone():
+    values = ball(SHAPE)
+    assert content(values) == content(np.asfortranarray(values)) == content(values * 1.0)
+    assert content(values) != content(values[::-1])
+    assert content(values) != content(values.reshape(14, 12, 10))
+
+
+def test_facts_of_a_case_are_along_right_front_and_up(tmp_path):
+    """The file's axes run down, left and to the front; class 2 has 3 voxels."""
+    affine = np.array([[0, -2, 0, 0], [0, 0, 3, 0], [-1.5, 0, 0, 0], [0, 0, 0, 1.0]])
+    folder = write_msd(tmp_path, ["a"])
+    label = np.zeros((4, 5, 6), np.uint8)
+    label[0, 0, :3], label[1, :2, 0] = 2, 1
+    write_nifti(folder / "imagesTr" / "a.nii.gz", np.arange(120.0).reshape(4, 5, 6), affine)
+    write_nifti(folder / "labelsTr" / "a.nii.gz", label, affine)
+    [facts] = examine(read_msd(folder)).cases
+    assert (facts.shape, facts.voxel_size) == ((5, 6, 4), (2, 3, 1.5))
+    assert facts.voxels == (115, 2, 3)
+    assert facts.intensities[0][0] == 0
+    assert facts.intensities[0][2] == 59.5
+    assert facts.intensities[0][4] == 119

@@ -1,0 +1,210 @@
+"""What is wrong with one case, and what is known of it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from trainers.data.check.facts import PERCENTILES, CaseFacts, content
+from trainers.data.check.finding import Finding, Kind
+from trainers.data.check.outliers import far_voxels
+from trainers.data.source import Case, DataSource
+from trainers.errors import UserError
+from trainers.volumes.geometry import Turn, by, doubts, oriented_spacing, same_place, unit_not_mm
+from trainers.volumes.nifti import (
+    LABEL_TOLERANCE,
+    affine_of,
+    digits,
+    open_nifti,
+    read_values,
+)
+from trainers.volumes.settings import AffineRule
+
+AXES = "RAS"  # of the sizes that are told
+
+
+class CaseCheck:
+    """Reads one case. `findings` has what is wrong or doubtful.
+
+    expecting: what says how many channels and classes there are, for messages.
+    """
+
+    def __init__(self, source: DataSource, case: Case, expecting: str, rule: AffineRule) -> None:
+        self.source, self.case, self.expecting, self.rule = source, case, expecting, rule
+        self.findings: list[Finding] = []
+
+    def read(self) -> CaseFacts | None:
+        """The facts, where both files can be used."""
+        has_image, has_label = self.case.image.exists(), self.case.label.exists()
+        if not has_image and not has_label:
+            self._found(
+                Kind.MISSING,
+                f"listed in {self.source.described_by}, but {_short(self.case.image)} is missing",
+            )
+        elif not has_image:
+            self._found(Kind.MISSING, f"label without an image ({_short(self.case.label)})")
+        elif not has_label:
+            self._found(Kind.MISSING, f"image without a label ({_short(self.case.image)})")
+        image = self._open(self.case.image) if has_image else None
+        label = self._open(self.case.label) if has_label else None
+        if image and label:
+            self._pair(image, label)
+        channels = self._image(image) if image else None
+        classes = self._label(label) if label else None
+        if channels is None or classes is None or any(one.fault for one in self.findings):
+            return None
+        assert image  # it has channels
+        return self._facts(image, channels, classes)
+
+    def _facts(
+        self, image: nib.Nifti1Image, channels: np.ndarray, classes: np.ndarray
+    ) -> CaseFacts:
+        """channels: (C, D, H, W), classes: (D, H, W)."""
+        affine = affine_of(image, self.rule)
+        axes = np.argsort(Turn.to(AXES, affine).there[:, 0])
+        d, h, w = (int(classes.shape[axis]) for axis in axes)
+        return CaseFacts(
+            name=self.case.name,
+            shape=(d, h, w),
+            voxel_size=oriented_spacing(affine, AXES),
+            intensities=tuple(
+                tuple(np.percentile(channel, PERCENTILES).tolist()) for channel in channels
+            ),
+            voxels=tuple(
+                np.bincount(classes.reshape(-1, order="F"), minlength=self._count).tolist()
+            ),
+            image=content(channels),
+            label=content(classes),
+        )
+
+    @property
+    def _count(self) -> int:
+        return len(self.source.classes)
+
+    def _open(self, path: Path) -> nib.Nifti1Image | None:
+        try:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                volume = open_nifti(path)
+            affine_of(volume, self.rule)
+        except UserError as error:
+            self._found(Kind.UNREADABLE, _told(error, path))
+            return None
+        for warning in told:  # of a header that was mended
+            self._found(Kind.GEOMETRY, _told(warning.message, path))
+        return volume
+
+    def _values(self, volume: nib.Nifti1Image, path: Path) -> np.ndarray | None:
+        try:
+            return read_values(volume, path)
+        except UserError as error:
+            self._found(Kind.UNREADABLE, _told(error, path))
+            return None
+
+    def _pair(self, image: nib.Nifti1Image, label: nib.Nifti1Image) -> None:
+        shapes = image.shape[:3], label.shape[:3]
+        differ = ["shape"] if shapes[0] != shapes[1] else []
+        affines = affine_of(image, self.rule), affine_of(label, self.rule)
+        if len(shapes[0]) == 3 and not same_place(*affines, shapes[0]):
+            differ.append("affine")
+        if differ:
+            sizes = ["x".join(map(str, shape)) for shape in shapes]
+            told = f"image {sizes[0]} and label {sizes[1]} differ in {' and '.join(differ)}"
+            self._found(Kind.PAIR, told)
+
+    def _image(self, volume: nib.Nifti1Image) -> np.ndarray | None:
+        """(C, D, H, W)."""
+        path = self.case.image
+        if (values := self._values(volume, path)) is None:
+            return None
+        channels = np.moveaxis(values if values.ndim == 4 else values[..., None], -1, 0)
+        if (found := len(channels)) != (expected := len(self.source.modalities)):
+            self._found(
+                Kind.CHANNELS,
+                f"{_short(path)} has {found} channels; {self.expecting} expects {expected}",
+            )
+        if values.dtype.kind == "f" and (bad := _not_finite(values)):
+            self._found(
+                Kind.NOT_FINITE,
+                f"{_short(path)} has {bad} voxels that are NaN or infinite; expected finite "
+                "numbers",
+            )
+            return None
+        self._doubt_header(volume)
+        for index, channel in enumerate(channels):
+            which = f" in channel {index}" if len(channels) > 1 else ""
+            if (low := channel.min()) == channel.max():
+                self._found(Kind.CONSTANT, f"image is {low.item():.7g} everywhere{which}")
+            elif told := far_voxels(channel):
+                self._found(Kind.OUTLIER, f"image{which} has {told}")
+        return channels
+
+    def _doubt_header(self, volume: nib.Nifti1Image) -> None:
+        if self.rule == "sform":  # else a person has seen it, and chosen
+            for told in doubts(volume):
+                self._found(Kind.GEOMETRY, told)
+        if unit := unit_not_mm(volume):
+            size = by(np.array(oriented_spacing(affine_of(volume, self.rule), AXES)))
+            self._found(Kind.UNIT, f"the header's unit is the {unit}: voxels are {size} mm")
+
+    def _label(self, volume: nib.Nifti1Image) -> np.ndarray | None:
+        """(D, H, W) class numbers."""
+        path = self.case.label
+        if (values := self._values(volume, path)) is None:
+            return None
+        if values.ndim != 3:
+            self._found(
+                Kind.UNREADABLE,
+                f"label has {volume.ndim} axes, expected 3: a class number a voxel "
+                f"({_short(path)})",
+            )
+            return None
+        nearest = np.rint(values) if values.dtype.kind == "f" else values
+        with np.errstate(invalid="ignore"):
+            good = (nearest >= 0) & (nearest < self._count)
+            good &= np.abs(values - nearest) <= LABEL_TOLERANCE
+        if not good.all():
+            self._found(
+                Kind.LABEL_VALUES,
+                f"label has the values {digits(values[~good])}, but {self.expecting} expects "
+                f"0 to {self._count - 1} ({_short(path)})",
+            )
+            return None
+        self._doubt_label(volume, values, nearest)
+        return nearest.astype(np.int64)
+
+    def _doubt_label(
+        self, volume: nib.Nifti1Image, values: np.ndarray, nearest: np.ndarray
+    ) -> None:
+        rounded = values[values != nearest]
+        stored: Any = volume.dataobj  # its scale is not in nibabel's types
+        scaled = f" (scaled by {stored.slope:.7g}, plus {stored.inter:.7g})"
+        scaled = scaled if (stored.slope, stored.inter) != (1, 0) else ""
+        if rounded.size:
+            told = f"label has {digits(rounded)}{scaled}, rounded to whole numbers"
+            self._found(Kind.STORED, told)
+        elif scaled:
+            self._found(Kind.STORED, f"label has a scale factor in its header{scaled}")
+        if not nearest.any():
+            self._found(Kind.EMPTY, "label is background alone")
+
+    def _found(self, kind: Kind, message: str) -> None:
+        self.findings.append(Finding(case=self.case.name, kind=kind, message=message))
+
+
+def _not_finite(values: np.ndarray) -> int:
+    """How many are no number, or infinite, as single precision: that of a network's input."""
+    with np.errstate(over="ignore"):
+        return int(np.count_nonzero(~np.isfinite(values.astype(np.float32, copy=False))))
+
+
+def _told(error: Exception | str, path: Path) -> str:
+    return str(error).replace(str(path), _short(path))
+
+
+def _short(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"

@@ -1,0 +1,141 @@
+"""What is wrong or doubtful between cases: content that comes twice, classes, odd sizes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from trainers.data.check.facts import CaseFacts
+from trainers.data.check.finding import Finding, Kind
+from trainers.data.splits import Cases
+from trainers.volumes.geometry import by
+
+APART = 3.0  # times larger or smaller than the median
+ENOUGH = 3  # cases that a median is of
+SHOWN = 10  # classes that are named
+
+
+def check_parts(
+    facts: Sequence[CaseFacts], classes: Sequence[str], split: Cases | None = None
+) -> list[Finding]:
+    """What the cases are to each other, and to the parts of a split where it is known.
+
+    The same image with the same label in two parts is a fault, as a case that a split file names
+    twice is: validation would measure memory. With another label, as of a second reader, or in one
+    part, it is a doubt. Constant images are not compared. That training or validation has no
+    foreground at all is a fault, too; without a split, that no case has.
+    """
+    parts = _parts(facts, split)
+    used = [one for one in facts if one.name in parts]
+    return [
+        *_duplicates(used, parts),
+        *_classes(used, classes, parts),
+        *_sizes(used),
+    ]
+
+
+def _parts(facts: Sequence[CaseFacts], split: Cases | None) -> Mapping[str, str]:
+    """Case -> its part; one part, without a name, where no split is known."""
+    if split is None:
+        return {one.name: "" for one in facts}
+    named = {"training": split.train, "validation": split.validation, "test": split.test}
+    return {name: part for part, names in named.items() for name in names}
+
+
+def _duplicates(facts: Sequence[CaseFacts], parts: Mapping[str, str]) -> Iterator[Finding]:
+    seen: dict[str, list[CaseFacts]] = defaultdict(list)
+    for one in facts:
+        if one.constant:
+            continue
+        if earlier := seen[one.image]:
+            # The worst of them: in another part, and with the same label.
+            worst = max(
+                earlier,
+                key=lambda other: (
+                    parts[other.name] != parts[one.name],
+                    other.label == one.label,
+                ),
+            )
+            yield _duplicate(one, worst, parts)
+        earlier.append(one)
+
+
+def _duplicate(one: CaseFacts, other: CaseFacts, parts: Mapping[str, str]) -> Finding:
+    own, others = parts[one.name], parts[other.name]
+    same = one.label == other.label
+    if same:
+        told = f"image and label are the same as those of {other.name}"
+    else:
+        told = f"the image is the same as that of {other.name}, the label is not"
+    if own == others:
+        where = f"; both are in {own}" if own else ""
+        return Finding(case=one.name, kind=Kind.DUPLICATE, message=told + where)
+    return Finding(
+        case=one.name,
+        kind=Kind.LEAK if same else Kind.DUPLICATE,
+        message=f"{told}; that is in {others}, this in {own}: scores will be too good; remove one, "
+        "or keep them in one part (data.split.groups)",
+    )
+
+
+def _classes(
+    facts: Sequence[CaseFacts], classes: Sequence[str], parts: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Which classes a part lacks. A test set may lack what it likes."""
+    nowhere = _absent(facts, classes)
+    if nowhere:
+        yield _lacking("case", nowhere, classes)
+    for part, verb in (("training", "learnt"), ("validation", "scored")):
+        lost = _absent([one for one in facts if parts[one.name] == part], classes)
+        if lost - nowhere:
+            told = lost if _all_of(lost, classes) else lost - nowhere
+            yield _lacking(f"{part} case", told, classes, verb)
+
+
+def _lacking(where: str, missing: set[int], classes: Sequence[str], verb: str = "") -> Finding:
+    """`verb`: what cannot be done with a class that is missing."""
+    if _all_of(missing, classes):
+        told = f"no {where} has any class: all labels are background alone"
+        return Finding(case=None, kind=Kind.NO_FOREGROUND, message=told)
+    names = [f"{index} ({classes[index]})" for index in sorted(missing)]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    what, it = ("class", "it") if len(names) == 1 else ("any of the classes", "they")
+    cannot = f": {it} cannot be {verb}" if verb else ""
+    told = f"no {where} has {what} {', '.join(names[:SHOWN])}{more}{cannot}"
+    return Finding(case=None, kind=Kind.CLASS, message=told)
+
+
+def _all_of(missing: set[int], classes: Sequence[str]) -> bool:
+    return len(missing) == len(classes) - 1
+
+
+def _absent(facts: Sequence[CaseFacts], classes: Sequence[str]) -> set[int]:
+    """The classes that none of the cases has; none where there are no cases."""
+    if not facts:
+        return set()
+    voxels = np.sum([one.voxels for one in facts], axis=0)
+    return {index for index in range(1, len(classes)) if not voxels[index]}
+
+
+def _sizes(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
+    """Voxels and fields of view that are odd beside the set's median."""
+    if len(facts) < ENOUGH:
+        return
+    voxel = np.median([one.voxel_size for one in facts], axis=0)
+    extent = np.median([one.extent for one in facts], axis=0)
+    for one in facts:
+        if _apart(np.array(one.voxel_size), voxel):
+            told = f"voxels are {by(one.voxel_size)} mm, the median of the set is {by(voxel)}"
+            yield Finding(case=one.name, kind=Kind.VOXEL_SIZE, message=told)
+        elif np.any(one.extent < extent / APART):
+            told = (
+                f"image is {by(one.extent)} mm, the median of the set is {by(extent)}: "
+                "a small part of it?"
+            )
+            yield Finding(case=one.name, kind=Kind.EXTENT, message=told)
+
+
+def _apart(sizes: np.ndarray, usual: np.ndarray) -> bool:
+    return bool(np.any((sizes > APART * usual) | (sizes < usual / APART)))
