@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from os.path import realpath
@@ -12,6 +15,7 @@ from typing import Literal
 
 from trainers.atomic import output_folder
 from trainers.data.check import Progress
+from trainers.data.check.finding import Finding, Kind, warn
 from trainers.data.volume_folder import find_volumes, has_ending, is_volume, output_name
 from trainers.dicom import (
     MODALITIES,
@@ -24,7 +28,8 @@ from trainers.dicom import (
 )
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
-from trainers.volumes.nifti import save_segmentation
+from trainers.volumes.geometry import doubts
+from trainers.volumes.nifti import open_nifti, save_segmentation
 
 Format = Literal["nifti", "dicom-seg"]
 
@@ -87,7 +92,7 @@ def predict_folder(
     One case is in memory at a time. A case that cannot be segmented, for whatever reason, is noted
     and the others go on. A file in `to` is whole or not there. `skip_existing` leaves out cases
     whose file is there. Raises UserError where `find_inputs` does, and where `to` is where images
-    are, or links to them lead.
+    are, or links to them lead. Warns of what is doubtful, once for all cases.
     """
     inputs = find_inputs(images, format)
     if realpath(to) in _homes(images):
@@ -96,22 +101,39 @@ def predict_folder(
         )
     output_folder(to)
     written, skipped, failed = [], [], {}
+    doubtful: list[Finding] = []
     for done, case in enumerate(inputs, start=1):
         target = to / case.output
         if skip_existing and target.exists():
             skipped.append(target)
         else:
             try:
-                _segment_one(case, segmenter, target)
+                with _doubts_of(case.name, doubtful):
+                    _segment_one(case, segmenter, target)
                 written.append(target)
             except Exception as error:  # one bad file must not cost the others a night's run
                 failed[case.name] = _reason(error)
         if progress:
             progress(done, len(inputs), "segmented")
+    warn(doubtful, images)
     return Predictions(written, skipped, failed)
 
 
+@contextmanager
+def _doubts_of(case: str, doubtful: list[Finding]) -> Iterator[None]:
+    """Add what is warned of one case to what is said of all, without the path of its file."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in told:
+        message = re.sub(r"^.*?\.nii(\.gz)?:? ", "", str(warning.message), flags=re.IGNORECASE)
+        doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=message))
+
+
 def _segment_nifti(path: Path, segmenter: Segmenter, draft: Path) -> None:
+    if segmenter.spec.preprocess.affine == "sform":  # else a person has chosen
+        for told in doubts(open_nifti(path)):
+            warnings.warn(f"{path}: {told}", stacklevel=2)
     save_segmentation(segmenter.segment(path), like=path, to=draft)
 
 

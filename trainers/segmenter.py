@@ -20,7 +20,7 @@ from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
 from trainers.strict import Strict
-from trainers.volumes.geometry import Grid, by, doubts, voxel_sizes
+from trainers.volumes.geometry import Grid, by, voxel_sizes
 from trainers.volumes.nifti import channels, check_room, open_nifti, with_affine
 from trainers.volumes.preprocess import Prepared, prepare_image, restore
 
@@ -81,7 +81,7 @@ class Segmenter:
     def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
 
-        Warns of voxels far from those of the training, and of a header that contradicts itself.
+        Warns of voxels far from those of the training, in size and, of a plain z-score, in value.
         """
         name = str(image) if isinstance(image, Path) else "the image"
         found = channels(open_nifti(image), image) if isinstance(image, Path) else image.shape[0]
@@ -93,9 +93,6 @@ class Segmenter:
         check_room(logits, f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
         self._warn_of_far_voxels(prepared.image, name)
         self._warn_of_voxel_size(prepared.oriented, name)
-        if isinstance(image, Path) and self.spec.preprocess.affine == "sform":  # nobody has chosen
-            for told in doubts(open_nifti(image)):
-                warnings.warn(f"{image}: {told}", stacklevel=2)
         return prepared
 
     def _warn_of_far_voxels(self, image: np.ndarray, name: str) -> None:

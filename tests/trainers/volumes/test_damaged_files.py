@@ -9,6 +9,7 @@ import pytest
 
 from tests.trainers.oracle import segmenter, truth
 from trainers.errors import UserError
+from trainers.predict import predict_folder
 from trainers.volumes.geometry import doubts
 from trainers.volumes.nifti import load_volume, open_nifti
 
@@ -54,18 +55,27 @@ def test_a_qform_that_is_none_is_a_doubt_and_not_the_end(tmp_path):
         load_volume(path, "qform")
 
 
-def test_a_header_that_contradicts_itself_is_said_when_it_is_segmented(tmp_path):
-    path = image(tmp_path / "a.nii", pixdim=(1, 1.6, 1.6, 10, 1, 1, 1, 1))
-    with pytest.warns(UserWarning) as caught:
-        segmenter().segment(path)
-    told = "\n".join(str(warning.message) for warning in caught)
-    assert f"{path}: voxels are 1 x 1 x 1 by the affine and 1.6 x 1.6 x 10 by pixdim" in told
+def test_headers_that_contradict_themselves_are_said_once_for_all(tmp_path):
+    """Five images of one doubt are one line."""
+    (tmp_path / "images").mkdir()
+    for name in "abcde":
+        sizes = (1, 1.6, 1.6, 10, 1, 1, 1, 1)
+        image(tmp_path / "images" / f"{name}.nii", pixdim=sizes)
+    with pytest.warns(UserWarning, match="used, with doubts") as caught:
+        done = predict_folder(segmenter(), tmp_path / "images", tmp_path / "out")
+    assert len(done.written) == 5
+    (told,) = [str(warning.message) for warning in caught]
+    assert (
+        "5 cases: a.nii, b.nii, c.nii, ...  voxels are 1 x 1 x 1 by the affine and "
+        "1.6 x 1.6 x 10 by pixdim"
+    ) in told
 
 
 def test_a_header_that_does_not_is_not_spoken_of(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        segmenter().segment(image(tmp_path / "a.nii"))
+        path = image(tmp_path / "a.nii")
+        predict_folder(segmenter(), path, tmp_path / "out")
 
 
 def test_voxels_of_decimetres_are_not_brought_to_a_millimetre(tmp_path):
