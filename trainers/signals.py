@@ -11,8 +11,10 @@ from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
 
-HANGUP = signal.SIGHUP  # the terminal was closed, or the connection to it was lost
-FROM_TERMINAL = (signal.SIGINT, HANGUP)  # all processes of a command get these at once
+# The terminal was closed, or the connection to it was lost; Windows has no such signal.
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+# All processes of a command get these at once.
+FROM_TERMINAL = (signal.SIGINT, *([HANGUP] if HANGUP else []))
 SIGNALS = (*FROM_TERMINAL, signal.SIGTERM)  # schedulers of jobs send the last, before they kill
 AT_ONCE = 0.5  # seconds: `timeout`, shells and job launchers signal a process and its group
 
@@ -58,7 +60,7 @@ def hearing(hear: Callable[[], object]) -> Iterator[Callable[[], None]]:
 def starting_processes() -> Iterator[None]:
     """A block whose child processes, and theirs, live on when the terminal is closed: this process
     ends them. A library that handles SIGTERM from then on is undone."""
-    if current_thread() is not main_thread():
+    if HANGUP is None or current_thread() is not main_thread():
         yield
         return
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {HANGUP})
