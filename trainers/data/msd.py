@@ -1,7 +1,7 @@
 """Folders in the layout of the Medical Segmentation Decathlon."""
 
 import warnings
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from trainers.data.dataset import Dataset
@@ -13,7 +13,7 @@ from trainers.data.msd_descriptor import (
     refuse_nnunet_names,
 )
 from trainers.data.source import About, Case, SourceConfig
-from trainers.data.volume_folder import case_name, find_volumes, is_volume
+from trainers.data.volume_folder import find_volumes, is_volume
 from trainers.errors import UserError
 from trainers.read_json import read_json
 
@@ -52,7 +52,7 @@ def read_msd(path: Path) -> Dataset:
     images, labels = (find_volumes(path / name, told=False) for name in ("imagesTr", "labelsTr"))
     refuse_nnunet_names(path, images, labels)
     _warn_of_strays(path)
-    listed = {case_name(PurePosixPath(p.image)): p for p in descriptor.training or ()}
+    listed = {pair.case: pair for pair in descriptor.training or ()}
     _warn_of_unlisted(descriptor, images.keys() & labels.keys() - listed.keys())
     cases = []
     for name in sorted({*images, *labels, *listed}):
@@ -65,7 +65,7 @@ def read_msd(path: Path) -> Dataset:
 
 def _file_name(name: str, labels: dict[str, Path], listed: dict[str, Pair]) -> str:
     """The file name that the missing image of a case should have."""
-    return labels[name].name if name in labels else PurePosixPath(listed[name].image).name
+    return labels[name].name if name in labels else listed[name].image_file
 
 
 def _warn_of_strays(path: Path) -> None:

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from trainers.data.volume_folder import case_name
 from trainers.errors import UserError
 from trainers.read_json import read_json
 
 DESCRIPTOR = "dataset.json"
 EXPECTED = 'Expected "modality": {"0": "CT"} and "labels": {"0": "background", "1": ...}'
+PAIR = '{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}'
 AS_THEY_LIE = "or list the files as they lie with a source of your own (docs/own-data-source.md)"
 
 
 class Pair(BaseModel):
+    """The files of a case, as they are listed. Folders do not count, and may be Windows's."""
+
     image: str
     label: str
+
+    @property
+    def image_file(self) -> str:
+        """The file's name."""
+        return _listed(self.image).name
+
+    @property
+    def case(self) -> str:
+        """The name that the image gives to the case."""
+        return case_name(_listed(self.image))
+
+    @property
+    def label_case(self) -> str:
+        """The name that the label gives to it."""
+        return case_name(_listed(self.label))
 
 
 class Descriptor(NamedTuple):
@@ -52,10 +71,9 @@ def read_descriptor(path: Path) -> Descriptor:
     try:
         values = _File.model_validate(told)
     except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:9]
-        )
+        problems = "\n".join(f"  {_problem(dict(one))}" for one in error.errors()[:9])
         raise UserError(f"{file} cannot be used:\n{problems}\n{EXPECTED}") from error
+    _check_pairs(file, values.training or ())
     classes = _by_number(file, "labels", values.labels)
     if len(classes) < 2:
         raise UserError(f"{file}: labels has no class beside the background")
@@ -72,6 +90,30 @@ def refuse_nnunet_names(path: Path, images: Collection[str], labels: Collection[
             f"label {channels[named[0]]}. Take _0000 off the names and make channels one 4D image; "
             f"{AS_THEY_LIE}"
         )
+
+
+def _listed(path: str) -> PurePath:
+    return PurePosixPath(path) if "/" in path else PureWindowsPath(path)
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """One of pydantic's, without names of its types."""
+    where = ".".join(map(str, error["loc"])) or "the file"
+    if error["type"] in ("model_type", "dict_type"):
+        return f"{where}: expected {PAIR if where.startswith('training.') else 'keys and values'}"
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {error['msg']}"
+
+
+def _check_pairs(file: Path, pairs: Iterable[Pair]) -> None:
+    """Refuse a list that says otherwise than the files' names, by which cases are paired."""
+    for pair in pairs:
+        if pair.label_case != pair.case:
+            raise UserError(
+                f"{file}: training lists the label {pair.label} for the image {pair.image}, but the "
+                f"two go together by their names: name them alike, {AS_THEY_LIE}"
+            )
 
 
 def _refuse_nnunet(file: Path, told: Any) -> None:
@@ -113,7 +155,9 @@ def _by_number(file: Path, key: str, names: Mapping[str, str]) -> tuple[str, ...
             raise UserError(
                 f"{file}: {key} has {int(text)} twice, as {other!r} and as {text!r}; keep one"
             )
-    if not numbered or sorted(numbered) != list(range(len(numbered))):
+    if not numbered:
+        raise UserError(f"{file}: {key} is empty. {EXPECTED}")
+    if sorted(numbered) != list(range(len(numbered))):
         raise UserError(
             f"{file}: {key} has the keys {', '.join(map(str, sorted(numbered)))}; "
             "expected 0, 1, 2, ... without a gap"

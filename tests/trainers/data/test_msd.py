@@ -73,7 +73,7 @@ def test_a_missing_folder_is_named(tmp_path):
     ("content", "message"),
     [
         ("{", "no JSON: Expecting property name.* line 1 column 2"),
-        (json.dumps({"labels": {"0": "background", "1": "x"}}), "modality: Field required"),
+        (json.dumps({"labels": {"0": "background", "1": "x"}}), "modality is missing"),
         (json.dumps({"modality": {"0": "CT"}, "labels": {"0": "b", "2": "x"}}), "keys 0, 2"),
         (json.dumps({"modality": {"0": "CT"}, "labels": {"0": "b"}}), "no class beside"),
         (json.dumps({"modality": {"1": "CT"}, "labels": {"0": "b", "1": "x"}}), "modality has"),
@@ -175,3 +175,44 @@ def test_a_case_may_be_called_0000(msd, edit):
     edit(training=[])
     with pytest.warns(UserWarning, match="does not list a_0000"):
         assert [case.name for case in read_msd(msd).cases] == ["a_0000", "b", "c"]
+
+
+def pairs(image="./imagesTr/{}.nii.gz", label="./labelsTr/{}.nii.gz"):
+    return [{"image": image.format(name), "label": label.format(name)} for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    "folder", [".\\imagesTr\\", "C:\\data\\task\\imagesTr\\", "imagesTr/", "/else/imagesTr/", ""]
+)
+def test_the_folders_of_a_list_do_not_count(msd, edit, folder):
+    edit(training=pairs(folder + "{}.nii.gz"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [case.name for case in read_msd(msd).cases] == ["a", "b", "c"]
+
+
+def test_a_list_that_pairs_other_files_is_refused(msd, edit):
+    edit(training=[*pairs()[:2], {"image": "./imagesTr/c.nii.gz", "label": "./labelsTr/a.nii.gz"}])
+    with pytest.raises(UserError) as error:
+        read_msd(msd)
+    assert (
+        "training lists the label ./labelsTr/a.nii.gz for the image ./imagesTr/c.nii.gz, but the two "
+        "go together by their names: name them alike"
+    ) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"training": ["./imagesTr/a.nii.gz"]}, '  training.0: expected {"image": "./imagesTr/a'),
+        ({"labels": ["background", "a"]}, "  labels: expected keys and values\n"),
+        ({"modality": "CT"}, "  modality: expected keys and values\n"),
+        ({"labels": {}}, 'labels is empty. Expected "modality"'),
+        ({"modality": {}}, 'modality is empty. Expected "modality"'),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_files_words(msd, edit, keys, message):
+    edit(**keys)
+    with pytest.raises(UserError) as error:
+        read_msd(msd)
+    assert message in str(error.value)
