@@ -105,5 +105,5 @@ def server_errors() -> tuple[type[Exception], ...]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    # Those of requests are OSErrors.
-    return MlflowException, SQLAlchemyError, sqlite3.Error, OSError
+    # Those of requests are OSErrors; an ImportError is that of a database without its driver.
+    return MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError

@@ -111,8 +111,8 @@ def _check_pairs(file: Path, pairs: Iterable[Pair]) -> None:
     for pair in pairs:
         if pair.label_case != pair.case:
             raise UserError(
-                f"{file}: training lists the label {pair.label} for the image {pair.image}, but the "
-                f"two go together by their names: name them alike, {AS_THEY_LIE}"
+                f"{file}: training lists the label {pair.label} for the image {pair.image}, but "
+                f"the two go together by their names: name them alike, {AS_THEY_LIE}"
             )
 
 

@@ -30,7 +30,7 @@ def find_volumes(folder: Path, told: bool = True) -> dict[str, Path]:
     if told and others:
         more = f" and {n} more" if (n := len(others) - MOST_NAMED) > 0 else ""
         named = ", ".join(others[:MOST_NAMED])
-        warnings.warn(f"{folder}: ignored {named}{more} (not .nii or .nii.gz)", stacklevel=2)
+        warnings.warn(f"{folder}: ignored {named}{more} (no .nii or .nii.gz file)", stacklevel=2)
     return {case_name(file): file for file in volumes.values()}
 
 

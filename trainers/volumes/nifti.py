@@ -196,9 +196,17 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         told = error.strerror or "no such file, or no permission"  # nibabel's own has none
-        raise UserError(f"{path} cannot be read: {told}") from error
+        raise UserError(f"{path} cannot be read: {_no_file(path) or told}") from error
     except UNREADABLE as error:
-        raise UserError(f"{path} cannot be read: truncated or no NIfTI file") from error
+        told = _no_file(path) or "truncated or no NIfTI file"
+        raise UserError(f"{path} cannot be read: {told}") from error
+
+
+def _no_file(path: Path) -> str | None:
+    """What else than a file there is, as links of git-annex and unpacked archives have it."""
+    if path.is_symlink() and not path.exists():
+        return f"a link to {path.readlink()}, which is missing"
+    return "a folder" if path.is_dir() else None
 
 
 @contextmanager

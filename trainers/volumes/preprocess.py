@@ -12,7 +12,8 @@ from typing import cast
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import CropForeground, Spacing, SpatialResample
+from monai.transforms import Spacing, SpatialResample
+from monai.transforms.utils import generate_spatial_bounding_box
 
 from .errors import UserError
 from .geometry import Grid, Spacing3, Turn, by, check_affine, voxel_sizes
@@ -137,7 +138,8 @@ def _crop_box(image: torch.Tensor, settings: Settings) -> tuple[Corner, Corner]:
     whole = (0, 0, 0), tuple(image.shape[1:])
     if settings.crop == "none":
         return whole
-    box = CropForeground(lambda x: occupied(x, settings)).compute_bounding_box(image)
+    # Not CropForeground's, which counts voxels in 16 bits.
+    box = generate_spatial_bounding_box(image, lambda x: occupied(x, settings))
     start, stop = (tuple(int(i) for i in corner) for corner in box)
     if np.any(np.asarray(stop) <= start):  # a constant volume has no foreground
         return whole

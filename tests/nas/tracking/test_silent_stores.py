@@ -4,6 +4,7 @@ import logging
 import shutil
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -116,6 +117,19 @@ def test_a_search_is_held_up_for_seconds_in_all_and_says_so_once(silent, short, 
     [said] = warnings_of(caplog)
     assert f"MLflow at {silent} failed: " in said
     assert "segnas sync" in said
+
+
+def test_a_database_without_its_driver_is_a_store_that_fails(short, directory, caplog, monkeypatch):
+    for driver in ("psycopg2", "psycopg"):
+        monkeypatch.setitem(sys.modules, driver, None)
+    caplog.set_level(logging.WARNING)
+    driver = Driver(directory, tracking={"uri": "postgresql://me:word@127.0.0.1:1/mlflow"})
+    driver.tell(driver.train())
+    driver.tracker.finish(directory, {})
+    assert driver.tracker.behind
+    [said] = warnings_of(caplog)
+    assert "MLflow at postgresql://127.0.0.1:1/mlflow failed: " in said
+    assert "psycopg" in said
 
 
 def test_every_command_that_asks_gives_up_and_tells_on_one_line(

@@ -119,3 +119,21 @@ def test_all_problems_come_in_one_message(msd):
     assert "  b  label has the values 9" in message
     assert "  c  " not in message
     assert "remove the cases" in message
+
+
+def test_a_link_to_nothing_is_said_to_be_one(msd):
+    """As git-annex and datalad leave the files that were not fetched."""
+    for part in ("imagesTr", "labelsTr"):
+        (msd / part / "b.nii.gz").unlink()
+        (msd / part / "b.nii.gz").symlink_to("../annex/b.nii.gz")
+    told = problems(msd)
+    link = "b.nii.gz cannot be read: a link to ../annex/b.nii.gz, which is missing"
+    assert f"  b  imagesTr/{link}\n" in told and f"  b  labelsTr/{link}\n" in told
+
+
+@pytest.mark.filterwarnings("ignore:.*ignored imagesTr")
+def test_a_folder_of_a_volumes_name_is_said_to_be_one(msd):
+    """As some programs unpack b.nii.gz."""
+    (msd / "imagesTr" / "b.nii.gz").unlink()
+    (msd / "imagesTr" / "b.nii.gz").mkdir()
+    assert "  b  imagesTr/b.nii.gz cannot be read: a folder\n" in problems(msd)

@@ -196,8 +196,8 @@ def test_a_list_that_pairs_other_files_is_refused(msd, edit):
     with pytest.raises(UserError) as error:
         read_msd(msd)
     assert (
-        "training lists the label ./labelsTr/a.nii.gz for the image ./imagesTr/c.nii.gz, but the two "
-        "go together by their names: name them alike"
+        "training lists the label ./labelsTr/a.nii.gz for the image ./imagesTr/c.nii.gz, but the "
+        "two go together by their names: name them alike"
     ) in str(error.value)
 
 

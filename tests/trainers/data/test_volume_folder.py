@@ -50,7 +50,7 @@ def test_what_is_left_out_is_said_in_one_line_and_hidden_files_are_not(tmp_path)
     with pytest.warns(UserWarning) as caught:
         assert list(find_volumes(tmp_path)) == ["a"]
     (told,) = [str(warning.message) for warning in caught]
-    assert "ignored b.hdr, b.img, c.mha, d.nrrd, e.txt, f.nii (not .nii or .nii.gz)" in told
+    assert "ignored b.hdr, b.img, c.mha, d.nrrd, e.txt, f.nii (no .nii or .nii.gz file)" in told
 
 
 def test_many_that_are_left_out_are_counted(tmp_path):

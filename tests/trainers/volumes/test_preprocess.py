@@ -153,3 +153,12 @@ def test_an_image_with_nan_is_refused(tmp_path):
     write_nifti(tmp_path / "x.nii.gz", np.full(SHAPE, np.nan, np.float32))
     with pytest.raises(UserError, match="NaN"):
         prepare_image(tmp_path / "x.nii.gz", Preprocess(), None)
+
+
+def test_an_axis_of_more_voxels_than_16_bits_count(tmp_path):
+    values = np.zeros((70_000, 2, 1), np.float32)
+    values[40_000:60_000] = np.random.default_rng(0).normal(100, 10, (20_000, 2, 1))
+    nib.save(nib.Nifti2Image(values, np.eye(4)), tmp_path / "a.nii")
+    prepared = prepare_image(tmp_path / "a.nii", Preprocess(), None)
+    assert prepared.start == (40_000, 0, 0)
+    assert prepared.image.shape == (1, 20_000, 2, 1)

@@ -39,7 +39,7 @@ class CaseCheck:
 
     def read(self) -> CaseFacts | None:
         """The facts, where both files can be used."""
-        has_image, has_label = self.case.image.exists(), self.case.label.exists()
+        has_image, has_label = _is_there(self.case.image), _is_there(self.case.label)
         if not has_image and not has_label:
             self._found(
                 Kind.MISSING,
@@ -204,6 +204,11 @@ def _not_finite(values: np.ndarray) -> int:
 
 def _told(error: Exception | str, path: Path) -> str:
     return str(error).replace(str(path), _short(path))
+
+
+def _is_there(path: Path) -> bool:
+    """Also as a link to nothing, which is no missing case: reading it says what it is."""
+    return path.exists() or path.is_symlink()
 
 
 def _short(path: Path) -> str:
