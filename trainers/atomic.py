@@ -28,7 +28,7 @@ def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
     """`folder`, filled by `build` unless it exists.
 
     It is built beside its place and then renamed; of two processes that build at once, the first to
-    finish wins and the other's copy is thrown away.
+    finish wins and the other's copy is thrown away. Raises what `build` does, OSErrors with a name.
     """
     if folder.exists():
         return folder
@@ -37,9 +37,9 @@ def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
     try:
         build(draft)
         draft.rename(folder)
-    except OSError:
+    except OSError as error:
         if not folder.exists():
-            raise
+            raise _named(error, folder) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
@@ -78,9 +78,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 def replace_files(files: Mapping[Path, bytes]) -> None:
     """Write these files, in folders that exist: a reader finds each as it was, or whole.
 
-    None is replaced before all are on the disk. Raises OSError, and leaves nothing besides the old
-    files, where they cannot be written.
+    None is replaced before all are on the disk. Raises OSError that names the file, not its draft,
+    and leaves nothing besides the old files, where they cannot be written.
     """
+    path = Path()
     drafts = {path: path.with_name(f".{path.name}.{uuid4().hex}") for path in files}
     try:
         for path, draft in drafts.items():
@@ -90,8 +91,17 @@ def replace_files(files: Mapping[Path, bytes]) -> None:
                 os.fsync(file.fileno())  # some file systems tell only now that there was no room
         for path, draft in drafts.items():
             draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         for draft in drafts.values():
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _named(error, path, always=True) from error
         raise
+
+
+def _named(error: OSError, path: Path, always: bool = False) -> OSError:
+    """The same error of `path`, where it names no file, or `always`."""
+    if error.errno is None or (error.filename and not always):
+        return error
+    return OSError(error.errno, error.strerror, str(path))

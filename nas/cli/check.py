@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas check DATA`. Returns 1 where a search would refuse the data."""
-    if options.sheet and not options.sheet.parent.is_dir():
-        raise UserError(f"--sheet {options.sheet}: {options.sheet.parent} is no folder")
+    if options.sheet:
+        _check_sheet(options.sheet)
     from trainers.data.names import check_names
 
     config, workdir = _config(options)
@@ -81,6 +82,17 @@ def run(options: argparse.Namespace) -> int:
             print_wide(table)
         print_wide(verdict_line(report))
     return 1 if report.faults else 0
+
+
+def _check_sheet(file: Path) -> None:
+    """Before hours of reading. Raises UserError where no PNG can be written there."""
+    if file.suffix.lower() != ".png":
+        raise UserError(f"--sheet {file}: expected a file that ends in .png")
+    if not file.parent.is_dir():
+        raise UserError(f"--sheet {file}: {file.parent} is no folder")
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        what = "a folder" if file.is_dir() else f"{file.parent} cannot be written to"
+        raise UserError(f"--sheet {file}: {what}; give another file")
 
 
 def _config(options: argparse.Namespace) -> tuple[SourceConfig, Path]:

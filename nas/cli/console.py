@@ -9,9 +9,15 @@ WIDTH = 120  # of tables that go into a file or a pipe
 NOTES = Console(stderr=True)
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Of rich this ends the program with 1, which of `check` means that data are refused."""
+        raise BrokenPipeError
+
+
 def print_wide(renderable: RenderableType) -> None:
     """Print it, in full width where nobody watches."""
-    console = Console()
+    console = _Output()
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
     console.print(renderable, highlight=False)

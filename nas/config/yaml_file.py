@@ -34,8 +34,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{path} is no YAML: {yaml_values.problem(error)}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds {type(values).__name__}; expected keys and values")
+        raise UserError(f"{path} {_content(values)}; expected keys and values, such as `name: a`")
     return values
+
+
+def _content(value: Any) -> str:
+    words = {list: "is a list", str: "is text", type(None): "is empty"}
+    return words.get(type(value), f"is {value!r} alone")
 
 
 def read_config(model: type[Model], path: Path, settings: Iterable[str] = ()) -> Model:

@@ -52,7 +52,7 @@ def write_export(search: Path, member: Result, settings: ExportConfig, to: Path)
     try:
         fill_folder(to, build)
     except OSError as error:
-        raise UserError(f"{to} cannot be filled: {error}") from error
+        raise UserError(f"{to} cannot be filled: {error.strerror or error}") from error
 
 
 def _origin(search: Path, name: str) -> dict[str, Any]:

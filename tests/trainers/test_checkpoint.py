@@ -41,8 +41,9 @@ def test_a_full_disk_is_told_and_leaves_the_old_file_alone(tmp_path):
         file = tmp_path / "a.pt"
         write_checkpoint(file, {"weights": {}, "epoch": 1})
         fill(tmp_path / "filler")
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="No space left") as error:
             write_checkpoint(file, LARGE)
+        assert error.value.filename == str(file)
         assert read_checkpoint(file)["epoch"] == 1
         assert {path.name for path in tmp_path.iterdir()} == {"a.pt", "filler"}
 

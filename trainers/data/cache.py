@@ -158,8 +158,8 @@ def _build(
         for done, case in enumerate(source.cases, start=1):
             prepared = prepare_image(case.image, preprocess, spacing)
             label = prepare_label(case.label, prepared, len(source.classes))
-            prepared.image.tofile(images)
-            label.tofile(labels)
+            images.write(prepared.image.tobytes())  # tofile says not why it failed
+            labels.write(label.tobytes())
             counts = _write_foreground(label, len(source.classes), indices)
             entries[case.name] = Entry(label.shape, voxel, foreground, counts)
             voxel += label.size
@@ -200,7 +200,7 @@ def _write_foreground(label: np.ndarray, classes: int, file: BinaryIO) -> tuple[
         voxels = np.flatnonzero(flat == index).astype(np.int32)
         if len(voxels) > FOREGROUND_PER_CLASS:
             voxels = np.sort(rng.choice(voxels, FOREGROUND_PER_CLASS, replace=False))
-        voxels.tofile(file)
+        file.write(voxels.tobytes())
         counts.append(len(voxels))
     return tuple(counts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,14 +85,15 @@ def _write(
 ) -> None:
     device = next(network.parameters()).device
     x = torch.randn(2 if dynamic.batch else 1, *patch, device=device)
-    if kind in ("torchscript", "bundle"):
-        torch.jit.trace(network, x, check_trace=False).save(path)
+    if kind == "onnx":
+        write_onnx(_program(network, x, dynamic), x, path)
         return
-    program = _program(network, x, dynamic)
+    content = io.BytesIO()  # writing a file itself, torch ends the program where the disk is full
     if kind == "torch-export":
-        torch.export.save(program, path)
+        torch.export.save(_program(network, x, dynamic), content)
     else:
-        write_onnx(program, x, path)
+        torch.jit.save(torch.jit.trace(network, x, check_trace=False), content)
+    path.write_bytes(content.getvalue())
 
 
 def _program(network: nn.Module, x: torch.Tensor, dynamic: Dynamic) -> ExportedProgram:

@@ -1,6 +1,9 @@
 """`segnas check`: the table, its JSON, the sheet, and what it returns."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +213,28 @@ def test_flat_volumes_are_drawn_as_well(data, shape):
     for part, values in (("imagesTr", np.arange(np.prod(shape))), ("labelsTr", np.ones(shape))):
         write_nifti(data / part / "b.nii.gz", values.reshape(shape).astype(np.uint8))
     assert main(["check", str(data), "--sheet", str(data / "sheet.png")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("a.jpg", "expected a file that ends in .png"), ("a.png", "a folder; give another file")],
+)
+def test_a_sheet_that_cannot_be_written_is_said_before_anything_is_read(
+    data, tmp_path, capsys, name, fault
+):
+    sheet = tmp_path / name
+    sheet.mkdir()
+    (data / "dataset.json").write_text("not read")
+    assert main(["check", str(data), "--sheet", str(sheet)]) == 2
+    said = capsys.readouterr()
+    assert f"error: --sheet {sheet}: {fault}\n" in said.err
+    assert not said.out
+
+
+def test_a_reader_that_has_seen_enough_does_not_make_the_data_bad(data):
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "nas", "check", str(data)]
+    process = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE)
+    os.close(writes)
+    assert (process.returncode, process.stderr) == (0, b"")

@@ -185,10 +185,13 @@ def test_a_file_that_is_no_yaml_is_told_in_one_line_with_the_place(file, text, p
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("[1]", "list"), ("x", "str")])
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("", "is empty"), ("[1]", "is a list"), ("x", "is text"), ("7", "is 7 alone")],
+)
 def test_a_file_without_keys_is_told(file, text, kind):
     file.write_text(text)
-    assert f"mine.yaml holds {kind}; expected keys and values" in refused(file)
+    assert f"mine.yaml {kind}; expected keys and values" in refused(file)
 
 
 def test_bytes_that_are_no_text_are_told(file):

@@ -17,6 +17,7 @@ from nas.export.deploy.formats import write_network
 from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import CheckCase, agreement, folder_cases
 from nas.export.deploy.record import Deployment
+from tests.disk import fill, small_disk
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -51,6 +52,17 @@ def source(network=None, patch=(16, 16, 16)):
         ),
     )
     return Source(segmenter=segmenter, stride=2, name="small", key="0123456789", weights="trial")
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "torch-export", "onnx"])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, cases, kind):
+    if kind == "onnx":
+        pytest.importorskip("onnx")
+    with small_disk(tmp_path, 300_000):
+        fill(tmp_path / "filler")
+        with pytest.raises(OSError, match="No space left"):
+            deploy(source(), cases, kind, "fp32", tmp_path / "out", QUICK)
+        assert [path.name for path in tmp_path.iterdir()] == ["filler"]
 
 
 @pytest.fixture(scope="module")
