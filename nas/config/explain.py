@@ -15,7 +15,11 @@ LINE = 2000  # characters
 EXPECTED = {  # by pydantic's type of error, where its own words are a programmer's
     "bool_type": "expected true or false",
     "byte_size": "expected bytes, or text with a unit such as 8GiB",
+    "dict_type": "expected keys and values",
+    "model_type": "expected keys and values",
     "path_type": "expected a path",
+    "too_long": "expected {max_length} items, not {actual_length}",
+    "tuple_type": "expected a list, such as [1, 2, 3]",
 }
 
 
@@ -42,12 +46,14 @@ def _explain_one(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"{place} is missing"
     if problem["type"] == "invalid_key":
         return f"{place} is no key: {problem['msg']}"
-    message = EXPECTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    told = problem["msg"].removeprefix("Value error, ")
+    if expected := EXPECTED.get(problem["type"]):
+        told = expected.format(**problem.get("ctx", {}))
     if not place:
-        return message
+        return told
     if isinstance(problem["input"], dict | BaseModel):
-        return f"{place}: {message}"
-    return f"{place} = {_written(problem['input'])}: {message}"
+        return f"{place}: {told}"
+    return f"{place} = {_written(problem['input'])}: {told}"
 
 
 def _written(value: Any) -> str:
@@ -70,7 +76,7 @@ def _place(
     for i, word in enumerate(location):
         unknown = last_is_unknown and i == len(location) - 1
         field = str(word)
-        if field == "[key]":  # of a mapping, which the word before it names
+        if field.startswith("[") and not unknown:  # pydantic's, or a tag, of what is before it
             continue
         holders = [m for m in models if field in m.model_fields]
         if isinstance(word, int) or unknown or holders or not models:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -143,7 +144,7 @@ class SearchConfig(Strict):
 class RunConfig(Strict):
     """One search. `retrain` holds the keys of `train` that differ when a winner is retrained."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+    name: str
     seed: Annotated[int, Field(ge=0)] = 0
     data: DataConfig
     space: SpaceConfig = SpaceConfig()
@@ -169,6 +170,13 @@ class RunConfig(Strict):
             return validate(values)
         like = {**train.model_dump(), "epochs": 4 * train.epochs}
         return validate(_merge(like, values or {}))
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError("expected letters and digits, with . - _ between them")
+        return name
 
     @field_validator("objectives")
     @classmethod

@@ -15,6 +15,18 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 CT_WINDOW = (-175.0, 250.0)
 
 
+def _spacing_kind(value: Any) -> str:
+    return "[word]" if isinstance(value, str) else "[sizes]"
+
+
+WordOrSizes = Annotated[
+    Annotated[Literal["native", "median"], Tag("[word]")]
+    | Annotated[tuple[Positive, Positive, Positive], Tag("[sizes]")],
+    Discriminator(_spacing_kind),
+]
+"""Text is a word, all else voxel sizes; an error speaks of the one that was meant."""
+
+
 class Preprocess(Strict):
     """From a NIfTI file to the array that a network sees.
 
@@ -28,7 +40,7 @@ class Preprocess(Strict):
     orientation: str = "RAS"
     # Left out at its default: what was written before this key was read so.
     affine: AffineRule = Field(default="sform", exclude_if=lambda rule: rule == "sform")
-    spacing: Literal["native", "median"] | tuple[Positive, Positive, Positive] = "median"
+    spacing: WordOrSizes = "median"
     crop: Literal["none", "foreground"] = "foreground"
     intensity: Literal["robust", "zscore", "ct"] = "robust"
     window: tuple[float, float] | None = None

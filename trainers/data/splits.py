@@ -1,5 +1,6 @@
 """Which cases train, which choose the network, and which only test it."""
 
+import difflib
 import json
 import re
 from collections import defaultdict
@@ -12,6 +13,9 @@ import numpy as np
 from trainers.data.config import Groups, Split
 from trainers.errors import UserError
 from trainers.read_json import read_json
+
+PARTS = ("training", "validation", "test", "train")
+SHOWN = 3  # names of cases
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,11 @@ def _read_split(path: Path, names: set[str]) -> Cases:
     if twice := sorted({name for name in everyone if everyone.count(name) > 1}):
         raise UserError(f"{path}: {', '.join(twice)} named more than once; expected one part each")
     if unknown := sorted(set(everyone) - names):
-        raise UserError(f"{path}: {', '.join(unknown)} not in the data; remove or rename them")
+        known = ", ".join(sorted(names)[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        raise UserError(
+            f"{path}: {', '.join(unknown)} not in the data, whose cases are {known}; remove or "
+            "rename them"
+        )
     return Cases(*(tuple(sorted(part)) for part in (cases.train, cases.validation, cases.test)))
 
 
@@ -128,7 +136,11 @@ def _read_lists(path: Path) -> dict[str, list[str]]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected an object with the lists `training` and `validation`")
     lists = {key: value for key, value in content.items() if isinstance(value, list)}
-    for key in {"train", "training", "validation", "test"} & lists.keys():
+    for key in lists.keys() - set(PARTS):
+        near = [part for part in PARTS if part.startswith(key.lower())]
+        if near := near or difflib.get_close_matches(key.lower(), PARTS, n=1):
+            raise UserError(f"{path}: `{key}` is no part of a split. Did you mean {near[0]}?")
+    for key in lists.keys() & set(PARTS):
         if not all(isinstance(name, str) for name in lists[key]):
             raise UserError(f"{path}: `{key}` has entries that are no text; expected case names")
     return lists

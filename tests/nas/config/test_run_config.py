@@ -411,3 +411,21 @@ def test_mirrored_inference_needs_mirrored_training(file):
     assert read(file, "retrain.augment.flips=[0]", "retrain.mirror=[0]").retrain.mirror == (0,)
     with pytest.raises(UserError, match=r"retrain.*mirror has axis 1.*augment\.flips"):
         read(file, "retrain.augment.flips=[0]", "retrain.mirror=[0, 1]")
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("train.patch=32 32 32", "train.patch = '32 32 32': expected a list, such as [1, 2, 3]"),
+        ("train.patch=[8, 8, 8, 8]", "train.patch = [8, 8, 8, 8]: expected 3 items, not 4"),
+        ("train=5", "train = 5: expected keys and values"),
+        ("name=a/b", "name = 'a/b': expected letters and digits, with . - _ between them"),
+        ("data.preprocess.spacing=[1, 1]", "data.preprocess.spacing.2 is missing"),
+        ("data.preprocess.spacing=1", "data.preprocess.spacing = 1: expected a list, such as"),
+        ("data.preprocess.spacing=mean", "spacing = 'mean': Input should be 'native' or 'median'"),
+    ],
+)
+def test_an_error_has_no_words_of_programmers(file, setting, told):
+    message = refused(file, setting)
+    assert told in message
+    assert "\n" not in message

@@ -162,3 +162,29 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
     text = '{"training": ["case_001"], "validation": ["case_002"]}'
     (tmp_path / "split.json").write_text(text, encoding="utf-8-sig")
     assert split_cases(NAMES, tmp_path / "split.json") == Cases(("case_001",), ("case_002",))
+
+
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [("tets", "test"), ("val", "validation"), ("Training", "training"), ("testing", "test")],
+)
+def test_a_list_under_a_mistyped_key_is_not_left_out(tmp_path, key, part):
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"training": ["a"], "validation": ["b"], key: ["c"]}))
+    with pytest.raises(UserError, match=f"`{key}` is no part of a split. Did you mean {part}"):
+        split_cases("abc", file)
+
+
+def test_a_list_of_something_else_may_stand_there(tmp_path):
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"training": ["a"], "validation": ["b"], "excluded": ["c"]}))
+    assert split_cases("abc", file).train == ("a",)
+
+
+def test_names_that_the_data_do_not_have_are_shown_beside_those_that_they_have(tmp_path):
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"training": ["A.nii.gz"], "validation": ["b"]}))
+    with pytest.raises(
+        UserError, match=r"A\.nii\.gz not in the data, whose cases are a, b, c, \.\.\."
+    ):
+        split_cases("abcd", file)
