@@ -16,6 +16,7 @@ from typing import Literal
 from trainers.atomic import output_folder
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding, Kind, warn
+from trainers.data.msd_descriptor import DESCRIPTOR
 from trainers.data.volume_folder import find_volumes, has_ending, is_volume, output_name
 from trainers.dicom import (
     MODALITIES,
@@ -30,6 +31,8 @@ from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 from trainers.volumes.geometry import doubts
 from trainers.volumes.nifti import open_nifti, save_segmentation
+
+DATA_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
 
 Format = Literal["nifti", "dicom-seg"]
 
@@ -92,13 +95,17 @@ def predict_folder(
     One case is in memory at a time. A case that cannot be segmented, for whatever reason, is noted
     and the others go on. A file in `to` is whole or not there. `skip_existing` leaves out cases
     whose file is there. Raises UserError where `find_inputs` does, and where `to` is where images
-    are, or links to them lead. Warns of what is doubtful, once for all cases.
+    are, or links to them lead, or where the labels of a data set are. Warns of what is doubtful,
+    once for all cases.
     """
     inputs = find_inputs(images, format)
     if realpath(to) in _homes(images):
         raise UserError(
             f"{to} holds the images; segmentations of the same names need another folder"
         )
+    place = Path(realpath(to))
+    if place.name in DATA_FOLDERS and (place.parent / DESCRIPTOR).is_file():
+        raise UserError(f"{to} holds the cases of a data set; segmentations need another folder")
     output_folder(to)
     written, skipped, failed = [], [], {}
     doubtful: list[Finding] = []

@@ -53,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
     existing = f"; {len(done.skipped)} were there" if done.skipped else ""
     print(f"{len(done.written)} segmentations in {options.to}{existing}")
     if done.failed:
-        note(f"{len(done.failed)} cases could not be segmented:")
+        cases = "case" if len(done.failed) == 1 else "cases"
+        note(f"{len(done.failed)} {cases} could not be segmented:")
         for name, reason in done.failed.items():
             note(f"  {name}  {reason}")
     return 1 if done.failed else 0

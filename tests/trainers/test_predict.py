@@ -73,6 +73,16 @@ def test_broken_files_are_listed_with_their_reasons_and_the_others_go_on(folder)
     assert names_in(folder / "out") == ["a.nii.gz", "b.nii.gz"]
 
 
+@pytest.mark.parametrize("name", ["labelsTr", "imagesTs"])
+def test_the_files_of_a_data_set_are_not_written_over(folder, name):
+    (folder / "dataset.json").write_text("{}")
+    write(folder / name / "a.nii.gz", np.ones((8, 8, 8), np.uint8))
+    before = (folder / name / "a.nii.gz").read_bytes()
+    with pytest.raises(UserError, match=f"{name} holds the cases of a data set"):
+        predict_folder(segmenter(), folder / "images", folder / "x" / ".." / name)
+    assert (folder / name / "a.nii.gz").read_bytes() == before
+
+
 def test_a_segmentation_is_whole_or_not_there(folder, monkeypatch):
     """The disk is full half way: what was there before stays, and no draft is left."""
 

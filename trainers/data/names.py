@@ -17,6 +17,11 @@ def check_names(source: DataSource) -> None:
     where = f"{source.folder}: {source.described_by}"
     for kind, names in (("class", source.classes), ("modality", source.modalities)):
         check_unique(names, kind, where)
+        if kind == "class" and (shifted := [n for n in names[1:] if n.lower() == "background"]):
+            raise UserError(
+                f"{where}: class {names.index(shifted[0])} is called {shifted[0]}, but class 0 is "
+                "the background; number the classes from it"
+            )
         for number, name in enumerate(names):
             if fault := _fault(name):
                 raise UserError(f"{where}: {kind} {number} has the name {_shown(name)}, {fault}")

@@ -158,15 +158,19 @@ def unit_not_mm(volume: nib.Nifti1Image) -> str | None:
 
 def same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
     """Do two affines put the corners of a grid at the same place, within a tenth of a voxel?"""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1.0])).reshape(4, -1)
     with np.errstate(all="ignore"):  # what is not finite is not the same
-        apart = np.linalg.norm((a - b) @ corners, axis=0).max()
-    return bool(apart <= DISAGREEMENT * voxel_sizes(a).min())
+        return bool(distance(a, b, shape) <= DISAGREEMENT * voxel_sizes(a).min())
+
+
+def distance(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> float:
+    """mm between the places where two affines put a corner of a grid, the largest of them."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1.0])).reshape(4, -1)
+    return float(np.linalg.norm((a - b) @ corners, axis=0).max())
 
 
 def by(sizes: Sequence[float] | np.ndarray) -> str:
-    """1 x 1 x 2.5."""
-    return " x ".join(f"{size:.4g}" for size in sizes)
+    """1 x 1 x 2.5, to four digits; a million and more as 1e+06."""
+    return " x ".join(f"{float(f'{size:.4g}'):g}" for size in sizes)
 
 
 def _header_affine(volume: nib.Nifti1Image, rule: AffineRule) -> np.ndarray:

@@ -43,7 +43,7 @@ def test_predict_with_a_broken_file_lists_it_and_returns_one(folder, capsys):
     assert predict(folder) == 1
     said = capsys.readouterr()
     assert said.out == f"1 segmentations in {folder}/out\n"
-    assert "1 cases could not be segmented:" in said.err
+    assert "1 case could not be segmented:" in said.err
     assert f"  a.nii.gz  {folder}/images/a.nii.gz cannot be read" in said.err
     assert [path.name for path in (folder / "out").iterdir()] == ["b.nii.gz"]
 

@@ -50,14 +50,17 @@ def test_a_case_that_is_only_listed(msd):
 
 def test_different_shapes_and_affines(msd):
     label(msd, ball((9, 9, 9)), affine=np.diag([2.0, 1, 1, 1]))
-    assert "  a  image 12x14x10 and label 9x9x9 differ in shape and affine" in problems(msd)
+    assert (
+        "  a  image 12x14x10 and label 9x9x9 differ in shape and affine (corners up to 11 mm apart)"
+        in problems(msd)
+    )
 
 
 def test_the_affine_alone(msd):
     shifted = np.eye(4)
     shifted[0, 3] = 3
     label(msd, ball(SHAPE), affine=shifted)
-    assert "label 12x14x10 differ in affine\n" in problems(msd)
+    assert "label 12x14x10 differ in affine (corners up to 3 mm apart)\n" in problems(msd)
 
 
 def test_a_rounding_difference_between_affines_is_fine(msd):

@@ -47,6 +47,12 @@ def test_a_name_that_cannot_be_told_is_refused(name, fault):
     assert "\n" not in message and len(message) < 250
 
 
+def test_a_background_that_is_not_class_0_is_refused():
+    assert refused(["liver", "Background", "spleen"]) == (
+        "class 1 is called Background, but class 0 is the background; number the classes from it"
+    )
+
+
 @pytest.mark.parametrize("other", ["a_b", "a/b", "a*b"])
 def test_names_that_mlflow_would_write_alike_are_refused(other):
     assert f"'a+b' and {other!r} differ only in signs" in refused(["background", "a+b", other])

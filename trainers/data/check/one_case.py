@@ -14,7 +14,15 @@ from trainers.data.check.finding import Finding, Kind
 from trainers.data.check.outliers import far_voxels
 from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
-from trainers.volumes.geometry import Turn, by, doubts, oriented_spacing, same_place, unit_not_mm
+from trainers.volumes.geometry import (
+    Turn,
+    by,
+    distance,
+    doubts,
+    oriented_spacing,
+    same_place,
+    unit_not_mm,
+)
 from trainers.volumes.nifti import (
     LABEL_TOLERANCE,
     affine_of,
@@ -110,7 +118,8 @@ class CaseCheck:
         differ = ["shape"] if shapes[0] != shapes[1] else []
         affines = affine_of(image, self.rule), affine_of(label, self.rule)
         if len(shapes[0]) == 3 and not same_place(*affines, shapes[0]):
-            differ.append("affine")
+            apart = distance(*affines, shapes[0])
+            differ.append(f"affine (corners up to {by([apart])} mm apart)")
         if differ:
             sizes = ["x".join(map(str, shape)) for shape in shapes]
             told = f"image {sizes[0]} and label {sizes[1]} differ in {' and '.join(differ)}"
