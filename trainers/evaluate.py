@@ -25,7 +25,7 @@ from trainers.offers import pop_network_metrics
 from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
 from trainers.volumes.geometry import voxel_sizes
-from trainers.volumes.nifti import affine_of, load_labels, open_nifti
+from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_nifti
 
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
 
@@ -118,12 +118,13 @@ def evaluate_folder(
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
-        started = perf_counter()
-        predicted = segmenter.segment(case.image)
-        seconds += perf_counter() - started
-        affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
+        with mended_before():
+            started = perf_counter()
+            predicted = segmenter.segment(case.image)
+            seconds += perf_counter() - started
+            affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
+            truth, sizes = load_labels(case.label), voxel_sizes(affine)
         frames += _axial_slices(predicted.shape, affine)
-        truth, sizes = load_labels(case.label), voxel_sizes(affine)
         scores.append(_case_scores(predicted, truth, len(classes), sizes, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")

@@ -20,7 +20,7 @@ from trainers.data.check.finding import refuse
 from trainers.data.config import Preprocess
 from trainers.data.source import DataSource
 from trainers.volumes.geometry import Spacing3, oriented_spacing
-from trainers.volumes.nifti import affine_of, label_type, open_nifti
+from trainers.volumes.nifti import affine_of, label_type, mended_before, open_nifti
 from trainers.volumes.preprocess import prepare_image, prepare_label
 
 CHECK = "check.json"  # what was found while the cases were read; processes of trials do not open it
@@ -146,6 +146,15 @@ def _build(
 ) -> None:
     check = examine(source, progress, preprocess.affine)
     refuse(check.findings, source)
+    with mended_before():
+        _write(source, preprocess, progress, folder)
+    (folder / CHECK).write_text(check.model_dump_json())
+
+
+def _write(
+    source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
+) -> None:
+    """The volumes, and the index that finds them."""
     voxel_size = _median_voxel(source, preprocess)
     spacing = _spacing(preprocess, voxel_size)
     entries: dict[str, Entry] = {}
@@ -175,7 +184,6 @@ def _build(
         "entries": {name: asdict(entry) for name, entry in entries.items()},
     }
     (folder / "index.json").write_text(json.dumps(index))
-    (folder / CHECK).write_text(check.model_dump_json())
 
 
 def _spacing(preprocess: Preprocess, median: Spacing3) -> Spacing3 | None:

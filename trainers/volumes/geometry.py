@@ -143,7 +143,7 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
                 "the sform counts (data.preprocess.affine: qform takes the other)"
             )
     pixdim, sizes = np.abs(header["pixdim"][1:4]).astype(float), voxel_sizes(affine)
-    if np.any(np.abs(pixdim - sizes) > DISAGREEMENT * sizes):
+    if not np.all(np.abs(pixdim - sizes) <= DISAGREEMENT * sizes):  # NaN is not the same
         told.append(
             f"voxels are {by(sizes)} by the affine and {by(pixdim)} by pixdim; the affine counts "
             "(data.preprocess.affine: pixdim takes the other)"

@@ -31,6 +31,7 @@ UNREADABLE = (*_UNREADABLE, zlib.error, KeyError, OverflowError)
 """What nibabel raises for files that are damaged or something else."""
 
 LABEL_TOLERANCE = 1e-3  # of a float label to the class number that it means
+MENDED = "has a wrong header, read so"
 CHUNK = 2**20  # bytes
 GZIP_LIMIT = 1032  # bytes that deflate can make of one
 GEOMETRY = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x",
@@ -47,7 +48,7 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     with _readable(path), _nibabel_logs() as told:
         volume = _load(path)
     if mended := [line for line in told if line.startswith(("pixdim[1,", "qform", "sform"))]:
-        warnings.warn(f"{path} has a wrong header, read so: {'; '.join(mended)}", stacklevel=1)
+        warnings.warn(f"{path} {MENDED}: {'; '.join(mended)}", stacklevel=1)
     if not isinstance(volume, nib.Nifti1Image):
         raise UserError(f"{path} is a {type(volume).__name__}; expected a NIfTI volume")
     if (kind := volume.get_data_dtype()).kind not in "iuf":
@@ -55,6 +56,14 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
         raise UserError(f"{path} has {what} voxels; expected one number a voxel and channel")
     _check_size(volume, path)
     return volume
+
+
+@contextmanager
+def mended_before() -> Iterator[None]:
+    """A block after a check of the same files: what was mended in a header is not told again."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", f".* {MENDED}", UserWarning)
+        yield
 
 
 def load_volume(path: Path, rule: AffineRule = "sform") -> MetaTensor:

@@ -59,7 +59,8 @@ def inference_config(record: Deployment) -> dict[str, Any]:
         "output_dir": "$@bundle_root + '/segmentations'",
         "datalist": (
             "$[{'image': str(f)} for f in sorted(pathlib.Path(@dataset_dir).iterdir()) "
-            "if f.name.lower().endswith(('.nii', '.nii.gz')) and f.name[0] != '.']"
+            "if f.name.lower().endswith(('.nii', '.nii.gz')) and f.name[0] != '.' "
+            "and not f.is_dir()]"
         ),
         "network_def": "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)",
         "network": "$@network_def.eval()",

@@ -1,16 +1,20 @@
 """What is doubtful of one case: said, and used all the same."""
 
 import gzip
+import warnings
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from tests.trainers.oracle import segmenter
 from trainers.data.check import check_dataset, examine
 from trainers.data.check.facts import content
 from trainers.data.check.finding import Kind
 from trainers.data.check.outliers import far_voxels
-from trainers.data.msd import read_msd
+from trainers.data.msd import MsdData, read_msd
+from trainers.data.prepare import prepare_data
+from trainers.evaluate import evaluate_folder
 
 from .volumes import SHAPE, ball, write_msd, write_nifti
 
@@ -131,16 +135,33 @@ def test_a_unit_that_is_not_the_millimetre(msd):
     assert doubts(msd) == [("b", "unit", told)]
 
 
-def test_an_affine_and_pixdim_that_disagree(msd):
-    """The header keeps voxels of 1 mm in the affine, and says 1.6 x 1.6 x 10 beside it."""
-    path = msd / "imagesTr" / "b.nii.gz"
+def set_pixdim(path, sizes) -> None:
+    """The header keeps voxels of 1 mm in the affine, and says others beside it."""
     raw = bytearray(gzip.decompress(path.read_bytes()))
-    raw[80:92] = np.array([1.6, 1.6, 10], np.float32).tobytes()
+    raw[80:92] = np.array(sizes, np.float32).tobytes()
     path.write_bytes(gzip.compress(bytes(raw)))
+
+
+@pytest.mark.parametrize("sizes", [(1.6, 1.6, 10), (1, 1, np.nan), (1, 1, 1e6)])
+def test_an_affine_and_pixdim_that_disagree(msd, sizes):
+    set_pixdim(msd / "imagesTr" / "b.nii.gz", sizes)
     [(case, kind, message)] = doubts(msd)
     assert (case, kind) == ("b", "geometry")
-    assert "1 x 1 x 1 by the affine and 1.6 x 1.6 x 10 by pixdim" in message
+    told = " x ".join(f"{size:g}" for size in sizes)
+    assert f"1 x 1 x 1 by the affine and {told} by pixdim" in message
     assert "data.preprocess.affine: pixdim" in message
+
+
+def test_what_was_mended_is_said_once(msd):
+    """Not again each time that the file is opened after the check."""
+    set_pixdim(msd / "imagesTr" / "b.nii.gz", (-1, 1, 1))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        prepare_data(MsdData(path=msd), msd.parent)
+        evaluate_folder(segmenter(), msd / "imagesTr", msd / "labelsTr")
+    mended = [str(one.message) for one in told if "has a wrong header" in str(one.message)]
+    assert len(mended) == 2  # of the data set, and of the folder that is evaluated
+    assert all("used, with doubts" in one for one in mended)
 
 
 def test_a_disagreement_that_was_decided_is_not_told_again(msd):
