@@ -129,22 +129,27 @@ def save_dicom_seg(labels: np.ndarray, slices: Slices, classes: Sequence[str], t
     for header in slices.headers:
         for keyword in _MAY_BE_EMPTY:
             header.setdefault(keyword, "")
-    segmentation = Segmentation(
-        source_images=slices.headers,
-        pixel_array=slices.volume.with_array(np.ascontiguousarray(labels)),
-        segmentation_type="BINARY",
-        omit_empty_frames=bool(labels.any()),  # no frame at all were no image
-        segment_descriptions=[_segment(n, label) for n, label in enumerate(classes[1:], start=1)],
-        series_instance_uid=UID(),
-        series_number=1000,
-        sop_instance_uid=UID(),
-        instance_number=1,
-        manufacturer="segnas",
-        manufacturer_model_name="segnas",
-        software_versions=version("segnas"),
-        device_serial_number="none",
-        series_description="segnas segmentation",
-    )
+    with warnings.catch_warnings():
+        # The name is that of the images, such as Anonymous: nothing that a person could mend here.
+        warnings.filterwarnings("ignore", "The string .* person name", UserWarning)
+        segmentation = Segmentation(
+            source_images=slices.headers,
+            pixel_array=slices.volume.with_array(np.ascontiguousarray(labels)),
+            segmentation_type="BINARY",
+            omit_empty_frames=bool(labels.any()),  # no frame at all were no image
+            segment_descriptions=[
+                _segment(n, label) for n, label in enumerate(classes[1:], start=1)
+            ],
+            series_instance_uid=UID(),
+            series_number=1000,
+            sop_instance_uid=UID(),
+            instance_number=1,
+            manufacturer="segnas",
+            manufacturer_model_name="segnas",
+            software_versions=version("segnas"),
+            device_serial_number="none",
+            series_description="segnas segmentation",
+        )
     segmentation.save_as(to)
 
 

@@ -1,6 +1,7 @@
 """DICOM series and segmentations: geometry, values, and what is refused."""
 
 import sys
+import warnings
 
 import nibabel as nib
 import numpy as np
@@ -285,3 +286,13 @@ def test_missing_packages_are_told_with_what_to_install(tmp_path, values, monkey
     monkeypatch.setitem(sys.modules, package, None)  # importing it raises ImportError
     with pytest.raises(UserError, match=rf"{package}.*pip install 'segnas\[dicom\]'"):
         find_series(tmp_path)
+
+
+def test_a_name_that_an_anonymiser_wrote_is_no_doubt(tmp_path, values):
+    write_series(tmp_path / "a", values, PatientName="Anonymous")
+    slices = read_series(only(tmp_path / "a"))
+    labels = (slices.volume.array > 0).astype(np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_dicom_seg(labels, slices, CLASSES, tmp_path / "seg.dcm")
+    assert str(pydicom.dcmread(tmp_path / "seg.dcm").PatientName) == "Anonymous"
