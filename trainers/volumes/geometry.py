@@ -24,6 +24,7 @@ from .settings import AffineRule
 
 Spacing3 = tuple[float, float, float]
 Shape3 = tuple[int, int, int]
+Box = tuple[slice, slice, slice]
 
 UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's codes of metre, millimetre and micrometre
 OTHER_UNITS = {1: "metre", 3: "micrometre"}
@@ -38,11 +39,11 @@ class Grid:
     shape: Shape3
     affine: np.ndarray
 
-    def cropped(self, start: Sequence[int], stop: Sequence[int]) -> Grid:
-        """The voxels from `start` to before `stop`."""
+    def cropped(self, box: Box) -> Grid:
+        """The voxels in the box."""
         affine = self.affine.copy()
-        affine[:3, 3] += affine[:3, :3] @ start
-        return Grid(_three(b - a for a, b in zip(start, stop, strict=True)), affine)
+        affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
+        return Grid(_three(side.stop - side.start for side in box), affine)
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,13 @@ def check_affine(affine: np.ndarray) -> None:
         )
 
 
-def doubts(volume: nib.Nifti1Image) -> list[str]:
-    """What the header says in two ways; each as a sentence with both."""
+def doubts(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> list[str]:
+    """What the header says in two ways; each as a sentence with both.
+
+    None under another rule than the usual one: a person has seen it then, and chosen.
+    """
+    if rule != "sform":
+        return []
     header, affine = volume.header, volume.affine
     told = []
     if not header["qform_code"] and not header["sform_code"]:

@@ -53,11 +53,13 @@ def pair(folder: Path, shape, affine, **header) -> tuple[Path, Path]:
     return files
 
 
-def there_and_back(image: Path, label: Path, chosen: Preprocess, spacing) -> np.ndarray:
+def there_and_back(image: Path, label: Path, chosen: Preprocess, spacing):
+    """The labels that came back, and the image as it was prepared."""
     prepared = prepare_image(image, chosen, spacing)
     seen = prepare_label(label, prepared, 5)
     assert seen.shape == prepared.image.shape[1:]
-    return restore(np.stack([seen == n for n in range(5)]).astype(np.float32), prepared)
+    logits = np.stack([seen == n for n in range(5)]).astype(np.float32)
+    return restore(logits, prepared), prepared
 
 
 @settings(max_examples=300, deadline=None)
@@ -66,20 +68,14 @@ def test_every_voxel_comes_back_to_its_place(shape, affine, orientation, crop):
     with tempfile.TemporaryDirectory() as folder:
         image, label = pair(Path(folder), shape, affine)
         chosen = Preprocess(orientation=orientation, spacing="native", crop=crop)
-        labels = there_and_back(image, label, chosen, None)
+        labels, prepared = there_and_back(image, label, chosen, None)
         truth = np.asarray(nib.load(label).dataobj)
-        inside = prepare_image(image, chosen, None)
-        seen = inside.turn.undo(_within_crop(inside))
+        inside = np.zeros(prepared.oriented.shape, bool)
+        inside[prepared.box] = True
+        seen = prepared.turn.undo(inside)
         np.testing.assert_array_equal(labels[seen], truth[seen])
         assert not labels[~seen].any()
         assert labels.shape == shape
-
-
-def _within_crop(prepared) -> np.ndarray:
-    inside = np.zeros(prepared.oriented.shape, bool)
-    box = zip(prepared.start, prepared.cropped.shape, strict=True)
-    inside[tuple(slice(a, a + n) for a, n in box)] = True
-    return inside
 
 
 @settings(max_examples=100, deadline=None)
@@ -95,7 +91,7 @@ def test_through_any_spacing_a_block_stays_where_it_is(affine, finer):
         chosen = Preprocess(crop="none")
         native = voxel_sizes(prepare_image(image, chosen, None).oriented.affine)
         spacing = tuple(native * finer)
-        labels = there_and_back(image, label, chosen, spacing)
+        labels, _ = there_and_back(image, label, chosen, spacing)
         assert (labels[:3] == 1).all() and (labels[5:] == 0).all()
 
 
