@@ -11,10 +11,11 @@ from torch.nn.functional import interpolate
 from trainers.data.config import CT_WINDOW, Preprocess
 from trainers.data.source import Case
 from trainers.errors import UserError
-from trainers.volumes.geometry import Turn, voxel_sizes
+from trainers.volumes.geometry import Turn, oriented_spacing
 from trainers.volumes.intensity import HIGH, LOW
 from trainers.volumes.nifti import load_labels, load_volume
 
+AXES = "RAS"
 GAP = 4  # pixels between two slices
 FILL = 0.22  # opacity of a label inside its contour
 MARGIN, AROUND = 0.04, 0.5  # shares of the length of the body and of the label, around them
@@ -37,10 +38,9 @@ def case_slices(
     except UserError:
         return None
     affine = np.asarray(volume.affine)
-    turn = Turn.to("RAS", affine)
+    turn, spacing = Turn.to(AXES, affine), np.array(oriented_spacing(affine, AXES))
     image = np.nan_to_num(turn.apply(volume[0].numpy()), nan=0, posinf=0, neginf=0)
     label = _label(case, turn, volume.shape[1:], len(colours))
-    spacing = voxel_sizes(affine)[np.argsort(turn.there[:, 0])]
     grey = _grey(image, preprocess, modality)
     box = _view(grey, label)
     grey, label = grey[box], label[box]

@@ -40,8 +40,7 @@ def _parts(facts: Sequence[CaseFacts], split: Cases | None) -> Mapping[str, str]
     """Case -> its part; one part, without a name, where no split is known."""
     if split is None:
         return {one.name: "" for one in facts}
-    named = {"training": split.train, "validation": split.validation, "test": split.test}
-    return {name: part for part, names in named.items() for name in names}
+    return {name: part for part, names in split.parts.items() for name in names}
 
 
 def _duplicates(facts: Sequence[CaseFacts], parts: Mapping[str, str]) -> Iterator[Finding]:
@@ -126,7 +125,8 @@ def _sizes(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
     voxel = np.median([one.voxel_size for one in facts], axis=0)
     extent = np.median([one.extent for one in facts], axis=0)
     for one in facts:
-        if _apart(np.array(one.voxel_size), voxel):
+        ratios = one.voxel_size / voxel
+        if max(ratios) > APART or min(ratios) < 1 / APART:
             told = f"voxels are {by(one.voxel_size)} mm, the median of the set is {by(voxel)}"
             yield Finding(case=one.name, kind=Kind.VOXEL_SIZE, message=told)
         elif np.any(one.extent < extent / APART):
@@ -135,7 +135,3 @@ def _sizes(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
                 "a small part of it?"
             )
             yield Finding(case=one.name, kind=Kind.EXTENT, message=told)
-
-
-def _apart(sizes: np.ndarray, usual: np.ndarray) -> bool:
-    return bool(np.any((sizes > APART * usual) | (sizes < usual / APART)))
