@@ -10,6 +10,7 @@ import numpy as np
 from trainers.data.check.facts import CaseFacts
 from trainers.data.check.finding import Finding, Kind
 from trainers.data.splits import Cases
+from trainers.errors import listed
 from trainers.volumes.geometry import by
 
 APART = 3.0  # times larger or smaller than the median
@@ -99,10 +100,9 @@ def _lacking(where: str, missing: set[int], classes: Sequence[str], verb: str = 
         told = f"no {where} has any class: all labels are background alone"
         return Finding(case=None, kind=Kind.NO_FOREGROUND, message=told)
     names = [f"{index} ({classes[index]})" for index in sorted(missing)]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     what, it = ("class", "it") if len(names) == 1 else ("any of the classes", "they")
     cannot = f": {it} cannot be {verb}" if verb else ""
-    told = f"no {where} has {what} {', '.join(names[:SHOWN])}{more}{cannot}"
+    told = f"no {where} has {what} {listed(names, SHOWN)}{cannot}"
     return Finding(case=None, kind=Kind.CLASS, message=told)
 
 
