@@ -26,8 +26,8 @@ from .errors import DoubtWarning, UserError
 from .geometry import read_affine
 from .settings import AffineRule
 
-_UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError)
-UNREADABLE = (*_UNREADABLE, zlib.error, KeyError, OverflowError)
+UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError,
+              zlib.error, KeyError, OverflowError)  # fmt: skip
 """What nibabel raises for files that are damaged or something else."""
 
 LABEL_TOLERANCE = 1e-3  # of a float label to the class number that it means
