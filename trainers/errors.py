@@ -1,8 +1,10 @@
 """Errors that the person at the keyboard can mend, and what an error says in one line."""
 
+from collections.abc import Sequence
+
 from trainers.volumes.errors import UserError
 
-__all__ = ["TrainingDivergedError", "UserError", "first_line", "shortened"]
+__all__ = ["TrainingDivergedError", "UserError", "first_line", "listed", "shortened"]
 
 
 class TrainingDivergedError(Exception):
@@ -12,6 +14,12 @@ class TrainingDivergedError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its type where it says nothing."""
     return str(error).strip().partition("\n")[0].strip() or type(error).__name__
+
+
+def listed(words: Sequence[str], most: int) -> str:
+    """a, b, c; or a, b and 31 more where there are more than `most`."""
+    more = len(words) - most
+    return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def shortened(text: str, most: int = 100) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from trainers.dicom import (
 )
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
+from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.geometry import doubts
 from trainers.volumes.nifti import open_nifti, save_segmentation
 
@@ -129,18 +129,18 @@ def predict_folder(
 @contextmanager
 def _doubts_of(case: str, doubtful: list[Finding]) -> Iterator[None]:
     """Add what is warned of one case to what is said of all, without the path of its file."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in told:
-        message = re.sub(r"^.*?\.nii(\.gz)?:? ", "", str(warning.message), flags=re.IGNORECASE)
-        doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=message))
+    for warning in warned:
+        message = warning.message
+        told = message.told if isinstance(message, DoubtWarning) else str(message)
+        doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=told))
 
 
 def _segment_nifti(path: Path, segmenter: Segmenter, draft: Path) -> None:
-    if segmenter.spec.preprocess.affine == "sform":  # else a person has chosen
-        for told in doubts(open_nifti(path)):
-            warnings.warn(f"{path}: {told}", stacklevel=2)
+    for told in doubts(open_nifti(path), segmenter.spec.preprocess.affine):
+        warnings.warn(DoubtWarning(path, told), stacklevel=2)
     save_segmentation(segmenter.segment(path), like=path, to=draft)
 
 

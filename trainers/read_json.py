@@ -26,8 +26,8 @@ def read_json(path: Path, finite: bool = True) -> Any:
     try:
         value = json.loads(
             text,
-            parse_int=_integer,
-            parse_float=_float if finite else None,
+            parse_int=read_integer,
+            parse_float=read_float if finite else None,
             parse_constant=_no_number if finite else None,
         )
     except RecursionError as error:
@@ -41,13 +41,16 @@ def read_json(path: Path, finite: bool = True) -> Any:
     return value
 
 
-def _integer(text: str) -> int:
+def read_integer(text: str, base: int = 10) -> int:
+    """The whole number that is written; of a base other than 10 with 0o or 0x. Raises ValueError
+    for more than `DIGITS`."""
     if len(text) > DIGITS:
         raise ValueError(f"a number has {len(text)} digits; expected {DIGITS} at most")
-    return int(text)
+    return int(text, base)
 
 
-def _float(text: str) -> float:
+def read_float(text: str) -> float:
+    """The number that is written. Raises ValueError where it is more than a float holds."""
     if not math.isfinite(value := float(text)):
         raise ValueError(f"{text} is too large for a number")
     return value
@@ -76,14 +79,8 @@ def _check_text(text: str) -> None:
                 )
         else:
             last = json.loads(sign), token.start()
-            _check_encodes(*last, text)
-
-
-def _check_encodes(value: str, place: int, text: str) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"the string at {_place(text, place)} is no text") from error
+            if re.search("[\ud800-\udfff]", last[0]):
+                raise ValueError(f"the string at {_place(text, last[1])} is no text")
 
 
 def _place(text: str, offset: int) -> str:

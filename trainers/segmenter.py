@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,8 +21,15 @@ from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
 from trainers.strict import Strict
-from trainers.volumes.geometry import Grid, by, voxel_sizes
-from trainers.volumes.nifti import channels, check_room, open_nifti, with_affine
+from trainers.volumes.errors import DoubtWarning
+from trainers.volumes.geometry import by, voxel_sizes
+from trainers.volumes.nifti import (
+    channels,
+    channels_first,
+    check_room,
+    open_nifti,
+    with_affine,
+)
 from trainers.volumes.preprocess import Prepared, prepare_image, restore
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
@@ -71,8 +79,7 @@ class Segmenter:
                 f"an image of shape {image.shape} with an affine of {np.shape(affine)}; expected "
                 "(D, H, W) or (D, H, W, C), with (4, 4)"
             )
-        channels = image[None] if image.ndim == 3 else np.moveaxis(image, -1, 0)
-        values = torch.from_numpy(np.ascontiguousarray(channels, np.float32))
+        values = torch.from_numpy(np.ascontiguousarray(channels_first(image), np.float32))
         return self._segment(self.prepare(with_affine(values, np.asarray(affine, np.float64))))
 
     def _segment(self, prepared: Prepared) -> np.ndarray:
@@ -91,28 +98,23 @@ class Segmenter:
         classes, shape = len(self.task.classes), prepared.grid.shape
         logits = 4.0 * classes * math.prod(shape)
         check_room(logits, f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
-        self._warn_of_far_voxels(prepared.image, name)
-        self._warn_of_voxel_size(prepared.oriented, name)
+        for told in self._doubts(prepared):
+            warnings.warn(DoubtWarning(name, told), stacklevel=2)
         return prepared
 
-    def _warn_of_far_voxels(self, image: np.ndarray, name: str) -> None:
-        """Where the network's own z-score counts all voxels; a linear scale changes no distance."""
-        if self.spec.preprocess.intensity == "zscore" and any(map(far_voxels, image)):
-            warnings.warn(
-                f"{name} has voxels so far from all others that they move its z-score: expect "
-                "little of it; `segnas check` names them",
-                stacklevel=3,
+    def _doubts(self, prepared: Prepared) -> Iterator[str]:
+        # A plain z-score counts all voxels; it is linear, and changes no distance between them.
+        if self.spec.preprocess.intensity == "zscore" and any(map(far_voxels, prepared.image)):
+            yield (
+                "has voxels so far from all others that they move its z-score: expect little of "
+                "it; `segnas check` names them"
             )
-
-    def _warn_of_voxel_size(self, grid: Grid, name: str) -> None:
-        if (usual := self.task.voxel_size or self.task.spacing) is None:
-            return
-        ratios = voxel_sizes(grid.affine) / usual
-        if ratios.max() > FAR or ratios.min() < 1 / FAR:
-            warnings.warn(
-                f"{name} has voxels of {by(voxel_sizes(grid.affine))} mm; the network was trained "
-                f"on {by(usual)} mm: expect little of it, and check the file's spacing and unit",
-                stacklevel=2,
+        sizes = voxel_sizes(prepared.oriented.affine)
+        usual = self.task.voxel_size or self.task.spacing
+        if usual and (max(sizes / usual) > FAR or min(sizes / usual) < 1 / FAR):
+            yield (
+                f"has voxels of {by(sizes)} mm; the network was trained on {by(usual)} mm: expect "
+                "little of it, and check the file's spacing and unit"
             )
 
     def logits(self, prepared: Prepared) -> torch.Tensor:

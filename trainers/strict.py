@@ -11,11 +11,13 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     field_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function as before
 
 from trainers.home import from_home
 
 LARGEST = 2**63 - 1  # what a 64-bit integer holds, as PyTorch and NumPy count
+KEPT = ("default", "metadata", "serialization")  # parts of a schema that check nothing
 
 
 def _whole(value: Any) -> Any:
@@ -35,41 +37,33 @@ def _no_boolean(value: Any) -> Any:
     return value
 
 
-_BEFORE = {"int": _whole, "float": _real, "literal": _no_boolean}
+def _strict(schema: Any, model: type, whole: bool = True) -> Any:
+    """A schema of pydantic-core with strict numbers and booleans, however deep they are in it.
 
-
-def _strict(schema: Any) -> Any:
-    """A schema of pydantic-core with strict numbers and booleans, however deep they are in it."""
+    Other models in that of `model` have seen to theirs. `whole`: 3.0 may stand for the integer 3.
+    """
     if isinstance(schema, list):
-        return [_strict(part) for part in schema]
+        return [_strict(part, model, whole) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    if schema.get("type") == "function-before" and schema["function"] in _DONE:
-        return schema  # of a model within this one
-    parts = {
-        key: part if key in ("default", "metadata", "serialization") else _strict(part)
-        for key, part in schema.items()
-    }
     kind = schema.get("type")
-    if kind == "union" and any(_type(choice) == "float" for choice in schema["choices"]):
-        parts["choices"] = [  # where 3.0 has a type of its own, it is no integer
-            {**choice, "strict": True} if _type(choice) == "int" else _strict(choice)
-            for choice in schema["choices"]
-        ]
+    if kind == "model" and schema["cls"] is not model:
+        return schema
+    if kind == "union":  # where 3.0 has a type of its own, it is no integer
+        kinds = [choice["type"] for choice in schema["choices"] if isinstance(choice, dict)]
+        whole = "float" not in kinds
+    parts = {k: v if k in KEPT else _strict(v, model, whole) for k, v in schema.items()}
     if kind in ("bool", "float", "int"):
         parts["strict"] = True
-    if kind == "int" and not {"le", "lt"} & schema.keys():
-        parts["le"] = LARGEST
-    if kind not in _BEFORE or (kind == "literal" and not {0, 1} & set(schema["expected"])):
-        return parts
-    return core_schema.no_info_before_validator_function(_BEFORE[kind], parts)
-
-
-def _type(choice: Any) -> Any:
-    return choice.get("type") if isinstance(choice, dict) else None
-
-
-_DONE: list[Any] = [{"type": "no-info", "function": function} for function in _BEFORE.values()]
+    if kind == "int" and whole:
+        if not {"le", "lt"} & parts.keys():
+            parts["le"] = LARGEST
+        return before(_whole, parts)
+    if kind == "float":
+        return before(_real, parts)
+    if kind == "literal" and {0, 1} & set(parts["expected"]):
+        return before(_no_boolean, parts)
+    return parts
 
 
 class Strict(BaseModel):
@@ -83,7 +77,7 @@ class Strict(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        schema: CoreSchema = _strict(handler(source))
+        schema: CoreSchema = _strict(handler(source), cls)
         return schema
 
     @field_validator("*", mode="wrap")

@@ -41,9 +41,14 @@ class DataReport:
         """What a person should look at."""
         return [one for one in self.findings if not one.fault]
 
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The parts of the split with their cases; none where no split is known."""
+        return self.split.parts if self.split else {}
+
     def to_json(self) -> dict[str, Any]:
         """A plain dict of JSON values."""
-        source, parts = self.source, dict(_parts(self.split))
+        source = self.source
         return {
             "folder": str(source.folder),
             "modalities": source.modalities,
@@ -53,7 +58,7 @@ class DataReport:
             "findings": [
                 {"fault": one.fault, **one.model_dump(mode="json")} for one in self.findings
             ],
-            "split": parts or None,
+            "split": self.parts or None,
             "cases": [one.model_dump(mode="json") for one in self.cases],
         }
 
@@ -61,7 +66,9 @@ class DataReport:
 def report_tables(report: DataReport) -> Iterator[Table | Text]:
     """Sizes, intensities, classes, and what was found."""
     source = report.source
-    yield Text(f"{source.folder}: {len(source.cases)} cases{_split_told(report.split)}", "bold")
+    told = ", ".join(f"{len(names)} {part}" for part, names in report.parts.items())
+    split = f"; {told}" if told else ""
+    yield Text(f"{source.folder}: {len(source.cases)} cases{split}", "bold")
     if report.cases:
         yield _sizes(report.cases)
         yield _intensities(report)
@@ -77,19 +84,6 @@ def verdict_line(report: DataReport) -> Text:
     if report.faults:
         return Text(f"{verdict(report.faults, len(report.source.cases))}; {told}", "bold red")
     return Text(f"no faults, {told}", "bold yellow" if doubts else "bold green")
-
-
-def _split_told(split: Cases | None) -> str:
-    told = ", ".join(f"{len(names)} {part}" for part, names in _parts(split))
-    return f"; {told}" if told else ""
-
-
-def _parts(split: Cases | None) -> list[tuple[str, tuple[str, ...]]]:
-    """The parts that have cases, with their names; none where no split is known."""
-    if split is None:
-        return []
-    parts = {"training": split.train, "validation": split.validation, "test": split.test}
-    return [(part, names) for part, names in parts.items() if names]
 
 
 def _sizes(cases: Sequence[CaseFacts]) -> Table:
@@ -115,12 +109,11 @@ def _intensities(report: DataReport) -> Table:
 
 def _classes(report: DataReport) -> Table:
     """In how many cases a class is, and how large it is there."""
-    everyone = tuple(case.name for case in report.cases)
-    parts = _parts(report.split) or [("cases", everyone)]
-    table = _table("class", *(part for part, _ in parts), "volume, ml")
+    parts = report.parts or {"cases": tuple(case.name for case in report.cases)}
+    table = _table("class", *parts, "volume, ml")
     for index, name in enumerate(report.source.classes[1:], start=1):
         having = [case for case in report.cases if case.voxels[index]]
-        counts = [sum(case.name in names for case in having) for _, names in parts]
+        counts = [sum(case.name in names for case in having) for names in parts.values()]
         sizes = [case.voxels[index] * float(np.prod(case.voxel_size)) / 1000 for case in having]
         counted = [Text(str(count), "" if count else "bold yellow") for count in counts]
         volume = _spread(np.array(sizes)) if sizes else "-"

@@ -23,8 +23,8 @@ class _Dumper(yaml.SafeDumper):
     """Quotes what YAML 1.1 or 1.2 would read as anything but text: `yes`, and `1e3`."""
 
 
-for _tag, _pattern, _first in yaml_values.CORE:
-    _Dumper.add_implicit_resolver(_tag, _pattern, _first)
+for _tag, (_pattern, _) in yaml_values.CORE.items():
+    _Dumper.add_implicit_resolver(_tag, _pattern, None)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

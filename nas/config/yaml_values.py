@@ -6,7 +6,6 @@ and text. A key that stands twice is refused, and so are aliases that would expa
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -19,66 +18,48 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from trainers.errors import shortened
+from trainers.read_json import read_float, read_integer
 
 MAX_DEPTH = 50  # levels of lists and mappings
 MAX_SIZE = 1 << 20  # characters, aliases expanded
-MAX_DIGITS = 300  # of an integer
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
-_BOOLEANS = {"true": True, "false": False}
 
 
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"a number has {len(text)} digits; expected {MAX_DIGITS} at most")
-    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-    return int(text if base == 10 else text[2:], base)
+    return read_integer(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
 def _float(text: str) -> float:
     if text.lower().endswith(("inf", "nan")):
         return float(text.replace(".", ""))
-    if math.isinf(value := float(text)):
-        raise ValueError(f"{text} is too large for a number")
-    return value
+    return read_float(text)
 
 
 def _text(text: str) -> str:
-    if "\0" in text or not _encodes(text):
+    if re.search("[\0\ud800-\udfff]", text):
         raise ValueError(f"{text!r} is no text: it has a NUL or half a surrogate pair")
     return text
 
 
-def _encodes(text: str) -> bool:
-    return not any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-# tag, what plain text is it, how that begins
-CORE: tuple[tuple[str, re.Pattern[str], list[str]], ...] = (
-    (f"{_TAG}null", re.compile(r"(?:null|Null|NULL|~|)\Z"), ["n", "N", "~", ""]),
-    (f"{_TAG}bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")),
-    (
-        f"{_TAG}int",
-        re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z"),
-        list("-+0123456789"),
+CORE: dict[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
+    f"{_TAG}null": (re.compile(r"(?:null|Null|NULL|~|)\Z"), lambda text: None),
+    f"{_TAG}bool": (
+        re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
+        lambda text: text.lower() == "true",
     ),
-    (
-        f"{_TAG}float",
+    f"{_TAG}int": (re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z"), _integer),
+    f"{_TAG}float": (
         re.compile(
             r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
             r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
         ),
-        list("-+.0123456789"),
+        _float,
     ),
-)
-_READ: dict[str, Callable[[str], Any]] = {
-    f"{_TAG}null": lambda text: None,
-    f"{_TAG}bool": lambda text: _BOOLEANS[text.lower()],
-    f"{_TAG}int": _integer,
-    f"{_TAG}float": _float,
-    f"{_TAG}str": _text,
+    f"{_TAG}str": (re.compile(""), _text),
 }
+"""By tag: the plain text that has it, where none before it fits, and how that is read."""
 
 
 def load(text: str) -> Any:
@@ -89,8 +70,7 @@ def load(text: str) -> Any:
 
 def plain(text: str) -> Any:
     """The number, boolean or null that plain text is, or the text. Raises ValueError."""
-    tag = next((tag for tag, pattern, _ in CORE if pattern.match(text)), f"{_TAG}str")
-    return _READ[tag](text)
+    return next(read(text) for pattern, read in CORE.values() if pattern.match(text))
 
 
 class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
@@ -132,8 +112,9 @@ class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
         )
 
 
-for _tag, _pattern, _first in (*CORE, (_MERGE, re.compile(r"<<\Z"), ["<"])):
-    _Nodes.add_implicit_resolver(_tag, _pattern, _first)
+_Nodes.add_implicit_resolver(_MERGE, re.compile(r"<<\Z"), None)
+for _tag, (_pattern, _) in CORE.items():
+    _Nodes.add_implicit_resolver(_tag, _pattern, None)
 
 
 def _error(problem: str, mark: Any) -> yaml.MarkedYAMLError:
@@ -146,14 +127,15 @@ def _value(node: yaml.Node) -> Any:
         return _mapping(node)
     if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
         return [_value(part) for part in node.value]
-    if not isinstance(node, yaml.ScalarNode) or node.tag not in _READ:
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in CORE:
         name = node.tag.replace(_TAG, "!!")
         raise _error(f"the tag {name!r} is none of YAML's core schema", node.start_mark)
-    if not all(pattern.match(node.value) for tag, pattern, _ in CORE if tag == node.tag):
+    pattern, read = CORE[node.tag]
+    if not pattern.match(node.value):
         name = node.tag.removeprefix(_TAG)
         raise _error(f"{node.value!r} is no {name}", node.start_mark)
     try:
-        return _READ[node.tag](node.value)
+        return read(node.value)
     except ValueError as error:
         raise _error(str(error), node.start_mark) from error
 

@@ -14,7 +14,7 @@ from trainers.strict import LARGEST, Strict
 def _countable(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
         return validate(value)
-    except OverflowError as error:  # of pydantic 2.11, for more than a float holds
+    except OverflowError as error:  # of pydantic 2.12, for more than a float holds
         raise ValueError("expected bytes, or text with a unit such as 8GiB") from error
 
 

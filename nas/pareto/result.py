@@ -22,9 +22,9 @@ def known(value: float | None) -> float | None:
 
 def class_dice(dice: Mapping[str, float | None], name: str) -> str:
     """The Dice of a class as a table has it: `0.8123`, that it is absent, or that nobody knows."""
-    return (
-        (DICE.exact(dice[name]) if dice[name] is not None else ABSENT) if name in dice else UNKNOWN
-    )
+    if name not in dice:
+        return UNKNOWN
+    return ABSENT if dice[name] is None else DICE.exact(dice[name])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,11 @@ from torch.nn.functional import interpolate
 from trainers.data.config import CT_WINDOW, Preprocess
 from trainers.data.source import Case
 from trainers.errors import UserError
-from trainers.volumes.geometry import Turn, voxel_sizes
-from trainers.volumes.intensity import HIGH, LOW
+from trainers.volumes.geometry import Turn, oriented_spacing
+from trainers.volumes.intensity import HIGH, LOW, body
 from trainers.volumes.nifti import load_labels, load_volume
 
+AXES = "RAS"
 GAP = 4  # pixels between two slices
 FILL = 0.22  # opacity of a label inside its contour
 MARGIN, AROUND = 0.04, 0.5  # shares of the length of the body and of the label, around them
@@ -37,10 +38,9 @@ def case_slices(
     except UserError:
         return None
     affine = np.asarray(volume.affine)
-    turn = Turn.to("RAS", affine)
+    turn, spacing = Turn.to(AXES, affine), np.array(oriented_spacing(affine, AXES))
     image = np.nan_to_num(turn.apply(volume[0].numpy()), nan=0, posinf=0, neginf=0)
     label = _label(case, turn, volume.shape[1:], len(colours))
-    spacing = voxel_sizes(affine)[np.argsort(turn.there[:, 0])]
     grey = _grey(image, preprocess, modality)
     box = _view(grey, label)
     grey, label = grey[box], label[box]
@@ -69,9 +69,8 @@ def _grey(image: np.ndarray, preprocess: Preprocess, modality: str) -> np.ndarra
     """(D, H, W), 0 to 1: a CT window, or between the percentiles that intensities are taken of."""
     window = preprocess.window or (CT_WINDOW if modality.strip().upper() == "CT" else None)
     if window is None:
-        body = image[image > np.percentile(image, LOW)]
-        window = tuple(np.percentile(body, (LOW, HIGH))) if body.size else (0.0, 1.0)
-        window = min(window[0], float(np.percentile(image, LOW))), window[1]
+        lowest, inside = np.percentile(image, LOW), body(image)
+        window = (lowest, np.percentile(inside, HIGH)) if inside.size else (min(lowest, 0.0), 1.0)
     low, high = window
     return np.clip((image - low) / ((high - low) or 1.0), 0, 1).astype(np.float32)
 
@@ -80,7 +79,8 @@ def _view(grey: np.ndarray, label: np.ndarray) -> tuple[slice, ...]:
     """The box of what is not empty, but no more than half the label's length around the label."""
     box = []
     for axis in range(3):
-        drawn, labelled = (_along(axis, one) for one in ((grey > 0.02) | (label > 0), label > 0))
+        labelled = np.any(_slices(label, axis) > 0, axis=1)
+        drawn = labelled | np.any(_slices(grey, axis) > 0.02, axis=1)
         first, last = _reach(drawn, MARGIN)
         if labelled.any():
             start, stop = _reach(labelled, AROUND)
@@ -89,10 +89,9 @@ def _view(grey: np.ndarray, label: np.ndarray) -> tuple[slice, ...]:
     return tuple(box)
 
 
-def _along(axis: int, inside: np.ndarray) -> np.ndarray:
-    """Whether a slice across the axis has a voxel that is inside."""
-    across = np.moveaxis(inside, axis, 0).reshape(inside.shape[axis], -1)
-    return np.asarray(across.any(axis=1))
+def _slices(values: np.ndarray, axis: int) -> np.ndarray:
+    """(D, H, W) -> (slices across the axis, voxels of each)."""
+    return np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
 
 
 def _reach(inside: np.ndarray, margin: float) -> tuple[int, int]:
@@ -109,7 +108,7 @@ def _middles(label: np.ndarray) -> list[int]:
         return [length // 2 for length in label.shape]
     chosen = []
     for axis in range(3):
-        slices = np.moveaxis(label, axis, 0).reshape(label.shape[axis], -1)
+        slices = _slices(label, axis)
         sizes = np.count_nonzero(slices, axis=1)
         kinds = [
             len(np.unique(one)) if size else 0 for one, size in zip(slices, sizes, strict=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from nas.report.case_slices import Rgb, case_slices
+from nas.report.case_slices import case_slices
+from nas.report.html_page import png
 from trainers.atomic import replace_files
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding
@@ -22,7 +23,7 @@ from trainers.data.source import Case, DataSource
 DPI = 100
 CAPTION, HEAD, BORDER = 30, 84, 16  # pixels
 WIDTH = 1700  # pixels of a sheet whose head is drawn at its size
-TILES = ((12, 560, 400), (40, 440, 310), (10_000, 340, 240))  # up to so many cases: width, height
+TILES = ((12, (400, 560)), (40, (310, 440)), (inf, (240, 340)))  # up to so many cases: pixels
 SHAPE = 1.6  # width of a sheet over its height, about
 LEGEND = 20  # classes
 FAULT, DOUBT, MUTED = "#ff6b6b", "#ffc857", "#9aa5b1"
@@ -50,15 +51,28 @@ def write_sheet(
     for finding in findings:
         told[finding.case or ""].append(finding)
     colours = class_colours(len(source.classes))
-    width, height = next((w, h) for limit, w, h in TILES if len(cases) <= limit)
-
-    def draw(case: Case) -> Rgb | None:
-        return case_slices(case, preprocess, source.modalities[0], colours, (height, width))
-
-    figure = _sheet(source, cases, told, colours, (height, width), draw, progress)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, facecolor="black")
-    replace_files({path: file.getvalue()})
+    tile, columns = _layout(len(cases))
+    height, width = tile[0] + CAPTION + BORDER, tile[1] + BORDER
+    size = max(1.0, (columns * width + BORDER) / WIDTH)
+    head, rows = round(HEAD * size), -(-len(cases) // columns)
+    canvas = np.zeros((head + rows * height + BORDER, columns * width + BORDER, 3), np.float32)
+    figure = Figure(figsize=(canvas.shape[1] / DPI, canvas.shape[0] / DPI), dpi=DPI)
+    ax = figure.add_axes((0, 0, 1, 1))
+    for number, case in enumerate(cases):
+        top, left = head + number // columns * height, BORDER + number % columns * width
+        panel = canvas[top : top + tile[0] + CAPTION, left : left + tile[1]]
+        panel[:] = PANEL
+        _caption(ax, case.name, told[case.name], top, left)
+        picture = case_slices(case, preprocess, source.modalities[0], colours, tile)
+        if picture is None:
+            ax.text(left + 8, top + CAPTION + 20, "cannot be read", color=FAULT, fontsize=11)
+        else:
+            panel[CAPTION:] = np.where(picture < 0, PANEL, picture)
+        progress(number + 1, len(cases), "drawn")
+    ax.imshow(canvas, interpolation="nearest", aspect="auto")
+    ax.axis("off")
+    _head(ax, source, len(cases), colours, size)
+    replace_files({path: png(figure, "black")})
     return len(cases)
 
 
@@ -73,39 +87,13 @@ def class_colours(count: int) -> np.ndarray:
     return np.array([(0, 0, 0), *(to_rgb(BRIGHT[i % len(BRIGHT)]) for i in range(count - 1))])
 
 
-def _sheet(
-    source: DataSource,
-    cases: Sequence[Case],
-    told: Mapping[str, Sequence[Finding]],
-    colours: np.ndarray,
-    tile: tuple[int, int],
-    draw: Callable[[Case], Rgb | None],
-    progress: Progress,
-) -> Figure:
+def _layout(cases: int) -> tuple[tuple[int, int], int]:
+    """(height, width) of a case's picture in pixels, and how many columns there are."""
+    tile = next(size for most, size in TILES if cases <= most)
     height, width = tile[0] + CAPTION + BORDER, tile[1] + BORDER
-    columns = min(len(cases), max(2, round((SHAPE * len(cases) * height / width) ** 0.5)))
-    rows = -(-len(cases) // columns)
-    columns = -(-len(cases) // rows)  # as full as so many rows can be
-    size = max(1.0, (columns * width + BORDER) / WIDTH)
-    head = round(HEAD * size)
-    canvas = np.zeros((head + rows * height + BORDER, columns * width + BORDER, 3), np.float32)
-    figure = Figure(figsize=(canvas.shape[1] / DPI, canvas.shape[0] / DPI), dpi=DPI)
-    ax = figure.add_axes((0, 0, 1, 1))
-    for number, case in enumerate(cases):
-        top, left = head + number // columns * height, BORDER + number % columns * width
-        panel = canvas[top : top + tile[0] + CAPTION, left : left + tile[1]]
-        panel[:] = PANEL
-        _caption(ax, case.name, told.get(case.name, ()), top, left)
-        picture = draw(case)
-        if picture is None:
-            ax.text(left + 8, top + CAPTION + 20, "cannot be read", color=FAULT, fontsize=11)
-        else:
-            panel[CAPTION:] = np.where(picture < 0, PANEL, picture)
-        progress(number + 1, len(cases), "drawn")
-    ax.imshow(canvas, interpolation="nearest", aspect="auto")
-    ax.axis("off")
-    _head(ax, source, len(cases), colours, size)
-    return figure
+    columns = min(cases, max(2, round((SHAPE * cases * height / width) ** 0.5)))
+    rows = -(-cases // columns)
+    return tile, -(-cases // rows)  # as full as so many rows can be
 
 
 def _caption(ax: Axes, name: str, findings: Sequence[Finding], top: int, left: int) -> None:

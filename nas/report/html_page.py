@@ -79,10 +79,10 @@ def svg_panels(figures: Iterable[Figure], width: int) -> str:
     return f'<div class="panels" style="grid-template-columns: {columns}">{images}</div>'
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a file of its own, beside a page that has it as SVG."""
+def png(figure: Figure, background: str = "white") -> bytes:
+    """The figure as a file of its own."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", facecolor="white")
+    figure.savefig(file, format="png", facecolor=background)
     return file.getvalue()
 
 

@@ -39,11 +39,11 @@ def columns(record: SearchRecord) -> list[Column]:
     members, dice = record.members, objective("dice")
     classes = record.classes if len(record.classes) > 1 else ()
     costs = map(objective, record.known_costs)
-    whole, *others = (
-        Column(kind.title, kind, values, list(map(kind.short, values)))
-        for kind in (dice, *costs)
-        for values in [[member.value(kind.name) for member in members]]
-    )
+
+    def column(kind: Objective) -> Column:
+        values = [member.value(kind.name) for member in members]
+        return Column(kind.title, kind, values, list(map(kind.short, values)))
+
     each = [
         Column(
             name,
@@ -53,7 +53,7 @@ def columns(record: SearchRecord) -> list[Column]:
         )
         for name in classes
     ]
-    return [whole, *each, *others]
+    return [column(dice), *each, *map(column, costs)]
 
 
 def markdown_table(record: SearchRecord) -> str:

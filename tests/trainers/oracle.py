@@ -17,14 +17,18 @@ CROOKED = np.array([[0, 0, -3, 40], [-1, 0, 0, 7], [0, 2, 0, -5], [0, 0, 0, 1.0]
 
 
 class Oracle(nn.Module):
-    """Images hold 100 times their label, which the window 0 to 400 makes a quarter of it."""
+    """(B, 1, D, H, W) -> logits that are largest for the class nearest to `scale` times a voxel.
 
-    def __init__(self) -> None:
+    Images hold 100 times their label, which the window 0 to 400 makes a quarter of it.
+    """
+
+    def __init__(self, classes: int = 3, scale: float = 4.0) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.tensor(4.0))
+        self.scale = nn.Parameter(torch.tensor(scale))
+        self.register_buffer("classes", torch.arange(float(classes)).view(1, -1, 1, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([-((self.scale * x - c) ** 2) for c in range(3)], dim=1)
+        return -((self.scale * x - self.classes) ** 2)
 
 
 def segmenter(spacing=None, channels=1, crop="none", classes=CLASSES) -> Segmenter:

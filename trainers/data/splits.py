@@ -26,10 +26,15 @@ class Cases:
     validation: tuple[str, ...]
     test: tuple[str, ...] = ()
 
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The parts that have cases, as messages and files call them, with their names."""
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}
+        return {part: names for part, names in parts.items() if names}
+
     def to_json(self) -> str:
         """A split file that `split_cases` reads back."""
-        parts = {"training": self.train, "validation": self.validation, "test": self.test}
-        return json.dumps({part: names for part, names in parts.items() if names}, indent=1)
+        return json.dumps(self.parts, indent=1)
 
 
 def split_cases(names: Iterable[str], split: Split | Path) -> Cases:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path, PurePath
 
-from trainers.errors import UserError
+from trainers.errors import UserError, listed
 
 ENDINGS = (".nii.gz", ".nii")  # in upper or lower case
 MOST_NAMED = 10  # files that are left out
@@ -28,9 +28,8 @@ def find_volumes(folder: Path, told: bool = True) -> dict[str, Path]:
             raise UserError(f"{folder} has both {twin.name} and {file.name}; remove one")
     others = [f.name for f in files if not is_volume(f) and not f.name.startswith(".")]
     if told and others:
-        more = f" and {n} more" if (n := len(others) - MOST_NAMED) > 0 else ""
-        named = ", ".join(others[:MOST_NAMED])
-        warnings.warn(f"{folder}: ignored {named}{more} (no .nii or .nii.gz file)", stacklevel=2)
+        named = listed(others, MOST_NAMED)
+        warnings.warn(f"{folder}: ignored {named} (no .nii or .nii.gz file)", stacklevel=2)
     return {case_name(file): file for file in volumes.values()}
 
 

@@ -24,9 +24,9 @@ from .settings import AffineRule
 
 Spacing3 = tuple[float, float, float]
 Shape3 = tuple[int, int, int]
+Box = tuple[slice, slice, slice]
 
-UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's codes of metre, millimetre and micrometre
-OTHER_UNITS = {1: "metre", 3: "micrometre"}
+OTHER_UNITS = {1: ("metre", 1000.0), 3: ("micrometre", 0.001)}  # NIfTI's codes, and their mm
 SHEAR_TOLERANCE = 0.045  # of a cosine between two axes: 2.5 degrees
 DISAGREEMENT = 0.1  # voxels between two affines' corners, or of a spacing, that are worth a word
 
@@ -38,11 +38,11 @@ class Grid:
     shape: Shape3
     affine: np.ndarray
 
-    def cropped(self, start: Sequence[int], stop: Sequence[int]) -> Grid:
-        """The voxels from `start` to before `stop`."""
+    def cropped(self, box: Box) -> Grid:
+        """The voxels in the box."""
         affine = self.affine.copy()
-        affine[:3, 3] += affine[:3, :3] @ start
-        return Grid(_three(b - a for a, b in zip(start, stop, strict=True)), affine)
+        affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
+        return Grid(_three(side.stop - side.start for side in box), affine)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,11 @@ def read_affine(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarr
     directions of `sform`, with the voxel sizes of pixdim. Raises UserError for an affine that is
     not finite, flat or sheared.
     """
-    return _in_mm(volume, _header_affine(volume, rule))
+    mm = _unit(volume)[1]
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        affine = np.diag([mm, mm, mm, 1.0]) @ _header_affine(volume, rule)
+    check_affine(affine)
+    return affine
 
 
 def check_affine(affine: np.ndarray) -> None:
@@ -121,8 +125,13 @@ def check_affine(affine: np.ndarray) -> None:
         )
 
 
-def doubts(volume: nib.Nifti1Image) -> list[str]:
-    """What the header says in two ways; each as a sentence with both."""
+def doubts(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> list[str]:
+    """What the header says in two ways; each as a sentence with both.
+
+    None under another rule than the usual one: a person has seen it then, and chosen.
+    """
+    if rule != "sform":
+        return []
     header, affine = volume.header, volume.affine
     told = []
     if not header["qform_code"] and not header["sform_code"]:
@@ -153,7 +162,7 @@ def doubts(volume: nib.Nifti1Image) -> list[str]:
 
 def unit_not_mm(volume: nib.Nifti1Image) -> str | None:
     """The header's unit of length, where it has one and it is not the millimetre."""
-    return OTHER_UNITS.get(int(volume.header["xyzt_units"]) & 7)
+    return _unit(volume)[0]
 
 
 def same_place(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> bool:
@@ -193,12 +202,9 @@ def _qform(volume: nib.Nifti1Image) -> np.ndarray:
     return affine
 
 
-def _in_mm(volume: nib.Nifti1Image, affine: np.ndarray) -> np.ndarray:
-    factor = UNIT_MM.get(int(volume.header["xyzt_units"]) & 7, 1.0)  # unknown: mm, as all take it
-    with np.errstate(all="ignore"):  # what is not finite is refused
-        affine = np.diag([factor, factor, factor, 1.0]) @ affine
-    check_affine(affine)
-    return affine
+def _unit(volume: nib.Nifti1Image) -> tuple[str | None, float]:
+    """Its name and its mm; where it is unknown, the millimetre, as all take it."""
+    return OTHER_UNITS.get(int(volume.header["xyzt_units"]) & 7, (None, 1.0))
 
 
 def _axes(affine: np.ndarray) -> str:

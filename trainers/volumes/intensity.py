@@ -24,19 +24,26 @@ def normalise(image: torch.Tensor, settings: Settings) -> np.ndarray:
     return np.ascontiguousarray(scaled, dtype=np.float32)
 
 
-def robust_zscore(channel: np.ndarray) -> np.ndarray:
-    """(D, H, W) minus the mean and over the deviation of its body, at most 10 deviations away.
+def body(channel: np.ndarray) -> np.ndarray:
+    """The values that lie above the 0.5th percentile of (D, H, W).
 
-    The body is what lies above the volume's 0.5th percentile: all but the background where that has
-    one value, all but 0.5% of other volumes. Its mean and deviation are taken after clipping it to
-    its own 0.5th and 99.5th percentile, as nnU-Net (Isensee et al. 2021) clips CT: few voxels,
-    however wrong, do not reach them. Small bright structures beyond stay brighter than the rest.
+    All but the background where that has one value, all but 0.5% of other volumes.
     """
-    body = channel[channel > np.percentile(channel, LOW)].astype(np.float64)
-    if not body.size:
+    return channel[channel > np.percentile(channel, LOW)]
+
+
+def robust_zscore(channel: np.ndarray) -> np.ndarray:
+    """(D, H, W) minus the mean and over the deviation of its `body`, at most 10 deviations away.
+
+    Mean and deviation are taken after clipping the body to its own 0.5th and 99.5th percentile, as
+    nnU-Net (Isensee et al. 2021) clips CT: few voxels, however wrong, do not reach them. Small
+    bright structures beyond stay brighter than the rest.
+    """
+    inside = body(channel).astype(np.float64)
+    if not inside.size:
         return np.zeros_like(channel)
-    inner = np.clip(body, *np.percentile(body, (LOW, HIGH)))
-    deviation = inner.std() or body.std() or 1.0
+    inner = np.clip(inside, *np.percentile(inside, (LOW, HIGH)))
+    deviation = inner.std() or inside.std() or 1.0
     return np.clip((channel - inner.mean()) / deviation, -FARTHEST, FARTHEST)
 
 

@@ -22,12 +22,12 @@ from nibabel.fileholders import FileHolder
 from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
 
-from .errors import UserError
+from .errors import DoubtWarning, UserError
 from .geometry import read_affine
 from .settings import AffineRule
 
-_UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError)
-UNREADABLE = (*_UNREADABLE, zlib.error, KeyError, OverflowError)
+UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError,
+              zlib.error, KeyError, OverflowError)  # fmt: skip
 """What nibabel raises for files that are damaged or something else."""
 
 LABEL_TOLERANCE = 1e-3  # of a float label to the class number that it means
@@ -45,10 +45,11 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     where nibabel mends what says where the voxels are: a size of 0 mm becomes 1, a code that is
     none becomes 0.
     """
-    with _readable(path), _nibabel_logs() as told:
+    with _readable(path), _nibabel_logs() as logged:
         volume = _load(path)
-    if mended := [line for line in told if line.startswith(("pixdim[1,", "qform", "sform"))]:
-        warnings.warn(f"{path} {MENDED}: {'; '.join(mended)}", stacklevel=1)
+    if mended := [line for line in logged if line.startswith(("pixdim[1,", "qform", "sform"))]:
+        told = DoubtWarning(path, f"{MENDED}: {'; '.join(mended)}")
+        warnings.warn(told, stacklevel=1)
     if not isinstance(volume, nib.Nifti1Image):
         raise UserError(f"{path} is a {type(volume).__name__}; expected a NIfTI volume")
     if (kind := volume.get_data_dtype()).kind not in "iuf":
@@ -73,10 +74,10 @@ def load_volume(path: Path, rule: AffineRule = "sform") -> MetaTensor:
     UserError for any other file.
     """
     volume = open_nifti(path)
-    values = read_values(volume, path)
+    values = channels_first(read_values(volume, path))
     with np.errstate(over="ignore"):  # it is infinite then, and refused for that
-        channels = np.moveaxis(values.reshape(*values.shape[:3], -1), -1, 0).astype(np.float32)
-    return with_affine(torch.from_numpy(np.ascontiguousarray(channels)), affine_of(volume, rule))
+        values = np.ascontiguousarray(values.astype(np.float32))
+    return with_affine(torch.from_numpy(values), affine_of(volume, rule))
 
 
 def load_labels(path: Path) -> np.ndarray:
@@ -88,15 +89,17 @@ def load_labels(path: Path) -> np.ndarray:
     values = read_values(open_nifti(path), path)
     if values.ndim != 3:
         raise UserError(f"{path} has {values.ndim} axes; expected 3: a class number a voxel")
-    if values.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):
-            wrong = ~(np.abs(values - np.rint(values)) <= LABEL_TOLERANCE)
-        if wrong.any():
-            raise UserError(
-                f"{path} has the labels {digits(values[wrong])}; expected whole numbers"
-            )
-        values = np.rint(values)
-    return values.astype(np.int64)
+    nearest, close = nearest_classes(values)
+    if not close.all():
+        raise UserError(f"{path} has the labels {digits(values[~close])}; expected whole numbers")
+    return nearest.astype(np.int64)
+
+
+def nearest_classes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class numbers that the values of a label mean, and whether each is close to its own."""
+    nearest = np.rint(values) if values.dtype.kind == "f" else values
+    with np.errstate(invalid="ignore"):
+        return nearest, np.abs(values - nearest) <= LABEL_TOLERANCE
 
 
 def channels(volume: nib.Nifti1Image, path: Path) -> int:
@@ -110,6 +113,11 @@ def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
     shape = (*space, numbers) if numbers > 1 else tuple(space)
     with _readable(path), np.errstate(all="ignore"):
         return _whole(cast(ArrayProxy, volume.dataobj), path).reshape(shape)
+
+
+def channels_first(values: np.ndarray) -> np.ndarray:
+    """(D, H, W) or (D, H, W, C) -> (C, D, H, W)."""
+    return np.moveaxis(values.reshape(*values.shape[:3], -1), -1, 0)
 
 
 def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:

@@ -16,7 +16,7 @@ from monai.transforms import Spacing, SpatialResample
 from monai.transforms.utils import generate_spatial_bounding_box
 
 from .errors import UserError
-from .geometry import Grid, Spacing3, Turn, by, check_affine, voxel_sizes
+from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
 from .intensity import normalise, occupied
 from .nifti import check_room, label_type, load_labels, load_volume, with_affine
 from .settings import Settings
@@ -29,20 +29,17 @@ class Prepared:
     """A network's input, and the grids that lead back to its file.
 
     In the order in which the image went through them: `native`, the file's; `oriented`, to which
-    `turn` brought it; `cropped`, which begins at voxel `start` of `oriented`; and `grid`, to
-    which it was resampled. `image` is (C, D, H, W) float32 on `grid`.
+    `turn` brought it; `cropped`, which is the `box` of `oriented`; and `grid`, to which it was
+    resampled. `image` is (C, D, H, W) float32 on `grid`.
     """
 
     image: np.ndarray
     grid: Grid
     cropped: Grid
-    start: Corner
+    box: Box
     oriented: Grid
     turn: Turn
     native: Grid
-
-
-Corner = tuple[int, ...]
 
 
 def prepare_image(
@@ -60,21 +57,22 @@ def prepare_image(
     if not np.isfinite(values).all():
         raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
     native = _grid(loaded)
-    if not isinstance(image, Path):
-        _check_array(native)
+    try:
+        check_affine(native.affine)
+    except UserError as error:
+        raise UserError(f"{name} has {error}") from None
     turn = Turn.to(settings.orientation, native.affine)
     oriented = turn.grid(native)
     turned = torch.from_numpy(np.stack([turn.apply(channel) for channel in values]))
-    start, stop = _crop_box(turned, settings)
-    cropped = oriented.cropped(start, stop)
-    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    box = _crop_box(turned, settings)
+    cropped = oriented.cropped(box)
     volume = with_affine(turned[(slice(None), *box)], cropped.affine)
     spaced = _respace(volume, spacing, str(name)) if spacing else volume
     return Prepared(
         image=normalise(spaced.as_tensor(), settings),
         grid=_grid(spaced),
         cropped=cropped,
-        start=start,
+        box=box,
         oriented=oriented,
         turn=turn,
         native=native,
@@ -88,7 +86,7 @@ def prepare_label(path: Path, prepared: Prepared, classes: int) -> np.ndarray:
     rounding difference must not turn it another way.
     """
     labels = prepared.turn.apply(load_labels(path).astype(np.float32))
-    cropped = labels[_box(prepared)]
+    cropped = labels[prepared.box]
     volume = with_affine(torch.from_numpy(cropped[None].copy()), prepared.cropped.affine)
     return _resample(volume, prepared.grid, "nearest")[0].numpy().astype(label_type(classes))
 
@@ -111,7 +109,7 @@ def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
         better = native > best
         cropped[better], best[better] = index, native[better]
     labels = np.zeros(prepared.oriented.shape, dtype=cropped.dtype)
-    labels[_box(prepared)] = cropped
+    labels[prepared.box] = cropped
     return np.ascontiguousarray(prepared.turn.undo(labels))
 
 
@@ -120,30 +118,18 @@ def _grid(volume: MetaTensor) -> Grid:
     return Grid((d, h, w), np.asarray(volume.affine, dtype=np.float64))
 
 
-def _check_array(grid: Grid) -> None:
-    try:
-        check_affine(grid.affine)
-    except UserError as error:
-        raise UserError(f"the image has {error}") from None
-
-
-def _box(prepared: Prepared) -> tuple[slice, ...]:
-    """The crop, in the oriented grid."""
-    sizes = zip(prepared.start, prepared.cropped.shape, strict=True)
-    return tuple(slice(a, a + n) for a, n in sizes)
-
-
-def _crop_box(image: torch.Tensor, settings: Settings) -> tuple[Corner, Corner]:
+def _crop_box(image: torch.Tensor, settings: Settings) -> Box:
     """The box of all that is not empty."""
-    whole = (0, 0, 0), tuple(image.shape[1:])
+    d, h, w = image.shape[1:]
+    whole = slice(0, d), slice(0, h), slice(0, w)
     if settings.crop == "none":
         return whole
     # Not CropForeground's, which counts voxels in 16 bits.
-    box = generate_spatial_bounding_box(image, lambda x: occupied(x, settings))
-    start, stop = (tuple(int(i) for i in corner) for corner in box)
-    if np.any(np.asarray(stop) <= start):  # a constant volume has no foreground
+    corners = generate_spatial_bounding_box(image, lambda x: occupied(x, settings))
+    x, y, z = (slice(int(start), int(stop)) for start, stop in zip(*corners, strict=True))
+    if any(side.stop <= side.start for side in (x, y, z)):  # constant: it has no foreground
         return whole
-    return start, stop
+    return x, y, z
 
 
 def _respace(volume: MetaTensor, spacing: Spacing3, name: str) -> MetaTensor:

@@ -33,16 +33,8 @@ FILES = {
     "torchscript": "network.ts",
 }
 PACKAGES = (
-    "segnas",
-    "torch",
-    "monai",
-    "nibabel",
-    "numpy",
-    "psutil",
-    "onnx",
-    "onnxscript",
-    "onnxruntime",
-)
+    "segnas", "torch", "monai", "nibabel", "numpy", "psutil", "onnx", "onnxscript", "onnxruntime",
+)  # fmt: skip
 
 Progress = Callable[[str], None]
 

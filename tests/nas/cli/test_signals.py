@@ -33,6 +33,7 @@ def test_a_command_ends_with_status_130_and_leaves_no_half_folder(tmp_path, numb
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_unignored,
     )
     assert process.stdout.readline() == "building\n"
     assert len(list(tmp_path.iterdir())) == 1
@@ -40,6 +41,12 @@ def test_a_command_ends_with_status_130_and_leaves_no_half_folder(tmp_path, numb
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "interrupted\n")
     assert not list(tmp_path.iterdir())
+
+
+def _unignored() -> None:
+    """As in a terminal, where these tests run under `nohup`, too."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def test_the_handlers_of_a_program_that_calls_a_command_are_its_own_again():

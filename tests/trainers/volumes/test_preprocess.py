@@ -95,7 +95,7 @@ def test_the_crop_removes_the_empty_border_only(tmp_path):
     write_nifti(tmp_path / "i.nii.gz", values)
     prepared = prepare_image(tmp_path / "i.nii.gz", Preprocess(), None)
     assert prepared.image.shape == (1, 10, 20, 10)
-    assert prepared.start == (5, 6, 7)
+    assert [side.start for side in prepared.box] == [5, 6, 7]
 
 
 def test_a_constant_image_is_left_whole(tmp_path):

@@ -38,18 +38,10 @@ class Kind(StrEnum):
     CLASS = "class"
 
 
-FAULTS = frozenset(
-    {
-        Kind.MISSING,
-        Kind.UNREADABLE,
-        Kind.CHANNELS,
-        Kind.NOT_FINITE,
-        Kind.LABEL_VALUES,
-        Kind.PAIR,
-        Kind.NO_FOREGROUND,
-        Kind.LEAK,
-    }
-)
+FAULTS = (
+    Kind.MISSING, Kind.UNREADABLE, Kind.CHANNELS, Kind.NOT_FINITE, Kind.LABEL_VALUES, Kind.PAIR,
+    Kind.NO_FOREGROUND, Kind.LEAK,
+)  # fmt: skip
 
 
 class Finding(Strict):

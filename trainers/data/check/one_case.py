@@ -15,6 +15,7 @@ from trainers.data.check.outliers import far_voxels
 from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
 from trainers.volumes.geometry import (
+    Grid,
     Turn,
     by,
     distance,
@@ -24,9 +25,10 @@ from trainers.volumes.geometry import (
     unit_not_mm,
 )
 from trainers.volumes.nifti import (
-    LABEL_TOLERANCE,
     affine_of,
+    channels_first,
     digits,
+    nearest_classes,
     open_nifti,
     read_values,
 )
@@ -73,11 +75,9 @@ class CaseCheck:
     ) -> CaseFacts:
         """channels: (C, D, H, W), classes: (D, H, W)."""
         affine = affine_of(image, self.rule)
-        axes = np.argsort(Turn.to(AXES, affine).there[:, 0])
-        d, h, w = (int(classes.shape[axis]) for axis in axes)
         return CaseFacts(
             name=self.case.name,
-            shape=(d, h, w),
+            shape=Turn.to(AXES, affine).grid(Grid(classes.shape, affine)).shape,
             voxel_size=oriented_spacing(affine, AXES),
             intensities=tuple(
                 tuple(np.percentile(channel, PERCENTILES).tolist()) for channel in channels
@@ -130,7 +130,7 @@ class CaseCheck:
         path = self.case.image
         if (values := self._values(volume, path)) is None:
             return None
-        channels = np.moveaxis(values if values.ndim == 4 else values[..., None], -1, 0)
+        channels = channels_first(values)
         if (found := len(channels)) != (expected := len(self.source.modalities)):
             self._found(
                 Kind.CHANNELS,
@@ -153,9 +153,8 @@ class CaseCheck:
         return channels
 
     def _doubt_header(self, volume: nib.Nifti1Image) -> None:
-        if self.rule == "sform":  # else a person has seen it, and chosen
-            for told in doubts(volume):
-                self._found(Kind.GEOMETRY, told)
+        for told in doubts(volume, self.rule):
+            self._found(Kind.GEOMETRY, told)
         if unit := unit_not_mm(volume):
             size = by(np.array(oriented_spacing(affine_of(volume, self.rule), AXES)))
             self._found(Kind.UNIT, f"the header's unit is the {unit}: voxels are {size} mm")
@@ -172,10 +171,8 @@ class CaseCheck:
                 f"({_short(path)})",
             )
             return None
-        nearest = np.rint(values) if values.dtype.kind == "f" else values
-        with np.errstate(invalid="ignore"):
-            good = (nearest >= 0) & (nearest < self._count)
-            good &= np.abs(values - nearest) <= LABEL_TOLERANCE
+        nearest, close = nearest_classes(values)
+        good = close & (nearest >= 0) & (nearest < self._count)
         if not good.all():
             self._found(
                 Kind.LABEL_VALUES,

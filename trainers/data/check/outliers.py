@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.volumes.intensity import HIGH, LOW
+from trainers.volumes.intensity import HIGH, LOW, body
 
 FAR = 30.0  # times the range of the body, beyond it; metal in CT is seen up to 14
 
@@ -13,13 +13,12 @@ def far_voxels(channel: np.ndarray) -> str | None:
     """What is said of the voxels of (D, H, W) that are far; None where none is.
 
     Far is more than 30 times the range of the body outside that range. The range is from the 0.5th
-    to the 99.5th percentile of what lies above the volume's 0.5th, as in `robust_zscore`: wrong
-    voxels do not move it.
+    to the 99.5th percentile of the body, as in `robust_zscore`: wrong voxels do not move it.
     """
-    body = channel[channel > np.percentile(channel, LOW)]
-    if not body.size:
+    inside = body(channel)
+    if not inside.size:
         return None
-    low, high = (float(value) for value in np.percentile(body, (LOW, HIGH)))
+    low, high = (float(value) for value in np.percentile(inside, (LOW, HIGH)))
     lowest, highest = float(channel.min()), float(channel.max())
     margin = FAR * ((high - low) or (highest - lowest))
     if lowest >= low - margin and highest <= high + margin:

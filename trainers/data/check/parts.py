@@ -10,6 +10,7 @@ import numpy as np
 from trainers.data.check.facts import CaseFacts
 from trainers.data.check.finding import Finding, Kind
 from trainers.data.splits import Cases
+from trainers.errors import listed
 from trainers.volumes.geometry import by
 
 APART = 3.0  # times larger or smaller than the median
@@ -40,8 +41,7 @@ def _parts(facts: Sequence[CaseFacts], split: Cases | None) -> Mapping[str, str]
     """Case -> its part; one part, without a name, where no split is known."""
     if split is None:
         return {one.name: "" for one in facts}
-    named = {"training": split.train, "validation": split.validation, "test": split.test}
-    return {name: part for part, names in named.items() for name in names}
+    return {name: part for part, names in split.parts.items() for name in names}
 
 
 def _duplicates(facts: Sequence[CaseFacts], parts: Mapping[str, str]) -> Iterator[Finding]:
@@ -100,10 +100,9 @@ def _lacking(where: str, missing: set[int], classes: Sequence[str], verb: str = 
         told = f"no {where} has any class: all labels are background alone"
         return Finding(case=None, kind=Kind.NO_FOREGROUND, message=told)
     names = [f"{index} ({classes[index]})" for index in sorted(missing)]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     what, it = ("class", "it") if len(names) == 1 else ("any of the classes", "they")
     cannot = f": {it} cannot be {verb}" if verb else ""
-    told = f"no {where} has {what} {', '.join(names[:SHOWN])}{more}{cannot}"
+    told = f"no {where} has {what} {listed(names, SHOWN)}{cannot}"
     return Finding(case=None, kind=Kind.CLASS, message=told)
 
 
@@ -126,7 +125,8 @@ def _sizes(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
     voxel = np.median([one.voxel_size for one in facts], axis=0)
     extent = np.median([one.extent for one in facts], axis=0)
     for one in facts:
-        if _apart(np.array(one.voxel_size), voxel):
+        ratios = one.voxel_size / voxel
+        if max(ratios) > APART or min(ratios) < 1 / APART:
             told = f"voxels are {by(one.voxel_size)} mm, the median of the set is {by(voxel)}"
             yield Finding(case=one.name, kind=Kind.VOXEL_SIZE, message=told)
         elif np.any(one.extent < extent / APART):
@@ -135,7 +135,3 @@ def _sizes(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
                 "a small part of it?"
             )
             yield Finding(case=one.name, kind=Kind.EXTENT, message=told)
-
-
-def _apart(sizes: np.ndarray, usual: np.ndarray) -> bool:
-    return bool(np.any((sizes > APART * usual) | (sizes < usual / APART)))

@@ -44,5 +44,4 @@ def check_dataset(
     """
     check = examine(source, progress, rule, expecting)
     refuse(check.findings, source, expecting)
-    between = check_parts(check.cases, source.classes)
-    warn([*check.findings, *(one for one in between if not one.fault)], source.folder)
+    warn([*check.findings, *check_parts(check.cases, source.classes)], source.folder)
