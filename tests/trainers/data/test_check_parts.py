@@ -48,6 +48,16 @@ def test_the_same_case_in_training_and_validation_is_a_leak(msd):
     assert "data.split.groups" in message
 
 
+def test_a_copy_with_its_axes_in_another_order_is_a_leak(msd):
+    """As tools write it that reorient: the same voxels at the same places."""
+    for part in ("imagesTr", "labelsTr"):
+        volume = nib.load(msd / part / "a.nii.gz")
+        turned = volume.as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
+        assert turned.shape != volume.shape
+        nib.save(turned, msd / part / "c.nii.gz")
+    assert [(case, kind) for case, kind, *_ in found(msd)] == [("c", "leak")]
+
+
 def test_the_same_case_in_validation_and_test_is_a_leak(msd):
     copy(msd, "a", "b")
     [(case, kind, fault, _)] = found(msd, Cases(train=("c",), validation=("a",), test=("b",)))

@@ -20,8 +20,8 @@ class CaseFacts(Strict):
     """One readable case, its axes turned to right, front and up.
 
     `shape`: (D, H, W) voxels. `voxel_size`: mm. `intensities[channel]`: the volume's percentiles
-    `PERCENTILES`. `voxels[class]`: how many have it. `image` and `label`: hashes of their content,
-    whatever type and compression their files have.
+    `PERCENTILES`. `voxels[class]`: how many have it. `image` and `label`: hashes of their content
+    on these axes, whatever type, axes and compression their files have.
     """
 
     name: str

@@ -75,9 +75,10 @@ class CaseCheck:
     ) -> CaseFacts:
         """channels: (C, D, H, W), classes: (D, H, W)."""
         affine = affine_of(image, self.rule)
+        turn = Turn.to(AXES, affine)
         return CaseFacts(
             name=self.case.name,
-            shape=Turn.to(AXES, affine).grid(Grid(classes.shape, affine)).shape,
+            shape=turn.grid(Grid(classes.shape, affine)).shape,
             voxel_size=oriented_spacing(affine, AXES),
             intensities=tuple(
                 tuple(np.percentile(channel, PERCENTILES).tolist()) for channel in channels
@@ -85,8 +86,8 @@ class CaseCheck:
             voxels=tuple(
                 np.bincount(classes.reshape(-1, order="F"), minlength=self._count).tolist()
             ),
-            image=content(channels),
-            label=content(classes),
+            image=content(turn.apply(np.moveaxis(channels, 0, -1))),
+            label=content(turn.apply(classes)),
         )
 
     @property
