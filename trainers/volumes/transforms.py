@@ -21,6 +21,25 @@ from .settings import AffineRule
 Case = dict[str, Any]
 
 
+def find_images(folder: str) -> list[Case]:
+    """A case for each NIfTI file of a folder, hidden ones apart, in order of name.
+
+    Raises UserError where there is none.
+    """
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder} is no folder; give --dataset_dir a folder of NIfTI images")
+    found = [
+        {"image": str(file)}
+        for file in sorted(Path(folder).iterdir())
+        if file.name.lower().endswith((".nii", ".nii.gz"))
+        and not file.name.startswith(".")
+        and not file.is_dir()
+    ]
+    if not found:
+        raise UserError(f"{folder} has no .nii or .nii.gz file; expected images to segment")
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class PrepareImaged:
     """`image`: a NIfTI file -> the network's input (C, D, H, W), with its affine.

@@ -57,11 +57,7 @@ def inference_config(record: Deployment) -> dict[str, Any]:
         "device": f"$torch.device('{record.device}')",
         "dataset_dir": "$@bundle_root + '/images'",
         "output_dir": "$@bundle_root + '/segmentations'",
-        "datalist": (
-            "$[{'image': str(f)} for f in sorted(pathlib.Path(@dataset_dir).iterdir()) "
-            "if f.name.lower().endswith(('.nii', '.nii.gz')) and f.name[0] != '.' "
-            "and not f.is_dir()]"
-        ),
+        "datalist": {"_target_": "scripts.transforms.find_images", "folder": "@dataset_dir"},
         "network_def": "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)",
         "network": "$@network_def.eval()",
         "preprocessing": {

@@ -8,7 +8,7 @@ import torch
 from tests.trainers.oracle import CROOKED, truth, write
 from trainers.errors import UserError
 from trainers.volumes.preprocess import prepare_label
-from trainers.volumes.transforms import PrepareImaged, RestoreLabelsd, SaveLabelsd
+from trainers.volumes.transforms import PrepareImaged, RestoreLabelsd, SaveLabelsd, find_images
 
 SHAPE = (9, 12, 7)
 
@@ -48,3 +48,20 @@ def test_logits_become_a_file_of_labels(case, tmp_path):
 def test_labels_never_replace_their_image(case, tmp_path):
     with pytest.raises(UserError, match=r"x\.nii\.gz is the image itself"):
         SaveLabelsd(str(tmp_path / "other" / ".."))(RestoreLabelsd()(case))
+
+
+def test_the_images_of_a_folder_are_its_nifti_files(tmp_path):
+    for name in ("b.nii", "A.NII.GZ", ".hidden.nii", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.nii").mkdir()
+    assert [case["image"] for case in find_images(str(tmp_path))] == [
+        str(tmp_path / "A.NII.GZ"),
+        str(tmp_path / "b.nii"),
+    ]
+
+
+def test_a_folder_without_images_is_no_success(tmp_path):
+    with pytest.raises(UserError, match=r"has no \.nii or \.nii\.gz file"):
+        find_images(str(tmp_path))
+    with pytest.raises(UserError, match="is no folder"):
+        find_images(str(tmp_path / "nowhere"))
