@@ -199,6 +199,8 @@ def test_a_tag_that_would_run_code_is_refused(file, tmp_path):
         ("seed: true", "seed = true: Input should be a valid integer"),
         ("seed: yes", "seed = 'yes': Input should be a valid integer"),
         ("tracking: {enabled: yes}", "tracking.enabled = 'yes': expected true or false"),
+        ("tracking: {uri: 'localhost:5000'}", "without its scheme; write http://localhost:5000"),
+        ("tracking: {uri: 'htp://mlflow/a'}", "no scheme that MLflow knows; write http://mlflow/a"),
         ("seed: 99999999999999999999", "seed = 99999999999999999999: Input should be less than"),
         ("budget: {memory: true}", "budget.memory = true: expected bytes, or text with a unit"),
         (f"budget: {{memory: {'9' * 400}GB}}", "expected bytes, or text with a unit such as 8GiB"),
@@ -307,6 +309,7 @@ def test_a_message_stays_readable_whatever_was_found(file):
         ("latency.repeats=5", lambda c: c.latency.repeats == 5),
         ("space.restrict.tokens.prune=[0.5]", lambda c: c.space.restrict["tokens.prune"] == (0.5,)),
         ("name=other", lambda c: c.name == "other"),
+        ("tracking.uri=my-plugin://x", lambda c: c.tracking.uri == "my-plugin://x"),
         ("tracking.uri=http://host:5000/a=b", lambda c: c.tracking.uri == "http://host:5000/a=b"),
     ],
 )
