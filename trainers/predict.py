@@ -16,7 +16,7 @@ from trainers.atomic import output_folder
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding, Kind, warn
 from trainers.data.msd_descriptor import DESCRIPTOR
-from trainers.data.volume_folder import find_volumes, has_ending, is_volume, output_name
+from trainers.data.volume_folder import find_volumes, output_name
 from trainers.dicom import (
     MODALITIES,
     Series,
@@ -29,6 +29,7 @@ from trainers.dicom import (
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 from trainers.volumes.errors import DoubtWarning
+from trainers.volumes.files import has_ending, is_volume
 from trainers.volumes.geometry import doubts
 from trainers.volumes.nifti import open_nifti, save_segmentation
 
@@ -132,8 +133,7 @@ def _doubts_of(case: str, doubtful: list[Finding]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in warned:
-        message = warning.message
+    for message in (one.message for one in warned if issubclass(one.category, UserWarning)):
         told = message.told if isinstance(message, DoubtWarning) else str(message)
         doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=told))
 

@@ -167,7 +167,7 @@ def _write(
         for done, case in enumerate(source.cases, start=1):
             prepared = prepare_image(case.image, preprocess, spacing)
             label = prepare_label(case.label, prepared, len(source.classes))
-            images.write(prepared.image.tobytes())  # tofile says not why it failed
+            images.write(prepared.image.data)  # tofile says not why it failed
             labels.write(label.tobytes())
             counts = _write_foreground(label, len(source.classes), indices)
             entries[case.name] = Entry(label.shape, voxel, foreground, counts)

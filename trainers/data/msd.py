@@ -13,9 +13,10 @@ from trainers.data.msd_descriptor import (
     refuse_nnunet_names,
 )
 from trainers.data.source import About, Case, SourceConfig
-from trainers.data.volume_folder import find_volumes, is_volume
+from trainers.data.volume_folder import find_volumes
 from trainers.errors import UserError
 from trainers.read_json import read_json
+from trainers.volumes.files import is_volume
 
 
 class MsdData(SourceConfig):

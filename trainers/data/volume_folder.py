@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path, PurePath
 
 from trainers.errors import UserError, listed
+from trainers.volumes.files import ENDINGS, is_volume
 
-ENDINGS = (".nii.gz", ".nii")  # in upper or lower case
 MOST_NAMED = 10  # files that are left out
 
 
@@ -31,16 +31,6 @@ def find_volumes(folder: Path, told: bool = True) -> dict[str, Path]:
         named = listed(others, MOST_NAMED)
         warnings.warn(f"{folder}: ignored {named} (no .nii or .nii.gz file)", stacklevel=2)
     return {case_name(file): file for file in volumes.values()}
-
-
-def is_volume(file: Path) -> bool:
-    """Is it a file called .nii or .nii.gz, and not hidden?"""
-    return has_ending(file) and not file.name.startswith(".") and not file.is_dir()
-
-
-def has_ending(file: Path) -> bool:
-    """Is it called .nii or .nii.gz, in upper or lower case?"""
-    return file.name.lower().endswith(ENDINGS)
 
 
 def case_name(path: PurePath) -> str:

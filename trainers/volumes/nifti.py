@@ -23,6 +23,7 @@ from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
 
 from .errors import DoubtWarning, UserError
+from .files import ENDINGS, has_ending
 from .geometry import read_affine
 from .settings import AffineRule
 
@@ -166,8 +167,8 @@ def save_segmentation(labels: np.ndarray, like: Path, to: Path) -> None:
 
 
 def _load(path: Path) -> FileBasedImage:
-    endings = (".nii", ".nii.gz")
-    if path.name.endswith((*endings, ".NII", ".NII.GZ")) or not path.name.lower().endswith(endings):
+    of_one_case = (*ENDINGS, *(ending.upper() for ending in ENDINGS))
+    if path.name.endswith(of_one_case) or not has_ending(path):
         return nib.load(path)
     files = {"image": FileHolder(str(path))}  # for a.Nii.gz nibabel opens a.nii.gz
     try:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from .errors import UserError
+from .files import is_volume
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image, restore
@@ -28,13 +29,7 @@ def find_images(folder: str) -> list[Case]:
     """
     if not Path(folder).is_dir():
         raise UserError(f"{folder} is no folder; give --dataset_dir a folder of NIfTI images")
-    found = [
-        {"image": str(file)}
-        for file in sorted(Path(folder).iterdir())
-        if file.name.lower().endswith((".nii", ".nii.gz"))
-        and not file.name.startswith(".")
-        and not file.is_dir()
-    ]
+    found = [{"image": str(file)} for file in sorted(filter(is_volume, Path(folder).iterdir()))]
     if not found:
         raise UserError(f"{folder} has no .nii or .nii.gz file; expected images to segment")
     return found
