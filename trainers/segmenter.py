@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,11 +25,12 @@ from trainers.volumes.geometry import by, voxel_sizes
 from trainers.volumes.nifti import (
     channels,
     channels_first,
-    check_room,
     open_nifti,
     with_affine,
 )
-from trainers.volumes.preprocess import Prepared, prepare_image, restore
+from trainers.volumes.preprocess import Prepared, prepare_image
+from trainers.volumes.segment import segment
+from trainers.volumes.windows import SlabInferer
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
 
@@ -65,7 +65,7 @@ class Segmenter:
 
         Raises UserError where the file has other channels than the network expects.
         """
-        return self._segment(self.prepare(Path(image)))
+        return self._segment(Path(image))
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
@@ -80,24 +80,23 @@ class Segmenter:
                 "(D, H, W) or (D, H, W, C), with (4, 4)"
             )
         values = torch.from_numpy(np.ascontiguousarray(channels_first(image), np.float32))
-        return self._segment(self.prepare(with_affine(values, np.asarray(affine, np.float64))))
+        return self._segment(with_affine(values, np.asarray(affine, np.float64)))
 
-    def _segment(self, prepared: Prepared) -> np.ndarray:
-        return restore(self.logits(prepared).cpu().numpy(), prepared)
+    def _segment(self, image: Path | MetaTensor) -> np.ndarray:
+        inferer = SlabInferer(self.task.patch, self.spec.overlap, windows=2)
+        classes = len(self.task.classes)
+        return segment(self.prepare(image), self.network, inferer, classes, _name(image))
 
     def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
 
         Warns of voxels far from those of the training, in size and, of a plain z-score, in value.
         """
-        name = str(image) if isinstance(image, Path) else "the image"
+        name = _name(image)
         found = channels(open_nifti(image), image) if isinstance(image, Path) else image.shape[0]
         if found != (expected := self.task.channels):  # a series of 300 volumes is not resampled
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
         prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
-        classes, shape = len(self.task.classes), prepared.grid.shape
-        logits = 4.0 * classes * math.prod(shape)
-        check_room(logits, f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
         for told in self._doubts(prepared):
             warnings.warn(DoubtWarning(name, told), stacklevel=2)
         return prepared
@@ -118,8 +117,15 @@ class Segmenter:
             )
 
     def logits(self, prepared: Prepared) -> torch.Tensor:
-        """The network's logits of a prepared image, (C_cls, D, H, W), window by window."""
+        """The network's logits of a prepared image, (C_cls, D, H, W), window by window.
+
+        All at once, which `segment` avoids for large volumes.
+        """
         return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
+
+
+def _name(image: Path | MetaTensor) -> str:
+    return str(image) if isinstance(image, Path) else "the image"
 
 
 def best_device() -> torch.device:

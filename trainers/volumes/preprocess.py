@@ -1,7 +1,4 @@
-"""NIfTI file -> network input, and network output -> NIfTI file, through one geometry.
-
-Forth: turn, crop, resample, normalise. Back: resample, decide the class, uncrop, turn back.
-"""
+"""NIfTI file -> network input: turned, cropped, resampled, normalised. `restore` leads back."""
 
 from __future__ import annotations
 
@@ -89,28 +86,6 @@ def prepare_label(path: Path, prepared: Prepared, classes: int) -> np.ndarray:
     cropped = labels[prepared.box]
     volume = with_affine(torch.from_numpy(cropped[None].copy()), prepared.cropped.affine)
     return _resample(volume, prepared.grid, "nearest")[0].numpy().astype(label_type(classes))
-
-
-def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
-    """Logits (C_cls, D, H, W) on the prepared grid -> labels in the shape of the file.
-
-    In the smallest unsigned type. Classes are resampled one at a time, so that memory is that of
-    two volumes, not of C_cls.
-    """
-    if logits.shape[1:] != prepared.grid.shape:
-        raise ValueError(f"logits are {logits.shape[1:]}, the prepared image {prepared.grid.shape}")
-    best = np.full(prepared.cropped.shape, -np.inf, dtype=np.float32)
-    cropped = np.zeros(prepared.cropped.shape, dtype=label_type(len(logits)))
-    for index, values in enumerate(logits):
-        volume = with_affine(
-            torch.from_numpy(np.array(values[None], np.float32)), prepared.grid.affine
-        )
-        native = _resample(volume, prepared.cropped, "bilinear")[0].numpy()
-        better = native > best
-        cropped[better], best[better] = index, native[better]
-    labels = np.zeros(prepared.oriented.shape, dtype=cropped.dtype)
-    labels[prepared.box] = cropped
-    return np.ascontiguousarray(prepared.turn.undo(labels))
 
 
 def _grid(volume: MetaTensor) -> Grid:
