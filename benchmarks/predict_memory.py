@@ -4,10 +4,10 @@
     python benchmarks/predict_memory.py --spacing 1 1 1 --intensity robust
     python benchmarks/predict_memory.py --shape 256 256 200 --ways slabs whole --repeats 3
 
-A CT of int16 with a body and organs of other densities in it is written as .nii.gz, and a process of
-its own segments it with an untrained `hybrid-xs`, whose classes are many, on one core. Peak: the
-largest resident set of that process, Python and PyTorch included. All logits: what a network of so
-many classes has to say of every voxel that it reads, in float32.
+A CT of int16 with a body and organs of other densities is written as .nii.gz, and a process of its
+own segments it on one core with an untrained `hybrid-xs` of many classes. Peak: the largest
+resident set of that process, Python and PyTorch included. All logits: what such a network has to
+say of every voxel that it reads, in float32.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 
 from .nifti import label_type
 from .preprocess import Prepared
-from .resample import Resampling, argmax_slab, orders
+from .resample import argmax_slab
 
 
 def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
@@ -30,8 +30,7 @@ def restore_slabs(
     slabs: (C_cls, rows, ...), `axis` moved to the front of the other two. Each is read before the
     next is asked for; of those before it only the rows are kept that its labels depend on too.
     """
-    grid, cropped = prepared.grid, prepared.cropped
-    way = Resampling.between(grid, cropped, orders(grid, cropped, 1, 0)).along(axis)
+    way = prepared.back.along(axis)
     labels = np.zeros(prepared.oriented.shape, label_type(classes))
     inside = np.moveaxis(labels[prepared.box], axis, 0)
     # Rows of logits: `old` ones that were kept, from `first` on, and those of the slab after them.
@@ -47,7 +46,7 @@ def restore_slabs(
             inside[rows] = argmax_slab(scores, way, rows)
             done = rows.stop
         if done < len(inside):
-            later = way.reads(slice(done, done + 1)).start
+            later = min(way.reads(slice(done, done + 1)).start, stop)
             old, first = _rows(old, slab, slice(later - first, stop - first)), later
     return np.ascontiguousarray(prepared.turn.undo(labels))
 

@@ -19,7 +19,7 @@ from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
 from .segment import segment
-from .settings import AffineRule
+from .settings import AffineRule, ResamplingRule
 from .windows import SlabInferer
 
 Case = dict[str, Any]
@@ -48,6 +48,7 @@ class PrepareImaged:
 
     orientation: str
     affine: AffineRule
+    resampling: ResamplingRule
     crop: Literal["none", "foreground"]
     intensity: Literal["robust", "zscore", "ct"]
     window: tuple[float, float] | None

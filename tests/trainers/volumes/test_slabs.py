@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainers.oracle import CROOKED, segmenter
+from tests.trainers.oracle import CROOKED, Oracle, segmenter
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
 from trainers.volumes import segment as segment_module
@@ -106,26 +107,22 @@ def test_so_are_those_of_volumes_thinner_than_the_patch(monkeypatch, shape, spac
 
 
 def test_300_classes_are_told_apart(monkeypatch):
-    slabs, whole = both(monkeypatch, network(300), image((20, 9, 11)), classes=300)
+    labels = np.arange(20 * 9 * 11).reshape(20, 9, 11) % 300
+    slabs, whole = both(monkeypatch, Oracle(300, 400.0), labels / 400, classes=300)
     assert slabs.dtype == np.uint16
+    np.testing.assert_array_equal(slabs, labels)
     np.testing.assert_array_equal(slabs, whole)
-    assert len(np.unique(whole)) > 256
 
 
-def test_a_slab_that_does_not_fit_is_refused(monkeypatch):
-    """3 classes of 8 x 20 x 20 voxels, 4 bytes each, are 38 kB; of 40 x 20 x 20 they are 192."""
+@pytest.mark.parametrize("free, fits", [(3e6, False), (5e6, True)])
+def test_a_slab_that_does_not_fit_is_refused(monkeypatch, free, fits):
+    """300 classes of 8 x 20 x 20 voxels, 4 bytes each, are 3.8 MB; of 40 x 20 x 20 they are 19."""
     monkeypatch.setattr(segment_module, "WHOLE", 0)
-    free = psutil.virtual_memory()
-    for available, fits in ((30_000, False), (50_000, True)):
-        monkeypatch.setattr(
-            psutil, "virtual_memory", lambda a=available: free._replace(available=a)
-        )
-        volume = np.zeros((40, 20, 20), np.float32)
-        if fits:
-            segmenter().segment_array(volume, np.eye(4))
-        else:
-            with pytest.raises(UserError, match="the image: 3 classes of 8 x 20 x 20 voxels"):
-                segmenter().segment_array(volume, np.eye(4))
+    memory = psutil.virtual_memory()._replace(available=int(free))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    ours = replace(segmenter(classes=tuple(map(str, range(300)))), network=Oracle(300).eval())
+    with nullcontext() if fits else pytest.raises(UserError, match="300 classes of 8 x 20 x 20"):
+        ours.segment_array(np.zeros((40, 20, 20), np.float32), np.eye(4))
 
 
 PEAK = """
