@@ -4,15 +4,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from trainers.strict import Strict
-from trainers.volumes.settings import AffineRule
+from trainers.volumes.settings import AffineRule, ResamplingRule
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 CT_WINDOW = (-175.0, 250.0)
+
+RECORDED = {"recorded": True}
+"""The context in which pydantic reads what a run wrote: in it, a key that was added since then and
+is absent means what that version did."""
 
 
 def _spacing_kind(value: Any) -> str:
@@ -32,6 +36,8 @@ class Preprocess(Strict):
 
     `orientation`: directions of the three axes. `affine`: which of a header's answers counts where
     they differ; see `read_affine`. `spacing`: mm, the median of the data set, or each volume's own.
+    `resampling` to it: `by_axis`, cubic, but an axis over three times as coarse as the finest by
+    the nearest slice; or `trilinear`, as versions before 0.3 did.
     `crop: foreground` removes the empty border. `intensity`, a volume and channel: `robust`, the
     z-score between two percentiles of the body (`robust_zscore`); `zscore` of all voxels; or `ct`,
     which maps `window` (HU) to [0, 1] and clips.
@@ -41,9 +47,22 @@ class Preprocess(Strict):
     # Left out at its default: what was written before this key was read so.
     affine: AffineRule = Field(default="sform", exclude_if=lambda rule: rule == "sform")
     spacing: WordOrSizes = "median"
+    # Left out where it is what was done before this key, and where nothing is resampled.
+    resampling: ResamplingRule = Field(
+        default="by_axis", exclude_if=lambda rule: rule == "trilinear"
+    )
     crop: Literal["none", "foreground"] = "foreground"
     intensity: Literal["robust", "zscore", "ct"] = "robust"
     window: tuple[float, float] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_resampling(cls, values: Any, info: ValidationInfo) -> Any:
+        if not isinstance(values, dict):
+            return values
+        if (info.context or {}).get("recorded") or values.get("spacing") == "native":
+            return {"resampling": "trilinear", **values}
+        return values
 
     @model_validator(mode="before")
     @classmethod

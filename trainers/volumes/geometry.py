@@ -48,10 +48,10 @@ class Grid:
         """Voxels of `spacing` mm around the same middle, as many as fill the same extent."""
         sizes = voxel_sizes(self.affine)
         shape = _three(np.maximum(1, np.round(np.multiply(self.shape, sizes) / spacing)))
+        first = (np.array(self.shape) - 1 - (np.array(shape, float) - 1) * spacing / sizes) / 2
         affine = self.affine.copy()
         affine[:3, :3] *= spacing / sizes
-        middle, new = (np.append((np.array(n) - 1) / 2, 1) for n in (self.shape, shape))
-        affine[:3, 3] += (self.affine @ middle - affine @ new)[:3]
+        affine[:3, 3] += self.affine[:3, :3] @ first
         return Grid(shape, affine)
 
 

@@ -105,13 +105,16 @@ class Resampling:
     @classmethod
     def between(cls, source: Grid, target: Grid, orders: Orders) -> Resampling:
         """Raises ValueError where the axes of the grids are not parallel."""
-        move = np.linalg.inv(source.affine) @ target.affine
-        scale, turned = np.diag(move)[:3], move[:3, :3] - np.diag(np.diag(move)[:3])
-        if (np.abs(turned) @ target.shape).max() > 0.01:  # of a voxel
-            raise ValueError(f"grids whose axes are not parallel:\n{move}")
+        sizes, spacing = voxel_sizes(source.affine), voxel_sizes(target.affine)
+        axes = source.affine[:3, :3] / sizes
+        if not np.allclose(axes, target.affine[:3, :3] / spacing, atol=1e-3):
+            raise ValueError(f"grids whose axes are not parallel:\n{source}\n{target}")
+        first = np.linalg.solve(axes, target.affine[:3, 3] - source.affine[:3, 3]) / sizes
         x, y, z = (
             _taps(*along)
-            for along in zip(scale, move[:3, 3], source.shape, target.shape, orders, strict=True)
+            for along in zip(
+                spacing / sizes, first, source.shape, target.shape, orders, strict=True
+            )
         )
         return cls(source.shape, target.shape, (x, y, z))
 

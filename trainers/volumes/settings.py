@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 AffineRule = Literal["sform", "qform", "pixdim"]
+ResamplingRule = Literal["by_axis", "trilinear"]
 
 
 class Settings(Protocol):
@@ -15,6 +16,9 @@ class Settings(Protocol):
 
     @property
     def affine(self) -> AffineRule: ...
+
+    @property
+    def resampling(self) -> ResamplingRule: ...
 
     @property
     def crop(self) -> Literal["none", "foreground"]: ...

@@ -17,7 +17,7 @@ from .files import is_volume
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image, restore
-from .settings import AffineRule
+from .settings import AffineRule, ResamplingRule
 
 Case = dict[str, Any]
 
@@ -45,6 +45,7 @@ class PrepareImaged:
 
     orientation: str
     affine: AffineRule
+    resampling: ResamplingRule
     crop: Literal["none", "foreground"]
     intensity: Literal["robust", "zscore", "ct"]
     window: tuple[float, float] | None

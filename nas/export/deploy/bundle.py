@@ -64,6 +64,7 @@ def inference_config(record: Deployment) -> dict[str, Any]:
             "_target_": "scripts.transforms.PrepareImaged",
             "orientation": preprocess.orientation,
             "affine": preprocess.affine,
+            "resampling": preprocess.resampling,
             "crop": preprocess.crop,
             "intensity": preprocess.intensity,
             "window": preprocess.window,

@@ -22,6 +22,7 @@ def case(tmp_path):
     prepare = PrepareImaged(
         orientation="LPS",
         affine="sform",
+        resampling="by_axis",
         crop="foreground",
         intensity="ct",
         window=[0, 400],  # as JSON has it
