@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from monai.data import MetaTensor
-from monai.data.utils import compute_shape_offset
-from monai.transforms.utils import generate_spatial_bounding_box
+from monai.data.utils import compute_shape_offset, zoom_affine
 
 from .errors import UserError
 from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
@@ -72,16 +71,19 @@ def prepare_image(
         raise UserError(f"{name} has {error}") from None
     turn = Turn.to(settings.orientation, native.affine)
     oriented = turn.grid(native)
-    turned = torch.from_numpy(np.stack([turn.apply(channel) for channel in values]))
+    turned = [turn.apply(channel) for channel in values]  # views
     box = _crop_box(turned, settings)
     cropped = oriented.cropped(box)
     grid = _respaced(cropped, spacing, settings.resampling, str(name)) if spacing else cropped
     size = 8.0 * math.prod(grid.shape) * len(values)  # float32, before and after normalising
     check_room(size, _becomes(name, cropped, grid))
     way = _way(cropped, grid, IMAGE[settings.resampling])
-    spaced = np.stack([way(channel[box].numpy()) for channel in turned])
+    spaced = np.empty((len(turned), *grid.shape), np.float32)
+    for to, channel in zip(spaced, turned, strict=True):
+        way(channel[box], to)
+    del loaded, values, turned, channel  # of a large volume there is room for two
     return Prepared(
-        image=normalise(torch.from_numpy(spaced), settings),
+        image=normalise(spaced, settings),
         grid=grid,
         cropped=cropped,
         box=box,
@@ -108,18 +110,21 @@ def _grid(volume: MetaTensor) -> Grid:
     return Grid((d, h, w), np.asarray(volume.affine, dtype=np.float64))
 
 
-def _crop_box(image: torch.Tensor, settings: Settings) -> Box:
-    """The box of all that is not empty."""
-    d, h, w = image.shape[1:]
+def _crop_box(channels: Sequence[np.ndarray], settings: Settings) -> Box:
+    """The box of all that is not empty in channels (D, H, W)."""
+    d, h, w = channels[0].shape
     whole = slice(0, d), slice(0, h), slice(0, w)
     if settings.crop == "none":
         return whole
-    # Not CropForeground's, which counts voxels in 16 bits.
-    corners = generate_spatial_bounding_box(image, lambda x: occupied(x, settings))
-    x, y, z = (slice(int(start), int(stop)) for start, stop in zip(*corners, strict=True))
-    if any(side.stop <= side.start for side in (x, y, z)):  # constant: it has no foreground
+    found = np.logical_or.reduce(list(occupied(channels, settings)))
+    if not found.any():  # constant: it has no foreground
         return whole
-    return x, y, z
+    x, y, z = (np.flatnonzero(found.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    return _from_to(x), _from_to(y), _from_to(z)
+
+
+def _from_to(indices: np.ndarray) -> slice:
+    return slice(int(indices[0]), int(indices[-1]) + 1)
 
 
 def _respaced(grid: Grid, spacing: Spacing3, rule: ResamplingRule, name: str) -> Grid:
@@ -133,9 +138,16 @@ def _respaced(grid: Grid, spacing: Spacing3, rule: ResamplingRule, name: str) ->
 
 
 def _monai_spacing(grid: Grid, spacing: Spacing3) -> Grid:
-    """From the middle of the first voxel to that of the last, as MONAI's `Spacing` does."""
+    """As MONAI's `Spacing` places voxels, but along the very axes of `grid`.
+
+    The first voxel's middle stays where it is; where rounding turns an oblique grid's axes the
+    least bit, MONAI keeps the middle instead.
+    """
+    zoomed = zoom_affine(grid.affine, spacing, diagonal=False)
+    shape, first = compute_shape_offset(grid.shape, grid.affine, zoomed)
     affine = grid.affine @ np.diag([*(spacing / voxel_sizes(grid.affine)), 1.0])
-    d, h, w = map(int, compute_shape_offset(grid.shape, grid.affine, affine)[0])
+    affine[:3, 3] = first
+    d, h, w = map(int, shape)
     return Grid((d, h, w), affine)
 
 

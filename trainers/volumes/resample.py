@@ -6,6 +6,7 @@ interpolated like the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +15,9 @@ from typing import Protocol
 import numpy as np
 
 from .geometry import Grid, Shape3, voxel_sizes
+from .rows import row_ranges
 
 ANISOTROPY = 3.0  # times the finest spacing; ANISO_THRESHOLD of nnU-Net
-SLAB = 2**23  # voxels of a result that are computed at once: 32 MB
 DIGITS = 6  # of a coordinate in voxels; what is beyond is rounding
 
 Orders = tuple[int, int, int]
@@ -128,10 +129,8 @@ class Resampling:
 
         Of all of it, or of `start` to `stop`.
         """
-        voxels = max(np.prod(self.shape[1:]), np.prod(self.source[1:]))
-        step, stop = max(1, int(SLAB // voxels)), self.shape[0] if stop is None else stop
-        for first in range(start, stop, step):
-            yield slice(first, min(first + step, stop))
+        voxels = max(math.prod(self.shape[1:]), math.prod(self.source[1:]))
+        return row_ranges(self.shape[0] if stop is None else stop, voxels, start)
 
     def reads(self, rows: slice) -> slice:
         """The range of the source's first axis that `rows` of the result depend on."""
@@ -161,11 +160,14 @@ class Resampling:
                 values = taps.apply(values, axis)
         return values
 
-    def __call__(self, values: Volume) -> np.ndarray:
-        """(D, H, W) of the source -> float32 of `shape`; the source itself where they are equal."""
-        if self.identity:
+    def __call__(self, values: Volume, into: np.ndarray | None = None) -> np.ndarray:
+        """(D, H, W) of the source -> float32 of `shape`, written into `into` where that is given.
+
+        Else it is the source itself where the grids are equal.
+        """
+        if self.identity and into is None:
             return np.asarray(values, np.float32)
-        result = np.empty(self.shape, np.float32)
+        result = np.empty(self.shape, np.float32) if into is None else into
         for rows in self.slices():
             result[rows] = self.slab(values[self.reads(rows)], rows)
         return result
