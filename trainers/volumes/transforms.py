@@ -6,6 +6,7 @@ labels. `file` and `prepared` lead from one to the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from .files import is_volume
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image, restore
-from .settings import AffineRule, ResamplingRule
+from .settings import AffineRule, Intensity, ResamplingRule
 
 Case = dict[str, Any]
 
@@ -47,8 +48,7 @@ class PrepareImaged:
     affine: AffineRule
     resampling: ResamplingRule
     crop: Literal["none", "foreground"]
-    intensity: Literal["robust", "zscore", "ct"]
-    window: tuple[float, float] | None
+    intensities: Sequence[Intensity]
     spacing: Spacing3 | None
 
     def __call__(self, case: Case) -> Case:
