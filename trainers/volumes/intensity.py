@@ -9,29 +9,39 @@ import torch
 from monai.transforms import ScaleIntensityRange
 
 from .rows import row_ranges
-from .settings import Settings
+from .settings import Intensity, Settings
 
 LOW, HIGH = 0.5, 99.5  # percentiles, those of nnU-Net's plan for CT
 FARTHEST = 10.0  # deviations from the mean
 
 
 def normalise(image: np.ndarray, settings: Settings) -> np.ndarray:
-    """(C, D, H, W) -> float32 of the same shape, by `settings.intensity`."""
+    """(C, D, H, W) -> float32 of the same shape, each channel by its intensity."""
     scaled = np.empty(image.shape, np.float32)
-    for channel, to in zip(image, scaled, strict=True):
-        scale = _scaling(channel, settings)
+    each = of_each_channel(settings, len(image))
+    for channel, to, how in zip(image, scaled, each, strict=True):
+        scale = _scaling(channel, how)
         for rows in row_ranges(len(channel), channel[0].size):
             to[rows] = scale(channel[rows])
     return scaled
 
 
-def _scaling(channel: np.ndarray, settings: Settings) -> Callable[[np.ndarray], np.ndarray]:
+def of_each_channel(settings: Settings, channels: int) -> Sequence[Intensity]:
+    """Raises ValueError for another number of channels than there are intensities."""
+    if len(settings.intensities) == 1:
+        return list(settings.intensities) * channels
+    if len(settings.intensities) != channels:
+        raise ValueError(f"{channels} channels, but {len(settings.intensities)} intensities")
+    return settings.intensities
+
+
+def _scaling(channel: np.ndarray, how: Intensity) -> Callable[[np.ndarray], np.ndarray]:
     """How any of its voxels is normalised."""
-    if settings.window:
-        low, high = settings.window
+    if how.window:
+        low, high = how.window
         window = ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)
         return lambda values: np.asarray(window(torch.from_numpy(values)))
-    if settings.intensity == "zscore":
+    if how.kind == "zscore":
         every = torch.from_numpy(channel)
         mean, deviation = every.mean().item(), every.std(unbiased=False).item() or 1.0
         return lambda values: torch.from_numpy(values).sub(mean).div(deviation).numpy()
@@ -72,7 +82,8 @@ def _percentiles(values: np.ndarray) -> tuple[np.float64, np.float64]:
     after = np.minimum(before + 1, len(values) - 1)
     found = np.partition(values, np.union1d(before, after))
     below, above = found[before].astype(np.float64), found[after].astype(np.float64)
-    low, high = below + (above - below) * (place - before)
+    share, apart = place - before, above - below
+    low, high = np.where(share < 0.5, below + apart * share, above - apart * (1 - share))
     return low, high
 
 
@@ -94,11 +105,12 @@ def occupied(channels: Sequence[np.ndarray], settings: Settings) -> Iterator[np.
     Above the CT window's lower end; above the minimum of a plain z-score, in all channels; else
     above each channel's 0.5th percentile.
     """
-    if settings.window:
-        lows = [settings.window[0]] * len(channels)
-    elif settings.intensity == "zscore":
-        lows = [min(float(channel.min()) for channel in channels)] * len(channels)
-    else:
-        lows = [float(np.percentile(channel, LOW)) for channel in channels]
-    for channel, low in zip(channels, lows, strict=True):
-        yield channel > low
+    each = list(zip(channels, of_each_channel(settings, len(channels)), strict=True))
+    lowest = min((float(c.min()) for c, how in each if how.kind == "zscore"), default=0.0)
+    for channel, how in each:
+        if how.window:
+            yield channel > how.window[0]
+        elif how.kind == "zscore":
+            yield channel > lowest
+        else:
+            yield channel > float(np.percentile(channel, LOW))

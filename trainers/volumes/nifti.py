@@ -78,8 +78,8 @@ def load_volume(path: Path, rule: AffineRule = "sform") -> MetaTensor:
     """
     volume = open_nifti(path)
     *space, numbers = _four_axes(volume, path)
-    values = np.empty((numbers, *space), np.float32)
     with _readable(path), np.errstate(all="ignore"):  # what is too large is infinite, and refused
+        values = np.empty((numbers, *space), np.float32)
         stored = channels_first(_whole(volume, path).reshape(*space, numbers))
         for rows in row_ranges(space[2], stored[..., 0].size):  # the file's: its last axis is first
             values[..., rows] = _scaled(stored[..., rows], volume)

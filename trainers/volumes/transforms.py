@@ -6,6 +6,7 @@ and `prepared` lead from one to the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
 from .segment import segment
-from .settings import AffineRule, ResamplingRule
+from .settings import AffineRule, Intensity, ResamplingRule
 from .windows import SlabInferer
 
 Case = dict[str, Any]
@@ -50,8 +51,7 @@ class PrepareImaged:
     affine: AffineRule
     resampling: ResamplingRule
     crop: Literal["none", "foreground"]
-    intensity: Literal["robust", "zscore", "ct"]
-    window: tuple[float, float] | None
+    intensities: Sequence[Intensity]
     spacing: Spacing3 | None
 
     def __call__(self, case: Case) -> Case:

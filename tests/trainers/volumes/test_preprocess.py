@@ -64,7 +64,7 @@ def test_through_a_resampling_labels_come_back_nearly_unchanged(case):
 
 
 @pytest.mark.parametrize("spacing", [(0.9, 0.9, 1.1), (2.0, 1.0, 4.0), (3.0, 0.5, 1.0)])
-def test_trilinear_is_what_networks_before_0_3_were_trained_on(case, spacing):
+def test_trilinear_is_what_networks_of_0_1_were_trained_on(case, spacing):
     """They read the images through MONAI's `Spacing`."""
     settings = Preprocess(resampling="trilinear", crop="none", intensity="ct", window=(0, 70))
     prepared = prepare_image(case[0], settings, spacing)

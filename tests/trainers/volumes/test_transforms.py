@@ -6,6 +6,7 @@ import pytest
 
 from tests.trainers.oracle import CROOKED, Oracle, truth, write
 from trainers.errors import UserError
+from trainers.volumes.settings import Intensity
 from trainers.volumes.transforms import PrepareImaged, SaveLabelsd, SegmentImaged, find_images
 from trainers.volumes.windows import SlabInferer
 
@@ -22,8 +23,7 @@ def case(tmp_path):
         affine="sform",
         resampling="by_axis",
         crop="foreground",
-        intensity="ct",
-        window=[0, 400],  # as JSON has it
+        intensities=[Intensity("ct", (0, 400))],
         spacing=None,
     )
     return prepare({"image": str(image), "name": "kept"})
