@@ -30,7 +30,7 @@ from trainers.volumes.nifti import (
     with_affine,
 )
 from trainers.volumes.preprocess import Prepared, prepare_image
-from trainers.volumes.segment import segment
+from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import Settings
 from trainers.volumes.windows import SlabInferer
 
@@ -72,7 +72,7 @@ class Segmenter:
 
         Raises UserError where the file has other channels than the network expects.
         """
-        return self._segment(Path(image))
+        return self._segment(self.prepare(Path(image)), str(image))
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
@@ -87,19 +87,20 @@ class Segmenter:
                 "(D, H, W) or (D, H, W, C), with (4, 4)"
             )
         values = torch.from_numpy(np.ascontiguousarray(channels_first(image), np.float32))
-        return self._segment(with_affine(values, np.asarray(affine, np.float64)))
+        prepared = self.prepare(with_affine(values, np.asarray(affine, np.float64)))
+        del values  # as large as what was made of it
+        return self._segment(prepared, "the image")
 
-    def _segment(self, image: Path | MetaTensor) -> np.ndarray:
+    def _segment(self, prepared: Prepared, name: str) -> np.ndarray:
         inferer = SlabInferer(self.task.patch, self.spec.overlap, windows=2)
-        classes = len(self.task.classes)
-        return segment(self.prepare(image), self.network, inferer, classes, _name(image))
+        return segment(prepared, self.network, inferer, len(self.task.classes), name)
 
     def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
 
         Warns of voxels far from those of the training, in size and, of a plain z-score, in value.
         """
-        name = _name(image)
+        name = str(image) if isinstance(image, Path) else "the image"
         found = channels(open_nifti(image), image) if isinstance(image, Path) else image.shape[0]
         if found != (expected := self.task.channels):  # a series of 300 volumes is not resampled
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
@@ -128,13 +129,11 @@ class Segmenter:
     def logits(self, prepared: Prepared) -> torch.Tensor:
         """The network's logits of a prepared image, (C_cls, D, H, W), window by window.
 
-        All at once, which `segment` avoids for large volumes.
+        All at once, which `segment` avoids for large volumes. Raises UserError where they would
+        take more memory than is free.
         """
+        check_logits("the image", len(self.task.classes), prepared.grid.shape)
         return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
-
-
-def _name(image: Path | MetaTensor) -> str:
-    return str(image) if isinstance(image, Path) else "the image"
 
 
 def best_device() -> torch.device:

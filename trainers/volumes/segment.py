@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from torch import nn
@@ -29,13 +30,18 @@ def segment(
     by_slab = _size(classes, shape) > WHOLE
     if by_slab:
         shape[axis] = min(shape[axis], inferer.patch[axis])
-    check_room(_size(classes, shape), f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
+    check_logits(name, classes, shape)
     if by_slab:
         slabs = inferer.slabs(prepared.image, network, axis, device)
         return restore_slabs(slabs, axis, classes, prepared)
     return restore(inferer.logits(prepared.image, network, device).cpu().numpy(), prepared)
 
 
-def _size(classes: int, shape: list[int]) -> float:
+def check_logits(name: str, classes: int, shape: Sequence[int]) -> None:
+    """Raises UserError where logits (classes, *shape) would take more memory than is free."""
+    check_room(_size(classes, shape), f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
+
+
+def _size(classes: int, shape: Sequence[int]) -> float:
     """Bytes of float32 logits."""
     return 4.0 * classes * math.prod(shape)
