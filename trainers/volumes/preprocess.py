@@ -59,10 +59,10 @@ def prepare_image(
     for numbers that are not finite, affines that `check_affine` refuses, and where resampling would
     take more memory than is free.
     """
-    name = image if isinstance(image, Path) else "the image"
+    name = str(image) if isinstance(image, Path) else "the image"
     loaded = load_volume(image, settings.affine) if isinstance(image, Path) else image
     values = loaded.numpy()
-    if not np.isfinite(values).all():
+    if not all(np.isfinite(plane).all() for channel in values for plane in channel):
         raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
     native = _grid(loaded)
     try:
@@ -74,14 +74,14 @@ def prepare_image(
     turned = [turn.apply(channel) for channel in values]  # views
     box = _crop_box(turned, settings)
     cropped = oriented.cropped(box)
-    grid = _respaced(cropped, spacing, settings.resampling, str(name)) if spacing else cropped
-    size = 8.0 * math.prod(grid.shape) * len(values)  # float32, before and after normalising
+    grid = _respaced(cropped, spacing, settings.resampling, name) if spacing else cropped
+    size = 8.0 * math.prod(grid.shape) * len(turned)  # float32, before and after normalising
     check_room(size, _becomes(name, cropped, grid))
     way = _way(cropped, grid, IMAGE[settings.resampling])
     spaced = np.empty((len(turned), *grid.shape), np.float32)
     for to, channel in zip(spaced, turned, strict=True):
         way(channel[box], to)
-    del loaded, values, turned, channel  # of a large volume there is room for two
+    del image, loaded, values, turned, channel  # of a large volume there is room for two
     return Prepared(
         image=normalise(spaced, settings),
         grid=grid,

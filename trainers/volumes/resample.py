@@ -161,12 +161,7 @@ class Resampling:
         return values
 
     def __call__(self, values: Volume, into: np.ndarray | None = None) -> np.ndarray:
-        """(D, H, W) of the source -> float32 of `shape`, written into `into` where that is given.
-
-        Else it is the source itself where the grids are equal.
-        """
-        if self.identity and into is None:
-            return np.asarray(values, np.float32)
+        """(D, H, W) of the source -> float32 of `shape`; `into`: where it is written to."""
         result = np.empty(self.shape, np.float32) if into is None else into
         for rows in self.slices():
             result[rows] = self.slab(values[self.reads(rows)], rows)
