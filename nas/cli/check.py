@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """`segnas check DATA`. Returns 1 where a search would refuse the data."""
     if options.sheet:
         _check_sheet(options.sheet)
-    from trainers.data.prepare import open_source
+    from trainers.data.open_source import open_source
 
     config, workdir = _config(options)
     source = open_source(config, workdir)

@@ -25,7 +25,8 @@ def normalise(image: torch.Tensor, settings: Settings) -> np.ndarray:
             for plane, values in zip(into, channel, strict=True):
                 plane[:] = scale(torch.from_numpy(values))
         elif how.kind == "zscore":
-            into[:] = NormalizeIntensity(channel_wise=True)(torch.from_numpy(channel)[None])[0]
+            into[:] = channel  # it may be changed
+            into[:] = NormalizeIntensity(channel_wise=True)(torch.from_numpy(into)[None])[0]
         else:
             robust_zscore(channel, into)
     return scaled
