@@ -29,7 +29,8 @@ from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
 from trainers.data.cache import VolumeCache
-from trainers.data.prepare import open_source, prepare_data
+from trainers.data.open_source import open_source
+from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 
 CANDIDATES = 12  # that are timed, in whole rounds of the slots
