@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,23 +50,27 @@ def run(options: argparse.Namespace) -> int:
     """`segnas check DATA`. Returns 1 where a search would refuse the data."""
     if options.sheet:
         _check_sheet(options.sheet)
-    from trainers.data.names import check_names
+    from trainers.data.open_source import open_source
 
     config, workdir = _config(options)
-    source = config.open(workdir)
-    check_names(source)
+    source = open_source(config, workdir)
 
     from nas.cli.check_tables import DataReport, report_tables, verdict_line
     from nas.search.progress_bars import Bars
+    from trainers.data.cache import CHECKED, unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
     from trainers.data.splits import split_cases
 
-    split = None
+    split = finished = None
     if not options.data.is_dir():
         split = split_cases((case.name for case in source.cases), config.split)
+        cache = config.cache or workdir / "cache"
+        finished = unfinished(source, config.preprocess, cache) / CHECKED
     with Bars(NOTES) as bars:
-        check = examine(source, bars.count, config.preprocess.affine)
+        check = examine(source, bars.count, config.preprocess.affine, finished=finished)
+        if finished and any(one.fault for one in check.findings):
+            shutil.rmtree(finished.parent)  # these files will be mended
         between = check_parts(check.cases, source.classes, split)
         report = DataReport(source, check.cases, (*check.findings, *between), split)
         if options.sheet:

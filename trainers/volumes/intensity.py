@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
 import torch
-from monai.transforms import NormalizeIntensity, ScaleIntensityRange
+from monai.transforms import ScaleIntensityRange
 
-from .settings import Settings
+from .rows import row_ranges
+from .settings import Intensity, Settings
 
 LOW, HIGH = 0.5, 99.5  # percentiles, those of nnU-Net's plan for CT
 FARTHEST = 10.0  # deviations from the mean
 
 
-def normalise(image: torch.Tensor, settings: Settings) -> np.ndarray:
-    """(C, D, H, W) -> float32 of the same shape, by `settings.intensity`."""
-    if settings.window:
-        low, high = settings.window
-        scaled = ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)(image)
-    elif settings.intensity == "zscore":
-        scaled = NormalizeIntensity(channel_wise=True)(image)
-    else:
-        scaled = np.stack([robust_zscore(channel) for channel in image.numpy()])
-    return np.ascontiguousarray(scaled, dtype=np.float32)
+def normalise(image: np.ndarray, settings: Settings) -> np.ndarray:
+    """(C, D, H, W) -> float32 of the same shape, each channel by its intensity."""
+    scaled = np.empty(image.shape, np.float32)
+    each = of_each_channel(settings, len(image))
+    for channel, to, how in zip(image, scaled, each, strict=True):
+        scale = _scaling(channel, how)
+        for rows in row_ranges(len(channel), channel[0].size):
+            to[rows] = scale(channel[rows])
+    return scaled
+
+
+def of_each_channel(settings: Settings, channels: int) -> Sequence[Intensity]:
+    """Raises ValueError for another number of channels than there are intensities."""
+    if len(settings.intensities) == 1:
+        return list(settings.intensities) * channels
+    if len(settings.intensities) != channels:
+        raise ValueError(f"{channels} channels, but {len(settings.intensities)} intensities")
+    return settings.intensities
+
+
+def _scaling(channel: np.ndarray, how: Intensity) -> Callable[[np.ndarray], np.ndarray]:
+    """How any of its voxels is normalised."""
+    if how.window:
+        low, high = how.window
+        window = ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)
+        return lambda values: np.asarray(window(torch.from_numpy(values)))
+    if how.kind == "zscore":
+        every = torch.from_numpy(channel)
+        mean, deviation = every.mean().item(), every.std(unbiased=False).item() or 1.0
+        return lambda values: torch.from_numpy(values).sub(mean).div(deviation).numpy()
+    return _robust_scaling(channel)
 
 
 def body(channel: np.ndarray) -> np.ndarray:
@@ -39,23 +63,54 @@ def robust_zscore(channel: np.ndarray) -> np.ndarray:
     nnU-Net (Isensee et al. 2021) clips CT: few voxels, however wrong, do not reach them. Small
     bright structures beyond stay brighter than the rest.
     """
-    inside = body(channel).astype(np.float64)
+    return _robust_scaling(channel)(channel)
+
+
+def _robust_scaling(channel: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    inside = body(channel)
     if not inside.size:
-        return np.zeros_like(channel)
-    inner = np.clip(inside, *np.percentile(inside, (LOW, HIGH)))
-    deviation = inner.std() or inside.std() or 1.0
-    return np.clip((channel - inner.mean()) / deviation, -FARTHEST, FARTHEST)
+        return np.zeros_like
+    mean, deviation = _moments(inside, *_percentiles(inside))
+    divisor = deviation or _moments(inside, -np.inf, np.inf)[1] or 1.0
+    return lambda values: np.clip((values - mean) / divisor, -FARTHEST, FARTHEST)
 
 
-def occupied(image: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """(C, D, H, W) bool: what is not empty.
+def _percentiles(values: np.ndarray) -> tuple[np.float64, np.float64]:
+    """`LOW` and `HIGH` of (N,), as NumPy has them of 64 bits, without such a copy of the values."""
+    place = (len(values) - 1) * np.array([LOW, HIGH]) / 100
+    before = np.floor(place).astype(int)
+    after = np.minimum(before + 1, len(values) - 1)
+    found = np.partition(values, np.union1d(before, after))
+    below, above = found[before].astype(np.float64), found[after].astype(np.float64)
+    share, apart = place - before, above - below
+    low, high = np.where(share < 0.5, below + apart * share, above - apart * (1 - share))
+    return low, high
 
-    Above the CT window's lower end; above the minimum of a plain z-score; else above each channel's
-    0.5th percentile.
+
+def _moments(values: np.ndarray, low: float, high: float) -> tuple[np.float64, np.float64]:
+    """Mean and deviation of (N,) clipped to `low` and `high`, in 64 bits."""
+    parts = [values[part] for part in row_ranges(len(values), 1)]
+
+    def mean_of(what: Callable[[np.ndarray], np.ndarray]) -> np.float64:
+        clipped = (np.clip(part.astype(np.float64), low, high) for part in parts)
+        return np.float64(sum(what(part).sum() for part in clipped) / len(values))
+
+    mean = mean_of(np.positive)
+    return mean, np.sqrt(mean_of(lambda part: (part - mean) ** 2))
+
+
+def occupied(channels: Sequence[np.ndarray], settings: Settings) -> Iterator[np.ndarray]:
+    """(D, H, W) bool of each channel: what is not empty.
+
+    Above the CT window's lower end; above the minimum of a plain z-score, in all channels; else
+    above each channel's 0.5th percentile.
     """
-    if settings.window:
-        return image > settings.window[0]
-    if settings.intensity == "zscore":
-        return image > image.min()
-    lows = [float(np.percentile(channel, LOW)) for channel in image.numpy()]
-    return image > torch.tensor(lows)[:, None, None, None]
+    each = list(zip(channels, of_each_channel(settings, len(channels)), strict=True))
+    lowest = min((float(c.min()) for c, how in each if how.kind == "zscore"), default=0.0)
+    for channel, how in each:
+        if how.window:
+            yield channel > how.window[0]
+        elif how.kind == "zscore":
+            yield channel > lowest
+        else:
+            yield channel > float(np.percentile(channel, LOW))
