@@ -1,0 +1,88 @@
+"""How much is searched: limits, length of the trainings, trials, hours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas.analysis.plan.choice import coarse
+from nas.analysis.plan.deadline import Deadline
+from nas.analysis.plan.forecast import forecast, pool_of
+from nas.analysis.plan.limits import Limits, choose_limits
+from nas.analysis.plan.machine import MachineFacts
+from nas.analysis.plan.measure import Bench
+from nas.analysis.plan.networks import TYPICAL, WARM_STARTS, preset_on, restrictions, space_on
+from nas.analysis.plan.plan_step import StepPlan
+from nas.analysis.plan.schedule import Length, Pace, choose_length
+from nas.analysis.preview.forecast_hours import Forecast, pause_seconds
+from nas.analysis.preview.parallel import Progress
+from nas.analysis.preview.survey import Costs
+from nas.cost.latency.config import LatencyConfig
+from nas.engine.slots import count_slots
+from nas.pareto.budget import Budget
+
+PATIENCE = 5  # times the seconds of a typical whole training, after which one is given up
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """`restrict`: knobs of the space. `hours`: after which no trial starts; `trial_hours`: of one
+    trial, at most. `forecast`: of the trials."""
+
+    length: Length
+    limits: Limits
+    restrict: Mapping[str, list[object]]
+    warm_start: tuple[str, ...]
+    trials: int
+    hours: float
+    trial_hours: float
+    forecast: Forecast
+
+
+def plan_search(
+    step: StepPlan,
+    validation_cases: int,
+    bench: Bench,
+    machine: MachineFacts,
+    deadline: Deadline,
+    progress: Progress,
+) -> SearchPlan:
+    """From the pace of the typical network, and then from that of some random candidates."""
+    pace = Pace(
+        step.timing,
+        validation_cases * step.windows,
+        pause_seconds(LatencyConfig(), step.timing.window),
+        count_slots(machine.resources),
+    )
+    length = choose_length(pace, deadline.planned)
+    whole = length.schedule(1, pace).trial_seconds(step.timing)
+    limits = choose_limits(TYPICAL, step.costs["macs"], step.costs["memory"], machine)
+    budget = limits.budget
+    restrict = restrictions(length.candidates)
+    hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
+    pool = pool_of(
+        space_on(step.spacing, step.patch.value), restrict, step.train, budget, bench, progress
+    )
+    starts = _warm_starts(step, budget, bench, progress)
+    trials, told = forecast(pool, list(starts.values()), length, pace, hours, deadline.planned)
+    return SearchPlan(
+        length,
+        limits,
+        restrict,
+        tuple(starts),
+        trials,
+        hours,
+        max(0.01, math.ceil(coarse(PATIENCE * whole) / 36) / 100),
+        told,
+    )
+
+
+def _warm_starts(
+    step: StepPlan, budget: Budget, bench: Bench, progress: Progress
+) -> dict[str, Costs]:
+    """The known networks that the budget lets through as they are."""
+    networks = [preset_on(name, step.spacing, step.patch.value) for name in WARM_STARTS]
+    costs = bench.costs(networks, step.train, progress)
+    named = zip(WARM_STARTS, costs, strict=True)
+    return {name: one for name, one in named if one and not budget.excess(one)}

@@ -1,0 +1,97 @@
+"""What one training step is: patch, batch, and how long it takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.analysis.plan.batch import LEAST, choose_batch
+from nas.analysis.plan.choice import Choice, coarse
+from nas.analysis.plan.data_survey import DataSurvey
+from nas.analysis.plan.deadline import Deadline, step_seconds
+from nas.analysis.plan.limits import MORE_MEMORY
+from nas.analysis.plan.machine import MachineFacts
+from nas.analysis.plan.measure import Bench
+from nas.analysis.plan.networks import TYPICAL, preset_on
+from nas.analysis.plan.patch import Size, choose_patch
+from nas.analysis.preview.parallel import Progress
+from nas.analysis.preview.survey import Costs
+from nas.analysis.preview.time_candidates import Timing, count_windows
+from nas.engine.slots import count_slots
+from trainers.config import TrainConfig
+from trainers.data.config import Preprocess
+
+PROBE = 64**3  # voxels of the patch on which the typical network is timed first
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """`spacing`: of prepared voxels, mm. `costs` and `timing`: of the typical network on the patch.
+    `windows`: of one case in the middle."""
+
+    spacing: tuple[float, float, float]
+    patch: Choice[Size]
+    batch: Choice[int]
+    costs: Costs
+    timing: Timing
+    windows: int
+
+    @property
+    def train(self) -> TrainConfig:
+        """As far as it is known."""
+        return TrainConfig(patch=self.patch.value, batch=self.batch.value)
+
+
+def plan_step(
+    survey: DataSurvey,
+    preprocess: Preprocess,
+    bench: Bench,
+    machine: MachineFacts,
+    deadline: Deadline,
+    progress: Progress,
+) -> StepPlan:
+    """Time the typical network on a moderate patch, choose the patch by that, time it again."""
+    shape, spacing = bench.sample.shape, prepared_spacing(survey, preprocess)
+    probe = choose_patch(shape, spacing, PROBE, "").value
+    costs, timing = _typical(bench, spacing, probe, LEAST, progress)
+    allowed = step_seconds(deadline, machine, count_slots(machine.resources))
+    by_time = allowed * math.prod(probe) / timing.step
+    by_memory = machine.trial_memory * math.prod(probe) / (MORE_MEMORY * costs["memory"])
+    least = f"a step of {TYPICAL} may take {allowed:.2g} s, for enough steps within the hours"
+    limit = least if by_time < by_memory else f"larger ones do not fit the memory ({machine})"
+    patch = choose_patch(shape, spacing, coarse(min(by_time, by_memory)), limit)
+    costs, timing = _typical(bench, spacing, patch.value, LEAST, progress)
+    batch = choose_batch(
+        machine,
+        math.prod(patch.value),
+        survey.voxels,
+        MORE_MEMORY * costs["memory"],
+        allowed / timing.step,
+    )
+    if batch.value > LEAST:
+        costs, timing = _typical(bench, spacing, patch.value, batch.value, progress)
+    train = TrainConfig(patch=patch.value)
+    windows = count_windows([round(length) for length in shape], train)
+    told = f"{patch.why}; a step of {TYPICAL} takes about {timing.step:g} s here"
+    return StepPlan(spacing, Choice(patch.value, told), batch, costs, timing, windows)
+
+
+def prepared_spacing(survey: DataSurvey, preprocess: Preprocess) -> tuple[float, float, float]:
+    """Of prepared voxels, mm; the median where each volume keeps its own."""
+    if isinstance(preprocess.spacing, tuple):
+        return preprocess.spacing
+    x, y, z = np.median(survey.spacings, axis=0)
+    return float(x), float(y), float(z)
+
+
+def _typical(
+    bench: Bench,
+    spacing: tuple[float, float, float],
+    patch: Size,
+    batch: int,
+    progress: Progress,
+) -> tuple[Costs, Timing]:
+    network = preset_on(TYPICAL, spacing, patch)
+    return bench.typical(TYPICAL, network, TrainConfig(patch=patch, batch=batch), progress)
