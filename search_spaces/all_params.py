@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
-from search_spaces.space import Option, Part, Restrictions, path_pattern
+from search_spaces.space import Option, Part, Restrictions, path_pattern, searched_fields
 
 
 def all_params(
@@ -15,7 +13,7 @@ def all_params(
     One architecture has some of them only: `tokens.1.prune` needs two token stages, for instance.
     """
     allowed: dict[str, tuple[Option, ...]] = {}
-    for f in fields(kind):
+    for f in searched_fields(kind):
         path = prefix + f.name
         if options := f.metadata.get("options"):
             allowed[path] = tuple((restrict or {}).get(path_pattern(path), options))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.space import Architecture, AxialArchitecture, SearchSpace, choice
 from search_spaces.stages import Stage, ways_down, ways_up
 from search_spaces.widths import level_channels
 
@@ -23,7 +23,7 @@ WITH_FEATURES = ("apformer", "transunet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class APFormer(Architecture):
+class APFormer(AxialArchitecture):
     """A transformer-CNN hybrid in the plane or in space; see `APFormerNet`, `SETR`, `TransUNet`."""
 
     space: ClassVar[str] = "apformer"

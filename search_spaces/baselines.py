@@ -1,4 +1,4 @@
-"""Plain networks to set beside every front: MONAI's U-Net, SegResNet, UNETR and SwinUNETR."""
+"""Plain networks to set beside every front: MONAI's U-Nets, SegResNet, UNETR and SwinUNETR."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.space import Architecture, AxialArchitecture, SearchSpace, choice
 from search_spaces.stages import Stage, several, ways_down, ways_up
 from search_spaces.widths import level_channels
 
@@ -14,24 +14,34 @@ if TYPE_CHECKING:
     from search_spaces.networks.baselines import Strided
 
 
+PYRAMIDS = ("unet", "segresnet", "nnunet")
+
+
 @dataclass(frozen=True, kw_only=True)
-class Baseline(Architecture):
-    """One of four well-known networks at a size."""
+class Baseline(AxialArchitecture):
+    """One of five well-known networks at a size."""
 
     space: ClassVar[str] = "baselines"
 
-    kind: str = choice("unet", "segresnet", "unetr", "swin-unetr", doc="which network")
+    kind: str = choice(
+        "unet",
+        "segresnet",
+        "unetr",
+        "swin-unetr",
+        "nnunet",
+        doc="which network; `nnunet`: the U-Net of nnU-Net's plans",
+    )
     width: int = choice(
         16,
         8,
         32,
         doc="channels of the first level",
-        when={"kind": ("unet", "segresnet", "unetr")},
+        when={"kind": ("unet", "segresnet", "unetr", "nnunet")},
     )
     swin_width: int = choice(
         24, 12, 48, doc="channels of the first level", when={"kind": ("swin-unetr",)}
     )
-    levels: int = choice(4, 3, 5, doc="resolutions", when={"kind": ("unet", "segresnet")})
+    levels: int = choice(4, 3, 5, doc="resolutions", when={"kind": PYRAMIDS})
     residual_units: int = choice(
         2, 0, 1, doc="convolutions in each residual unit (0: plain ones)", when={"kind": ("unet",)}
     )
@@ -41,7 +51,7 @@ class Baseline(Architecture):
 
     @property
     def channels(self) -> list[int]:
-        """Channels of every level of unet and segresnet, the shallowest first."""
+        """Channels of every level of unet, segresnet and nnunet, the shallowest first."""
         return level_channels(self.width, 2, self.levels)
 
     def stride(self) -> int:
@@ -56,6 +66,10 @@ class Baseline(Architecture):
             unit = "residual unit" if self.residual_units else "1 conv"
             down = ways_down(widths, [*divisors, divisors[-1]], unit)
             return down + ways_up(widths[:-2], divisors[:-1], unit, skip="concat")
+        if self.kind == "nnunet":
+            divisors = [2**i for i in range(self.levels)]
+            down = ways_down(widths, divisors, "2 convs")
+            return down + ways_up(widths[:-1], divisors[:-1], "2 convs", skip="concat")
         if self.kind == "segresnet":
             divisors = [2**i for i in range(self.levels)]
             counts = (1, *[2] * (self.levels - 2), 4)
@@ -101,7 +115,7 @@ class Baseline(Architecture):
         from search_spaces.networks.baselines import NETWORKS, Strided
 
         network = NETWORKS[self.kind](self.canonical(), in_channels, out_channels)
-        return Strided(network, self.stride())
+        return Strided(network, self.strides())
 
 
 def presets() -> Mapping[str, Architecture]:
@@ -109,6 +123,8 @@ def presets() -> Mapping[str, Architecture]:
     return {
         "unet": Baseline(levels=5),
         "unet-s": Baseline(width=8),
+        "nnunet": Baseline(kind="nnunet", width=32, levels=5),
+        "nnunet-s": Baseline(kind="nnunet", width=8),
         "segresnet": Baseline(kind="segresnet", width=32),
         "segresnet-s": Baseline(kind="segresnet", width=8),
         "unetr": Baseline(kind="unetr"),

@@ -13,7 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+from search_spaces.space import (
+    Architecture,
+    LevelledArchitecture,
+    Part,
+    SearchSpace,
+    choice,
+    repeat,
+)
 from search_spaces.stages import Stage, several, ways_down, ways_up
 from search_spaces.widths import attention_heads, level_channels
 
@@ -48,7 +55,7 @@ class TokenLevel(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeployLite(Architecture):
+class DeployLite(LevelledArchitecture):
     """Convolutions above, transformers below; see `DeployNet` for what each choice builds."""
 
     space: ClassVar[str] = "deploylite"
@@ -100,12 +107,15 @@ class DeployLite(Architecture):
             working = replace(working, shared_heads=True)
         return super(DeployLite, working).canonical()
 
+    def divisor(self, level: int) -> int:
+        return self.stem_stride * 2**level
+
     def stride(self) -> int:
-        return self.stem_stride * 2 ** (self.levels - 1)
+        return self.divisor(self.levels - 1)
 
     def picture(self) -> list[Stage]:
         point = self.canonical()
-        divisors = [point.stem_stride * 2**level for level in range(point.levels)]
+        divisors = [point.divisor(level) for level in range(point.levels)]
         shallow = point.levels - len(point.tokens)
         units = several(point.convs, f"{point.conv} unit")
         down = ways_down(point.channels[:shallow], divisors[:shallow], units)

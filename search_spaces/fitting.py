@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from search_spaces.axes import by_axis
 from search_spaces.space import (
     Architecture,
     Option,
     Part,
     Restrictions,
+    axes_of,
     is_active,
     knobs,
     path_pattern,
     sample,
+    searched_fields,
     spatial_dims,
     to_params,
 )
@@ -47,8 +50,8 @@ def fit(part: PartType, restrict: Restrictions, prefix: str = "") -> PartType:
     parts that do nothing if there are such, else with its last part again. A record that already is
     within `restrict` comes back as it is, its fields that have no effect at their defaults.
     """
-    counts = {f.metadata["count"] for f in fields(part) if "count" in f.metadata}
-    lengths = [len(f.metadata["options"]) for f in fields(part) if f.name in counts]
+    counts = {f.metadata["count"] for f in searched_fields(part) if "count" in f.metadata}
+    lengths = [len(f.metadata["options"]) for f in searched_fields(part) if f.name in counts]
     ways = [_spelt(part, restrict, prefix, way) for way in range(max(lengths, default=1))]
     return next((w for w in ways if w.canonical() == part.canonical()), ways[0])
 
@@ -60,34 +63,35 @@ def neighbours(point: Point, restrict: Restrictions) -> Iterator[tuple[str, Poin
     of their options.
     """
     options = {knob.name: knob.options for knob in knobs(type(point))} | dict(restrict)
-    answers = to_params(point)
+    answers, axes = to_params(point), axes_of(point)
     for path, value in answers.items():
         for option in options[path_pattern(path)]:
             if option != value:
                 near = sample(type(point), _Plain({**answers, path: option}), restrict)
+                near = near.with_axes(axes)
                 if near.key != point.key:
                     yield path, near
 
 
 def divides(architecture: Architecture, patch: Sequence[int]) -> bool:
-    """Whether the stride divides the axes of `patch` that the architecture has."""
-    return not any(n % architecture.stride() for n in _axes(architecture, patch))
+    """Whether the strides divide the axes of `patch` that the architecture has."""
+    return not any(n % stride for n, stride in _axes(architecture, patch))
 
 
 def takes(architecture: Architecture, patch: Sequence[int]) -> bool:
-    """Whether the stride divides the patch, and leaves more than one voxel to normalise."""
-    stride = architecture.stride()
-    single = all(length == stride for length in _axes(architecture, patch))
-    return divides(architecture, patch) and not single
+    """Whether the strides divide the patch, leave more than one voxel to normalise, and no level
+    is as fine as the one above it."""
+    single = all(length == stride for length, stride in _axes(architecture, patch))
+    return divides(architecture, patch) and not single and not architecture.has_idle_level()
 
 
 def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:
     """Why the architecture takes no input of that size; None where it does."""
-    axes, stride = "DHW"[-spatial_dims(architecture) :], architecture.stride()
+    axes, strides = "DHW"[-spatial_dims(architecture) :], architecture.strides()
     if len(patch) != len(axes):
         return f"expected channels and {len(axes)} axes, {'x'.join(['C', *axes])}"
-    if any(length % stride for length in patch):
-        return f"{list(patch)} voxels; every axis must be a multiple of {stride}"
+    if any(length % stride for length, stride in zip(patch, strides, strict=True)):
+        return f"{list(patch)} voxels; every axis must be a multiple of {by_axis(strides)}"
     return None
 
 
@@ -135,10 +139,10 @@ class _Plain:
 
 def _spelt(part: PartType, restrict: Restrictions, prefix: str, way: int) -> PartType:
     """The record with every choice the nearest, and every list at its `way`-th nearest length."""
-    repeats = {f.metadata["count"]: f for f in fields(part) if "count" in f.metadata}
+    repeats = {f.metadata["count"]: f for f in searched_fields(part) if "count" in f.metadata}
     values: dict[str, Any] = {}
     resized: dict[str, tuple[Part, ...]] = {}
-    for f in fields(part):
+    for f in searched_fields(part):
         name, value = f.name, getattr(part, f.name)
         if "count" in f.metadata:
             values[name] = tuple(
@@ -154,7 +158,7 @@ def _spelt(part: PartType, restrict: Restrictions, prefix: str, way: int) -> Par
             values[name] = len(resized[name])
         else:
             values[name] = nearest(value, allowed)
-    return type(part)(**values)
+    return replace(part, **values)
 
 
 def _resized(
@@ -179,8 +183,10 @@ def _unfitness(path: str, point: Architecture, patch: Sequence[int]) -> tuple[bo
     return not fits, name, -point.stride() if fits else point.stride()
 
 
-def _axes(architecture: Architecture, patch: Sequence[int]) -> Sequence[int]:
-    return patch[-spatial_dims(architecture) :]
+def _axes(architecture: Architecture, patch: Sequence[int]) -> list[tuple[int, int]]:
+    """Length and stride of every axis that the architecture has."""
+    strides = architecture.strides()
+    return list(zip(patch[-len(strides) :], strides, strict=True))
 
 
 def _closest(value: Any, numbers: Sequence[Any]) -> Any:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from search_spaces.networks.hybrid_picture import hybrid_picture
-from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+from search_spaces.space import (
+    Architecture,
+    LevelledArchitecture,
+    Part,
+    SearchSpace,
+    choice,
+    repeat,
+)
 from search_spaces.stages import Stage
 from search_spaces.widths import level_channels
 
@@ -114,7 +121,7 @@ class TokenStage(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hybrid(Architecture):
+class Hybrid(LevelledArchitecture):
     """A residual U-Net; see `HybridUNet` for what each choice builds."""
 
     space: ClassVar[str] = "hybrid"
@@ -170,8 +177,11 @@ class Hybrid(Architecture):
         working = replace(self, skip=joins, token_stages=len(tokens), tokens=tuple(tokens))
         return super(Hybrid, working).canonical()
 
+    def divisor(self, level: int) -> int:
+        return self.stem_stride * 2**level
+
     def stride(self) -> int:
-        return self.stem_stride * 2 ** (self.levels - 1)
+        return self.divisor(self.levels - 1)
 
     def picture(self) -> list[Stage]:
         return hybrid_picture(self.canonical())

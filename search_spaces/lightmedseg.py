@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.space import Architecture, LevelledArchitecture, SearchSpace, choice
 from search_spaces.stages import Stage, several, ways_down
 from search_spaces.widths import level_channels
 
@@ -22,7 +22,7 @@ DIRECT_SKIPS = 2  # decoder stages at the stem's resolution: their skips are nev
 
 
 @dataclass(frozen=True, kw_only=True)
-class LightMedSeg(Architecture):
+class LightMedSeg(LevelledArchitecture):
     """A small U-Net steered by anchors, texture and routed skips; by default the published one.
 
     See `LightMedSegNet` for what each choice builds.
@@ -54,12 +54,15 @@ class LightMedSeg(Architecture):
         """Decoder stages, of the deepest, whose skips mix all encoder stages."""
         return self.stages - DIRECT_SKIPS if self.router else 0
 
+    def divisor(self, level: int) -> int:
+        return self.stem_stride * 2**level
+
     def stride(self) -> int:
-        return self.stem_stride * 2 ** (self.stages - 1)
+        return self.divisor(self.stages - 1)
 
     def picture(self) -> list[Stage]:
         channels = self.channels
-        divisors = [self.stem_stride * 2**i for i in range(self.stages)]
+        divisors = [self.divisor(stage) for stage in range(self.stages)]
         holds = [several(self.convs, f"{self.conv} conv")]
         holds += [f"FiLM by {self.anchors} anchors"] * bool(self.anchors)
         holds += ["texture routing"] if self.lspm else ["detail path"]

@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from search_spaces.space import Architecture, Part, SearchSpace, choice, repeat
+from search_spaces.space import (
+    Architecture,
+    LevelledArchitecture,
+    Part,
+    SearchSpace,
+    choice,
+    repeat,
+)
 from search_spaces.stages import Stage, ways_up
 from search_spaces.widths import level_channels
 
@@ -77,7 +84,7 @@ class SlimBlock(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlimFormer(Architecture):
+class SlimFormer(LevelledArchitecture):
     """A U-shape with layers that are gated one by one; see `SlimFormerUNet`."""
 
     space: ClassVar[str] = "slimformer"
@@ -105,12 +112,15 @@ class SlimFormer(Architecture):
         working = replace(self, blocks=tuple(block.canonical() for block in self.blocks))
         return super(SlimFormer, working).canonical()
 
+    def divisor(self, level: int) -> int:
+        return self.patch * 2**level
+
     def stride(self) -> int:
-        return self.patch * 2 ** len(self.blocks)
+        return self.divisor(len(self.blocks))
 
     def picture(self) -> list[Stage]:
         blocks, channels = self.canonical().blocks, self.channels
-        divisors = [self.patch * 2**i for i in range(len(blocks) + 1)]
+        divisors = [self.divisor(level) for level in range(len(blocks) + 1)]
         stages = [
             Stage(
                 name="encoder",

@@ -10,10 +10,11 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
+from search_spaces.axes import ALIKE, Axes, AxesError
 from search_spaces.stages import Stage
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def choice(
 def repeat(kind: type[Part], count: str, doc: str) -> Any:
     """A searched tuple of records of type `kind`; the earlier field named `count` is its length."""
     return field(default=(), metadata={"kind": kind, "count": count, "doc": doc})
+
+
+def searched_fields(part: Part | type[Part]) -> list[Field[Any]]:
+    """The fields that are declared by `choice` or `repeat`, in order of declaration."""
+    return [f for f in fields(part) if f.metadata]
 
 
 class Trial(Protocol):
@@ -91,10 +97,10 @@ def path_pattern(path: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A record whose fields are all declared by `choice` or `repeat`."""
+    """A record of fields that are declared by `choice` or `repeat`."""
 
     def __post_init__(self) -> None:
-        for f in fields(self):
+        for f in searched_fields(self):
             value = getattr(self, f.name)
             where = f"{type(self).__name__}.{f.name}"
             if options := f.metadata.get("options"):
@@ -112,14 +118,14 @@ class Part:
 
         Fields that are no choice are at their defaults; subclasses reset what else has no effect.
         """
-        idle = {f.name: f.default for f in fields(self) if not is_active(f, vars(self))}
+        idle = {f.name: f.default for f in searched_fields(self) if not is_active(f, vars(self))}
         return replace(self, **idle)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, in the order of declaration; see `choice` for `added_later`."""
         return {
             f.name: [part.to_json() for part in value] if isinstance(value, tuple) else value
-            for f in fields(self)
+            for f in searched_fields(self)
             for value in [getattr(self, f.name)]
             if not (f.metadata.get("added_later") and value == f.default)
         }
@@ -133,15 +139,15 @@ class Part:
         """
         if not isinstance(values, Mapping):
             raise ArchitectureError(f"{where} is {type(values).__name__}; expected a mapping")
-        known = {f.name for f in fields(cls)}
+        known = {f.name for f in searched_fields(cls)}
         if unknown := sorted(set(values) - known):
-            names = ", ".join(f.name for f in fields(cls))
+            names = ", ".join(f.name for f in searched_fields(cls))
             raise ArchitectureError(f"{where}.{unknown[0]} is unknown; {cls.__name__} has {names}")
-        later = {f.name for f in fields(cls) if f.metadata.get("added_later")}
+        later = {f.name for f in searched_fields(cls) if f.metadata.get("added_later")}
         if missing := sorted(known - later - set(values)):
             raise ArchitectureError(f"{where}.{missing[0]} is missing")
         loaded: dict[str, Any] = dict(values)
-        for f in fields(cls):
+        for f in searched_fields(cls):
             if kind := f.metadata.get("kind"):
                 parts = values[f.name]
                 if not isinstance(parts, list | tuple):
@@ -169,8 +175,20 @@ class Architecture(Part):
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:10]
 
     def stride(self) -> int:
-        """The input's D, H and W must be multiples of this."""
+        """The input's side over that of the deepest map, along the axis that is halved most."""
         raise NotImplementedError
+
+    def strides(self) -> tuple[int, ...]:
+        """Of what each axis of the input must be a multiple."""
+        return (self.stride(),) * spatial_dims(self)
+
+    def with_axes(self, axes: Axes) -> Self:
+        """The network for such axes; itself, where it can only treat all axes alike."""
+        return self
+
+    def has_idle_level(self) -> bool:
+        """Whether it has levels that are no coarser than those above."""
+        return False
 
     def picture(self) -> Sequence[Stage]:
         """The stages that a drawing of it shows, in the order of computation; () for none."""
@@ -179,6 +197,80 @@ class Architecture(Part):
     def build(self, in_channels: int, out_channels: int) -> nn.Module:
         """A network from (B, in_channels, D, H, W) to logits (B, out_channels, D, H, W)."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxialArchitecture(Architecture):
+    """An architecture whose strides, powers of two, and kernels may differ by axis.
+
+    `axes` follows from the data and is not searched. It is not written where it has no effect.
+    """
+
+    axes: Axes = ALIKE
+
+    @property
+    def steps(self) -> int:
+        """How often the axis is halved that is halved most, were all alike."""
+        return self.stride().bit_length() - 1
+
+    @property
+    def own_axes(self) -> Axes:
+        """The axes that it has: those of the plane alone, for networks of slices."""
+        return self.axes.plane() if spatial_dims(self) == 2 else self.axes
+
+    def strides(self) -> tuple[int, ...]:
+        return self.own_axes.between(0, self.steps)
+
+    def with_axes(self, axes: Axes) -> Self:
+        return replace(self, axes=axes)
+
+    def has_idle_level(self) -> bool:
+        return not self.own_axes.halving(self.steps)
+
+    def canonical(self) -> Self:
+        canonical = super().canonical()
+        return replace(canonical, axes=canonical.axes.canonical(canonical.steps))
+
+    def to_json(self) -> dict[str, Any]:
+        axes = {} if self.axes == ALIKE else {"axes": self.axes.to_json()}
+        return super().to_json() | axes
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], where: str = "architecture") -> Self:
+        if not isinstance(values, Mapping) or "axes" not in values:
+            return super().from_json(values, where)
+        choices = {name: value for name, value in values.items() if name != "axes"}
+        try:
+            axes = Axes.from_json(values["axes"])
+        except AxesError as error:
+            raise ArchitectureError(f"{where}.{error}") from None
+        return super().from_json(choices, where).with_axes(axes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelledArchitecture(AxialArchitecture):
+    """One of levels, each coarser than the one above it; -1 is the image."""
+
+    def divisor(self, level: int) -> int:
+        """The image's side over that of a level's map, were all axes alike."""
+        raise NotImplementedError
+
+    def resolution(self, level: int) -> int:
+        """How many steps lead to the maps of a level."""
+        return self.divisor(level).bit_length() - 1 if level >= 0 else 0
+
+    def factor(self, level: int) -> tuple[int, ...]:
+        """By which a level divides each axis of the one above it."""
+        return self.axes.between(self.resolution(level - 1), self.resolution(level))
+
+    def kernel(self, level: int) -> tuple[int, ...]:
+        """Of a level's 3^3 convolutions."""
+        return self.axes.kernel(self.resolution(level))
+
+
+def axes_of(architecture: Architecture) -> Axes:
+    """How its axes differ; all are alike for an architecture that cannot have it otherwise."""
+    return getattr(architecture, "axes", ALIKE)
 
 
 def spatial_dims(architecture: Architecture) -> int:
@@ -194,7 +286,7 @@ def sample(
     `restrict` narrows knobs, named without positions: `{"tokens.prune": [0.0, 0.5]}`.
     """
     values: dict[str, Any] = {}
-    for f in fields(kind):
+    for f in searched_fields(kind):
         path = prefix + f.name
         if not is_active(f, values):
             values[f.name] = f.default
@@ -212,7 +304,7 @@ def sample(
 def to_params(architecture: Part, prefix: str = "") -> dict[str, Option]:
     """The values for which `sample` returns `architecture`: `{"tokens.0.prune": 0.5, ...}`."""
     answers: dict[str, Option] = {}
-    for f in fields(architecture):
+    for f in searched_fields(architecture):
         value = getattr(architecture, f.name)
         if isinstance(value, tuple):
             for i, part in enumerate(value):
@@ -234,7 +326,7 @@ class Knob:
 def knobs(kind: type[Part], prefix: str = "") -> list[Knob]:
     """Every searched field of `kind` and of its parts, in order of declaration."""
     found: list[Knob] = []
-    for f in fields(kind):
+    for f in searched_fields(kind):
         if options := f.metadata.get("options"):
             found.append(Knob(prefix + f.name, options, f.metadata["doc"]))
         else:
@@ -259,9 +351,9 @@ def size(kind: type[Part], restrict: Restrictions | None = None, prefix: str = "
             return len(options) * ways(rest, values)
         return sum(ways(rest, {**values, f.name: option}) for option in options)
 
-    controls = {f.metadata.get("count") for f in fields(kind)}
-    controls |= {name for f in fields(kind) for name in f.metadata.get("when", {})}
-    return ways(fields(kind), {})
+    controls = {f.metadata.get("count") for f in searched_fields(kind)}
+    controls |= {name for f in searched_fields(kind) for name in f.metadata.get("when", {})}
+    return ways(searched_fields(kind), {})
 
 
 @dataclass(frozen=True)
@@ -270,16 +362,22 @@ class SearchSpace:
 
     `translate(architecture, name)`, where given, brings a network of this space into the space of
     that name, or a network of another space into this one; None for what it does not know.
+    `axes`: how the axes of the data differ, which every sampled network heeds that can.
     """
 
     name: str
     kind: type[Architecture]
     presets: Callable[[], Mapping[str, Architecture]]
     translate: Callable[[Architecture, str], Architecture | None] | None = None
+    axes: Axes = ALIKE
+
+    def on(self, axes: Axes) -> SearchSpace:
+        """The space of the same choices for data with such axes."""
+        return replace(self, axes=axes)
 
     def sample(self, trial: Trial, restrict: Restrictions | None = None) -> Architecture:
         """A point suggested by `trial`, in canonical form."""
-        return sample(self.kind, trial, restrict).canonical()
+        return sample(self.kind, trial, restrict).with_axes(self.axes).canonical()
 
     def from_json(self, values: Mapping[str, Any]) -> Architecture:
         """The architecture that `to_json` wrote. Raises ArchitectureError."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,13 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from search_spaces.axes import axes_for, by_axis
 from search_spaces.space import (
     Architecture,
     RandomTrial,
     Restrictions,
     SearchSpace,
+    axes_of,
     sample,
     spatial_dims,
     to_params,
@@ -60,6 +63,10 @@ class SpaceContract:
     def test_random_point(self, seed: int) -> None:
         check_architecture(random_point(self.space, seed, self.restrict))
 
+    def test_anisotropic_point(self, seed: int) -> None:
+        point = anisotropic_point(self.space, seed, self.restrict)
+        check_architecture(point)
+
 
 def check_space(
     space: SearchSpace, random_points: int = 10, restrict: Restrictions | None = None
@@ -73,6 +80,7 @@ def check_space(
         check_architecture(preset)
     for seed in range(random_points):
         check_architecture(random_point(space, seed, restrict))
+        check_architecture(anisotropic_point(space, seed, restrict))
 
 
 def random_point(
@@ -82,6 +90,17 @@ def random_point(
     return sample(space.kind, RandomTrial(seed), restrict)
 
 
+def anisotropic_point(
+    space: SearchSpace, seed: int, restrict: Restrictions | None = None
+) -> Architecture:
+    """Another, for a volume of random spacings and a random patch, where the space heeds them."""
+    rng = random.Random(seed)
+    spacing = [rng.choice((1.0, 1.0, 2.5, 5.0, 9.0)) for _ in range(3)]
+    patch = [rng.choice((4, 8, 12, 16, 64)) for _ in range(3)]
+    point = random_point(space, seed + 1000, restrict).with_axes(axes_for(spacing, patch))
+    return point if not point.has_idle_level() else point.with_axes(axes_for(spacing, (64, 64, 64)))
+
+
 def check_records(space: SearchSpace) -> None:
     """The space's name, its presets, and the records of `SPELLINGS` random points."""
     _require(space.kind.space == space.name, f"{space.kind.space!r} is not {space.name!r}")
@@ -89,8 +108,9 @@ def check_records(space: SearchSpace) -> None:
         _require(type(preset) is space.kind, f"preset {name} is a {type(preset).__name__}")
     for seed in range(SPELLINGS):
         point = random_point(space, seed)
-        with _naming(point):
-            _check_record(point)
+        for each in (point, anisotropic_point(space, seed)):
+            with _naming(each):
+                _check_record(each)
 
 
 def check_architecture(
@@ -130,9 +150,10 @@ def _check_record(point: Architecture) -> None:
     _require(loaded == point, "its JSON gives another architecture back")
     _require(once.canonical() == once, "canonical() changes the canonical form")
     _require(once.key == point.key, "canonical() changes the key")
-    _require(once.stride() == point.stride(), "canonical() changes the stride")
+    _require(once.strides() == point.strides(), "canonical() changes the strides")
     for spelling in (point, once):
         again = sample(kind, RandomTrial(answers=to_params(spelling)))
+        again = again.with_axes(axes_of(spelling))
         _require(again == spelling, "sampling its own answers gives another architecture")
 
 
@@ -195,18 +216,19 @@ def _check_inference(network: nn.Module, x: torch.Tensor, out_channels: int) -> 
 
 
 def _check_refusal(network: nn.Module, architecture: Architecture, in_channels: int) -> None:
-    stride, sizes = architecture.stride(), _size(architecture, SMALL)
-    if stride == 1:
-        return
-    for axis in range(len(sizes)):
+    strides, sizes = architecture.strides(), _size(architecture, SMALL)
+    told = by_axis(strides)
+    for axis, stride in enumerate(strides):
+        if stride == 1:
+            continue
         size = [length + (stride // 2 if i == axis else 0) for i, length in enumerate(sizes)]
         try:
             network(torch.zeros(1, in_channels, *size))
         except ValueError as error:
-            named = str(error).endswith(f"multiple of the network's stride, {stride}")
-            _require(named, f"{size} is refused without naming stride {stride}: {error}")
+            named = str(error).endswith(f"multiple of the network's stride, {told}")
+            _require(named, f"{size} is refused without naming stride {told}: {error}")
         else:
-            raise ContractError(f"{size} is no multiple of stride {stride}, and is not refused")
+            raise ContractError(f"{size} is no multiple of stride {told}, and is not refused")
 
 
 def _check_slices(network: nn.Module, volume: torch.Tensor) -> None:
@@ -288,7 +310,7 @@ def _close(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 def _size(architecture: Architecture, multiples: Sequence[int]) -> tuple[int, ...]:
     """That many strides along the axes that the architecture has."""
-    return tuple(architecture.stride() * m for m in multiples[: spatial_dims(architecture)])
+    return tuple(stride * m for stride, m in zip(architecture.strides(), multiples, strict=False))
 
 
 def _shapes(network: nn.Module) -> dict[str, torch.Size]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from search_spaces.space import Architecture, SearchSpace, choice
+from search_spaces.space import Architecture, AxialArchitecture, SearchSpace, choice
 from search_spaces.stages import Stage, several, ways_up
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _PRUNED = {"prune": (0.25, 0.5, 0.75, 0.9)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenSparse(Architecture):
+class TokenSparse(AxialArchitecture):
     """A UNETR; see `SparseUNETR` for what each choice builds."""
 
     space: ClassVar[str] = "token_sparse"

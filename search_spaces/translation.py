@@ -32,6 +32,10 @@ def translate(architecture: Architecture, space: SearchSpace) -> Architecture:
 
     Raises ArchitectureError where there is no translation.
     """
+    return _translated(architecture, space).with_axes(space.axes)
+
+
+def _translated(architecture: Architecture, space: SearchSpace) -> Architecture:
     if architecture.space == space.name:
         return architecture
     for side in (find_space(architecture.space), space):
@@ -160,6 +164,8 @@ def from_baseline(a: Baseline) -> Hybrid:
         return _hybrid(stage, stage, width=a.swin_width, levels=5, refine=8)
     if a.kind == "segresnet":
         return _hybrid(width=a.width, levels=a.levels, stem_stride=1, norm="group", skip="add")
+    if a.kind == "nnunet":
+        return _hybrid(width=a.width, levels=a.levels, stem_stride=1, residual=False)
     return _hybrid(  # whose last two levels share one resolution
         width=a.width,
         levels=a.levels - 1,

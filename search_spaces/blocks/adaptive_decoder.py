@@ -5,11 +5,18 @@ from __future__ import annotations
 from functools import reduce
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.blocks.anchors import PositionBias
-from search_spaces.blocks.conv import ConvKind, make_conv, normed_silu
+from search_spaces.blocks.conv import (
+    ConvKind,
+    Size,
+    dense,
+    make_conv,
+    normed_silu,
+    pointwise,
+    transposed,
+)
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
 
 
@@ -17,8 +24,9 @@ class AdaptiveDecoder(nn.Module):
     """Upsamples, joins the skip, lets every voxel choose among three convolutions, recalibrates.
 
     x: (B, C_in, *S), skip: (B, C_out, *2S), anchors: (B, K, spatial_dims) or None where `anchors`
-    is 0 -> (B, C_out, *2S). Without `upsample` the stage keeps the size and begins with a 1^n
-    convolution; without `mixing` only the path of `conv` is left of the three.
+    is 0 -> (B, C_out, *2S). `factor`: other factors than 2, by axis; 1 keeps the size, and the
+    stage begins with a 1^n convolution. `kernel`: of its 3^n convolutions. Without `mixing` only
+    the path of `conv` is left of the three.
     """
 
     def __init__(
@@ -29,24 +37,25 @@ class AdaptiveDecoder(nn.Module):
         *,
         anchors: int = 0,
         conv: ConvKind = "ghost",
-        upsample: bool = True,
+        factor: Size = 2,
+        kernel: Size = 3,
         mixing: bool = True,
         squeeze: bool = True,
     ) -> None:
         super().__init__()
-        pointwise = Conv[Conv.CONV, spatial_dims]
         self.enter = (
-            Conv[Conv.CONVTRANS, spatial_dims](in_channels, out_channels, 2, stride=2)
-            if upsample
-            else pointwise(in_channels, out_channels, 1)
+            pointwise(spatial_dims, in_channels, out_channels)
+            if factor == 1
+            else transposed(spatial_dims, in_channels, out_channels, factor)
         )
         self.bias = PositionBias(spatial_dims, out_channels, anchors) if anchors else None
-        self.fuse = pointwise(2 * out_channels, out_channels, 1)
+        self.fuse = pointwise(spatial_dims, 2 * out_channels, out_channels)
         self.paths: nn.Module = (
-            AdaptiveMixing(spatial_dims, out_channels, conv)
+            AdaptiveMixing(spatial_dims, out_channels, conv, kernel)
             if mixing
             else normed_silu(
-                make_conv(conv, spatial_dims, out_channels, out_channels), out_channels
+                make_conv(conv, spatial_dims, out_channels, out_channels, kernel=kernel),
+                out_channels,
             )
         )
         self.squeeze = SqueezeExcite(out_channels) if squeeze else nn.Identity()
@@ -66,16 +75,17 @@ class AdaptiveMixing(nn.Module):
     x: (B, C, *S) -> (B, C, *S).
     """
 
-    def __init__(self, spatial_dims: int, channels: int, conv: ConvKind = "ghost") -> None:
+    def __init__(
+        self, spatial_dims: int, channels: int, conv: ConvKind = "ghost", kernel: Size = 3
+    ) -> None:
         super().__init__()
-        plain = Conv[Conv.CONV, spatial_dims]
         convs = (
-            plain(channels, channels, 3, padding=1, groups=channels),
-            make_conv(conv, spatial_dims, channels, channels),
-            plain(channels, channels, 1),
+            dense(spatial_dims, channels, channels, kernel=kernel, groups=channels),
+            make_conv(conv, spatial_dims, channels, channels, kernel=kernel),
+            pointwise(spatial_dims, channels, channels),
         )
         self.paths = nn.ModuleList(normed_silu(c, channels) for c in convs)
-        self.choose = plain(channels, len(convs), 1)
+        self.choose = pointwise(spatial_dims, channels, len(convs))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, *S) -> (B, 3, *S), the paths' shares, which sum to one (Eq. 17)."""

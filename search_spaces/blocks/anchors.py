@@ -6,20 +6,27 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import nn
 
+from search_spaces.axes import ALIKE, Axes
+from search_spaces.blocks.conv import dense
+
 
 class AnchorDetector(nn.Module):
     """K coordinates predicted from the input volume (LightMedSeg, Eq. 1).
 
-    x: (B, C, *S) -> (B, K, spatial_dims), every coordinate in [0, 1].
+    x: (B, C, *S) -> (B, K, spatial_dims), every coordinate in [0, 1]. Its three strided
+    convolutions heed the `axes` of the volume.
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, anchors: int) -> None:
+    def __init__(
+        self, spatial_dims: int, in_channels: int, anchors: int, axes: Axes = ALIKE
+    ) -> None:
         super().__init__()
         self.spatial_dims = spatial_dims
-        conv = Conv[Conv.CONV, spatial_dims]
+        axes = axes.plane() if spatial_dims == 2 else axes
         steps: list[nn.Module] = []
-        for channels in (in_channels, 8, 8):
-            steps += [conv(channels, 8, 3, stride=2, padding=1), nn.GroupNorm(4, 8), nn.SiLU()]
+        for step, channels in enumerate((in_channels, 8, 8)):
+            conv = dense(spatial_dims, channels, 8, axes.step(step), axes.kernel(step))
+            steps += [conv, nn.GroupNorm(4, 8), nn.SiLU()]
         self.encoder = nn.Sequential(*steps)
         self.mlp = nn.Sequential(
             nn.Linear(8, 128), nn.SiLU(), nn.Linear(128, anchors * spatial_dims)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import gcd
 from typing import Literal
@@ -9,10 +10,39 @@ from typing import Literal
 import torch
 from monai.networks.layers.factories import Conv
 from monai.networks.layers.utils import get_norm_layer
+from monai.utils.misc import ensure_tuple_rep
 from torch import nn
 
 ConvKind = Literal["standard", "ghost"]
 NormKind = Literal["instance", "batch", "group"]
+Size = int | Sequence[int]  # along every axis, or along each
+
+
+def dense(
+    spatial_dims: int,
+    in_channels: int,
+    out_channels: int,
+    stride: Size = 1,
+    kernel: Size = 3,
+    groups: int = 1,
+    bias: bool = True,
+) -> nn.Module:
+    """A convolution, padded so that stride 1 keeps the size; `kernel` is odd."""
+    padding = kernel // 2 if isinstance(kernel, int) else [width // 2 for width in kernel]
+    conv = Conv[Conv.CONV, spatial_dims]
+    return conv(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=bias)
+
+
+def pointwise(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
+    """A 1^n convolution."""
+    return Conv[Conv.CONV, spatial_dims](in_channels, out_channels, 1)
+
+
+def transposed(
+    spatial_dims: int, in_channels: int, out_channels: int, factor: Size = 2
+) -> nn.Module:
+    """From every voxel the `factor` voxels, along each axis, that it covers."""
+    return Conv[Conv.CONVTRANS, spatial_dims](in_channels, out_channels, factor, factor)
 
 
 class GhostConv(nn.Module):
@@ -23,14 +53,19 @@ class GhostConv(nn.Module):
     """
 
     def __init__(
-        self, spatial_dims: int, in_channels: int, out_channels: int, stride: int = 1
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        stride: Size = 1,
+        kernel: Size = 3,
     ) -> None:
         super().__init__()
         if out_channels % 2:
             raise ValueError(f"a ghost convolution needs an even out_channels, not {out_channels}")
-        conv, half = Conv[Conv.CONV, spatial_dims], out_channels // 2
-        self.primary = conv(in_channels, half, 3, stride, padding=1)
-        self.cheap = conv(half, half, 3, padding=1, groups=half)
+        half = out_channels // 2
+        self.primary = dense(spatial_dims, in_channels, half, stride, kernel)
+        self.cheap = dense(spatial_dims, half, half, kernel=kernel, groups=half)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         primary = self.primary(x)
@@ -38,12 +73,16 @@ class GhostConv(nn.Module):
 
 
 def make_conv(
-    kind: ConvKind, spatial_dims: int, in_channels: int, out_channels: int, stride: int = 1
+    kind: ConvKind,
+    spatial_dims: int,
+    in_channels: int,
+    out_channels: int,
+    stride: Size = 1,
+    kernel: Size = 3,
 ) -> nn.Module:
-    """A 3^n convolution of that kind, padded so that stride 1 keeps the size."""
-    if kind == "ghost":
-        return GhostConv(spatial_dims, in_channels, out_channels, stride=stride)
-    return Conv[Conv.CONV, spatial_dims](in_channels, out_channels, 3, stride, padding=1)
+    """A convolution of that kind, padded so that stride 1 keeps the size."""
+    make = GhostConv if kind == "ghost" else dense
+    return make(spatial_dims, in_channels, out_channels, stride, kernel)
 
 
 def make_norm(kind: NormKind, spatial_dims: int, channels: int) -> nn.Module:
@@ -75,10 +114,11 @@ class ConvUnit(nn.Sequential):
         *,
         conv: ConvKind = "standard",
         norm: NormKind = "instance",
-        stride: int = 1,
+        stride: Size = 1,
+        kernel: Size = 3,
     ) -> None:
         super().__init__(
-            make_conv(conv, spatial_dims, in_channels, out_channels, stride),
+            make_conv(conv, spatial_dims, in_channels, out_channels, stride, kernel),
             make_norm(norm, spatial_dims, out_channels),
             nn.SiLU(inplace=True),
         )
@@ -101,13 +141,22 @@ class ResidualUnit(nn.Module):
         residual: bool = True,
         conv: ConvKind = "standard",
         norm: NormKind = "instance",
-        stride: int = 1,
+        stride: Size = 1,
+        kernel: Size = 3,
     ) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * convs
         self.body = nn.Sequential(
             *(
-                ConvUnit(spatial_dims, a, b, conv=conv, norm=norm, stride=stride if i == 0 else 1)
+                ConvUnit(
+                    spatial_dims,
+                    a,
+                    b,
+                    conv=conv,
+                    norm=norm,
+                    stride=stride if i == 0 else 1,
+                    kernel=kernel,
+                )
                 for i, (a, b) in enumerate(pairwise(widths))
             )
         )
@@ -120,10 +169,10 @@ class ResidualUnit(nn.Module):
         return y if self.shortcut is None else y + self.shortcut(x)
 
 
-def _shortcut(spatial_dims: int, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+def _shortcut(spatial_dims: int, in_channels: int, out_channels: int, stride: Size) -> nn.Module:
     steps: list[nn.Module] = []
-    if stride > 1:
-        steps.append(nn.AvgPool3d(stride) if spatial_dims == 3 else nn.AvgPool2d(stride))
+    if max(factors := ensure_tuple_rep(stride, spatial_dims)) > 1:
+        steps.append(nn.AvgPool3d(factors) if spatial_dims == 3 else nn.AvgPool2d(factors))
     if in_channels != out_channels:
-        steps.append(Conv[Conv.CONV, spatial_dims](in_channels, out_channels, 1))
+        steps.append(pointwise(spatial_dims, in_channels, out_channels))
     return nn.Sequential(*steps)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from monai.networks.layers.factories import Conv
+from monai.utils.misc import ensure_tuple_rep
 from torch import nn
+
+from search_spaces.blocks.conv import Size, dense
 
 
 class LightConv(nn.Module):
-    """A residual unit of one depthwise 3^n convolution and 1^n ones. (B, C, *S) -> (B, C, *S).
+    """A residual unit of one depthwise convolution and 1^n ones. (B, C, *S) -> (B, C, *S).
 
     `expansion` 1: depthwise, normalisation, SiLU, 1^n convolution: the depthwise separable
     convolution (MobileNet, Howard 2017). Above 1: depthwise, normalisation, 1^n convolution to
@@ -20,11 +24,11 @@ class LightConv(nn.Module):
     of the time and a 1^n convolution is a linear layer.
     """
 
-    def __init__(self, spatial_dims: int, channels: int, expansion: int = 1) -> None:
+    def __init__(
+        self, spatial_dims: int, channels: int, expansion: int = 1, kernel: Size = 3
+    ) -> None:
         super().__init__()
-        self.depthwise = Conv[Conv.CONV, spatial_dims](
-            channels, channels, 3, padding=1, groups=channels
-        )
+        self.depthwise = dense(spatial_dims, channels, channels, kernel=kernel, groups=channels)
         self.norm = nn.GroupNorm(1, channels)
         hidden = expansion * channels
         self.expand = nn.Linear(channels, hidden) if expansion > 1 else None
@@ -39,24 +43,26 @@ class LightConv(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Patches of `factor`^n voxels, projected and normalised (Swin, Liu 2021, Sec. 3.1).
+    """Patches of `factor` voxels along each axis, projected and normalised (Swin, Liu 2021,
+    Sec. 3.1).
 
     (B, C_in, *S) -> (B, C_out, *S / factor), channels last in memory.
     """
 
     def __init__(
-        self, spatial_dims: int, in_channels: int, out_channels: int, factor: int = 2
+        self, spatial_dims: int, in_channels: int, out_channels: int, factor: Size = 2
     ) -> None:
         super().__init__()
-        self.factor = factor
-        self.project = nn.Linear(in_channels * factor**spatial_dims, out_channels)
+        self.factors = ensure_tuple_rep(factor, spatial_dims)
+        self.project = nn.Linear(in_channels * math.prod(self.factors), out_channels)
         self.norm = nn.GroupNorm(1, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n = x.dim() - 2
         patches = x
         for axis in reversed(range(2, 2 + n)):
-            patches = patches.unflatten(axis, (-1, self.factor))  # (B, C, D / f, f, H / f, f, ...)
+            factor = self.factors[axis - 2]
+            patches = patches.unflatten(axis, (-1, factor))  # (B, C, D / f, f, H / f, f, ...)
         order = [0, *range(2, 2 + 2 * n, 2), *range(3, 3 + 2 * n, 2), 1]
         y = self.project(patches.permute(order).flatten(n + 1))  # (B, *S / f, C_out)
         return self.norm(y.movedim(-1, 1))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from monai.networks.layers.factories import Conv
+from monai.utils.misc import ensure_tuple_rep
 from torch import nn
 
-from search_spaces.blocks.conv import four_group_norm, normed_silu
+from search_spaces.blocks.conv import Size, dense, four_group_norm, normed_silu, pointwise
 
 DetailKind = Literal["dense", "depthwise"]
 
@@ -16,13 +16,14 @@ DetailKind = Literal["dense", "depthwise"]
 class LSPM(nn.Module):
     """Where the image is structured, and features that already heed it.
 
-    x: (B, C, *S) -> texture (B, 1, *S) between 0 and 1, features (B, C, *S).
+    x: (B, C, *S) -> texture (B, 1, *S) between 0 and 1, features (B, C, *S). `kernel`: of its
+    3^n convolutions; where that is 1 its 5^n one does not reach along the axis either.
     """
 
-    def __init__(self, spatial_dims: int, channels: int) -> None:
+    def __init__(self, spatial_dims: int, channels: int, kernel: Size = 3) -> None:
         super().__init__()
-        self.texture = TextureMap(spatial_dims, channels)
-        self.complexity = ComplexityHead(spatial_dims, channels)
+        self.texture = TextureMap(spatial_dims, channels, kernel)
+        self.complexity = ComplexityHead(spatial_dims, channels, kernel)
         self.mix = ExpertMixer(spatial_dims, channels)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,12 +36,12 @@ class TextureMap(nn.Module):
     x: (B, C, *S) -> (B, 1, *S) between 0 and 1.
     """
 
-    def __init__(self, spatial_dims: int, channels: int) -> None:
+    def __init__(self, spatial_dims: int, channels: int, kernel: Size = 3) -> None:
         super().__init__()
-        conv = Conv[Conv.CONV, spatial_dims]
-        smooth = conv(channels, channels, 5, padding=2, groups=channels)
+        wide = [5 if width > 1 else 1 for width in ensure_tuple_rep(kernel, spatial_dims)]
+        smooth = dense(spatial_dims, channels, channels, kernel=wide, groups=channels)
         self.smooth = normed_silu(smooth, channels)
-        self.project = conv(channels, 1, 1)
+        self.project = pointwise(spatial_dims, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.project((self.smooth(x) - x).abs()))
@@ -53,16 +54,16 @@ class ComplexityHead(nn.Sequential):
     the reading that has the published 10.5 K parameters.
     """
 
-    def __init__(self, spatial_dims: int, channels: int) -> None:
-        conv, wide = Conv[Conv.CONV, spatial_dims], 2 * channels
+    def __init__(self, spatial_dims: int, channels: int, kernel: Size = 3) -> None:
+        wide = 2 * channels
         super().__init__(
-            conv(channels, wide, 3, padding=1),
+            dense(spatial_dims, channels, wide, kernel=kernel),
             four_group_norm(wide),
             nn.SiLU(),
-            conv(wide, wide, 3, padding=1),
+            dense(spatial_dims, wide, wide, kernel=kernel),
             four_group_norm(wide),
             nn.SiLU(),
-            conv(wide, 1, 1),
+            pointwise(spatial_dims, wide, 1),
             nn.Sigmoid(),
         )
 
@@ -75,9 +76,8 @@ class ExpertMixer(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: int) -> None:
         super().__init__()
-        conv = Conv[Conv.CONV, spatial_dims]
-        self.experts = nn.ModuleList(conv(channels, channels, 1) for _ in range(2))
-        self.gate = conv(1, 2, 1)
+        self.experts = nn.ModuleList(pointwise(spatial_dims, channels, channels) for _ in range(2))
+        self.gate = pointwise(spatial_dims, 1, 2)
 
     def weights(self, complexity: torch.Tensor) -> torch.Tensor:
         """(B, 1, *S) -> (B, 2, *S), the experts' shares, which sum to one."""
@@ -88,14 +88,17 @@ class ExpertMixer(nn.Module):
         return first * self.experts[0](x) + second * self.experts[1](x)
 
 
-def detail_path(spatial_dims: int, channels: int, kind: DetailKind = "dense") -> nn.Sequential:
+def detail_path(
+    spatial_dims: int, channels: int, kind: DetailKind = "dense", kernel: Size = 3
+) -> nn.Sequential:
     """A 3^n convolution, norm and SiLU (LightMedSeg, Eq. 7). (B, C, *S) -> (B, C, *S).
 
     Eq. 7 writes a depthwise convolution; a dense one has the published number of parameters.
     """
     groups = channels if kind == "depthwise" else 1
-    conv = Conv[Conv.CONV, spatial_dims](channels, channels, 3, padding=1, groups=groups)
-    return normed_silu(conv, channels)
+    return normed_silu(
+        dense(spatial_dims, channels, channels, kernel=kernel, groups=groups), channels
+    )
 
 
 class TextureRouting(nn.Module):
@@ -104,10 +107,12 @@ class TextureRouting(nn.Module):
     x: (B, C, *S), texture: (B, 1, *S) between 0 and 1 -> (B, C, *S).
     """
 
-    def __init__(self, spatial_dims: int, channels: int, kind: DetailKind = "dense") -> None:
+    def __init__(
+        self, spatial_dims: int, channels: int, kind: DetailKind = "dense", kernel: Size = 3
+    ) -> None:
         super().__init__()
-        self.detail = detail_path(spatial_dims, channels, kind)
-        self.smooth = Conv[Conv.CONV, spatial_dims](channels, channels, 1)
+        self.detail = detail_path(spatial_dims, channels, kind, kernel)
+        self.smooth = pointwise(spatial_dims, channels, channels)
 
     def forward(self, x: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
         return texture * self.detail(x) + (1 - texture) * self.smooth(x)

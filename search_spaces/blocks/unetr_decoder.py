@@ -7,14 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from monai.networks.blocks import UnetrBasicBlock, UnetrPrUpBlock, UnetrUpBlock
+from monai.networks.blocks import UnetrBasicBlock, UnetResBlock, UnetrPrUpBlock, UnetrUpBlock
+from monai.networks.blocks.dynunet_block import get_conv_layer
+from monai.networks.layers.factories import Pool
 from torch import nn
 
+from search_spaces.axes import ALIKE, Axes
 from search_spaces.blocks.recompute import recomputed
 
 _RESIDUAL: dict[str, Any] = {
     "spatial_dims": 3,
-    "kernel_size": 3,
     "norm_name": "instance",
     "res_block": True,
 }
@@ -23,9 +25,10 @@ _RESIDUAL: dict[str, Any] = {
 class UNETRDecoder(nn.Module):
     """Token maps, each at the patches' grid, and the image to logits at full resolution.
 
+    `patch`: its voxels along an axis that `axes` halves at every step.
     forward(x, maps, recompute): x (B, C_in, D, H, W); `self.maps` maps (B, width, D / patch, ...),
     the last for the bottom, the first for the skip of half resolution -> (B, C_cls, D, H, W). Level
-    l has features * 2^l channels at stride 2^l. With `recompute` the blocks keep only their inputs
+    l has features * 2^l channels after l steps. With `recompute` the blocks keep only their inputs
     for the gradient.
 
     `pooled`: the bottom is the last map pooled to half the grid, below one more skip at the grid
@@ -43,38 +46,44 @@ class UNETRDecoder(nn.Module):
         features: int,
         patch: int,
         pooled: bool,
+        axes: Axes = ALIKE,
     ) -> None:
         super().__init__()
         depth = patch.bit_length() - 1
         if patch != 2**depth or depth < 1:
             raise ValueError(f"patch {patch}; expected a power of two, at least 2")
         self.image = UnetrBasicBlock(
-            in_channels=in_channels, out_channels=features, stride=1, **_RESIDUAL
+            in_channels=in_channels,
+            out_channels=features,
+            kernel_size=axes.kernel(0),
+            stride=1,
+            **_RESIDUAL,
         )
         skips: list[nn.Module] = [
-            UnetrPrUpBlock(
-                in_channels=width,
-                out_channels=features * 2**level,
-                num_layer=depth - 1 - level,
-                stride=1,
-                upsample_kernel_size=2,
-                conv_block=True,
-                **_RESIDUAL,
-            )
-            for level in range(1, depth)
+            _rising(width, features * 2**level, level, depth, axes) for level in range(1, depth)
         ]
         if pooled:
             skips.append(
                 UnetrBasicBlock(
-                    in_channels=width, out_channels=features * 2**depth, stride=1, **_RESIDUAL
+                    in_channels=width,
+                    out_channels=features * 2**depth,
+                    kernel_size=axes.kernel(depth),
+                    stride=1,
+                    **_RESIDUAL,
                 )
             )
         self.skips = nn.ModuleList(skips)
-        self.pool = nn.AvgPool3d(2) if pooled else nn.Identity()
+        self.pool = Pool[Pool.AVG, 3](axes.step(depth)) if pooled else nn.Identity()
         channels = [features * 2**level for level in range(len(skips) + 1)] + [width]
         self.up = nn.ModuleList(
-            UnetrUpBlock(in_channels=below, out_channels=here, upsample_kernel_size=2, **_RESIDUAL)
-            for here, below in pairwise(channels)
+            UnetrUpBlock(
+                in_channels=below,
+                out_channels=here,
+                kernel_size=axes.kernel(level),
+                upsample_kernel_size=axes.step(level),
+                **_RESIDUAL,
+            )
+            for level, (here, below) in enumerate(pairwise(channels))
         )
         self.classify = nn.Conv3d(features, out_channels, 1)
 
@@ -95,3 +104,23 @@ class UNETRDecoder(nn.Module):
         for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
             y = recomputed(up, y, skip, when=recompute)
         return self.classify(y)
+
+
+def _rising(width: int, channels: int, level: int, depth: int, axes: Axes) -> UnetrPrUpBlock:
+    """From the patches' grid, step by step, to the maps of a level."""
+    block = UnetrPrUpBlock(
+        in_channels=width,
+        out_channels=channels,
+        num_layer=0,
+        kernel_size=3,
+        stride=1,
+        upsample_kernel_size=axes.step(depth - 1),
+        conv_block=True,
+        **_RESIDUAL,
+    )
+    for step in reversed(range(level, depth - 1)):  # MONAI's own have one kernel for all
+        factor = axes.step(step)
+        up = get_conv_layer(3, channels, channels, factor, factor, is_transposed=True)
+        unit = UnetResBlock(3, channels, channels, axes.kernel(step), 1, "instance")
+        block.blocks.append(nn.Sequential(up, unit))
+    return block

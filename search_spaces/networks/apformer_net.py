@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +10,7 @@ from monai.networks.layers.factories import Conv, Pool
 from torch import nn
 
 from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
-from search_spaces.blocks.conv import NormKind, make_norm
+from search_spaces.blocks.conv import NormKind, dense, make_norm
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.grpe import GRPE
@@ -35,33 +36,33 @@ class APFormerNet(AdaptivelyPruned):
     def __init__(self, point: APFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
         dims, channels = point.spatial_dims, point.channels
-        self.spatial_dims, self.stride = dims, point.stride()
+        self.spatial_dims, self.strides = dims, point.strides()
+        axes = point.own_axes
         conv = Conv[Conv.CONV, dims]
         self.encoder = nn.ModuleList(
-            double_conv(dims, before, here, here, point.norm)
-            for before, here in zip([in_channels, *channels], channels, strict=False)
+            double_conv(dims, before, here, here, point.norm, axes.kernel(level))
+            for level, (before, here) in enumerate(
+                zip([in_channels, *channels], channels, strict=False)
+            )
         )
-        self.pool = Pool[Pool.MAX, dims](2)
+        self.pools = nn.ModuleList(
+            Pool[Pool.MAX, dims](axes.step(level)) for level in range(point.levels - 1)
+        )
         self.bridge = Bridge(point)
         self.narrow = conv(channels[-1], channels[-2], 1, bias=False)
-        mode = "bilinear" if dims == 2 else "trilinear"
-        self.up = nn.Upsample(scale_factor=2, mode=mode, align_corners=True)
-        self.decoder = nn.ModuleList(
-            double_conv(dims, 2 * channels[i], channels[i], channels[max(i - 1, 0)], point.norm)
-            for i in reversed(range(point.levels - 1))
-        )
+        self.ups, self.decoder = decoder_levels(point, align_corners=True)
         self.head = conv(channels[0], out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride, self.spatial_dims)
+        check_size(x, self.strides)
         y = fold_slices(x, self.spatial_dims)
         skips: list[torch.Tensor] = []
         for level, encode in enumerate(self.encoder):
-            y = encode(self.pool(y) if level else y)
+            y = encode(self.pools[level - 1](y) if level else y)
             skips.append(y)
         y = self.narrow(self.bridge(skips.pop()))
-        for decode in self.decoder:
-            y = decode(torch.cat([skips.pop(), self.up(y)], dim=1))
+        for up, decode in zip(self.ups, self.decoder, strict=True):
+            y = decode(torch.cat([skips.pop(), up(y)], dim=1))
         return unfold_slices(self.head(y), x)
 
 
@@ -116,14 +117,45 @@ class Bridge(nn.Module):
         )
 
 
+def decoder_levels(point: APFormer, align_corners: bool) -> tuple[nn.ModuleList, nn.ModuleList]:
+    """The interpolations, and the double convolutions behind them, the deepest first."""
+    dims, axes, channels = point.spatial_dims, point.own_axes, point.channels
+    levels = range(point.levels - 2, -1, -1)
+    return (
+        nn.ModuleList(upsampling(axes.step(level), align_corners) for level in levels),
+        nn.ModuleList(
+            double_conv(
+                dims,
+                2 * channels[level],
+                channels[level],
+                channels[max(level - 1, 0)],
+                point.norm,
+                axes.kernel(level),
+            )
+            for level in levels
+        ),
+    )
+
+
+def upsampling(factor: Sequence[int], align_corners: bool) -> nn.Upsample:
+    """Linear interpolation to so many times the voxels along each axis."""
+    mode = "bilinear" if len(factor) == 2 else "trilinear"
+    return nn.Upsample(scale_factor=tuple(factor), mode=mode, align_corners=align_corners)
+
+
 def double_conv(
-    spatial_dims: int, in_channels: int, between: int, out_channels: int, norm: NormKind
+    spatial_dims: int,
+    in_channels: int,
+    between: int,
+    out_channels: int,
+    norm: NormKind,
+    kernel: Sequence[int],
 ) -> nn.Sequential:
-    """Twice a 3^n convolution without bias, normalisation and ReLU. Keeps the size."""
+    """Twice a convolution without bias, normalisation and ReLU. Keeps the size."""
     steps: list[nn.Module] = []
     for before, here in ((in_channels, between), (between, out_channels)):
         steps += [
-            Conv[Conv.CONV, spatial_dims](before, here, 3, padding=1, bias=False),
+            dense(spatial_dims, before, here, kernel=kernel, bias=False),
             make_norm(norm, spatial_dims, here),
             nn.ReLU(inplace=True),
         ]

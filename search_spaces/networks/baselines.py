@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import mul
 from typing import TYPE_CHECKING
 
 import torch
-from monai.networks.blocks.patchembedding import PatchEmbeddingBlock
-from monai.networks.nets import UNETR, SegResNet, SwinUNETR, UNet
+from monai.networks.blocks.dynunet_block import get_conv_layer
+from monai.networks.blocks.patchembedding import PatchEmbed, PatchEmbeddingBlock
+from monai.networks.nets import UNETR, DynUNet, SegResNet, SwinUNETR, UNet
 from torch import nn
 
+from search_spaces.axes import ALIKE, Axes, Sizes
+from search_spaces.blocks.swin_merging import SwinMerging
+from search_spaces.blocks.unetr_decoder import UNETRDecoder
 from search_spaces.networks.input_size import check_size
 
 if TYPE_CHECKING:
@@ -19,17 +24,17 @@ REFERENCE_GRID = (6, 6, 6)  # 96^3 voxels in patches of 16^3, UNETR's published 
 
 
 class Strided(nn.Module):
-    """`network` for inputs (B, C, D, H, W) whose axes are multiples of `stride`.
+    """`network` for inputs (B, C, D, H, W) whose axes are multiples of `strides`.
 
     Raises ValueError, naming the stride, for any other, where MONAI fails at some later layer.
     """
 
-    def __init__(self, network: nn.Module, stride: int) -> None:
+    def __init__(self, network: nn.Module, strides: Sequence[int]) -> None:
         super().__init__()
-        self.network, self.stride = network, stride
+        self.network, self.strides = network, strides
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride)
+        check_size(x, self.strides)
         return self.network(x)
 
 
@@ -40,14 +45,30 @@ def unet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
         in_channels=in_channels,
         out_channels=out_channels,
         channels=point.channels,
-        strides=[2] * (point.levels - 1),
+        strides=_steps(point),  # type: ignore[arg-type]  # which it takes, for each axis
         num_res_units=point.residual_units,
+    )
+
+
+def nnunet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
+    """The U-Net that nnU-Net plans (Isensee 2021): strides and kernels by axis, at most 320
+    channels."""
+    strides = [(1, 1, 1), *_steps(point)]
+    return DynUNet(
+        spatial_dims=3,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        kernel_size=[point.axes.kernel(level) for level in range(point.levels)],
+        strides=strides,
+        upsample_kernel_size=strides[1:],
+        filters=[min(c, 320) for c in point.channels],
+        norm_name=("INSTANCE", {"affine": True}),
     )
 
 
 def segresnet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """SegResNet (Myronenko 2018) without its autoencoder branch: 1, 2, ..., 2, 4 blocks down."""
-    return SegResNet(
+    network = SegResNet(
         spatial_dims=3,
         init_filters=point.width,
         in_channels=in_channels,
@@ -55,18 +76,33 @@ def segresnet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module
         blocks_down=(1, *[2] * (point.levels - 2), 4),
         blocks_up=(1,) * (point.levels - 1),
     )
+    steps = _steps(point)  # it has no argument for them
+    for down, up, step in zip(
+        network.down_layers[1:], reversed(network.up_samples), steps, strict=True
+    ):
+        down[0].conv.stride = step
+        up[1].upsample_non_trainable.scale_factor = tuple(map(float, step))
+    return network
 
 
 def unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """UNETR (Hatamizadeh 2022) of `hidden` channels, 64 a head, that takes any multiple of 16."""
-    return SizedUNETR(in_channels, out_channels, point.width, point.hidden)
+    if point.axes == ALIKE:
+        return SizedUNETR(in_channels, out_channels, point.width, point.hidden)
+    return AxialUNETR(in_channels, out_channels, point)
 
 
 def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """SwinUNETR (Hatamizadeh 2022b) of windows of 7."""
     with torch.device("cpu"):  # it reads numbers out of a tensor, which the meta device has not
-        network = SwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
+        network = AxialSwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
+        if point.axes != ALIKE:
+            network.set_axes(point.axes)
     return network.to(torch.get_default_device())
+
+
+def _steps(point: Baseline) -> list[Sizes]:
+    return [point.axes.step(index) for index in range(point.levels - 1)]
 
 
 class SizedUNETR(UNETR):
@@ -76,8 +112,15 @@ class SizedUNETR(UNETR):
     Vision Transformer does for a new resolution (Dosovitskiy 2021, Sec. 3.2).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, width: int, hidden: int) -> None:
-        size, heads = tuple(16 * length for length in REFERENCE_GRID), hidden // 64
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int,
+        hidden: int,
+        patch: Sizes = (16, 16, 16),
+    ) -> None:
+        size, heads = tuple(map(mul, patch, REFERENCE_GRID)), hidden // 64
         super().__init__(
             in_channels,
             out_channels,
@@ -88,19 +131,71 @@ class SizedUNETR(UNETR):
             num_heads=heads,
         )
         self.vit.patch_embedding = SizedPatchEmbedding(
-            in_channels, img_size=size, patch_size=16, hidden_size=hidden, num_heads=heads
+            in_channels, img_size=size, patch_size=patch, hidden_size=hidden, num_heads=heads
         )
+        self.patch = patch
         for block in self.vit.blocks:
             block.norm_cross_attn = nn.Identity()  # MONAI makes it, and without need never calls it
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        grid = [length // 16 for length in x.shape[2:]]
+        return self.decode(x, self.maps(x))
+
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The tokens after 3, 6, 9 and all layers, each (B, hidden, *grid)."""
+        grid = [n // stride for n, stride in zip(x.shape[2:], self.patch, strict=True)]
         last, states = self.vit(x)
-        maps = [z.transpose(1, 2).unflatten(2, grid) for z in (*states[3:10:3], last)]
+        return [z.transpose(1, 2).unflatten(2, grid) for z in (*states[3:10:3], last)]
+
+    def decode(self, x: torch.Tensor, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Logits of the image x, by its tokens."""
         y = self.decoder5(maps[3], self.encoder4(maps[2]))
         y = self.decoder4(y, self.encoder3(maps[1]))
         y = self.decoder3(y, self.encoder2(maps[0]))
         return self.out(self.decoder2(y, self.encoder1(x)))
+
+
+class AxialUNETR(SizedUNETR):
+    """The same with patches that are not as wide along every axis, and a decoder for them."""
+
+    def __init__(self, in_channels: int, out_channels: int, point: Baseline) -> None:
+        super().__init__(in_channels, out_channels, point.width, point.hidden, point.strides())
+        for name, _ in list(self.named_children()):
+            if name != "vit":
+                delattr(self, name)
+        self.decoder = UNETRDecoder(
+            in_channels,
+            out_channels,
+            width=point.hidden,
+            features=point.width,
+            patch=point.stride(),
+            pooled=False,
+            axes=point.axes,
+        )
+
+    def decode(self, x: torch.Tensor, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        return self.decoder(x, maps)
+
+
+class AxialSwinUNETR(SwinUNETR):
+    """MONAI's SwinUNETR, which can also halve axes at some of its five steps only."""
+
+    def set_axes(self, axes: Axes) -> None:
+        """Patches, merging and upsampling by those axes, with new weights."""
+        swin = self.swinViT
+        old = swin.patch_embed
+        swin.patch_embed = PatchEmbed(axes.step(0), old.proj.in_channels, old.embed_dim, None)  # type: ignore[arg-type]
+        layers = (swin.layers1, swin.layers2, swin.layers3, swin.layers4)
+        for step, (layer,) in enumerate(layers, start=1):
+            layer.downsample = SwinMerging(old.embed_dim * 2 ** (step - 1), axes.step(step))
+        decoders = (self.decoder1, self.decoder2, self.decoder3, self.decoder4, self.decoder5)
+        for step, decoder in enumerate(decoders):
+            up, factor = decoder.transp_conv.conv, axes.step(step)
+            decoder.transp_conv = get_conv_layer(
+                3, up.in_channels, up.out_channels, factor, factor, is_transposed=True
+            )
+
+    def _check_input_size(self, spatial_shape: Sequence[int]) -> None:
+        """`Strided` did."""
 
 
 class SizedPatchEmbedding(PatchEmbeddingBlock):
@@ -121,6 +216,7 @@ class SizedPatchEmbedding(PatchEmbeddingBlock):
 
 NETWORKS: Mapping[str, Callable[[Baseline, int, int], nn.Module]] = {
     "unet": unet,
+    "nnunet": nnunet,
     "segresnet": segresnet,
     "unetr": unetr,
     "swin-unetr": swin_unetr,

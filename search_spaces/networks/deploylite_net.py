@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from search_spaces.blocks.conv import ConvKind, ConvUnit, ResidualUnit
+from search_spaces.blocks.conv import ConvKind, ConvUnit, ResidualUnit, transposed
 from search_spaces.blocks.light_conv import LightConv, PatchMerging
 from search_spaces.blocks.light_tokens import LightTokens
 from search_spaces.blocks.subvoxel_head import SubvoxelHead
@@ -30,18 +30,17 @@ class DeployNet(nn.Module):
 
     def __init__(self, point: DeployLite, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = point.stride()
+        self.strides = point.strides()
         channels = point.channels
         before = [in_channels, *channels]
-        factors = [point.stem_stride] + [2] * (point.levels - 1)
         first_tokens = point.levels - len(point.tokens)
         self.entries = nn.ModuleList(
-            _entry(point.conv, above, here, factor)
-            for above, here, factor in zip(before, channels, factors, strict=False)
+            _entry(point, level, above, here)
+            for level, (above, here) in enumerate(zip(before, channels, strict=False))
         )
         self.bodies = nn.ModuleList(
-            nn.Sequential(*(_unit(point.conv, c) for _ in range(point.convs)))
-            for c in channels[:first_tokens]
+            nn.Sequential(*(_unit(point, level) for _ in range(point.convs)))
+            for level in range(first_tokens)
         )
         self.bodies.extend(
             _tokens(point, *level)
@@ -51,13 +50,12 @@ class DeployNet(nn.Module):
         )
         fusion = LightFusion if point.conv in EXPANSION else ConvFusion
         self.decoder = nn.ModuleList(
-            fusion(point, channels[level + 1], channels[level])
-            for level in reversed(range(point.levels - 1))
+            fusion(point, level) for level in reversed(range(point.levels - 1))
         )
-        self.head = SubvoxelHead(3, channels[0], out_channels, point.stem_stride)
+        self.head = SubvoxelHead(3, channels[0], out_channels, point.factor(0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride)
+        check_size(x, self.strides)
         features: list[torch.Tensor] = []
         y = x
         for entry, body in zip(self.entries, self.bodies, strict=True):
@@ -77,17 +75,19 @@ class LightFusion(nn.Module):
     applied to each at its own resolution before they are added.
     """
 
-    def __init__(self, point: DeployLite, below: int, here: int) -> None:
+    def __init__(self, point: DeployLite, level: int) -> None:
         super().__init__()
+        here, below = point.channels[level : level + 2]
         self.lift = nn.Linear(below, here)
         self.merge = nn.Linear(here, here, bias=False) if point.fusion == "concat" else None
-        self.unit = _unit(point.conv, here)
+        self.unit = _unit(point, level)
+        self._factor = tuple(map(float, point.factor(level + 1)))
 
     def forward(self, below: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         lifted = self.lift(below.movedim(1, -1)).movedim(-1, 1)
         if self.merge is not None:
             skip = self.merge(skip.movedim(1, -1)).movedim(-1, 1)
-        return self.unit(skip + interpolate(lifted, scale_factor=2.0, mode="nearest"))
+        return self.unit(skip + interpolate(lifted, scale_factor=self._factor, mode="nearest"))
 
 
 class ConvFusion(nn.Module):
@@ -96,32 +96,41 @@ class ConvFusion(nn.Module):
     below: (B, C_below, *S), skip: (B, C, *2S) -> (B, C, *2S).
     """
 
-    def __init__(self, point: DeployLite, below: int, here: int) -> None:
+    def __init__(self, point: DeployLite, level: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose3d(below, here, 2, stride=2)
+        here, below = point.channels[level : level + 2]
+        self.up = transposed(3, below, here, point.factor(level + 1))
         self.concat = point.fusion == "concat"
-        self.unit = _residual(point.conv, 2 * here if self.concat else here, here)
+        self.unit = _residual(point, level, 2 * here if self.concat else here)
 
     def forward(self, below: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         y = self.up(below)
         return self.unit(torch.cat([skip, y], dim=1) if self.concat else skip + y)
 
 
-def _entry(kind: ShallowKind, before: int, here: int, factor: int) -> nn.Module:
+def _entry(point: DeployLite, level: int, before: int, here: int) -> nn.Module:
     """To the resolution and the channels of a level."""
-    if kind in EXPANSION:
+    factor = point.factor(level)
+    if point.conv in EXPANSION:
         return PatchMerging(3, before, here, factor)
-    return ConvUnit(3, before, here, conv=cast(ConvKind, kind), norm="group", stride=factor)
+    kind = cast(ConvKind, point.conv)
+    return ConvUnit(
+        3, before, here, conv=kind, norm="group", stride=factor, kernel=point.kernel(level)
+    )
 
 
-def _unit(kind: ShallowKind, channels: int) -> nn.Module:
-    if kind in EXPANSION:
-        return LightConv(3, channels, EXPANSION[kind])
-    return _residual(kind, channels, channels)
+def _unit(point: DeployLite, level: int) -> nn.Module:
+    channels = point.channels[level]
+    if point.conv in EXPANSION:
+        return LightConv(3, channels, EXPANSION[point.conv], point.kernel(level))
+    return _residual(point, level, channels)
 
 
-def _residual(kind: ShallowKind, before: int, here: int) -> ResidualUnit:
-    return ResidualUnit(3, before, here, conv=cast(ConvKind, kind), norm="group")
+def _residual(point: DeployLite, level: int, before: int) -> ResidualUnit:
+    kind = cast(ConvKind, point.conv)
+    return ResidualUnit(
+        3, before, point.channels[level], conv=kind, norm="group", kernel=point.kernel(level)
+    )
 
 
 def _tokens(point: DeployLite, level: TokenLevel, channels: int, heads: int) -> LightTokens:

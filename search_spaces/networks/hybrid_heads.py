@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from search_spaces.blocks.conv import ConvUnit
+from search_spaces.blocks.conv import ConvUnit, pointwise, transposed
 
 if TYPE_CHECKING:
     from search_spaces.hybrid import Hybrid
@@ -17,16 +17,18 @@ def hybrid_head(point: Hybrid, in_channels: int, out_channels: int) -> nn.Module
     """The head that the point asks for; all are called with (y, x), x the input image."""
     if point.stem_stride > 1 and point.refine:
         return RefiningHead(point, in_channels, out_channels)
-    return PlainHead(point.width, out_channels, point.stem_stride)
+    return PlainHead(point.width, out_channels, point.factor(0))
 
 
 class PlainHead(nn.Module):
-    """A convolution from voxels of `stride` to logits, 1^3 or transposed."""
+    """A convolution from voxels of that size to logits, 1^3 or transposed."""
 
-    def __init__(self, width: int, out_channels: int, stride: int) -> None:
+    def __init__(self, width: int, out_channels: int, size: tuple[int, ...]) -> None:
         super().__init__()
-        conv = nn.Conv3d if stride == 1 else nn.ConvTranspose3d
-        self.classify = conv(width, out_channels, stride, stride)
+        same = max(size) == 1
+        self.classify = (
+            pointwise(3, width, out_channels) if same else transposed(3, width, out_channels, size)
+        )
 
     def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return self.classify(y)
@@ -37,9 +39,14 @@ class RefiningHead(nn.Module):
 
     def __init__(self, point: Hybrid, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose3d(point.width, point.refine, 2, stride=2)
+        self.up = transposed(3, point.width, point.refine, point.factor(0))
         self.unit = ConvUnit(
-            3, point.refine + in_channels, point.refine, conv=point.conv, norm=point.norm
+            3,
+            point.refine + in_channels,
+            point.refine,
+            conv=point.conv,
+            norm=point.norm,
+            kernel=point.kernel(-1),
         )
         self.classify = nn.Conv3d(point.refine, out_channels, 1)
 

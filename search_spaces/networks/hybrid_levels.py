@@ -10,7 +10,7 @@ from torch import nn
 
 from search_spaces.blocks.adaptive_decoder import AdaptiveDecoder
 from search_spaces.blocks.anchors import FiLM, PositionBias
-from search_spaces.blocks.conv import ResidualUnit
+from search_spaces.blocks.conv import ResidualUnit, transposed
 from search_spaces.blocks.lspm import LSPM, TextureRouting
 from search_spaces.blocks.resample import resample
 from search_spaces.blocks.skip_router import SkipRouter
@@ -28,11 +28,11 @@ class EncoderLevel(nn.Module):
 
     def __init__(self, point: Hybrid, level: int, before: int) -> None:
         super().__init__()
-        here = point.channels[level]
-        self.unit = _unit(point, before, here, stride=point.stem_stride if level == 0 else 2)
+        here, kernel = point.channels[level], point.kernel(level)
+        self.unit = _unit(point, level, before, here, stride=point.factor(level))
         self.film = FiLM(3, here, point.anchors) if point.anchors else None
-        self.prior = LSPM(3, here) if point.prior and level == 0 else None
-        self.paths = TextureRouting(3, here) if point.prior else None
+        self.prior = LSPM(3, here, kernel) if point.prior and level == 0 else None
+        self.paths = TextureRouting(3, here, kernel=kernel) if point.prior else None
 
     def forward(
         self, x: torch.Tensor, anchors: torch.Tensor | None, texture: torch.Tensor | None
@@ -75,12 +75,13 @@ class DecoderLevel(nn.Module):
     x: (B, C, *S), skip: (B, C', *2S) -> (B, C', *2S).
     """
 
-    def __init__(self, point: Hybrid, below: int, here: int) -> None:
+    def __init__(self, point: Hybrid, level: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose3d(below, here, 2, stride=2)
+        here, below = point.channels[level : level + 2]
+        self.up = transposed(3, below, here, point.factor(level + 1))
         self.bias = PositionBias(3, here, point.anchors) if point.anchors else None
         self.concat = point.skip != "add"
-        self.unit = _unit(point, 2 * here if self.concat else here, here)
+        self.unit = _unit(point, level, 2 * here if self.concat else here, here)
 
     def forward(
         self, x: torch.Tensor, skip: torch.Tensor, anchors: torch.Tensor | None
@@ -91,14 +92,24 @@ class DecoderLevel(nn.Module):
         return self.unit(torch.cat([y, skip], dim=1) if self.concat else y + skip)
 
 
-def decoder_level(point: Hybrid, below: int, here: int) -> nn.Module:
+def decoder_level(point: Hybrid, level: int) -> nn.Module:
     """The decoder level that the point asks for; both are called with (x, skip, anchors)."""
-    if point.decoder == "adaptive":
-        return AdaptiveDecoder(3, below, here, anchors=point.anchors, conv=point.conv)
-    return DecoderLevel(point, below, here)
+    if point.decoder != "adaptive":
+        return DecoderLevel(point, level)
+    return AdaptiveDecoder(
+        3,
+        point.channels[level + 1],
+        point.channels[level],
+        anchors=point.anchors,
+        conv=point.conv,
+        factor=point.factor(level + 1),
+        kernel=point.kernel(level),
+    )
 
 
-def _unit(point: Hybrid, before: int, here: int, stride: int = 1) -> ResidualUnit:
+def _unit(
+    point: Hybrid, level: int, before: int, here: int, stride: Sequence[int] = (1, 1, 1)
+) -> ResidualUnit:
     return ResidualUnit(
         3,
         before,
@@ -108,4 +119,5 @@ def _unit(point: Hybrid, before: int, here: int, stride: int = 1) -> ResidualUni
         conv=point.conv,
         norm=point.norm,
         stride=stride,
+        kernel=point.kernel(level),
     )

@@ -41,7 +41,7 @@ def _down(point: Hybrid, level: int) -> Stage:
     holds += ["texture routing"] * point.prior
     return Stage(
         name="encoder",
-        divisor=point.stem_stride * 2**level,
+        divisor=point.divisor(level),
         channels=point.channels[level],
         holds=[*holds, *(_token_words(stage) if stage and gates else ())],
         layers=gates,
@@ -55,7 +55,7 @@ def _up(point: Hybrid, level: int, skip: str) -> Stage:
     return Stage(
         name="decoder",
         side="up",
-        divisor=point.stem_stride * 2**level,
+        divisor=point.divisor(level),
         channels=point.channels[level],
         holds=holds,
         skip=skip,

@@ -28,7 +28,7 @@ class HybridUNet(AdaptivelyPruned):
 
     def __init__(self, point: Hybrid, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = point.stride()
+        self.strides = point.strides()
         self._channels, self._halved = point.channels, point.stem_stride > 1
         channels = point.channels
         self.encoder = nn.ModuleList(
@@ -44,14 +44,15 @@ class HybridUNet(AdaptivelyPruned):
         )
         self.skips = Skips(point)
         self.decoder = nn.ModuleList(
-            decoder_level(point, channels[level + 1], channels[level])
-            for level in reversed(range(point.levels - 1))
+            decoder_level(point, level) for level in reversed(range(point.levels - 1))
         )
-        self.detect = AnchorDetector(3, in_channels, point.anchors) if point.anchors else None
+        self.detect = (
+            AnchorDetector(3, in_channels, point.anchors, point.axes) if point.anchors else None
+        )
         self.head = hybrid_head(point, in_channels, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride)
+        check_size(x, self.strides)
         anchors = None if self.detect is None else self.detect(x)
         features: list[torch.Tensor] = []
         y, texture = x, None

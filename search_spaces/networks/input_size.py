@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
+from search_spaces.axes import by_axis
 
-def check_size(x: torch.Tensor, stride: int, spatial_dims: int = 3) -> None:
-    """Raises ValueError where one of the last `spatial_dims` axes is no multiple of `stride`."""
-    size = tuple(x.shape[-spatial_dims:])
-    if any(length % stride for length in size):
+
+def check_size(x: torch.Tensor, strides: Sequence[int]) -> None:
+    """Raises ValueError where one of the last axes of x is no multiple of its stride."""
+    size = tuple(x.shape[-len(strides) :])
+    if any(length % stride for length, stride in zip(size, strides, strict=True)):
         raise ValueError(
             f"input of {size} voxels; every axis must be a multiple of the network's stride, "
-            f"{stride}"
+            f"{by_axis(strides)}"
         )

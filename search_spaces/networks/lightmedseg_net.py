@@ -11,7 +11,7 @@ from torch.nn.functional import max_pool3d
 
 from search_spaces.blocks.adaptive_decoder import AdaptiveDecoder
 from search_spaces.blocks.anchors import AnchorDetector, FiLM
-from search_spaces.blocks.conv import four_group_norm, make_conv
+from search_spaces.blocks.conv import four_group_norm, make_conv, transposed
 from search_spaces.blocks.lspm import LSPM, TextureRouting, detail_path
 from search_spaces.blocks.resample import resample
 from search_spaces.blocks.skip_router import SkipRouter
@@ -34,16 +34,21 @@ class LightMedSegNet(nn.Module):
 
     def __init__(self, point: LightMedSeg, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = point.stride()
+        self.strides = point.strides()
         first, *_, deepest = channels = point.channels
         self.stem = nn.Sequential(
-            make_conv(point.conv, 3, in_channels, first, point.stem_stride), four_group_norm(first)
+            make_conv(point.conv, 3, in_channels, first, point.factor(0), point.kernel(0)),
+            four_group_norm(first),
         )
-        self.detect = AnchorDetector(3, in_channels, point.anchors) if point.anchors else None
-        self.prior = LSPM(3, first) if point.lspm else None
+        self.detect = (
+            AnchorDetector(3, in_channels, point.anchors, point.axes) if point.anchors else None
+        )
+        self.prior = LSPM(3, first, point.kernel(0)) if point.lspm else None
         self.encoder = nn.ModuleList(
-            EncoderStage(point, before, here) for before, here in pairwise([first, *channels])
+            EncoderStage(point, stage, before, here)
+            for stage, (before, here) in enumerate(pairwise([first, *channels]))
         )
+        self._pools = [point.factor(stage) for stage in range(1, point.stages)]
         self.bottleneck = nn.Conv3d(deepest, deepest, 1)
         widths = channels[::-1]  # of the decoder's stages
         sources = [*widths[1:], first]  # of their skips where they are not routed
@@ -52,6 +57,7 @@ class LightMedSegNet(nn.Module):
         self.skips = nn.ModuleList(
             nn.Conv3d(a, b, 1) for a, b in zip(sources[routed:], widths[routed:], strict=True)
         )
+        levels = [*reversed(range(point.stages - 1)), 0]  # of the decoder's stages
         self.decoder = nn.ModuleList(
             AdaptiveDecoder(
                 3,
@@ -59,24 +65,27 @@ class LightMedSegNet(nn.Module):
                 here,
                 anchors=point.anchors,
                 conv=point.conv,
-                upsample=stage < point.stages - 1,
+                factor=point.factor(level + 1) if stage < point.stages - 1 else 1,
+                kernel=point.kernel(level),
                 mixing=point.mixing,
                 squeeze=point.squeeze,
             )
-            for stage, (before, here) in enumerate(pairwise([deepest, *widths]))
+            for stage, (level, (before, here)) in enumerate(
+                zip(levels, pairwise([deepest, *widths]), strict=True)
+            )
         )
         self.head = nn.Sequential(nn.Conv3d(first, out_channels, 1))
         if point.stem_stride == 2:
-            self.head.append(nn.ConvTranspose3d(out_channels, out_channels, 2, stride=2))
+            self.head.append(transposed(3, out_channels, out_channels, point.factor(0)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride)
+        check_size(x, self.strides)
         anchors = None if self.detect is None else self.detect(x)
         stem = self.stem(x)
         texture, y = (None, stem) if self.prior is None else self.prior(stem)
         features: list[torch.Tensor] = []
         for stage, encode in enumerate(self.encoder):
-            y = encode(max_pool3d(y, 2) if stage else y, anchors, texture)
+            y = encode(max_pool3d(y, self._pools[stage - 1]) if stage else y, anchors, texture)
             features.append(y)
         y = self.bottleneck(y)
         sources = [*features[-2::-1], stem]
@@ -99,13 +108,15 @@ class EncoderStage(nn.Module):
     convolution is doubled by default: the reading that has the published number of parameters.
     """
 
-    def __init__(self, point: LightMedSeg, before: int, here: int) -> None:
+    def __init__(self, point: LightMedSeg, stage: int, before: int, here: int) -> None:
         super().__init__()
-        widths = [before] + [here] * point.convs
-        self.convs = nn.Sequential(*(make_conv(point.conv, 3, a, b) for a, b in pairwise(widths)))
+        widths, kernel = [before] + [here] * point.convs, point.kernel(stage)
+        self.convs = nn.Sequential(
+            *(make_conv(point.conv, 3, a, b, kernel=kernel) for a, b in pairwise(widths))
+        )
         self.film = FiLM(3, here, point.anchors) if point.anchors else None
         paths = TextureRouting if point.lspm else detail_path
-        self.paths = paths(3, here, point.detail)
+        self.paths = paths(3, here, point.detail, kernel)
         self.squeeze = SqueezeExcite(here) if point.squeeze else nn.Identity()
 
     def forward(

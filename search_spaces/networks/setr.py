@@ -9,9 +9,10 @@ import torch
 from monai.networks.layers.factories import Conv
 from torch import nn
 
-from search_spaces.blocks.conv import make_norm
+from search_spaces.blocks.conv import dense, make_norm
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
+from search_spaces.networks.apformer_net import upsampling
 from search_spaces.networks.input_size import check_size
 from search_spaces.networks.planes import fold_slices, unfold_slices
 
@@ -32,28 +33,30 @@ class SETR(nn.Module):
     def __init__(self, point: APFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
         dims, hidden = point.spatial_dims, point.hidden
-        self.spatial_dims, self.stride = dims, point.stride()
+        self.spatial_dims, self.strides = dims, point.strides()
+        axes = point.own_axes
         conv = Conv[Conv.CONV, dims]
-        self.embed = conv(in_channels, hidden, self.stride, stride=self.stride)
+        self.embed = conv(in_channels, hidden, self.strides, stride=self.strides)
         self.layers = nn.ModuleList(
             transformer_layer(hidden, point.heads, point.mlp_ratio) for _ in range(point.layers)
         )
         self.norm = nn.LayerNorm(hidden)
-        mode = "bilinear" if dims == 2 else "trilinear"
         channels = [hidden, *point.channels[-2::-1]]
         steps: list[nn.Module] = []
-        for before, here in pairwise(channels):
+        for level, (before, here) in zip(
+            range(point.levels - 1, 0, -1), pairwise(channels), strict=True
+        ):
             steps += [
-                conv(before, here, 3, padding=1, bias=False),
+                dense(dims, before, here, kernel=axes.kernel(level), bias=False),
                 make_norm(point.norm, dims, here),
                 nn.ReLU(inplace=True),
-                nn.Upsample(scale_factor=2, mode=mode, align_corners=False),
+                upsampling(axes.step(level - 1), align_corners=False),
             ]
         self.decoder = nn.Sequential(*steps)
         self.head = conv(point.width, out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride, self.spatial_dims)
+        check_size(x, self.strides)
         y = self.embed(fold_slices(x, self.spatial_dims))
         size = tuple(y.shape[2:])
         z = y.flatten(2).transpose(1, 2)  # (B, N, hidden)

@@ -8,18 +8,19 @@ import torch
 from monai.networks.blocks.dynunet_block import UnetOutBlock, UnetResBlock
 from monai.networks.blocks.patchembedding import PatchEmbed
 from monai.networks.blocks.unetr_block import UnetrUpBlock
-from monai.networks.nets.swin_unetr import PatchMergingV2
 from torch import nn
 from torch.nn.functional import interpolate
 
+from search_spaces.blocks.conv import transposed
 from search_spaces.blocks.gated_layer import gated_layer
 from search_spaces.blocks.mixers import make_mixer
 from search_spaces.blocks.mlp import MLP
+from search_spaces.blocks.swin_merging import SwinMerging
 from search_spaces.networks.input_size import check_size
 from search_spaces.widths import attention_heads
 
 if TYPE_CHECKING:
-    from search_spaces.slimformer import SlimBlock, SlimFormer
+    from search_spaces.slimformer import SlimFormer
 
 HEAD_WIDTH = 12  # channels of an attention head, at least
 
@@ -35,26 +36,34 @@ class SlimFormerUNet(nn.Module):
 
     def __init__(self, point: SlimFormer, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride = point.stride()
+        self.strides = point.strides()
         channels = point.channels
-        self.embed = PatchEmbed(point.patch, in_channels, point.width, nn.LayerNorm, 3)
-        self.encoder = nn.ModuleList(
-            EncoderBlock(block, here) for block, here in zip(point.blocks, channels, strict=False)
-        )
-        self.bottleneck = UnetResBlock(3, channels[-1], channels[-1], 3, 1, "instance")
+        blocks = len(point.blocks)
+        patch = point.factor(0)
+        self.embed = PatchEmbed(patch, in_channels, point.width, nn.LayerNorm, 3)
+        self.encoder = nn.ModuleList(EncoderBlock(point, level) for level in range(blocks))
+        deepest, kernel = channels[-1], point.kernel(blocks)
+        self.bottleneck = UnetResBlock(3, deepest, deepest, kernel, 1, "instance")
         self.decoder = nn.ModuleList(
-            UnetrUpBlock(3, 2 * here, here, 3, 2, "instance", res_block=True)
-            for here in reversed(channels[:-1])
+            UnetrUpBlock(
+                3,
+                channels[level + 1],
+                channels[level],
+                point.kernel(level),
+                point.factor(level + 1),
+                "instance",
+                res_block=True,
+            )
+            for level in reversed(range(blocks))
         )
         self.head: nn.Module
         if point.head == "transposed":
-            patch = point.patch
-            self.head = nn.ConvTranspose3d(point.width, out_channels, patch, stride=patch)
+            self.head = transposed(3, point.width, out_channels, patch)
         else:
             self.head = UnetOutBlock(3, point.width, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride)
+        check_size(x, self.strides)
         y = self.embed(x)
         skips: list[torch.Tensor] = []
         for encode in self.encoder:
@@ -70,15 +79,17 @@ class SlimFormerUNet(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Gated layers, then patch merging (8C -> 2C); the skip is a residual convolution block.
+    """Gated layers, then patch merging (8C -> 2C where all axes are halved); the skip is a residual
+    convolution block.
 
     x: (B, C, *S) -> (B, 2C, *S / 2) and the skip (B, C, *S). The published counts hold 4C
     parameters a block, pruned or not, beyond the layers of Eq. 1; here they are the learned scales
     and shifts of the skip's two norms.
     """
 
-    def __init__(self, block: SlimBlock, channels: int) -> None:
+    def __init__(self, point: SlimFormer, level: int) -> None:
         super().__init__()
+        block, channels = point.blocks[level], point.channels[level]
         heads = attention_heads(channels, HEAD_WIDTH)
         self.layers = nn.ModuleList(
             gated_layer(
@@ -89,9 +100,9 @@ class EncoderBlock(nn.Module):
             )
             for gate in block.gates
         )
-        self.merge = PatchMergingV2(channels)
+        self.merge = SwinMerging(channels, point.factor(level + 1))
         norm = ("instance", {"affine": True})
-        self.skip = UnetResBlock(3, channels, channels, 3, 1, norm)
+        self.skip = UnetResBlock(3, channels, channels, point.kernel(level), 1, norm)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         size = tuple(x.shape[2:])

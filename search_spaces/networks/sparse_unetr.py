@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.blocks.gated_layer import GatedLayer, transformer_layer
@@ -43,9 +44,10 @@ class SparseUNETR(nn.Module):
 
     def __init__(self, point: TokenSparse, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.stride, self._features = point.stride(), point.features
+        self.strides, self._features = point.strides(), point.features
         self.recompute: bool | None = None
-        self.embed = nn.Conv3d(in_channels, point.width, point.patch, stride=point.patch)
+        patch = point.axes.between(0, point.patch.bit_length() - 1)
+        self.embed = Conv[Conv.CONV, 3](in_channels, point.width, patch, patch)
         self.class_token = nn.Parameter(torch.zeros(point.width))
         nn.init.trunc_normal_(self.class_token, std=0.02)
         self.decoder = UNETRDecoder(
@@ -55,6 +57,7 @@ class SparseUNETR(nn.Module):
             features=point.features,
             patch=point.patch,
             pooled=point.pooled,
+            axes=point.axes,
         )
         layers = [
             transformer_layer(point.width, point.heads, point.mlp_ratio) for _ in range(point.depth)
@@ -66,7 +69,7 @@ class SparseUNETR(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride)
+        check_size(x, self.strides)
         patches = self.embed(x)
         grid = tuple(patches.shape[2:])
         position = sincos_embedding(grid, patches.shape[1], x.device).to(patches.dtype)

@@ -11,7 +11,7 @@ from torch import nn
 from search_spaces.blocks.conv import ResidualUnit
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
-from search_spaces.networks.apformer_net import double_conv
+from search_spaces.networks.apformer_net import decoder_levels
 from search_spaces.networks.input_size import check_size
 from search_spaces.networks.planes import fold_slices, unfold_slices
 
@@ -31,10 +31,18 @@ class TransUNet(nn.Module):
         super().__init__()
         dims, channels = point.spatial_dims, point.channels
         hidden = point.hidden
-        self.spatial_dims, self.stride = dims, point.stride()
+        self.spatial_dims, self.strides = dims, point.strides()
+        axes = point.own_axes
         conv = Conv[Conv.CONV, dims]
         self.encoder = nn.ModuleList(
-            ResidualUnit(dims, before, here, norm=point.norm, stride=2 if level else 1)
+            ResidualUnit(
+                dims,
+                before,
+                here,
+                norm=point.norm,
+                stride=axes.between(max(level - 1, 0), level),
+                kernel=axes.kernel(level),
+            )
             for level, (before, here) in enumerate(
                 zip([in_channels, *channels], channels, strict=False)
             )
@@ -45,24 +53,19 @@ class TransUNet(nn.Module):
         )
         self.norm = nn.LayerNorm(hidden)
         self.narrow = nn.Linear(hidden, channels[-2])
-        mode = "bilinear" if dims == 2 else "trilinear"
-        self.up = nn.Upsample(scale_factor=2, mode=mode, align_corners=False)
-        self.decoder = nn.ModuleList(
-            double_conv(dims, 2 * channels[i], channels[i], channels[max(i - 1, 0)], point.norm)
-            for i in reversed(range(point.levels - 1))
-        )
+        self.ups, self.decoder = decoder_levels(point, align_corners=False)
         self.head = conv(channels[0], out_channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_size(x, self.stride, self.spatial_dims)
+        check_size(x, self.strides)
         y = fold_slices(x, self.spatial_dims)
         skips: list[torch.Tensor] = []
         for encode in self.encoder:
             y = encode(y)
             skips.append(y)
         y = self._transform(skips.pop())
-        for decode in self.decoder:
-            y = decode(torch.cat([skips.pop(), self.up(y)], dim=1))
+        for up, decode in zip(self.ups, self.decoder, strict=True):
+            y = decode(torch.cat([skips.pop(), up(y)], dim=1))
         return unfold_slices(self.head(y), x)
 
     def _transform(self, y: torch.Tensor) -> torch.Tensor:

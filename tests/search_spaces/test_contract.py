@@ -9,8 +9,13 @@ import pytest
 
 from nas.cost.count import cost_of, count_params
 from search_spaces.registry import SPACES, all_presets
-from search_spaces.space import spatial_dims
-from search_spaces.testing import SMALL, check_architecture, check_records, random_point
+from search_spaces.testing import (
+    SMALL,
+    anisotropic_point,
+    check_architecture,
+    check_records,
+    random_point,
+)
 
 LARGE, LONG = 30e6, 1e9  # parameters, multiply-accumulates for the smallest input: many seconds
 QUICK = 3e8  # multiply-accumulates for the smallest input
@@ -19,13 +24,13 @@ MANY = 200
 
 
 def smallest_cost(architecture):
-    patch = [architecture.stride() * times for times in SMALL[: spatial_dims(architecture)]]
+    patch = [n * times for n, times in zip(architecture.strides(), SMALL, strict=False)]
     return cost_of(architecture, 2, 3, tuple(patch))
 
 
-def quick_point(space, seed):
+def quick_point(space, seed, draw=random_point):
     """The first of this seed's points that runs in a moment."""
-    points = (random_point(space, 1000 * seed + i) for i in count())
+    points = (draw(space, 1000 * seed + i) for i in count())
     return next(point for point in points if smallest_cost(point).macs <= QUICK)
 
 
@@ -53,6 +58,12 @@ def test_preset(preset):
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_random_point(space, seed):
     check_architecture(quick_point(space, seed))
+
+
+@every_space
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_anisotropic_point(space, seed):
+    check_architecture(quick_point(space, seed, anisotropic_point))
 
 
 @pytest.mark.slow

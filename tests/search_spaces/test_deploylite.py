@@ -202,7 +202,7 @@ def test_the_head_is_a_transposed_convolution(factor):
 
 
 def test_fusion_by_concatenation_is_a_convolution_of_both():
-    fuse = LightFusion(levels(TokenLevel(), fusion="concat"), 32, 16)
+    fuse = LightFusion(levels(TokenLevel(), width=16, fusion="concat"), 0)
     fuse.unit = nn.Identity()
     conv = nn.Conv3d(16 + 32, 16, 1)
     with torch.no_grad():

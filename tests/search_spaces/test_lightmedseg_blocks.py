@@ -173,7 +173,7 @@ def test_the_decoder_knows_where_the_anchors_are():
 
 
 def test_the_decoder_can_keep_the_size():
-    decoder = AdaptiveDecoder(3, 8, 4, upsample=False)
+    decoder = AdaptiveDecoder(3, 8, 4, factor=1)
     assert decoder(noise(8, 3), noise(4, 3)).shape == (2, 4, 8, 10, 12)
 
 
