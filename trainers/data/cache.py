@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trainers.atomic import make_folder
-from trainers.data.check import Progress, examine
+from trainers.data.check import Progress
 from trainers.data.check.facts import DataCheck
 from trainers.data.check.finding import refuse
+from trainers.data.check.kept import kept_check
 from trainers.data.config import Preprocess
 from trainers.data.source import DataSource
 from trainers.volumes.geometry import Spacing3, oriented_spacing
@@ -144,7 +145,7 @@ def build_cache(
 def _build(
     source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
 ) -> None:
-    check = examine(source, progress, preprocess.affine)
+    check = kept_check(source, folder.parent, progress, preprocess.affine)
     refuse(check.findings, source)
     with mended_before():
         _write(source, preprocess, progress, folder)

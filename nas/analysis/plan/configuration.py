@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from nas.analysis.plan.choice import Choice
@@ -120,9 +119,3 @@ def _resources(machine: MachineFacts) -> dict[str, Any]:
     told = f"of one network; as many train side by side as there is room for ({machine})"
     cpus = {"cpus": Choice(wanted.cpus, told)}
     return {**cpus, "gpus": wanted.gpus} if wanted.gpus else cpus
-
-
-def search_name(folder: Path) -> str:
-    """The folder's name, as far as a search may have it."""
-    letters = "".join(c if c.isalnum() or c in "_.-" else "-" for c in folder.resolve().name)
-    return letters.lstrip(".-") or "search"

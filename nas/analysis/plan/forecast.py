@@ -13,7 +13,7 @@ from nas.analysis.preview.sample_space import draw_points
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing
 from nas.pareto.budget import Budget
-from search_spaces.space import SearchSpace
+from search_spaces.space import Restrictions, SearchSpace
 from trainers.config import TrainConfig
 
 DRAWN, TIMED = 80, 8
@@ -33,7 +33,7 @@ class Pool:
 
 def pool_of(
     space: SearchSpace,
-    restrict: dict[str, list[object]],
+    restrict: Restrictions,
     train: TrainConfig,
     budget: Budget,
     bench: Bench,

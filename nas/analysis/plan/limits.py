@@ -25,8 +25,8 @@ class Limits:
     @property
     def budget(self) -> Budget:
         """The limits alone."""
-        values = {"params": self.params, "macs": self.macs, "memory": self.memory}
-        return Budget.model_validate({name: limit.value for name, limit in values.items()})
+        limits = {"params": self.params.value, "macs": self.macs.value, "memory": self.memory.value}
+        return Budget.model_validate(limits)
 
 
 def choose_limits(name: str, macs: float, memory: float, machine: MachineFacts) -> Limits:

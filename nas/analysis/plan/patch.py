@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 
 from nas.analysis.plan.choice import Choice
-from nas.analysis.plan.halvings import first_halvings
+from search_spaces.axes import LEAST, axes_for
 
 Size = tuple[int, int, int]
 
 MOST = 4  # halvings that a patch leaves room for: networks of stride 16
-LEAST_LEFT = 4  # voxels along an axis after its last halving (nnU-Net's least edge)
 SHORTEST = 8  # voxels along an axis to which a patch is shrunk
 
 
@@ -25,7 +24,7 @@ def choose_patch(
     volume that is shrunk next, and each length suits the halvings along its axis. `limited_by`:
     what allows no more voxels, for the reason.
     """
-    starts = first_halvings(spacing)
+    starts = axes_for(spacing, (1, 1, 1)).starts
     patch = [_fitting(math.ceil(n), start, up=True) for n, start in zip(shape, starts, strict=True)]
     whole = list(patch)
     while math.prod(patch) > voxels:
@@ -42,7 +41,7 @@ def choose_patch(
 
 def multiple(length: int, start: int) -> int:
     """What a length should be a multiple of, along an axis that is halved from step `start` on."""
-    halvings = int(math.log2(length / LEAST_LEFT)) if length > LEAST_LEFT else 0
+    halvings = int(math.log2(length / LEAST)) if length > LEAST else 0
     return 2 ** max(0, min(halvings, MOST - start))
 
 

@@ -21,6 +21,7 @@ from nas.analysis.preview.survey import Costs
 from nas.cost.latency.config import LatencyConfig
 from nas.engine.slots import count_slots
 from nas.pareto.budget import Budget
+from search_spaces.space import Option
 
 PATIENCE = 5  # times the seconds of a typical whole training, after which one is given up
 
@@ -32,7 +33,7 @@ class SearchPlan:
 
     length: Length
     limits: Limits
-    restrict: Mapping[str, list[object]]
+    restrict: Mapping[str, list[Option]]
     warm_start: tuple[str, ...]
     trials: int
     hours: float

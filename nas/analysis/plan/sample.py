@@ -1,4 +1,4 @@
-"""A few cases prepared as the search will prepare all: what is left of them, and how long it takes."""
+"""A few cases, prepared as the search will prepare all: what is left of them, and how fast."""
 
 from __future__ import annotations
 

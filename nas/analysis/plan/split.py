@@ -22,7 +22,7 @@ def choose_split(names: Sequence[str], groups: Groups | None) -> Choice[Split]:
         )
     unit = "patients" if groups else "cases"
     if count >= ENOUGH:
-        why = f"{count} {unit} are enough to keep a test part that neither search nor retraining reads"
+        why = f"of {count} {unit}; a part that neither search nor retraining reads"
         return Choice(Split(validation=VALIDATION, test=TEST, groups=groups), why)
-    why = f"{count} {unit} are too few for a test part; `segnas retrain --folds` tells more"
+    why = f"{count} {unit} are too few for one; `segnas retrain --folds` tells more"
     return Choice(Split(validation=VALIDATION, groups=groups), why)

@@ -38,8 +38,8 @@ def summary_lines(
     )
     length, told = search.length, search.forecast
     yield (
-        f"Plan: patches of {by(step.patch.value)}, {step.batch.value} a step, which takes {TYPICAL} "
-        f"about {step.timing.step:g} s; about {told.trials} networks, each for at most "
+        f"Plan: patches of {by(step.patch.value)}, {step.batch.value} a step, which takes "
+        f"{TYPICAL} about {step.timing.step:g} s; about {told.trials} networks, each for at most "
         f"{length.epochs} epochs of {length.steps} steps. Machine: {machine}."
     )
     before, after = deadline.before / 3600, CLOSING / 3600
