@@ -116,6 +116,5 @@ def _search(search: SearchPlan) -> dict[str, Any]:
 
 def _resources(machine: MachineFacts) -> dict[str, Any]:
     wanted = machine.resources
-    told = f"of one network; as many train side by side as there is room for ({machine})"
-    cpus = {"cpus": Choice(wanted.cpus, told)}
+    cpus = {"cpus": Choice(wanted.cpus, "of one network; so many train side by side as fit")}
     return {**cpus, "gpus": wanted.gpus} if wanted.gpus else cpus

@@ -15,8 +15,8 @@ MEAN_SIZE = 8  # cases of a group, in the mean, at most
 LARGEST = 0.2  # share of the cases in one group, at most
 
 HOW = (
-    "to keep scans of one patient together, write a pattern that captures the patient: "
-    r"groups: {pattern: '(patient\d+)_'}"
+    "to keep scans of one patient together, write what captures the patient, "
+    r"{pattern: '(pat\d+)_'}, or {pattern: '(\d+)', size: 2} to keep 1 and 2, 3 and 4, ... together"
 )
 
 

@@ -59,7 +59,7 @@ def make_plan(
     split = choose_split(survey.names, groups.value)
     cases = split_cases(survey.names, split.value)
     preprocess = choose_preprocessing(survey, cases, progress)
-    with prepared_sample(survey, preprocess.value, progress) as sample:
+    with prepared_sample(survey, preprocess.value, workdir, progress) as sample:
         before = coarse(sample.seconds) + coarse(monotonic() - began + PLANNING)
         deadline = Deadline(default_hours(machine) if hours is None else hours, before)
         bench = Bench(sample, machine.resources)

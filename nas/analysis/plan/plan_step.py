@@ -24,6 +24,10 @@ from trainers.config import TrainConfig
 from trainers.data.config import Preprocess
 
 PROBE = 64**3  # voxels of the patch on which the typical network is timed first
+ROUNDS = 2  # of patches: seconds are not quite proportional to voxels
+SLOWER = 1.4  # times than allowed, for which there is no second round
+FEW_STEPS = "with larger ones there are too few steps within the hours"
+NO_ROOM = "larger ones do not fit the memory"
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,20 @@ def plan_step(
 ) -> StepPlan:
     """Time the typical network on a moderate patch, choose the patch by that, time it again."""
     shape, spacing = bench.sample.shape, prepared_spacing(survey, preprocess)
-    probe = choose_patch(shape, spacing, PROBE, "").value
-    costs, timing = _typical(bench, spacing, probe, LEAST, progress)
     allowed = step_seconds(deadline, machine, count_slots(machine.resources))
-    by_time = allowed * math.prod(probe) / timing.step
-    by_memory = machine.trial_memory * math.prod(probe) / (MORE_MEMORY * costs["memory"])
-    least = f"a step of {TYPICAL} may take {allowed:.2g} s, for enough steps within the hours"
-    limit = least if by_time < by_memory else f"larger ones do not fit the memory ({machine})"
-    patch = choose_patch(shape, spacing, coarse(min(by_time, by_memory)), limit)
-    costs, timing = _typical(bench, spacing, patch.value, LEAST, progress)
+    tried = choose_patch(shape, spacing, PROBE, "").value
+    costs, timing = _typical(bench, spacing, tried, LEAST, progress)
+    for _ in range(ROUNDS):
+        by_time = allowed * math.prod(tried) / timing.step
+        by_memory = machine.trial_memory * math.prod(tried) / (MORE_MEMORY * costs["memory"])
+        limit = FEW_STEPS if by_time < by_memory else f"{NO_ROOM} ({machine})"
+        patch = choose_patch(shape, spacing, coarse(min(by_time, by_memory)), limit)
+        if patch.value == tried:
+            break
+        tried = patch.value
+        costs, timing = _typical(bench, spacing, tried, LEAST, progress)
+        if timing.step <= SLOWER * allowed:
+            break
     batch = choose_batch(
         machine,
         math.prod(patch.value),

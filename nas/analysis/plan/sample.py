@@ -65,16 +65,16 @@ class Few:
 
 @contextmanager
 def prepared_sample(
-    survey: DataSurvey, preprocess: Preprocess, progress: Progress
+    survey: DataSurvey, preprocess: Preprocess, workdir: Path, progress: Progress
 ) -> Iterator[Sample]:
-    """Cases evenly chosen by size, in a folder of their own that is removed in the end."""
+    """Cases evenly chosen by size, in a folder of `workdir` that is removed in the end."""
     sizes = survey.shapes.prod(axis=1)
     order = np.argsort(sizes, kind="stable")
     places = np.linspace(0, len(order) - 1, min(CASES, len(order)) + 2)[1:-1].round().astype(int)
     chosen = sorted({int(order[place]) for place in places})
     names = [survey.cases[index].name for index in chosen]
     few = Few(survey.source, tuple(case for case in survey.source.cases if case.name in names))
-    with TemporaryDirectory(prefix="segnas-plan-") as folder:
+    with TemporaryDirectory(prefix=".plan-", dir=workdir) as folder:
         started = perf_counter()
         cache = build_cache(few, preprocess, Path(folder), _quiet(progress, len(chosen)))
         seconds = (perf_counter() - started) * sizes.sum() / sizes[chosen].sum()

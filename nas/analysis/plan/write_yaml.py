@@ -11,6 +11,7 @@ from nas.config.yaml_file import flow_yaml
 
 WIDTH = 100
 INDENT = "  "
+LARGE = 1e5
 
 Tree = Mapping[str, Any]  # mappings; leaves are plain values, or a Choice of one
 
@@ -37,13 +38,20 @@ def _lines(tree: Tree, indent: str) -> Iterator[str]:
             yield f"{indent}{key}:"
             yield from _lines(value, indent + INDENT)
             continue
-        line = f"{indent}{key}: {flow_yaml(plain(value))}"
+        line = f"{indent}{key}: {_leaf(plain(value))}"
         why = value.why if isinstance(value, Choice) else ""
         if why and len(line) + len(why) + 4 <= WIDTH:
             yield f"{line}  # {why}"
         else:
             yield from _comment(why, indent)
             yield line
+
+
+def _leaf(value: Any) -> str:
+    """On one line; large round numbers with an exponent, which YAML 1.1 and 1.2 both read."""
+    if isinstance(value, float) and value >= LARGE and float(f"{value:.1e}") == value:
+        return f"{value:.1e}"
+    return flow_yaml(value)
 
 
 def _comment(text: str, indent: str) -> list[str]:
