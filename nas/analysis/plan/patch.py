@@ -11,7 +11,9 @@ from search_spaces.axes import LEAST, axes_for
 Size = tuple[int, int, int]
 
 MOST = 4  # halvings that a patch leaves room for: networks of stride 16
+USUAL = 3  # halvings of most networks, for which a patch leaves room where all axes are alike
 SHORTEST = 8  # voxels along an axis to which a patch is shrunk
+FEWEST = 32**3  # voxels to which a patch is shrunk: smaller ones show too little
 
 
 def choose_patch(
@@ -24,29 +26,43 @@ def choose_patch(
     volume that is shrunk next, and each length suits the halvings along its axis. `limited_by`:
     what allows no more voxels, for the reason.
     """
+    voxels = max(voxels, FEWEST)
     starts = axes_for(spacing, (1, 1, 1)).starts
-    patch = [_fitting(math.ceil(n), start, up=True) for n, start in zip(shape, starts, strict=True)]
+    alike = not any(starts)
+    patch = [
+        _fitting(math.ceil(n), start, alike, 1) for n, start in zip(shape, starts, strict=True)
+    ]
     whole = list(patch)
     while math.prod(patch) > voxels:
         axes = [axis for axis in range(3) if patch[axis] > SHORTEST]
         if not axes:
             break
         axis = max(axes, key=lambda a: (min(patch[a] / shape[a], 1), patch[a]))
-        patch[axis] = _fitting(patch[axis] - 1, starts[axis], up=False)
+        patch[axis] = _fitting(patch[axis] - 1, starts[axis], alike, -1)
     median = " x ".join(f"{n:.0f}" for n in shape)
     covers = "a patch holds nearly all of it" if patch == whole else limited_by
     d, h, w = patch
     return Choice((d, h, w), f"the median volume has {median} voxels once prepared; {covers}")
 
 
-def multiple(length: int, start: int) -> int:
-    """What a length should be a multiple of, along an axis that is halved from step `start` on."""
-    halvings = int(math.log2(length / LEAST)) if length > LEAST else 0
-    return 2 ** max(0, min(halvings, MOST - start))
+def multiple(length: int, start: int, alike: bool) -> int:
+    """What a length should be a multiple of, along an axis that is halved from step `start` on.
+
+    `LEAST` voxels are left, as in nnU-Net; where all axes are `alike`, two will do for what most
+    networks need.
+    """
+    halvings = min(_halvings(length, LEAST), MOST - start)
+    if alike:
+        halvings = max(halvings, min(_halvings(length, 2), USUAL))
+    return 2 ** max(0, halvings)
 
 
-def _fitting(length: int, start: int, up: bool) -> int:
-    """The next length, upwards or downwards, that is such a multiple."""
-    while length % multiple(length, start):
-        length += 1 if up else -1
+def _halvings(length: int, least: int) -> int:
+    return int(math.log2(length / least)) if length >= least else 0
+
+
+def _fitting(length: int, start: int, alike: bool, way: int) -> int:
+    """The next length, upwards (1) or downwards (-1), that is such a multiple."""
+    while length % multiple(length, start, alike):
+        length += way
     return length
