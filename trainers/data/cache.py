@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainers.atomic import make_folder
-from trainers.data.check import Progress
+from trainers.data.check import Progress, examine
 from trainers.data.check.facts import DataCheck
 from trainers.data.check.finding import refuse
 from trainers.data.check.kept import kept_check
@@ -145,7 +145,8 @@ def build_cache(
 def _build(
     source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
 ) -> None:
-    check = kept_check(source, folder.parent, progress, preprocess.affine)
+    kept = kept_check(source, folder.parent, preprocess.affine)
+    check = kept or examine(source, progress, preprocess.affine)
     refuse(check.findings, source)
     with mended_before():
         _write(source, preprocess, progress, folder)

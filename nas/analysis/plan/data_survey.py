@@ -10,7 +10,7 @@ import numpy as np
 
 from trainers.data.check.facts import CaseFacts, Progress
 from trainers.data.check.finding import refuse
-from trainers.data.check.kept import kept_check
+from trainers.data.check.kept import keep_check
 from trainers.data.check.parts import check_parts
 from trainers.data.prepare import open_source
 from trainers.data.source import DataSource, SourceConfig
@@ -53,6 +53,6 @@ def survey_data(config: SourceConfig, workdir: Path, progress: Progress) -> Data
     """
     source = open_source(config, workdir)
     rule = config.preprocess.affine
-    check = kept_check(source, config.cache or workdir / "cache", progress, rule)
+    check = keep_check(source, config.cache or workdir / "cache", progress, rule)
     refuse([*check.findings, *check_parts(check.cases, source.classes)], source)
     return DataSurvey(source, check.cases)

@@ -12,18 +12,26 @@ from trainers.data.source import DataSource
 from trainers.volumes.settings import AffineRule
 
 
-def kept_check(
-    source: DataSource, folder: Path, progress: Progress | None = None, rule: AffineRule = "sform"
-) -> DataCheck:
-    """What `examine` says of the source; kept in `folder` until a file or its classes change.
+def kept_check(source: DataSource, folder: Path, rule: AffineRule) -> DataCheck | None:
+    """What `keep_check` left in `folder`; None where there is none of these files and classes."""
+    kept = _file(source, folder, rule)
+    return DataCheck.model_validate_json(kept.read_bytes()) if kept.exists() else None
 
-    Faults are not kept: their mending may leave no trace on the file.
+
+def keep_check(source: DataSource, folder: Path, progress: Progress, rule: AffineRule) -> DataCheck:
+    """What `examine` says of the source, which is kept in `folder`.
+
+    Faults are not: their mending may leave no trace on a file.
     """
-    kept = folder / f"check-{source.fingerprint(Preprocess(affine=rule))}.json"
-    if kept.exists():
-        return DataCheck.model_validate_json(kept.read_bytes())
+    if known := kept_check(source, folder, rule):
+        return known
     check = examine(source, progress, rule)
     if not any(one.fault for one in check.findings):
         folder.mkdir(parents=True, exist_ok=True)
-        replace_files({kept: check.model_dump_json().encode()})
+        replace_files({_file(source, folder, rule): check.model_dump_json().encode()})
     return check
+
+
+def _file(source: DataSource, folder: Path, rule: AffineRule) -> Path:
+    """Named anew when a file or a class changes."""
+    return folder / f"check-{source.fingerprint(Preprocess(affine=rule))}.json"
