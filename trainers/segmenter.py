@@ -23,6 +23,7 @@ from trainers.inference import predict_logits
 from trainers.strict import Strict
 from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.geometry import by, voxel_sizes
+from trainers.volumes.intensity import of_each_channel
 from trainers.volumes.nifti import (
     channels,
     channels_first,
@@ -31,6 +32,7 @@ from trainers.volumes.nifti import (
     with_affine,
 )
 from trainers.volumes.preprocess import Prepared, prepare_image, restore
+from trainers.volumes.settings import Settings
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
 
@@ -46,6 +48,11 @@ class SegmenterSpec(Strict):
     task: Task
     preprocess: Preprocess
     overlap: Annotated[float, Field(ge=0, lt=1)]
+
+    @property
+    def settings(self) -> Settings:
+        """`preprocess` of the channels that the network reads."""
+        return self.preprocess.of_channels(self.task.modalities)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +101,7 @@ class Segmenter:
         found = channels(open_nifti(image), image) if isinstance(image, Path) else image.shape[0]
         if found != (expected := self.task.channels):  # a series of 300 volumes is not resampled
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
-        prepared = prepare_image(image, self.spec.preprocess, self.task.spacing)
+        prepared = prepare_image(image, self.spec.settings, self.task.spacing)
         classes, shape = len(self.task.classes), prepared.grid.shape
         logits = 4.0 * classes * math.prod(shape)
         check_room(logits, f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
@@ -104,7 +111,9 @@ class Segmenter:
 
     def _doubts(self, prepared: Prepared) -> Iterator[str]:
         # A plain z-score counts all voxels; it is linear, and changes no distance between them.
-        if self.spec.preprocess.intensity == "zscore" and any(map(far_voxels, prepared.image)):
+        each = of_each_channel(self.spec.settings, len(prepared.image))
+        plain = [c for c, how in zip(prepared.image, each, strict=True) if how.kind == "zscore"]
+        if any(map(far_voxels, plain)):
             yield (
                 "has voxels so far from all others that they move its z-score: expect little of "
                 "it; `segnas check` names them"

@@ -49,11 +49,10 @@ def run(options: argparse.Namespace) -> int:
     """`segnas check DATA`. Returns 1 where a search would refuse the data."""
     if options.sheet:
         _check_sheet(options.sheet)
-    from trainers.data.names import check_names
+    from trainers.data.prepare import open_source
 
     config, workdir = _config(options)
-    source = config.open(workdir)
-    check_names(source)
+    source = open_source(config, workdir)
 
     from nas.cli.check_tables import DataReport, report_tables, verdict_line
     from nas.search.progress_bars import Bars

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
     directory: Path = options.dir
     name = search_id(directory)
-    config = read_config(RunConfig, directory / "config.yaml").tracking
+    config = read_config(RunConfig, directory / "config.yaml", recorded=True).tracking
     path = front_page_path(config, directory, name)
     if config.uri:
         print(f"{config.uri.rstrip('/')}/{path}")

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from trainers.data.intensities import BY_KEY
 from trainers.errors import shortened
 
 MOST_LINES = 20
@@ -79,7 +80,8 @@ def _place(
         if field.startswith("[") and not unknown:  # pydantic's, or a tag, of what is before it
             continue
         holders = [m for m in models if field in m.model_fields]
-        if isinstance(word, int) or unknown or holders or not models:
+        is_key = i > 0 and location[i - 1] == BY_KEY
+        if isinstance(word, int) or is_key or unknown or holders or not models:
             words.append(field if field.isprintable() else repr(field))
             if holders and not unknown:
                 models = [inner for m in holders for inner in _models_in(m.model_fields[field])]

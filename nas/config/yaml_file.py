@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from nas.config import yaml_values
 from nas.config.explain import explain
 from nas.config.settings import change
+from trainers.data.config import RECORDED
 from trainers.errors import UserError
 from trainers.read_text import read_text
 
@@ -43,16 +44,19 @@ def _content(value: Any) -> str:
     return words.get(type(value), f"is {value!r} alone")
 
 
-def read_config(model: type[Model], path: Path, settings: Iterable[str] = ()) -> Model:
+def read_config(
+    model: type[Model], path: Path, settings: Iterable[str] = (), recorded: bool = False
+) -> Model:
     """The file's values, changed by `key=value` settings, as a checked `model`.
 
-    Raises UserError with every key that does not fit.
+    recorded: a run wrote the file; see `trainers.data.config.RECORDED`. Raises UserError with every
+    key that does not fit.
     """
     values = read_yaml(path)
     for setting in settings:
         change(values, setting)
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=RECORDED if recorded else None)
     except ValidationError as error:
         raise UserError(explain(error, model, str(path))) from None
 

@@ -53,7 +53,7 @@ class Export:
                 f"{folder} is no export: {CONFIG} is missing; make one with segnas export"
             )
         self.folder = folder
-        config = read_config(ExportConfig, folder / CONFIG, settings)
+        config = read_config(ExportConfig, folder / CONFIG, settings, recorded=True)
         if config.data.split == Path(SPLIT):  # the folder's own, wherever it was moved
             data = config.data.model_copy(update={"split": folder / SPLIT})
             config = config.model_copy(update={"data": data})

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from trainers.data.config import CT_WINDOW, Preprocess
+from trainers.data.intensities import CT_WINDOW
 from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.volumes.geometry import Turn, oriented_spacing
 from trainers.volumes.intensity import HIGH, LOW, body
 from trainers.volumes.nifti import load_labels, load_volume
+from trainers.volumes.settings import Settings
 
 AXES = "RAS"
 GAP = 4  # pixels between two slices
@@ -25,7 +26,7 @@ Rgb = np.ndarray
 
 
 def case_slices(
-    case: Case, preprocess: Preprocess, modality: str, colours: np.ndarray, size: tuple[int, int]
+    case: Case, settings: Settings, modality: str, colours: np.ndarray, size: tuple[int, int]
 ) -> Rgb | None:
     """Axial at the left, coronal and sagittal at the right; None where the image cannot be read.
 
@@ -34,14 +35,14 @@ def case_slices(
     of those with most of their voxels. `colours`: (classes, 3). `size`: (height, width) in pixels.
     """
     try:
-        volume = load_volume(case.image, preprocess.affine)
+        volume = load_volume(case.image, settings.affine)
     except UserError:
         return None
     affine = np.asarray(volume.affine)
     turn, spacing = Turn.to(AXES, affine), np.array(oriented_spacing(affine, AXES))
     image = np.nan_to_num(turn.apply(volume[0].numpy()), nan=0, posinf=0, neginf=0)
     label = _label(case, turn, volume.shape[1:], len(colours))
-    grey = _grey(image, preprocess, modality)
+    grey = _grey(image, settings, modality)
     box = _view(grey, label)
     grey, label = grey[box], label[box]
     at = _middles(label)
@@ -65,9 +66,10 @@ def _label(case: Case, turn: Turn, shape: Sequence[int], classes: int) -> np.nda
     return turn.apply(np.where((label > 0) & (label < classes), label, 0))
 
 
-def _grey(image: np.ndarray, preprocess: Preprocess, modality: str) -> np.ndarray:
+def _grey(image: np.ndarray, settings: Settings, modality: str) -> np.ndarray:
     """(D, H, W), 0 to 1: a CT window, or between the percentiles that intensities are taken of."""
-    window = preprocess.window or (CT_WINDOW if modality.strip().upper() == "CT" else None)
+    usual = CT_WINDOW if modality.strip().upper() == "CT" else None
+    window = settings.intensities[0].window or usual
     if window is None:
         lowest, inside = np.percentile(image, LOW), body(image)
         window = (lowest, np.percentile(inside, HIGH)) if inside.size else (min(lowest, 0.0), 1.0)

@@ -46,7 +46,7 @@ def write_sheet(
 
     Cases with findings are marked with their kinds. Raises OSError where it cannot be written.
     """
-    cases = evenly(source.cases, most)
+    cases, settings = evenly(source.cases, most), preprocess.of_channels(source.modalities)
     told: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         told[finding.case or ""].append(finding)
@@ -63,7 +63,7 @@ def write_sheet(
         panel = canvas[top : top + tile[0] + CAPTION, left : left + tile[1]]
         panel[:] = PANEL
         _caption(ax, case.name, told[case.name], top, left)
-        picture = case_slices(case, preprocess, source.modalities[0], colours, tile)
+        picture = case_slices(case, settings, source.modalities[0], colours, tile)
         if picture is None:
             ax.text(left + 8, top + CAPTION + 20, "cannot be read", color=FAULT, fontsize=11)
         else:

@@ -27,7 +27,7 @@ def read_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
 
 def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
     """The same for who holds `alone_in(directory)`."""
-    config = read_config(RunConfig, directory / "config.yaml")
+    config = read_config(RunConfig, directory / "config.yaml", recorded=True)
     stored = read_records(directory, config.space.name, config.budget)
     return config, SearchRecord(
         results=tuple(stored.results),

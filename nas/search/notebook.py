@@ -36,7 +36,8 @@ class Search:
     def __init__(self, directory: str | Path) -> None:
         journal_in(from_home(directory))
         self.directory = from_home(directory).absolute()  # a notebook may change its own
-        self.config = read_config(self.directory / "config.yaml")
+        path = self.directory / "config.yaml"
+        self.config = yaml_file.read_config(RunConfig, path, recorded=True)
 
     @property
     def front(self) -> list[Result]:

@@ -5,10 +5,13 @@ three maps open instead of hundreds, and a crop costs no `open`.
 """
 
 import json
+import math
+import shutil
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +22,15 @@ from trainers.data.check.facts import DataCheck
 from trainers.data.check.finding import refuse
 from trainers.data.check.kept import kept_check
 from trainers.data.config import Preprocess
+from trainers.data.memory import memory_of
+from trainers.data.prepare_case import FILES, FOREGROUND, IMAGE, LABEL, CaseJob, prepare_case
 from trainers.data.source import DataSource
+from trainers.errors import UserError
+from trainers.processes import in_processes, processes_for
 from trainers.volumes.geometry import Spacing3, oriented_spacing
-from trainers.volumes.nifti import affine_of, label_type, mended_before, open_nifti
-from trainers.volumes.preprocess import prepare_image, prepare_label
+from trainers.volumes.nifti import CHUNK, affine_of, label_type, mended_before, open_nifti
 
 CHECK = "check.json"  # what was found while the cases were read; processes of trials do not open it
-FOREGROUND_PER_CLASS = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class VolumeCache:
     """Checked and prepared cases. Cheap to open and to pickle; arrays are read-only memory maps.
 
     `classes[0]` is the background. `spacing` in mm, None where each volume keeps its own.
-    `voxel_size`: the median of the files' own, mm.
+    `voxel_size`: the median of the files' own, mm. `modalities`: the names of the channels; empty
+    where they were not recorded.
     """
 
     folder: Path
@@ -56,6 +62,7 @@ class VolumeCache:
     spacing: Spacing3 | None
     entries: dict[str, Entry] = field(repr=False)
     voxel_size: Spacing3 | None = None
+    modalities: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> "VolumeCache":
@@ -72,6 +79,7 @@ class VolumeCache:
             tuple(index["spacing"]) if index["spacing"] else None,
             entries,
             tuple(index["voxel_size"]),
+            tuple(index.get("modalities", ())),
         )
 
     def check(self) -> DataCheck:
@@ -119,15 +127,15 @@ class VolumeCache:
 
     @cached_property
     def _images(self) -> np.ndarray:
-        return _map(self.folder / "images.f32", np.float32)
+        return _map(self.folder / IMAGE, np.float32)
 
     @cached_property
     def _labels(self) -> np.ndarray:
-        return _map(self.folder / "labels", label_type(len(self.classes)))
+        return _map(self.folder / LABEL, label_type(len(self.classes)))
 
     @cached_property
     def _foreground(self) -> np.ndarray:
-        return _map(self.folder / "foreground.i32", np.int32)
+        return _map(self.folder / FOREGROUND, np.int32)
 
 
 def build_cache(
@@ -135,50 +143,71 @@ def build_cache(
 ) -> VolumeCache:
     """Check and prepare every case, in a folder of `folder` that is named by the fingerprint.
 
-    Where that folder exists nothing is read: the same data were checked and prepared before.
-    Raises UserError where the data are not as the source says.
+    Where that folder exists nothing is read: the same data were checked and prepared before. What
+    was finished before a process was killed is not done again. Raises UserError where the data are
+    not as the source says.
     """
-    build = partial(_build, source, preprocess, progress)
-    return VolumeCache.open(make_folder(folder / source.fingerprint(preprocess), build))
+    name = source.fingerprint(preprocess)
+    finished = folder / f".{name}.unfinished"
+    build = partial(_build, source, preprocess, progress, finished)
+    cache = make_folder(folder / name, build)
+    shutil.rmtree(finished, ignore_errors=True)
+    return VolumeCache.open(cache)
 
 
 def _build(
-    source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
+    source: DataSource,
+    preprocess: Preprocess,
+    progress: Progress | None,
+    finished: Path,
+    folder: Path,
 ) -> None:
-    kept = kept_check(source, folder.parent, preprocess.affine)
-    check = kept or examine(source, progress, preprocess.affine)
-    refuse(check.findings, source)
-    with mended_before():
-        _write(source, preprocess, progress, folder)
+    """`finished`: what is kept of each case until all are there, so that none is read again."""
+    check = kept_check(source, folder.parent, preprocess.affine) or examine(
+        source, progress, preprocess.affine, None, finished / "checked"
+    )
+    try:
+        refuse(check.findings, source)
+    except UserError:
+        shutil.rmtree(finished)  # its files will be mended
+        raise
+    _write(source, preprocess, progress, finished / "prepared", folder)
     (folder / CHECK).write_text(check.model_dump_json())
 
 
 def _write(
-    source: DataSource, preprocess: Preprocess, progress: Progress | None, folder: Path
+    source: DataSource,
+    preprocess: Preprocess,
+    progress: Progress | None,
+    finished: Path,
+    folder: Path,
 ) -> None:
     """The volumes, and the index that finds them."""
-    voxel_size = _median_voxel(source, preprocess)
+    with mended_before():
+        voxel_size = _median_voxel(source, preprocess)
     spacing = _spacing(preprocess, voxel_size)
+    settings = preprocess.of_channels(source.modalities)
+    jobs = [
+        CaseJob(case, settings, spacing, len(source.classes), finished / f"{number:05}")
+        for number, case in enumerate(source.cases)
+    ]
     entries: dict[str, Entry] = {}
     voxel = foreground = 0
-    with (
-        (folder / "images.f32").open("wb") as images,
-        (folder / "labels").open("wb") as labels,
-        (folder / "foreground.i32").open("wb") as indices,
-    ):
-        for done, case in enumerate(source.cases, start=1):
-            prepared = prepare_image(case.image, preprocess, spacing)
-            label = prepare_label(case.label, prepared, len(source.classes))
-            images.write(prepared.image.data)  # tofile says not why it failed
-            labels.write(label.tobytes())
-            counts = _write_foreground(label, len(source.classes), indices)
-            entries[case.name] = Entry(label.shape, voxel, foreground, counts)
-            voxel += label.size
-            foreground += sum(counts)
+    with ExitStack() as stack:
+        files = [stack.enter_context((folder / name).open("wb")) for name in FILES]
+        processes = processes_for([memory_of(case, spacing) for case in source.cases])
+        for job, case in zip(jobs, in_processes(prepare_case, jobs, processes), strict=True):
+            for file, name in zip(files, FILES, strict=True):
+                with (case.folder / name).open("rb") as part:
+                    shutil.copyfileobj(part, file, CHUNK)
+            entries[job.case.name] = Entry(case.shape, voxel, foreground, case.counts)
+            voxel += math.prod(case.shape)
+            foreground += sum(case.counts)
             if progress:
-                progress(done, len(source.cases), "prepared")
+                progress(len(entries), len(jobs), "prepared")
     index = {
         "channels": len(source.modalities),
+        "modalities": source.modalities,
         "classes": source.classes,
         "spacing": spacing,
         "voxel_size": voxel_size,
@@ -199,20 +228,6 @@ def _median_voxel(source: DataSource, preprocess: Preprocess) -> Spacing3:
     sizes = [oriented_spacing(affine, preprocess.orientation) for affine in affines]
     x, y, z = np.median(sizes, axis=0)
     return round(float(x), 4), round(float(y), 4), round(float(z), 4)
-
-
-def _write_foreground(label: np.ndarray, classes: int, file: BinaryIO) -> tuple[int, ...]:
-    """Append the indices of each class's voxels, and return how many they are."""
-    rng = np.random.default_rng(0)
-    counts = []
-    flat = label.ravel()
-    for index in range(1, classes):
-        voxels = np.flatnonzero(flat == index).astype(np.int32)
-        if len(voxels) > FOREGROUND_PER_CLASS:
-            voxels = np.sort(rng.choice(voxels, FOREGROUND_PER_CLASS, replace=False))
-        file.write(voxels.tobytes())
-        counts.append(len(voxels))
-    return tuple(counts)
 
 
 def _map(path: Path, dtype: npt.DTypeLike) -> np.ndarray:

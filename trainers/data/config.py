@@ -1,18 +1,29 @@
 """How the volumes of a data set are prepared, and how its cases are split."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from trainers.data.intensities import WordOrModalities, check_window, to_intensity, with_window
+from trainers.errors import UserError
 from trainers.strict import Strict
-from trainers.volumes.settings import AffineRule
+from trainers.volumes.settings import (
+    AffineRule,
+    ChannelSettings,
+    Intensity,
+    ResamplingRule,
+    Settings,
+)
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
-CT_WINDOW = (-175.0, 250.0)
+RECORDED = {"recorded": True}
+"""The context in which pydantic reads what a run wrote: in it, a key that was added since then and
+is absent means what that version did."""
 
 
 def _spacing_kind(value: Any) -> str:
@@ -32,25 +43,39 @@ class Preprocess(Strict):
 
     `orientation`: directions of the three axes. `affine`: which of a header's answers counts where
     they differ; see `read_affine`. `spacing`: mm, the median of the data set, or each volume's own.
+    `resampling` to it: `by_axis`, cubic, but an axis over three times as coarse as the finest by
+    the nearest slice; or `trilinear`, as 0.1 did.
     `crop: foreground` removes the empty border. `intensity`, a volume and channel: `robust`, the
     z-score between two percentiles of the body (`robust_zscore`); `zscore` of all voxels; or `ct`,
-    which maps `window` (HU) to [0, 1] and clips.
+    which maps `window` (HU) to [0, 1] and clips. Modalities that differ have one each:
+    `{PET: robust, CT: {kind: ct, window: [-100, 300]}}`.
     """
 
     orientation: str = "RAS"
     # Left out at its default: what was written before this key was read so.
     affine: AffineRule = Field(default="sform", exclude_if=lambda rule: rule == "sform")
     spacing: WordOrSizes = "median"
+    # Left out where it is what was done before this key, and where nothing is resampled.
+    resampling: ResamplingRule = Field(
+        default="by_axis", exclude_if=lambda rule: rule == "trilinear"
+    )
     crop: Literal["none", "foreground"] = "foreground"
-    intensity: Literal["robust", "zscore", "ct"] = "robust"
+    intensity: WordOrModalities = "robust"
     window: tuple[float, float] | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _default_window(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("intensity") == "ct":
-            return {"window": CT_WINDOW, **values}
+    def _default_resampling(cls, values: Any, info: ValidationInfo) -> Any:
+        if not isinstance(values, dict):
+            return values
+        if (info.context or {}).get("recorded") or values.get("spacing") == "native":
+            return {"resampling": "trilinear", **values}
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_window(cls, values: Any) -> Any:
+        return with_window(values, "intensity")
 
     @field_validator("orientation")
     @classmethod
@@ -63,11 +88,44 @@ class Preprocess(Strict):
 
     @model_validator(mode="after")
     def _window_fits(self) -> Self:
-        if self.intensity != "ct" and self.window is not None:
-            raise ValueError("window belongs to `intensity: ct`; remove it or set that")
-        if self.intensity == "ct" and (self.window is None or self.window[0] >= self.window[1]):
-            raise ValueError(f"window = {self.window}; expected two HU values, the lower first")
+        if isinstance(self.intensity, dict) and self.window is not None:
+            raise ValueError(
+                "window stands beside an intensity by modality; give it to its modality: "
+                "`intensity: {CT: {kind: ct, window: [-100, 300]}}`"
+            )
+        check_window(self.intensity, self.window, "intensity")
         return self
+
+    @property
+    def intensities(self) -> tuple[Intensity, ...]:
+        """That of all channels. Raises ValueError where each modality has its own."""
+        if isinstance(self.intensity, dict):
+            raise ValueError("intensity is by modality; expected `of_channels` before it is used")
+        return (Intensity(self.intensity, self.window),)
+
+    def of_channels(self, modalities: Sequence[str]) -> Settings:
+        """The settings for images whose channels are these modalities.
+
+        Raises UserError for an intensity of a modality that there is not, and for one left out.
+        """
+        if not isinstance(self.intensity, dict):
+            return self
+        known = ", ".join(modalities) or "none, for their names were not recorded"
+        for name in sorted(self.intensity.keys() - set(modalities)):
+            raise UserError(f"intensity.{name} is no modality; there are: {known}")
+        if missing := [name for name in modalities if name not in self.intensity]:
+            raise UserError(
+                f"intensity says nothing of {', '.join(missing)}; expected a word, such as robust, "
+                f"for each modality: {known}"
+            )
+        each = (self.intensity[name] for name in modalities)
+        return ChannelSettings(
+            self.orientation,
+            self.affine,
+            self.resampling,
+            self.crop,
+            tuple(map(to_intensity, each)),
+        )
 
 
 class Groups(Strict):

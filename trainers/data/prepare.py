@@ -12,9 +12,13 @@ from trainers.data.splits import Cases, split_cases
 
 
 def open_source(config: SourceConfig, workdir: Path) -> DataSource:
-    """The source, whose classes and modalities have good names. Raises UserError."""
+    """The source, whose classes and modalities have good names, and an intensity each.
+
+    Raises UserError.
+    """
     source = config.open(workdir)
     check_names(source)
+    config.preprocess.of_channels(source.modalities)
     return source
 
 

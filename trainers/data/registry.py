@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, SerializeAsAny, ValidationError
+from pydantic import PlainValidator, SerializeAsAny, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from trainers.data.msd import MsdData
@@ -62,7 +62,7 @@ def _names() -> str:
     return ", ".join(map(repr, all_sources()))
 
 
-def _checked(values: Any) -> SourceConfig:
+def _checked(values: Any, info: ValidationInfo) -> SourceConfig:
     """The configuration of the source that `values` name.
 
     Problems are placed as in a discriminated union: the source's name, then the key.
@@ -77,7 +77,7 @@ def _checked(values: Any) -> SourceConfig:
     except UserError as error:
         raise ValueError(str(error)) from error
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, context=info.context)
     except ValidationError as error:
         problems = [_placed(problem, name) for problem in error.errors()]
         raise ValidationError.from_exception_data(kind.__name__, problems) from None

@@ -23,6 +23,7 @@ class Task(Strict):
 
     `classes[0]` is the background. `spacing` in mm, None where volumes keep their own. `patch` in
     voxels. `voxel_size`: the median of the training files' own, mm; None where it was not recorded.
+    `modalities`: the names of the channels; empty where they were not.
     """
 
     channels: Positive
@@ -30,6 +31,7 @@ class Task(Strict):
     spacing: tuple[float, float, float] | None
     patch: tuple[Positive, Positive, Positive]
     voxel_size: tuple[float, float, float] | None = None
+    modalities: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
 
     @classmethod
     def of(cls, cache: VolumeCache, train: TrainConfig) -> Task:
@@ -40,6 +42,7 @@ class Task(Strict):
             spacing=cache.spacing,
             patch=train.patch,
             voxel_size=cache.voxel_size,
+            modalities=cache.modalities,
         )
 
     @classmethod

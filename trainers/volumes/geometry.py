@@ -44,6 +44,16 @@ class Grid:
         affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
         return Grid(_three(side.stop - side.start for side in box), affine)
 
+    def respaced(self, spacing: Spacing3) -> Grid:
+        """Voxels of `spacing` mm around the same middle, as many as fill the same extent."""
+        sizes = voxel_sizes(self.affine)
+        shape = _three(np.maximum(1, np.round(np.multiply(self.shape, sizes) / spacing)))
+        first = (np.array(self.shape) - 1 - (np.array(shape, float) - 1) * spacing / sizes) / 2
+        affine = self.affine.copy()
+        affine[:3, :3] *= spacing / sizes
+        affine[:3, 3] += self.affine[:3, :3] @ first
+        return Grid(shape, affine)
+
 
 @dataclass(frozen=True)
 class Turn:

@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import torch
 from monai.transforms import NormalizeIntensity, ScaleIntensityRange
 
-from .settings import Settings
+from .settings import Intensity, Settings
 
 LOW, HIGH = 0.5, 99.5  # percentiles, those of nnU-Net's plan for CT
 FARTHEST = 10.0  # deviations from the mean
 
 
 def normalise(image: torch.Tensor, settings: Settings) -> np.ndarray:
-    """(C, D, H, W) -> float32 of the same shape, by `settings.intensity`."""
-    if settings.window:
-        low, high = settings.window
-        scaled = ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)(image)
-    elif settings.intensity == "zscore":
-        scaled = NormalizeIntensity(channel_wise=True)(image)
-    else:
-        scaled = np.stack([robust_zscore(channel) for channel in image.numpy()])
-    return np.ascontiguousarray(scaled, dtype=np.float32)
+    """(C, D, H, W) -> float32 of the same shape, each channel by its intensity."""
+    scaled = np.empty(tuple(image.shape), np.float32)
+    for how, channels in _alike(image, settings):
+        scaled[channels] = _normalised(image[channels], how)
+    return scaled
+
+
+def of_each_channel(settings: Settings, channels: int) -> Sequence[Intensity]:
+    """Raises ValueError for another number of channels than there are intensities."""
+    if len(settings.intensities) == 1:
+        return list(settings.intensities) * channels
+    if len(settings.intensities) != channels:
+        raise ValueError(f"{channels} channels, but {len(settings.intensities)} intensities")
+    return settings.intensities
+
+
+def _alike(image: torch.Tensor, settings: Settings) -> Iterator[tuple[Intensity, list[int]]]:
+    """Each intensity, and the channels that have it."""
+    each = of_each_channel(settings, len(image))
+    for first, how in enumerate(each):
+        if how not in each[:first]:
+            yield how, [channel for channel, its in enumerate(each) if its == how]
+
+
+def _normalised(image: torch.Tensor, how: Intensity) -> np.ndarray | torch.Tensor:
+    if how.window:
+        low, high = how.window
+        return ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)(image)
+    if how.kind == "zscore":
+        return NormalizeIntensity(channel_wise=True)(image)
+    return np.stack([robust_zscore(channel) for channel in image.numpy()])
 
 
 def body(channel: np.ndarray) -> np.ndarray:
@@ -53,9 +77,14 @@ def occupied(image: torch.Tensor, settings: Settings) -> torch.Tensor:
     Above the CT window's lower end; above the minimum of a plain z-score; else above each channel's
     0.5th percentile.
     """
-    if settings.window:
-        return image > settings.window[0]
-    if settings.intensity == "zscore":
-        return image > image.min()
-    lows = [float(np.percentile(channel, LOW)) for channel in image.numpy()]
-    return image > torch.tensor(lows)[:, None, None, None]
+    found = torch.empty(image.shape, dtype=torch.bool)
+    for how, channels in _alike(image, settings):
+        part = image[channels]
+        if how.window:
+            found[channels] = part > how.window[0]
+        elif how.kind == "zscore":
+            found[channels] = part > part.min()
+        else:
+            lows = [float(np.percentile(channel, LOW)) for channel in part.numpy()]
+            found[channels] = part > torch.tensor(lows)[:, None, None, None]
+    return found

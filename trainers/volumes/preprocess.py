@@ -5,23 +5,29 @@ Forth: turn, crop, resample, normalise. Back: resample, decide the class, uncrop
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Spacing, SpatialResample
+from monai.data.utils import compute_shape_offset, zoom_affine
 from monai.transforms.utils import generate_spatial_bounding_box
 
 from .errors import UserError
 from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
 from .intensity import normalise, occupied
-from .nifti import check_room, label_type, load_labels, load_volume, with_affine
-from .settings import Settings
+from .nifti import check_room, label_type, load_labels, load_volume
+from .resample import Resampling, argmax_slab, orders, resample_labels
+from .settings import ResamplingRule, Settings
 
 MOST_FINER = 1000  # times as many voxels: ten times finer along every axis
+
+# The order of interpolation, and that along a strongly anisotropic axis
+IMAGE = {"by_axis": (3, 0), "trilinear": (1, 1)}
+LABEL = {"by_axis": (1, 0), "trilinear": (0, 0)}
+LOGITS = {"by_axis": (1, 0), "trilinear": (1, 1)}
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Prepared:
 
     In the order in which the image went through them: `native`, the file's; `oriented`, to which
     `turn` brought it; `cropped`, which is the `box` of `oriented`; and `grid`, to which it was
-    resampled. `image` is (C, D, H, W) float32 on `grid`.
+    resampled by the rule `resampling`. `image` is (C, D, H, W) float32 on `grid`.
     """
 
     image: np.ndarray
@@ -40,6 +46,7 @@ class Prepared:
     oriented: Grid
     turn: Turn
     native: Grid
+    resampling: ResamplingRule
 
 
 def prepare_image(
@@ -66,50 +73,48 @@ def prepare_image(
     turned = torch.from_numpy(np.stack([turn.apply(channel) for channel in values]))
     box = _crop_box(turned, settings)
     cropped = oriented.cropped(box)
-    volume = with_affine(turned[(slice(None), *box)], cropped.affine)
-    spaced = _respace(volume, spacing, str(name)) if spacing else volume
+    grid = _respaced(cropped, spacing, settings.resampling, str(name)) if spacing else cropped
+    size = 8.0 * math.prod(grid.shape) * len(values)  # float32, before and after normalising
+    check_room(size, _becomes(name, cropped, grid))
+    way = _way(cropped, grid, IMAGE[settings.resampling])
+    spaced = np.stack([way(channel[box].numpy()) for channel in turned])
     return Prepared(
-        image=normalise(spaced.as_tensor(), settings),
-        grid=_grid(spaced),
+        image=normalise(torch.from_numpy(spaced), settings),
+        grid=grid,
         cropped=cropped,
         box=box,
         oriented=oriented,
         turn=turn,
         native=native,
+        resampling=settings.resampling,
     )
 
 
 def prepare_label(path: Path, prepared: Prepared, classes: int) -> np.ndarray:
-    """The label map of a prepared image, on its grid: (D, H, W), nearest neighbour.
+    """The label map of a prepared image, on its grid: (D, H, W).
 
     In the smallest unsigned type that holds so many classes. It lies where the image lies: a
     rounding difference must not turn it another way.
     """
-    labels = prepared.turn.apply(load_labels(path).astype(np.float32))
-    cropped = labels[prepared.box]
-    volume = with_affine(torch.from_numpy(cropped[None].copy()), prepared.cropped.affine)
-    return _resample(volume, prepared.grid, "nearest")[0].numpy().astype(label_type(classes))
+    labels = prepared.turn.apply(load_labels(path).astype(label_type(classes)))[prepared.box]
+    way = _way(prepared.cropped, prepared.grid, LABEL[prepared.resampling])
+    return np.ascontiguousarray(resample_labels(labels, way))
 
 
 def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
     """Logits (C_cls, D, H, W) on the prepared grid -> labels in the shape of the file.
 
-    In the smallest unsigned type. Classes are resampled one at a time, so that memory is that of
-    two volumes, not of C_cls.
+    In the smallest unsigned type. One slab of one class is resampled at a time: `logits` may be a
+    memory map.
     """
     if logits.shape[1:] != prepared.grid.shape:
         raise ValueError(f"logits are {logits.shape[1:]}, the prepared image {prepared.grid.shape}")
-    best = np.full(prepared.cropped.shape, -np.inf, dtype=np.float32)
-    cropped = np.zeros(prepared.cropped.shape, dtype=label_type(len(logits)))
-    for index, values in enumerate(logits):
-        volume = with_affine(
-            torch.from_numpy(np.array(values[None], np.float32)), prepared.grid.affine
-        )
-        native = _resample(volume, prepared.cropped, "bilinear")[0].numpy()
-        better = native > best
-        cropped[better], best[better] = index, native[better]
-    labels = np.zeros(prepared.oriented.shape, dtype=cropped.dtype)
-    labels[prepared.box] = cropped
+    labels = np.zeros(prepared.oriented.shape, dtype=label_type(len(logits)))
+    cropped = labels[prepared.box]
+    way = _way(prepared.grid, prepared.cropped, LOGITS[prepared.resampling])
+    for rows in way.slices():
+        read = way.reads(rows)
+        cropped[rows] = argmax_slab((scores[read] for scores in logits), way, rows)
     return np.ascontiguousarray(prepared.turn.undo(labels))
 
 
@@ -132,25 +137,35 @@ def _crop_box(image: torch.Tensor, settings: Settings) -> Box:
     return x, y, z
 
 
-def _respace(volume: MetaTensor, spacing: Spacing3, name: str) -> MetaTensor:
-    sizes = voxel_sizes(np.asarray(volume.affine))
-    shape = np.maximum(1.0, np.round(np.array(volume.shape[1:]) * sizes / spacing))
-    what = (
-        f"{name} has voxels of {by(sizes)} mm: brought to {by(spacing)} mm it is "
-        f"{' x '.join(f'{n:.0f}' for n in shape)}"
-    )
-    if shape.prod() > MOST_FINER * np.prod(volume.shape[1:]):
+def _respaced(grid: Grid, spacing: Spacing3, rule: ResamplingRule, name: str) -> Grid:
+    new = grid.respaced(spacing)
+    if math.prod(new.shape) > MOST_FINER * math.prod(grid.shape):
         raise UserError(
-            f"{what} voxels, over {MOST_FINER} times as many as it has; "
+            f"{_becomes(name, grid, new)} voxels, over {MOST_FINER} times as many as it has; "
             "check the file's spacing and unit"
         )
-    check_room(4.0 * shape.prod() * (volume.shape[0] + 3), what)  # values, and where each is from
-    return cast(MetaTensor, Spacing(spacing, mode="bilinear", dtype=np.float32)(volume))
+    return new if rule == "by_axis" else _monai_spacing(grid, spacing)
 
 
-def _resample(volume: MetaTensor, grid: Grid, mode: str) -> torch.Tensor:
-    if tuple(volume.shape[1:]) == grid.shape and np.allclose(volume.affine, grid.affine):
-        return volume.as_tensor()
-    resample = SpatialResample(mode=mode, dtype=np.float32)
-    moved = resample(volume, torch.from_numpy(grid.affine), spatial_size=grid.shape)
-    return cast(MetaTensor, moved).as_tensor()
+def _monai_spacing(grid: Grid, spacing: Spacing3) -> Grid:
+    """As MONAI's `Spacing` places voxels, but along the very axes of `grid`.
+
+    The first voxel's middle stays where it is; where rounding turns an oblique grid's axes the
+    least bit, MONAI keeps the middle instead.
+    """
+    zoomed = zoom_affine(grid.affine, spacing, diagonal=False)
+    shape, first = compute_shape_offset(grid.shape, grid.affine, zoomed)
+    affine = grid.affine @ np.diag([*(spacing / voxel_sizes(grid.affine)), 1.0])
+    affine[:3, 3] = first
+    d, h, w = map(int, shape)
+    return Grid((d, h, w), affine)
+
+
+def _becomes(name: object, old: Grid, new: Grid) -> str:
+    sizes, spacing = by(voxel_sizes(old.affine)), by(voxel_sizes(new.affine))
+    shape = " x ".join(map(str, new.shape))
+    return f"{name} has voxels of {sizes} mm: brought to {spacing} mm it is {shape}"
+
+
+def _way(source: Grid, target: Grid, order: tuple[int, int]) -> Resampling:
+    return Resampling.between(source, target, orders(source, target, *order))

@@ -6,6 +6,7 @@ labels. `file` and `prepared` lead from one to the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from .files import is_volume
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image, restore
-from .settings import AffineRule
+from .settings import AffineRule, Intensity, ResamplingRule
 
 Case = dict[str, Any]
 
@@ -45,9 +46,9 @@ class PrepareImaged:
 
     orientation: str
     affine: AffineRule
+    resampling: ResamplingRule
     crop: Literal["none", "foreground"]
-    intensity: Literal["robust", "zscore", "ct"]
-    window: tuple[float, float] | None
+    intensities: Sequence[Intensity]
     spacing: Spacing3 | None
 
     def __call__(self, case: Case) -> Case:

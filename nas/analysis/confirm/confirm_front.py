@@ -40,7 +40,7 @@ def confirm_search(
     directory = directory.resolve()
     journal_in(directory)
     with alone_in(directory):
-        config = read_config(RunConfig, directory / "config.yaml")
+        config = read_config(RunConfig, directory / "config.yaml", recorded=True)
         results = read_records(directory, config.space.name, config.budget).results
         chosen = nearest_to_front(results, config.objectives, top)
         if not chosen:

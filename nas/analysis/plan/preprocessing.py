@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nas.analysis.plan.data_survey import DataSurvey
 from nas.analysis.plan.foreground import sample_foreground
@@ -12,6 +13,9 @@ from nas.analysis.plan.spacing import choose_spacing
 from trainers.data.check.facts import Progress
 from trainers.data.config import Preprocess
 from trainers.data.splits import Cases
+
+ROBUST = "z-score within the body of each volume, deaf to odd voxels"
+WINDOW = "0.5th to 99.5th percentile of labelled voxels of training cases"
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,39 @@ def choose_preprocessing(survey: DataSurvey, cases: Cases, progress: Progress) -
     whys = {
         "orientation": "axes to the right, to the front and up",
         "spacing": spacing.why,
+        "resampling": "cubic; from slice to slice of thick ones the nearest, as in nnU-Net",
         "crop": "removes the empty border",
     }
-    modalities = survey.source.modalities
-    ct = [is_ct(name, channel, survey.cases) for channel, name in enumerate(modalities)]
-    told = ", ".join(modalities)
-    if not all(ct):
-        whys["intensity"] = f"{told}: z-score within the body of each volume, deaf to odd voxels"
-        return Preprocessing(Preprocess(spacing=spacing.value), whys)
+    told = ", ".join(survey.source.modalities)
+    windows = _windows(survey, cases, progress)
+    values: dict[str, Any] = {"spacing": spacing.value}
+    if not windows:
+        whys["intensity"] = f"{told}: {ROBUST}"
+    elif len(survey.source.modalities) == 1:
+        [values["window"]] = windows.values()
+        values["intensity"] = "ct"
+        whys["intensity"] = f"{told}: a window of Hounsfield units, to [0, 1]"
+        whys["window"] = f"{WINDOW}, as nnU-Net"
+    else:
+        values["intensity"] = {
+            name: {"kind": "ct", "window": windows[name]} if name in windows else "robust"
+            for name in survey.source.modalities
+        }
+        whys["intensity"] = f"windows of Hounsfield units, to [0, 1]: {WINDOW}; others: {ROBUST}"
+    return Preprocessing(Preprocess.model_validate(values), whys)
+
+
+def _windows(
+    survey: DataSurvey, cases: Cases, progress: Progress
+) -> dict[str, tuple[float, float]]:
+    """Of each modality that is CT."""
+    ct = {
+        name: channel
+        for channel, name in enumerate(survey.source.modalities)
+        if is_ct(name, channel, survey.cases)
+    }
+    if not ct:
+        return {}
     training = [case for case in survey.source.cases if case.name in cases.train]
-    window = ct_window(sample_foreground(training, progress).ravel())
-    whys["intensity"] = f"{told}: a window of Hounsfield units, to [0, 1]"
-    whys["window"] = "0.5th and 99.5th percentile of labelled voxels of training cases, as nnU-Net"
-    chosen = Preprocess(spacing=spacing.value, intensity="ct", window=window)
-    return Preprocessing(chosen, whys)
+    foreground = sample_foreground(training, progress)
+    return {name: ct_window(foreground[:, channel]) for name, channel in ct.items()}

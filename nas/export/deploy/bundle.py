@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -50,7 +51,7 @@ def write_bundle(folder: Path, record: Deployment) -> None:
 
 def inference_config(record: Deployment) -> dict[str, Any]:
     """configs/inference.json: files of `dataset_dir` -> segmentations in `output_dir`."""
-    preprocess = record.preprocess
+    settings = record.settings
     return {
         "imports": ["$import pathlib", "$import sys", "$import torch"],
         "bundle_root": ".",
@@ -62,11 +63,14 @@ def inference_config(record: Deployment) -> dict[str, Any]:
         "network": "$@network_def.eval()",
         "preprocessing": {
             "_target_": "scripts.transforms.PrepareImaged",
-            "orientation": preprocess.orientation,
-            "affine": preprocess.affine,
-            "crop": preprocess.crop,
-            "intensity": preprocess.intensity,
-            "window": preprocess.window,
+            "orientation": settings.orientation,
+            "affine": settings.affine,
+            "resampling": settings.resampling,
+            "crop": settings.crop,
+            "intensities": [
+                {"_target_": "scripts.settings.Intensity", **asdict(one)}
+                for one in settings.intensities
+            ],
             "spacing": record.task.spacing,
         },
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},

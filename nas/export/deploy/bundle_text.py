@@ -26,14 +26,17 @@ def metadata(record: Deployment) -> dict[str, Any]:
     """configs/metadata.json, as the schema of 2024-07-25 wants it."""
     task, versions = record.task, record.versions
     tensor = {"dtype": "float32", "spatial_shape": list(task.patch), "is_patch_data": True}
-    window = record.preprocess.window
+    windows = all(one.window for one in record.settings.intensities)
     image = {
         **tensor,
         "type": "image",
         "format": "intensity",
         "num_channels": task.channels,
-        "value_range": [0, 1] if window else [],
-        "channel_def": {str(i): f"image {i}" for i in range(task.channels)},
+        "value_range": [0, 1] if windows else [],
+        "channel_def": {
+            str(i): task.modalities[i] if task.modalities else f"image {i}"
+            for i in range(task.channels)
+        },
     }
     pred = {
         **tensor,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from trainers.data.config import RECORDED
 from trainers.errors import UserError
 from trainers.segmenter import SegmenterSpec
 from trainers.strict import Strict
@@ -76,7 +77,7 @@ class Deployment(SegmenterSpec):
     def read(cls, folder: Path) -> Deployment:
         """The record of a deployed folder. Raises UserError where it is missing or damaged."""
         try:
-            return cls.model_validate_json((folder / RECORD).read_bytes())
+            return cls.model_validate_json((folder / RECORD).read_bytes(), context=RECORDED)
         except (OSError, ValidationError) as error:
             raise UserError(
                 f"{folder}: {RECORD} is missing or damaged; deploy the network again"

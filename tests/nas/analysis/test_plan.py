@@ -163,6 +163,17 @@ def test_the_window_is_that_of_labelled_voxels_of_training_cases(tmp_path):
     assert chosen.value.window == (100.0, 300.0)
 
 
+def test_modalities_that_differ_have_an_intensity_each(tmp_path):
+    folder = write_msd(tmp_path / "data", ["a", "b"], modalities=("CT", "PET"))
+    survey = survey_data(MsdData(path=folder), tmp_path, silent)
+    chosen = choose_preprocessing(survey, Cases(("a",), ("b",)), silent)
+    settings = chosen.value.of_channels(("CT", "PET"))
+    assert [one.kind for one in settings.intensities] == ["ct", "robust"]
+    low, high = settings.intensities[0].window
+    assert low < 80 < 120 < high  # of a normal distribution around 100, deviation 10
+    assert high - low < 80
+
+
 def test_the_border_that_is_cropped_does_not_count_for_the_patch(tmp_path):
     folder = write_msd(tmp_path / "data", ["a", "b"])
     image = np.zeros((12, 14, 10), np.float32)

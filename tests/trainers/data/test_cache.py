@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trainers.data import cache as cache_module
+from trainers.data import prepare_case
 from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.config import Preprocess
 from trainers.data.msd import read_msd
@@ -21,13 +22,13 @@ NATIVE = Preprocess(spacing="native", crop="none")
 def reads(monkeypatch) -> list[str]:
     """Names of the image files that were prepared."""
     names: list[str] = []
-    prepare = cache_module.prepare_image
+    prepare = prepare_case.prepare_image
 
     def noted(path, *rest):
         names.append(path.name)
         return prepare(path, *rest)
 
-    monkeypatch.setattr(cache_module, "prepare_image", noted)
+    monkeypatch.setattr(prepare_case, "prepare_image", noted)
     return names
 
 
@@ -80,7 +81,7 @@ def test_a_class_that_a_case_lacks_is_left_out_of_its_foreground(msd, tmp_path):
 
 
 def test_foreground_of_a_large_organ_is_a_sample(msd, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache_module, "FOREGROUND_PER_CLASS", 20)
+    monkeypatch.setattr(prepare_case, "FOREGROUND_PER_CLASS", 20)
     cache = build_cache(read_msd(msd), NATIVE, tmp_path)
     low, high = cache.foreground("c")
     assert len(set(low)) == len(set(high)) == 20
@@ -163,4 +164,8 @@ def test_median_spacing_is_that_of_the_data(msd, tmp_path):
             write_nifti(msd / part / f"{name}.nii.gz", values, np.diag([size, 1, 1, 1]))
     cache = build_cache(read_msd(msd), Preprocess(crop="none"), tmp_path)
     assert cache.spacing == (2.0, 1.0, 1.0)
-    assert [cache.shape(name)[0] for name in cache.names] == [6, 12, 23]
+    assert [cache.shape(name)[0] for name in cache.names] == [
+        6,
+        12,
+        24,
+    ]  # as many as fill the extent

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from trainers.data.config import Groups, Preprocess, Split
+from trainers.data.config import RECORDED, Groups, Preprocess, Split
 from trainers.data.msd import MsdData
 from trainers.data.phantom_source import PhantomData
 from trainers.data.registry import DataConfig
@@ -67,3 +67,25 @@ def test_a_group_pattern_captures_once(pattern):
 def test_some_cases_are_left_for_training():
     with pytest.raises(ValidationError, match="less than 1"):
         Split(validation=0.5, test=0.5)
+
+
+class TestResampling:
+    def test_new_configurations_resample_by_axis_and_say_so(self):
+        assert Preprocess().resampling == "by_axis"
+        assert Preprocess().model_dump()["resampling"] == "by_axis"
+
+    def test_records_that_do_not_say_it_are_of_trilinear_networks(self):
+        old = Preprocess.model_validate({"spacing": "median"}, context=RECORDED)
+        assert old.resampling == "trilinear"
+        assert "resampling" not in old.model_dump()
+        nested = {"source": "msd", "path": "x", "preprocess": {}}
+        assert adapter.validate_python(nested, context=RECORDED).preprocess == old
+
+    @pytest.mark.parametrize("rule", ["by_axis", "trilinear"])
+    @pytest.mark.parametrize("spacing", ["native", "median", (1, 1, 5)])
+    def test_a_record_is_read_as_it_was_written(self, rule, spacing):
+        written = Preprocess(resampling=rule, spacing=spacing)
+        assert Preprocess.model_validate(written.model_dump(), context=RECORDED) == written
+
+    def test_of_native_volumes_nothing_is_said(self):
+        assert "resampling" not in Preprocess(spacing="native").model_dump()

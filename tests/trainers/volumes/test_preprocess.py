@@ -1,6 +1,9 @@
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Spacing
 from scipy.spatial.transform import Rotation
 
 from tests.trainers.data.volumes import ball, write_nifti
@@ -57,6 +60,18 @@ def test_through_a_resampling_labels_come_back_nearly_unchanged(case):
     truth = np.asanyarray(nib.load(case[1]).dataobj)
     assert labels.shape == truth.shape
     assert min(dice(labels, truth, 1), dice(labels, truth, 2)) > 0.95
+
+
+@pytest.mark.parametrize("spacing", [(0.9, 0.9, 1.1), (2.0, 1.0, 4.0), (3.0, 0.5, 1.0)])
+def test_trilinear_is_what_networks_of_0_1_were_trained_on(case, spacing):
+    """They read the images through MONAI's `Spacing`."""
+    settings = Preprocess(resampling="trilinear", crop="none", intensity="ct", window=(0, 70))
+    prepared = prepare_image(case[0], settings, spacing)
+    turned = prepared.turn.apply(np.asanyarray(nib.load(case[0]).dataobj))[None] / np.float32(70)
+    volume = MetaTensor(torch.from_numpy(turned.copy()), torch.from_numpy(prepared.oriented.affine))
+    expected = Spacing(spacing, mode="bilinear", dtype=np.float32)(volume)
+    np.testing.assert_allclose(prepared.image, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(prepared.grid.affine, expected.affine.numpy(), atol=1e-5)
 
 
 def test_a_prepared_image_has_the_orientation_and_spacing_asked_for(case):

@@ -8,6 +8,7 @@ import torch
 from tests.trainers.oracle import CROOKED, truth, write
 from trainers.errors import UserError
 from trainers.volumes.preprocess import prepare_label
+from trainers.volumes.settings import Intensity
 from trainers.volumes.transforms import PrepareImaged, RestoreLabelsd, SaveLabelsd, find_images
 
 SHAPE = (9, 12, 7)
@@ -22,9 +23,9 @@ def case(tmp_path):
     prepare = PrepareImaged(
         orientation="LPS",
         affine="sform",
+        resampling="by_axis",
         crop="foreground",
-        intensity="ct",
-        window=[0, 400],  # as JSON has it
+        intensities=[Intensity("ct", (0, 400))],
         spacing=None,
     )
     found = prepare({"image": str(image), "name": "kept"})

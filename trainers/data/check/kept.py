@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from trainers.atomic import replace_files
@@ -25,10 +26,12 @@ def keep_check(source: DataSource, folder: Path, progress: Progress, rule: Affin
     """
     if known := kept_check(source, folder, rule):
         return known
-    check = examine(source, progress, rule)
+    file = _file(source, folder, rule)
+    finished = file.with_name(f".{file.stem}.unfinished")  # goes on there, were it killed
+    check = examine(source, progress, rule, None, finished)
     if not any(one.fault for one in check.findings):
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_files({_file(source, folder, rule): check.model_dump_json().encode()})
+        replace_files({file: check.model_dump_json().encode()})
+    shutil.rmtree(finished)
     return check
 
 

@@ -1,0 +1,115 @@
+"""Each modality normalised in its own way, from the configuration to the network's input."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config, write_config
+from trainers.config import TrainConfig
+from trainers.data.cache import build_cache
+from trainers.data.config import Preprocess
+from trainers.data.msd import MsdData, read_msd
+from trainers.data.prepare import prepare_data
+from trainers.data.task import Task
+from trainers.errors import UserError
+from trainers.segmenter import Segmenter, SegmenterSpec
+from trainers.volumes.intensity import normalise, robust_zscore
+
+from .volumes import SHAPE, write_msd
+
+MIXED = Preprocess(
+    spacing="native",
+    crop="none",
+    intensity={"PET": "robust", "CT": {"kind": "ct", "window": (-50, 150)}},
+)
+
+
+@pytest.fixture
+def pet_ct(tmp_path):
+    """CT is the first channel, PET the second."""
+    return write_msd(tmp_path / "data", ["a", "b", "c", "d"], ("CT", "PET"))
+
+
+def read(tmp_path, preprocess: str):
+    (tmp_path / "my.yaml").write_text(
+        f"name: my\ndata: {{source: msd, path: data, preprocess: {preprocess}}}\n"
+        "train: {patch: [16, 16, 16], epochs: 1, steps_per_epoch: 1}\n"
+    )
+    return read_config(RunConfig, tmp_path / "my.yaml")
+
+
+def test_every_channel_is_normalised_as_its_modality_says(pet_ct, tmp_path):
+    cache = build_cache(read_msd(pet_ct), MIXED, tmp_path)
+    ct, pet = np.moveaxis(nib.load(pet_ct / "imagesTr" / "b.nii.gz").get_fdata(), -1, 0)
+    np.testing.assert_allclose(cache.image("b")[0], np.clip((ct + 50) / 200, 0, 1), atol=1e-5)
+    expected = robust_zscore(pet.astype(np.float32))
+    np.testing.assert_allclose(cache.image("b")[1], expected, atol=1e-5)
+
+
+def test_a_trained_network_reads_its_channels_as_they_were_prepared(pet_ct, tmp_path):
+    cache = build_cache(read_msd(pet_ct), MIXED, tmp_path)
+    task = Task.of(cache, TrainConfig(patch=SHAPE))
+    assert task.modalities == ("CT", "PET")
+    spec = SegmenterSpec(task=task, preprocess=MIXED, overlap=0.25)
+    again = SegmenterSpec.model_validate_json(spec.model_dump_json())
+    seen = Segmenter(network=nn.Identity(), spec=again).prepare(pet_ct / "imagesTr" / "b.nii.gz")
+    np.testing.assert_array_equal(seen.image, cache.image("b"))
+
+
+def test_ct_in_one_word_has_the_window_of_soft_tissue():
+    (ct,) = Preprocess(intensity={"CT": "ct"}).of_channels(["CT"]).intensities
+    assert ct.window == (-175, 250)
+
+
+def test_one_word_for_all_is_what_it_was():
+    plain = Preprocess(intensity="ct", window=(0, 80))
+    assert plain.of_channels(["CT", "PET"]).intensities == plain.intensities
+    both = Preprocess(intensity={"a": "zscore", "b": "zscore"}).of_channels(["a", "b"])
+    image = torch.from_numpy(np.random.default_rng(0).normal(5, 2, (2, 6, 7, 8)).astype(np.float32))
+    expected = normalise(image, Preprocess(intensity="zscore"))
+    np.testing.assert_array_equal(normalise(image, both), expected)
+
+
+@pytest.mark.parametrize(
+    ("intensity", "told"),
+    [
+        ({"CT": "ct", "PTE": "robust"}, "intensity.PTE is no modality; there are: CT, PET"),
+        ({"CT": "ct"}, "intensity says nothing of PET; expected a word"),
+    ],
+)
+def test_modalities_are_those_of_the_data(pet_ct, tmp_path, intensity, told):
+    data = MsdData(path=pet_ct, preprocess=Preprocess(intensity=intensity))
+    with pytest.raises(UserError, match=told):
+        prepare_data(data, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "told"),
+    [
+        ("{intensity: hu}", "data.preprocess.intensity = 'hu': Input should be 'robust'"),
+        ("{intensity: {CT: hu}}", "data.preprocess.intensity.CT = 'hu': Input should be 'robust'"),
+        ("{intensity: {CT: {kind: ct, window: [3, 1]}}}", "intensity.CT: window = (3.0, 1.0); exp"),
+        ("{intensity: {CT: {kind: robust, window: [1, 3]}}}", "intensity.CT: window belongs to"),
+        ("{intensity: {CT: {window: [1, 3]}}}", "data.preprocess.intensity.CT.kind is missing"),
+        (
+            "{intensity: {CT: {kind: ct, windw: [1, 3]}}}",
+            "data.preprocess.intensity.CT.windw is not a key of `data.preprocess.intensity.CT`. "
+            "Did you mean window?",
+        ),
+        ("{intensity: {CT: ct}, window: [1, 3]}", "give it to its modality"),
+        ("{intensity: {}}", "data.preprocess.intensity: "),
+    ],
+)
+def test_an_error_speaks_of_the_modality_that_was_meant(tmp_path, preprocess, told):
+    with pytest.raises(UserError) as error:
+        read(tmp_path, preprocess)
+    assert told in str(error.value)
+
+
+def test_a_record_keeps_what_was_written(tmp_path):
+    config = read(tmp_path, "{intensity: {PET: robust, CT: {kind: ct, window: [-50, 150]}}}")
+    write_config(config, tmp_path / "config.yaml")
+    assert read_config(RunConfig, tmp_path / "config.yaml", recorded=True) == config

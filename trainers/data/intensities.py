@@ -1,0 +1,71 @@
+"""How intensities are configured: a word for all channels, or one for each modality."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from trainers.strict import Strict
+from trainers.volumes.settings import Intensity, IntensityKind
+
+CT_WINDOW = (-175.0, 250.0)
+
+BY_KEY = "[by key]"
+"""In the place of a pydantic error: what comes next is a key of a mapping."""
+
+
+class IntensityConfig(Strict):
+    """How one modality is normalised, where a word is not enough: a CT window of its own."""
+
+    kind: IntensityKind
+    window: tuple[float, float] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_window(cls, values: Any) -> Any:
+        return with_window(values, "kind")
+
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        check_window(self.kind, self.window, "kind")
+        return self
+
+
+def with_window(values: Any, kind: str) -> Any:
+    """The window of soft tissue where `kind` of the values is ct and they have none."""
+    if isinstance(values, dict) and values.get(kind) == "ct":
+        return {"window": CT_WINDOW, **values}
+    return values
+
+
+def check_window(kind: object, window: tuple[float, float] | None, key: str) -> None:
+    """Raises ValueError where only one of the two is there, or the window is none."""
+    if kind != "ct" and window is not None:
+        raise ValueError(f"window belongs to `{key}: ct`; remove it or set that")
+    if kind == "ct" and (window is None or window[0] >= window[1]):
+        raise ValueError(f"window = {window}; expected two HU values, the lower first")
+
+
+def _modality_kind(value: Any) -> str:
+    return "[settings]" if isinstance(value, dict | IntensityConfig) else "[word]"
+
+
+def _intensity_kind(value: Any) -> str:
+    return BY_KEY if isinstance(value, dict) else "[word]"
+
+
+OfModality = Annotated[
+    Annotated[IntensityKind, Tag("[word]")] | Annotated[IntensityConfig, Tag("[settings]")],
+    Discriminator(_modality_kind),
+]
+WordOrModalities = Annotated[
+    Annotated[IntensityKind, Tag("[word]")]
+    | Annotated[dict[str, OfModality], Field(min_length=1), Tag(BY_KEY)],
+    Discriminator(_intensity_kind),
+]
+"""A word is for all channels, a mapping has a word or settings for each modality."""
+
+
+def to_intensity(one: str | IntensityConfig) -> Intensity:
+    """Of `ct` alone: with the window of soft tissue."""
+    config = IntensityConfig.model_validate({"kind": one}) if isinstance(one, str) else one
+    return Intensity(config.kind, config.window)
