@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas.analysis.plan.choice import coarse
 from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.schedule import Length, Pace
 from nas.analysis.preview.forecast_hours import Forecast, forecast_hours
@@ -30,16 +31,27 @@ class Pool:
     costs: Sequence[Costs]
     timed: Sequence[tuple[Costs, Timing]]
 
+    @property
+    def mean_timing(self) -> Timing:
+        """Of those that were timed."""
+        count = len(self.timed)
+        step = sum(timing.step for _, timing in self.timed) / count
+        return Timing(coarse(step), coarse(sum(t.window for _, t in self.timed) / count))
+
 
 def pool_of(
     space: SearchSpace,
     restrict: Restrictions,
     train: TrainConfig,
     budget: Budget,
+    typical: tuple[Costs, Timing],
     bench: Bench,
     progress: Progress,
 ) -> Pool:
-    """Draw candidates, count them, and train a few from small to large a little."""
+    """Draw candidates, count them, and train a few from small to large a little.
+
+    `typical`: one that is known already, which is in the pool whatever is drawn.
+    """
     points = draw_points(space, restrict, train.patch, DRAWN, SEED).points
     costs = bench.costs(points, train, progress)
     within = [i for i, one in enumerate(costs) if one and not budget.excess(one)]
@@ -52,7 +64,7 @@ def pool_of(
         for i, timing in zip(places, found, strict=True)
         if isinstance(timing, Timing)
     ]
-    return Pool([costs[i] for i in within], timed)
+    return Pool([typical[0], *(costs[i] for i in within)], [typical, *timed])
 
 
 def forecast(

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 
 from nas.analysis.plan.choice import coarse
 from nas.analysis.plan.deadline import Deadline
-from nas.analysis.plan.forecast import forecast, pool_of
+from nas.analysis.plan.forecast import Pool, forecast, pool_of
 from nas.analysis.plan.limits import Limits, choose_limits
 from nas.analysis.plan.machine import MachineFacts
 from nas.analysis.plan.measure import Bench
-from nas.analysis.plan.networks import TYPICAL, WARM_STARTS, preset_on, restrictions, space_on
+from nas.analysis.plan.networks import (
+    TYPICAL,
+    WARM_STARTS,
+    preset_on,
+    restrictions,
+    space_on,
+)
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.preview.forecast_hours import Forecast, pause_seconds
@@ -49,22 +55,18 @@ def plan_search(
     deadline: Deadline,
     progress: Progress,
 ) -> SearchPlan:
-    """From the pace of the typical network, and then from that of some random candidates."""
-    pace = Pace(
-        step.timing,
-        validation_cases * step.windows,
-        pause_seconds(LatencyConfig(), step.timing.window),
-        count_slots(machine.resources),
-    )
-    length = choose_length(pace, deadline.planned)
-    whole = length.schedule(1, pace).trial_seconds(step.timing)
+    """Limits by the typical network; the rest by the pace of some random candidates within them."""
+    known = Pool([step.costs], [(step.costs, step.timing)])
+    roughly = choose_length(_pace(known, step, validation_cases, machine), deadline.planned)
+    restrict = restrictions(roughly.candidates)
     limits = choose_limits(TYPICAL, step.costs["macs"], step.costs["memory"], machine)
-    budget = limits.budget
-    restrict = restrictions(length.candidates)
+    space, budget = space_on(step.spacing, step.patch.value), limits.budget
+    typical = step.costs, step.timing
+    pool = pool_of(space, restrict, step.train, budget, typical, bench, progress)
+    pace = _pace(pool, step, validation_cases, machine)
+    length = choose_length(pace, deadline.planned)
+    whole = length.schedule(1, pace).trial_seconds(pace.timing)
     hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
-    pool = pool_of(
-        space_on(step.spacing, step.patch.value), restrict, step.train, budget, bench, progress
-    )
     starts = _warm_starts(step, budget, bench, progress)
     trials, told = forecast(pool, list(starts.values()), length, pace, hours, deadline.planned)
     return SearchPlan(
@@ -77,6 +79,12 @@ def plan_search(
         max(0.01, math.ceil(coarse(PATIENCE * whole) / 36) / 100),
         told,
     )
+
+
+def _pace(pool: Pool, step: StepPlan, validation_cases: int, machine: MachineFacts) -> Pace:
+    timing = pool.mean_timing
+    pause, slots = pause_seconds(LatencyConfig(), timing.window), count_slots(machine.resources)
+    return Pace(timing, validation_cases * step.windows, pause, slots)
 
 
 def _warm_starts(

@@ -40,11 +40,6 @@ class Length:
     early_stopping: EarlyStopping | None
     candidates: float = 0.0
 
-    @property
-    def mean_end(self) -> float:
-        """The share of a whole training that a candidate gets in the mean."""
-        return self.schedule(1, Pace(Timing(0, 0), 0, 0, 1)).mean_end
-
     def schedule(self, trials: float, pace: Pace, hours: float | None = None) -> Schedule:
         """What a forecast is made of, for the epochs of so many whole trainings."""
         recipe = {"epochs": self.epochs, "validate_every": self.validate_every}

@@ -258,7 +258,8 @@ def test_time_enough_is_shared_by_steps_and_candidates():
 def test_much_time_trains_longer_and_compares_twice():
     chosen = length(0.05, 0.01, 40_000)
     assert chosen.epochs == 27
-    assert chosen.mean_end == pytest.approx(2 / 3 * 3 / 27 + 2 / 9 * 9 / 27 + 1 / 9)
+    ends = chosen.schedule(1, Pace(Timing(0.05, 0.01), 40, 0.0, 2)).mean_end
+    assert ends == pytest.approx(2 / 3 * 3 / 27 + 2 / 9 * 9 / 27 + 1 / 9)
 
 
 def test_with_less_time_candidates_give_way_and_then_steps():
