@@ -65,6 +65,8 @@ def _windows(
     }
     if not ct:
         return {}
-    training = [case for case in survey.source.cases if case.name in cases.train]
-    foreground = sample_foreground(training, progress)
+    labelled = {case.name for case in survey.cases if any(case.voxels[1:])}
+    names = labelled & set(cases.train) or labelled
+    chosen = [case for case in survey.source.cases if case.name in names]
+    foreground = sample_foreground(chosen, progress)
     return {name: ct_window(foreground[:, channel]) for name, channel in ct.items()}

@@ -14,7 +14,7 @@ EPOCHS = (9, 27)  # the rungs are at 3, or at 3 and 9
 STEPS = (400, 300, 250, 200, 150, 120, 100, 80, 60, 50, 40, 30, 20)  # of an epoch
 CANDIDATES = (30, 16)  # to be tried: wanted, and enough
 ENOUGH_STEPS = (450, 270)  # in all; below about 400 the order of networks is mostly noise
-MANY = 80  # candidates, from which on trainings are rather longer than more
+MANY = 80  # candidates: with as many, trainings become longer than any of the shorter epochs
 OFTEN = 0.15  # of an epoch's seconds: what a validation after each may take
 SELDOM = 0.5  # of the seconds of three epochs: what a validation after them may take
 
@@ -64,9 +64,12 @@ def choose_length(pace: Pace, seconds: float) -> Length:
     Networks are told apart by their Dice only after some hundred steps, and a front needs some
     tens of candidates: with too little time for both, each gives way.
     """
-    lengths = [_length(pace, seconds, EPOCHS[0], steps) for steps in STEPS]
-    if lengths[0].candidates >= MANY:
-        return _length(pace, seconds, EPOCHS[1], STEPS[0])
+    lengths, longer = (
+        [_length(pace, seconds, epochs, steps) for steps in STEPS] for epochs in EPOCHS
+    )
+    for length in longer:
+        if length.candidates >= MANY and length.epochs * length.steps >= EPOCHS[0] * STEPS[0]:
+            return length
     for candidates, steps in zip(CANDIDATES, ENOUGH_STEPS, strict=True):
         for length in lengths:
             if length.candidates >= candidates and length.epochs * length.steps >= steps:

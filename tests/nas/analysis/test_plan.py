@@ -31,7 +31,7 @@ from nas.analysis.preview.time_candidates import Timing
 from nas.cli.main import main
 from nas.config import yaml_values
 from nas.config.run_config import RunConfig
-from tests.trainers.data.volumes import write_msd
+from tests.trainers.data.volumes import SHAPE, write_msd, write_nifti
 from trainers.data.cache import build_cache
 from trainers.data.check import examine
 from trainers.data.config import Preprocess
@@ -161,6 +161,15 @@ def test_the_window_is_that_of_labelled_voxels_of_training_cases(tmp_path):
     assert set(sample_foreground(survey.source.cases[:2], silent).ravel()) == {100, 300}
     chosen = choose_preprocessing(survey, Cases(("a", "b"), ("c",)), silent)
     assert chosen.value.window == (100.0, 300.0)
+
+
+def test_training_cases_without_labels_have_no_say_in_the_window(tmp_path):
+    folder = write_msd(tmp_path / "data", ["a", "b"], modalities=("CT",))
+    write_nifti(folder / "labelsTr" / "a.nii.gz", np.zeros(SHAPE, np.uint8))
+    survey = survey_data(MsdData(path=folder), tmp_path, silent)
+    for training in ("a", "b"):
+        chosen = choose_preprocessing(survey, Cases((training,), ()), silent)
+        assert 60 <= chosen.value.window[0] < 100 < chosen.value.window[1] <= 140
 
 
 def test_modalities_that_differ_have_an_intensity_each(tmp_path):
