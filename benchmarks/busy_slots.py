@@ -21,6 +21,7 @@ import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
+from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.engine.cluster import QUIET, Cluster
 from nas.engine.report import Fidelity, Report
@@ -89,7 +90,8 @@ def ours(options: argparse.Namespace, folder: Path) -> list[Interval]:
         }
     )
     costs = TrainingCosts(config.train, config.resources, config.budget, 1, 4)
-    study = Study.open(folder, study_settings(config), costs)
+    within = space_for(config.space, None, config.train.patch)
+    study = Study.open(folder, study_settings(config, within), costs)
     worker = with_settings(options, folder, plain=False)
     with Cluster(config.resources) as cluster:
         session = Session(

@@ -102,7 +102,7 @@ def attempt(architecture: Architecture, kind: str, size: int, half: bool) -> tup
                 network,
                 kind,  # type: ignore[arg-type]
                 (CHANNELS, size, size, size),
-                architecture.stride(),
+                [architecture.stride()] * 3,
                 Path(folder) / "network",
                 half,
             )

@@ -31,13 +31,14 @@ from optuna.storages import JournalStorage
 from rich.console import Console
 from rich.table import Table
 
+from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.pareto.result import Result
 from nas.search.components import study_settings
 from nas.study.candidate import Candidate
 from nas.study.journal import Journal
 from nas.study.search_folder import JOURNAL
-from nas.study.study import Study
+from nas.study.study import Study, StudySettings
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture
 
@@ -81,6 +82,11 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def settings(run: RunConfig) -> StudySettings:
+    """What the study needs of it, for voxels that are alike along all axes."""
+    return study_settings(run, space_for(run.space, None, run.train.patch))
+
+
 def config(sampler: str) -> RunConfig:
     """A run of the whole space."""
     return RunConfig.model_validate(
@@ -119,7 +125,7 @@ def write(folder: Path, sizes: Sequence[int]) -> dict[int, Path]:
     """Folders of one search as it stood after each number of trials."""
     grown = folder / "grown"
     grown.mkdir()
-    study, rng = Study.open(grown, study_settings(config("nsga2")), costs), random.Random(0)
+    study, rng = Study.open(grown, settings(config("nsga2")), costs), random.Random(0)
     journals = {}
     for size in sizes:
         while len(study.results) < size:
@@ -136,7 +142,7 @@ def time_of(sampler: str, journal: Path, rounds: int) -> Seconds:
     with TemporaryDirectory() as copy:
         folder = Path(shutil.copytree(journal, Path(copy) / "search"))
         started = process_time()
-        study = Study.open(folder, study_settings(config(sampler)), costs)
+        study = Study.open(folder, settings(config(sampler)), costs)
         opening = process_time() - started
         while len(tells) <= rounds:
             started = process_time()

@@ -95,25 +95,6 @@ def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:
     return None
 
 
-def fit_stride(point: Point, patch: Sequence[int], restrict: Restrictions) -> Point | None:
-    """The point with a stride that `patch` takes, lowered no further than it must be.
-
-    One knob after the other, those with numbers first. None where nothing that `restrict` leaves
-    has a lower stride.
-    """
-    while not takes(point, patch):
-        stride = point.stride()
-        lower = [
-            (_unfitness(path, near, patch), near)
-            for path, near in neighbours(point, restrict)
-            if near.stride() < stride
-        ]
-        if not lower:
-            return None
-        _, point = min(lower, key=lambda one: one[0])
-    return point
-
-
 def differences(before: Architecture, after: Architecture) -> list[str]:
     """`width 32 -> 24` for every knob that has another value, whatever its position."""
     old, new = to_params(before.canonical()), to_params(after.canonical())
@@ -175,12 +156,6 @@ def _resized(
     last = parts[-1] if parts else idle
     length = _closest(len(parts), allowed)
     return found or [(*parts, *[last] * (length - len(parts)))[:length]]
-
-
-def _unfitness(path: str, point: Architecture, patch: Sequence[int]) -> tuple[bool, bool, int]:
-    """Lower is better: a stride that fits, by a number, as large as may be (else as small)."""
-    fits, name = takes(point, patch), isinstance(to_params(point)[path], str)
-    return not fits, name, -point.stride() if fits else point.stride()
 
 
 def _axes(architecture: Architecture, patch: Sequence[int]) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 
+from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.search.asha import Scheduler
 from nas.search.components import study_settings
@@ -54,7 +55,8 @@ class _Policy:
         if ours.extremes:
             for architecture in _extremes(table, config):
                 study.enqueue_trial(to_params(architecture))
-        self._study = _Study(study, study_settings(config), self._costs, PATIENCE)
+        within = space_for(config.space, None, config.train.patch)
+        self._study = _Study(study, study_settings(config, within), self._costs, PATIENCE)
         rule = config.search.early_stopping
         self._scheduler = Scheduler(rule, config.train, config.objectives) if rule else None
         self._candidates: dict[str, Candidate] = {}

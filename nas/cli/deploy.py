@@ -12,6 +12,7 @@ from rich.table import Table
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import note
+from search_spaces.axes import by_axis
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def agreement(record: Deployment) -> str:
     """How far the deployed network is from PyTorch's, and which inputs it takes, in words."""
     checks, dynamic = record.checks, record.dynamic
     takes = "any batch" if dynamic.batch else "one window at a time"
-    sizes = f"multiples of {dynamic.stride}" if dynamic.sizes else "this patch alone"
+    sizes = f"multiples of {by_axis(dynamic.strides)}" if dynamic.sizes else "this patch alone"
     return (
         f"{len(checks.cases)} cases: logits differ by {checks.max_difference:.2g} at most "
         f"(largest {checks.largest:.3g}), segmentations agree with Dice {checks.agreement:.4f}; "

@@ -48,9 +48,17 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 class SpaceConfig(Strict):
-    """Which space, and which options of its knobs: `restrict: {levels: [3], conv: [ghost]}`."""
+    """Which space, and which options of its knobs: `restrict: {levels: [3], conv: [ghost]}`.
+
+    `axes: spacing` has strides and kernels by axis where voxels are over twice as long along one as
+    along another; `isotropic` treats all axes alike.
+    """
 
     name: str = "hybrid"
+    # Left out at its default: searches and exports without this key go on.
+    axes: Literal["spacing", "isotropic"] = Field(
+        default="spacing", exclude_if=lambda axes: axes == "spacing"
+    )
     restrict: dict[str, tuple[Option, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="before")

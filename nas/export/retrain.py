@@ -18,6 +18,7 @@ from nas.export.export_folder import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_W
 from nas.export.teacher import fingerprint, open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
 from nas.pareto.result import known
+from search_spaces.axes import by_axis
 from search_spaces.fitting import takes
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
@@ -102,11 +103,11 @@ def retrain(
 
 def check_plan(export: Export, plan: Plan) -> None:
     """Raise UserError where the plan or the settings do not fit the network."""
-    train, stride = export.config.train, export.architecture.stride()
+    train, strides = export.config.train, export.architecture.strides()
     if not takes(export.architecture, train.patch):
         raise UserError(
-            f"train.patch = {list(train.patch)}: the network has stride {stride}; expected "
-            "multiples of it, and more than one along some axis"
+            f"train.patch = {list(train.patch)}: the network has stride {by_axis(strides)}; "
+            "expected multiples of it, and more than one along some axis"
         )
     Worker(count=plan.workers).part(train.batch)
     if train.deep_supervision:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nas.config.data_space import DataSpace
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Prober, ProbeTask
 from nas.engine.evaluator import Evaluator
@@ -15,17 +16,18 @@ from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
 from nas.study.study import StudySettings
 from nas.study.training_cost import TrainingCosts
+from search_spaces.axes import ALIKE, Axes
 from trainers.data.cache import VolumeCache
 from trainers.data.config import Split
 from trainers.data.splits import Cases
 from trainers.data.task import Task
 
 
-def study_settings(config: RunConfig) -> StudySettings:
-    """What the study of a search needs of its configuration."""
+def study_settings(config: RunConfig, within: DataSpace) -> StudySettings:
+    """What the study of a search needs of its configuration, and of the space on its data."""
     return StudySettings(
-        space=config.space.space(),
-        restrict=config.space.restrict,
+        space=within.space,
+        restrict=within.restrict,
         objectives=config.objectives,
         budget=config.budget,
         epochs=config.train.epochs,
@@ -96,11 +98,14 @@ def open_prober(config: RunConfig, cache: VolumeCache, machine_lock: Path) -> Pr
 
 
 def fixed_settings(
-    config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None
+    config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None, axes: Axes = ALIKE
 ) -> dict[str, Any]:
     """What results of one study have in common: other values would make them incomparable."""
     whole = config.model_dump(mode="json")
     latency = {"latency": prober.conditions().to_json()} if prober else {}
+    # Told only where it has an effect: before there was the key all networks were isotropic.
+    whole["space"].pop("axes", None)
+    waiting = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
     return {
         **{name: whole[name] for name in ("seed", "space", "train", "budget")},
         "data": {
@@ -109,4 +114,5 @@ def fixed_settings(
             "split": json.loads(cases.to_json()),
         },
         **latency,
+        **waiting,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.cost.latency_probe.machine_lock import MachineLock
@@ -46,7 +47,12 @@ from nas.search.time_account import TimeAccount
 from nas.search.trial_judge import TrialJudge
 from nas.study.folder_lock import alone_in
 from nas.study.samplers.factory import check_sampler
-from nas.study.samplers.warm_start import WarmStart, fit_warm_starts, place_warm_starts
+from nas.study.samplers.warm_start import (
+    WarmStart,
+    check_warm_starts,
+    fit_warm_starts,
+    place_warm_starts,
+)
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
 from nas.study.summary import SUMMARY, Summary
@@ -79,14 +85,16 @@ def run_search(
     directory = directory.resolve()
     with ExitStack() as stack:
         stack.enter_context(alone_in(directory))
-        placed = _check_settings(config, directory)
+        _check_settings(config, directory)
         cluster = stack.enter_context(Cluster(config.resources, address))
         slots = cluster.slots
         with Bars(console) as bars:
             cache, cases = prepare_data(config.data, directory, bars.count)
         costs = training_costs(config, cache)
-        check_feasible(config.space.space(), config.space.restrict, costs)
-        starts = fit_warm_starts(placed, costs, config.space.restrict)
+        within = space_for(config.space, cache.spacing or cache.voxel_size, config.train.patch)
+        check_feasible(within.space, within.restrict, costs)
+        placed = place_warm_starts(config.search.warm_start, within)
+        starts = fit_warm_starts(placed, costs, within.restrict)
         lock_name = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
         machine_lock = MachineLock.named(lock_name)
         if config.latency.resources:  # the machine that measures is found through Ray
@@ -97,9 +105,9 @@ def run_search(
             stack.callback(prober.close)
         study = Study.open(
             directory,
-            study_settings(config),
+            study_settings(config, within),
             costs,
-            fixed=fixed_settings(config, cache, cases, prober),
+            fixed=fixed_settings(config, cache, cases, prober, within.space.axes),
             warm_start=[start.architecture for start in starts],
         )
         study.name_starts({start.architecture.key: start.name for start in starts})
@@ -107,7 +115,7 @@ def run_search(
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
         write_front = partial(_write_front, directory, study, config, cache)
         with Screen(console, config.name) as screen:
-            for line in _opening_lines(study, starts):
+            for line in (*within.told, *_opening_lines(study, starts)):
                 screen.on_message(line)
             session = Session(
                 study,
@@ -138,8 +146,8 @@ def run_search(
     return SearchOutcome(members, summary)
 
 
-def _check_settings(config: RunConfig, directory: Path) -> list[WarmStart]:
-    """What can be told without the data; the warm starts, placed in the space."""
+def _check_settings(config: RunConfig, directory: Path) -> None:
+    """What can be told without the data."""
     if (directory / "checkpoints").exists() and not (directory / JOURNAL).exists():
         # They would be gone on from under other settings.
         raise UserError(
@@ -150,8 +158,7 @@ def _check_settings(config: RunConfig, directory: Path) -> list[WarmStart]:
     evaluator(config)
     if config.search.early_stopping:
         config.search.early_stopping.rungs(config.train)
-    space, restrict = config.space.space(), config.space.restrict
-    return place_warm_starts(config.search.warm_start, space, restrict, config.train.patch)
+    check_warm_starts(config.search.warm_start, config.space.space())
 
 
 def _write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:

@@ -1,5 +1,6 @@
 """The parts of a search as tests make them, from a whole configuration."""
 
+from nas.config.data_space import space_for
 from nas.engine.evaluator import Workspace
 from nas.engine.trial_files import TrialFiles
 from nas.search.components import evaluator, study_settings
@@ -15,7 +16,12 @@ from trainers.inference import no_pause
 
 def open_study(directory, run, costs, **options):
     """The study of the search in `directory`."""
-    return Study.open(directory, study_settings(run), costs, **options)
+    return Study.open(directory, study_settings(run, data_space(run)), costs, **options)
+
+
+def data_space(run):
+    """The space for voxels that are alike along all axes."""
+    return space_for(run.space, None, run.train.patch)
 
 
 def training_costs(run, channels, classes):
@@ -25,14 +31,13 @@ def training_costs(run, channels, classes):
 
 def placed_starts(run):
     """The warm starts in the space, before there are data."""
-    space, restrict = run.space.space(), run.space.restrict
-    return place_warm_starts(run.search.warm_start, space, restrict, run.train.patch)
+    return place_warm_starts(run.search.warm_start, data_space(run))
 
 
 def warm_starts(run, channels, classes):
     """The warm starts within the budget."""
     costs = training_costs(run, channels, classes)
-    return fit_warm_starts(placed_starts(run), costs, run.space.restrict)
+    return fit_warm_starts(placed_starts(run), costs, data_space(run).restrict)
 
 
 def make_session(study, run, directory, slots, queue, callbacks=(), **clock):

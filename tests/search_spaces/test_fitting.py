@@ -5,8 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.apformer import APFormer
-from search_spaces.baselines import Baseline
-from search_spaces.fitting import differences, fit, fit_stride, nearest, neighbours, takes
+from search_spaces.fitting import differences, fit, nearest, neighbours, takes
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import SPACES
 from search_spaces.space import RandomTrial, path_pattern, sample, to_params
@@ -125,33 +124,6 @@ def test_lists_repeat_their_last_part_where_every_part_does_something():
 def test_a_plain_network_gets_the_tokens_that_there_must_be():
     restrict = {"token_stages": (1,), "tokens.layers_count": (1,), "tokens.layers.gate": ("mlp",)}
     assert fit(Hybrid(), restrict) == with_tokens(tokens("mlp"))
-
-
-@pytest.mark.parametrize(
-    ("patch", "levels", "stem_stride"),
-    [
-        ((64, 64, 64), 5, 2),
-        ((32, 32, 32), 4, 2),  # of stride 32 a single voxel would be left
-        ((48, 48, 32), 4, 2),
-        ((40, 56, 40), 3, 2),
-        ((12, 12, 12), 3, 1),
-    ],
-)
-def test_the_stride_is_lowered_no_further_than_the_patch_asks(patch, levels, stem_stride):
-    fitted = fit_stride(Hybrid(levels=5, width=16), patch, {})
-    assert fitted == Hybrid(levels=levels, stem_stride=stem_stride, width=16)
-
-
-def test_a_restriction_leaves_other_knobs_to_lower_the_stride_by():
-    fitted = fit_stride(Hybrid(levels=5), (48, 48, 48), {"levels": (5,)})
-    assert (fitted.levels, fitted.stem_stride) == (5, 1)
-    only = {"levels": (5,), "stem_stride": (2,)}
-    assert fit_stride(Hybrid(levels=5), (48, 48, 48), only) is None
-
-
-def test_strides_of_other_spaces_are_lowered_as_well():
-    swin = Baseline(kind="swin-unetr", swin_width=12)  # whose stride no number lowers
-    assert fit_stride(swin, (24, 24, 24), {}).stride() == 8
 
 
 def test_a_network_of_slices_may_have_any_number_of_them():

@@ -223,6 +223,13 @@ def _spacing(preprocess: Preprocess, median: Spacing3) -> Spacing3 | None:
     return median if preprocess.spacing == "median" else preprocess.spacing
 
 
+def prepared_voxel_size(source: DataSource, preprocess: Preprocess) -> Spacing3:
+    """The voxels of the prepared volumes, mm; where each keeps its own, the median of them."""
+    if isinstance(preprocess.spacing, tuple):
+        return preprocess.spacing
+    return _median_voxel(source, preprocess)
+
+
 def _median_voxel(source: DataSource, preprocess: Preprocess) -> Spacing3:
     affines = (affine_of(open_nifti(case.image), preprocess.affine) for case in source.cases)
     sizes = [oriented_spacing(affine, preprocess.orientation) for affine in affines]

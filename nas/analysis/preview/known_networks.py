@@ -51,7 +51,8 @@ def known_networks(
 ) -> list[KnownNetwork]:
     """The presets of the space, then the baselines; those that take the patch."""
     named = {**space.presets(), **find_space(BASELINES).presets()}
-    fitting = {n: a for n, a in named.items() if misfit(a, counting.train.patch) is None}
+    known = {name: preset.with_axes(space.axes).canonical() for name, preset in named.items()}
+    fitting = {n: a for n, a in known.items() if misfit(a, counting.train.patch) is None}
     costs = all_costs(list(fitting.values()), counting, parallel)
     built = [(n, a, c) for (n, a), c in zip(fitting.items(), costs, strict=True) if c]
     return [
@@ -61,10 +62,10 @@ def known_networks(
             point,
             baseline=point.space != space.name,
             reachable=point.space == space.name and _allowed(point, restrict),
-            costs=known,
-            excess=counting.budget.excess(known),
+            costs=found,
+            excess=counting.budget.excess(found),
         )
-        for number, (name, point, known) in enumerate(built, start=1)
+        for number, (name, point, found) in enumerate(built, start=1)
     ]
 
 

@@ -22,6 +22,7 @@ from nas.analysis.preview.parallel import Progress, parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
 from nas.analysis.preview.survey import Costs, Survey, all_costs, take_survey
 from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
+from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.engine.slots import count_slots
 from nas.pareto.budget import Budget
@@ -29,9 +30,10 @@ from nas.study.knob_importance import Importance, knob_importances
 from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
-from trainers.data.cache import VolumeCache
+from trainers.data.cache import VolumeCache, prepared_voxel_size
 from trainers.data.prepare import open_source, prepare_data
 from trainers.data.splits import Cases
+from trainers.volumes.geometry import Spacing3
 
 CANDIDATES = 12  # that are timed, in whole rounds of the slots
 LEAST = 6  # of them, however long it takes
@@ -88,17 +90,17 @@ def make_preview(
     if request.hours:
         preloaded()  # imports while the data are prepared
         count_slots(config.resources)  # refuses what no machine has, before it takes any time
-    channels, classes, data = _data(config, directory, request.hours, progress)
-    space, restrict, budget = config.space.space(), config.space.restrict, config.budget
+    channels, classes, voxel_size, data = _data(config, directory, request.hours, progress)
+    within, budget = space_for(config.space, voxel_size, config.train.patch), config.budget
+    space, restrict = within.space, within.restrict
     counting = TrainingCosts(config.train, config.resources, budget, channels, classes)
-    draw = draw_points(space, restrict, config.train.patch, request.samples, request.seed)
+    draw = draw_points(space, restrict, request.samples, request.seed)
     first = []
     with parallel_map(len(draw.points), progress) as parallel:
         survey = take_survey(draw, counting, parallel)
         known = known_networks(space, restrict, counting, parallel)
         if data:
-            named = config.search.warm_start
-            placed = place_warm_starts(named, space, restrict, config.train.patch)
+            placed = place_warm_starts(config.search.warm_start, within)
             starts = fit_warm_starts(placed, counting, restrict)
             costs = all_costs([start.architecture for start in starts], counting, parallel)
             first = [one for one in costs if one and not budget.excess(one)]
@@ -130,13 +132,15 @@ def make_preview(
 
 def _data(
     config: RunConfig, directory: Path, prepared: bool, progress: Progress
-) -> tuple[int, int, tuple[VolumeCache, Cases] | None]:
-    """Channels and classes, and the prepared data where they are needed."""
+) -> tuple[int, int, Spacing3 | None, tuple[VolumeCache, Cases] | None]:
+    """Channels, classes, voxel size in mm, and the prepared data where they are needed."""
     if not prepared:
         source = open_source(config.data, directory)
-        return len(source.modalities), len(source.classes), None
+        voxel_size = prepared_voxel_size(source, config.data.preprocess)
+        return len(source.modalities), len(source.classes), voxel_size, None
     cache, cases = prepare_data(config.data, directory, progress)
-    return cache.channels, len(cache.classes), (cache, cases)
+    sizes = cache.spacing or cache.voxel_size
+    return cache.channels, len(cache.classes), sizes, (cache, cases)
 
 
 def cost_importances(survey: Survey) -> list[Importance]:

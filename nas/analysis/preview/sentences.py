@@ -34,12 +34,6 @@ def sample_text(preview: Preview) -> str:
     )
     if survey.draw.exhausted:
         text += " The space seems to hold no more."
-    if survey.draw.unfit:
-        share = survey.draw.unfit / survey.draw.draws
-        text += (
-            f" {share:.0%} of the draws have a stride that does not divide the patch and are left "
-            "out; a search needs them restricted away."
-        )
     if survey.broken:
         reason = next(iter(survey.broken.values()))
         text += f" {len(survey.broken)} cannot be trained, the first: {reason}."

@@ -85,7 +85,6 @@ def preview_json(preview: Preview) -> dict[str, Any]:
         "batch": counting.train.batch,
         "samples": len(survey.draw.points),
         "draws": survey.draw.draws,
-        "unfit": survey.draw.unfit,
         "broken": len(survey.broken),
         "costs": {name: _distribution(values) for name in COSTS if (values := survey.values(name))},
         "budget": {

@@ -14,7 +14,7 @@ from torch import nn
 from nas.analysis.redundancy.analysis import SubLayer, spaces_with_layers
 from nas.analysis.redundancy.layer_hooks import PARTS, gated_layers, kept_parts
 from search_spaces.registry import find_space
-from search_spaces.space import Architecture, RandomTrial, path_pattern, to_params
+from search_spaces.space import Architecture, RandomTrial, axes_of, path_pattern, to_params
 from trainers.errors import UserError
 
 GATE, NONE = "gate", "none"
@@ -69,7 +69,9 @@ def propose(
             closed.append(sublayer)
     if not closed:
         return None
-    return Proposal(space.sample(RandomTrial(answers=params)).canonical(), tuple(closed))
+    return Proposal(
+        space.on(axes_of(architecture)).sample(RandomTrial(answers=params)), tuple(closed)
+    )
 
 
 def gate_paths(architecture: Architecture, network: nn.Module) -> dict[str, str]:

@@ -41,10 +41,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What is deployed. `stride`: windows are multiples of it; `weights`: which, in a word."""
+    """What is deployed. `strides`: windows are multiples of them; `weights`: which, in a word."""
 
     segmenter: Segmenter
-    stride: int
+    strides: tuple[int, ...]
     name: str
     key: str
     weights: str
@@ -52,9 +52,10 @@ class Source:
     @classmethod
     def of(cls, export: Export) -> Source:
         """The network of an exported folder with its weights."""
+        first, *others = export.architecture.strides()
         return cls(
             segmenter=export.segmenter(),
-            stride=export.architecture.stride(),
+            strides=(first, *others) if len(others) == 2 else (first,) * 3,
             name=export.config.name,
             key=export.architecture.key,
             weights=export.weights.stem,
@@ -114,7 +115,7 @@ def _build(
     path.parent.mkdir(parents=True, exist_ok=True)
     progress(f"writing {kind} {precision}")
     patch, half = (task.channels, *task.patch), precision == "fp16"
-    dynamic, shapes = write_network(network, kind, patch, source.stride, path, half)
+    dynamic, shapes = write_network(network, kind, patch, source.strides, path, half)
     if precision == "int8":
         progress("calibrating int8")
         quantise(path, path, "static", calibration(segmenter, cases))

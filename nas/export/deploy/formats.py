@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -39,14 +39,14 @@ def write_network(
     network: nn.Module,
     kind: Format,
     patch: tuple[int, ...],
-    stride: int,
+    strides: Sequence[int],
     path: Path,
     half: bool = False,
 ) -> tuple[Dynamic, tuple[tuple[int, ...], ...]]:
     """Write `network` (eval mode, float32) to `path` for windows (C, D, H, W) = `patch`.
 
     `half`: weights and computation in float16; input and output stay float32. The file takes as
-    many shapes as the network permits. Tried in this order: any batch and any multiple of `stride`
+    many shapes as the network permits. Tried in this order: any batch and any multiple of `strides`
     along D, H and W; any batch of the patch; a single window of the patch. A file counts as working
     if it gives `network`'s logits for random windows of other shapes than it was written with.
     Returns what the file takes, and the shapes that it was tried on.
@@ -58,7 +58,7 @@ def write_network(
     written = Float32Outside(copy.deepcopy(network), torch.float16) if half else network
     tolerance = TOLERANCES[torch.float16 if half else torch.float32]
     reasons: list[str] = []
-    for dynamic in _ladder(network, stride):
+    for dynamic in _ladder(network, strides):
         try:
             with quiet(), torch.no_grad():
                 _write(copy.deepcopy(written), kind, patch, dynamic, path)  # tracing leaves marks
@@ -73,8 +73,10 @@ def write_network(
     raise DeployError(reasons[-1] + advice)
 
 
-def _ladder(network: nn.Module, stride: int) -> Iterator[Dynamic]:
+def _ladder(network: nn.Module, strides: Sequence[int]) -> Iterator[Dynamic]:
     fixed = fixes_patch(network)
+    d, h, w = strides
+    stride = d if d == h == w else (d, h, w)
     for batch, sizes in ((True, True), (True, False), (False, False)):
         if not (sizes and fixed):
             yield Dynamic(batch=batch, sizes=sizes, stride=stride)
@@ -101,11 +103,9 @@ def _program(network: nn.Module, x: torch.Tensor, dynamic: Dynamic) -> ExportedP
     if dynamic.batch:
         dims[0] = Dim("batch", min=1, max=MOST)
     if dynamic.sizes:
-        named = {2: "depth", 3: "height", 4: "width"}
-        dims |= {
-            axis: dynamic.stride * Dim(name, min=1, max=MOST) if dynamic.stride > 1 else Dim(name)
-            for axis, name in named.items()
-        }
+        names = ("depth", "height", "width")
+        for axis, (name, stride) in enumerate(zip(names, dynamic.strides, strict=True), start=2):
+            dims[axis] = stride * Dim(name, min=1, max=MOST) if stride > 1 else Dim(name)
     return torch.export.export(network, (x,), dynamic_shapes=(dims or None,), strict=False)
 
 
@@ -123,7 +123,8 @@ def _try(
     for batch, *more in SHAPES:
         if any(more) and not dynamic.sizes:
             continue
-        sizes = (n + extra * dynamic.stride for n, extra in zip(patch[1:], more, strict=True))
+        grown = zip(patch[1:], more, dynamic.strides, strict=True)
+        sizes = (length + extra * stride for length, extra, stride in grown)
         shape = (batch if dynamic.batch else 1, patch[0], *sizes)
         x = torch.randn(shape, generator=torch.Generator().manual_seed(len(tried)))
         expected = network(x.to(own)).cpu()

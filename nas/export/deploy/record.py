@@ -14,6 +14,7 @@ from trainers.segmenter import SegmenterSpec
 from trainers.strict import Strict
 
 RECORD = "deployment.json"
+Positive = Annotated[int, Field(gt=0)]
 
 Format = Literal["bundle", "onnx", "torch-export", "torchscript"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -22,12 +23,17 @@ Precision = Literal["fp32", "fp16", "int8"]
 class Dynamic(Strict):
     """Which inputs the file takes besides (`batch`, C, *`patch`).
 
-    `sizes`: each of D, H, W may be another multiple of `stride`.
+    `sizes`: each of D, H, W may be another multiple of `stride`, or of its own of three.
     """
 
     batch: bool
     sizes: bool
-    stride: Annotated[int, Field(gt=0)]
+    stride: Positive | tuple[Positive, Positive, Positive]
+
+    @property
+    def strides(self) -> tuple[int, int, int]:
+        """Of D, H and W."""
+        return (self.stride,) * 3 if isinstance(self.stride, int) else self.stride
 
 
 class Checks(Strict):

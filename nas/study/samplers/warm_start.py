@@ -7,16 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.config.architecture_file import load_architecture_file
+from nas.config.data_space import DataSpace
 from nas.pareto.front_files import read_front
 from nas.study.samplers.fit_to_budget import BudgetDistance, descend, narrow
 from nas.study.training_cost import TrainingCosts
-from search_spaces.fitting import differences, fit, fit_stride
+from search_spaces.fitting import differences, fit
 from search_spaces.registry import (
     ARCHITECTURE,
     find_preset,
     is_preset,
 )
-from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
+from search_spaces.space import (
+    Architecture,
+    ArchitectureError,
+    Restrictions,
+    SearchSpace,
+    axes_of,
+)
 from search_spaces.translation import translate
 from trainers.errors import UserError
 from trainers.home import from_home
@@ -37,10 +44,13 @@ class WarmStart:
         return f"{self.name}: {'; '.join(self.changes) or 'as it is'}"
 
 
-def place_warm_starts(
-    names: Sequence[str], space: SearchSpace, restrict: Restrictions, patch: Sequence[int]
-) -> list[WarmStart]:
-    """The networks that `search.warm_start` names, as points of the restricted space.
+def check_warm_starts(names: Sequence[str], space: SearchSpace) -> None:
+    """Raise UserError for a name that stands for no network of the space, before data are read."""
+    place_warm_starts(names, DataSpace(space, {}, {}))
+
+
+def place_warm_starts(names: Sequence[str], within: DataSpace) -> list[WarmStart]:
+    """The networks that `search.warm_start` names, as points of the space on its data.
 
     A name is a preset of any space, an architecture file, an exported folder, or the folder of a
     search, of which all members of the front are meant. They are translated into the space and
@@ -50,8 +60,7 @@ def place_warm_starts(
     starts = []
     for name in names:
         try:
-            for each, architecture in _networks(name):
-                starts.append(_place(each, architecture, space, restrict, patch))
+            starts += [_place(each, architecture, within) for each, architecture in _networks(name)]
         except (ArchitectureError, UserError) as error:
             raise UserError(f"search.warm_start: {name}: {error}") from None
     return starts
@@ -67,7 +76,9 @@ def fit_warm_starts(
     starts: dict[str, WarmStart] = {}
     for start in placed:
         start = _within_budget(start, count, restrict)
-        key = start.architecture.key
+        point = start.architecture  # of whose axes no more is told than has an effect
+        start = replace(start, architecture=point.with_axes(axes_of(point.canonical())))
+        key = point.key
         if key in starts:
             first = starts[key]
             start = replace(first, changes=(*first.changes, f"the same as {start.name}"))
@@ -103,25 +114,17 @@ def _front(folder: Path) -> Iterator[tuple[str, Architecture]]:
         yield f"{folder}/{member.key}", member.network()
 
 
-def _place(
-    name: str,
-    architecture: Architecture,
-    space: SearchSpace,
-    restrict: Restrictions,
-    patch: Sequence[int],
-) -> WarmStart:
-    point = translate(architecture, space)
-    changes = [] if point.space == architecture.space else [f"translated to {space.name}"]
-    allowed = fit(point, restrict)
-    changes += _told(point, allowed, "space.restrict")
-    fitting = fit_stride(allowed, patch, restrict)
-    if fitting is None:
-        raise UserError(
-            f"stride {allowed.stride()} does not fit train.patch = {list(patch)}, and what "
-            "space.restrict leaves has no lower one that does; use another patch, or drop it"
-        )
-    changes += _told(allowed, fitting, "train.patch")
-    return WarmStart(name, fitting, tuple(changes))
+def _place(name: str, architecture: Architecture, within: DataSpace) -> WarmStart:
+    point = translate(architecture, within.space)
+    changes = []
+    if point.space != architecture.space:
+        changes.append(f"translated to {within.space.name}")
+    for restrict, why in ((within.asked, "space.restrict"), (within.restrict, "train.patch")):
+        before, point = point, fit(point, restrict)
+        changes += _told(before, point, why)
+    if axes_of(point.canonical()) != axes_of(architecture.canonical()):
+        changes.append("strides by axis, as the data have it")
+    return WarmStart(name, point, tuple(changes))
 
 
 def _within_budget(start: WarmStart, count: TrainingCosts, restrict: Restrictions) -> WarmStart:

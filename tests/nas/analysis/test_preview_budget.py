@@ -9,7 +9,7 @@ from nas.pareto.budget import Budget
 
 
 def survey(costs, leading=None, broken=None):
-    return Survey(Draw((), len(costs), 0, False), tuple(costs), leading or {}, broken or {})
+    return Survey(Draw((), len(costs), False), tuple(costs), leading or {}, broken or {})
 
 
 TEN = [{"params": p, "macs": 10 * p} for p in range(1, 11)]

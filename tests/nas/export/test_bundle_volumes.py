@@ -27,6 +27,8 @@ SHAPE = (9, 12, 7)
 SIZES = np.diag([1.0, 1.3, 2.0, 1.0])
 PIXDIM = 76 + 4  # bytes into a NIfTI-1 header: pixdim[1]
 
+STRIDES = (2, 2, 2)
+
 
 def rotated(rotation: Rotation, sizes: np.ndarray) -> np.ndarray:
     affine = np.eye(4)
@@ -136,7 +138,7 @@ def segmenter(preprocess: Preprocess, network: nn.Module, classes: int) -> Segme
 
 
 def bundle_of(made_of: Segmenter, folder: Path, image: Path) -> Path:
-    source = Source(segmenter=made_of, stride=2, name="small", key="01234", weights="trial")
+    source = Source(segmenter=made_of, strides=STRIDES, name="small", key="01234", weights="trial")
     deploy(source, [CheckCase("x", image, None)], "bundle", "fp32", folder, QUICK)
     return folder
 
@@ -247,7 +249,7 @@ def test_a_deployed_folder_reads_volumes_as_its_export_does(images, tmp_path, ki
     )
     ours = Segmenter(network=ours.network, spec=spec)
     image = images / "sform and qform differ.nii.gz"
-    source = Source(segmenter=ours, stride=2, name="small", key="01234", weights="trial")
+    source = Source(segmenter=ours, strides=STRIDES, name="small", key="01234", weights="trial")
     deploy(source, [CheckCase("x", image, None)], kind, "fp32", tmp_path / "d", QUICK)
     opened, _ = open_segmenter(tmp_path / "d")
     assert opened.task == spec.task

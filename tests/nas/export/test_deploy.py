@@ -28,6 +28,8 @@ TASK = Task(channels=1, classes=("background", "a", "b", "c"), spacing=None, pat
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
 PREPROCESS = Preprocess(spacing="native", crop="none", intensity="ct", window=(-175, 250))
 
+STRIDES = (2, 2, 2)
+
 
 class Shrink(nn.Module):
     """Half the size and back."""
@@ -51,7 +53,9 @@ def source(network=None, patch=(16, 16, 16)):
             overlap=0.25,
         ),
     )
-    return Source(segmenter=segmenter, stride=2, name="small", key="0123456789", weights="trial")
+    return Source(
+        segmenter=segmenter, strides=STRIDES, name="small", key="0123456789", weights="trial"
+    )
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "torch-export", "onnx"])
@@ -175,7 +179,9 @@ class ByBatch(Shrink):
 
 def test_a_network_that_goes_by_its_batch_is_deployed_for_one_window(tmp_path):
     path = tmp_path / "network.ts"
-    dynamic, shapes = write_network(ByBatch().eval(), "torchscript", (1, 16, 16, 16), 2, path)
+    dynamic, shapes = write_network(
+        ByBatch().eval(), "torchscript", (1, 16, 16, 16), (2, 2, 2), path
+    )
     assert not dynamic.batch and not dynamic.sizes
     assert shapes == ((1, 1, 16, 16, 16),)
 

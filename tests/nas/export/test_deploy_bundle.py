@@ -56,6 +56,8 @@ REQUIRED = [
 SCRIPTS = sorted(Path(volumes.__path__[0]).glob("*.py"))
 TENSOR = ["type", "format", "num_channels", "spatial_shape", "dtype", "value_range"]
 
+STRIDES = (2, 2, 2)
+
 
 def write_images(folder: Path, preprocess: Preprocess) -> None:
     """Two blobs with an empty border, in grids that lie askew, mirrored and anisotropic."""
@@ -84,7 +86,9 @@ def made(folder: Path, preprocess: Preprocess):
     )
     (folder / "images").mkdir()
     write_images(folder / "images", preprocess)
-    source = Source(segmenter=segmenter, stride=2, name="small", key="01234", weights="trial")
+    source = Source(
+        segmenter=segmenter, strides=STRIDES, name="small", key="01234", weights="trial"
+    )
     cases = folder_cases(folder / "images", None, 3, TASK)
     return deploy(source, cases, "bundle", "fp32", folder / "bundle", QUICK), segmenter
 

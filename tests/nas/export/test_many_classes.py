@@ -123,7 +123,9 @@ def test_a_deployed_network_gives_the_same(tmp_path, kind):
     folder = write_data(tmp_path / "data", 300)
     ours = segmenter(300)
     cases = folder_cases(folder / "imagesTr", folder / "labelsTr", 3, ours.task)
-    source = Source(segmenter=ours, stride=1, name="many", key="0123456789", weights="trial")
+    source = Source(
+        segmenter=ours, strides=(1, 1, 1), name="many", key="0123456789", weights="trial"
+    )
     record = deploy(source, cases, kind, "fp32", tmp_path / "deployed", QUICK)
     assert record.checks.dice == 1.0
     found = load_segmenter(tmp_path / "deployed").segment(cases[1].image)

@@ -33,30 +33,6 @@ def test_a_possible_run_passes():
     check(config(), 1, 2)
 
 
-def test_a_patch_off_the_stride_is_refused_with_one_that_fits():
-    message = refused(config(train={"patch": [40, 30, 33]}))
-    assert "train.patch = [40, 30, 33]" in message
-    assert "stride 8" in message
-    assert "[40, 32, 40]" in message
-
-
-def test_the_patch_that_is_advised_passes():
-    check(config(train={"patch": [40, 32, 40]}), 1, 2)
-
-
-def test_a_network_of_slices_asks_nothing_of_their_number():
-    plane = {"name": "apformer", "restrict": {"spatial_dims": [2], "levels": [4]}}  # stride 8
-    check(config(space=plane, train={"patch": [5, 32, 40]}), 1, 2)
-    assert "stride 8" in refused(config(space=plane, train={"patch": [5, 32, 36]}))
-
-
-def test_every_stride_of_the_space_counts():
-    """Levels 3 to 5, stem stride 1 or 2: strides 4 to 32."""
-    message = refused(config(space={}, train={"patch": [48, 48, 48]}))
-    assert "stride 4, 8, 16, 32, and 32 does not divide it" in message
-    assert "[64, 64, 64]" in message
-
-
 # The smallest plain network: width 4 everywhere, one ghost convolution a unit, no shortcut.
 # One channel in, two classes: encoder 4 <- 1, 4 <- 4, 4 <- 4; decoder 4 <- 4 twice; a 2^3 head.
 GHOST = [(n * 2 * 27 + 2) + (2 * 27 + 2) + 2 * 4 for n in (1, 4, 4)]
@@ -80,11 +56,6 @@ def test_a_budget_of_macs_is_checked_as_well():
 def test_a_restriction_can_make_a_budget_impossible():
     run = config(budget={"params": SMALLEST}, space={"restrict": {**PLAIN, "width": [32]}})
     assert "budget.params" in refused(run)
-
-
-def test_a_patch_of_one_voxel_at_the_deepest_level_is_refused():
-    run = config(train={"patch": [8, 8, 8]}, space={"restrict": PLAIN})
-    assert "such as [16, 16, 16]" in refused(run)
 
 
 def test_excess_names_the_limits_that_are_exceeded_and_by_which_factor():

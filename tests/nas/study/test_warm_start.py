@@ -254,7 +254,7 @@ def test_a_network_that_cannot_be_translated_is_refused_with_the_spaces():
 
 def test_a_stride_that_cannot_be_lowered_is_refused():
     message = refused("hybrid-xs", patch=(12, 12, 12), levels=[3], stem_stride=[2])
-    assert "stride 8 does not fit train.patch = [12, 12, 12]" in message
+    assert "train.patch = [12, 12, 12]: no network of hybrid" in message
 
 
 @pytest.mark.parametrize(

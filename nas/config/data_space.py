@@ -1,0 +1,50 @@
+"""The space of a search on its data: axes by spacing, without networks that the patch refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.config.run_config import SpaceConfig
+from search_spaces.axes import ALIKE, axes_for
+from search_spaces.narrowing import left_out, narrow_to_patch
+from search_spaces.space import ArchitectureError, Restrictions, SearchSpace
+from trainers.errors import UserError
+
+
+@dataclass(frozen=True)
+class DataSpace:
+    """`space` knows the axes of the data, `restrict` leaves what takes the patch.
+
+    `asked`: what the configuration leaves. `told`: what follows from the data, a line each.
+    """
+
+    space: SearchSpace
+    asked: Restrictions
+    restrict: Restrictions
+    told: tuple[str, ...] = ()
+
+
+def space_for(
+    config: SpaceConfig, voxel_size: Sequence[float] | None, patch: Sequence[int]
+) -> DataSpace:
+    """The configured space for patches of voxels of that size, mm; None where it is not known.
+
+    Raises UserError where no network of it takes the patch.
+    """
+    axes = axes_for(voxel_size, patch) if config.axes == "spacing" else ALIKE
+    space = config.space().on(axes)
+    try:
+        restrict = narrow_to_patch(space, config.restrict, patch)
+    except ArchitectureError as error:
+        raise UserError(f"{error}, or allow smaller strides in space.restrict") from None
+    told = []
+    for axis, (start, length) in enumerate(zip(axes.starts, voxel_size or (), strict=False)):
+        if start:
+            told.append(
+                f"Axis {axis} has voxels of {length:g} mm: networks do not halve it in their first "
+                f"{start} steps, nor do their convolutions reach along it"
+            )
+    if gone := left_out(space, config.restrict, restrict):
+        told.append(f"Left out, for train.patch = {list(patch)}: {', '.join(gone)}")
+    return DataSpace(space, config.restrict, restrict, tuple(told))

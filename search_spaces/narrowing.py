@@ -1,0 +1,101 @@
+"""The part of a space whose networks take a patch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+
+from search_spaces.axes import by_axis
+from search_spaces.fitting import neighbours, takes
+from search_spaces.space import (
+    Architecture,
+    ArchitectureError,
+    Option,
+    RandomTrial,
+    Restrictions,
+    SearchSpace,
+    path_pattern,
+)
+
+SEEN = 8  # points whose neighbours tell which knobs decide about strides
+
+Options = Mapping[str, Sequence[Option]]
+Values = tuple[Option, ...]
+
+
+def narrow_to_patch(
+    space: SearchSpace, restrict: Restrictions, patch: Sequence[int]
+) -> dict[str, Sequence[Option]]:
+    """`restrict`, and without the options of which a patch (D, H, W) does not take every network.
+
+    One option after the other goes, that with the largest share of such networks. Raises
+    ArchitectureError where none is left.
+    """
+    left = _deciding(space, restrict)
+    points = {values: _point(space, restrict, left, values) for values in product(*left.values())}
+    unfit = {values for values, point in points.items() if not takes(point, patch)}
+    if len(unfit) == len(points):
+        raise ArchitectureError(_nothing_fits(space, list(points.values()), patch))
+    while unfit:
+        knob, option = max(
+            ((k, o) for k, options in left.items() for o in options),
+            key=lambda one: _share(list(left).index(one[0]), one[1], unfit, points),
+        )
+        place = list(left).index(knob)
+        left[knob] = tuple(o for o in left[knob] if o != option)
+        points = {values: p for values, p in points.items() if values[place] != option}
+        unfit &= points.keys()
+    return {**restrict, **left}
+
+
+def left_out(space: SearchSpace, before: Restrictions, after: Restrictions) -> list[str]:
+    """`levels 5`: every option that `after` has no longer."""
+    options = {knob.name: knob.options for knob in space.knobs()} | dict(before)
+    return [
+        f"{name} {option}"
+        for name, kept in after.items()
+        for option in options[name]
+        if option not in kept
+    ]
+
+
+def _deciding(space: SearchSpace, restrict: Restrictions) -> dict[str, tuple[Option, ...]]:
+    """The knobs that a network's strides depend on, with their options."""
+    options = {knob.name: knob.options for knob in space.knobs()} | dict(restrict)
+    names = set()
+    for seed in range(SEEN):
+        point = space.sample(RandomTrial(seed), restrict)
+        for path, near in neighbours(point, restrict):
+            if (near.strides(), near.stride()) != (point.strides(), point.stride()):
+                names.add(path_pattern(path))
+    return {name: tuple(options[name]) for name in options if name in names}
+
+
+def _point(
+    space: SearchSpace, restrict: Restrictions, knobs: Options, values: Sequence[Option]
+) -> Architecture:
+    fixed = {name: (value,) for name, value in zip(knobs, values, strict=True)}
+    return space.sample(RandomTrial(0), {**restrict, **fixed})
+
+
+def _share(
+    place: int, option: Option, unfit: Collection[Values], points: Collection[Values]
+) -> float:
+    """Of the networks with that option, those that do not take the patch."""
+    having = [values for values in points if values[place] == option]
+    return sum(values in unfit for values in having) / len(having)
+
+
+def _nothing_fits(space: SearchSpace, points: Sequence[Architecture], patch: Sequence[int]) -> str:
+    point = min(points, key=lambda p: (p.has_idle_level(), p.stride()))
+    alike = point.with_axes(type(space.axes)())
+    strides = alike.strides()
+    lengths = list(patch[-len(strides) :])
+    fitting = [max(1, round(n / s)) * s for n, s in zip(lengths, strides, strict=True)]
+    if fitting == list(strides):
+        fitting = [2 * length for length in fitting]
+    return (
+        f"train.patch = {list(patch)}: no network of {space.name}, restricted as it is, takes it; "
+        f"the smallest stride is {by_axis(strides)}; use a patch such as "
+        f"{[*patch[: -len(strides)], *fitting]}"
+    )
