@@ -56,15 +56,18 @@ def run(options: argparse.Namespace) -> int:
 
     from nas.cli.check_tables import DataReport, report_tables, verdict_line
     from nas.search.progress_bars import Bars
+    from trainers.data.cache import CHECKED, unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
     from trainers.data.splits import split_cases
 
-    split = None
+    split = finished = None
     if not options.data.is_dir():
         split = split_cases((case.name for case in source.cases), config.split)
+        cache = config.cache or workdir / "cache"
+        finished = unfinished(source, config.preprocess, cache) / CHECKED
     with Bars(NOTES) as bars:
-        check = examine(source, bars.count, config.preprocess.affine)
+        check = examine(source, bars.count, config.preprocess.affine, finished=finished)
         between = check_parts(check.cases, source.classes, split)
         report = DataReport(source, check.cases, (*check.findings, *between), split)
         if options.sheet:

@@ -20,7 +20,6 @@ from trainers.atomic import make_folder
 from trainers.data.check import Progress, examine
 from trainers.data.check.facts import DataCheck
 from trainers.data.check.finding import refuse
-from trainers.data.check.kept import kept_check
 from trainers.data.config import Preprocess
 from trainers.data.memory import memory_of
 from trainers.data.prepare_case import FILES, FOREGROUND, IMAGE, LABEL, CaseJob, prepare_case
@@ -30,6 +29,7 @@ from trainers.processes import in_processes, processes_for
 from trainers.volumes.geometry import Spacing3, oriented_spacing
 from trainers.volumes.nifti import CHUNK, affine_of, label_type, mended_before, open_nifti
 
+CHECKED = "checked"  # in the folder of what is unfinished
 CHECK = "check.json"  # what was found while the cases were read; processes of trials do not open it
 
 
@@ -147,12 +147,16 @@ def build_cache(
     was finished before a process was killed is not done again. Raises UserError where the data are
     not as the source says.
     """
-    name = source.fingerprint(preprocess)
-    finished = folder / f".{name}.unfinished"
+    finished = unfinished(source, preprocess, folder)
     build = partial(_build, source, preprocess, progress, finished)
-    cache = make_folder(folder / name, build)
+    cache = make_folder(folder / source.fingerprint(preprocess), build)
     shutil.rmtree(finished, ignore_errors=True)
     return VolumeCache.open(cache)
+
+
+def unfinished(source: DataSource, preprocess: Preprocess, folder: Path) -> Path:
+    """Where in `folder` what is finished of each case is kept until all are."""
+    return folder / f".{source.fingerprint(preprocess)}.unfinished"
 
 
 def _build(
@@ -163,9 +167,7 @@ def _build(
     folder: Path,
 ) -> None:
     """`finished`: what is kept of each case until all are there, so that none is read again."""
-    check = kept_check(source, folder.parent, preprocess.affine) or examine(
-        source, progress, preprocess.affine, None, finished / "checked"
-    )
+    check = examine(source, progress, preprocess.affine, None, finished / CHECKED)
     try:
         refuse(check.findings, source)
     except UserError:

@@ -77,7 +77,7 @@ def load_volume(path: Path, rule: AffineRule = "sform") -> MetaTensor:
     volume = open_nifti(path)
     values = channels_first(read_values(volume, path))
     with np.errstate(over="ignore"):  # it is infinite then, and refused for that
-        values = np.ascontiguousarray(values.astype(np.float32))
+        values = np.ascontiguousarray(values, np.float32)
     return with_affine(torch.from_numpy(values), affine_of(volume, rule))
 
 

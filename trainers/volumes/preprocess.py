@@ -58,11 +58,8 @@ def prepare_image(
     for numbers that are not finite, affines that `check_affine` refuses, and where resampling would
     take more memory than is free.
     """
-    name = image if isinstance(image, Path) else "the image"
+    name = str(image) if isinstance(image, Path) else "the image"
     loaded = load_volume(image, settings.affine) if isinstance(image, Path) else image
-    values = loaded.numpy()
-    if not np.isfinite(values).all():
-        raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
     native = _grid(loaded)
     try:
         check_affine(native.affine)
@@ -70,14 +67,20 @@ def prepare_image(
         raise UserError(f"{name} has {error}") from None
     turn = Turn.to(settings.orientation, native.affine)
     oriented = turn.grid(native)
-    turned = torch.from_numpy(np.stack([turn.apply(channel) for channel in values]))
+    turned = torch.from_numpy(np.stack([turn.apply(channel) for channel in loaded.numpy()]))
+    del loaded, image  # of every volume here there is one copy as long as it is needed
+    if not all(np.isfinite(plane).all() for channel in turned.numpy() for plane in channel):
+        raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
     box = _crop_box(turned, settings)
     cropped = oriented.cropped(box)
-    grid = _respaced(cropped, spacing, settings.resampling, str(name)) if spacing else cropped
-    size = 8.0 * math.prod(grid.shape) * len(values)  # float32, before and after normalising
+    grid = _respaced(cropped, spacing, settings.resampling, name) if spacing else cropped
+    size = 8.0 * math.prod(grid.shape) * len(turned)  # float32, before and after normalising
     check_room(size, _becomes(name, cropped, grid))
     way = _way(cropped, grid, IMAGE[settings.resampling])
-    spaced = np.stack([way(channel[box].numpy()) for channel in turned])
+    spaced = np.empty((len(turned), *grid.shape), np.float32)
+    for channel, into in zip(turned.numpy(), spaced, strict=True):
+        way(channel[box], into)
+    del turned
     return Prepared(
         image=normalise(torch.from_numpy(spaced), settings),
         grid=grid,

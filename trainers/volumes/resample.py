@@ -147,11 +147,9 @@ class Resampling:
                 values = taps.apply(values, axis)
         return values
 
-    def __call__(self, values: Volume) -> np.ndarray:
-        """(D, H, W) of the source -> float32 of `shape`; the source itself where they are equal."""
-        if self.identity:
-            return np.asarray(values, np.float32)
-        result = np.empty(self.shape, np.float32)
+    def __call__(self, values: Volume, into: np.ndarray | None = None) -> np.ndarray:
+        """(D, H, W) of the source -> float32 of `shape`; `into`: where it is written to."""
+        result = np.empty(self.shape, np.float32) if into is None else into
         for rows in self.slices():
             result[rows] = self.slab(values[self.reads(rows)], rows)
         return result

@@ -13,8 +13,8 @@ from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.sample_space import draw_points
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing
+from nas.config.data_space import DataSpace
 from nas.pareto.budget import Budget
-from search_spaces.space import Restrictions, SearchSpace
 from trainers.config import TrainConfig
 
 DRAWN, TIMED = 80, 8
@@ -40,8 +40,7 @@ class Pool:
 
 
 def pool_of(
-    space: SearchSpace,
-    restrict: Restrictions,
+    space: DataSpace,
     train: TrainConfig,
     budget: Budget,
     typical: tuple[Costs, Timing],
@@ -52,7 +51,7 @@ def pool_of(
 
     `typical`: one that is known already, which is in the pool whatever is drawn.
     """
-    points = draw_points(space, restrict, train.patch, DRAWN, SEED).points
+    points = draw_points(space.space, space.restrict, DRAWN, SEED).points
     costs = bench.costs(points, train, progress)
     within = [i for i, one in enumerate(costs) if one and not budget.excess(one)]
     within.sort(key=lambda i: costs[i]["macs"])

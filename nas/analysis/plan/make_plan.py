@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.analysis.plan.choice import coarse
 from nas.analysis.plan.configuration import configuration_tree
-from nas.analysis.plan.data_survey import survey_data
+from nas.analysis.plan.data_survey import hand_over, survey_data
 from nas.analysis.plan.deadline import Deadline, default_hours
 from nas.analysis.plan.groups import choose_groups
 from nas.analysis.plan.machine import look_at_machine
@@ -59,6 +59,7 @@ def make_plan(
     split = choose_split(survey.names, groups.value)
     cases = split_cases(survey.names, split.value)
     preprocess = choose_preprocessing(survey, cases, progress)
+    hand_over(survey.source, source, preprocess.value, workdir)
     with prepared_sample(survey, preprocess.value, workdir, progress) as sample:
         before = coarse(sample.seconds) + coarse(monotonic() - began + PLANNING)
         deadline = Deadline(default_hours(machine) if hours is None else hours, before)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from search_spaces.axes import axes_for
-from search_spaces.registry import find_preset, find_space
-from search_spaces.space import Architecture, Option, SearchSpace
+from nas.config.data_space import DataSpace, space_for
+from nas.config.run_config import SpaceConfig
+from nas.study.samplers.warm_start import place_warm_starts
+from search_spaces.space import Architecture, Option, Restrictions
 
 SPACE = "hybrid"
 TYPICAL = "hybrid-m"  # neither small nor large
@@ -27,11 +28,14 @@ def restrictions(candidates: float) -> dict[str, list[Option]]:
     return {} if candidates >= FEW else {knob: list(options) for knob, options in PLAIN.items()}
 
 
-def space_on(spacing: Sequence[float], patch: Sequence[int]) -> SearchSpace:
+def space_on(
+    spacing: Sequence[float], patch: Sequence[int], restrict: Restrictions | None = None
+) -> DataSpace:
     """The space for patches (D, H, W) of voxels of that size, mm."""
-    return find_space(SPACE).on(axes_for(spacing, patch))
+    config = SpaceConfig.model_validate({"name": SPACE, "restrict": dict(restrict or {})})
+    return space_for(config, spacing, patch)
 
 
-def preset_on(name: str, spacing: Sequence[float], patch: Sequence[int]) -> Architecture:
-    """The preset as it halves such patches."""
-    return find_preset(name).with_axes(axes_for(spacing, patch))
+def presets_on(names: Sequence[str], within: DataSpace) -> list[Architecture]:
+    """The presets, as a search of that space would begin with them."""
+    return [start.architecture for start in place_warm_starts(names, within)]

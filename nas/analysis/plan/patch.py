@@ -30,7 +30,8 @@ def choose_patch(
     starts = axes_for(spacing, (1, 1, 1)).starts
     alike = not any(starts)
     patch = [
-        _fitting(math.ceil(n), start, alike, 1) for n, start in zip(shape, starts, strict=True)
+        _fitting(max(math.ceil(n), SHORTEST if alike else 1), start, alike, 1)
+        for n, start in zip(shape, starts, strict=True)
     ]
     whole = list(patch)
     while math.prod(patch) > voxels:

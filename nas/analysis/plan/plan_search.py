@@ -15,7 +15,7 @@ from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.networks import (
     TYPICAL,
     WARM_STARTS,
-    preset_on,
+    presets_on,
     restrictions,
     space_on,
 )
@@ -24,6 +24,7 @@ from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.preview.forecast_hours import Forecast, pause_seconds
 from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.survey import Costs
+from nas.config.data_space import DataSpace
 from nas.cost.latency.config import LatencyConfig
 from nas.engine.slots import count_slots
 from nas.pareto.budget import Budget
@@ -60,14 +61,14 @@ def plan_search(
     roughly = choose_length(_pace(known, step, validation_cases, machine), deadline.planned)
     restrict = restrictions(roughly.candidates)
     limits = choose_limits(TYPICAL, step.costs["macs"], step.costs["memory"], machine)
-    space, budget = space_on(step.spacing, step.patch.value), limits.budget
+    space, budget = space_on(step.spacing, step.patch.value, restrict), limits.budget
     typical = step.costs, step.timing
-    pool = pool_of(space, restrict, step.train, budget, typical, bench, progress)
+    pool = pool_of(space, step.train, budget, typical, bench, progress)
     pace = _pace(pool, step, validation_cases, machine)
     length = choose_length(pace, deadline.planned)
     whole = length.schedule(1, pace).trial_seconds(pace.timing)
     hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
-    starts = _warm_starts(step, budget, bench, progress)
+    starts = _warm_starts(space, step, budget, bench, progress)
     trials, told = forecast(pool, list(starts.values()), length, pace, hours, deadline.planned)
     return SearchPlan(
         length,
@@ -88,10 +89,9 @@ def _pace(pool: Pool, step: StepPlan, validation_cases: int, machine: MachineFac
 
 
 def _warm_starts(
-    step: StepPlan, budget: Budget, bench: Bench, progress: Progress
+    space: DataSpace, step: StepPlan, budget: Budget, bench: Bench, progress: Progress
 ) -> dict[str, Costs]:
     """The known networks that the budget lets through as they are."""
-    networks = [preset_on(name, step.spacing, step.patch.value) for name in WARM_STARTS]
-    costs = bench.costs(networks, step.train, progress)
+    costs = bench.costs(presets_on(WARM_STARTS, space), step.train, progress)
     named = zip(WARM_STARTS, costs, strict=True)
     return {name: one for name, one in named if one and not budget.excess(one)}

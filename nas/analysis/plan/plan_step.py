@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from nas.analysis.plan.batch import LEAST, choose_batch
 from nas.analysis.plan.choice import Choice, coarse
 from nas.analysis.plan.data_survey import DataSurvey
@@ -14,13 +12,14 @@ from nas.analysis.plan.deadline import Deadline, step_seconds
 from nas.analysis.plan.limits import MORE_MEMORY
 from nas.analysis.plan.machine import MachineFacts
 from nas.analysis.plan.measure import Bench
-from nas.analysis.plan.networks import TYPICAL, preset_on
+from nas.analysis.plan.networks import TYPICAL, presets_on, space_on
 from nas.analysis.plan.patch import Size, choose_patch
 from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing, count_windows
 from nas.engine.slots import count_slots
 from trainers.config import TrainConfig
+from trainers.data.cache import prepared_voxel_size
 from trainers.data.config import Preprocess
 
 PROBE = 64**3  # voxels of the patch on which the typical network is timed first
@@ -57,7 +56,7 @@ def plan_step(
     progress: Progress,
 ) -> StepPlan:
     """Time the typical network on a moderate patch, choose the patch by that, time it again."""
-    shape, spacing = bench.sample.shape, prepared_spacing(survey, preprocess)
+    shape, spacing = bench.sample.shape, prepared_voxel_size(survey.source, preprocess)
     allowed = step_seconds(deadline, machine, count_slots(machine.resources))
     tried = choose_patch(shape, spacing, PROBE, "").value
     costs, timing = _typical(bench, spacing, tried, LEAST, progress)
@@ -87,14 +86,6 @@ def plan_step(
     return StepPlan(spacing, Choice(patch.value, told), batch, costs, timing, windows)
 
 
-def prepared_spacing(survey: DataSurvey, preprocess: Preprocess) -> tuple[float, float, float]:
-    """Of prepared voxels, mm; the median where each volume keeps its own."""
-    if isinstance(preprocess.spacing, tuple):
-        return preprocess.spacing
-    x, y, z = np.median(survey.spacings, axis=0)
-    return float(x), float(y), float(z)
-
-
 def _typical(
     bench: Bench,
     spacing: tuple[float, float, float],
@@ -102,5 +93,5 @@ def _typical(
     batch: int,
     progress: Progress,
 ) -> tuple[Costs, Timing]:
-    network = preset_on(TYPICAL, spacing, patch)
+    [network] = presets_on([TYPICAL], space_on(spacing, patch))
     return bench.typical(TYPICAL, network, TrainConfig(patch=patch, batch=batch), progress)

@@ -10,7 +10,7 @@ import yaml
 from nas.analysis.plan import make_plan
 from nas.analysis.plan.batch import choose_batch
 from nas.analysis.plan.configuration import configuration_tree
-from nas.analysis.plan.data_survey import survey_data
+from nas.analysis.plan.data_survey import hand_over, survey_data
 from nas.analysis.plan.deadline import Deadline
 from nas.analysis.plan.forecast import Pool, forecast
 from nas.analysis.plan.foreground import sample_foreground
@@ -130,13 +130,14 @@ def test_a_forecast_takes_as_many_trials_as_there_is_time_for():
 
 
 def test_what_was_read_is_not_read_again(phantom_folder, tmp_path, monkeypatch):
-    source = MsdData(path=phantom_folder)
+    source, chosen = MsdData(path=phantom_folder), Preprocess(crop="none")
     survey = survey_data(source, tmp_path, silent)
     assert list(survey.cases) == list(examine(source.open(tmp_path)).cases)
-    for module in ("check.kept", "cache"):
-        monkeypatch.setattr(f"trainers.data.{module}.examine", None)  # it is not called
+    monkeypatch.setattr("trainers.data.check.run.CaseCheck", None)  # it reads no case
     assert survey_data(source, tmp_path, silent) == survey
-    build_cache(survey.source, Preprocess(crop="none"), tmp_path / "cache")
+    hand_over(survey.source, source, chosen, tmp_path)
+    cache = build_cache(survey.source, chosen, tmp_path / "cache")
+    assert list(cache.check().cases) == list(survey.cases)
 
 
 def test_another_file_is_read_again(tmp_path):
