@@ -17,14 +17,19 @@ FEWEST = 32**3  # voxels to which a patch is shrunk: smaller ones show too littl
 
 
 def choose_patch(
-    shape: Sequence[float], spacing: Sequence[float], voxels: float, limited_by: str
+    shape: Sequence[float],
+    spacing: Sequence[float],
+    voxels: float,
+    limited_by: str,
+    at_once: float = 0.0,
 ) -> Choice[Size]:
     """The median volume, shrunk until it has at most so many `voxels`.
 
     shape: of the median prepared volume (D, H, W), spacing: of its voxels, mm. As in nnU-Net
     (Isensee et al. 2021, Supplementary Note 2) it is the axis that is longest relative to the
     volume that is shrunk next, and each length suits the halvings along its axis. `limited_by`:
-    what allows no more voxels, for the reason.
+    what allows no more voxels, for the reason. `at_once`: voxels up to which it is not shrunk at
+    all, since a volume that is a little larger than the patch takes eight windows.
     """
     voxels = max(voxels, FEWEST)
     starts = axes_for(spacing, (1, 1, 1)).starts
@@ -34,6 +39,8 @@ def choose_patch(
         for n, start in zip(shape, starts, strict=True)
     ]
     whole = list(patch)
+    if math.prod(whole) <= at_once:
+        voxels = at_once
     while math.prod(patch) > voxels:
         axes = [axis for axis in range(3) if patch[axis] > SHORTEST]
         if not axes:

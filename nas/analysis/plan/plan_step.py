@@ -23,6 +23,7 @@ from trainers.data.cache import prepared_voxel_size
 from trainers.data.config import Preprocess
 
 PROBE = 64**3  # voxels of the patch on which the typical network is timed first
+AT_ONCE = 2  # times slower a step may be where its patches are whole volumes
 ROUNDS = 2  # of patches: seconds are not quite proportional to voxels
 SLOWER = 1.4  # times than allowed, for which there is no second round
 FEW_STEPS = "with larger ones there are too few steps within the hours"
@@ -64,7 +65,8 @@ def plan_step(
         by_time = allowed * math.prod(tried) / timing.step
         by_memory = machine.trial_memory * math.prod(tried) / (MORE_MEMORY * costs["memory"])
         limit = FEW_STEPS if by_time < by_memory else f"{NO_ROOM} ({machine})"
-        patch = choose_patch(shape, spacing, coarse(min(by_time, by_memory)), limit)
+        voxels, whole = (coarse(min(time, by_memory)) for time in (by_time, AT_ONCE * by_time))
+        patch = choose_patch(shape, spacing, voxels, limit, whole)
         if patch.value == tried:
             break
         tried = patch.value

@@ -74,6 +74,15 @@ def test_a_small_volume_is_its_own_patch():
     assert "nearly all" in chosen.why
 
 
+def test_a_volume_that_is_a_little_too_large_is_taken_at_once():
+    assert choose_patch((35, 50, 36), (1, 1, 1), 5e4, "", 1e5).value == (40, 56, 40)
+    assert choose_patch((35, 50, 36), (1, 1, 1), 4e4, "", 8e4).value == (32, 40, 32)
+
+
+def test_a_tiny_volume_is_padded_to_what_networks_take():
+    assert choose_patch((5, 7, 9), (1, 1, 1), 1e6, "").value == (8, 8, 12)
+
+
 def test_the_patch_of_slices_stays_thin():
     assert choose_patch((223, 256, 9), (1.5, 1.5, 10), 1e6, "").value == (224, 256, 10)
 
