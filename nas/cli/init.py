@@ -20,7 +20,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--to",
         type=path,
         metavar="FILE.yaml",
-        help="the file to write (default: the folder's name with .yaml, here)",
+        help="the file to write, whose name the search gets (default: that of the folder)",
     )
     add_hours(command)
     command.add_argument("--force", action="store_true", help="write over a file that is there")
@@ -28,11 +28,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas init DATA`. What was read is kept in runs/NAME, where the search finds it."""
-    name = search_name(options.data)
+    name = search_name(options.to.with_suffix("") if options.to else options.data)
     file = options.to or Path(f"{name}.yaml")
     _check_file(file, options.force)
     command = f"segnas search {file}"
-    make_plan_file(options.data, Path("runs") / name, options.hours, file, command)
+    make_plan_file(options.data, name, Path("runs") / name, options.hours, file, command)
     note(f"Wrote {file}. Search with: {command}")
     return 0
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 PLAN = "plan.yaml"  # in the folder of a search that was planned
 
 
-def search_name(folder: Path) -> str:
-    """The folder's name, as far as a search may have it."""
-    letters = "".join(c if c.isalnum() or c in "_.-" else "-" for c in folder.resolve().name)
+def search_name(path: Path) -> str:
+    """The path's last part, as far as a search may have it for a name."""
+    letters = "".join(c if c.isalnum() or c in "_.-" else "-" for c in path.resolve().name)
     return letters.lstrip(".-") or "search"
 
 
 def make_plan_file(
-    data: Path, directory: Path, hours: float | None, file: Path, command: str
+    data: Path, name: str, directory: Path, hours: float | None, file: Path, command: str
 ) -> Plan:
-    """Plan a search of `data` in `directory`, write it to `file` and tell it in a few lines.
+    """Plan the search `name` of `data` in `directory`, write it to `file` and tell it in a few lines.
 
     `command` is what goes by the file. Raises UserError for a folder without usable data.
     """
@@ -37,7 +37,7 @@ def make_plan_file(
 
     output_folder(directory)
     with Bars(NOTES) as bars:
-        plan = make_plan(source, search_name(data), directory, hours, bars.count)
+        plan = make_plan(source, name, directory, hours, bars.count)
     replace_files({file: plan.to_yaml(command).encode()})
     for line in plan.lines:
         note(line)
@@ -60,7 +60,8 @@ def planned_file(data: Path, directory: Path, hours: float | None) -> Path:
                 f"{directory} holds a search that has no {PLAN}; go on with its own YAML file, or "
                 "give another folder (--dir)"
             )
-        make_plan_file(data, directory, hours, file, f"segnas search {data} goes by this file.")
+        command = f"segnas search {data} goes by this file."
+        make_plan_file(data, search_name(data), directory, hours, file, command)
         note(f"Wrote {file}: change it and run the same command again to go by what it says")
         return file
     own = read_yaml(file).get("data")
