@@ -23,7 +23,7 @@ def search_name(path: Path) -> str:
 def make_plan_file(
     data: Path, name: str, directory: Path, hours: float | None, file: Path, command: str
 ) -> Plan:
-    """Plan the search `name` of `data` in `directory`, write it to `file` and tell it in a few lines.
+    """Plan the search `name` of `data` in `directory`, write it to `file`, tell it in a few lines.
 
     `command` is what goes by the file. Raises UserError for a folder without usable data.
     """

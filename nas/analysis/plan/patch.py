@@ -13,6 +13,7 @@ Size = tuple[int, int, int]
 MOST = 4  # halvings that a patch leaves room for: networks of stride 16
 USUAL = 3  # halvings of most networks, for which a patch leaves room where all axes are alike
 SHORTEST = 8  # voxels along an axis to which a patch is shrunk
+THIN = 16  # voxels: an axis of so few is not shrunk while another has more
 FEWEST = 32**3  # voxels to which a patch is shrunk: smaller ones show too little
 
 
@@ -42,7 +43,8 @@ def choose_patch(
     if math.prod(whole) <= at_once:
         voxels = at_once
     while math.prod(patch) > voxels:
-        axes = [axis for axis in range(3) if patch[axis] > SHORTEST]
+        thick = [axis for axis in range(3) if patch[axis] > THIN]
+        axes = thick or [axis for axis in range(3) if patch[axis] > SHORTEST]
         if not axes:
             break
         axis = max(axes, key=lambda a: (min(patch[a] / shape[a], 1), patch[a]))

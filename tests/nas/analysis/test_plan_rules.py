@@ -85,6 +85,7 @@ def test_a_tiny_volume_is_padded_to_what_networks_take():
 
 def test_the_patch_of_slices_stays_thin():
     assert choose_patch((223, 256, 9), (1.5, 1.5, 10), 1e6, "").value == (224, 256, 10)
+    assert choose_patch((223, 256, 9), (1.5, 1.5, 10), 5e4, "").value[2] == 10
 
 
 @pytest.mark.parametrize("voxels", [4e4, 1e5, 3e5, 1e6, 3e6])
