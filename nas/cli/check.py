@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """`segnas check DATA`. Returns 1 where a search would refuse the data."""
     if options.sheet:
         _check_sheet(options.sheet)
-    from trainers.data.prepare import open_source
+    from trainers.data.open_source import open_source
 
     config, workdir = _config(options)
     source = open_source(config, workdir)
@@ -68,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         finished = unfinished(source, config.preprocess, cache) / CHECKED
     with Bars(NOTES) as bars:
         check = examine(source, bars.count, config.preprocess.affine, finished=finished)
+        if finished and any(one.fault for one in check.findings):
+            shutil.rmtree(finished.parent)  # these files will be mended
         between = check_parts(check.cases, source.classes, split)
         report = DataReport(source, check.cases, (*check.findings, *between), split)
         if options.sheet:

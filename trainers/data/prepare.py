@@ -6,20 +6,9 @@ from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.check import Progress
 from trainers.data.check.finding import refuse, warn
 from trainers.data.check.parts import check_parts
-from trainers.data.names import check_names
-from trainers.data.source import DataSource, SourceConfig
+from trainers.data.open_source import open_source
+from trainers.data.source import SourceConfig
 from trainers.data.splits import Cases, split_cases
-
-
-def open_source(config: SourceConfig, workdir: Path) -> DataSource:
-    """The source, whose classes and modalities have good names, and an intensity each.
-
-    Raises UserError.
-    """
-    source = config.open(workdir)
-    check_names(source)
-    config.preprocess.of_channels(source.modalities)
-    return source
 
 
 def prepare_data(

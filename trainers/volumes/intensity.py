@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from monai.transforms import NormalizeIntensity, ScaleIntensityRange
+from monai.transforms import ScaleIntensityRange
 
 from .settings import Intensity, Settings
 
@@ -25,10 +25,17 @@ def normalise(image: torch.Tensor, settings: Settings) -> np.ndarray:
             for plane, values in zip(into, channel, strict=True):
                 plane[:] = scale(torch.from_numpy(values))
         elif how.kind == "zscore":
-            into[:] = NormalizeIntensity(channel_wise=True)(torch.from_numpy(channel)[None])[0]
+            _plain_zscore(torch.from_numpy(channel), into)
         else:
             robust_zscore(channel, into)
     return scaled
+
+
+def _plain_zscore(channel: torch.Tensor, into: np.ndarray) -> None:
+    """In single precision, as MONAI's `NormalizeIntensity` does in place."""
+    mean, deviation = channel.mean().item(), channel.std(unbiased=False).item() or 1.0
+    for plane, values in zip(into, channel, strict=True):
+        plane[:] = (values - mean) / deviation
 
 
 def of_each_channel(settings: Settings, channels: int) -> Sequence[Intensity]:

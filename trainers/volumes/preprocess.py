@@ -77,12 +77,14 @@ def prepare_image(
     size = 8.0 * math.prod(grid.shape) * len(turned)  # float32, before and after normalising
     check_room(size, _becomes(name, cropped, grid))
     way = _way(cropped, grid, IMAGE[settings.resampling])
-    spaced = np.empty((len(turned), *grid.shape), np.float32)
-    for channel, into in zip(turned.numpy(), spaced, strict=True):
-        way(channel[box], into)
+    spaced = turned[(slice(None), *box)]
+    if not way.identity:
+        spaced = torch.empty((len(turned), *grid.shape))
+        for channel, into in zip(turned, spaced, strict=True):
+            way(channel[box].numpy(), into.numpy())
     del turned
     return Prepared(
-        image=normalise(torch.from_numpy(spaced), settings),
+        image=normalise(spaced, settings),
         grid=grid,
         cropped=cropped,
         box=box,

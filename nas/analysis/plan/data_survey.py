@@ -15,7 +15,7 @@ from trainers.data.check.facts import CaseFacts, Progress
 from trainers.data.check.finding import refuse
 from trainers.data.check.parts import check_parts
 from trainers.data.config import Preprocess
-from trainers.data.prepare import open_source
+from trainers.data.open_source import open_source
 from trainers.data.source import DataSource, SourceConfig
 from trainers.errors import UserError
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from monai.transforms import NormalizeIntensity
 
 from trainers.data.config import Preprocess
 from trainers.volumes.intensity import normalise, occupied, robust_zscore
@@ -83,3 +84,11 @@ def test_channels_are_apart():
     seen = normalise(both, ROBUST)
     np.testing.assert_allclose(seen[1], robust_zscore(volume(1)), atol=1e-3)
     assert seen.dtype == np.float32
+
+
+def test_a_plain_zscore_is_that_of_monai_and_leaves_its_input_as_it_is():
+    image = torch.from_numpy(np.stack([volume(0), 1000 * volume(1)]))[:, 3:20, 2:]
+    before = image.clone()
+    seen = normalise(image, PLAIN)
+    assert torch.equal(image, before)
+    np.testing.assert_array_equal(seen, NormalizeIntensity(channel_wise=True)(image))
