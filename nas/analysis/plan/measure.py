@@ -28,19 +28,15 @@ class Bench:
     sample: Sample
     resources: Resources
 
-    def counting(self, train: TrainConfig, budget: Budget | None = None) -> TrainingCosts:
-        """What counts costs."""
-        cache = self.sample.cache
-        return TrainingCosts(
-            train, self.resources, budget or Budget(), cache.channels, len(cache.classes)
-        )
-
     def costs(
         self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
     ) -> list[Costs]:
         """Parameters, MACs and memory of each; nothing of those that cannot be built."""
+        cache = self.sample.cache
+        classes = len(cache.classes)
+        counting = TrainingCosts(train, self.resources, Budget(), cache.channels, classes)
         with parallel_map(len(networks), progress) as parallel:
-            return all_costs(networks, self.counting(train), parallel)
+            return all_costs(networks, counting, parallel)
 
     def time(
         self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress

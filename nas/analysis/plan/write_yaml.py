@@ -35,10 +35,10 @@ def _lines(tree: Tree, indent: str) -> Iterator[str]:
             yield from _comment(value.why, indent)
             value = value.value
         if isinstance(value, Mapping) and value:
-            yield f"{indent}{key}:"
+            yield f"{indent}{flow_yaml(key)}:"
             yield from _lines(value, indent + INDENT)
             continue
-        line = f"{indent}{key}: {_leaf(plain(value))}"
+        line = f"{indent}{flow_yaml(key)}: {_leaf(plain(value))}"
         why = value.why if isinstance(value, Choice) else ""
         if why and len(line) + len(why) + 4 <= WIDTH:
             yield f"{line}  # {why}"

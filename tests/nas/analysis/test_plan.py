@@ -9,6 +9,7 @@ import yaml
 
 from nas.analysis.plan import make_plan
 from nas.analysis.plan.batch import choose_batch
+from nas.analysis.plan.choice import Choice
 from nas.analysis.plan.configuration import configuration_tree
 from nas.analysis.plan.data_survey import hand_over, survey_data
 from nas.analysis.plan.deadline import Deadline
@@ -108,6 +109,13 @@ def test_the_file_is_the_configuration_with_comments(made):
     assert config.train.patch == (12, 16, 12)
     assert config.data.split.groups.pattern == r"^(p\d+)_"
     assert config.retrain.epochs == 4 * config.train.epochs
+
+
+def test_odd_names_and_numbers_come_back():
+    odd = {"CT: a #1": "robust", "yes": "1e3", "T1 {x}": {"kind": "ct", "window": [-1.5, 2e6]}}
+    tree = {"intensity": Choice(odd, "a reason\nof two lines: # and more"), "none": Choice({}, "")}
+    text = commented_yaml(tree, ["of classes: a\nb"])
+    assert yaml_values.load(text) == yaml.safe_load(text) == {"intensity": odd, "none": {}}
 
 
 def test_what_is_told_of_a_plan(made):
