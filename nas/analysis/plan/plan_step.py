@@ -25,7 +25,7 @@ from trainers.data.config import Preprocess
 PROBE = 64**3  # voxels of the patch on which the typical network is timed first
 AT_ONCE = 2  # times slower a step may be where its patches are whole volumes
 ROUNDS = 2  # of patches: seconds are not quite proportional to voxels
-SLOWER = 1.4  # times than allowed, for which there is no second round
+NEAR = 1.5  # times faster or slower than allowed, for which there is no second round
 FEW_STEPS = "with larger ones there are too few steps within the hours"
 NO_ROOM = "larger ones do not fit the memory"
 
@@ -71,7 +71,7 @@ def plan_step(
             break
         tried = patch.value
         costs, timing = _typical(bench, spacing, tried, LEAST, progress)
-        if timing.step <= SLOWER * allowed:
+        if allowed / NEAR <= timing.step <= NEAR * allowed:
             break
     batch = choose_batch(
         machine,
