@@ -8,8 +8,9 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from monai.inferers import sliding_window_inference
 from torch import nn
+
+from trainers.volumes.windows import SlabInferer
 
 
 def no_pause() -> None:
@@ -48,7 +49,6 @@ class Ensemble(nn.Module):
         return votes.logsumexp(0) - math.log(len(self.networks))
 
 
-@torch.inference_mode()
 def predict_logits(
     network: nn.Module,
     image: np.ndarray,
@@ -60,9 +60,8 @@ def predict_logits(
     """Sliding-window logits of one volume, windows blended by a Gaussian.
 
     image: (C_in, D, H, W) of any size; smaller ones are padded to the patch. `network` is expected
-    in eval mode and gets `windows` at a time, the last pass maybe fewer: by twos, since torch takes
-    small float32 convolutions of a single image on a slow CPU path. `pause` is called before every
-    pass. Returns (C_cls, D, H, W) float32 on the network's device.
+    in eval mode and gets `windows` at a time (`SlabInferer`). `pause` is called before every pass.
+    Returns (C_cls, D, H, W) float32 on the network's device.
     """
 
     def after_pause(batch: torch.Tensor) -> torch.Tensor:
@@ -70,12 +69,7 @@ def predict_logits(
         return network(batch)
 
     device = next(network.parameters()).device
-    x = torch.from_numpy(np.array(image))[None].to(device)
-    logits = sliding_window_inference(
-        x, patch, sw_batch_size=windows, predictor=after_pause, overlap=overlap, mode="gaussian"
-    )
-    assert isinstance(logits, torch.Tensor)
-    return logits[0].float()
+    return SlabInferer(patch, overlap, windows).logits(image, after_pause, device)
 
 
 @torch.inference_mode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,12 +26,13 @@ from trainers.volumes.intensity import of_each_channel
 from trainers.volumes.nifti import (
     channels,
     channels_first,
-    check_room,
     open_nifti,
     with_affine,
 )
-from trainers.volumes.preprocess import Prepared, prepare_image, restore
+from trainers.volumes.preprocess import Prepared, prepare_image
+from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import Settings
+from trainers.volumes.windows import SlabInferer
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
 
@@ -72,7 +72,7 @@ class Segmenter:
 
         Raises UserError where the file has other channels than the network expects.
         """
-        return self._segment(self.prepare(Path(image)))
+        return self._segment(self.prepare(Path(image)), str(image))
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
@@ -87,10 +87,13 @@ class Segmenter:
                 "(D, H, W) or (D, H, W, C), with (4, 4)"
             )
         values = torch.from_numpy(np.ascontiguousarray(channels_first(image), np.float32))
-        return self._segment(self.prepare(with_affine(values, np.asarray(affine, np.float64))))
+        prepared = self.prepare(with_affine(values, np.asarray(affine, np.float64)))
+        del values  # as large as what was made of it
+        return self._segment(prepared, "the image")
 
-    def _segment(self, prepared: Prepared) -> np.ndarray:
-        return restore(self.logits(prepared).cpu().numpy(), prepared)
+    def _segment(self, prepared: Prepared, name: str) -> np.ndarray:
+        inferer = SlabInferer(self.task.patch, self.spec.overlap, windows=2)
+        return segment(prepared, self.network, inferer, len(self.task.classes), name)
 
     def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
@@ -102,9 +105,6 @@ class Segmenter:
         if found != (expected := self.task.channels):  # a series of 300 volumes is not resampled
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
         prepared = prepare_image(image, self.spec.settings, self.task.spacing)
-        classes, shape = len(self.task.classes), prepared.grid.shape
-        logits = 4.0 * classes * math.prod(shape)
-        check_room(logits, f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
         for told in self._doubts(prepared):
             warnings.warn(DoubtWarning(name, told), stacklevel=2)
         return prepared
@@ -127,7 +127,12 @@ class Segmenter:
             )
 
     def logits(self, prepared: Prepared) -> torch.Tensor:
-        """The network's logits of a prepared image, (C_cls, D, H, W), window by window."""
+        """The network's logits of a prepared image, (C_cls, D, H, W), window by window.
+
+        All at once, which `segment` avoids for large volumes. Raises UserError where they would
+        take more memory than is free.
+        """
+        check_logits("the image", len(self.task.classes), prepared.grid.shape)
         return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
 
 

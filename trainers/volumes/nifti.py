@@ -21,10 +21,12 @@ from nibabel.filebasedimages import FileBasedImage, ImageFileError
 from nibabel.fileholders import FileHolder
 from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 
 from .errors import DoubtWarning, UserError
 from .files import ENDINGS, has_ending
 from .geometry import read_affine
+from .rows import row_ranges
 from .settings import AffineRule
 
 UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError,
@@ -75,9 +77,12 @@ def load_volume(path: Path, rule: AffineRule = "sform") -> MetaTensor:
     UserError for any other file.
     """
     volume = open_nifti(path)
-    values = channels_first(read_values(volume, path))
-    with np.errstate(over="ignore"):  # it is infinite then, and refused for that
-        values = np.ascontiguousarray(values, np.float32)
+    *space, numbers = _four_axes(volume, path)
+    with _readable(path), np.errstate(all="ignore"):  # what is too large is infinite, and refused
+        values = np.empty((numbers, *space), np.float32)
+        stored = channels_first(_whole(volume, path).reshape(*space, numbers))
+        for rows in row_ranges(space[2], stored[..., 0].size):  # the file's: its last axis is first
+            values[..., rows] = _scaled(stored[..., rows], volume)
     return with_affine(torch.from_numpy(values), affine_of(volume, rule))
 
 
@@ -113,7 +118,7 @@ def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
     *space, numbers = _four_axes(volume, path)
     shape = (*space, numbers) if numbers > 1 else tuple(space)
     with _readable(path), np.errstate(all="ignore"):
-        return _whole(cast(ArrayProxy, volume.dataobj), path).reshape(shape)
+        return _scaled(_whole(volume, path), volume).reshape(shape)
 
 
 def channels_first(values: np.ndarray) -> np.ndarray:
@@ -177,16 +182,25 @@ def _load(path: Path) -> FileBasedImage:
         return nib.Nifti2Image.from_file_map(files)
 
 
-def _whole(voxels: ArrayProxy, path: Path) -> np.ndarray:
-    """All voxels. A packed file is read to its end, where its checksum is: nibabel stops before."""
+def _whole(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
+    """All voxels, as the file has them before they are scaled.
+
+    A packed file is read to its end, where its checksum is: nibabel stops before.
+    """
+    voxels = cast(ArrayProxy, volume.dataobj)
     if path.suffix.lower() != ".gz":
-        return np.asanyarray(voxels)
+        return np.asanyarray(voxels.get_unscaled())
     with gzip.open(path) as packed:
-        layout = voxels.shape, voxels.dtype, voxels.offset, voxels.slope, voxels.inter
-        values = np.asanyarray(ArrayProxy(packed, layout))
+        layout = voxels.shape, voxels.dtype, voxels.offset
+        values = np.asanyarray(ArrayProxy(packed, layout).get_unscaled())
         while packed.read(CHUNK):
             pass
     return values
+
+
+def _scaled(stored: np.ndarray, volume: nib.Nifti1Image) -> np.ndarray:
+    voxels = cast(ArrayProxy, volume.dataobj)
+    return np.asanyarray(apply_read_scaling(stored, voxels.slope, voxels.inter))
 
 
 def _check_size(volume: nib.Nifti1Image, path: Path) -> None:

@@ -1,25 +1,21 @@
-"""NIfTI file -> network input, and network output -> NIfTI file, through one geometry.
-
-Forth: turn, crop, resample, normalise. Back: resample, decide the class, uncrop, turn back.
-"""
+"""NIfTI file -> network input: turned, cropped, resampled, normalised. `restore` leads back."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from monai.data import MetaTensor
 from monai.data.utils import compute_shape_offset, zoom_affine
-from monai.transforms.utils import generate_spatial_bounding_box
 
 from .errors import UserError
 from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
 from .intensity import normalise, occupied
 from .nifti import check_room, label_type, load_labels, load_volume
-from .resample import Resampling, argmax_slab, orders, resample_labels
+from .resample import Resampling, orders, resample_labels
 from .settings import ResamplingRule, Settings
 
 MOST_FINER = 1000  # times as many voxels: ten times finer along every axis
@@ -48,6 +44,11 @@ class Prepared:
     native: Grid
     resampling: ResamplingRule
 
+    @property
+    def back(self) -> Resampling:
+        """How logits on `grid` are brought to `cropped`."""
+        return _way(self.grid, self.cropped, LOGITS[self.resampling])
+
 
 def prepare_image(
     image: Path | MetaTensor, settings: Settings, spacing: Spacing3 | None
@@ -60,6 +61,9 @@ def prepare_image(
     """
     name = str(image) if isinstance(image, Path) else "the image"
     loaded = load_volume(image, settings.affine) if isinstance(image, Path) else image
+    values = loaded.numpy()
+    if not all(np.isfinite(plane).all() for channel in values for plane in channel):
+        raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
     native = _grid(loaded)
     try:
         check_affine(native.affine)
@@ -67,22 +71,17 @@ def prepare_image(
         raise UserError(f"{name} has {error}") from None
     turn = Turn.to(settings.orientation, native.affine)
     oriented = turn.grid(native)
-    turned = torch.from_numpy(np.stack([turn.apply(channel) for channel in loaded.numpy()]))
-    del loaded, image  # of every volume here there is one copy as long as it is needed
-    if not all(np.isfinite(plane).all() for channel in turned.numpy() for plane in channel):
-        raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
+    turned = [turn.apply(channel) for channel in values]  # views
     box = _crop_box(turned, settings)
     cropped = oriented.cropped(box)
     grid = _respaced(cropped, spacing, settings.resampling, name) if spacing else cropped
     size = 8.0 * math.prod(grid.shape) * len(turned)  # float32, before and after normalising
     check_room(size, _becomes(name, cropped, grid))
     way = _way(cropped, grid, IMAGE[settings.resampling])
-    spaced = turned[(slice(None), *box)]
-    if not way.identity:
-        spaced = torch.empty((len(turned), *grid.shape))
-        for channel, into in zip(turned, spaced, strict=True):
-            way(channel[box].numpy(), into.numpy())
-    del turned
+    spaced = np.empty((len(turned), *grid.shape), np.float32)
+    for to, channel in zip(spaced, turned, strict=True):
+        way(channel[box], to)
+    del image, loaded, values, turned, channel  # of a large volume there is room for two
     return Prepared(
         image=normalise(spaced, settings),
         grid=grid,
@@ -106,40 +105,26 @@ def prepare_label(path: Path, prepared: Prepared, classes: int) -> np.ndarray:
     return np.ascontiguousarray(resample_labels(labels, way))
 
 
-def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
-    """Logits (C_cls, D, H, W) on the prepared grid -> labels in the shape of the file.
-
-    In the smallest unsigned type. One slab of one class is resampled at a time: `logits` may be a
-    memory map.
-    """
-    if logits.shape[1:] != prepared.grid.shape:
-        raise ValueError(f"logits are {logits.shape[1:]}, the prepared image {prepared.grid.shape}")
-    labels = np.zeros(prepared.oriented.shape, dtype=label_type(len(logits)))
-    cropped = labels[prepared.box]
-    way = _way(prepared.grid, prepared.cropped, LOGITS[prepared.resampling])
-    for rows in way.slices():
-        read = way.reads(rows)
-        cropped[rows] = argmax_slab((scores[read] for scores in logits), way, rows)
-    return np.ascontiguousarray(prepared.turn.undo(labels))
-
-
 def _grid(volume: MetaTensor) -> Grid:
     d, h, w = volume.shape[1:]
     return Grid((d, h, w), np.asarray(volume.affine, dtype=np.float64))
 
 
-def _crop_box(image: torch.Tensor, settings: Settings) -> Box:
-    """The box of all that is not empty."""
-    d, h, w = image.shape[1:]
+def _crop_box(channels: Sequence[np.ndarray], settings: Settings) -> Box:
+    """The box of all that is not empty in channels (D, H, W)."""
+    d, h, w = channels[0].shape
     whole = slice(0, d), slice(0, h), slice(0, w)
     if settings.crop == "none":
         return whole
-    # Not CropForeground's, which counts voxels in 16 bits.
-    corners = generate_spatial_bounding_box(image, lambda x: occupied(x, settings))
-    x, y, z = (slice(int(start), int(stop)) for start, stop in zip(*corners, strict=True))
-    if any(side.stop <= side.start for side in (x, y, z)):  # constant: it has no foreground
+    found = np.logical_or.reduce(list(occupied(channels, settings)))
+    if not found.any():  # constant: it has no foreground
         return whole
-    return x, y, z
+    x, y, z = (np.flatnonzero(found.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    return _from_to(x), _from_to(y), _from_to(z)
+
+
+def _from_to(indices: np.ndarray) -> slice:
+    return slice(int(indices[0]), int(indices[-1]) + 1)
 
 
 def _respaced(grid: Grid, spacing: Spacing3, rule: ResamplingRule, name: str) -> Grid:

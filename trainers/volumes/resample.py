@@ -6,6 +6,7 @@ interpolated like the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +15,9 @@ from typing import Protocol
 import numpy as np
 
 from .geometry import Grid, Shape3, voxel_sizes
+from .rows import row_ranges
 
 ANISOTROPY = 3.0  # times the finest spacing; ANISO_THRESHOLD of nnU-Net
-SLAB = 2**23  # voxels of a result that are computed at once: 32 MB
 DIGITS = 6  # of a coordinate in voxels; what is beyond is rounding
 
 Orders = tuple[int, int, int]
@@ -123,16 +124,28 @@ class Resampling:
         """The grids are one and the same."""
         return not any(self.taps)
 
-    def slices(self) -> Iterator[slice]:
-        """Ranges of the result's first axis, one after the other, small enough for memory."""
-        voxels = max(np.prod(self.shape[1:]), np.prod(self.source[1:]))
-        step = max(1, int(SLAB // voxels))
-        for start in range(0, self.shape[0], step):
-            yield slice(start, min(start + step, self.shape[0]))
+    def slices(self, start: int = 0, stop: int | None = None) -> Iterator[slice]:
+        """Ranges of the result's first axis, one after the other, small enough for memory.
+
+        Of all of it, or of `start` to `stop`.
+        """
+        voxels = max(math.prod(self.shape[1:]), math.prod(self.source[1:]))
+        return row_ranges(self.shape[0] if stop is None else stop, voxels, start)
 
     def reads(self, rows: slice) -> slice:
         """The range of the source's first axis that `rows` of the result depend on."""
         return self.taps[0][rows].reach if self.taps[0] else rows
+
+    def ready(self, stop: int) -> int:
+        """How many rows of the result depend on none from `stop` on of the source's first axis."""
+        return int(np.searchsorted(self.taps[0].index[:, -1], stop)) if self.taps[0] else stop
+
+    def along(self, axis: int) -> Resampling:
+        """The same for volumes whose `axis` was moved to the front of the other two."""
+        order = [axis, *(other for other in range(3) if other != axis)]
+        (a, b, c), (d, h, w) = ([n[i] for i in order] for n in (self.source, self.shape))
+        x, y, z = (self.taps[i] for i in order)
+        return Resampling((a, b, c), (d, h, w), (x, y, z))
 
     def slab(self, read: np.ndarray, rows: slice) -> np.ndarray:
         """`rows` of the result, (len, H, W) float32, equal digit for digit however it is cut.

@@ -1,24 +1,27 @@
 """From file to file as transforms of a dictionary, for the configuration of a MONAI Bundle.
 
-A case is a dictionary, as in MONAI: `image` is the file, then the tensor; `pred` logits, then
-labels. `file` and `prepared` lead from one to the other.
+A case is a dictionary, as in MONAI: `image` is the file, then the tensor; `pred` the labels. `file`
+and `prepared` lead from one to the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from .errors import UserError
 from .files import is_volume
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
-from .preprocess import prepare_image, restore
+from .preprocess import prepare_image
+from .segment import segment
 from .settings import AffineRule, Intensity, ResamplingRule
+from .windows import SlabInferer
 
 Case = dict[str, Any]
 
@@ -58,12 +61,21 @@ class PrepareImaged:
         return {**case, "image": image, "file": file, "prepared": prepared}
 
 
-@dataclass(frozen=True)
-class RestoreLabelsd:
-    """`pred`: logits (C_cls, D, H, W) on the grid of `image` -> labels (D, H, W) of the file."""
+@dataclass(frozen=True, kw_only=True)
+class SegmentImaged:
+    """`pred`: what `network` (eval mode) makes of `image`, as labels (D, H, W) of the file.
+
+    Raises UserError as `segment` does.
+    """
+
+    network: nn.Module
+    inferer: SlabInferer
+    classes: int
 
     def __call__(self, case: Case) -> Case:
-        return {**case, "pred": restore(case["pred"].cpu().numpy(), case["prepared"])}
+        prepared = replace(case["prepared"], image=case["image"].numpy())
+        how = self.network, self.inferer, self.classes
+        return {**case, "pred": segment(prepared, *how, name=str(case["file"]))}
 
 
 @dataclass(frozen=True)

@@ -75,30 +75,30 @@ def inference_config(record: Deployment) -> dict[str, Any]:
         },
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},
         "inferer": {
-            "_target_": "SlidingWindowInferer",
-            "roi_size": list(record.task.patch),
-            "sw_batch_size": 2 if record.dynamic.batch else 1,
+            "_target_": "scripts.windows.SlabInferer",
+            "patch": list(record.task.patch),
             "overlap": record.overlap,
-            "mode": "gaussian",
+            "windows": 2 if record.dynamic.batch else 1,
         },
         "postprocessing": {
             "_target_": "Compose",
             "transforms": [
-                {"_target_": "scripts.transforms.RestoreLabelsd"},
+                {
+                    "_target_": "scripts.transforms.SegmentImaged",
+                    "network": "@network",
+                    "inferer": "@inferer",
+                    "classes": len(record.task.classes),
+                },
                 {"_target_": "scripts.transforms.SaveLabelsd", "output_dir": "@output_dir"},
             ],
         },
-        "predict": (
-            "$lambda case: @postprocessing({**case, 'pred': "
-            "@inferer(case['image'].as_tensor()[None].to(@device), @network)[0]})"
-        ),
         # Another bundle of this process has scripts too, and so may have the working directory.
         "initialize": [
             "$[sys.modules.pop(n) for n in list(sys.modules) if n.partition('.')[0] == 'scripts']",
             "$sys.path.insert(0, str(pathlib.Path(@bundle_root).resolve()))",
             "$torch.set_grad_enabled(False)",
         ],
-        "run": ["$[@predict(case)['pred'].shape for case in @dataset]"],
+        "run": ["$[@postprocessing(case)['pred'].shape for case in @dataset]"],
     }
 
 

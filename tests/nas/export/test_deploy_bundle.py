@@ -202,7 +202,7 @@ def test_two_bundles_of_one_process_keep_to_their_own_scripts(tmp_path):
     (tmp_path / "bundle").rename(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     with (tmp_path / "two" / "scripts" / "transforms.py").open("a") as script:
-        script.write("\nown, restore = restore, lambda *case: own(*case) + 100\n")
+        script.write("\nown, segment = segment, lambda *a, **k: own(*a, **k) + 100\n")
     done = subprocess.run(
         [sys.executable, "-B", "-c", TWO_BUNDLES, tmp_path], capture_output=True, text=True
     )

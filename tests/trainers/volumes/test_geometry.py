@@ -21,7 +21,8 @@ from trainers.volumes.geometry import (
     voxel_sizes,
 )
 from trainers.volumes.nifti import open_nifti, save_segmentation
-from trainers.volumes.preprocess import prepare_image, prepare_label, restore
+from trainers.volumes.preprocess import prepare_image, prepare_label
+from trainers.volumes.restore import restore
 
 TIES = [0.0, 30.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0]
 angles = st.one_of(st.sampled_from(TIES), st.floats(-180, 180))

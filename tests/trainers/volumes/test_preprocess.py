@@ -11,7 +11,8 @@ from trainers.data.config import Preprocess
 from trainers.errors import UserError
 from trainers.volumes.geometry import oriented_spacing
 from trainers.volumes.nifti import save_segmentation
-from trainers.volumes.preprocess import prepare_image, prepare_label, restore
+from trainers.volumes.preprocess import prepare_image, prepare_label
+from trainers.volumes.restore import restore
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 ROTATED = np.eye(4)

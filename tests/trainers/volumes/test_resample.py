@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 from torch.nn.functional import interpolate
 
-from trainers.volumes import resample
+from trainers.volumes import rows as rows_module
 from trainers.volumes.geometry import Grid
 from trainers.volumes.resample import Resampling, argmax_slab, orders, resample_labels
 
@@ -89,7 +89,7 @@ def test_in_slabs_it_is_what_it_is_whole(shape, spacing, other, order, slab):
     all_rows = slice(0, way.shape[0])
     whole = way.slab(values(shape)[way.reads(all_rows)], all_rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resample, "SLAB", slab)
+        patch.setattr(rows_module, "AT_ONCE", slab)
         np.testing.assert_array_equal(way(values(shape)), whole)
 
 
@@ -143,7 +143,7 @@ def test_labels_are_the_class_of_the_largest_share(shape, spacing, other, order,
     way = Resampling.between(old, old.respaced(other), order)
     shares = np.stack([way(labels == c) for c in (0, 1, 7)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resample, "SLAB", slab)
+        patch.setattr(rows_module, "AT_ONCE", slab)
         found = resample_labels(labels, way)
     assert found.dtype == np.uint8 and found.shape == way.shape
     np.testing.assert_array_equal(found, np.array([0, 1, 7])[shares.argmax(0)])

@@ -3,23 +3,21 @@
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 
-from tests.trainers.oracle import CROOKED, truth, write
+from tests.trainers.oracle import CROOKED, Oracle, truth, write
 from trainers.errors import UserError
-from trainers.volumes.preprocess import prepare_label
 from trainers.volumes.settings import Intensity
-from trainers.volumes.transforms import PrepareImaged, RestoreLabelsd, SaveLabelsd, find_images
+from trainers.volumes.transforms import PrepareImaged, SaveLabelsd, SegmentImaged, find_images
+from trainers.volumes.windows import SlabInferer
 
 SHAPE = (9, 12, 7)
 
 
 @pytest.fixture
 def case(tmp_path):
-    """A prepared image of 100 times its label, and the label as logits."""
-    image, label = tmp_path / "x.nii.gz", tmp_path / "label.nii.gz"
+    """A prepared image of 100 times its label."""
+    image = tmp_path / "x.nii.gz"
     write(image, truth(SHAPE).astype(np.float32) * 100, CROOKED)
-    write(label, truth(SHAPE), CROOKED)
     prepare = PrepareImaged(
         orientation="LPS",
         affine="sform",
@@ -28,9 +26,12 @@ def case(tmp_path):
         intensities=[Intensity("ct", (0, 400))],
         spacing=None,
     )
-    found = prepare({"image": str(image), "name": "kept"})
-    seen = prepare_label(label, found["prepared"], 3)
-    return {**found, "pred": torch.stack([torch.from_numpy(seen == n) for n in range(3)])}
+    return prepare({"image": str(image), "name": "kept"})
+
+
+def segmented(case):
+    inferer = SlabInferer((8, 8, 8), overlap=0.25, windows=2)
+    return SegmentImaged(network=Oracle(), inferer=inferer, classes=3)(case)
 
 
 def test_an_image_becomes_a_tensor_that_knows_where_it_is(case):
@@ -39,8 +40,8 @@ def test_an_image_becomes_a_tensor_that_knows_where_it_is(case):
     assert case["name"] == "kept"
 
 
-def test_logits_become_a_file_of_labels(case, tmp_path):
-    SaveLabelsd(str(tmp_path / "out"))(RestoreLabelsd()(case))
+def test_an_image_becomes_a_file_of_labels(case, tmp_path):
+    SaveLabelsd(str(tmp_path / "out"))(segmented(case))
     saved = nib.load(tmp_path / "out" / "x.nii.gz")
     np.testing.assert_array_equal(np.asanyarray(saved.dataobj), truth(SHAPE))
     np.testing.assert_array_equal(saved.affine, CROOKED)
@@ -48,7 +49,7 @@ def test_logits_become_a_file_of_labels(case, tmp_path):
 
 def test_labels_never_replace_their_image(case, tmp_path):
     with pytest.raises(UserError, match=r"x\.nii\.gz is the image itself"):
-        SaveLabelsd(str(tmp_path / "other" / ".."))(RestoreLabelsd()(case))
+        SaveLabelsd(str(tmp_path / "other" / ".."))(segmented(case))
 
 
 def test_the_images_of_a_folder_are_its_nifti_files(tmp_path):
