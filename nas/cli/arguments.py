@@ -52,6 +52,17 @@ def add_address(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_hours(command: argparse.ArgumentParser) -> None:
+    """How long a planned search may take."""
+    command.add_argument(
+        "--hours",
+        type=hours,
+        metavar="H",
+        help="what a whole search may take, planning and preparing included (default: 0.75, on a "
+        "GPU 4)",
+    )
+
+
 def add_json(command: argparse.ArgumentParser) -> None:
     """Output for programs."""
     command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -119,4 +130,15 @@ def distance(text: str) -> float:
         value = -1.0
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}; expected millimetres, 0 or more")
+    return value
+
+
+def hours(text: str) -> float:
+    """A number above zero."""
+    try:
+        value = float(text.replace("_", "?"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected hours, such as 1.5")
     return value

@@ -21,6 +21,7 @@ from trainers.signals import hearing
 # Modules beside this one, each with HELP, add_arguments and run; help lists them in this order.
 COMMANDS = (
     "check",
+    "init",
     "preview",
     "search",
     "sync",

@@ -11,6 +11,7 @@ from rich.prompt import Confirm
 
 from nas.cli import arguments
 from nas.cli.arguments import path
+from nas.cli.planning import planned_file, search_name
 from trainers.errors import UserError
 
 HELP = "search architectures on a dataset"
@@ -18,7 +19,13 @@ HELP = "search architectures on a dataset"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments of `segnas search`."""
-    command.add_argument("config", type=path, metavar="CONFIG", help="a YAML file")
+    command.add_argument(
+        "config",
+        type=path,
+        metavar="DATA|CONFIG",
+        help="a folder with dataset.json, for which a search is planned first, or a YAML file",
+    )
+    arguments.add_hours(command)
     command.add_argument(
         "--dir", type=path, help="the search's folder (default: runs/NAME); an old one goes on"
     )
@@ -44,8 +51,17 @@ def run(options: argparse.Namespace) -> int:
         from nas.engine.remote_driver import drive
 
         return drive(options.address, _arguments(options))
-    config = read_config(RunConfig, options.config, options.settings)
-    directory = options.dir or Path("runs") / config.name
+    if options.config.is_dir():
+        directory = options.dir or Path("runs") / search_name(options.config)
+        _check_resumed(directory, options.resume)
+        config_file = planned_file(options.config, directory, options.hours)
+        config = read_config(RunConfig, config_file, options.settings)
+    else:
+        if options.hours is not None:
+            raise UserError("--hours goes with a folder of data; in a YAML file it is search.hours")
+        config = read_config(RunConfig, options.config, options.settings)
+        directory = options.dir or Path("runs") / config.name
+        _check_resumed(directory, options.resume)
     if not _agreed(directory, options.resume):
         return 1
     from nas.search.run import run_search
@@ -54,17 +70,21 @@ def run(options: argparse.Namespace) -> int:
     return 0 if outcome.members else 1
 
 
-def _agreed(directory: Path, resume: bool) -> bool:
-    """Whether to go on: an old search in the folder is offered to a person at a terminal."""
+def _check_resumed(directory: Path, resume: bool) -> None:
     from nas.study.search_folder import JOURNAL
 
-    known = (directory / JOURNAL).exists()
-    if resume and not known:
+    if resume and not (directory / JOURNAL).exists():
         raise UserError(
             f"--resume: {directory} holds no search; expected its folder (--dir), or leave it "
             "out to begin a search"
         )
-    if resume or not known or not sys.stdin.isatty():
+
+
+def _agreed(directory: Path, resume: bool) -> bool:
+    """Whether to go on: an old search in the folder is offered to a person at a terminal."""
+    from nas.study.search_folder import JOURNAL
+
+    if resume or not (directory / JOURNAL).exists() or not sys.stdin.isatty():
         return True
     return Confirm.ask(f"{directory} holds a search already. Go on with it?", default=True)
 
@@ -76,6 +96,8 @@ def _arguments(options: argparse.Namespace) -> list[str]:
         told += ["--dir", str(options.dir)]
     if options.resume:
         told.append("--resume")
+    if options.hours is not None:
+        told += ["--hours", str(options.hours)]
     for setting in options.settings:
         told += ["--set", setting]
     return told

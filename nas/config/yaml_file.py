@@ -74,3 +74,9 @@ def config_yaml(config: BaseModel) -> str:
 def to_yaml(values: Any) -> str:
     """Plain values as YAML text, in ASCII; `yaml_values.load` gives them back."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
+
+
+def flow_yaml(value: Any) -> str:
+    """A plain value as YAML on one line: `[1, 2]`."""
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=float("inf"))
+    return text.removesuffix("...\n").strip()

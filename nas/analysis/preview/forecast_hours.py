@@ -13,6 +13,7 @@ from scipy.optimize import nnls
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing
 from nas.config.early_stopping import EarlyStopping
+from nas.cost.latency.config import LatencyConfig
 from trainers.config import TrainConfig
 
 START_SECONDS = 15.0  # until the first step of a worker: its process, and what it imports
@@ -162,6 +163,11 @@ def simulate_schedule(trials: Iterable[float], schedule: Schedule) -> tuple[floa
         heapq.heapreplace(free, begin + seconds + schedule.slots * schedule.pause)
         started += 1
     return max(free) if started else 0.0, started
+
+
+def pause_seconds(latency: LatencyConfig, pass_seconds: float) -> float:
+    """For how long nobody trains while a network is measured, in two runs."""
+    return 2 * min((latency.warmup + latency.repeats) * pass_seconds, latency.seconds)
 
 
 def count_validations(train: TrainConfig) -> int:

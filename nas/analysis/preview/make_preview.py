@@ -14,6 +14,7 @@ from nas.analysis.preview.forecast_hours import (
     count_validations,
     early_ends,
     forecast_hours,
+    pause_seconds,
 )
 from nas.analysis.preview.known_networks import KnownNetwork, known_networks
 from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
@@ -197,9 +198,7 @@ def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) 
         "hours": MANY,
         "epochs": round(search.all_epochs(train.epochs) / (mean_end * train.epochs)),
     }[search.budget]
-    pause = 0.0
-    if config.needs_latency and not latency.resources:  # it is measured in two runs
-        pause = 2 * min((latency.warmup + latency.repeats) * pass_seconds, latency.seconds)
+    measured = config.needs_latency and not latency.resources
     return Schedule(
         trials=trials,
         slots=slots,
@@ -207,7 +206,7 @@ def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) 
         steps=train.steps_per_epoch,
         validations=count_validations(train),
         windows=windows,
-        pause=pause,
+        pause=pause_seconds(latency, pass_seconds) if measured else 0.0,
         hours=search.hours,
         ends=ends,
     )

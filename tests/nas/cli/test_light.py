@@ -28,6 +28,9 @@ COMMANDS = [
     ("front SEARCH --plot --within params<=1e9", 0, set()),
     ("check --help", 0, set()),
     ("check EMPTY", 2, set()),
+    ("init --help", 0, set()),
+    ("init EMPTY", 2, set()),
+    ("search EMPTY", 2, set()),
     ("front EMPTY", 2, set()),
     ("export EMPTY --pick knee --to NEW", 2, set()),
     ("export SEARCH --pick unknown --to NEW", 2, {"optuna"}),  # looked for beyond the front, too

@@ -1,0 +1,120 @@
+"""The rules' answers as the keys of a configuration, with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas.analysis.plan.choice import Choice
+from nas.analysis.plan.machine import MachineFacts
+from nas.analysis.plan.networks import SPACE
+from nas.analysis.plan.plan_search import SearchPlan
+from nas.analysis.plan.plan_step import StepPlan
+from nas.analysis.plan.preprocessing import Preprocessing
+from trainers.data.config import Groups, Split
+from trainers.data.source import SourceConfig
+
+FAST, SLOW = 8.0e-3, 3.0e-3  # learning rates
+SHORT = 4000  # steps
+
+
+def configuration_tree(
+    name: str,
+    source: SourceConfig,
+    preprocess: Preprocessing,
+    split: Choice[Split],
+    groups: Choice[Groups | None],
+    step: StepPlan,
+    search: SearchPlan,
+    machine: MachineFacts,
+) -> Mapping[str, Any]:
+    """All keys that were chosen, in the order in which a person reads them."""
+    objectives = ["dice", "params", "latency_ms"]
+    return {
+        "name": Choice(name, "the search's folder is runs/ and this"),
+        "data": _data(source, preprocess, split, groups),
+        "space": _space(search),
+        "train": _train(step, search),
+        "retrain": {
+            "epochs": Choice(4 * search.length.epochs, "of `segnas retrain`: four times as long")
+        },
+        "objectives": Choice(objectives, "what the front trades off; also: macs, memory"),
+        "budget": vars(search.limits),
+        "search": _search(search),
+        "resources": _resources(machine),
+    }
+
+
+def _data(
+    source: SourceConfig,
+    preprocess: Preprocessing,
+    split: Choice[Split],
+    groups: Choice[Groups | None],
+) -> dict[str, Any]:
+    own = source.model_dump(mode="json", exclude={"preprocess", "split", "cache"})
+    cache = {"cache": str(source.cache)} if source.cache else {}
+    settings = preprocess.value.model_dump(mode="json", exclude_none=True).items()
+    whys, parts = preprocess.whys, split.value
+    together = groups.value.model_dump(exclude={"size"}) if groups.value else None
+    return {
+        **own,
+        **cache,
+        "preprocess": {
+            key: Choice(value, whys[key]) if key in whys else value for key, value in settings
+        },
+        "split": {
+            "validation": Choice(parts.validation, "share of the cases that chooses networks"),
+            "test": Choice(parts.test, split.why),
+            "seed": Choice(parts.seed, "of the draw; another one draws other parts"),
+            "groups": Choice(together, groups.why),
+        },
+    }
+
+
+def _space(search: SearchPlan) -> dict[str, Any]:
+    if not search.restrict:
+        return {"name": SPACE}
+    why = "the papers' slower parts are left for more hours; without `restrict` they are all tried"
+    return {"name": SPACE, "restrict": Choice(search.restrict, why)}
+
+
+def _train(step: StepPlan, search: SearchPlan) -> dict[str, Any]:
+    length = search.length
+    steps = length.epochs * length.steps
+    rate = Choice(FAST, "of AdamW; trainings are short") if steps <= SHORT else Choice(SLOW, "")
+    flips = "none: left and right differ in a body; [0] where mirrored cases could be real ones"
+    return {
+        "patch": step.patch,
+        "batch": step.batch,
+        "epochs": Choice(length.epochs, f"of {length.steps} steps: {steps} for every network"),
+        "steps_per_epoch": length.steps,
+        "validate_every": Choice(length.validate_every, "epochs; and after the last one"),
+        "learning_rate": rate,
+        "augment": {"flips": Choice([], flips)},
+    }
+
+
+def _search(search: SearchPlan) -> dict[str, Any]:
+    length, tried = search.length, search.forecast.trials
+    early = length.early_stopping
+    stopping = early.model_dump(include={"grace", "reduction"}) if early else None
+    about = f"whole trainings; about {tried} candidates, since most are stopped early"
+    rungs = "after `grace` epochs, and after three times as many, the best third goes on"
+    return {
+        "trials": Choice(search.trials, about if early else "networks, each trained to the end"),
+        "hours": Choice(search.hours, "after these no network is begun"),
+        "trial_hours": Choice(search.trial_hours, "a network that trains longer is given up"),
+        "early_stopping": Choice(
+            stopping, rungs if early else "validating takes too long here to compare on the way"
+        ),
+        "startup": Choice(
+            min(10, max(4, tried // 4)), "proposals spread evenly, before the sampler learns"
+        ),
+        "warm_start": Choice(list(search.warm_start), "known good networks, tried first"),
+    }
+
+
+def _resources(machine: MachineFacts) -> dict[str, Any]:
+    wanted = machine.resources
+    cpus = {"cpus": Choice(wanted.cpus, "of one network; so many train side by side as fit")}
+    return {**cpus, "gpus": wanted.gpus} if wanted.gpus else cpus

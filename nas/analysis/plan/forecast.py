@@ -1,0 +1,84 @@
+"""How long the planned search takes, as `segnas preview` forecasts it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.analysis.plan.choice import coarse
+from nas.analysis.plan.measure import Bench
+from nas.analysis.plan.schedule import Length, Pace
+from nas.analysis.preview.forecast_hours import Forecast, forecast_hours
+from nas.analysis.preview.parallel import Progress
+from nas.analysis.preview.sample_space import draw_points
+from nas.analysis.preview.survey import Costs
+from nas.analysis.preview.time_candidates import Timing
+from nas.config.data_space import DataSpace
+from nas.pareto.budget import Budget
+from trainers.config import TrainConfig
+
+DRAWN, TIMED = 80, 8
+SEED = 0
+LADDER = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 27, 30, 34, 38, 42, 46,
+          50, 55, 60, 70, 80, 90, 100, 120, 140, 160, 200)  # fmt: skip
+"""Trials of which a plan takes one."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Costs of random candidates within the budget, and the seconds of a few of them."""
+
+    costs: Sequence[Costs]
+    timed: Sequence[tuple[Costs, Timing]]
+
+    @property
+    def mean_timing(self) -> Timing:
+        """Of those that were timed."""
+        count = len(self.timed)
+        step = sum(timing.step for _, timing in self.timed) / count
+        return Timing(coarse(step), coarse(sum(t.window for _, t in self.timed) / count))
+
+
+def pool_of(
+    space: DataSpace,
+    train: TrainConfig,
+    budget: Budget,
+    typical: tuple[Costs, Timing],
+    bench: Bench,
+    progress: Progress,
+) -> Pool:
+    """Draw candidates, count them, and train a few from small to large a little.
+
+    `typical`: one that is known already, which is in the pool whatever is drawn.
+    """
+    points = draw_points(space.space, space.restrict, DRAWN, SEED).points
+    costs = bench.costs(points, train, progress)
+    within = [i for i, one in enumerate(costs) if one and not budget.excess(one)]
+    within.sort(key=lambda i: costs[i]["macs"])
+    count = min(TIMED, len(within))
+    places = [within[int((k + 0.5) * len(within) / count)] for k in range(count)]
+    found = bench.time([points[i] for i in places], train, progress)
+    timed = [
+        (costs[i], timing)
+        for i, timing in zip(places, found, strict=True)
+        if isinstance(timing, Timing)
+    ]
+    return Pool([typical[0], *(costs[i] for i in within)], [typical, *timed])
+
+
+def forecast(
+    pool: Pool, first: Sequence[Costs], length: Length, pace: Pace, hours: float, seconds: float
+) -> tuple[int, Forecast]:
+    """The most trials that end within so many `seconds`, and their forecast.
+
+    `hours`: the limit of the search itself, after which none starts.
+    """
+    best: tuple[int, Forecast] | None = None
+    for trials in LADDER:
+        schedule = length.schedule(trials, pace, hours)
+        told = forecast_hours(pool.timed, first, pool.costs, schedule, SEED)
+        if best and (told.hours * 3600 > seconds or told.cut_short):
+            break
+        best = trials, told
+    assert best
+    return best

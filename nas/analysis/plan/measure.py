@@ -1,0 +1,71 @@
+"""How fast this machine trains networks of the space on patches of these data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.analysis.plan.choice import coarse
+from nas.analysis.plan.sample import Sample
+from nas.analysis.preview.parallel import Progress, parallel_map
+from nas.analysis.preview.survey import Costs, all_costs
+from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
+from nas.config.resources import Resources
+from nas.engine.slots import count_slots
+from nas.pareto.budget import Budget
+from nas.study.training_cost import TrainingCosts
+from search_spaces.space import Architecture
+from trainers.config import TrainConfig
+from trainers.errors import UserError
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Counts and times networks as trials would train them on the sample's cases."""
+
+    sample: Sample
+    resources: Resources
+
+    def costs(
+        self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
+    ) -> list[Costs]:
+        """Parameters, MACs and memory of each; nothing of those that cannot be built."""
+        cache = self.sample.cache
+        classes = len(cache.classes)
+        counting = TrainingCosts(train, self.resources, Budget(), cache.channels, classes)
+        with parallel_map(len(networks), progress) as parallel:
+            return all_costs(networks, counting, parallel)
+
+    def time(
+        self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
+    ) -> list[Timing | str]:
+        """Of each, as many at a time as the search will train; or why there is none."""
+        gpu, threads = bool(self.resources.gpus), self.resources.cpus
+        workload = Workload(self.sample.cache, self.sample.cases, train, SEED, threads, gpu)
+        slots = min(count_slots(self.resources), len(networks))
+        found = time_candidates(networks, workload, slots, len(networks), 0.0, progress)
+        return [found[place] for place in range(len(networks))]
+
+    def typical(
+        self, name: str, network: Architecture, train: TrainConfig, progress: Progress
+    ) -> tuple[Costs, Timing]:
+        """Costs and seconds of one network, trained in all slots at a time."""
+        [costs] = self.costs([network], train, _silent)
+        everywhere = [network] * min(count_slots(self.resources), 4)
+        timed = self.time(everywhere, train, progress)
+        seconds = [one for one in timed if isinstance(one, Timing)]
+        if not seconds or not costs:
+            raise UserError(
+                f"{name} cannot be trained here on a patch of {list(train.patch)}: {timed[0]}"
+            )
+        step, window = (
+            sum(values) / len(seconds)
+            for values in ([t.step for t in seconds], [t.window for t in seconds])
+        )
+        return costs, Timing(coarse(step), coarse(window))
+
+
+def _silent(*_: object) -> None:
+    """A progress that shows nothing."""

@@ -1,0 +1,97 @@
+"""How much is searched: limits, length of the trainings, trials, hours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas.analysis.plan.choice import coarse
+from nas.analysis.plan.deadline import Deadline
+from nas.analysis.plan.forecast import Pool, forecast, pool_of
+from nas.analysis.plan.limits import Limits, choose_limits
+from nas.analysis.plan.machine import MachineFacts
+from nas.analysis.plan.measure import Bench
+from nas.analysis.plan.networks import (
+    TYPICAL,
+    WARM_STARTS,
+    presets_on,
+    restrictions,
+    space_on,
+)
+from nas.analysis.plan.plan_step import StepPlan
+from nas.analysis.plan.schedule import Length, Pace, choose_length
+from nas.analysis.preview.forecast_hours import Forecast, pause_seconds
+from nas.analysis.preview.parallel import Progress
+from nas.analysis.preview.survey import Costs
+from nas.config.data_space import DataSpace
+from nas.cost.latency.config import LatencyConfig
+from nas.engine.slots import count_slots
+from nas.pareto.budget import Budget
+from search_spaces.space import Option
+
+PATIENCE = 5  # times the seconds of a typical whole training, after which one is given up
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """`restrict`: knobs of the space. `hours`: after which no trial starts; `trial_hours`: of one
+    trial, at most. `forecast`: of the trials."""
+
+    length: Length
+    limits: Limits
+    restrict: Mapping[str, list[Option]]
+    warm_start: tuple[str, ...]
+    trials: int
+    hours: float
+    trial_hours: float
+    forecast: Forecast
+
+
+def plan_search(
+    step: StepPlan,
+    validation_cases: int,
+    bench: Bench,
+    machine: MachineFacts,
+    deadline: Deadline,
+    progress: Progress,
+) -> SearchPlan:
+    """Limits by the typical network; the rest by the pace of some random candidates within them."""
+    known = Pool([step.costs], [(step.costs, step.timing)])
+    roughly = choose_length(_pace(known, step, validation_cases, machine), deadline.planned)
+    restrict = restrictions(roughly.candidates)
+    limits = choose_limits(TYPICAL, step.costs["macs"], step.costs["memory"], machine)
+    space, budget = space_on(step.spacing, step.patch.value, restrict), limits.budget
+    typical = step.costs, step.timing
+    pool = pool_of(space, step.train, budget, typical, bench, progress)
+    pace = _pace(pool, step, validation_cases, machine)
+    length = choose_length(pace, deadline.planned)
+    whole = length.schedule(1, pace).trial_seconds(pace.timing)
+    hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
+    starts = _warm_starts(space, step, budget, bench, progress)
+    trials, told = forecast(pool, list(starts.values()), length, pace, hours, deadline.planned)
+    return SearchPlan(
+        length,
+        limits,
+        restrict,
+        tuple(starts),
+        trials,
+        hours,
+        max(0.01, math.ceil(coarse(PATIENCE * whole) / 36) / 100),
+        told,
+    )
+
+
+def _pace(pool: Pool, step: StepPlan, validation_cases: int, machine: MachineFacts) -> Pace:
+    timing = pool.mean_timing
+    pause, slots = pause_seconds(LatencyConfig(), timing.window), count_slots(machine.resources)
+    return Pace(timing, validation_cases * step.windows, pause, slots)
+
+
+def _warm_starts(
+    space: DataSpace, step: StepPlan, budget: Budget, bench: Bench, progress: Progress
+) -> dict[str, Costs]:
+    """The known networks that the budget lets through as they are."""
+    costs = bench.costs(presets_on(WARM_STARTS, space), step.train, progress)
+    named = zip(WARM_STARTS, costs, strict=True)
+    return {name: one for name, one in named if one and not budget.excess(one)}

@@ -1,0 +1,69 @@
+"""What a plan comes to, in a few lines for the screen and the head of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nas.analysis.plan.data_survey import DataSurvey
+from nas.analysis.plan.deadline import CLOSING, Deadline
+from nas.analysis.plan.machine import MachineFacts
+from nas.analysis.plan.networks import TYPICAL
+from nas.analysis.plan.plan_search import SearchPlan
+from nas.analysis.plan.plan_step import StepPlan
+from nas.analysis.plan.schedule import CANDIDATES, ENOUGH_STEPS
+from trainers.data.splits import Cases
+from trainers.errors import listed
+from trainers.volumes.geometry import by
+
+SHOWN = 8  # classes
+
+
+def summary_lines(
+    survey: DataSurvey,
+    cases: Cases,
+    machine: MachineFacts,
+    step: StepPlan,
+    search: SearchPlan,
+    deadline: Deadline,
+) -> Iterator[str]:
+    """Data, machine, what is trained, and how long it takes."""
+    source = survey.source
+    parts = ", ".join(f"{len(names)} {part}" for part, names in cases.parts.items())
+    shape, spacing = np.median(survey.shapes, axis=0), np.median(survey.spacings, axis=0)
+    yield (
+        f"Data: {len(survey.cases)} cases ({parts}) of {', '.join(source.modalities)}, in the "
+        f"median {by(shape)} voxels of {by(spacing)} mm. {_classes(survey)}"
+    )
+    length, told = search.length, search.forecast
+    yield (
+        f"Plan: patches of {by(step.patch.value)}, {step.batch.value} a step, which takes "
+        f"{TYPICAL} about {step.timing.step:g} s; about {told.trials} networks, each for at most "
+        f"{length.epochs} epochs of {length.steps} steps. Machine: {machine}."
+    )
+    before, after = deadline.before / 3600, CLOSING / 3600
+    yield (
+        f"Expected: {before + told.hours + after:.2f} hours ({before + told.low + after:.2f} to "
+        f"{before + told.high + after:.2f}), {before:.2f} of them to plan and prepare; "
+        f"allowed: {deadline.hours:g}."
+    )
+    steps = length.epochs * length.steps
+    if told.trials < CANDIDATES[-1] or steps < ENOUGH_STEPS[-1]:
+        yield (
+            f"Little time: {told.trials} networks of {steps} steps give a rough front; more hours "
+            "give a better one (--hours)."
+        )
+
+
+def _classes(survey: DataSurvey) -> str:
+    """Names of the classes, and which one is smallest where it is."""
+    names = survey.source.classes[1:]
+    voxels = np.array([case.voxels for case in survey.cases], dtype=float)[:, 1:]
+    sizes = [np.median(column[column > 0]) if column.any() else 0.0 for column in voxels.T]
+    least = int(np.argmin(sizes))
+    which = "Class" if len(names) == 1 else f"{len(names)} classes"
+    return (
+        f"{which}: {listed(names, SHOWN)}; the smallest, {names[least]}, has {sizes[least]:,.0f} "
+        "voxels in the median."
+    )

@@ -1,0 +1,77 @@
+"""From a folder of data to the configuration of a search: what `init` and `search` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.cli.console import NOTES, note
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.analysis.plan import Plan
+
+PLAN = "plan.yaml"  # in the folder of a search that was planned
+
+
+def search_name(path: Path) -> str:
+    """The path's last part, as far as a search may have it for a name."""
+    letters = "".join(c if c.isalnum() or c in "_.-" else "-" for c in path.resolve().name)
+    return letters.lstrip(".-") or "search"
+
+
+def make_plan_file(
+    data: Path, name: str, directory: Path, hours: float | None, file: Path, command: str
+) -> Plan:
+    """Plan the search `name` of `data` in `directory`, write it to `file`, tell it in a few lines.
+
+    `command` is what goes by the file. Raises UserError for a folder without usable data.
+    """
+    from trainers.data.folder_source import source_of
+
+    source = source_of(data, directory)
+
+    from nas.analysis.plan import make_plan
+    from nas.search.progress_bars import Bars
+    from trainers.atomic import output_folder, replace_files
+
+    output_folder(directory)
+    with Bars(NOTES) as bars:
+        plan = make_plan(source, name, directory, hours, bars.count)
+    replace_files({file: plan.to_yaml(command).encode()})
+    for line in plan.lines:
+        note(line)
+    return plan
+
+
+def planned_file(data: Path, directory: Path, hours: float | None) -> Path:
+    """The plan in the folder of a search; made where there is none.
+
+    Raises UserError where the folder holds a search that was not planned, or the plan is of other
+    data or, with `hours`, there already.
+    """
+    from nas.config.yaml_file import read_yaml
+    from nas.study.search_folder import JOURNAL
+
+    file = directory / PLAN
+    if not file.exists():
+        if (directory / JOURNAL).exists():
+            raise UserError(
+                f"{directory} holds a search that has no {PLAN}; go on with its own YAML file, or "
+                "give another folder (--dir)"
+            )
+        command = f"segnas search {data} goes by this file."
+        make_plan_file(data, search_name(data), directory, hours, file, command)
+        note(f"Wrote {file}: change it and run the same command again to go by what it says")
+        return file
+    own = read_yaml(file).get("data")
+    planned = Path(str(own.get("path"))) if isinstance(own, dict) else None
+    if planned and planned.resolve() != data.resolve():
+        raise UserError(f"{file} is a plan for {planned}; give another folder for {data} (--dir)")
+    if hours is not None:
+        raise UserError(
+            f"--hours {hours:g}: {file} is planned already; change search.hours and search.trials "
+            "there, or remove it to plan anew"
+        )
+    note(f"Goes by {file}")
+    return file
