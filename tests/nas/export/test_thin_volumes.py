@@ -42,7 +42,7 @@ def assert_same_labels(found: Path, expected: Path) -> None:
 def test_every_deployed_format_pads_them_as_pytorch_does(images, tmp_path, kind):
     torch.manual_seed(3)
     ours = segmenter(Preprocess(spacing="native", crop="none"), Shrink(), 4)
-    source = Source(segmenter=ours, stride=2, name="small", key="01234", weights="trial")
+    source = Source(segmenter=ours, strides=(2, 2, 2), name="small", key="01234", weights="trial")
     case = CheckCase("x", images / "first.nii.gz", None)
     deploy(source, [case], kind, "fp32", tmp_path / "d", QUICK)
     deployed = load_segmenter(tmp_path / "d")
