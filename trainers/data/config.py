@@ -10,13 +10,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from trainers.data.intensities import WordOrModalities, check_window, to_intensity, with_window
 from trainers.errors import UserError
 from trainers.strict import Strict
-from trainers.volumes.settings import (
-    AffineRule,
-    ChannelSettings,
-    Intensity,
-    ResamplingRule,
-    Settings,
-)
+from trainers.volumes.settings import AffineRule, Intensity, ResamplingRule, Settings
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -96,20 +90,22 @@ class Preprocess(Strict):
         check_window(self.intensity, self.window, "intensity")
         return self
 
-    @property
-    def intensities(self) -> tuple[Intensity, ...]:
-        """That of all channels. Raises ValueError where each modality has its own."""
-        if isinstance(self.intensity, dict):
-            raise ValueError("intensity is by modality; expected `of_channels` before it is used")
-        return (Intensity(self.intensity, self.window),)
-
     def of_channels(self, modalities: Sequence[str]) -> Settings:
         """The settings for images whose channels are these modalities.
 
         Raises UserError for an intensity of a modality that there is not, and for one left out.
         """
+        return Settings(
+            orientation=self.orientation,
+            affine=self.affine,
+            resampling=self.resampling,
+            crop=self.crop,
+            intensities=self._intensities(modalities),
+        )
+
+    def _intensities(self, modalities: Sequence[str]) -> tuple[Intensity, ...]:
         if not isinstance(self.intensity, dict):
-            return self
+            return (Intensity(self.intensity, self.window),)
         known = ", ".join(modalities) or "none, for their names were not recorded"
         for name in sorted(self.intensity.keys() - set(modalities)):
             raise UserError(f"intensity.{name} is no modality; there are: {known}")
@@ -118,14 +114,7 @@ class Preprocess(Strict):
                 f"intensity says nothing of {', '.join(missing)}; expected a word, such as robust, "
                 f"for each modality: {known}"
             )
-        each = (self.intensity[name] for name in modalities)
-        return ChannelSettings(
-            self.orientation,
-            self.affine,
-            self.resampling,
-            self.crop,
-            tuple(map(to_intensity, each)),
-        )
+        return tuple(to_intensity(self.intensity[name]) for name in modalities)
 
 
 class Groups(Strict):

@@ -1,10 +1,10 @@
-"""What decides how a volume is read; `trainers.data.config.Preprocess` has it."""
+"""What decides how a volume is read; `trainers.data.config.Preprocess` configures it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 AffineRule = Literal["sform", "qform", "pixdim"]
 ResamplingRule = Literal["by_axis", "trilinear"]
@@ -19,31 +19,12 @@ class Intensity:
     window: Sequence[float] | None = None
 
 
-class Settings(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """See `Preprocess`, which explains each. `intensities`: of every channel, or one for all."""
-
-    @property
-    def orientation(self) -> str: ...
-
-    @property
-    def affine(self) -> AffineRule: ...
-
-    @property
-    def resampling(self) -> ResamplingRule: ...
-
-    @property
-    def crop(self) -> Literal["none", "foreground"]: ...
-
-    @property
-    def intensities(self) -> Sequence[Intensity]: ...
-
-
-@dataclass(frozen=True)
-class ChannelSettings:
-    """`Settings` in which each channel has an intensity of its own."""
 
     orientation: str
     affine: AffineRule
     resampling: ResamplingRule
     crop: Literal["none", "foreground"]
-    intensities: tuple[Intensity, ...]
+    intensities: Sequence[Intensity]

@@ -6,10 +6,9 @@ and `prepared` lead from one to the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +19,7 @@ from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
 from .segment import segment
-from .settings import AffineRule, Intensity, ResamplingRule
+from .settings import Settings
 from .windows import SlabInferer
 
 Case = dict[str, Any]
@@ -40,18 +39,12 @@ def find_images(folder: str) -> list[Case]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareImaged:
+class PrepareImaged(Settings):
     """`image`: a NIfTI file -> the network's input (C, D, H, W), with its affine.
 
-    The fields are the `Settings` of `prepare_image`, and the spacing in mm or None. Raises
-    UserError as that does.
+    `spacing`: in mm or None. Raises UserError as `prepare_image` does.
     """
 
-    orientation: str
-    affine: AffineRule
-    resampling: ResamplingRule
-    crop: Literal["none", "foreground"]
-    intensities: Sequence[Intensity]
     spacing: Spacing3 | None
 
     def __call__(self, case: Case) -> Case:

@@ -11,8 +11,8 @@ import pytest
 
 from nas.cli.main import main
 from tests.nas.exports import write_export
+from tests.trainers.data.volumes import settings_of
 from tests.trainers.oracle import segmenter
-from trainers.data.config import Preprocess
 from trainers.evaluate import evaluate_folder
 from trainers.volumes.preprocess import prepare_image
 
@@ -105,7 +105,9 @@ def test_odd_geometries_are_written_where_the_image_is(case_files, export, tmp_p
 
 def test_metre_and_micrometre_give_the_millimetres_result(case_files):
     images = [
-        prepare_image(case_files / "hspace" / f"{name}.nii.gz", Preprocess(), (1.0, 1.0, 1.2)).image
+        prepare_image(
+            case_files / "hspace" / f"{name}.nii.gz", settings_of(), (1.0, 1.0, 1.2)
+        ).image
         for name in ("normal", "meter", "micron")
     ]
     for image in images[1:]:
@@ -114,7 +116,7 @@ def test_metre_and_micrometre_give_the_millimetres_result(case_files):
 
 def test_one_voxel_does_not_flatten_a_case(case_files):
     """All other voxels are as they are without it."""
-    with_it = prepare_image(case_files / "outlier.nii.gz", Preprocess(), None)
-    without = prepare_image(case_files / "hspace" / "normal.nii.gz", Preprocess(), None)
+    with_it = prepare_image(case_files / "outlier.nii.gz", settings_of(), None)
+    without = prepare_image(case_files / "hspace" / "normal.nii.gz", settings_of(), None)
     apart = np.abs(with_it.image - without.image)
     assert np.sort(apart.ravel())[-2] < 0.05

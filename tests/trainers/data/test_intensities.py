@@ -16,8 +16,9 @@ from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter, SegmenterSpec
 from trainers.volumes.intensity import normalise, robust_zscore
+from trainers.volumes.settings import Intensity
 
-from .volumes import SHAPE, write_msd
+from .volumes import SHAPE, settings_of, write_msd
 
 MIXED = Preprocess(
     spacing="native",
@@ -65,10 +66,10 @@ def test_ct_in_one_word_has_the_window_of_soft_tissue():
 
 def test_one_word_for_all_is_what_it_was():
     plain = Preprocess(intensity="ct", window=(0, 80))
-    assert plain.of_channels(["CT", "PET"]).intensities == plain.intensities
+    assert plain.of_channels(["CT", "PET"]).intensities == (Intensity("ct", (0, 80)),)
     both = Preprocess(intensity={"a": "zscore", "b": "zscore"}).of_channels(["a", "b"])
     image = np.random.default_rng(0).normal(5, 2, (2, 6, 7, 8)).astype(np.float32)
-    expected = normalise(image, Preprocess(intensity="zscore"))
+    expected = normalise(image, settings_of(intensity="zscore"))
     np.testing.assert_array_equal(normalise(image, both), expected)
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from trainers.data.config import Preprocess
+from trainers.volumes.settings import Settings
+
 SHAPE = (12, 14, 10)
 
 
@@ -41,3 +44,8 @@ def write_msd(folder: Path, names: list[str], modalities: tuple[str, ...] = ("MR
     }
     (folder / "dataset.json").write_text(json.dumps(descriptor))
     return folder
+
+
+def settings_of(**preprocess) -> Settings:
+    """How a volume is read under a `Preprocess` that has one intensity for all channels."""
+    return Preprocess(**preprocess).of_channels(())

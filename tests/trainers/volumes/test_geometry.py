@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from trainers.data.config import Preprocess
+from tests.trainers.data.volumes import settings_of
 from trainers.errors import UserError
 from trainers.volumes.geometry import (
     check_affine,
@@ -23,6 +23,7 @@ from trainers.volumes.geometry import (
 from trainers.volumes.nifti import open_nifti, save_segmentation
 from trainers.volumes.preprocess import prepare_image, prepare_label
 from trainers.volumes.restore import restore
+from trainers.volumes.settings import Settings
 
 TIES = [0.0, 30.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0]
 angles = st.one_of(st.sampled_from(TIES), st.floats(-180, 180))
@@ -55,7 +56,7 @@ def pair(folder: Path, shape, affine, **header) -> tuple[Path, Path]:
     return files
 
 
-def there_and_back(image: Path, label: Path, chosen: Preprocess, spacing):
+def there_and_back(image: Path, label: Path, chosen: Settings, spacing):
     """The labels that came back, and the image as it was prepared."""
     prepared = prepare_image(image, chosen, spacing)
     seen = prepare_label(label, prepared, 5)
@@ -69,7 +70,7 @@ def there_and_back(image: Path, label: Path, chosen: Preprocess, spacing):
 def test_every_voxel_comes_back_to_its_place(shape, affine, orientation, crop):
     with tempfile.TemporaryDirectory() as folder:
         image, label = pair(Path(folder), shape, affine)
-        chosen = Preprocess(orientation=orientation, spacing="native", crop=crop)
+        chosen = settings_of(orientation=orientation, spacing="native", crop=crop)
         labels, prepared = there_and_back(image, label, chosen, None)
         truth = np.asarray(nib.load(label).dataobj)
         inside = np.zeros(prepared.oriented.shape, bool)
@@ -90,7 +91,7 @@ def test_through_any_spacing_a_block_stays_where_it_is(affine, finer):
         block = np.zeros(shape, np.uint8)
         block[:4] = 1
         nib.save(nib.Nifti1Image(block, affine), label)
-        chosen = Preprocess(crop="none")
+        chosen = settings_of(crop="none")
         native = voxel_sizes(prepare_image(image, chosen, None).oriented.affine)
         spacing = tuple(native * finer)
         labels, _ = there_and_back(image, label, chosen, spacing)
@@ -103,7 +104,7 @@ def test_a_turned_voxel_lies_where_it_lay(shape, affine, orientation):
     """The turned grid's affine sends each moved voxel to the millimetres it had."""
     with tempfile.TemporaryDirectory() as folder:
         image, _ = pair(Path(folder), shape, affine)
-        prepared = prepare_image(image, Preprocess(orientation=orientation, crop="none"), None)
+        prepared = prepare_image(image, settings_of(orientation=orientation, crop="none"), None)
         turned = prepared.turn.apply(millimetres(prepared.native))
         np.testing.assert_allclose(turned, millimetres(prepared.oriented), atol=1e-3)
 
@@ -118,7 +119,7 @@ def millimetres(grid) -> np.ndarray:
 def test_the_headers_unit_counts(tmp_path, unit, factor):
     sizes = np.array([0.5, 0.5, 2.0])
     image, _ = pair(tmp_path, (6, 7, 8), np.diag([*sizes, 1.0]), xyzt_units=unit)
-    prepared = prepare_image(image, Preprocess(), None)
+    prepared = prepare_image(image, settings_of(), None)
     np.testing.assert_allclose(voxel_sizes(prepared.native.affine), sizes * factor)
 
 
@@ -174,7 +175,7 @@ def test_a_prediction_under_another_rule_lies_where_the_image_lies(tmp_path):
     volume = nib.load(image)
     volume.set_qform(np.diag([-2.0, -2.0, 3.0, 1.0]), 1)
     nib.save(volume, tmp_path / "both.nii")
-    prepared = prepare_image(tmp_path / "both.nii", Preprocess(affine="qform"), None)
+    prepared = prepare_image(tmp_path / "both.nii", settings_of(affine="qform"), None)
     np.testing.assert_allclose(voxel_sizes(prepared.native.affine), (2, 2, 3))
     labels = restore(prepared.image.repeat(2, axis=0), prepared)
     save_segmentation(labels, tmp_path / "both.nii", tmp_path / "s.nii")
@@ -217,4 +218,4 @@ def test_more_memory_than_there_is_is_refused_before_it_is_taken(tmp_path, monke
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     told = "of 2 x 2 x 2 mm: brought to 1 x 1 x 1 mm it is 8 x 10 x 12 voxels, which take"
     with pytest.raises(UserError, match=rf"image\.nii has voxels {told}"):
-        prepare_image(image, Preprocess(crop="none"), (1.0, 1.0, 1.0))
+        prepare_image(image, settings_of(crop="none"), (1.0, 1.0, 1.0))

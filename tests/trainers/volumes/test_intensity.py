@@ -5,11 +5,11 @@ import pytest
 import torch
 from monai.transforms import NormalizeIntensity, ScaleIntensityRange
 
-from trainers.data.config import Preprocess
+from tests.trainers.data.volumes import settings_of
 from trainers.volumes import rows
 from trainers.volumes.intensity import normalise, occupied, robust_zscore
 
-ROBUST, PLAIN = Preprocess(), Preprocess(intensity="zscore")
+ROBUST, PLAIN = settings_of(), settings_of(intensity="zscore")
 WRONG = [1e6, -1e6, 3.4e38, -3.4e38]
 AT = 12, 13, 11
 ELSEWHERE = np.ones((24, 26, 22), bool)
@@ -95,7 +95,7 @@ def test_in_parts_it_is_what_it_is_at_once(monkeypatch, at_once):
     zscore = NormalizeIntensity(channel_wise=True)(torch.from_numpy(image.copy()))
     np.testing.assert_array_equal(normalise(image, PLAIN), zscore)
     window = ScaleIntensityRange(40, 110, 0, 1, clip=True)(torch.from_numpy(image.copy()))
-    ct = Preprocess(intensity="ct", window=(40, 110))
+    ct = settings_of(intensity="ct", window=(40, 110))
     np.testing.assert_array_equal(normalise(image, ct), window)
     for channel in image:
         inside = channel[channel > np.percentile(channel, 0.5)].astype(np.float64)
