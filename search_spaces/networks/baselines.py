@@ -87,18 +87,45 @@ def segresnet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module
 
 def unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """UNETR (Hatamizadeh 2022) of `hidden` channels, 64 a head, that takes any multiple of 16."""
+    network = SizedUNETR(in_channels, out_channels, point.width, point.hidden, point.strides())
     if point.axes == ALIKE:
-        return SizedUNETR(in_channels, out_channels, point.width, point.hidden)
-    return AxialUNETR(in_channels, out_channels, point)
+        return network
+    decoder = UNETRDecoder(
+        in_channels,
+        out_channels,
+        width=point.hidden,
+        features=point.width,
+        patch=point.stride(),
+        pooled=False,
+        axes=point.axes,
+    )
+    return AxialUNETR(network, decoder)
 
 
 def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
     """SwinUNETR (Hatamizadeh 2022b) of windows of 7."""
     with torch.device("cpu"):  # it reads numbers out of a tensor, which the meta device has not
-        network = AxialSwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
+        network = SwinUNETR(in_channels, out_channels, feature_size=point.swin_width)
         if point.axes != ALIKE:
-            network.set_axes(point.axes)
+            _halve_by_axis(network, point.axes)
     return network.to(torch.get_default_device())
+
+
+def _halve_by_axis(network: SwinUNETR, axes: Axes) -> None:
+    """Its patches, mergings and upsamplings by those axes at its five steps, with new weights."""
+    swin = network.swinViT
+    old = swin.patch_embed
+    swin.patch_embed = PatchEmbed(axes.step(0), old.proj.in_channels, old.embed_dim, None)  # type: ignore[arg-type]
+    layers = (swin.layers1, swin.layers2, swin.layers3, swin.layers4)
+    for step, (layer,) in enumerate(layers, start=1):
+        layer.downsample = SwinMerging(old.embed_dim * 2 ** (step - 1), axes.step(step))
+    decoders = (getattr(network, f"decoder{number}") for number in range(1, 6))
+    for step, decoder in enumerate(decoders):
+        up, factor = decoder.transp_conv.conv, axes.step(step)
+        decoder.transp_conv = get_conv_layer(
+            3, up.in_channels, up.out_channels, factor, factor, is_transposed=True
+        )
+    network.patch_size = 1  # of which it wants multiples: `Strided` checks sizes
 
 
 def _steps(point: Baseline) -> list[Sizes]:
@@ -138,64 +165,29 @@ class SizedUNETR(UNETR):
             block.norm_cross_attn = nn.Identity()  # MONAI makes it, and without need never calls it
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.decode(x, self.maps(x))
-
-    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The tokens after 3, 6, 9 and all layers, each (B, hidden, *grid)."""
-        grid = [n // stride for n, stride in zip(x.shape[2:], self.patch, strict=True)]
-        last, states = self.vit(x)
-        return [z.transpose(1, 2).unflatten(2, grid) for z in (*states[3:10:3], last)]
-
-    def decode(self, x: torch.Tensor, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits of the image x, by its tokens."""
+        maps = _token_maps(self.vit, x, self.patch)
         y = self.decoder5(maps[3], self.encoder4(maps[2]))
         y = self.decoder4(y, self.encoder3(maps[1]))
         y = self.decoder3(y, self.encoder2(maps[0]))
         return self.out(self.decoder2(y, self.encoder1(x)))
 
 
-class AxialUNETR(SizedUNETR):
-    """The same with patches that are not as wide along every axis, and a decoder for them."""
+class AxialUNETR(nn.Module):
+    """The transformer of `unetr`, whose patches differ by axis, and a decoder for such patches."""
 
-    def __init__(self, in_channels: int, out_channels: int, point: Baseline) -> None:
-        super().__init__(in_channels, out_channels, point.width, point.hidden, point.strides())
-        for name, _ in list(self.named_children()):
-            if name != "vit":
-                delattr(self, name)
-        self.decoder = UNETRDecoder(
-            in_channels,
-            out_channels,
-            width=point.hidden,
-            features=point.width,
-            patch=point.stride(),
-            pooled=False,
-            axes=point.axes,
-        )
+    def __init__(self, unetr: SizedUNETR, decoder: UNETRDecoder) -> None:
+        super().__init__()
+        self.vit, self.patch, self.decoder = unetr.vit, unetr.patch, decoder
 
-    def decode(self, x: torch.Tensor, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        return self.decoder(x, maps)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decoder(x, _token_maps(self.vit, x, self.patch))
 
 
-class AxialSwinUNETR(SwinUNETR):
-    """MONAI's SwinUNETR, which can also halve axes at some of its five steps only."""
-
-    def set_axes(self, axes: Axes) -> None:
-        """Patches, merging and upsampling by those axes, with new weights."""
-        swin = self.swinViT
-        old = swin.patch_embed
-        swin.patch_embed = PatchEmbed(axes.step(0), old.proj.in_channels, old.embed_dim, None)  # type: ignore[arg-type]
-        layers = (swin.layers1, swin.layers2, swin.layers3, swin.layers4)
-        for step, (layer,) in enumerate(layers, start=1):
-            layer.downsample = SwinMerging(old.embed_dim * 2 ** (step - 1), axes.step(step))
-        decoders = (self.decoder1, self.decoder2, self.decoder3, self.decoder4, self.decoder5)
-        for step, decoder in enumerate(decoders):
-            up, factor = decoder.transp_conv.conv, axes.step(step)
-            decoder.transp_conv = get_conv_layer(
-                3, up.in_channels, up.out_channels, factor, factor, is_transposed=True
-            )
-
-    def _check_input_size(self, spatial_shape: Sequence[int]) -> None:
-        """`Strided` did."""
+def _token_maps(vit: nn.Module, x: torch.Tensor, patch: Sizes) -> list[torch.Tensor]:
+    """The tokens of x after 3, 6, 9 and all layers, each (B, hidden, *grid)."""
+    grid = [length // side for length, side in zip(x.shape[2:], patch, strict=True)]
+    last, states = vit(x)
+    return [z.transpose(1, 2).unflatten(2, grid) for z in (*states[3:10:3], last)]
 
 
 class SizedPatchEmbedding(PatchEmbeddingBlock):
