@@ -23,9 +23,14 @@ class AxesError(ValueError):
 
 @dataclass(frozen=True)
 class Axes:
-    """For each of D, H, W: it is halved from step `starts` on, and not from step `stops` on.
+    """For each of D, H, W: it is halved from step `starts` on, and no longer from step `stops` on.
 
-    Steps are counted from 0. By default every step halves every axis.
+    Steps are counted from 0. By default every step halves every axis. In a patch of 16 x 128 x 128
+    voxels of 10 x 1.5 x 1.5 mm (`axes_for`) D waits for two steps and is then halved twice, to 4
+    voxels: starts (2, 0, 0), stops (4, 5, 5).
+
+        step                 0          1          2          3          4
+        divides D, H, W by   1, 2, 2    1, 2, 2    2, 2, 2    2, 2, 2    1, 2, 2
     """
 
     starts: Sizes = (0, 0, 0)
@@ -50,9 +55,9 @@ class Axes:
         spans = zip(self.starts, self.stops, strict=True)
         return tuple(2 ** max(0, min(coarse, stop) - max(fine, start)) for start, stop in spans)
 
-    def kernel(self, resolution: int, width: int = 3) -> Sizes:
-        """Of a convolution `width` wide at that resolution: 1 along axes that are still waiting."""
-        return tuple(width if resolution >= start else 1 for start in self.starts)
+    def kernel(self, resolution: int) -> Sizes:
+        """Of a 3^3 convolution at that resolution: 1 along axes that are still waiting."""
+        return tuple(3 if resolution >= start else 1 for start in self.starts)
 
     def halving(self, steps: int) -> bool:
         """Whether each of so many steps halves an axis."""

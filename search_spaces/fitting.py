@@ -73,16 +73,14 @@ def neighbours(point: Point, restrict: Restrictions) -> Iterator[tuple[str, Poin
                     yield path, near
 
 
-def divides(architecture: Architecture, patch: Sequence[int]) -> bool:
-    """Whether the strides divide the axes of `patch` that the architecture has."""
-    return not any(n % stride for n, stride in _axes(architecture, patch))
-
-
 def takes(architecture: Architecture, patch: Sequence[int]) -> bool:
     """Whether the strides divide the patch, leave more than one voxel to normalise, and no level
     is as fine as the one above it."""
-    single = all(length == stride for length, stride in _axes(architecture, patch))
-    return divides(architecture, patch) and not single and not architecture.has_idle_level()
+    strides = architecture.strides()
+    axes = list(zip(patch[-len(strides) :], strides, strict=True))
+    divides = not any(length % stride for length, stride in axes)
+    single = all(length == stride for length, stride in axes)
+    return divides and not single and not architecture.has_idle_level()
 
 
 def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:
@@ -156,12 +154,6 @@ def _resized(
     last = parts[-1] if parts else idle
     length = _closest(len(parts), allowed)
     return found or [(*parts, *[last] * (length - len(parts)))[:length]]
-
-
-def _axes(architecture: Architecture, patch: Sequence[int]) -> list[tuple[int, int]]:
-    """Length and stride of every axis that the architecture has."""
-    strides = architecture.strides()
-    return list(zip(patch[-len(strides) :], strides, strict=True))
 
 
 def _closest(value: Any, numbers: Sequence[Any]) -> Any:

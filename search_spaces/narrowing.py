@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
-from search_spaces.axes import by_axis
+from search_spaces.axes import ALIKE, by_axis
 from search_spaces.fitting import neighbours, takes
 from search_spaces.space import (
     Architecture,
@@ -37,11 +37,11 @@ def narrow_to_patch(
     if len(unfit) == len(points):
         raise ArchitectureError(_nothing_fits(space, list(points.values()), patch))
     while unfit:
-        knob, option = max(
-            ((k, o) for k, options in left.items() for o in options),
-            key=lambda one: _share(list(left).index(one[0]), one[1], unfit, points),
+        place, option = max(
+            ((place, o) for place, options in enumerate(left.values()) for o in options),
+            key=lambda one: _share(one[0], one[1], unfit, points),
         )
-        place = list(left).index(knob)
+        knob = list(left)[place]
         left[knob] = tuple(o for o in left[knob] if o != option)
         points = {values: p for values, p in points.items() if values[place] != option}
         unfit &= points.keys()
@@ -88,8 +88,7 @@ def _share(
 
 def _nothing_fits(space: SearchSpace, points: Sequence[Architecture], patch: Sequence[int]) -> str:
     point = min(points, key=lambda p: (p.has_idle_level(), p.stride()))
-    alike = point.with_axes(type(space.axes)())
-    strides = alike.strides()
+    strides = point.with_axes(ALIKE).strides()
     lengths = list(patch[-len(strides) :])
     fitting = [max(1, round(n / s)) * s for n, s in zip(lengths, strides, strict=True)]
     if fitting == list(strides):
