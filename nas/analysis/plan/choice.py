@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -23,10 +24,6 @@ def coarse(value: float) -> float:
     """
     if value <= 0:
         return 0.0
-    decade = 1.0
-    while decade > value:
-        decade /= 10
-    while decade * 10 <= value:
-        decade *= 10
+    decade = 10.0 ** math.floor(math.log10(value))
     steps = [decade * step for step in (1, 1.5, 2, 3, 5, 7, 10)]
     return float(f"{min(steps, key=lambda step: max(step / value, value / step)):.6g}")

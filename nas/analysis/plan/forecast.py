@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas.analysis.plan.choice import coarse
-from nas.analysis.plan.measure import Bench
+from nas.analysis.plan.measure import Bench, mean_timing
 from nas.analysis.plan.schedule import Length, Pace
 from nas.analysis.preview.forecast_hours import Forecast, forecast_hours
 from nas.analysis.preview.parallel import Progress
@@ -34,9 +33,7 @@ class Pool:
     @property
     def mean_timing(self) -> Timing:
         """Of those that were timed."""
-        count = len(self.timed)
-        step = sum(timing.step for _, timing in self.timed) / count
-        return Timing(coarse(step), coarse(sum(t.window for _, t in self.timed) / count))
+        return mean_timing([timing for _, timing in self.timed])
 
 
 def pool_of(

@@ -52,7 +52,7 @@ class Bench:
         self, name: str, network: Architecture, train: TrainConfig, progress: Progress
     ) -> tuple[Costs, Timing]:
         """Costs and seconds of one network, trained in all slots at a time."""
-        [costs] = self.costs([network], train, _silent)
+        [costs] = self.costs([network], train, lambda *_: None)
         everywhere = [network] * min(count_slots(self.resources), 4)
         timed = self.time(everywhere, train, progress)
         seconds = [one for one in timed if isinstance(one, Timing)]
@@ -60,12 +60,13 @@ class Bench:
             raise UserError(
                 f"{name} cannot be trained here on a patch of {list(train.patch)}: {timed[0]}"
             )
-        step, window = (
-            sum(values) / len(seconds)
-            for values in ([t.step for t in seconds], [t.window for t in seconds])
-        )
-        return costs, Timing(coarse(step), coarse(window))
+        return costs, mean_timing(seconds)
 
 
-def _silent(*_: object) -> None:
-    """A progress that shows nothing."""
+def mean_timing(timings: Sequence[Timing]) -> Timing:
+    """Their mean, as `coarse` tells it."""
+    step, window = (
+        sum(seconds) / len(timings)
+        for seconds in zip(*((one.step, one.window) for one in timings), strict=True)
+    )
+    return Timing(coarse(step), coarse(window))

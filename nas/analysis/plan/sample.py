@@ -15,7 +15,7 @@ from nas.analysis.plan.data_survey import DataSurvey
 from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.check.facts import Progress
 from trainers.data.config import Preprocess
-from trainers.data.source import Case, DataSource
+from trainers.data.dataset import Dataset
 from trainers.data.splits import Cases
 
 CASES = 4
@@ -36,33 +36,6 @@ class Sample:
         return Cases(self.cache.names, self.cache.names)
 
 
-@dataclass(frozen=True)
-class Few:
-    """Some cases of a source."""
-
-    whole: DataSource
-    cases: tuple[Case, ...]
-
-    @property
-    def folder(self) -> Path:
-        return self.whole.folder
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return self.whole.modalities
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.whole.classes
-
-    @property
-    def described_by(self) -> str:
-        return self.whole.described_by
-
-    def fingerprint(self, preprocess: Preprocess) -> str:
-        return self.whole.fingerprint(preprocess)
-
-
 @contextmanager
 def prepared_sample(
     survey: DataSurvey, preprocess: Preprocess, workdir: Path, progress: Progress
@@ -73,7 +46,9 @@ def prepared_sample(
     places = np.linspace(0, len(order) - 1, min(CASES, len(order)) + 2)[1:-1].round().astype(int)
     chosen = sorted({int(order[place]) for place in places})
     names = [survey.cases[index].name for index in chosen]
-    few = Few(survey.source, tuple(case for case in survey.source.cases if case.name in names))
+    source = survey.source
+    cases = tuple(case for case in source.cases if case.name in names)
+    few = Dataset(source.folder, source.modalities, source.classes, cases, source.described_by)
     with TemporaryDirectory(prefix=".plan-", dir=workdir) as folder:
         started = perf_counter()
         cache = build_cache(few, preprocess, Path(folder), _quiet(progress, len(chosen)))
