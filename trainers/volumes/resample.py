@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from .geometry import Grid, Shape3, voxel_sizes
-from .rows import row_ranges
+from .rows import row_ranges, to_front
 
 ANISOTROPY = 3.0  # times the finest spacing; ANISO_THRESHOLD of nnU-Net
 DIGITS = 6  # of a coordinate in voxels; what is beyond is rounding
@@ -142,9 +142,8 @@ class Resampling:
 
     def along(self, axis: int) -> Resampling:
         """The same for volumes whose `axis` was moved to the front of the other two."""
-        order = [axis, *(other for other in range(3) if other != axis)]
-        (a, b, c), (d, h, w) = ([n[i] for i in order] for n in (self.source, self.shape))
-        x, y, z = (self.taps[i] for i in order)
+        (a, b, c), (d, h, w) = (to_front(shape, axis) for shape in (self.source, self.shape))
+        x, y, z = to_front(self.taps, axis)
         return Resampling((a, b, c), (d, h, w), (x, y, z))
 
     def slab(self, read: np.ndarray, rows: slice) -> np.ndarray:

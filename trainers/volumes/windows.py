@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
 from monai.data.utils import compute_importance_map, dense_patch_slices
 from monai.inferers import SlidingWindowInferer
 
-T = TypeVar("T")
+from .rows import to_front
+
 Predict = Callable[[torch.Tensor], torch.Tensor]
 """(B, C_in, D, H, W) windows -> logits (B, C_cls, D, H, W)."""
 
@@ -58,11 +58,12 @@ class SlabInferer(SlidingWindowInferer):
         after = [size - n - b for size, n, b in zip(sizes, shape, before, strict=True)]
         padding = [(0, 0), *zip(before, after, strict=True)]
         padded = np.pad(image, padding) if any(before) or any(after) else image
-        inside = _to_front([slice(b, b + n) for b, n in zip(before, shape, strict=True)], axis)
+        inside = to_front([slice(b, b + n) for b, n in zip(before, shape, strict=True)], axis)
+        intervals = [window_interval(length, self.shared) for length in patch]
         places = sorted(
-            dense_patch_slices(sizes, patch, self._steps(sizes)), key=lambda w: w[axis].start
+            dense_patch_slices(sizes, patch, intervals), key=lambda place: place[axis].start
         )
-        total = _Blend(patch, _to_front(sizes, axis), axis, device)
+        total = _Blend(patch, to_front(sizes, axis), axis, device)
         for first in range(0, len(places), self.sw_batch_size):
             batch = places[first : first + self.sw_batch_size]
             windows = np.stack([padded[(slice(None), *place)] for place in batch])
@@ -71,15 +72,13 @@ class SlabInferer(SlidingWindowInferer):
                 if place[axis].start > total.first:
                     yield total.finished(place[axis].start)[(slice(None), *inside)]
                     total.forget(place[axis].start)
-                total.add(values, _to_front(place, axis))
+                total.add(values, to_front(place, axis))
         yield total.finished(sizes[axis])[(slice(None), *inside)]
 
-    def _steps(self, sizes: Sequence[int]) -> list[int]:
-        """Voxels from one window to the next, as `sliding_window_inference` takes them."""
-        return [
-            patch if patch == size else max(int(patch * (1 - self.shared)), 1)
-            for patch, size in zip(self.patch, sizes, strict=True)
-        ]
+
+def window_interval(length: int, overlap: float) -> int:
+    """Voxels from one window of that length to the next, as MONAI has them."""
+    return max(int(length * (1 - overlap)), 1)
 
 
 class _Blend:
@@ -120,7 +119,3 @@ class _Blend:
             values[: len(kept)] = kept
             values[len(kept) :] = 0
         self.first = stop
-
-
-def _to_front(of_axes: Sequence[T], axis: int) -> list[T]:
-    return [of_axes[axis], *(one for other, one in enumerate(of_axes) if other != axis)]

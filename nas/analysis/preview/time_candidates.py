@@ -23,6 +23,7 @@ from trainers.inference import predict_each
 from trainers.metrics import dice_per_class
 from trainers.precision import autocast
 from trainers.trainer import Trainer
+from trainers.volumes.windows import window_interval
 
 WARM_UP = 2  # steps that are not counted
 FEWEST, MOST = 3, 40  # steps that are
@@ -132,7 +133,7 @@ def _window_seconds(network: nn.Module, workload: Workload) -> float:
     """
     cache, train = workload.cache, workload.train
     depth, height, width = train.patch
-    depth += _interval(depth, train.overlap)
+    depth += window_interval(depth, train.overlap)
     names = workload.cases.validation[:VALIDATION_CASES]
     images = [cache.image(name)[:, :depth, :height, :width] for name in names]
     labels = [cache.label(name)[:depth, :height, :width] for name in names]
@@ -154,11 +155,6 @@ def _window_seconds(network: nn.Module, workload: Workload) -> float:
 def count_windows(shape: Sequence[int], train: TrainConfig) -> int:
     """Windows that cover one volume of that shape (D, H, W), as `predict_logits` lays them."""
     return math.prod(
-        1 + math.ceil(max(length - window, 0) / _interval(window, train.overlap))
+        1 + math.ceil(max(length - window, 0) / window_interval(window, train.overlap))
         for length, window in zip(shape, train.patch, strict=True)
     )
-
-
-def _interval(window: int, overlap: float) -> int:
-    """Voxels from one window to the next (MONAI's `sliding_window_inference`)."""
-    return max(int(window * (1 - overlap)), 1)
