@@ -30,9 +30,14 @@ def processes_for(sizes: Sequence[float]) -> int:
     """How many at a time, where each item takes so many bytes of memory; 1 is this process."""
     if sum(sizes) < WORTH_PROCESSES or multiprocessing.current_process().daemon:
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     fit = MEMORY * psutil.virtual_memory().available // max(sizes)
-    return max(1, min(cores or 1, len(sizes), int(fit)))
+    return max(1, min(usable_cores(), len(sizes), int(fit)))
+
+
+def usable_cores() -> int:
+    """Those that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
 
 
 def in_processes(

@@ -122,23 +122,20 @@ positive = at_least(1)
 shape = numbers("x", "channels and size, like 1x96x96x96 (2D: 3x256x256)", 3, 4)
 
 
-def distance(text: str) -> float:
-    """Millimetres, zero or more."""
-    try:
-        value = float(text.replace("_", "?"))  # Python's 1_0 is no number of people
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected millimetres, 0 or more")
-    return value
+def number(expected: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
+    """Reads a finite number that `fits`; `expected`: what an error says was expected."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text.replace("_", "?"))  # Python's 1_0 is no number of people
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not fits(value):
+            raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
+        return value
+
+    return read
 
 
-def hours(text: str) -> float:
-    """A number above zero."""
-    try:
-        value = float(text.replace("_", "?"))
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected hours, such as 1.5")
-    return value
+distance = number("millimetres, 0 or more", lambda mm: mm >= 0)
+hours = number("hours, such as 1.5", lambda h: h > 0)

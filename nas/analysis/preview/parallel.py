@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import torch
 
+from trainers.processes import Answer, Item, usable_cores
 from trainers.signals import ignore_terminal
 
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 Progress = Callable[[int, int, str], None]  # done, total, of what
 
 # The last one is what torch's optimizers import when the first of them is made.
@@ -52,8 +50,7 @@ def begin_process(threads: int = 1) -> None:
 @contextmanager
 def parallel_map(items: int, progress: Progress) -> Iterator[Map]:
     """A map on all cores, or in this process where about so many `items` are too few for that."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    processes = min(cores or 1, items // WORTH_A_PROCESS)
+    processes = min(usable_cores(), items // WORTH_A_PROCESS)
     pool = ProcessPoolExecutor(processes, preloaded(), begin_process) if processes > 1 else None
 
     def mapped(work: Callable[[Item], Answer], items: Sequence[Item], what: str) -> list[Answer]:
