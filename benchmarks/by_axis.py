@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cache=Path(folder) / "cache",
         )
         cache, cases = prepare_data(data, Path(folder))
-        axes = axes_for(cache.spacing or cache.voxel_size, train.patch)
+        axes = axes_for(cache.prepared_voxel_size, train.patch)
         rows = [
             (name, point)
             for name in options.presets

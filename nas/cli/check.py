@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
     from nas.cli.check_tables import DataReport, report_tables, verdict_line
     from nas.search.progress_bars import Bars
-    from trainers.data.cache import CHECKED, unfinished
+    from trainers.data.cache import unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
     from trainers.data.splits import split_cases
@@ -65,12 +65,11 @@ def run(options: argparse.Namespace) -> int:
     split = finished = None
     if not options.data.is_dir():
         split = split_cases((case.name for case in source.cases), config.split)
-        cache = config.cache or workdir / "cache"
-        finished = unfinished(source, config.preprocess, cache) / CHECKED
+        finished = unfinished(source, config.preprocess, config.cache_folder(workdir))
     with Bars(NOTES) as bars:
         check = examine(source, bars.count, config.preprocess.affine, finished=finished)
         if finished and any(one.fault for one in check.findings):
-            shutil.rmtree(finished.parent)  # these files will be mended
+            shutil.rmtree(finished)  # these files will be mended
         between = check_parts(check.cases, source.classes, split)
         report = DataReport(source, check.cases, (*check.findings, *between), split)
         if options.sheet:

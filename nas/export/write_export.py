@@ -63,5 +63,5 @@ def _origin(search: Path, name: str) -> dict[str, Any]:
 
 def _movable(data: SourceConfig, search: Path) -> SourceConfig:
     """The same data with absolute paths, so that it is found from any working directory."""
-    cache = (data.cache or search / "cache").resolve()
+    cache = data.cache_folder(search).resolve()
     return data.portable().model_copy(update={"split": Path(SPLIT), "cache": cache})

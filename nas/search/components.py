@@ -16,7 +16,7 @@ from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
 from nas.study.study import StudySettings
 from nas.study.training_cost import TrainingCosts
-from search_spaces.axes import ALIKE, Axes
+from search_spaces.axes import Axes
 from trainers.data.cache import VolumeCache
 from trainers.data.config import Split
 from trainers.data.splits import Cases
@@ -98,7 +98,7 @@ def open_prober(config: RunConfig, cache: VolumeCache, machine_lock: Path) -> Pr
 
 
 def fixed_settings(
-    config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None, axes: Axes = ALIKE
+    config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None, axes: Axes
 ) -> dict[str, Any]:
     """What results of one study have in common: other values would make them incomparable."""
     whole = config.model_dump(mode="json")

@@ -91,7 +91,7 @@ def run_search(
         with Bars(console) as bars:
             cache, cases = prepare_data(config.data, directory, bars.count)
         costs = training_costs(config, cache)
-        within = space_for(config.space, cache.spacing or cache.voxel_size, config.train.patch)
+        within = space_for(config.space, cache.prepared_voxel_size, config.train.patch)
         check_feasible(within.space, within.restrict, costs)
         placed = place_warm_starts(config.search.warm_start, within)
         starts = fit_warm_starts(placed, costs, within.restrict)

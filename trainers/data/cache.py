@@ -29,7 +29,6 @@ from trainers.processes import in_processes, processes_for
 from trainers.volumes.geometry import Spacing3, oriented_spacing
 from trainers.volumes.nifti import CHUNK, affine_of, label_type, mended_before, open_nifti
 
-CHECKED = "checked"  # in the folder of what is unfinished
 CHECK = "check.json"  # what was found while the cases were read; processes of trials do not open it
 
 
@@ -63,6 +62,11 @@ class VolumeCache:
     entries: dict[str, Entry] = field(repr=False)
     voxel_size: Spacing3 | None = None
     modalities: tuple[str, ...] = ()
+
+    @property
+    def prepared_voxel_size(self) -> Spacing3 | None:
+        """Of the arrays, mm; where each volume keeps its own, the median."""
+        return self.spacing or self.voxel_size
 
     @classmethod
     def open(cls, folder: Path) -> "VolumeCache":
@@ -167,7 +171,7 @@ def _build(
     folder: Path,
 ) -> None:
     """`finished`: what is kept of each case until all are there, so that none is read again."""
-    check = examine(source, progress, preprocess.affine, None, finished / CHECKED)
+    check = examine(source, progress, preprocess.affine, None, finished)
     try:
         refuse(check.findings, source)
     except UserError:

@@ -22,7 +22,7 @@ def prepare_data(
     """
     source = open_source(config, workdir)
     cases = split_cases((case.name for case in source.cases), config.split)
-    cache = build_cache(source, config.preprocess, config.cache or workdir / "cache", progress)
+    cache = build_cache(source, config.preprocess, config.cache_folder(workdir), progress)
     check = cache.check()
     findings = [*check.findings, *check_parts(check.cases, source.classes, cases)]
     refuse(findings, source)

@@ -71,6 +71,10 @@ class SourceConfig(Strict, ABC):
     split: SharesOrFile = Split()
     cache: Path | None = None
 
+    def cache_folder(self, workdir: Path) -> Path:
+        """Where prepared volumes are kept, for a run in `workdir`."""
+        return self.cache or workdir / "cache"
+
     @abstractmethod
     def open(self, workdir: Path) -> DataSource:
         """List the cases. `workdir` is for files that have to be made first, such as a download.

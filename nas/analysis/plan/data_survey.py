@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.data.cache import CHECKED, unfinished
+from trainers.data.cache import unfinished
 from trainers.data.check import examine
 from trainers.data.check.facts import CaseFacts, Progress
 from trainers.data.check.finding import refuse
@@ -56,7 +56,7 @@ def survey_data(config: SourceConfig, workdir: Path, progress: Progress) -> Data
     Raises UserError for data that a search would refuse.
     """
     source = open_source(config, workdir)
-    kept = _kept(source, config, config.preprocess, workdir)
+    kept = unfinished(source, config.preprocess, config.cache_folder(workdir))
     check = examine(source, progress, config.preprocess.affine, finished=kept)
     try:
         refuse([*check.findings, *check_parts(check.cases, source.classes)], source)
@@ -70,13 +70,8 @@ def hand_over(
     source: DataSource, config: SourceConfig, preprocess: Preprocess, workdir: Path
 ) -> None:
     """Give what the survey kept to the search that will prepare the cases as `preprocess` says."""
-    shutil.copytree(
-        _kept(source, config, config.preprocess, workdir),
-        _kept(source, config, preprocess, workdir),
-        dirs_exist_ok=True,
+    kept, wanted = (
+        unfinished(source, each, config.cache_folder(workdir))
+        for each in (config.preprocess, preprocess)
     )
-
-
-def _kept(source: DataSource, config: SourceConfig, preprocess: Preprocess, workdir: Path) -> Path:
-    """Where `build_cache` looks for what is known of each case."""
-    return unfinished(source, preprocess, config.cache or workdir / "cache") / CHECKED
+    shutil.copytree(kept, wanted, dirs_exist_ok=True)

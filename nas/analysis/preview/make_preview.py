@@ -140,8 +140,7 @@ def _data(
         voxel_size = prepared_voxel_size(source, config.data.preprocess)
         return len(source.modalities), len(source.classes), voxel_size, None
     cache, cases = prepare_data(config.data, directory, progress)
-    sizes = cache.spacing or cache.voxel_size
-    return cache.channels, len(cache.classes), sizes, (cache, cases)
+    return cache.channels, len(cache.classes), cache.prepared_voxel_size, (cache, cases)
 
 
 def cost_importances(survey: Survey) -> list[Importance]:

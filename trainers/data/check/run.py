@@ -30,7 +30,8 @@ def examine(
     cases. finished: a folder for what was found of each case, which is not read again then.
     """
     described = Dataset(source.folder, source.modalities, source.classes, (), source.described_by)
-    files = [finished and finished / f"{number:05}.json" for number in range(len(source.cases))]
+    names = (f"checked/{number:05}.json" for number in range(len(source.cases)))
+    files = [finished and finished / name for name in names]
     work = partial(_check_case, described, rule, expecting or source.described_by)
     jobs = list(zip(source.cases, files, strict=True))
     processes = processes_for([memory_of(case) for case in source.cases])
