@@ -1,59 +1,48 @@
-"""What can be built: architectures as typed records, and the choices that span a space.
+"""What can be built: the architectures of one type, which are sampled, listed and counted.
 
-A space is a type of record. A frozen dataclass declares its searched fields once, by `choice` and
-`repeat`; sampling, validation, listing, size and documentation are all read from that declaration.
+Spaces, samplers and evaluators of your own find here what they need of this package.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
-from search_spaces.axes import ALIKE, Axes, AxesError
-from search_spaces.stages import Stage
+from search_spaces.architecture import (
+    Architecture,
+    AxialArchitecture,
+    LevelledArchitecture,
+    axes_of,
+    spatial_dims,
+)
+from search_spaces.axes import ALIKE, Axes
+from search_spaces.choices import (
+    ArchitectureError,
+    Option,
+    Part,
+    choice,
+    is_active,
+    repeat,
+    searched_fields,
+)
 
-if TYPE_CHECKING:
-    from torch import nn
+__all__ = [
+    "Architecture", "ArchitectureError", "AxialArchitecture", "Knob", "LevelledArchitecture",
+    "Option", "Part", "RandomTrial", "Restrictions", "SearchSpace", "Trial", "axes_of", "choice",
+    "is_active", "knob_table", "knobs", "path_pattern", "repeat", "sample", "searched_fields",
+    "size", "spatial_dims", "to_params",
+]  # fmt: skip
 
-Option = bool | int | float | str
-PartType = TypeVar("PartType", bound="Part")
+PartType = TypeVar("PartType", bound=Part)
 
-
-class ArchitectureError(ValueError):
-    """A record that is no point of its space: the message names the field, what was found and what
-    was expected."""
-
-
-def choice(
-    *options: Option,
-    doc: str,
-    when: Mapping[str, Sequence[Option]] | None = None,
-    added_later: bool = False,
-) -> Any:
-    """A searched field: one of `options`, the first by default.
-
-    `when={"layers_count": (3, 4)}`: a choice only where the earlier field `layers_count` is 3 or 4,
-    at its default elsewhere; of several conditions all must hold.
-    `added_later`: added when records without this field were already on disk. They stand for its
-    default, at which it is not written, so that the keys of old networks stay what they were.
-    """
-    metadata = {"options": options, "doc": doc, "when": when or {}, "added_later": added_later}
-    return field(default=options[0], metadata=metadata)
+Restrictions = Mapping[str, Sequence[Option]]
 
 
-def repeat(kind: type[Part], count: str, doc: str) -> Any:
-    """A searched tuple of records of type `kind`; the earlier field named `count` is its length."""
-    return field(default=(), metadata={"kind": kind, "count": count, "doc": doc})
-
-
-def searched_fields(part: Part | type[Part]) -> list[Field[Any]]:
-    """The fields that are declared by `choice` or `repeat`, in order of declaration."""
-    return [f for f in fields(part) if f.metadata]
+def path_pattern(path: str) -> str:
+    """`tokens.0.layers.1.gate` -> `tokens.layers.gate`: the name of a knob, without positions."""
+    return ".".join(word for word in path.split(".") if not word.isdigit())
 
 
 class Trial(Protocol):
@@ -79,203 +68,6 @@ class RandomTrial:
         self.choices[name] = tuple(choices)
         answer = self._answers.get(name)
         return answer if answer in choices else self._random.choice(choices)
-
-
-def is_active(f: Any, values: Mapping[str, Any]) -> bool:
-    """Whether the field `f` is a choice, given the `values` of the record's earlier fields."""
-    when = f.metadata.get("when", {})
-    return all(values[name] in options for name, options in when.items())
-
-
-Restrictions = Mapping[str, Sequence[Option]]
-
-
-def path_pattern(path: str) -> str:
-    """`tokens.0.layers.1.gate` -> `tokens.layers.gate`: the name of a knob, without positions."""
-    return ".".join(word for word in path.split(".") if not word.isdigit())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A record of fields that are declared by `choice` or `repeat`."""
-
-    def __post_init__(self) -> None:
-        for f in searched_fields(self):
-            value = getattr(self, f.name)
-            where = f"{type(self).__name__}.{f.name}"
-            if options := f.metadata.get("options"):
-                if not any(value == o and type(value) is type(o) for o in options):
-                    raise ArchitectureError(f"{where} = {value!r}; expected one of {list(options)}")
-            else:
-                count = getattr(self, f.metadata["count"])
-                if len(value) != count:
-                    raise ArchitectureError(
-                        f"{where} has {len(value)} entries; {f.metadata['count']} says {count}"
-                    )
-
-    def canonical(self) -> Self:
-        """The record that stands for all spellings of this network.
-
-        Fields that are no choice are at their defaults; subclasses reset what else has no effect.
-        """
-        idle = {f.name: f.default for f in searched_fields(self) if not is_active(f, vars(self))}
-        return replace(self, **idle)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, in the order of declaration; see `choice` for `added_later`."""
-        return {
-            f.name: [part.to_json() for part in value] if isinstance(value, tuple) else value
-            for f in searched_fields(self)
-            for value in [getattr(self, f.name)]
-            if not (f.metadata.get("added_later") and value == f.default)
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any], where: str = "architecture") -> Self:
-        """The inverse of `to_json`.
-
-        Raises ArchitectureError that names the field where one is unknown, missing or outside its
-        options: an old record never silently becomes another network.
-        """
-        if not isinstance(values, Mapping):
-            raise ArchitectureError(f"{where} is {type(values).__name__}; expected a mapping")
-        known = {f.name for f in searched_fields(cls)}
-        if unknown := sorted(set(values) - known):
-            names = ", ".join(f.name for f in searched_fields(cls))
-            raise ArchitectureError(f"{where}.{unknown[0]} is unknown; {cls.__name__} has {names}")
-        later = {f.name for f in searched_fields(cls) if f.metadata.get("added_later")}
-        if missing := sorted(known - later - set(values)):
-            raise ArchitectureError(f"{where}.{missing[0]} is missing")
-        loaded: dict[str, Any] = dict(values)
-        for f in searched_fields(cls):
-            if kind := f.metadata.get("kind"):
-                parts = values[f.name]
-                if not isinstance(parts, list | tuple):
-                    found = type(parts).__name__
-                    raise ArchitectureError(f"{where}.{f.name} is {found}; expected a list")
-                loaded[f.name] = tuple(
-                    kind.from_json(part, f"{where}.{f.name}.{i}") for i, part in enumerate(parts)
-                )
-        try:
-            return cls(**loaded)
-        except ArchitectureError as error:
-            raise ArchitectureError(f"{where}: {error}") from None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture(Part):
-    """One network of a space. Subclasses name their `space` and build themselves."""
-
-    space: ClassVar[str]
-
-    @cached_property
-    def key(self) -> str:
-        """Ten hex digits of the canonical JSON's hash; names the network everywhere."""
-        record = {"space": self.space, **self.canonical().to_json()}
-        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:10]
-
-    def stride(self) -> int:
-        """The input's side over that of the deepest map, along the axis that is halved most."""
-        raise NotImplementedError
-
-    def strides(self) -> tuple[int, ...]:
-        """Of what each axis of the input must be a multiple."""
-        return (self.stride(),) * spatial_dims(self)
-
-    def with_axes(self, axes: Axes) -> Self:
-        """The network for such axes; itself, where it can only treat all axes alike."""
-        return self
-
-    def has_idle_level(self) -> bool:
-        """Whether it has levels that are no coarser than those above."""
-        return False
-
-    def picture(self) -> Sequence[Stage]:
-        """The stages that a drawing of it shows, in the order of computation; () for none."""
-        return ()
-
-    def build(self, in_channels: int, out_channels: int) -> nn.Module:
-        """A network from (B, in_channels, D, H, W) to logits (B, out_channels, D, H, W)."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, kw_only=True)
-class AxialArchitecture(Architecture):
-    """An architecture whose strides, powers of two, and kernels may differ by axis.
-
-    `axes` follows from the data and is not searched. It is not written where it has no effect.
-    """
-
-    axes: Axes = ALIKE
-
-    @property
-    def steps(self) -> int:
-        """How often the axis is halved that is halved most, were all alike."""
-        return self.stride().bit_length() - 1
-
-    @property
-    def own_axes(self) -> Axes:
-        """The axes that it has: those of the plane alone, for networks of slices."""
-        return self.axes.plane() if spatial_dims(self) == 2 else self.axes
-
-    def strides(self) -> tuple[int, ...]:
-        return self.own_axes.between(0, self.steps)
-
-    def with_axes(self, axes: Axes) -> Self:
-        return replace(self, axes=axes)
-
-    def has_idle_level(self) -> bool:
-        return not self.own_axes.halving(self.steps)
-
-    def canonical(self) -> Self:
-        canonical = super().canonical()
-        return replace(canonical, axes=canonical.axes.canonical(canonical.steps))
-
-    def to_json(self) -> dict[str, Any]:
-        axes = {} if self.axes == ALIKE else {"axes": self.axes.to_json()}
-        return super().to_json() | axes
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any], where: str = "architecture") -> Self:
-        if not isinstance(values, Mapping) or "axes" not in values:
-            return super().from_json(values, where)
-        choices = {name: value for name, value in values.items() if name != "axes"}
-        try:
-            axes = Axes.from_json(values["axes"])
-        except AxesError as error:
-            raise ArchitectureError(f"{where}.{error}") from None
-        return super().from_json(choices, where).with_axes(axes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LevelledArchitecture(AxialArchitecture):
-    """One of levels, each coarser than the one above it; -1 is the image."""
-
-    def divisor(self, level: int) -> int:
-        """The image's side over that of a level's map, were all axes alike."""
-        raise NotImplementedError
-
-    def resolution(self, level: int) -> int:
-        """How many steps lead to the maps of a level."""
-        return self.divisor(level).bit_length() - 1 if level >= 0 else 0
-
-    def factor(self, level: int) -> tuple[int, ...]:
-        """By which a level divides each axis of the one above it."""
-        return self.axes.between(self.resolution(level - 1), self.resolution(level))
-
-    def kernel(self, level: int) -> tuple[int, ...]:
-        """Of a level's 3^3 convolutions."""
-        return self.axes.kernel(self.resolution(level))
-
-
-def axes_of(architecture: Architecture) -> Axes:
-    """How its axes differ; all are alike for an architecture that cannot have it otherwise."""
-    return getattr(architecture, "axes", ALIKE)
-
-
-def spatial_dims(architecture: Architecture) -> int:
-    """2 for networks of images (B, C, H, W), by a field or attribute of that name; else 3."""
-    return getattr(architecture, "spatial_dims", 3)
 
 
 def sample(
