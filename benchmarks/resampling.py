@@ -22,7 +22,7 @@ from trainers.metrics import dice_per_class, mean_dice
 from trainers.volumes.geometry import Grid, voxel_sizes
 from trainers.volumes.intensity import HIGH, LOW, body
 from trainers.volumes.nifti import load_labels, load_volume
-from trainers.volumes.resample import Resampling, orders, resample_labels
+from trainers.volumes.resample import Resampling, resample_labels
 
 IMAGES = {"linear": (1, 1), "cubic": (3, 3), "cubic, nearest across": (3, 0)}
 LABELS = {"nearest": (0, 0), "shares": (1, 0)}
@@ -40,11 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         image = volume[0].numpy()
         image = np.clip(image, *np.percentile(body(image), (LOW, HIGH)))
         for name, order in IMAGES.items():
-            back = _way(new, old, order)(_way(old, new, order)(image))
+            there = Resampling.by_axis(old, new, *order)(image)
+            back = Resampling.by_axis(new, old, *order)(there)
             found[name].append(float(np.sqrt(np.mean((back - image) ** 2)) / image.std()))
         for name, order in LABELS.items():
-            there = resample_labels(label, _way(old, new, order))
-            back = resample_labels(there, _way(new, old, (1, 0)))
+            there = resample_labels(label, Resampling.by_axis(old, new, *order))
+            back = resample_labels(there, Resampling.by_axis(new, old, 1, 0))
             dice = dice_per_class(back, label, len(source.classes))
             found[name].append(mean_dice(dice[None]))
     table = Table(title=f"{options.folder.name} to {options.spacing} mm")
@@ -52,10 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table.add_column(name, justify="right")
     table.add_row(*[f"{np.nanmean(values):.4f}" for values in found.values()])
     Console(width=100).print(table)
-
-
-def _way(source: Grid, target: Grid, order: tuple[int, int]) -> Resampling:
-    return Resampling.between(source, target, orders(source, target, *order))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

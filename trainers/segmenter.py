@@ -23,12 +23,7 @@ from trainers.strict import Strict
 from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.geometry import by, voxel_sizes
 from trainers.volumes.intensity import of_each_channel
-from trainers.volumes.nifti import (
-    channels,
-    channels_first,
-    open_nifti,
-    with_affine,
-)
+from trainers.volumes.nifti import channels, channels_first, open_nifti, with_affine
 from trainers.volumes.preprocess import Prepared, prepare_image
 from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import Settings

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nas.cli.console import NOTES, note
 from trainers.errors import UserError
-
-if TYPE_CHECKING:
-    from nas.analysis.plan import Plan
 
 PLAN = "plan.yaml"  # in the folder of a search that was planned
 
@@ -22,7 +18,7 @@ def search_name(path: Path) -> str:
 
 def make_plan_file(
     data: Path, name: str, directory: Path, hours: float | None, file: Path, command: str
-) -> Plan:
+) -> None:
     """Plan the search `name` of `data` in `directory`, write it to `file`, tell it in a few lines.
 
     `command` is what goes by the file. Raises UserError for a folder without usable data.
@@ -41,7 +37,6 @@ def make_plan_file(
     replace_files({file: plan.to_yaml(command).encode()})
     for line in plan.lines:
         note(line)
-    return plan
 
 
 def planned_file(data: Path, directory: Path, hours: float | None) -> Path:

@@ -16,7 +16,7 @@ def check_feasible(space: SearchSpace, restrict: Restrictions, count: TrainingCo
     Raises UserError where a budget is below the smallest network that could be found.
     """
     if set(count.budget.limits()) - {"latency_ms"}:
-        points = [
+        points = [  # not canonical: neighbours with more steps need axes that these do not
             sample(space.kind, RandomTrial(seed), restrict).with_axes(space.axes)
             for seed in range(NEAREST_OF)
         ]

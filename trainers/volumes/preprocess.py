@@ -15,7 +15,7 @@ from .errors import UserError
 from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
 from .intensity import normalise, occupied
 from .nifti import check_room, label_type, load_labels, load_volume
-from .resample import Resampling, orders, resample_labels
+from .resample import Resampling, resample_labels
 from .settings import ResamplingRule, Settings
 
 MOST_FINER = 1000  # times as many voxels: ten times finer along every axis
@@ -47,7 +47,7 @@ class Prepared:
     @property
     def back(self) -> Resampling:
         """How logits on `grid` are brought to `cropped`."""
-        return _way(self.grid, self.cropped, LOGITS[self.resampling])
+        return Resampling.by_axis(self.grid, self.cropped, *LOGITS[self.resampling])
 
 
 def prepare_image(
@@ -77,7 +77,7 @@ def prepare_image(
     grid = _respaced(cropped, spacing, settings.resampling, name) if spacing else cropped
     size = 8.0 * math.prod(grid.shape) * len(turned)  # float32, before and after normalising
     check_room(size, _becomes(name, cropped, grid))
-    way = _way(cropped, grid, IMAGE[settings.resampling])
+    way = Resampling.by_axis(cropped, grid, *IMAGE[settings.resampling])
     spaced = np.empty((len(turned), *grid.shape), np.float32)
     for to, channel in zip(spaced, turned, strict=True):
         way(channel[box], to)
@@ -101,7 +101,7 @@ def prepare_label(path: Path, prepared: Prepared, classes: int) -> np.ndarray:
     rounding difference must not turn it another way.
     """
     labels = prepared.turn.apply(load_labels(path).astype(label_type(classes)))[prepared.box]
-    way = _way(prepared.cropped, prepared.grid, LABEL[prepared.resampling])
+    way = Resampling.by_axis(prepared.cropped, prepared.grid, *LABEL[prepared.resampling])
     return np.ascontiguousarray(resample_labels(labels, way))
 
 
@@ -155,7 +155,3 @@ def _becomes(name: object, old: Grid, new: Grid) -> str:
     sizes, spacing = by(voxel_sizes(old.affine)), by(voxel_sizes(new.affine))
     shape = " x ".join(map(str, new.shape))
     return f"{name} has voxels of {sizes} mm: brought to {spacing} mm it is {shape}"
-
-
-def _way(source: Grid, target: Grid, order: tuple[int, int]) -> Resampling:
-    return Resampling.between(source, target, orders(source, target, *order))

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
@@ -22,15 +21,6 @@ DIGITS = 6  # of a coordinate in voxels; what is beyond is rounding
 
 Orders = tuple[int, int, int]
 """Of the interpolation along each axis: 0 nearest, 1 linear, 3 cubic."""
-
-
-class Volume(Protocol):
-    """(D, H, W) numbers, in memory or a memory map: read by ranges of its first axis."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
 def orders(source: Grid, target: Grid, order: int, across: int) -> Orders:
@@ -119,6 +109,11 @@ class Resampling:
         )
         return cls(source.shape, target.shape, (x, y, z))
 
+    @classmethod
+    def by_axis(cls, source: Grid, target: Grid, order: int, across: int) -> Resampling:
+        """Of those `orders`."""
+        return cls.between(source, target, orders(source, target, order, across))
+
     @property
     def identity(self) -> bool:
         """The grids are one and the same."""
@@ -159,7 +154,7 @@ class Resampling:
                 values = taps.apply(values, axis)
         return values
 
-    def __call__(self, values: Volume, into: np.ndarray | None = None) -> np.ndarray:
+    def __call__(self, values: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
         """(D, H, W) of the source -> float32 of `shape`; `into`: where it is written to."""
         result = np.empty(self.shape, np.float32) if into is None else into
         for rows in self.slices():

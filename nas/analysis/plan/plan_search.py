@@ -12,13 +12,7 @@ from nas.analysis.plan.forecast import Pool, forecast, pool_of
 from nas.analysis.plan.limits import Limits, choose_limits
 from nas.analysis.plan.machine import MachineFacts
 from nas.analysis.plan.measure import Bench
-from nas.analysis.plan.networks import (
-    TYPICAL,
-    WARM_STARTS,
-    presets_on,
-    restrictions,
-    space_on,
-)
+from nas.analysis.plan.networks import TYPICAL, WARM_STARTS, presets_on, restrictions, space_on
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.preview.forecast_hours import Forecast, pause_seconds

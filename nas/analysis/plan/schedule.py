@@ -42,8 +42,7 @@ class Length:
 
     def schedule(self, trials: float, pace: Pace, hours: float | None = None) -> Schedule:
         """What a forecast is made of, for the epochs of so many whole trainings."""
-        recipe = {"epochs": self.epochs, "validate_every": self.validate_every}
-        train = TrainConfig.model_validate({"patch": (1, 1, 1), **recipe})
+        train = TrainConfig(patch=(1, 1, 1), epochs=self.epochs, validate_every=self.validate_every)
         schedule = Schedule(
             trials=1,
             slots=pace.slots,

@@ -12,18 +12,8 @@ from nas.pareto.front_files import read_front
 from nas.study.samplers.fit_to_budget import BudgetDistance, descend, narrow
 from nas.study.training_cost import TrainingCosts
 from search_spaces.fitting import differences, fit
-from search_spaces.registry import (
-    ARCHITECTURE,
-    find_preset,
-    is_preset,
-)
-from search_spaces.space import (
-    Architecture,
-    ArchitectureError,
-    Restrictions,
-    SearchSpace,
-    axes_of,
-)
+from search_spaces.registry import ARCHITECTURE, find_preset, is_preset
+from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace, axes_of
 from search_spaces.translation import translate
 from trainers.errors import UserError
 from trainers.home import from_home
@@ -76,7 +66,8 @@ def fit_warm_starts(
     starts: dict[str, WarmStart] = {}
     for start in placed:
         start = _within_budget(start, count, restrict)
-        point = start.architecture  # of whose axes no more is told than has an effect
+        point = start.architecture
+        # Its record shall say no more of the axes than has an effect.
         start = replace(start, architecture=point.with_axes(axes_of(point.canonical())))
         key = point.key
         if key in starts:

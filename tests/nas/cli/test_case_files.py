@@ -104,12 +104,8 @@ def test_odd_geometries_are_written_where_the_image_is(case_files, export, tmp_p
 
 
 def test_metre_and_micrometre_give_the_millimetres_result(case_files):
-    images = [
-        prepare_image(
-            case_files / "hspace" / f"{name}.nii.gz", settings_of(), (1.0, 1.0, 1.2)
-        ).image
-        for name in ("normal", "meter", "micron")
-    ]
+    files = [case_files / "hspace" / f"{name}.nii.gz" for name in ("normal", "meter", "micron")]
+    images = [prepare_image(file, settings_of(), (1.0, 1.0, 1.2)).image for file in files]
     for image in images[1:]:
         np.testing.assert_allclose(image, images[0], atol=1e-3)
 

@@ -13,13 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.trainers.data.volumes import settings_of
 from trainers.errors import UserError
-from trainers.volumes.geometry import (
-    check_affine,
-    doubts,
-    read_affine,
-    same_place,
-    voxel_sizes,
-)
+from trainers.volumes.geometry import check_affine, doubts, read_affine, same_place, voxel_sizes
 from trainers.volumes.nifti import open_nifti, save_segmentation
 from trainers.volumes.preprocess import prepare_image, prepare_label
 from trainers.volumes.restore import restore

@@ -115,7 +115,7 @@ def test_slices_are_not_blurred_into_each_other():
     new = old.respaced((1.0, 1.0, 5.0))
     assert orders(old, new, 3, 0) == (3, 3, 0) and orders(new, old, 3, 0) == (3, 3, 0)
     constant_slices = np.broadcast_to(values((6,)), old.shape)
-    found = Resampling.between(old, new, orders(old, new, 3, 0))(constant_slices)
+    found = Resampling.by_axis(old, new, 3, 0)(constant_slices)
     np.testing.assert_allclose(found, np.broadcast_to(np.repeat(values((6,)), 2), new.shape), 1e-5)
 
 
