@@ -45,7 +45,7 @@ def _scaling(channel: np.ndarray, how: Intensity) -> Callable[[np.ndarray], np.n
         every = torch.from_numpy(channel)
         mean, deviation = every.mean().item(), every.std(unbiased=False).item() or 1.0
         return lambda values: torch.from_numpy(values).sub(mean).div(deviation).numpy()
-    return _robust_scaling(channel)
+    return robust_zscore(channel)
 
 
 def body(channel: np.ndarray) -> np.ndarray:
@@ -56,17 +56,13 @@ def body(channel: np.ndarray) -> np.ndarray:
     return channel[channel > np.percentile(channel, LOW)]
 
 
-def robust_zscore(channel: np.ndarray) -> np.ndarray:
-    """(D, H, W) minus the mean and over the deviation of its `body`, at most 10 deviations away.
+def robust_zscore(channel: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Of its voxels: minus the mean and over the deviation of its `body`, at most 10 of them away.
 
     Mean and deviation are taken after clipping the body to its own 0.5th and 99.5th percentile, as
     nnU-Net (Isensee et al. 2021) clips CT: few voxels, however wrong, do not reach them. Small
     bright structures beyond stay brighter than the rest.
     """
-    return _robust_scaling(channel)(channel)
-
-
-def _robust_scaling(channel: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     inside = body(channel)
     if not inside.size:
         return np.zeros_like

@@ -11,9 +11,8 @@ from trainers.data.cache import VolumeCache, build_cache
 from trainers.data.config import Preprocess
 from trainers.data.msd import read_msd
 from trainers.errors import UserError
-from trainers.volumes.intensity import robust_zscore
 
-from .volumes import SHAPE, ball, write_msd, write_nifti
+from .volumes import SHAPE, ball, robust, write_msd, write_nifti
 
 NATIVE = Preprocess(spacing="native", crop="none")
 
@@ -48,7 +47,7 @@ def test_volumes_of_different_sizes_do_not_run_into_each_other(msd, tmp_path):
     write_nifti(msd / "imagesTr" / "b.nii.gz", values)
     write_nifti(msd / "labelsTr" / "b.nii.gz", ball((5, 6, 7)))
     cache = build_cache(read_msd(msd), NATIVE, tmp_path)
-    expected = robust_zscore(values)
+    expected = robust(values)
     np.testing.assert_allclose(cache.image("b")[0], expected, atol=1e-5)
     np.testing.assert_array_equal(cache.label("c"), ball(SHAPE))
 

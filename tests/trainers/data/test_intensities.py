@@ -15,10 +15,10 @@ from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter, SegmenterSpec
-from trainers.volumes.intensity import normalise, robust_zscore
+from trainers.volumes.intensity import normalise
 from trainers.volumes.settings import Intensity
 
-from .volumes import SHAPE, settings_of, write_msd
+from .volumes import SHAPE, robust, settings_of, write_msd
 
 MIXED = Preprocess(
     spacing="native",
@@ -45,7 +45,7 @@ def test_every_channel_is_normalised_as_its_modality_says(pet_ct, tmp_path):
     cache = build_cache(read_msd(pet_ct), MIXED, tmp_path)
     ct, pet = np.moveaxis(nib.load(pet_ct / "imagesTr" / "b.nii.gz").get_fdata(), -1, 0)
     np.testing.assert_allclose(cache.image("b")[0], np.clip((ct + 50) / 200, 0, 1), atol=1e-5)
-    expected = robust_zscore(pet.astype(np.float32))
+    expected = robust(pet.astype(np.float32))
     np.testing.assert_allclose(cache.image("b")[1], expected, atol=1e-5)
 
 

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 
 from trainers.data.config import Preprocess
+from trainers.volumes.intensity import robust_zscore
 from trainers.volumes.settings import Settings
 
 SHAPE = (12, 14, 10)
@@ -49,3 +50,8 @@ def write_msd(folder: Path, names: list[str], modalities: tuple[str, ...] = ("MR
 def settings_of(**preprocess) -> Settings:
     """How a volume is read under a `Preprocess` that has one intensity for all channels."""
     return Preprocess(**preprocess).of_channels(())
+
+
+def robust(channel: np.ndarray) -> np.ndarray:
+    """(D, H, W) as it is read under robust intensities, in double precision."""
+    return robust_zscore(channel)(channel)
