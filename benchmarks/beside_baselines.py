@@ -1,0 +1,108 @@
+"""The front of a search beside plain networks: MONAI's U-Net and SegResNet, nnU-Net's U-Net.
+
+    segnas search DATA && python benchmarks/beside_baselines.py runs/DATA
+    python benchmarks/beside_baselines.py runs/DATA --presets unet-s --seeds 1
+
+Every baseline is trained as the search trained its candidates: the same prepared cases and split,
+the same loop, recipe, steps and seed, and the axes of the data. The Dice is that of the validation
+cases after the last step, which is what the search reports of its members. As many train side by
+side as the search had slots.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from nas.config.data_space import space_for
+from nas.config.run_config import RunConfig, SpaceConfig
+from nas.cost.count import cost_of
+from nas.engine.slots import count_slots
+from nas.report.read_search import read_search
+from search_spaces.fitting import takes
+from search_spaces.registry import find_preset
+from search_spaces.space import Architecture
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
+from trainers.data.task import Task
+from trainers.trainer import Trainer
+
+PRESETS = ("unet-s", "unet", "segresnet-s", "nnunet-s")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    options = _options(arguments)
+    config, record = read_search(options.search)
+    task = Task.read(options.search)
+    patch, console = config.train.patch, Console(width=100)
+    axes = space_for(
+        SpaceConfig(axes=config.space.axes), task.spacing or task.voxel_size, patch
+    ).space.axes
+    cache, cases = prepare_data(config.data, options.search.resolve())
+    table = Table(
+        title=f"{config.name}: {config.train.epochs * config.train.steps_per_epoch} steps"
+    )
+    for column in ("network", "strides", "parameters", "GMACs", "Dice"):
+        table.add_column(column, justify="left" if column in ("network", "strides") else "right")
+
+    def add(name: str, point: Architecture, dice: Sequence[float]) -> None:
+        cost = cost_of(point, task.channels, len(task.classes), patch)
+        strides = " x ".join(map(str, point.strides()))
+        told = ", ".join(f"{one:.4f}" for one in dice)
+        table.add_row(name, strides, f"{cost.params:,}", f"{cost.macs / 1e9:.3f}", told)
+
+    for member in record.members:
+        assert member.dice is not None
+        add(f"front: {member.key}", member.network(), [member.dice])
+    networks = {name: find_preset(name).with_axes(axes).canonical() for name in options.presets}
+    fitting = {name: point for name, point in networks.items() if takes(point, patch)}
+    context, jobs = get_context("spawn"), count_slots(config.resources)
+    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
+        futures = {
+            name: [
+                pool.submit(train, point, config, config.seed + seed, cache, cases)
+                for seed in range(options.seeds)
+            ]
+            for name, point in fitting.items()
+        }
+        for name, runs in futures.items():
+            add(name, fitting[name], [run.result() for run in runs])
+    console.print(table)
+    for name in networks.keys() - fitting.keys():
+        console.print(f"{name} does not take a patch of {list(patch)}")
+
+
+def train(
+    point: Architecture, config: RunConfig, seed: int, cache: VolumeCache, cases: Cases
+) -> float:
+    """Mean foreground Dice of the validation cases after the last step."""
+    recipe = config.train.model_copy(update={"validate_every": config.train.epochs})
+    torch.manual_seed(seed)
+    network = point.build(cache.channels, len(cache.classes))
+    trainer = Trainer(network, cache, cases, recipe, device=torch.device("cpu"), seed=seed)
+    dice = None
+    for _ in range(recipe.epochs):
+        dice = trainer.run_epoch().dice
+    assert dice is not None  # the last epoch validates
+    return dice
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("search", type=Path, help="the folder of a search that has ended")
+    parser.add_argument("--presets", nargs="+", default=PRESETS)
+    parser.add_argument("--seeds", type=int, default=1)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()
