@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from search_spaces.axes import Axes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """The work at one resolution, on the way down or on the way up.
 
-    `divisor`: the input's side over that of the stage's map. `channels`: of the map it gives.
+    `divisor`: the input's side over that of the stage's map, were all axes alike; `divisors`: that
+    of each axis where they are not, see `along_axes`. `channels`: of the map it gives.
     `holds`: what is in it, a few words each. `layers`: of every transformer layer the parts that it
     keeps (both, mixer, mlp). `skip`: how a stage on the way up joins what comes across.
     """
@@ -23,6 +26,12 @@ class Stage:
     holds: Sequence[str] = ()
     layers: Sequence[str] = ()
     skip: str | None = None
+    divisors: Sequence[int] = ()
+
+
+def along_axes(stages: Sequence[Stage], axes: Axes) -> list[Stage]:
+    """The stages with the divisor of each axis; divisors are powers of two."""
+    return [replace(s, divisors=axes.between(0, s.divisor.bit_length() - 1)) for s in stages]
 
 
 def several(count: int, word: str) -> str:

@@ -57,6 +57,11 @@ def run(options: argparse.Namespace) -> int:
         config_file = planned_file(options.config, directory, options.hours)
         config = read_config(RunConfig, config_file, options.settings)
     else:
+        if not options.config.exists():
+            raise UserError(
+                f"{options.config} is missing; expected a folder with dataset.json, imagesTr and "
+                "labelsTr, or a YAML file"
+            )
         if options.hours is not None:
             raise UserError("--hours goes with a folder of data; in a YAML file it is search.hours")
         config = read_config(RunConfig, options.config, options.settings)

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from nas.config.nested import leaves
 from nas.pareto.result import Result
-from search_spaces.space import ArchitectureError, Option, SearchSpace, to_params
-from search_spaces.stages import Stage
+from search_spaces.axes import ALIKE
+from search_spaces.space import (
+    Architecture,
+    ArchitectureError,
+    AxialArchitecture,
+    Option,
+    SearchSpace,
+    to_params,
+)
+from search_spaces.stages import Stage, along_axes
 
 
 @dataclass(frozen=True)
 class Network:
     """`knobs`: what was chosen, by path; a knob that was not asked for is not there. `stages`: what
-    a picture shows, where the space tells it."""
+    a picture shows, where the space tells it. `alike`: the key of the same choices with all axes
+    alike, by which presets are known."""
 
     knobs: Mapping[str, Option]
     stages: tuple[Stage, ...]
+    alike: str = ""
 
 
 def network_of(result: Result, space: SearchSpace | None) -> Network:
@@ -40,5 +50,13 @@ def _network(record: str, space: SearchSpace | None) -> Network:
         except ArchitectureError:
             pass
         else:
-            return Network(to_params(architecture), tuple(architecture.picture()))
+            alike = architecture.with_axes(ALIKE).key
+            return Network(to_params(architecture), tuple(_stages(architecture)), alike)
     return Network(dict(leaves(values)), ())
+
+
+def _stages(architecture: Architecture) -> Sequence[Stage]:
+    stages = architecture.picture()
+    if isinstance(architecture, AxialArchitecture) and architecture.axes != ALIKE:
+        return along_axes(stages, architecture.own_axes)
+    return stages

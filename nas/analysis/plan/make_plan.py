@@ -19,13 +19,12 @@ from nas.analysis.plan.plan_search import plan_search
 from nas.analysis.plan.plan_step import plan_step
 from nas.analysis.plan.preprocessing import choose_preprocessing
 from nas.analysis.plan.sample import prepared_sample
-from nas.analysis.plan.split import choose_split
+from nas.analysis.plan.split import choose_split, draw_cases
 from nas.analysis.plan.summary import summary_lines
 from nas.analysis.plan.write_yaml import commented_yaml, plain
 from nas.analysis.preview.parallel import Progress, preloaded
 from nas.config.run_config import RunConfig
 from trainers.data.source import SourceConfig
-from trainers.data.splits import split_cases
 
 PLANNING = 60.0  # seconds of what is measured after the data were read
 
@@ -56,8 +55,7 @@ def make_plan(
     machine = look_at_machine()
     survey = survey_data(source, workdir, progress)
     groups = choose_groups(survey.names)
-    split = choose_split(survey.names, groups.value)
-    cases = split_cases(survey.names, split.value)
+    split, cases = draw_cases(survey, choose_split(survey.names, groups.value))
     preprocess = choose_preprocessing(survey, cases, progress)
     hand_over(survey.source, source, preprocess.value, workdir)
     with prepared_sample(survey, preprocess.value, workdir, progress) as sample:

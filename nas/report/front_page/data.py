@@ -41,7 +41,7 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
         "networks": [
             {
                 **_values(result, classes),
-                "name": names.get(result.key),
+                "name": names.get(result.key) or names.get(network.alike),
                 "knobs": [  # the place of its option, -1 for a knob that was not asked for
                     options.index(network.knobs[knob]) if knob in network.knobs else -1
                     for knob, options in knobs.items()

@@ -6,7 +6,7 @@ function picture(stages) {
     const skip = here.map((stage) => stage.skip).find(Boolean);
     const crossed = skip && here.some((stage) => stage.side === "down");
     return [
-      element("span", {}, divisor === 1 ? "1" : `1/${divisor}`),
+      element("span", {}, resolution(here[0])),
       column("down", stages, divisor),
       crossed ? element("div", {class: "skip"}, skip) : element("div"),
       column("up", stages, divisor),
@@ -43,8 +43,15 @@ function layerGlyph(gate) {
   return element("i", {class: `layer ${gate}`}, element("i"), element("i"));
 }
 
+// "1/4"; "1/4 × 1/4 × 1" where the network does not halve all axes alike.
+function resolution(stage) {
+  const sides = stage.divisors.length ? stage.divisors : [stage.divisor];
+  const told = new Set(sides).size > 1 ? sides : [sides[0]];
+  return told.map((side) => (side === 1 ? "1" : `1/${side}`)).join(" × ");
+}
+
 function stageText(stage) {
-  return `${stage.name} at 1/${stage.divisor}: ${stage.channels} channels, `
+  return `${stage.name} at ${resolution(stage)}: ${stage.channels} channels, `
     + [...stage.holds, stage.layers.length ? `layers ${stage.layers.join(", ")}` : ""]
       .filter(Boolean).join(", ");
 }

@@ -219,6 +219,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path, monkeypatch, capsys):
     assert main(["init", "nowhere"]) == 2
     assert "nowhere is missing; expected a folder with dataset.json" in told(capsys)
     assert main(["search", "nowhere"]) == 2
+    assert "nowhere is missing; expected a folder with dataset.json" in told(capsys)
     assert not (tmp_path / "runs").exists()
 
 

@@ -12,6 +12,7 @@ from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
 from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
+from search_spaces.axes import axes_for
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
 from tests.nas.probers import latency
@@ -192,6 +193,17 @@ def test_networks_that_look_alike_share_a_picture():
     data = page([of(Hybrid(), 0.8), of(Hybrid(norm="batch"), 0.9)], space=space)
     assert [network["picture"] for network in data["networks"]] == [0, 0]
     assert len(data["pictures"]) == 1
+
+
+def test_where_axes_differ_a_network_keeps_its_presets_name_and_shows_the_resolution_of_each():
+    thick = find_preset("hybrid-s").with_axes(axes_for((1.5, 1.5, 10.0), (64, 64, 8)))
+    data = page([of(thick, 0.8), of(find_preset("hybrid-s"), 0.7)], space=find_space("hybrid"))
+    thin, cube = data["networks"]
+    assert thin["key"] != cube["key"]
+    assert thin["name"] == cube["name"] == {"text": "hybrid-s", "kind": "preset"}
+    shown = [stage["divisors"] for stage in data["pictures"][thin["picture"]]]
+    assert shown[:3] == [[2, 2, 1], [4, 4, 1], [8, 8, 2]]
+    assert not any(stage["divisors"] for stage in data["pictures"][cube["picture"]])
 
 
 def of(architecture, dice):

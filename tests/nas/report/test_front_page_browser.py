@@ -11,7 +11,8 @@ from nas.pareto.objectives import objective
 from nas.report.front_page import front_page
 from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
-from search_spaces.registry import find_space
+from search_spaces.axes import axes_for
+from search_spaces.registry import find_preset, find_space
 from search_spaces.space import RandomTrial
 from tests.nas.results import flat_result
 
@@ -314,3 +315,30 @@ def test_it_works_in_a_sandboxed_frame(file, browser):
     assert frame.locator("#card h2").inner_text() in {result.key for result in COMPLETE}
     page.close()
     assert complaints == []
+
+
+def test_a_picture_tells_the_resolution_of_each_axis_where_they_differ(browser, tmp_path):
+    thick = find_preset("hybrid-s").with_axes(axes_for((1.5, 1.5, 10.0), (64, 64, 8)))
+    result = flat_result(
+        number=0,
+        key=thick.key,
+        architecture=thick.to_json(),
+        state="complete",
+        dice=0.8,
+        params=1000,
+    )
+    record = SearchRecord(
+        results=[result],
+        objectives=("dice", "params"),
+        title="thick slices",
+        classes=(),
+        space=find_space("hybrid"),
+    )
+    (tmp_path / "front.html").write_text(front_page(record, None))
+    page = browser.new_page()
+    page.goto((tmp_path / "front.html").as_uri())
+    page.click(f"#networks .key:text-is('{thick.key}')")
+    rows = page.locator(".picture > span").all_inner_texts()
+    told = [row.split(" \N{MULTIPLICATION SIGN} ") for row in rows]
+    assert told == [["1"], ["1/2", "1/2", "1"], ["1/4", "1/4", "1"], ["1/8", "1/8", "1/2"]]
+    page.close()
