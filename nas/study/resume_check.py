@@ -9,7 +9,6 @@ from typing import Any
 
 from trainers.errors import UserError
 
-
 UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
 
 

@@ -7,8 +7,8 @@ import optuna
 import pytest
 
 from nas.config.run_config import RunConfig
-from nas.study.stored_results import read_records
 from nas.study.resume_check import check_settings_unchanged
+from nas.study.stored_results import read_records
 from nas.study.study import JOURNAL
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
@@ -272,7 +272,9 @@ def test_other_settings_are_refused_by_name(opened):
 
 def test_a_study_that_records_no_axes_is_isotropic(tmp_path):
     check_settings_unchanged({"seed": 1}, {"seed": 1, "space.axes": "isotropic"}, tmp_path)
-    with pytest.raises(UserError, match=r'space\.axes was "isotropic" and is {"starts": \[0, 0, 2\]}'):
+    with pytest.raises(
+        UserError, match=r'space\.axes was "isotropic" and is {"starts": \[0, 0, 2\]}'
+    ):
         check_settings_unchanged({}, {"space.axes": {"starts": [0, 0, 2]}}, tmp_path)
 
 
