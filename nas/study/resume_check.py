@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from trainers.errors import UserError
 
+UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
 
-def check_settings_unchanged(old: Any, new: Any, directory: Path) -> None:
+
+def check_settings_unchanged(
+    old: Mapping[str, Any], new: Mapping[str, Any], directory: Path
+) -> None:
     """Raise UserError with every value that differs between two trees of JSON values."""
-    if changes := list(_changes(old, new)):
+    if changes := list(_changes({**UNSAID, **old}, {**UNSAID, **new})):
         raise UserError(
             f"{directory} holds a search with other settings; give --dir a new folder, or set "
             "them back:\n  " + "\n  ".join(changes)

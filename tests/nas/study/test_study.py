@@ -7,6 +7,7 @@ import optuna
 import pytest
 
 from nas.config.run_config import RunConfig
+from nas.study.resume_check import check_settings_unchanged
 from nas.study.stored_results import read_records
 from nas.study.study import JOURNAL
 from search_spaces.hybrid import Hybrid
@@ -267,6 +268,14 @@ def test_other_settings_are_refused_by_name(opened):
     opened(fixed={"train": {"epochs": 3, "batch": 2}})
     with pytest.raises(UserError, match=r"train\.epochs was 3 and is 5"):
         opened(fixed={"train": {"epochs": 5, "batch": 2}})
+
+
+def test_a_study_that_records_no_axes_is_isotropic(tmp_path):
+    check_settings_unchanged({"seed": 1}, {"seed": 1, "space.axes": "isotropic"}, tmp_path)
+    with pytest.raises(
+        UserError, match=r'space\.axes was "isotropic" and is {"starts": \[0, 0, 2\]}'
+    ):
+        check_settings_unchanged({}, {"space.axes": {"starts": [0, 0, 2]}}, tmp_path)
 
 
 def test_warm_starts_are_proposed_first_and_once(opened):
