@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
-from search_spaces.axes import by_axis
+from search_spaces.axes import LEAST, Axes, by_axis
 from search_spaces.fitting import neighbours, takes
 from search_spaces.space import (
     Architecture,
@@ -87,11 +87,13 @@ def _share(
 
 
 def _nothing_fits(space: SearchSpace, points: Sequence[Architecture], patch: Sequence[int]) -> str:
-    point = min(points, key=lambda p: (p.has_idle_level(), p.stride()))
-    alike = point.with_axes(type(space.axes)())
-    strides = alike.strides()
-    lengths = list(patch[-len(strides) :])
-    fitting = [max(1, round(n / s)) * s for n, s in zip(lengths, strides, strict=True)]
+    waiting = Axes(space.axes.starts)  # no axis stops where the patch is long enough
+    able = [point.with_axes(waiting) for point in points]
+    strides = min(able, key=lambda p: (p.has_idle_level(), p.stride())).strides()
+    lengths, least = list(patch[-len(strides) :]), LEAST if any(waiting.starts) else 1
+    fitting = [
+        s * max(least if s > 1 else 1, round(n / s)) for n, s in zip(lengths, strides, strict=True)
+    ]
     if fitting == list(strides):
         fitting = [2 * length for length in fitting]
     return (
