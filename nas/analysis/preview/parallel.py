@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from trainers.processes import end_with_parent
 from trainers.signals import ignore_terminal
 
 Item = TypeVar("Item")
@@ -44,8 +45,10 @@ def preloaded() -> ForkServerContext:
 
 
 def begin_process(threads: int = 1) -> None:
-    """The first thing in a process: Ctrl-C is its parent's to handle, torch takes `threads`."""
+    """The first thing in a process: Ctrl-C is its parent's to handle, without which it ends; torch
+    takes `threads`."""
     ignore_terminal()
+    end_with_parent()
     torch.set_num_threads(threads)
 
 
