@@ -84,7 +84,7 @@ class AxialArchitecture(Architecture):
 
     def canonical(self) -> Self:
         canonical = super().canonical()
-        return replace(canonical, axes=canonical.axes.canonical(canonical.steps))
+        return replace(canonical, axes=canonical.own_axes.canonical(canonical.steps))
 
     def to_json(self) -> dict[str, Any]:
         axes = {} if self.axes == ALIKE else {"axes": self.axes.to_json()}

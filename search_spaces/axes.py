@@ -43,8 +43,12 @@ class Axes:
                 raise AxesError(f"axes.{name} = {list(value)}; expected a step for each axis")
 
     def plane(self) -> Axes:
-        """The last two of three axes, for networks of slices."""
-        return Axes(self.starts[-2:], self.stops[-2:])
+        """The last two axes, for networks of slices: the finer one of them waits for no other."""
+        waited = min(self.starts[-2:])
+        return Axes(
+            tuple(start - waited for start in self.starts[-2:]),
+            tuple(stop - waited for stop in self.stops[-2:]),
+        )
 
     def step(self, index: int) -> Sizes:
         """The factor, 1 or 2, by which step `index` divides each axis."""

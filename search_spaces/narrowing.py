@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
-from search_spaces.axes import ALIKE, by_axis
+from search_spaces.axes import LEAST, Axes, by_axis
 from search_spaces.fitting import neighbours, takes
 from search_spaces.space import (
     Architecture,
@@ -38,7 +38,12 @@ def narrow_to_patch(
         raise ArchitectureError(_nothing_fits(space, list(points.values()), patch))
     while unfit:
         place, option = max(
-            ((place, o) for place, options in enumerate(left.values()) for o in options),
+            (
+                (place, option)
+                for place, options in enumerate(left.values())
+                if len(options) > 1
+                for option in options
+            ),
             key=lambda one: _share(one[0], one[1], unfit, points),
         )
         knob = list(left)[place]
@@ -87,10 +92,13 @@ def _share(
 
 
 def _nothing_fits(space: SearchSpace, points: Sequence[Architecture], patch: Sequence[int]) -> str:
-    point = min(points, key=lambda p: (p.has_idle_level(), p.stride()))
-    strides = point.with_axes(ALIKE).strides()
-    lengths = list(patch[-len(strides) :])
-    fitting = [max(1, round(n / s)) * s for n, s in zip(lengths, strides, strict=True)]
+    waiting = Axes(space.axes.starts)  # no axis stops where the patch is long enough
+    able = [point.with_axes(waiting) for point in points]
+    strides = min(able, key=lambda p: (p.has_idle_level(), p.stride())).strides()
+    lengths, least = list(patch[-len(strides) :]), LEAST if any(waiting.starts) else 1
+    fitting = [
+        s * max(least if s > 1 else 1, round(n / s)) for n, s in zip(lengths, strides, strict=True)
+    ]
     if fitting == list(strides):
         fitting = [2 * length for length in fitting]
     return (

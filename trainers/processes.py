@@ -82,10 +82,15 @@ def _begin() -> None:
     """Ctrl-C is the parent's to handle; without one there is nothing left to do."""
     ignore_terminal()
     torch.set_num_threads(1)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """This process ends when the one that started it does, however that ends."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)

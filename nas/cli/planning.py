@@ -57,7 +57,8 @@ def planned_file(data: Path, directory: Path, hours: float | None) -> Path:
             )
         command = f"segnas search {data} goes by this file."
         make_plan_file(data, search_name(data), directory, hours, file, command)
-        note(f"Wrote {file}: change it and run the same command again to go by what it says")
+        again = "the same command" if hours is None else "the same command without --hours"
+        note(f"Wrote {file}: change it and run {again} to go by what it says")
         return file
     own = read_yaml(file).get("data")
     planned = Path(str(own.get("path"))) if isinstance(own, dict) else None
@@ -65,8 +66,8 @@ def planned_file(data: Path, directory: Path, hours: float | None) -> Path:
         raise UserError(f"{file} is a plan for {planned}; give another folder for {data} (--dir)")
     if hours is not None:
         raise UserError(
-            f"--hours {hours:g}: {file} is planned already; change search.hours and search.trials "
-            "there, or remove it to plan anew"
+            f"--hours {hours:g}: {file} is planned already; leave --hours out to go by it, change "
+            "search.hours and search.trials there, or remove it to plan anew"
         )
     note(f"Goes by {file}")
     return file

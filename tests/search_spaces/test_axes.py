@@ -102,3 +102,10 @@ def test_convolutions_do_not_mix_slices_that_still_wait():
         moved = (network(x) - network(changed)).abs().amax((0, 1, 3, 4))
     assert moved[2] > 0
     assert moved[[0, 1, 3]].max() == 0
+
+
+def test_the_finer_axis_of_a_plane_waits_for_none():
+    point = APFormer().with_axes(axes_for((1.0, 5.0, 40.0), (4, 64, 64)))
+    assert point.own_axes.starts == (0, 3)
+    assert point.canonical().key == point.with_axes(point.own_axes).key
+    assert point.strides() == (8, 1)

@@ -1,5 +1,8 @@
 """What of a space is left for a patch."""
 
+import json
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,12 +30,21 @@ def test_every_network_that_is_left_takes_the_patch(name, patch, spacing):
     space = SPACES[name].on(axes_for(spacing, patch))
     try:
         restrict = narrow_to_patch(space, {}, patch)
-    except ArchitectureError:
+    except ArchitectureError as error:
         points = [space.sample(RandomTrial(seed)) for seed in range(40)]
         assert not any(takes(point, patch) for point in points)
-        return
+        [other] = re.findall(r"use a patch such as (\[.*\])", str(error))
+        patch = tuple(json.loads(other))
+        space = SPACES[name].on(axes_for(spacing, patch))
+        restrict = narrow_to_patch(space, {}, patch)
     for seed in range(20):
         assert takes(space.sample(RandomTrial(seed), restrict), patch)
+
+
+def test_the_patch_that_is_proposed_heeds_the_axes_of_the_data():
+    spacing, patch = (1.0, 5.0, 5.0), (12, 28, 8)
+    with pytest.raises(ArchitectureError, match=r"stride is 4 x 1 x 1; .* such as \[16, 28, 8\]"):
+        narrow_to_patch(SPACES["lightmedseg"].on(axes_for(spacing, patch)), {}, patch)
 
 
 def test_no_more_goes_than_must():

@@ -13,6 +13,7 @@ Size = tuple[int, int, int]
 MOST = 4  # halvings that a patch leaves room for: networks of stride 16
 USUAL = 3  # halvings of most networks, for which a patch leaves room where all axes are alike
 SHORTEST = 8  # voxels along an axis to which a patch is shrunk
+FINEST = 4 * LEAST  # voxels along one of the finest axes, which all networks halve twice at least
 THIN = 16  # voxels: an axis of so few is not shrunk while another has more
 FEWEST = 32**3  # voxels to which a patch is shrunk: smaller ones show too little
 
@@ -35,9 +36,13 @@ def choose_patch(
     voxels = max(voxels, FEWEST)
     starts = axes_for(spacing, (1, 1, 1)).starts
     alike = not any(starts)
+    least = [SHORTEST] * 3
+    if not alike:
+        longest = max(range(3), key=lambda axis: (not starts[axis], shape[axis]))  # of the finest
+        least = [FINEST if axis == longest else 1 for axis in range(3)]
     patch = [
-        _fitting(max(math.ceil(n), SHORTEST if alike else 1), start, alike, 1)
-        for n, start in zip(shape, starts, strict=True)
+        _fitting(max(math.ceil(n), at_least), start, alike, 1)
+        for n, at_least, start in zip(shape, least, starts, strict=True)
     ]
     whole = list(patch)
     if math.prod(whole) <= at_once:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import torch
 
-from trainers.processes import Answer, Item, usable_cores
+from trainers.processes import Answer, Item, end_with_parent, usable_cores
 from trainers.signals import ignore_terminal
 
 Progress = Callable[[int, int, str], None]  # done, total, of what
@@ -42,8 +42,10 @@ def preloaded() -> ForkServerContext:
 
 
 def begin_process(threads: int = 1) -> None:
-    """The first thing in a process: Ctrl-C is its parent's to handle, torch takes `threads`."""
+    """The first thing in a process: Ctrl-C is its parent's to handle, without which it ends; torch
+    takes `threads`."""
     ignore_terminal()
+    end_with_parent()
     torch.set_num_threads(threads)
 
 

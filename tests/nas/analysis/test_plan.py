@@ -296,7 +296,7 @@ def test_a_plan_of_other_data_is_not_gone_by(tmp_path, monkeypatch, capsys):
     assert "is a plan for /elsewhere; give another folder for data (--dir)" in told(capsys)
     (runs / "plan.yaml").write_text(f"name: data\ndata: {{source: msd, path: {folder}}}\n")
     assert main(["search", "data", "--hours", "1"]) == 2
-    assert "is planned already" in told(capsys)
+    assert "is planned already; leave --hours out to go by it" in told(capsys)
 
 
 def test_a_search_that_was_not_planned_is_not_gone_on_with(tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from nas.analysis.plan.groups import choose_groups
 from nas.analysis.plan.intensity import ct_window, is_ct
 from nas.analysis.plan.limits import choose_limits
 from nas.analysis.plan.machine import MachineFacts
-from nas.analysis.plan.networks import PLAIN, restrictions
+from nas.analysis.plan.networks import PLAIN, WARM_STARTS, presets_on, restrictions, space_on
 from nas.analysis.plan.patch import choose_patch
 from nas.analysis.plan.schedule import Pace, choose_length
 from nas.analysis.plan.spacing import choose_spacing
@@ -81,6 +81,20 @@ def test_a_volume_that_is_a_little_too_large_is_taken_at_once():
 
 def test_a_tiny_volume_is_padded_to_what_networks_take():
     assert choose_patch((5, 7, 9), (1, 1, 1), 1e6, "").value == (8, 8, 12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "expected"),
+    [
+        ((12, 12, 6), (1, 1, 5), (16, 12, 6)),  # one of the finest axes is halved twice
+        ((8, 6, 17), (0.3, 0.5, 5), (16, 6, 17)),
+        ((10, 1, 2), (2.5, 10, 0.3), (10, 1, 16)),
+    ],
+)
+def test_so_is_one_whose_axes_differ(shape, spacing, expected):
+    patch = choose_patch(shape, spacing, 1e6, "").value
+    assert patch == expected
+    assert len(presets_on(WARM_STARTS, space_on(spacing, patch))) == len(WARM_STARTS)
 
 
 def test_the_patch_of_slices_stays_thin():
