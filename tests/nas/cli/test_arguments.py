@@ -27,7 +27,7 @@ def test_a_tilde_that_the_shell_left_is_the_home(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert parser().parse_args(["search", "~/a.yaml", "--dir=~/x"]).dir == tmp_path / "x"
     assert main(["search", "~/a.yaml"]) == 2
-    assert f"{tmp_path}/a.yaml: No such file" in "".join(capsys.readouterr()).replace("\n", "")
+    assert f"{tmp_path}/a.yaml is missing" in "".join(capsys.readouterr()).replace("\n", "")
 
 
 @pytest.mark.parametrize("text", ["~nobody-has-this-name/x", "a/~", "$HOME/x", "${HOME}"])

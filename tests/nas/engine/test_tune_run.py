@@ -193,6 +193,8 @@ def test_bad_settings_do_not_start_ray_again(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_interrupts_the_session_and_the_second_the_block(number, monkeypatch):
+    if signal.getsignal(number) is signal.SIG_IGN:  # as SIGHUP is under nohup
+        pytest.skip("these tests were started to ignore it")
     before = signal.getsignal(number)
     session = Script("a")
     monkeypatch.setattr(signals, "_last_heard", -inf)
