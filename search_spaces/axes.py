@@ -47,7 +47,7 @@ class Axes:
         waited = min(self.starts[-2:])
         return Axes(
             tuple(start - waited for start in self.starts[-2:]),
-            tuple(stop - waited for stop in self.stops[-2:]),
+            tuple(max(0, stop - waited) for stop in self.stops[-2:]),
         )
 
     def step(self, index: int) -> Sizes:

@@ -109,3 +109,9 @@ def test_the_finer_axis_of_a_plane_waits_for_none():
     assert point.own_axes.starts == (0, 3)
     assert point.canonical().key == point.with_axes(point.own_axes).key
     assert point.strides() == (8, 1)
+
+
+def test_an_axis_of_a_plane_may_have_stopped_before_the_others_began():
+    point = APFormer().with_axes(Axes((1, 2, 2), (3, 0, 4)))
+    assert point.strides() == (1, 4)
+    assert point.canonical().canonical() == point.canonical()
