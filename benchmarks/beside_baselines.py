@@ -18,22 +18,20 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from last_dice import last_dice
 from rich.console import Console
 from rich.table import Table
 
 from nas.config.data_space import space_for
-from nas.config.run_config import RunConfig, SpaceConfig
+from nas.config.run_config import SpaceConfig
 from nas.cost.count import cost_of
 from nas.engine.slots import count_slots
 from nas.report.read_search import read_search
 from search_spaces.fitting import takes
 from search_spaces.registry import find_preset
 from search_spaces.space import Architecture
-from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
-from trainers.data.splits import Cases
 from trainers.data.task import Task
-from trainers.trainer import Trainer
 
 PRESETS = ("unet-s", "unet", "segresnet-s", "nnunet-s")
 
@@ -69,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
         futures = {
             name: [
-                pool.submit(train, point, config, config.seed + seed, cache, cases)
+                pool.submit(last_dice, point, config.seed + seed, cache, cases, config.train)
                 for seed in range(options.seeds)
             ]
             for name, point in fitting.items()
@@ -79,21 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(table)
     for name in networks.keys() - fitting.keys():
         console.print(f"{name} does not take a patch of {list(patch)}")
-
-
-def train(
-    point: Architecture, config: RunConfig, seed: int, cache: VolumeCache, cases: Cases
-) -> float:
-    """Mean foreground Dice of the validation cases after the last step."""
-    recipe = config.train.model_copy(update={"validate_every": config.train.epochs})
-    torch.manual_seed(seed)
-    network = point.build(cache.channels, len(cache.classes))
-    trainer = Trainer(network, cache, cases, recipe, device=torch.device("cpu"), seed=seed)
-    dice = None
-    for _ in range(recipe.epochs):
-        dice = trainer.run_epoch().dice
-    assert dice is not None  # the last epoch validates
-    return dice
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

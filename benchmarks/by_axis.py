@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from last_dice import last_dice
 from rich.console import Console
 from rich.table import Table
 
@@ -27,14 +28,10 @@ from nas.cost.count import cost_of
 from search_spaces.axes import ALIKE, axes_for
 from search_spaces.fitting import takes
 from search_spaces.registry import find_preset
-from search_spaces.space import Architecture
 from trainers.config import TrainConfig
-from trainers.data.cache import VolumeCache
 from trainers.data.config import Groups, Preprocess, Split
 from trainers.data.msd import MsdData
 from trainers.data.prepare import prepare_data
-from trainers.data.splits import Cases
-from trainers.trainer import Trainer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with ProcessPoolExecutor(options.jobs, context, torch.set_num_threads, (1,)) as pool:
             runs = [
                 [
-                    pool.submit(_train, point, seed, cache, cases, train)
+                    pool.submit(last_dice, point, seed, cache, cases, train)
                     for seed in range(options.seeds)
                 ]
                 for _, point in rows
@@ -91,18 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
                 Console(stderr=True).print(name, point.strides(), dice)
     Console(width=100).print(table)
-
-
-def _train(
-    point: Architecture, seed: int, cache: VolumeCache, cases: Cases, train: TrainConfig
-) -> float:
-    """Mean foreground Dice of the validation cases after the last step."""
-    torch.manual_seed(seed)
-    network = point.build(cache.channels, len(cache.classes))
-    trainer = Trainer(network, cache, cases, train, device=torch.device("cpu"), seed=seed)
-    dice = trainer.run_epoch().dice
-    assert dice is not None  # the last epoch validates
-    return dice
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
