@@ -27,6 +27,7 @@ SETUPS: Mapping[str, Setup] = {
     "reduction 4": Ours({"early_stopping": {"reduction": 4}}),
     "repeats trained again": Ours(repeats=True),
     "random start": Ours({"startup_sampler": "random"}),
+    "with EHVI": Ours({"sampler": "ehvi"}),
     "with NSGA-II": Ours({"sampler": "nsga2"}),
     "with NSGA-III": Ours({"sampler": "nsga3"}),
     "with random proposals": Ours({"sampler": "random"}),

@@ -83,7 +83,15 @@ class Study:
         self.exhausted: str | None = None
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = settings.seed + len(trials)
-        self._sampler = make_sampler(settings.search, seed, self._space, self._restrict)
+        self._sampler = make_sampler(
+            settings.search,
+            seed,
+            self._space,
+            self._restrict,
+            costs,
+            settings.objectives,
+            settings.budget,
+        )
         self._random = RandomSampler(seed + 2**31)  # not the sampler's own sequence
         for trial in trials:
             if trial.state == TrialState.COMPLETE:

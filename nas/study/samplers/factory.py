@@ -14,7 +14,9 @@ from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESa
 from optuna.trial import FrozenTrial
 
 from nas.config.offered import load_offered, refuse_booleans
+from nas.pareto.budget import Budget
 from nas.study.samplers.delegating import Delegate
+from nas.study.samplers.ehvi.sampler import EHVISampler
 from nas.study.samplers.nsga import ArchitectureNSGAII, ArchitectureNSGAIII
 from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
 from nas.study.samplers.windowed import RecentTrials
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from nas.config.run_config import SearchConfig
 
 ENTRY_POINTS = "segnas.samplers"  # the group in which other packages offer samplers
-OURS = ("tpe", "nsga2", "nsga3", "random", "qmc")
+OURS = ("ehvi", "tpe", "nsga2", "nsga3", "random", "qmc")
 REHEARSAL = 6  # trials
 WITHOUT = {  # samplers of Optuna that no search of ours can use, and what does their work
     "GridSampler": "it needs every knob of a conditional space in one grid and ends a study by "
@@ -61,7 +63,13 @@ class _Exhaustive(BruteForceSampler):
 
 
 def make_sampler(
-    search: SearchConfig, seed: int, space: SearchSpace, restrict: Restrictions
+    search: SearchConfig,
+    seed: int,
+    space: SearchSpace,
+    restrict: Restrictions,
+    costs: Any = None,
+    objectives: Any = ("dice", "params"),
+    budget: Any = None,
 ) -> BaseSampler:
     """The sampler that `search` names, after its start-up proposals.
 
@@ -75,6 +83,17 @@ def make_sampler(
     name, arguments = _named(search)
     if name in ("random", "RandomSampler"):
         return RandomSampler(seed, **arguments)
+    if name == "ehvi":
+        return EHVISampler(
+            space,
+            restrict,
+            costs or (lambda _: {"params": 1.0, "macs": 1.0}),
+            objectives,
+            budget or Budget(),
+            seed=seed,
+            startup=search.startup,
+            **arguments,
+        )
     paths = list(all_params(space.kind, restrict))
     if name == "qmc":
         return QuasiRandomSampler(paths, seed, **arguments)
@@ -124,6 +143,7 @@ def _names() -> list[str]:
 
 def _maker(name: str) -> type[BaseSampler]:
     ours: dict[str, type[BaseSampler]] = {
+        "ehvi": EHVISampler,
         "tpe": TPESampler,
         "nsga2": ArchitectureNSGAII,
         "nsga3": ArchitectureNSGAIII,
