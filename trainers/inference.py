@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
 import torch
 from torch import nn
 
-from trainers.volumes.windows import SlabInferer
+from trainers.volumes.windows import Predict, SlabInferer
 
 
 def no_pause() -> None:
@@ -63,58 +63,16 @@ def predict_logits(
     in eval mode and gets `windows` at a time (`SlabInferer`). `pause` is called before every pass.
     Returns (C_cls, D, H, W) float32 on the network's device.
     """
+    device = next(network.parameters()).device
+    return SlabInferer(patch, overlap, windows).logits(image, after_pause(network, pause), device)
 
-    def after_pause(batch: torch.Tensor) -> torch.Tensor:
+
+def after_pause(network: nn.Module, pause: Callable[[], None]) -> Predict:
+    """The network, with a call of `pause` before every pass."""
+
+    def predict(batch: torch.Tensor) -> torch.Tensor:
         pause()
-        return network(batch)
+        logits: torch.Tensor = network(batch)
+        return logits
 
-    device = next(network.parameters()).device
-    return SlabInferer(patch, overlap, windows).logits(image, after_pause, device)
-
-
-@torch.inference_mode()
-def predict_each(
-    network: nn.Module,
-    images: Iterable[np.ndarray],
-    patch: tuple[int, int, int],
-    overlap: float,
-    pause: Callable[[], None] = no_pause,
-    windows: int = 2,
-) -> Iterator[torch.Tensor]:
-    """The `predict_logits` of every image, in order.
-
-    Images that fit into the patch, one window each, are taken `windows` at a time.
-    """
-    small: list[np.ndarray] = []
-    for image in images:
-        fits = all(size <= limit for size, limit in zip(image.shape[1:], patch, strict=True))
-        if fits:
-            small.append(image)
-        if small and (not fits or len(small) == windows):
-            yield from _one_window_each(network, small, patch, pause)
-            small = []
-        if not fits:
-            yield predict_logits(network, image, patch, overlap, pause, windows)
-    if small:
-        yield from _one_window_each(network, small, patch, pause)
-
-
-def _one_window_each(
-    network: nn.Module,
-    images: Sequence[np.ndarray],
-    patch: tuple[int, int, int],
-    pause: Callable[[], None],
-) -> Iterator[torch.Tensor]:
-    """Images in the middle of a window of zeros, as MONAI pads them, in one pass."""
-    device = next(network.parameters()).device
-    margins = [[(p - n) // 2 for p, n in zip(patch, i.shape[1:], strict=True)] for i in images]
-    batch = torch.zeros(len(images), images[0].shape[0], *patch)
-    insides = [
-        (..., *(slice(m, m + n) for m, n in zip(margin, image.shape[1:], strict=True)))
-        for margin, image in zip(margins, images, strict=True)
-    ]
-    for window, image, inside in zip(batch, images, insides, strict=True):
-        window[inside] = torch.from_numpy(np.array(image))
-    pause()
-    for logits, inside in zip(network(batch.to(device)), insides, strict=True):
-        yield logits[inside].float()
+    return predict

@@ -10,7 +10,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,13 +20,14 @@ from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.ema import weight_average
 from trainers.errors import TrainingDivergedError
-from trainers.inference import no_pause, predict_each
+from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
-from trainers.metrics import class_means, dice_per_class, mean_dice
+from trainers.metrics import class_means, mean_dice
 from trainers.offers import begin_epoch, pop_network_metrics
 from trainers.precision import autocast, compute_type
 from trainers.refinements import NO_REFINEMENTS, Refinements
 from trainers.training_pass import TrainingPass
+from trainers.validation import score_cases
 
 
 @dataclass(frozen=True)
@@ -184,24 +184,24 @@ class Trainer:
         """
         network = self.deployed.eval()
         pop_network_metrics(network)  # of passes before these
-        scores = []
         names = self._cases.validation
         with self._autocast():
-            volumes = predict_each(
+            scores = score_cases(
                 network,
                 map(self._cache.image, names),
+                [self._cache.label(name) for name in names],
+                len(self._cache.classes),
                 self.config.patch,
                 self.config.overlap,
                 self._pause,
             )
-            for name, logits in zip(names, volumes, strict=True):
-                if not logits.isfinite().all():
-                    raise TrainingDivergedError(f"the logits of case {name} are not all finite")
-                predicted, truth = logits.argmax(0).cpu().numpy(), self._cache.label(name)
-                scores.append(dice_per_class(predicted, truth, len(self._cache.classes)))
-        cases = np.stack(scores)
+        if not scores.finite.all():
+            name = names[int(scores.finite.argmin())]
+            raise TrainingDivergedError(f"the logits of case {name} are not all finite")
         classes = self._cache.classes[1:]
-        return mean_dice(cases), dict(zip(classes, class_means(cases).tolist(), strict=True))
+        return mean_dice(scores.dice), dict(
+            zip(classes, class_means(scores.dice).tolist(), strict=True)
+        )
 
     def _step(self) -> torch.Tensor:
         batch = self._sampler.batch(self._part)

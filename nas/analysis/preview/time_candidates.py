@@ -19,10 +19,9 @@ from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
-from trainers.inference import predict_each
-from trainers.metrics import dice_per_class
 from trainers.precision import autocast
 from trainers.trainer import Trainer
+from trainers.validation import score_cases
 from trainers.volumes.windows import window_interval
 
 WARM_UP = 2  # steps that are not counted
@@ -140,9 +139,7 @@ def _window_seconds(network: nn.Module, workload: Workload) -> float:
     windows = sum(count_windows(label.shape, train) for label in labels)
 
     def validate() -> None:
-        predictions = predict_each(network, images, train.patch, train.overlap)
-        for logits, label in zip(predictions, labels, strict=True):
-            dice_per_class(logits.argmax(0).cpu().numpy(), label, len(cache.classes))
+        score_cases(network, images, labels, len(cache.classes), train.patch, train.overlap)
 
     validate()
     started, rounds = perf_counter(), 0

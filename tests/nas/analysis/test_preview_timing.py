@@ -16,7 +16,7 @@ from nas.analysis.preview.time_candidates import (
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import Architecture, choice
 from trainers.config import TrainConfig
-from trainers.inference import predict_each
+from trainers.validation import score_cases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +72,8 @@ def test_a_window_is_timed_on_corners_of_volumes(workload, monkeypatch):
 
     def note(network, images, *settings):
         seen.extend(image.shape for image in images)
-        return predict_each(network, images, *settings)
+        return score_cases(network, images, *settings)
 
-    monkeypatch.setattr("nas.analysis.preview.time_candidates.predict_each", note)
+    monkeypatch.setattr("nas.analysis.preview.time_candidates.score_cases", note)
     time_candidate(SMALL, workload, torch.device("cpu"))
     assert set(seen) == {(1, 24, 16, 16)}

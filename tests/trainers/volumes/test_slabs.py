@@ -56,6 +56,19 @@ def test_slabs_are_the_logits_of_the_whole(axis, shape, overlap):
         assert torch.equal(joined, whole)
 
 
+@pytest.mark.parametrize("axis", range(3))
+def test_slabs_of_many_volumes_are_those_of_each(axis):
+    inferer, model, here = SlabInferer(PATCH, 0.25, windows=3), network(3), torch.device("cpu")
+    volumes = [image((1, *shape), seed) for seed, shape in enumerate(SHAPES.values())]
+    found = [[] for _ in volumes]
+    for number, first, logits in inferer.slabs_of_each(volumes, model, axis, here):
+        assert first == sum(slab.shape[1] for slab in found[number])
+        found[number].append(logits.clone())
+    for volume, slabs in zip(volumes, found, strict=True):
+        alone = torch.cat([slab.clone() for slab in inferer.slabs(volume, model, axis, here)], 1)
+        torch.testing.assert_close(torch.cat(slabs, 1), alone, rtol=0, atol=1e-6)
+
+
 def test_the_image_is_left_alone():
     volume = image((1, 5, 30, 19))
     volume.flags.writeable = False
