@@ -10,6 +10,8 @@ from torch.nn.functional import binary_cross_entropy, cross_entropy, max_pool3d
 
 from trainers.config import LossConfig
 
+SMOOTH = 1e-5  # MONAI's, so that a class that is nowhere has a Dice
+
 
 def segmentation_loss(config: LossConfig | None = None) -> nn.Module:
     """The loss of that configuration; by default Dice plus cross-entropy, all classes alike.
@@ -19,8 +21,44 @@ def segmentation_loss(config: LossConfig | None = None) -> nn.Module:
     """
     config = config or LossConfig()
     if config == LossConfig():
-        return DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+        return DiceCrossEntropy()
     return WeightedLoss(config)
+
+
+class DiceCrossEntropy(nn.Module):
+    """Dice plus cross-entropy: MONAI's, and on a GPU `dice_cross_entropy`, which is the same but
+    for rounding.
+
+    logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.monai = DiceCELoss(
+            softmax=True, to_onehot_y=True, include_background=False, batch=True
+        )
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss: torch.Tensor = (dice_cross_entropy if logits.is_cuda else self.monai)(logits, labels)
+        return loss
+
+
+def dice_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Dice of the whole batch over the foreground classes plus cross-entropy over all of them.
+
+    logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar. The logits are read once, for
+    both terms, and the labels become one byte a class. With the backward pass these are 38
+    operations on tensors, where MONAI's are 54.
+    """
+    index = labels.long()
+    logs = logits.log_softmax(1)
+    foreground = torch.arange(1, logits.shape[1], device=logits.device).view(-1, 1, 1, 1)
+    predicted, true = logs.exp()[:, 1:], index == foreground  # (B, C_cls - 1, D, H, W)
+    everywhere = (0, 2, 3, 4)
+    overlap = (predicted * true).sum(everywhere)
+    sizes = predicted.sum(everywhere) + true.sum(everywhere)
+    dice = (2 * overlap + SMOOTH) / (sizes + SMOOTH)
+    return 1 - dice.mean() - logs.gather(1, index).mean()
 
 
 class WeightedLoss(nn.Module):
