@@ -107,19 +107,24 @@ def _timing_or_reason(architecture: Architecture, workload: Workload, slot: int)
 
 def time_candidate(architecture: Architecture, workload: Workload, device: torch.device) -> Timing:
     """Train for a few steps and predict a few windows."""
+    trainer = short_trainer(architecture, workload, device)
+    warm = epoch_seconds(trainer, WARM_UP) / WARM_UP
+    steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
+    step = epoch_seconds(trainer, steps) / steps
+    with autocast(workload.train, device):
+        return Timing(step, _window_seconds(trainer.network.eval(), workload))
+
+
+def short_trainer(architecture: Architecture, workload: Workload, device: torch.device) -> Trainer:
+    """Trains a candidate as the search would, but for validation."""
     cache, cases, train, seed = workload.cache, workload.cases, workload.train, workload.seed
     torch.manual_seed(seed)
     network = architecture.build(cache.channels, len(cache.classes))
     without = replace(cases, validation=())
-    trainer = Trainer(network, cache, without, train, device=device, seed=seed)
-    warm = _epoch(trainer, WARM_UP) / WARM_UP
-    steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
-    step = _epoch(trainer, steps) / steps
-    with autocast(train, device):
-        return Timing(step, _window_seconds(network.eval(), workload))
+    return Trainer(network, cache, without, train, device=device, seed=seed)
 
 
-def _epoch(trainer: Trainer, steps: int) -> float:
+def epoch_seconds(trainer: Trainer, steps: int) -> float:
     """The seconds of an epoch of so many steps."""
     trainer.config = trainer.config.model_copy(update={"steps_per_epoch": steps})
     return trainer.run_epoch().seconds
