@@ -22,7 +22,7 @@ from trainers.config import DistillationConfig, LossConfig
 from trainers.deep_supervision import DeepSupervision
 from trainers.distillation import Distillation
 from trainers.losses import segmentation_loss
-from trainers.trainer import channels_last
+from trainers.step import channels_last
 from trainers.training_pass import TrainingPass
 
 Precision = Literal["fp32", "bf16", "fp16"]

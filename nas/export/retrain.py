@@ -214,7 +214,8 @@ def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
     """
     config, split = export.config, export.config.data.split
     cases = split.read_text() if isinstance(split, Path) else split.model_dump_json()
-    settings = config.model_dump_json(exclude={"data": {"split"}})
+    how_fast = {"deterministic", "graphs"}
+    settings = config.model_dump_json(exclude={"data": {"split"}, "train": how_fast})
     taught = None if teacher is None else fingerprint(teacher)
     parts = [settings, cases, plan.start, plan.folds, taught]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
