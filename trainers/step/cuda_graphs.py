@@ -15,9 +15,8 @@ class CudaGraphs:
     So they are replayed in the order in which they were captured. Other threads may use the GPU
     while one captures (`capture_error_mode="thread_local"`).
 
-    `failed`: whether a capture of this process failed. Where CUDA refuses to end a capture, torch's
-    allocator is left in the middle of it (`CUDAGraph::reset` says so in torch's source), and
-    another capture must not be tried there.
+    `failed`: whether CUDA refused to end a capture of this process. It leaves torch's allocator in
+    the middle of it (so says `CUDAGraph::reset` in torch's source): another must not be tried.
     """
 
     failed: ClassVar[bool] = False
@@ -43,18 +42,21 @@ class CudaGraphs:
     def capture(self, work: Callable[[], object]) -> Callable[[], None]:
         """A function that does the work again, on the same tensors.
 
-        The work is not done now. Raises whatever it raises, or CUDA, which ends all captures in
-        this process.
+        The work is not done now. Raises what the work raises, or torch at the capture's end.
         """
-        graph = torch.cuda.CUDAGraph()
+        graph, of_work = torch.cuda.CUDAGraph(), None
         try:
             with torch.cuda.graph(
                 graph, self._pool, self._stream, capture_error_mode="thread_local"
             ):
-                work()
-        except BaseException:
-            CudaGraphs.failed = True
-            raise
+                try:
+                    work()
+                except Exception as error:
+                    of_work = error
+                    raise
+        except Exception as error:
+            CudaGraphs.failed = error is not of_work
+            raise of_work or error from None
         replay: Callable[[], None] = graph.replay
         return replay
 

@@ -82,7 +82,7 @@ class GraphedStep:
         try:
             captured = _Captured(self._eager, graphs, images, labels)
         except Exception as error:
-            reason = f"a step could not be captured: {first_line(_origin(error))}"
+            reason = f"a step could not be captured: {first_line(error)}"
             self._mark.write(reason)
             _check(graphs, reason)
             self._graphs = None
@@ -105,8 +105,9 @@ class _Captured:
     ) -> None:
         self.graphs, self._pause = graphs, eager.pause
         device = eager.device
-        self._images = torch.zeros_like(images, device=device, memory_format=eager.layout)
-        self._labels = torch.zeros_like(labels, device=device)
+        images = images.contiguous(memory_format=eager.layout)
+        self._images = torch.empty_like(images, device=device)
+        self._labels = torch.empty_like(labels, device=device)
         self._total = torch.zeros((), device=device)
         self._passes = []
         for number, part in enumerate(eager.parts(self._images, self._labels)):
@@ -123,13 +124,6 @@ class _Captured:
             run_pass()
         self._update()
         return self._total.clone()
-
-
-def _origin(error: BaseException) -> BaseException:
-    """What went wrong at first: a capture that is broken off raises once more when it is ended."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return error
 
 
 def _check(graphs: Graphs, reason: str) -> None:
