@@ -9,6 +9,8 @@ from trainers.strict import Strict
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 
+HOW_FAST = {"deterministic", "graphs"}  # of TrainConfig: they change results by rounding alone
+
 
 class Augment(Strict):
     """Random changes of a training patch.
