@@ -126,7 +126,7 @@ class Trainer:
         )
         self._terms = one_pass.terms
         layout, on_cuda = torch.channels_last_3d, device.type == "cuda"
-        if on_cuda and not config.deterministic:
+        if on_cuda and self._worker.count == 1 and not config.deterministic:
             shape = own // accumulate, cache.channels, *config.patch
             layout = choose_layout(one_pass, shape, device)
         self._average = weight_average(network, refinements.ema) if refinements.ema else None

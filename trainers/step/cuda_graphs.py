@@ -44,10 +44,14 @@ class CudaGraphs:
 
         The work is not done now. Raises what the work raises, or torch at the capture's end.
         """
-        graph, of_work = torch.cuda.CUDAGraph(), None
+        graph, outside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
+        of_work: Exception | None = None
         try:
-            with torch.cuda.graph(
-                graph, self._pool, self._stream, capture_error_mode="thread_local"
+            with (
+                torch.cuda.stream(outside),  # torch.cuda.graph does not go back to it on an error
+                torch.cuda.graph(
+                    graph, self._pool, self._stream, capture_error_mode="thread_local"
+                ),
             ):
                 try:
                     work()
@@ -57,6 +61,8 @@ class CudaGraphs:
         except Exception as error:
             CudaGraphs.failed = error is not of_work
             raise of_work or error from None
+        finally:
+            del of_work  # which otherwise, by way of its frames, would keep itself
         replay: Callable[[], None] = graph.replay
         return replay
 

@@ -79,16 +79,17 @@ class GraphedStep:
     def _capture(self, graphs: Graphs, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Capture a step and replay it, or do it eagerly."""
         self._mark.write("the process ended while a step was captured")
+        captured, reason = None, ""
         try:
             captured = _Captured(self._eager, graphs, images, labels)
         except Exception as error:
             reason = f"a step could not be captured: {first_line(error)}"
+        if captured is None:  # only here the error's frames hold no tensors and graphs any more
             self._mark.write(reason)
-            _check(graphs, reason)
             self._graphs = None
-            self._on_eager(reason)
-        if self._graphs is None:  # only here the error's frames hold no tensors any more
             self._eager.optimizer.drop_gradients()
+            _check(graphs, reason)
+            self._on_eager(reason)
             return self._eager.run(images, labels)
         loss = captured.replay(images, labels)
         _check(graphs, "a captured step could not be replayed")
