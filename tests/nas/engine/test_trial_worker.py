@@ -135,7 +135,7 @@ def test_an_ended_trial_leaves_no_word_of_a_failed_capture(tmp_path, state):
     files = TrialFiles(tmp_path, 30)
     mark = CaptureMark.beside(files.checkpoint("first"))
     mark.write("it broke")
-    files.tidy(Result(0, "hybrid", "first", {}, state))
+    files.tidy(Result(number=0, space="hybrid", key="first", architecture={}, state=state))
     assert mark.reason is None
 
 
