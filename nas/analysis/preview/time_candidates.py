@@ -22,10 +22,11 @@ from trainers.data.splits import Cases
 from trainers.inference import predict_each
 from trainers.metrics import dice_per_class
 from trainers.precision import autocast
+from trainers.step.graphed import WARM_UP as CAPTURED_AFTER
 from trainers.trainer import Trainer
 from trainers.volumes.windows import window_interval
 
-WARM_UP = 2  # steps that are not counted
+WARM_UP = 2  # steps that are not counted; on a GPU also those that are captured
 FEWEST, MOST = 3, 40  # steps that are
 STEP_SECONDS = 0.8  # about, of counted steps
 WINDOW_SECONDS = 0.3  # at least, of counted validation
@@ -113,7 +114,8 @@ def time_candidate(architecture: Architecture, workload: Workload, device: torch
     network = architecture.build(cache.channels, len(cache.classes))
     without = replace(cases, validation=())
     trainer = Trainer(network, cache, without, train, device=device, seed=seed)
-    warm = _epoch(trainer, WARM_UP) / WARM_UP
+    first = WARM_UP + (CAPTURED_AFTER + 1 if device.type == "cuda" else 0)
+    warm = _epoch(trainer, first) / first
     steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
     step = _epoch(trainer, steps) / steps
     with autocast(train, device):
