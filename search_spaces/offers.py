@@ -20,6 +20,8 @@ On any module of a network:
   measures it; where the architecture has a field `gate` for each of them, in the order in which
   they are built, it proposes gates to close.
 - `begin_epoch(epoch: int)`: called before every epoch of training with the number of those before.
+- `capturable = False`: what its training pass does depends on values, which Python has to read, or
+  it changes Python's state. No CUDA graph can repeat that; steps are then taken eagerly.
 
 On the network:
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import kl_div
 
 from trainers.config import DistillationConfig
+from trainers.offers import uncapturable
 
 
 class Distillation(nn.Module):
@@ -29,6 +30,11 @@ class Distillation(nn.Module):
         super().__init__()
         self._teacher = (teacher.eval(),)  # a tuple hides it from `parameters` and `train`
         self._config, self._autocast = config, autocast
+
+    @property
+    def capturable(self) -> bool:
+        """Whether the teacher's passes can be part of a CUDA graph."""
+        return uncapturable(self._teacher[0]) is None
 
     def forward(
         self, loss: torch.Tensor, images: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor

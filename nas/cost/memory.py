@@ -22,7 +22,7 @@ from trainers.config import DistillationConfig, LossConfig
 from trainers.deep_supervision import DeepSupervision
 from trainers.distillation import Distillation
 from trainers.losses import segmentation_loss
-from trainers.trainer import channels_last
+from trainers.step import channels_last
 from trainers.training_pass import TrainingPass
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -117,7 +117,7 @@ def _training_step(
     trained = [p.grad for p in one_pass.parameters() if p.grad is not None]
     gradients = _bytes(trained)
     moments = 2 * gradients
-    update = gradients if device == "cuda" else 2 * max(map(_size, trained), default=0)
+    update = 0 if device == "cuda" else 2 * max(map(_size, trained), default=0)
     one_pass.zero_grad(set_to_none=True)
     return kept, moments + max(gradients + forward, backward, after + update)
 

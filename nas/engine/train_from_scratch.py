@@ -18,7 +18,7 @@ from nas.engine.report import Fidelity, Report
 from search_spaces.space import Architecture
 from trainers.checkpoint import read_checkpoint
 from trainers.config import TrainConfig
-from trainers.errors import TrainingDivergedError, UserError
+from trainers.errors import GpuLostError, TrainingDivergedError, UserError
 from trainers.offers import pop_network_metrics
 from trainers.trainer import EpochReport, Trainer
 
@@ -62,6 +62,7 @@ class Training:
         self._trainer: Trainer | None = None
         self._accumulate = 1
         self._unsaved: OSError | None = None
+        self._notes: list[str] = []
         torch.cuda.empty_cache()  # of the candidate before, which may have run out of memory
 
     def advance(self) -> Report:
@@ -69,11 +70,12 @@ class Training:
 
         What is the network's own fault (it needs too much memory, its loss is no number, it does
         not run) is reported, not raised: it would fail again. An OSError is raised, unless it is of
-        a checkpoint that cannot be written: that is a warning in the report.
+        a checkpoint that cannot be written: that is a warning in the report. A GpuLostError is
+        raised, too: a fresh process can go on.
         """
         try:
             return self._advance()
-        except OSError:
+        except (OSError, GpuLostError):
             raise
         except Exception as error:
             reason, halve = self._reason(error), is_out_of_memory(error) and self._can_halve
@@ -103,7 +105,7 @@ class Training:
             measured=epoch.measured,
             done=trainer.done,
             accumulate=trainer.accumulate,
-            warning=self._warning(self._unsaved, trainer.done) if self._unsaved else None,
+            warning=self._warning(trainer.done),
         )
 
     def _reason(self, error: Exception) -> str:
@@ -112,7 +114,12 @@ class Training:
         tried = is_out_of_memory(error) and self._accumulate > 1
         return reason_of(error) + (f" (each batch in {self._accumulate} passes)" if tried else "")
 
-    def _warning(self, error: OSError, done: bool) -> str:
+    def _warning(self, done: bool) -> str | None:
+        if self._unsaved is None:
+            return self._notes.pop() if self._notes else None
+        return self._not_saved(self._unsaved, done)
+
+    def _not_saved(self, error: OSError, done: bool) -> str:
         cause = error.strerror or error
         text = f"{self._checkpoint.parent} cannot be written: {cause}; trials go on"
         if not done:
@@ -151,6 +158,7 @@ class Training:
                 pause=self._workspace.pause,
                 accumulate=self._accumulate,
                 on_unsaved=self._note,
+                on_eager=self._notes.append,
             )
 
         try:

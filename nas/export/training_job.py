@@ -24,7 +24,8 @@ from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.refinements import Refinements
 from trainers.segmenter import best_device
-from trainers.trainer import EpochReport, Trainer, channels_last
+from trainers.step import channels_last
+from trainers.trainer import EpochReport, Trainer
 
 Start = Literal["scratch", "trial"]
 Report = Callable[[EpochReport], object]

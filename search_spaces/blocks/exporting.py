@@ -17,6 +17,11 @@ def exporting() -> bool:
     return torch.jit.is_tracing() or torch.compiler.is_exporting()
 
 
+def capturing(x: torch.Tensor) -> bool:
+    """Whether work on x is captured as a CUDA graph, in which nothing can be read back."""
+    return x.is_cuda and torch.cuda.is_current_stream_capturing()
+
+
 def kept(entries: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: remembers the last `entries` tensors that a function made, by its arguments.
 

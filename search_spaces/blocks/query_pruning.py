@@ -9,7 +9,7 @@ from monai.networks.layers.factories import Conv
 from torch import nn
 from torch.nn.functional import adaptive_max_pool2d, adaptive_max_pool3d, cross_entropy
 
-from search_spaces.blocks.exporting import exporting
+from search_spaces.blocks.exporting import capturing, exporting
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class QueryGate(nn.Module):
             self.queries.kept = self._assume(logits)
             return self.queries.kept
         pruned = logits.detach().float().softmax(1)[:, 0].flatten(1) >= self.confidence  # (B, N)
-        if exporting():
+        if exporting() or capturing(x):
             # A graph has one number of queries: all, and the pruned ones among them not valid.
             index = torch.arange(pruned.shape[1], device=x.device).expand(x.shape[0], -1)
             self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])

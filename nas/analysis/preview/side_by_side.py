@@ -16,10 +16,10 @@ import torch
 from nas.analysis.preview.parallel import Progress, begin_process, preloaded
 from nas.analysis.preview.time_candidates import (
     FEWEST,
-    WARM_UP,
     Workload,
     epoch_seconds,
     short_trainer,
+    warm_up,
 )
 from nas.cost.failure import reason_of
 from search_spaces.space import Architecture
@@ -100,7 +100,7 @@ def _rate_or_reason(architecture: Architecture, workload: Workload, ready: Barri
     try:
         device = torch.device("cuda", 0) if workload.gpu else torch.device("cpu")
         trainer = short_trainer(architecture, workload, device)
-        epoch_seconds(trainer, WARM_UP)
+        warm_up(trainer)
         step = epoch_seconds(trainer, FEWEST) / FEWEST
         steps = min(max(round(SECONDS / step), FEWEST), STEPS)
         ready.wait(PATIENCE)

@@ -20,11 +20,12 @@ from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.precision import autocast
+from trainers.step.graphed import WARM_UP as CAPTURED_AFTER
 from trainers.trainer import Trainer
 from trainers.validation import score_cases
 from trainers.volumes.windows import window_interval
 
-WARM_UP = 2  # steps that are not counted
+WARM_UP = 2  # steps that are not counted; on a GPU also those that are captured
 FEWEST, MOST = 3, 40  # steps that are
 STEP_SECONDS = 0.8  # about, of counted steps
 WINDOW_SECONDS = 0.3  # at least, of counted validation
@@ -108,7 +109,7 @@ def _timing_or_reason(architecture: Architecture, workload: Workload, slot: int)
 def time_candidate(architecture: Architecture, workload: Workload, device: torch.device) -> Timing:
     """Train for a few steps and predict a few windows."""
     trainer = short_trainer(architecture, workload, device)
-    warm = epoch_seconds(trainer, WARM_UP) / WARM_UP
+    warm = warm_up(trainer)
     steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
     step = epoch_seconds(trainer, steps) / steps
     with autocast(workload.train, device):
@@ -122,6 +123,12 @@ def short_trainer(architecture: Architecture, workload: Workload, device: torch.
     network = architecture.build(cache.channels, len(cache.classes))
     without = replace(cases, validation=())
     return Trainer(network, cache, without, train, device=device, seed=seed)
+
+
+def warm_up(trainer: Trainer) -> float:
+    """Train the steps that are not counted; the seconds of one of them."""
+    first = WARM_UP + (CAPTURED_AFTER + 1 if trainer.device.type == "cuda" else 0)
+    return epoch_seconds(trainer, first) / first
 
 
 def epoch_seconds(trainer: Trainer, steps: int) -> float:

@@ -5,11 +5,14 @@ import torch
 from torch import nn
 
 from nas.config.run_config import RunConfig
+from nas.engine import train_from_scratch
 from nas.engine.train_from_scratch import given_up
 from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk
 from tests.nas.parts import start_training
 from trainers.checkpoint import read_checkpoint
+from trainers.errors import GpuLostError
+from trainers.trainer import Trainer
 
 TINY = Hybrid(width=4)
 
@@ -122,9 +125,22 @@ def test_a_network_that_fails_ends_with_its_reason(evaluation, error, reason, al
     assert "\n" not in report.reason
 
 
-def test_data_that_cannot_be_read_are_not_the_networks_fault(evaluation):
-    with pytest.raises(OSError, match="Input/output error"):
-        evaluation(network=Faulty(OSError("Input/output error"))).advance()
+@pytest.mark.parametrize("error", [OSError("Input/output error"), GpuLostError("lost")])
+def test_what_a_fresh_process_may_do_is_not_the_networks_fault(evaluation, error):
+    with pytest.raises(type(error), match=str(error)):
+        evaluation(network=Faulty(error)).advance()
+
+
+def test_why_steps_are_eager_is_said_in_the_first_report(evaluation, monkeypatch):
+    class Told(Trainer):
+        def __init__(self, *args, on_eager, **options):
+            super().__init__(*args, on_eager=on_eager, **options)
+            on_eager("trained without CUDA graphs")
+
+    monkeypatch.setattr(train_from_scratch, "Trainer", Told)
+    run = evaluation()
+    assert run.advance().warning == "trained without CUDA graphs"
+    assert run.advance().warning is None
 
 
 class Hungry(nn.Conv3d):
