@@ -141,11 +141,6 @@ def with_affine(values: torch.Tensor, affine: np.ndarray) -> MetaTensor:
     return MetaTensor(values, torch.from_numpy(affine))
 
 
-def label_type(classes: int) -> np.dtype[np.unsignedinteger]:
-    """The smallest unsigned type that holds so many classes."""
-    return np.min_scalar_type(classes - 1)
-
-
 def digits(values: np.ndarray, most: int = 5) -> str:
     """The first different values with all their digits: two that differ read differently."""
     return ", ".join(repr(v.item()).removesuffix(".0") for v in np.unique(values)[:most])

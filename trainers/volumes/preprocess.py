@@ -14,7 +14,8 @@ from monai.data.utils import compute_shape_offset, zoom_affine
 from .errors import UserError
 from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
 from .intensity import normalise, occupied
-from .nifti import check_room, label_type, load_labels, load_volume
+from .labels import label_type
+from .nifti import check_room, load_labels, load_volume
 from .resample import Resampling, resample_labels
 from .settings import ResamplingRule, Settings
 
