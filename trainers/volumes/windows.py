@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from monai.data.utils import compute_importance_map, dense_patch_slices
-from monai.inferers import SlidingWindowInferer
 
 from .rows import to_front
+from .window_grid import gaussian_weights, window_places
 
 Predict = Callable[[torch.Tensor], torch.Tensor]
 """(B, C_in, D, H, W) windows -> logits (B, C_cls, D, H, W)."""
 
 
-class SlabInferer(SlidingWindowInferer):
-    """MONAI's sliding windows, blended by a Gaussian; of large volumes slab by slab.
+class SlabInferer:
+    """Sliding windows, blended by a Gaussian, as MONAI has them; of large volumes slab by slab.
 
     patch: the window (D, H, W). overlap: the share of its length that a window has in common with
     the next.
@@ -27,8 +26,7 @@ class SlabInferer(SlidingWindowInferer):
     """
 
     def __init__(self, patch: Sequence[int], overlap: float, windows: int) -> None:
-        super().__init__(patch, sw_batch_size=windows, overlap=overlap, mode="gaussian")
-        self.patch, self.shared = tuple(patch), overlap
+        self.patch, self.overlap, self.windows = tuple(patch), overlap, windows
 
     def across(self, shape: Sequence[int]) -> int:
         """The axis of a volume (D, H, W) along which a slab, one window thick, is smallest."""
@@ -37,9 +35,15 @@ class SlabInferer(SlidingWindowInferer):
     @torch.inference_mode()
     def logits(self, image: np.ndarray, predict: Predict, device: torch.device) -> torch.Tensor:
         """All logits of a volume (C_in, D, H, W) at once: (C_cls, D, H, W) float32 on `device`."""
-        logits = self(torch.from_numpy(np.array(image))[None].to(device), predict)
-        assert isinstance(logits, torch.Tensor)
-        return logits[0].float()
+        whole: torch.Tensor | None = None
+        first = 0
+        for slab in self.slabs(image, predict, 0, device):
+            if whole is None:
+                whole = slab.new_empty((len(slab), *image.shape[1:]))
+            whole[:, first : first + slab.shape[1]] = slab
+            first += slab.shape[1]
+        assert whole is not None, "a volume has a window"
+        return whole
 
     @torch.inference_mode()
     def slabs(
@@ -59,13 +63,12 @@ class SlabInferer(SlidingWindowInferer):
         padding = [(0, 0), *zip(before, after, strict=True)]
         padded = np.pad(image, padding) if any(before) or any(after) else image
         inside = to_front([slice(b, b + n) for b, n in zip(before, shape, strict=True)], axis)
-        intervals = [window_interval(length, self.shared) for length in patch]
         places = sorted(
-            dense_patch_slices(sizes, patch, intervals), key=lambda place: place[axis].start
+            window_places(sizes, patch, self.overlap), key=lambda place: place[axis].start
         )
         total = _Blend(patch, to_front(sizes, axis), axis, device)
-        for first in range(0, len(places), self.sw_batch_size):
-            batch = places[first : first + self.sw_batch_size]
+        for first in range(0, len(places), self.windows):
+            batch = places[first : first + self.windows]
             windows = np.stack([padded[(slice(None), *place)] for place in batch])
             logits = predict(torch.from_numpy(windows).to(device))
             for place, values in zip(batch, logits, strict=True):
@@ -74,11 +77,6 @@ class SlabInferer(SlidingWindowInferer):
                     total.forget(place[axis].start)
                 total.add(values, to_front(place, axis))
         yield total.finished(sizes[axis])[(slice(None), *inside)]
-
-
-def window_interval(length: int, overlap: float) -> int:
-    """Voxels from one window of that length to the next, as MONAI has them."""
-    return max(int(length * (1 - overlap)), 1)
 
 
 class _Blend:
@@ -90,7 +88,7 @@ class _Blend:
     def __init__(
         self, patch: Sequence[int], sizes: Sequence[int], axis: int, device: torch.device
     ) -> None:
-        weight = compute_importance_map(tuple(patch), mode="gaussian", device=device)
+        weight = gaussian_weights(patch, device)
         self.weight = weight.movedim(axis, 0)
         self.axis, self.shape, self.first = axis, (patch[axis], *sizes[1:]), 0
         self.weights = torch.zeros(self.shape, device=device)

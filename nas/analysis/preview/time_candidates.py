@@ -23,7 +23,7 @@ from trainers.inference import predict_each
 from trainers.metrics import dice_per_class
 from trainers.precision import autocast
 from trainers.trainer import Trainer
-from trainers.volumes.windows import window_interval
+from trainers.volumes.window_grid import window_interval
 
 WARM_UP = 2  # steps that are not counted
 FEWEST, MOST = 3, 40  # steps that are
