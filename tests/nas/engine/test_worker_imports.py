@@ -72,6 +72,19 @@ def test_a_lock_that_cannot_be_trusted_ends_no_process(lock_name):
     assert done.stdout == "False\n", done.stderr
 
 
+def test_a_process_that_has_imported_has_not_looked_for_a_gpu(lock_name):
+    """Which one a worker has, CUDA reads once, and Ray says only when a trial begins."""
+    program = (
+        "import torch\n"
+        "def looked(*_): raise AssertionError('looked for a GPU')\n"
+        "torch.cuda.is_available = torch.cuda.device_count = torch.cuda.init = looked\n"
+        "import nas.engine.worker_imports"
+    )
+    with worker_environment(1, lock_name):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_environment_is_left_as_it_was(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     before = dict(os.environ)
