@@ -18,7 +18,7 @@ from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
 from trainers.config import TrainConfig
 
-from .workers import Listing, loaded
+from .workers import Listing, loaded, threads
 
 UNUSED = {"matplotlib", "mlflow", "monai", "nibabel", "optuna", "scipy", "thop"}
 TRAIN = TrainConfig(patch=(24, 24, 24), epochs=1, steps_per_epoch=1)
@@ -110,8 +110,7 @@ def here(tmp_path_factory):
 def test_ray_has_a_process_for_each_slot_with_the_threads_of_a_trial(here):
     cluster, _ = here
     assert cluster.requested.cpus == ray.cluster_resources()["CPU"] == cluster.slots == 1
-    threads = ray.get(ray.remote(os.environ.get).remote("OMP_NUM_THREADS"))
-    assert threads == os.environ.get("OMP_NUM_THREADS", "2")
+    assert ray.get(ray.remote(threads).remote()) == os.environ.get("OMP_NUM_THREADS", "2")
 
 
 def test_a_real_worker_begins_with_its_imports_and_needs_few(here, phantom, tmp_path):

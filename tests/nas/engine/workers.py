@@ -55,3 +55,8 @@ class Listing(TrialWorker):
 def loaded():
     """The names of all modules of this process."""
     return {name for name, module in sys.modules.items() if module is not None}
+
+
+def threads():
+    """How many OpenMP was told to use in this process."""
+    return os.environ.get("OMP_NUM_THREADS")
