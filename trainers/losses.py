@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import torch
-from monai.losses import DiceCELoss, DiceLoss, GeneralizedDiceLoss
-from monai.networks import one_hot
 from torch import nn
 from torch.nn.functional import binary_cross_entropy, cross_entropy, max_pool3d
 
 from trainers.config import LossConfig
 
-SMOOTH = 1e-5  # MONAI's, so that a class that is nowhere has a Dice
+SMOOTH = 1e-5  # so that a class that is neither there nor predicted has a Dice of 1
 
 
 def segmentation_loss(config: LossConfig | None = None) -> nn.Module:
@@ -26,20 +24,20 @@ def segmentation_loss(config: LossConfig | None = None) -> nn.Module:
 
 
 class DiceCrossEntropy(nn.Module):
-    """Dice plus cross-entropy: MONAI's, and on a GPU `dice_cross_entropy`, which is the same but
-    for rounding.
+    """Dice plus cross-entropy: `DiceCELoss`, and on a GPU `dice_cross_entropy`, which is the same
+    but for rounding.
 
     logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.monai = DiceCELoss(
-            softmax=True, to_onehot_y=True, include_background=False, batch=True
-        )
+        self._as_monai = DiceCELoss()
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        loss: torch.Tensor = (dice_cross_entropy if logits.is_cuda else self.monai)(logits, labels)
+        loss: torch.Tensor = (dice_cross_entropy if logits.is_cuda else self._as_monai)(
+            logits, labels
+        )
         return loss
 
 
@@ -61,6 +59,32 @@ def dice_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tens
     return 1 - dice.mean() - logs.gather(1, index).mean()
 
 
+class DiceLoss(nn.Module):
+    """One minus the soft Dice of the foreground classes, each over the whole batch, their mean.
+
+    logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar. Operation for operation MONAI's
+    `DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)`, whose import
+    takes as long as that of torch.
+    """
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        predicted = logits.softmax(1)[:, 1:]
+        truth = one_hot(labels, logits.shape[1])[:, 1:]
+        voxels = (0, *range(2, logits.dim()))
+        both = (predicted * truth).sum(voxels)
+        only_predicted = 0.5 * (predicted.sum(voxels) - both)
+        only_truth = 0.5 * (truth.sum(voxels) - both)
+        total = 2 * (both + only_predicted + only_truth)
+        return (1 - (2 * both + SMOOTH) / (total + SMOOTH)).mean()
+
+
+class DiceCELoss(DiceLoss):
+    """`DiceLoss` plus the cross-entropy of all classes."""
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().forward(logits, labels) + cross_entropy(logits, labels[:, 0].long())
+
+
 class WeightedLoss(nn.Module):
     """`dice`, `cross_entropy` and `boundary` times their terms (LightMedSeg, Eq. 22).
 
@@ -77,11 +101,7 @@ class WeightedLoss(nn.Module):
         super().__init__()
         self.config = config
         self.inverse = config.class_weights == "inverse"
-        self.dice: nn.Module = (
-            GeneralizedDiceLoss(softmax=True, to_onehot_y=True, w_type="simple", batch=True)
-            if self.inverse
-            else DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
-        )
+        self.dice: nn.Module = _generalised_dice() if self.inverse else DiceLoss()
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         config, labels = self.config, labels.long()
@@ -95,6 +115,12 @@ class WeightedLoss(nn.Module):
             region = boundary_region(labels, config.boundary_reach)
             loss = loss + config.boundary * boundary_loss(logits, labels, region, weights)
         return loss
+
+
+def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """labels: (B, 1, *S) of any integer type -> (B, classes, *S) float32."""
+    shape = (len(labels), classes, *labels.shape[2:])
+    return torch.zeros(shape, device=labels.device).scatter_(1, labels.long(), 1)
 
 
 def inverse_frequencies(labels: torch.Tensor, classes: int) -> torch.Tensor:
@@ -137,6 +163,12 @@ def boundary_loss(
     shares = (weights / weights.sum()).view(1, -1, 1, 1, 1)
     inside = region.to(logits)
     return (each * shares * inside).sum() / inside.sum().clamp(min=1)
+
+
+def _generalised_dice() -> nn.Module:
+    from monai.losses import GeneralizedDiceLoss
+
+    return GeneralizedDiceLoss(softmax=True, to_onehot_y=True, w_type="simple", batch=True)
 
 
 def _maximum(values: torch.Tensor, reach: int) -> torch.Tensor:

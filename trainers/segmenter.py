@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from pydantic import Field
 from torch import nn
 
@@ -28,6 +27,9 @@ from trainers.volumes.preprocess import Prepared, prepare_image
 from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import Settings
 from trainers.volumes.windows import SlabInferer
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
 

@@ -11,7 +11,7 @@ from thop.profile import register_hooks
 from torch import nn
 
 from nas.cost.mac_counts import CountedCalls
-from nas.cost.mac_rules import RULES, Rule, by_thop
+from nas.cost.mac_rules import RULES, Rule, by_thop, rules_with_monai
 from nas.cost.meta_network import build_on_meta
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba
@@ -139,7 +139,7 @@ _TOKEN_SPARSE = Convention(
     unit="MACs",
     factor=1,
     rules={
-        **RULES,
+        **rules_with_monai(),
         nn.LayerNorm: _each_output,
         nn.ConvTranspose3d: by_thop(nn.ConvTranspose3d),
         Attention: _scaled_pairs,

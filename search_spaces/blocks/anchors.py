@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.axes import ALIKE, Axes
 from search_spaces.blocks.conv import dense
+from search_spaces.blocks.dimensions import CONV
 
 
 class AnchorDetector(nn.Module):
@@ -64,7 +64,7 @@ class PositionBias(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: int, anchors: int) -> None:
         super().__init__()
-        self.project = Conv[Conv.CONV, spatial_dims](anchors, channels, 1)
+        self.project = CONV[spatial_dims](anchors, channels, 1)
 
     def forward(self, anchors: torch.Tensor, size: torch.Size | tuple[int, ...]) -> torch.Tensor:
         batch, k, n = anchors.shape

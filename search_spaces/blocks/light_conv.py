@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from monai.utils.misc import ensure_tuple_rep
 from torch import nn
 
 from search_spaces.blocks.conv import Size, dense
+from search_spaces.blocks.dimensions import along_each_axis
 
 
 class LightConv(nn.Module):
@@ -53,7 +53,7 @@ class PatchMerging(nn.Module):
         self, spatial_dims: int, in_channels: int, out_channels: int, factor: Size = 2
     ) -> None:
         super().__init__()
-        self.factors = ensure_tuple_rep(factor, spatial_dims)
+        self.factors = along_each_axis(factor, spatial_dims)
         self.project = nn.Linear(in_channels * math.prod(self.factors), out_channels)
         self.norm = nn.GroupNorm(1, out_channels)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 from torch.nn.functional import adaptive_max_pool2d, adaptive_max_pool3d, cross_entropy
 
+from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.exporting import capturing, exporting
 
 
@@ -52,7 +52,7 @@ class QueryGate(nn.Module):
     def __init__(self, spatial_dims: int, channels: int, confidence: float = 0.9) -> None:
         super().__init__()
         self.spatial_dims, self.confidence = spatial_dims, confidence
-        self.classify = Conv[Conv.CONV, spatial_dims](channels, 2, 1)
+        self.classify = CONV[spatial_dims](channels, 2, 1)
         self.queries = Queries()
         self.assumed_kept = 1.0
         self._logits: torch.Tensor | None = None

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
+from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.gated_layer import GatedLayer, transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.recompute import recomputed
@@ -47,7 +47,7 @@ class SparseUNETR(nn.Module):
         self.strides, self._features = point.strides(), point.features
         self.recompute: bool | None = None
         patch = point.axes.between(0, point.patch.bit_length() - 1)
-        self.embed = Conv[Conv.CONV, 3](in_channels, point.width, patch, patch)
+        self.embed = CONV[3](in_channels, point.width, patch, patch)
         self.class_token = nn.Parameter(torch.zeros(point.width))
         nn.init.trunc_normal_(self.class_token, std=0.02)
         self.decoder = UNETRDecoder(

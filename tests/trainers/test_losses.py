@@ -64,6 +64,16 @@ def logits_for(*probabilities):
     return torch.stack([1 - p, p]).log().view(1, 2, 1, 1, -1)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_default_loss_and_its_gradient_are_those_of_monai_bit_by_bit(classes):
+    logits = torch.randn(2, classes, 4, 5, 6, requires_grad=True)
+    labels = torch.randint(classes, (2, 1, 4, 5, 6), dtype=torch.uint8)
+    monai = DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+    ours, theirs = segmentation_loss()(logits, labels), monai(logits, labels)
+    assert ours == theirs
+    assert torch.equal(*(torch.autograd.grad(loss, logits)[0] for loss in (ours, theirs)))
+
+
 def test_the_default_options_are_the_default_loss():
     logits = torch.randn(2, 3, 4, 5, 6)
     labels = torch.randint(3, (2, 1, 4, 5, 6), dtype=torch.uint8)

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from monai.data.utils import compute_importance_map, dense_patch_slices
-from monai.inferers import SlidingWindowInferer
 
 from .rows import to_front
+from .window_grid import gaussian_weights, window_places
 
 Predict = Callable[[torch.Tensor], torch.Tensor]
 """(B, C_in, D, H, W) windows -> logits (B, C_cls, D, H, W)."""
@@ -29,8 +28,8 @@ class Slab(NamedTuple):
     logits: torch.Tensor
 
 
-class SlabInferer(SlidingWindowInferer):
-    """MONAI's sliding windows, blended by a Gaussian; of large volumes slab by slab.
+class SlabInferer:
+    """Sliding windows, blended by a Gaussian, as MONAI has them; of large volumes slab by slab.
 
     patch: the window (D, H, W). overlap: the share of its length that a window has in common with
     the next.
@@ -41,8 +40,7 @@ class SlabInferer(SlidingWindowInferer):
     """
 
     def __init__(self, patch: Sequence[int], overlap: float, windows: int) -> None:
-        super().__init__(patch, sw_batch_size=windows, overlap=overlap, mode="gaussian")
-        self.patch, self.shared = tuple(patch), overlap
+        self.patch, self.overlap, self.windows = tuple(patch), overlap, windows
 
     def across(self, shape: Sequence[int]) -> int:
         """The axis of a volume (D, H, W) along which a slab, one window thick, is smallest."""
@@ -51,9 +49,15 @@ class SlabInferer(SlidingWindowInferer):
     @torch.inference_mode()
     def logits(self, image: np.ndarray, predict: Predict, device: torch.device) -> torch.Tensor:
         """All logits of a volume (C_in, D, H, W) at once: (C_cls, D, H, W) float32 on `device`."""
-        logits = self(torch.from_numpy(np.array(image))[None].to(device), predict)
-        assert isinstance(logits, torch.Tensor)
-        return logits[0].float()
+        whole: torch.Tensor | None = None
+        first = 0
+        for slab in self.slabs(image, predict, 0, device):
+            if whole is None:
+                whole = slab.new_empty((len(slab), *image.shape[1:]))
+            whole[:, first : first + slab.shape[1]] = slab
+            first += slab.shape[1]
+        assert whole is not None, "a volume has a window"
+        return whole
 
     def slabs(
         self, image: np.ndarray, predict: Predict, axis: int, device: torch.device
@@ -86,14 +90,14 @@ class SlabInferer(SlidingWindowInferer):
 
         @cache
         def weight() -> torch.Tensor:
-            return compute_importance_map(self.patch, mode="gaussian").to(device)
+            return gaussian_weights(self.patch, device)
 
         volumes = (
-            _Volume(number, image, self.patch, self.shared, axis)
+            _Volume(number, image, self.patch, self.overlap, axis)
             for number, image in enumerate(images)
         )
         windows = ((volume, place) for volume in volumes for place in volume.places)
-        while batch := list(islice(windows, self.sw_batch_size)):
+        while batch := list(islice(windows, self.windows)):
             inputs = np.stack([volume.padded[(slice(None), *place)] for volume, place in batch])
             outputs = predict(to_device(inputs, device))
             for (volume, place), logits in zip(batch, outputs, strict=True):
@@ -107,11 +111,6 @@ def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """To a GPU it goes through pinned memory, and nobody waits for it; a CPU shares the array."""
     here = torch.from_numpy(array)
     return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here
-
-
-def window_interval(length: int, overlap: float) -> int:
-    """Voxels from one window of that length to the next, as MONAI has them."""
-    return max(int(length * (1 - overlap)), 1)
 
 
 class _Volume:
@@ -128,9 +127,8 @@ class _Volume:
         self.number, self.axis, self.sizes = number, axis, to_front(sizes, axis)
         self.padded = np.pad(image, padding) if any(before) or any(after) else image
         self._inside = to_front([slice(b, b + n) for b, n in zip(before, shape, strict=True)], axis)
-        intervals = [window_interval(length, overlap) for length in patch]
         self.places = sorted(
-            dense_patch_slices(sizes, patch, intervals), key=lambda place: place[axis].start
+            window_places(sizes, patch, overlap), key=lambda place: place[axis].start
         )
         self._blend: _Blend | None = None
 

@@ -31,7 +31,8 @@ from nas.study.knob_importance import Importance, knob_importances
 from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
-from trainers.data.cache import VolumeCache, prepared_voxel_size
+from trainers.data.build_cache import prepared_voxel_size
+from trainers.data.cache import VolumeCache
 from trainers.data.open_source import open_source
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases

@@ -23,7 +23,7 @@ from trainers.precision import autocast
 from trainers.step.graphed import WARM_UP as CAPTURED_AFTER
 from trainers.trainer import Trainer
 from trainers.validation import score_cases
-from trainers.volumes.windows import window_interval
+from trainers.volumes.window_grid import window_interval
 
 WARM_UP = 2  # steps that are not counted; on a GPU also those that are captured
 FEWEST, MOST = 3, 40  # steps that are

@@ -1,10 +1,13 @@
-"""Workers for Ray Tune that train nothing; light, so that their processes start at once."""
+"""Workers for Ray Tune; light, so that their processes start at once."""
 
 import os
+import sys
 import time
 from dataclasses import dataclass
 
 from ray import tune
+
+from nas.engine.trial_worker import TrialWorker
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,20 @@ class Counting(tune.Trainable):
 
     def load_checkpoint(self, checkpoint):
         pass
+
+
+class Listing(TrialWorker):
+    """The true one, which tells what its process has imported."""
+
+    def modules(self):
+        return loaded()
+
+
+def loaded():
+    """The names of all modules of this process."""
+    return {name for name, module in sys.modules.items() if module is not None}
+
+
+def threads():
+    """How many OpenMP was told to use in this process."""
+    return os.environ.get("OMP_NUM_THREADS")

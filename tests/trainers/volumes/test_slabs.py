@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from monai.inferers import SlidingWindowInferer
 from torch import nn
 
 from tests.trainers.oracle import CROOKED, Oracle, segmenter
@@ -38,6 +39,16 @@ def network(classes, seed=0):
 
 def image(shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.7])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_logits_are_those_of_monai(shape, overlap):
+    volume, model = image((1, *shape)), network(3)
+    logits = SlabInferer(PATCH, overlap, windows=2).logits(volume, model, torch.device("cpu"))
+    monai = SlidingWindowInferer(PATCH, 2, overlap, mode="gaussian")
+    with torch.inference_mode():
+        assert torch.equal(logits, monai(torch.from_numpy(volume)[None], model)[0])
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.7])

@@ -1,0 +1,134 @@
+"""What the processes of a search import, and when; they are real ones."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import ray
+
+from nas.config.resources import Resources
+from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.engine.cluster import Cluster
+from nas.engine.train_from_scratch import TrainFromScratch
+from nas.engine.trial_worker import WorkerSettings
+from nas.engine.worker_environment import MACHINE_LOCK, worker_environment
+from search_spaces.hybrid import Hybrid
+from search_spaces.registry import architecture_record
+from trainers.config import TrainConfig
+
+from .workers import Listing, loaded, threads
+
+UNUSED = {"matplotlib", "mlflow", "monai", "nibabel", "optuna", "scipy", "thop"}
+TRAIN = TrainConfig(patch=(24, 24, 24), epochs=1, steps_per_epoch=1)
+
+# Whether the probe could measure when torch is imported, and afterwards.
+WATCHED = """
+import fcntl, sys
+from nas.cost.latency_probe.machine_lock import MachineLock
+
+room = open(MachineLock.named(sys.argv[1])._room, "w")
+
+def told():
+    try:
+        fcntl.flock(room, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "held"
+    fcntl.flock(room, fcntl.LOCK_UN)
+    return "free"
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(told())
+
+sys.meta_path.insert(0, Watch())
+import nas.engine.worker_imports
+print(told())
+"""
+
+
+@pytest.fixture
+def lock_name(tmp_path):
+    yield tmp_path.name
+    MachineLock.named(tmp_path.name).remove()
+
+
+def test_workers_import_within_the_machine_lock(lock_name):
+    with worker_environment(1, lock_name):
+        done = subprocess.run(
+            [sys.executable, "-c", WATCHED, lock_name], capture_output=True, text=True
+        )
+    assert done.stdout.split() == ["held", "free"], done.stderr
+
+
+def test_a_lock_that_cannot_be_trusted_ends_no_process(lock_name):
+    MachineLock.named(lock_name)._room.mkdir()
+    with worker_environment(1, lock_name):
+        program = "import nas.engine.worker_imports, sys; print('torch' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    MachineLock.named(lock_name)._room.rmdir()
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_a_process_that_has_imported_has_not_looked_for_a_gpu(lock_name):
+    """Which one a worker has, CUDA reads once, and Ray says only when a trial begins."""
+    program = (
+        "import torch\n"
+        "def looked(*_): raise AssertionError('looked for a GPU')\n"
+        "torch.cuda.is_available = torch.cuda.device_count = torch.cuda.init = looked\n"
+        "import nas.engine.worker_imports"
+    )
+    with worker_environment(1, lock_name):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_environment_is_left_as_it_was(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    before = dict(os.environ)
+    with worker_environment(2, "lock"):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ[MACHINE_LOCK]) == ("3", "lock")
+    assert os.environ == before
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    with worker_environment(2, None):
+        assert os.environ["OMP_NUM_THREADS"] == "2"
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Ray on this machine for a search of one trial at a time, and the name of its lock."""
+    name = tmp_path_factory.mktemp("search").name
+    with Cluster(Resources(cpus=2, concurrent=1), machine_lock=name) as cluster:
+        cluster.start()
+        yield cluster, name
+    MachineLock.named(name).remove()
+
+
+def test_ray_has_a_process_for_each_slot_with_the_threads_of_a_trial(here):
+    cluster, _ = here
+    assert cluster.requested.cpus == ray.cluster_resources()["CPU"] == cluster.slots == 1
+    assert ray.get(ray.remote(threads).remote()) == os.environ.get("OMP_NUM_THREADS", "2")
+
+
+def test_a_real_worker_begins_with_its_imports_and_needs_few(here, phantom, tmp_path):
+    """Its process has them before it is asked anything, and after an epoch none of the others."""
+    cache, cases = phantom
+    (tmp_path / "split.json").write_text(cases.to_json())
+    settings = WorkerSettings(
+        directory=tmp_path,
+        volumes=cache.folder,
+        machine_lock=here[1],
+        evaluator=TrainFromScratch(TRAIN, 0, "cpu"),
+        stall_minutes=30.0,
+    )
+    record = json.dumps(architecture_record(Hybrid(width=4)))
+    assert "trainers.trainer" in ray.get(ray.remote(loaded).remote())
+    worker = ray.remote(Listing).remote({"settings": settings, "record": record, "key": "k"})
+    report = ray.get(worker.step.remote())["report"]
+    assert (report.done, report.reason) == (True, None)
+    modules = ray.get(worker.modules.remote())
+    assert "torch" in modules
+    assert not UNUSED & modules
