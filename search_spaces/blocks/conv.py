@@ -13,6 +13,8 @@ from monai.networks.layers.utils import get_norm_layer
 from monai.utils.misc import ensure_tuple_rep
 from torch import nn
 
+from search_spaces.blocks.norms import SpreadGroupNorm, spread_norms
+
 ConvKind = Literal["standard", "ghost"]
 NormKind = Literal["instance", "batch", "group"]
 Size = int | Sequence[int]  # along every axis, or along each
@@ -89,13 +91,13 @@ def make_norm(kind: NormKind, spatial_dims: int, channels: int) -> nn.Module:
     """A normalisation with learned scale and shift; `group` has at least four channels a group."""
     if kind == "group":
         groups = max(g for g in (1, 2, 4, 8) if g == 1 or channels % (4 * g) == 0)
-        return get_norm_layer(("group", {"num_groups": groups}), spatial_dims, channels)
-    return get_norm_layer((kind, {"affine": True}), spatial_dims, channels)
+        return SpreadGroupNorm(groups, channels)
+    return spread_norms(get_norm_layer((kind, {"affine": True}), spatial_dims, channels))
 
 
 def four_group_norm(channels: int) -> nn.GroupNorm:
     """Group normalisation in four groups, or in two or one where four do not divide `channels`."""
-    return nn.GroupNorm(gcd(4, channels), channels)
+    return SpreadGroupNorm(gcd(4, channels), channels)
 
 
 def normed_silu(conv: nn.Module, channels: int) -> nn.Sequential:
