@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from search_spaces.blocks.exporting import capturing
+
 Function = Callable[..., torch.Tensor]
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest value; the others:
@@ -45,7 +47,7 @@ def is_better(
     autocast = torch.is_autocast_enabled(x.device.type)
     key = (name, x.device, types, x.is_contiguous(), size, autocast, wanted)
     if key not in _answers:
-        if is_capturing():
+        if capturing():
             return False
         seen = f"{name}, {tuple(x.shape)} {x.dtype} on {x.device}{', trained' * wanted}"
         try:
@@ -54,11 +56,6 @@ def is_better(
             _answers[key], reason = False, f"it fails: {str(error).splitlines()[0]}"
         _log.info("%s: %s, since %s", seen, "used" if _answers[key] else "not used", reason)
     return _answers[key]
-
-
-def is_capturing() -> bool:
-    """Whether what is computed is being captured as a CUDA graph."""
-    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
 
 
 def _compared(

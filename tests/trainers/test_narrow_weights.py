@@ -12,6 +12,7 @@ from trainers import narrow_weights
 from trainers.narrow_weights import call_narrow, forward_narrow, try_narrow
 
 BF16 = torch.bfloat16
+pytestmark = pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")
 
 
 @pytest.fixture(autouse=True)
