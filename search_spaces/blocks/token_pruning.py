@@ -73,7 +73,8 @@ def keep_highest(z: torch.Tensor, scores: torch.Tensor, ratio: float) -> Pruned:
     Both index sets are in ascending order.
     """
     keep = max(1, int((1 - ratio) * z.shape[1] + 1e-6))  # 0.9 of 10 leaves 1, whatever the rounding
-    split = split_by_selection if scores.is_cuda and not exporting() else split_by_sort
+    free = not (exporting() or torch.backends.cudnn.deterministic)  # to keep any of equal scores
+    split = split_by_selection if scores.is_cuda and free else split_by_sort
     kept_index, dropped_index = split(scores, keep)
     return Pruned(take(z, kept_index), take(z, dropped_index), kept_index, dropped_index)
 
