@@ -68,8 +68,8 @@ _SPREAD: Mapping[type[nn.Module], type[nn.Module]] = {
 def _is_large(x: torch.Tensor) -> bool:
     """Whether x (B, C, *S) has large planes on CUDA, and computes something here and now.
 
-    Not where runs are to repeat digit for digit (`torch.backends.cudnn.deterministic`): times choose
-    here, and they differ.
+    Not where runs are to repeat digit for digit (`torch.backends.cudnn.deterministic`): here times
+    choose, and they differ.
     """
     if not x.is_cuda or exporting() or torch.compiler.is_compiling():
         return False
