@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import kl_div
 
 from trainers.config import DistillationConfig
+from trainers.narrow_weights import forward_narrow
 from trainers.offers import uncapturable
 
 
@@ -40,7 +41,7 @@ class Distillation(nn.Module):
         self, loss: torch.Tensor, images: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
         with torch.no_grad(), self._autocast():
-            taught = self._teacher[0](images).float()
+            taught = forward_narrow(self._teacher[0], images).float()
         soft = softened_divergence(logits, taught, self._config.temperature)
         weight = self._config.weight
         return (1 - weight) * loss + weight * soft

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 
 from nas.cost.failure import is_out_of_memory, reason_of
+from nas.cost.recompute import free_memory, keep_where_it_fits
 from nas.engine.evaluator import Workspace
 from nas.engine.report import Fidelity, Report
 from search_spaces.space import Architecture
@@ -61,6 +62,7 @@ class Training:
         self._architecture, self._checkpoint = architecture, checkpoint
         self._trainer: Trainer | None = None
         self._accumulate = 1
+        self._keeps = self._scarce = False  # all activations; whether memory has run out by it
         self._unsaved: OSError | None = None
         self._notes: list[str] = []
         torch.cuda.empty_cache()  # of the candidate before, which may have run out of memory
@@ -78,10 +80,10 @@ class Training:
         except (OSError, GpuLostError):
             raise
         except Exception as error:
-            reason, halve = self._reason(error), is_out_of_memory(error) and self._can_halve
+            reason, no_memory = self._reason(error), is_out_of_memory(error)
         # Only here, out of the `except`, the error's frames hold no tensors any more.
-        if halve:
-            self._halve()
+        if no_memory and (self._keeps or self._can_halve):
+            self._save_memory()
             return self.advance()
         trainer, self._trainer = self._trainer, None
         return given_up(reason, self._checkpoint, trainer)
@@ -133,19 +135,32 @@ class Training:
         wanted = self._settings.on_memory == "halve"
         return wanted and self._accumulate == 1 and self._settings.train.batch >= 2
 
-    def _halve(self) -> None:
-        """Free the memory, to begin again from the last checkpoint."""
+    def _save_memory(self) -> None:
+        """Free the memory, to begin again from the last checkpoint with less."""
         self._trainer = None
         gc.collect()
         torch.cuda.empty_cache()
-        self._accumulate = 2
+        if self._keeps:
+            self._scarce = True
+        else:
+            self._accumulate = 2
 
     def _build(self) -> torch.nn.Module:
         torch.manual_seed(self._settings.seed)
+        return self._architecture.build(*self._task)
+
+    @property
+    def _task(self) -> tuple[int, int]:
+        """Channels and classes."""
         cache = self._workspace.cache
-        return self._architecture.build(cache.channels, len(cache.classes))
+        return cache.channels, len(cache.classes)
 
     def _train(self, network: torch.nn.Module) -> Trainer:
+        free = 0 if self._scarce else free_memory(torch.device(self._settings.device))
+        self._keeps = keep_where_it_fits(
+            network, self._architecture, *self._task, self._settings.train, free
+        )
+
         def trainer() -> Trainer:
             return Trainer(
                 network,

@@ -18,6 +18,7 @@ from search_spaces.blocks.dimensions import (
     TRANSPOSED_CONV,
     along_each_axis,
 )
+from search_spaces.blocks.norms import SpreadGroupNorm, spread_norms
 
 ConvKind = Literal["standard", "ghost"]
 NormKind = Literal["instance", "batch", "group"]
@@ -95,14 +96,14 @@ def make_norm(kind: NormKind, spatial_dims: int, channels: int) -> nn.Module:
     """A normalisation with learned scale and shift; `group` has at least four channels a group."""
     if kind == "group":
         groups = max(g for g in (1, 2, 4, 8) if g == 1 or channels % (4 * g) == 0)
-        return nn.GroupNorm(groups, channels)
+        return SpreadGroupNorm(groups, channels)
     norm = INSTANCE_NORM if kind == "instance" else BATCH_NORM
-    return norm[spatial_dims](channels, affine=True)
+    return spread_norms(norm[spatial_dims](channels, affine=True))
 
 
 def four_group_norm(channels: int) -> nn.GroupNorm:
     """Group normalisation in four groups, or in two or one where four do not divide `channels`."""
-    return nn.GroupNorm(gcd(4, channels), channels)
+    return SpreadGroupNorm(gcd(4, channels), channels)
 
 
 def normed_silu(conv: nn.Module, channels: int) -> nn.Sequential:

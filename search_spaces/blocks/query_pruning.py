@@ -66,7 +66,7 @@ class QueryGate(nn.Module):
             self.queries.kept = self._assume(logits)
             return self.queries.kept
         pruned = logits.detach().float().softmax(1)[:, 0].flatten(1) >= self.confidence  # (B, N)
-        if exporting() or capturing(x):
+        if exporting() or capturing():
             # A graph has one number of queries: all, and the pruned ones among them not valid.
             index = torch.arange(pruned.shape[1], device=x.device).expand(x.shape[0], -1)
             self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])

@@ -13,6 +13,7 @@ from torch import nn
 
 from search_spaces.axes import ALIKE, Axes
 from search_spaces.blocks.dimensions import AVERAGE_POOL
+from search_spaces.blocks.norms import spread_norms
 from search_spaces.blocks.recompute import recomputed
 
 _RESIDUAL: dict[str, Any] = {
@@ -86,6 +87,7 @@ class UNETRDecoder(nn.Module):
             for level, (here, below) in enumerate(pairwise(channels))
         )
         self.classify = nn.Conv3d(features, out_channels, 1)
+        spread_norms(self)
 
     @property
     def maps(self) -> int:

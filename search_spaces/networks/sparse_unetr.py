@@ -37,7 +37,8 @@ class SparseUNETR(nn.Module):
     `recompute`: training keeps no activations of what is computed from all tokens or all voxels;
     the backward pass computes them again. None: where tokens are pruned and a full-resolution map
     has `RECOMPUTE_FROM` values a case or more. So large, those activations are most of what a
-    pruned network keeps; a plain UNETR would pay with every layer's time.
+    pruned network keeps; a plain UNETR would pay with every layer's time. On a GPU with room for
+    them, trainings set it to False.
     """
 
     RECOMPUTE_FROM = 2**20
@@ -70,19 +71,22 @@ class SparseUNETR(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_size(x, self.strides)
+        recompute = self._recomputes(x)
+        return self.decoder(x, self.encode(x, recompute), recompute)
+
+    def encode(self, x: torch.Tensor, recompute: bool = False) -> list[torch.Tensor]:
+        """x: (B, C_in, D, H, W) -> the decoder's maps, each (B, width, D / patch, ...)."""
         patches = self.embed(x)
         grid = tuple(patches.shape[2:])
         position = sincos_embedding(grid, patches.shape[1], x.device).to(patches.dtype)
         z = patches.flatten(2).transpose(1, 2) + position  # (B, N, C)
         first = self.class_token.to(z.dtype).expand(z.shape[0], 1, -1)
         z = torch.cat([first, z], dim=1)
-        recompute = self._recomputes(x)
         if isinstance(self.encoder, DenseEncoder):
             tokens = self.encoder(z, recompute)
         else:
             tokens = [self.encoder(z, position, recompute)] * self.decoder.maps
-        maps = [t.transpose(1, 2).unflatten(2, grid) for t in tokens]
-        return self.decoder(x, maps, recompute)
+        return [t.transpose(1, 2).unflatten(2, grid) for t in tokens]
 
     def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """DynamicViT's ratio loss of the last training pass; the others train without terms."""

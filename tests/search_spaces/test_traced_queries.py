@@ -43,7 +43,7 @@ def test_a_captured_training_pass_has_the_loss_and_gradients_of_an_eager_one(mon
     weight, results, shares = torch.randn(2, 3, 32, 32, 32), [], []
     state = copy.deepcopy(network.state_dict())
     for captured in (False, True):
-        monkeypatch.setattr(query_pruning, "capturing", lambda _, now=captured: now)
+        monkeypatch.setattr(query_pruning, "capturing", lambda now=captured: now)
         network.load_state_dict(state)
         network.zero_grad()
         logits = network(images)

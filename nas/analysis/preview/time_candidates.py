@@ -15,6 +15,7 @@ from torch import nn
 
 from nas.analysis.preview.parallel import Progress, begin_process, preloaded
 from nas.cost.failure import reason_of
+from nas.cost.recompute import free_memory, keep_where_it_fits
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
@@ -120,7 +121,9 @@ def short_trainer(architecture: Architecture, workload: Workload, device: torch.
     """Trains a candidate as the search would, but for validation."""
     cache, cases, train, seed = workload.cache, workload.cases, workload.train, workload.seed
     torch.manual_seed(seed)
-    network = architecture.build(cache.channels, len(cache.classes))
+    task = cache.channels, len(cache.classes)
+    network = architecture.build(*task)
+    keep_where_it_fits(network, architecture, *task, train, free_memory(device))
     without = replace(cases, validation=())
     return Trainer(network, cache, without, train, device=device, seed=seed)
 

@@ -204,6 +204,32 @@ def test_a_new_worker_that_runs_out_of_memory_by_halves_ends(evaluation):
     assert (report.epoch, network.passes) == (1, [1])
 
 
+class Keeping(Hungry):
+    """Runs out of memory where it is told to keep its activations."""
+
+    recompute = None
+
+    def forward(self, x):
+        self.most = 0 if self.recompute is False else 2
+        return super().forward(x)
+
+
+def test_who_runs_out_of_memory_by_keeping_activations_goes_by_its_own_rule(
+    evaluation, monkeypatch
+):
+    def keep(network, *others):
+        *_, free = others
+        network.recompute = False if free else None
+        return bool(free)
+
+    monkeypatch.setattr(train_from_scratch, "free_memory", lambda device: 1)
+    monkeypatch.setattr(train_from_scratch, "keep_where_it_fits", keep)
+    network = Keeping()
+    report = evaluation(config(train={"batch": 2}), network).advance()
+    assert (report.epoch, report.accumulate, report.reason) == (1, 1, None)
+    assert network.passes == [2, 2, 2]  # the first without success
+
+
 @pytest.mark.parametrize(
     "run", [config(train={"batch": 2}), halving(batch=1)], ids=["not configured", "one patch"]
 )
