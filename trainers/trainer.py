@@ -27,6 +27,7 @@ from trainers.metrics import class_means, dice_per_class, mean_dice
 from trainers.offers import begin_epoch, pop_network_metrics
 from trainers.precision import autocast, compute_type
 from trainers.refinements import NO_REFINEMENTS, Refinements
+from trainers.single_image import onednn_for_single_images
 from trainers.training_pass import TrainingPass
 
 
@@ -145,7 +146,8 @@ class Trainer:
         if self._average is not None:
             begin_epoch(self.deployed, self.epoch)
         self._worker.begin_epoch(self._seed, self.epoch)
-        losses = [self._step() for _ in range(self.config.steps_per_epoch)]
+        with onednn_for_single_images(self.network):
+            losses = [self._step() for _ in range(self.config.steps_per_epoch)]
         loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
@@ -186,7 +188,7 @@ class Trainer:
         pop_network_metrics(network)  # of passes before these
         scores = []
         names = self._cases.validation
-        with self._autocast():
+        with self._autocast(), onednn_for_single_images(network):
             volumes = predict_each(
                 network,
                 map(self._cache.image, names),

@@ -22,6 +22,7 @@ from trainers.data.splits import Cases
 from trainers.inference import predict_each
 from trainers.metrics import dice_per_class
 from trainers.precision import autocast
+from trainers.single_image import onednn_for_single_images
 from trainers.trainer import Trainer
 from trainers.volumes.windows import window_interval
 
@@ -116,7 +117,7 @@ def time_candidate(architecture: Architecture, workload: Workload, device: torch
     warm = _epoch(trainer, WARM_UP) / WARM_UP
     steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
     step = _epoch(trainer, steps) / steps
-    with autocast(train, device):
+    with autocast(train, device), onednn_for_single_images(network):
         return Timing(step, _window_seconds(network.eval(), workload))
 
 
