@@ -23,10 +23,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpu.census import inference_counts, training_counts
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.gpu.census import inference_counts, training_counts
 from nas.cost.meta_network import gc_disabled
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture
@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=120)
     console.print(table(found, stored))
     if options.write:
-        options.write.write_text(json.dumps(found, indent=1) + "\n")
+        lines = (f"{json.dumps(name)}: {json.dumps(census)}" for name, census in found.items())
+        options.write.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     if grown := more_kernels(found, stored, options.allow):
         console.print(f"over {options.allow} kernels more: {', '.join(grown)}", highlight=False)
     return 1 if grown else 0

@@ -26,13 +26,13 @@ from pathlib import Path
 
 import torch
 import yaml
+from gpu.latency import latency_rows
+from gpu.search import search_rows
+from gpu.share import share_rows
+from gpu.sparse import sparse_rows
+from gpu.training import training_rows
+from gpu.work import Rows, Work
 
-from benchmarks.gpu.latency import latency_rows
-from benchmarks.gpu.search import search_rows
-from benchmarks.gpu.share import share_rows
-from benchmarks.gpu.sparse import sparse_rows
-from benchmarks.gpu.training import training_rows
-from benchmarks.gpu.work import Rows, Work
 from nas.cost.latency import device_name
 
 PARTS: dict[str, Callable[[Work], Rows]] = {

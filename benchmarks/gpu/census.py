@@ -152,7 +152,8 @@ def training_counts(architecture: Architecture, size: Sequence[int], batch: int)
     computing = partial(OnDevice, "cuda", torch.bfloat16)
     one_pass = TrainingPass(network, segmentation_loss(), (), computing)
     labels = torch.empty((batch, 1, *size), dtype=torch.uint8, device="meta")
-    images = _image(batch, size).contiguous(memory_format=torch.channels_last_3d)
+    layout = torch.channels_last_3d if len(size) == 3 else torch.channels_last
+    images = _image(batch, size).contiguous(memory_format=layout)
     with Census() as census:
         with OnDevice("cuda"):
             loss = one_pass(images, labels)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from pydantic import ValidationError
 
-from benchmarks.gpu.work import Rows, Work
 from nas.cost.latency import LatencyConfig, LatencyError
 from nas.cost.latency.measure import measure_latency
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
+
+from .work import Rows, Work
 
 # Channels and classes of the papers' tasks; milliseconds on one H200 on 28 November 2026, bf16.
 TASKS = {

@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
-from benchmarks.gpu.work import Rows, Work
 from nas.study.search_folder import JOURNAL
+
+from .work import Rows, Work
 
 CONFIG = Path(__file__).parents[2] / "configs" / "hippocampus.yaml"
 RESULT = '{"result":'  # in the journal's line of a candidate that has ended

@@ -7,8 +7,8 @@ from collections import Counter
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.gpu.training import BEFORE, bare_step
-from benchmarks.gpu.work import WARM_UP, Rows, Work
+from .training import BEFORE, bare_step
+from .work import WARM_UP, Rows, Work
 
 CLASSES, STEPS = 3, 3
 # The first that is in the name of a kernel, or of an operator on a CPU, says what it is.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from stp_speedup import TASKS, Timing, compare
 
-from benchmarks.gpu.work import Rows, Work
-from benchmarks.stp_speedup import TASKS, Timing, compare
+from .work import Rows, Work
 
 COLUMNS = ("task", "what", "UNETR, volumes/s", "STP + MTA", "gain", "the paper's")
 

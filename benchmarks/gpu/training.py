@@ -10,7 +10,6 @@ from time import perf_counter
 
 import torch
 
-from benchmarks.gpu.work import Rows, Work
 from search_spaces.registry import find_preset
 from trainers.config import TrainConfig
 from trainers.data.config import Split
@@ -18,6 +17,8 @@ from trainers.data.phantom_source import PhantomData
 from trainers.data.prepare import prepare_data
 from trainers.losses import segmentation_loss
 from trainers.trainer import Trainer
+
+from .work import Rows, Work
 
 BATCH, CASES = 2, 6
 SMALL, LARGE = (40, 56, 40), (96, 96, 96)
