@@ -28,6 +28,7 @@ from trainers.metrics import class_means, mean_dice
 from trainers.offers import begin_epoch, pop_network_metrics
 from trainers.precision import autocast
 from trainers.refinements import NO_REFINEMENTS, Refinements
+from trainers.single_image import onednn_for_single_images
 from trainers.step import (
     CaptureMark,
     EagerStep,
@@ -172,7 +173,8 @@ class Trainer:
             begin_epoch(self.deployed, self.epoch)
         self._worker.begin_epoch(self._seed, self.epoch)
         draw, steps = partial(self._sampler.batch, self._part), self.config.steps_per_epoch
-        with closing(draw_batches(draw, steps, self.device)) as batches:
+        batches = draw_batches(draw, steps, self.device)
+        with closing(batches), onednn_for_single_images(self.network):
             losses = [self._train(*batch) for batch in batches]
         loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
@@ -216,7 +218,7 @@ class Trainer:
         network = self.deployed.eval()
         pop_network_metrics(network)  # of passes before these
         names = self._cases.validation
-        with self._autocast():
+        with self._autocast(), onednn_for_single_images(network):
             scores = score_cases(
                 network,
                 map(self._cache.image, names),

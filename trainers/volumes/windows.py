@@ -35,8 +35,7 @@ class SlabInferer:
     the next.
 
     Volumes smaller than the patch are padded with zeros. A network gets `windows` at a time, the
-    last pass maybe fewer: by twos, since torch takes small float32 convolutions of a single image
-    on a slow CPU path.
+    last pass maybe fewer.
     """
 
     def __init__(self, patch: Sequence[int], overlap: float, windows: int) -> None:

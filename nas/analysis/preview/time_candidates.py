@@ -21,6 +21,7 @@ from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.precision import autocast
+from trainers.single_image import onednn_for_single_images
 from trainers.step.graphed import WARM_UP as CAPTURED_AFTER
 from trainers.trainer import Trainer
 from trainers.validation import score_cases
@@ -113,7 +114,7 @@ def time_candidate(architecture: Architecture, workload: Workload, device: torch
     warm = warm_up(trainer)
     steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
     step = epoch_seconds(trainer, steps) / steps
-    with autocast(workload.train, device):
+    with autocast(workload.train, device), onednn_for_single_images(trainer.network):
         return Timing(step, _window_seconds(trainer.network.eval(), workload))
 
 
