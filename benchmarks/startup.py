@@ -4,8 +4,9 @@
 
 The search of configs/quickstart.yaml is run until its first result, then stopped. All is seen from
 outside, in /proc: a process has torch once the library is mapped, a candidate is begun once its
-watchdog's trace is there. Seconds are those since the command began; CPU seconds are what all
-processes of a kind took until the first result, which a loaded machine changes least. Linux only.
+watchdog's trace is there, in the process that has it open. Seconds are those since the command
+began; CPU seconds are what all processes of a kind took until the first result, which a loaded
+machine changes least. Linux only.
 """
 
 from __future__ import annotations
@@ -43,27 +44,40 @@ class Timeline:
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
         self.cpu: dict[int, tuple[str, float]] = {}
-        self._torch: set[int] = set()
+        self._started: dict[int, float] = {}
+        self._torch: dict[int, float] = {}
+        self._trainer: int | None = None  # the process of the first candidate
 
     def look(self) -> None:
         """Note what is there now."""
         now = monotonic() - self.started
         for pid, kind, cpu in _processes(self.driver):
-            if pid not in self.cpu:
+            if pid not in self._started:
+                self._started[pid] = now
                 self._note(f"{kind}: process", now)
             self.cpu[pid] = kind, cpu
             if pid not in self._torch and kind != "Ray" and _maps_torch(pid):
-                self._torch.add(pid)
+                self._torch[pid] = now
                 self._note(f"{kind}: torch", now)
+            if self._trainer is None and kind == "worker" and self._trains(pid):
+                self._trainer = pid
+                self._note("candidate begun", now)
         for event, pattern in (
             ("data prepared", "split.json"),
             ("MLflow's store", "mlflow.db"),
-            ("candidate begun", "checkpoints/*.hang.txt"),
             ("epoch trained", "checkpoints/*.pt"),
             ("result", "front.json"),
         ):
             if event not in self.first and any(self.folder.glob(pattern)):
                 self._note(event, now)
+
+    def _trains(self, pid: int) -> bool:
+        """Whether it has the trace of a candidate's watchdog open."""
+        try:
+            files = [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            return False
+        return any(f"{self.folder}/checkpoints/" in file and ".hang" in file for file in files)
 
     def _note(self, event: str, now: float) -> None:
         self.first.setdefault(event, now)
@@ -74,6 +88,9 @@ class Timeline:
         for event, at in sorted(self.first.items(), key=lambda item: item[1]):
             last = f", the last {self.last[event]:.1f}" if self.last[event] > at else ""
             yield f"{event:<20}{at:>7.1f} s{last}"
+        if self._trainer is not None:
+            started, torch = self._started[self._trainer], self._torch[self._trainer]
+            yield f"The candidate began in a process of {started:.1f} s with torch at {torch:.1f} s"
         spent: dict[str, list[float]] = defaultdict(list)
         for kind, cpu in self.cpu.values():
             spent[kind].append(cpu)

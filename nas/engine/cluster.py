@@ -58,6 +58,7 @@ class Cluster:
     (`auto`, or `HOST:PORT` of the head), it is connected to at once. Ray that the program has
     initialised itself is used as it is, and left as it is.
 
+    `here`: Ray is this process's own, on this machine; elsewhere nodes may join and leave.
     `machine_lock`: the name of that of a search, whose workers then begin to import as soon as Ray
     is started on this machine; see `worker_environment`.
     """
@@ -66,7 +67,7 @@ class Cluster:
         self, resources: Resources, address: str | None = None, machine_lock: str | None = None
     ) -> None:
         self._resources, self._address, self._machine_lock = resources, address, machine_lock
-        self._here = address is None and not ray.is_initialized()
+        self.here = address is None and not ray.is_initialized()
         self._ours = False
         self._dead: set[str] | None = None  # nodes
         self._died = -inf  # when the last of them did
@@ -76,7 +77,7 @@ class Cluster:
         on this machine for want of a folder for its sockets."""
         if self._address:
             self.start()
-        elif self._here:
+        elif self.here:
             check_temporary_folder()
         return self
 
@@ -86,24 +87,19 @@ class Cluster:
     @property
     def slots(self) -> int:
         """How many trials run side by side. Raises UserError where no machine has room for one."""
-        return count_slots(self._resources, None if self._here else self.machines())
+        return count_slots(self._resources, None if self.here else self.machines())
 
     @property
     def requested(self) -> Resources:
         """What a trial requests of Ray, which starts a process for every CPU that it is given: on
         this machine it is given one for each slot."""
-        return self._resources.model_copy(update={"cpus": 1}) if self._here else self._resources
+        return self._resources.model_copy(update={"cpus": 1}) if self.here else self._resources
 
     @property
     def room(self) -> int:
         """How many trials fit now that nodes may have joined or left; 0 is possible."""
         room = sum(machine.room(self._resources) for machine in self.machines())
         return min(room, self._resources.concurrent or room)
-
-    @property
-    def changes(self) -> bool:
-        """Whether nodes may join and leave."""
-        return not self._here
 
     @property
     def driver_node(self) -> str:
@@ -123,7 +119,7 @@ class Cluster:
         For some seconds Ray takes a dead node for alive, and loses trials that it sends there: so
         every node that is alive has to answer, too.
         """
-        if self._here:
+        if self.here:
             return False
         doors = [(node["NodeManagerAddress"], node["NodeManagerPort"]) for node in self._nodes()]
         return monotonic() - self._died < AFTERMATH or not all(_answers(*door) for door in doors)

@@ -13,7 +13,7 @@ from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, Tun
 from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
 from nas.engine.interrupt import interruptible
-from nas.engine.ray_private import survive_lost_actors
+from nas.engine.ray_private import adapt_tune
 from nas.engine.trial_source import TrialSource
 from nas.engine.trial_worker import TrialWorker, WorkerSettings
 from nas.engine.tune_adaptors import SessionScheduler, SessionSearcher, SessionTicker
@@ -36,7 +36,7 @@ def run_trials(
     Raises UserError where nodes do not share the search's directory, and what broke Ray down where
     it does so again and again.
     """
-    survive_lost_actors()
+    adapt_tune(inherited=cluster.here)
     directory = settings.directory
     idle, attempt, stopped = 0, 0, False
     while not session.over:

@@ -15,12 +15,15 @@ def worker_environment(cpus: int, machine_lock: str | None) -> Iterator[None]:
     has `cpus`, unless OMP_NUM_THREADS says otherwise.
 
     Where they are those of a search, with that `machine_lock`, each begins with what a worker
-    imports: Ray starts one for every CPU that it is given, before anything is asked of them.
+    imports: Ray starts one for every CPU that it is given, before anything is asked of them. It
+    would end one after a second once its CPU is reserved, which is a moment before a trial takes
+    the process.
     """
     values = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cpus))}
     if machine_lock:
         values[MACHINE_LOCK] = machine_lock
         values["RAY_preload_python_modules"] = "nas.engine.worker_imports"
+        values["RAY_idle_worker_killing_time_threshold_ms"] = "3600000"
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -102,7 +102,6 @@ def run_search(
         check_feasible(within.space, within.restrict, costs)
         placed = place_warm_starts(config.search.warm_start, within)
         starts = fit_warm_starts(placed, costs, within.restrict)
-        cluster.start_ahead()  # workers import while the study and the tracker are opened
         study = Study.open(
             directory,
             study_settings(config, within),
@@ -127,6 +126,8 @@ def run_search(
                 retries=config.search.retries,
                 callbacks=[FrontWriter(write_front), Tracking(tracker), screen],
             )
+            if not session.over:
+                cluster.start_ahead()  # its processes import while MLflow is opened
             tracker.sync(study.results)
             workers = worker_settings(config, directory, cache, lock_name)
             ended = run_trials(session, cluster, workers)

@@ -91,7 +91,7 @@ class Script:
 class Here:
     """A cluster that is always there."""
 
-    changes, driver_node, stops = False, "here", 0
+    here, driver_node, stops = True, "here", 0
 
     def loses_a_node(self):
         return False

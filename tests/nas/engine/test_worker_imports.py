@@ -1,10 +1,10 @@
 """What the processes of a search import, and when; they are real ones."""
 
-import json
 import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 import ray
 
@@ -13,12 +13,14 @@ from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.cluster import Cluster
 from nas.engine.train_from_scratch import TrainFromScratch
 from nas.engine.trial_worker import WorkerSettings
+from nas.engine.tune_run import run_trials
 from nas.engine.worker_environment import MACHINE_LOCK, worker_environment
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
 from trainers.config import TrainConfig
 
-from .workers import Listing, loaded, threads
+from .test_tune_run import Script
+from .workers import Listing
 
 UNUSED = {"matplotlib", "mlflow", "monai", "nibabel", "optuna", "scipy", "thop"}
 TRAIN = TrainConfig(patch=(24, 24, 24), epochs=1, steps_per_epoch=1)
@@ -97,38 +99,56 @@ def test_the_environment_is_left_as_it_was(monkeypatch):
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+class One(Script):
+    """A trial of one epoch."""
+
+    def start(self, trial_id):
+        candidate = super().start(trial_id)
+        if candidate:
+            candidate.record = architecture_record(Hybrid(width=4))
+        return candidate
+
+    def report(self, trial_id, report):
+        self.reports.append(report)
+        return False
+
+
 @pytest.fixture(scope="module")
-def here(tmp_path_factory):
-    """Ray on this machine for a search of one trial at a time, and the name of its lock."""
-    name = tmp_path_factory.mktemp("search").name
-    with Cluster(Resources(cpus=2, concurrent=1), machine_lock=name) as cluster:
-        cluster.start()
-        yield cluster, name
-    MachineLock.named(name).remove()
-
-
-def test_ray_has_a_process_for_each_slot_with_the_threads_of_a_trial(here):
-    cluster, _ = here
-    assert cluster.requested.cpus == ray.cluster_resources()["CPU"] == cluster.slots == 1
-    assert ray.get(ray.remote(threads).remote()) == os.environ.get("OMP_NUM_THREADS", "2")
-
-
-def test_a_real_worker_begins_with_its_imports_and_needs_few(here, phantom, tmp_path):
-    """Its process has them before it is asked anything, and after an epoch none of the others."""
+def trained(phantom, tmp_path_factory):
+    """The processes that are there once Ray is started, and the report of a trial of a search."""
     cache, cases = phantom
-    (tmp_path / "split.json").write_text(cases.to_json())
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "split.json").write_text(cases.to_json())
     settings = WorkerSettings(
-        directory=tmp_path,
+        directory=folder,
         volumes=cache.folder,
-        machine_lock=here[1],
+        machine_lock=folder.name,
         evaluator=TrainFromScratch(TRAIN, 0, "cpu"),
         stall_minutes=30.0,
     )
-    record = json.dumps(architecture_record(Hybrid(width=4)))
-    assert "trainers.trainer" in ray.get(ray.remote(loaded).remote())
-    worker = ray.remote(Listing).remote({"settings": settings, "record": record, "key": "k"})
-    report = ray.get(worker.step.remote())["report"]
+    session = One("a")
+    with Cluster(Resources(cpus=2, concurrent=1), machine_lock=folder.name) as cluster:
+        cluster.start()
+        assert cluster.requested.cpus == ray.cluster_resources()["CPU"] == cluster.slots == 1
+        ahead = {process.pid for process in psutil.Process().children(recursive=True)}
+        assert run_trials(session, cluster, settings, Listing)
+    MachineLock.named(folder.name).remove()
+    (report,) = session.reports
+    return ahead, report
+
+
+def test_a_trial_is_run_by_a_process_that_ray_started_ahead(trained):
+    ahead, report = trained
+    assert report.pid in ahead
+    assert "trainers.trainer" in report.before
+
+
+def test_a_process_that_has_trained_has_imported_no_more_than_it_needs(trained):
+    _, report = trained
     assert (report.done, report.reason) == (True, None)
-    modules = ray.get(worker.modules.remote())
-    assert "torch" in modules
-    assert not UNUSED & modules
+    assert "torch" in report.after
+    assert not UNUSED & report.after
+
+
+def test_a_process_has_as_many_threads_as_a_trial_has_cpus(trained):
+    assert trained[1].threads == os.environ.get("OMP_NUM_THREADS", "2")

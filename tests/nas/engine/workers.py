@@ -46,17 +46,31 @@ class Counting(tune.Trainable):
 
 
 class Listing(TrialWorker):
-    """The true one, which tells what its process has imported."""
+    """The true one, whose report tells what its process has imported, before it and after it."""
 
-    def modules(self):
-        return loaded()
+    def setup(self, config):
+        self.before = loaded()
+        super().setup(config)
+
+    def step(self):
+        report = super().step()["report"]
+        threads = os.environ.get("OMP_NUM_THREADS")
+        told = Listed(report.done, report.reason, os.getpid(), self.before, loaded(), threads)
+        return {"report": told}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """As much of a report as is asked for, and what its process was."""
+
+    done: bool
+    reason: str | None
+    pid: int
+    before: set[str]
+    after: set[str]
+    threads: str | None
 
 
 def loaded():
     """The names of all modules of this process."""
     return {name for name, module in sys.modules.items() if module is not None}
-
-
-def threads():
-    """How many OpenMP was told to use in this process."""
-    return os.environ.get("OMP_NUM_THREADS")
