@@ -25,6 +25,7 @@ from time import monotonic, sleep
 CONFIG = Path(__file__).parents[1] / "configs" / "quickstart.yaml"
 LOOK = 0.05  # seconds between two looks
 KINDS = {  # what a command line holds, and what such a process is
+    "Agent": "Ray",
     "default_worker.py": "worker",
     "ray::": "worker",
     "latency_probe.child_main": "probe",
