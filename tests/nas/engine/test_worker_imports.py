@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from time import sleep
 
 import psutil
 import pytest
@@ -127,8 +128,13 @@ def trained(phantom, tmp_path_factory):
         stall_minutes=30.0,
     )
     session = One("a")
-    with Cluster(Resources(cpus=2, concurrent=1), machine_lock=folder.name) as cluster:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Cluster(Resources(cpus=2, concurrent=1), machine_lock=folder.name) as cluster,
+    ):
+        patch.setenv("RAY_kill_idle_workers_interval_ms", "1")  # it looks at all times
         cluster.start()
+        sleep(2.0)  # after one second a process may be ended for being idle
         assert cluster.requested.cpus == ray.cluster_resources()["CPU"] == cluster.slots == 1
         ahead = {process.pid for process in psutil.Process().children(recursive=True)}
         assert run_trials(session, cluster, settings, Listing)
