@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -96,23 +96,27 @@ def table(timing: Timing, size: int | None) -> Table:
     for column in ("task", "what", "UNETR", "STP + MTA", "gain", "the paper's"):
         made.add_column(column, justify="left" if column in ("task", "what") else "right")
     for task in TASKS:
-        side = size or task.size
-        for what, make, published in WHAT:
-            dense, sparse = (
-                throughput(make(task, name, side, timing), timing)
-                for name in (task.dense, task.sparse)
-            )
-            told = published(task)
-            made.add_row(
-                f"{task.name} {task.channels}x{side}^3",
-                what,
-                f"{dense:.3g}",
-                f"{sparse:.3g}",
-                f"{sparse / dense - 1:+.0%}",
-                "" if told is None else f"{told:+.0%}",
-            )
+        for row in compare(task, size or task.size, timing):
+            made.add_row(*row)
         made.add_section()
     return made
+
+
+def compare(task: Task, size: int, timing: Timing) -> Iterator[Sequence[str]]:
+    """A row of the table for each of `WHAT`, as it is measured."""
+    for what, make, published in WHAT:
+        dense, sparse = (
+            throughput(make(task, name, size, timing), timing) for name in (task.dense, task.sparse)
+        )
+        told = published(task)
+        yield (
+            f"{task.name} {task.channels}x{size}^3",
+            what,
+            f"{dense:.3g}",
+            f"{sparse:.3g}",
+            f"{sparse / dense - 1:+.0%}",
+            "" if told is None else f"{told:+.0%}",
+        )
 
 
 @dataclass(frozen=True)

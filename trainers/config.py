@@ -9,7 +9,8 @@ from trainers.strict import Strict
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 
-HOW_FAST = {"deterministic", "graphs"}  # of TrainConfig: they change results by rounding alone
+# Of TrainConfig: how a step is run. They change results by rounding alone.
+EXECUTION_KEYS = {"deterministic", "graphs"}
 
 
 class Augment(Strict):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import torch
 from torch import nn
 
-from trainers.volumes.windows import Predict, SlabInferer
+from trainers.volumes.windows import SlabInferer
 
 
 def no_pause() -> None:
-    """The default `pause`: it does not wait."""
+    """The default `pause` before a pass: it does not wait."""
 
 
 class Mirrored(nn.Module):
@@ -54,25 +54,13 @@ def predict_logits(
     image: np.ndarray,
     patch: tuple[int, int, int],
     overlap: float,
-    pause: Callable[[], None] = no_pause,
     windows: int = 2,
 ) -> torch.Tensor:
     """Sliding-window logits of one volume, windows blended by a Gaussian.
 
     image: (C_in, D, H, W) of any size; smaller ones are padded to the patch. `network` is expected
-    in eval mode and gets `windows` at a time (`SlabInferer`). `pause` is called before every pass.
-    Returns (C_cls, D, H, W) float32 on the network's device.
+    in eval mode and gets `windows` at a time (`SlabInferer`). Returns (C_cls, D, H, W) float32 on
+    the network's device.
     """
     device = next(network.parameters()).device
-    return SlabInferer(patch, overlap, windows).logits(image, after_pause(network, pause), device)
-
-
-def after_pause(network: nn.Module, pause: Callable[[], None]) -> Predict:
-    """The network, with a call of `pause` before every pass."""
-
-    def predict(batch: torch.Tensor) -> torch.Tensor:
-        pause()
-        logits: torch.Tensor = network(batch)
-        return logits
-
-    return predict
+    return SlabInferer(patch, overlap, windows).logits(image, network, device)

@@ -29,7 +29,7 @@ def onednn_for_single_images(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module in changed:
-            del module._conv_forward
+            vars(module).pop("_conv_forward", None)  # another thread may have been first
 
 
 def use_onednn(network: nn.Module) -> list[nn.Conv3d]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainers.inference import after_pause, no_pause
+from trainers.inference import no_pause
 from trainers.metrics import dice_of_pairs
 from trainers.volumes.windows import SlabInferer, to_device
 
@@ -47,9 +47,13 @@ def score_cases(
     inferer = SlabInferer(patch, overlap, windows_of_a_pass(patch, device))
     # of each case its pairs of labels, and the slabs that are not finite
     counts = torch.zeros((len(labels), classes**2 + 1), dtype=torch.int64, device=device)
-    for number, first, logits in inferer.slabs_of_each(
-        images, after_pause(network, pause), 0, device
-    ):
+
+    def predict(windows: torch.Tensor) -> torch.Tensor:
+        pause()
+        logits: torch.Tensor = network(windows)
+        return logits
+
+    for number, first, logits in inferer.slabs_of_each(images, predict, 0, device):
         rows = labels[number][first : first + logits.shape[1]]
         truth = to_device(np.array(rows), device)
         predicted = logits.max(0).indices  # as argmax, which is 8 times slower on a CPU

@@ -19,7 +19,7 @@ from nas.cost.meta_cache import compute, has_channels_last
 from nas.cost.meta_network import build_on_meta
 from search_spaces.space import Architecture
 from trainers.losses import segmentation_loss
-from trainers.trainer import channels_last
+from trainers.step import channels_last
 from trainers.training_pass import TrainingPass
 
 CHANNELS, CLASSES = 1, 3

@@ -98,7 +98,7 @@ class Cluster:
     @property
     def room(self) -> int:
         """How many trials fit now that nodes may have joined or left; 0 is possible."""
-        room = sum(machine.room(self._resources) for machine in self.machines())
+        room = sum(machine.room(self.requested) for machine in self.machines())
         return min(room, self._resources.concurrent or room)
 
     @property

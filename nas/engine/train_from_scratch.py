@@ -141,7 +141,7 @@ class Training:
         gc.collect()
         torch.cuda.empty_cache()
         if self._keeps:
-            self._scarce = True
+            self._keeps, self._scarce = False, True
         else:
             self._accumulate = 2
 

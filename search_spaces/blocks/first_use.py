@@ -16,8 +16,8 @@ from search_spaces.blocks.exporting import capturing
 
 Function = Callable[..., torch.Tensor]
 
-TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest value; the others:
-HALF_TOLERANCE = 2e-2
+# Of the largest value.
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-2}
 REPEATS = 5
 
 _log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _compared(
             return [made.detach(), *(torch.autograd.grad(made, leaves, gradient) if wanted else ())]
 
         off = max(map(_distance, run(other), run(standard)))
-        tolerance = TOLERANCE.get(x.dtype, HALF_TOLERANCE)
+        tolerance = TOLERANCE[x.dtype]
         if not off <= tolerance:
             return False, f"it is {off:.1e} of the largest value off, more than {tolerance:.0e}"
         turns = [

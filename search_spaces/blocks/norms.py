@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 from torch.nn.functional import group_norm, instance_norm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from search_spaces.blocks.exporting import exporting
 from search_spaces.blocks.first_use import is_better
@@ -33,20 +34,19 @@ def spread_norms(network: Network) -> Network:
     return network
 
 
-class SpreadInstanceNorm2d(nn.InstanceNorm2d):
+class _SpreadInstanceNorm(_InstanceNorm):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not _is_large(x):
+            return super().forward(x)
+        return _large(x, self.weight, self.bias, None, self.eps)
+
+
+class SpreadInstanceNorm2d(_SpreadInstanceNorm, nn.InstanceNorm2d):
     """`nn.InstanceNorm2d`; see `spread_norms`."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        large = _is_large(x)
-        return _large(x, self.weight, self.bias, None, self.eps) if large else super().forward(x)
 
-
-class SpreadInstanceNorm3d(nn.InstanceNorm3d):
+class SpreadInstanceNorm3d(_SpreadInstanceNorm, nn.InstanceNorm3d):
     """`nn.InstanceNorm3d`; see `spread_norms`."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        large = _is_large(x)
-        return _large(x, self.weight, self.bias, None, self.eps) if large else super().forward(x)
 
 
 class SpreadGroupNorm(nn.GroupNorm):
@@ -71,9 +71,8 @@ def _is_large(x: torch.Tensor) -> bool:
     Not where runs are to repeat digit for digit (`torch.backends.cudnn.deterministic`): here times
     choose, and they differ.
     """
-    if not x.is_cuda or exporting() or torch.compiler.is_compiling():
-        return False
-    if torch.backends.cudnn.deterministic:
+    recorded = exporting() or torch.compiler.is_compiling()
+    if not x.is_cuda or recorded or torch.backends.cudnn.deterministic:
         return False
     return x.dim() > 3 and math.prod(x.shape[2:]) >= LARGE
 

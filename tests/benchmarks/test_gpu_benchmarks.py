@@ -66,6 +66,12 @@ def test_a_census_is_stored_and_more_kernels_are_told(tmp_path):
     assert "over 20 kernels more: unet-s training" in compared.stdout
 
 
+def test_a_part_that_lacks_its_data_says_so():
+    told = run("on_gpu.py", "--device", "cpu", "--only", "search")
+    assert told.returncode == 0, told.stderr
+    assert "left out: no --hippocampus FOLDER" in told.stdout
+
+
 @pytest.mark.slow
 def test_every_part_that_a_cpu_can_do_gives_its_table(tmp_path):
     file = tmp_path / "on_gpu.md"

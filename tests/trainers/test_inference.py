@@ -65,16 +65,3 @@ def test_mirrored_means_the_logits_of_all_mirror_images():
             network(x.flip(2, 4)).flip(2, 4),
         ]
         torch.testing.assert_close(Mirrored(network, (0, 2))(x), sum(passes) / 4)
-
-
-def test_every_pass_is_preceded_by_a_pause():
-    calls = []
-
-    class Watched(Pointwise):
-        def forward(self, x):
-            calls.append("pass")
-            return super().forward(x)
-
-    # 24 voxels without overlap are three windows, taken by twos
-    predict_logits(Watched(), image(24, 8, 8), (8, 8, 8), 0.0, lambda: calls.append("pause"))
-    assert calls == ["pause", "pass"] * 2

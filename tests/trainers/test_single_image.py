@@ -8,7 +8,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainers.single_image import onednn_for_single_images
-from trainers.trainer import Trainer, channels_last
+from trainers.step import channels_last
+from trainers.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available()
@@ -115,6 +116,16 @@ def test_a_network_is_afterwards_as_before_also_after_an_error():
         assert vars(network[0]) != before
         assert list(network.state_dict()) == names
         network(torch.zeros(1, 3, *SIZE))
+    assert vars(network[0]) == before
+
+
+def test_two_threads_may_use_one_network():
+    network = nn.Sequential(nn.Conv3d(16, 16, 3))
+    before = dict(vars(network[0]))
+    first, second = (onednn_for_single_images(network) for _ in range(2))
+    first.__enter__()
+    with second:
+        first.__exit__(None, None, None)
     assert vars(network[0]) == before
 
 

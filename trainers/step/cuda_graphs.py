@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import ClassVar
 
 import torch
+
+WARM_UP = 3  # times that work is done before its capture: as torch.cuda.make_graphed_callables has
 
 
 class CudaGraphs:
@@ -15,8 +17,8 @@ class CudaGraphs:
     So they are replayed in the order in which they were captured. Other threads may use the GPU
     while one captures (`capture_error_mode="thread_local"`).
 
-    `failed`: whether CUDA refused to end a capture of this process. It leaves torch's allocator in
-    the middle of it (so says `CUDAGraph::reset` in torch's source): another must not be tried.
+    `failed`: whether CUDA refused to end a capture of this process. It leaves torch's allocators in
+    the middle of it (so says `CUDAGraph::reset` in torch's source): another is refused.
     """
 
     failed: ClassVar[bool] = False
@@ -42,8 +44,11 @@ class CudaGraphs:
     def capture(self, work: Callable[[], object]) -> Callable[[], None]:
         """A function that does the work again, on the same tensors.
 
-        The work is not done now. Raises what the work raises, or torch at the capture's end.
+        The work is not done now. Raises what the work raises, or torch at the capture's end, and
+        RuntimeError where one has `failed`.
         """
+        if CudaGraphs.failed:
+            raise RuntimeError("a capture of this process failed before")
         graph, outside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
         of_work: Exception | None = None
         try:
@@ -59,7 +64,9 @@ class CudaGraphs:
                     of_work = error
                     raise
         except Exception as error:
-            CudaGraphs.failed = error is not of_work
+            if error is not of_work:
+                CudaGraphs.failed = True
+                self._end_allocation()
             raise of_work or error from None
         finally:
             del of_work  # which otherwise, by way of its frames, would keep itself
@@ -77,10 +84,20 @@ class CudaGraphs:
             target.copy_(source, non_blocking=True)
         self._copied.record(torch.cuda.current_stream(self._device))
 
+    def _end_allocation(self) -> None:
+        """What `CUDAGraph::capture_end` leaves out where CUDA gives an error (torch 2.13): else
+        memory that runs out, or `empty_cache`, ends in a failed assertion of torch's."""
+        pool = self._stream.device_index, self._pool
+        with suppress(RuntimeError):  # it was not left out; and `check` has the last word
+            torch._C._cuda_endAllocateToPool(*pool)
+            torch._C._cuda_releasePool(*pool)
+
     def check(self) -> None:
-        """Wait for the GPU, and raise a RuntimeError where it does not compute any more."""
+        """Wait for the GPU. Raises RuntimeError where it does not compute any more, and where a
+        capture that broke off keeps torch's allocator or random numbers."""
         torch.cuda.synchronize(self._device)
-        torch.rand(1, device=self._device)  # a capture that broke off may keep the generator
+        torch.cuda.empty_cache()
+        torch.rand(1, device=self._device)
         torch.cuda.synchronize(self._device)
 
     def scarce(self) -> bool:

@@ -11,9 +11,8 @@ import torch
 
 from trainers.errors import GpuLostError, first_line
 from trainers.step.capture_mark import CaptureMark
+from trainers.step.cuda_graphs import WARM_UP
 from trainers.step.eager import EagerStep
-
-WARM_UP = 3  # eager steps before the capture: as torch.cuda.make_graphed_callables takes
 
 
 class Graphs(Protocol):
@@ -106,7 +105,7 @@ class _Captured:
     ) -> None:
         self.graphs, self._pause = graphs, eager.pause
         device = eager.device
-        images = images.contiguous(memory_format=eager.layout)
+        images = images.contiguous(memory_format=eager.layout)  # strides as in an eager step
         self._images = torch.empty_like(images, device=device)
         self._labels = torch.empty_like(labels, device=device)
         self._total = torch.zeros((), device=device)

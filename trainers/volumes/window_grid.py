@@ -42,4 +42,4 @@ def gaussian_weights(patch: Sequence[int], device: torch.device) -> torch.Tensor
         reach = (length - 1) / 2
         x = torch.arange(-reach, reach + 1, dtype=torch.float, device=device)
         weights = weights.unsqueeze(-1) * torch.exp(x**2 / (-2 * (length * SIGMA) ** 2))
-    return weights.clamp(min=max(weights.min().item(), LEAST))
+    return weights.clamp(min=weights.min().clamp(min=LEAST))

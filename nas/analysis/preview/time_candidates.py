@@ -22,7 +22,7 @@ from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.precision import autocast
 from trainers.single_image import onednn_for_single_images
-from trainers.step.graphed import WARM_UP as CAPTURED_AFTER
+from trainers.step.cuda_graphs import WARM_UP as CAPTURED_AFTER
 from trainers.trainer import Trainer
 from trainers.validation import score_cases
 from trainers.volumes.window_grid import window_interval

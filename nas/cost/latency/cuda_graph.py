@@ -9,8 +9,7 @@ from torch import nn
 
 from nas.cost.latency.errors import LatencyError
 from trainers.errors import first_line
-
-WARM_UP = 3  # passes before the capture, in which libraries make their plans
+from trainers.step.cuda_graphs import WARM_UP, CudaGraphs
 
 
 def captured(network: nn.Module, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -20,27 +19,21 @@ def captured(network: nn.Module, x: torch.Tensor) -> Callable[[torch.Tensor], to
     LatencyError where a pass cannot be captured: it reads a value back to the host, to choose by it
     what it computes.
     """
-    image, graph = x.clone(), torch.cuda.CUDAGraph()
-    with torch.cuda.device(x.device):
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(WARM_UP):
-                network(image)
-        torch.cuda.current_stream().wait_stream(aside)
-        try:
-            with torch.cuda.graph(graph):
-                logits = network(image)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            raise LatencyError(
-                f"not to be captured as a CUDA graph: {first_line(error)}"
-            ) from error
+    image, graphs, made = x.clone(), CudaGraphs(x.device), []
+    with graphs.warm_up():
+        for _ in range(WARM_UP):
+            network(image)
+    try:
+        replay = graphs.capture(lambda: made.append(network(image)))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise LatencyError(f"not to be captured as a CUDA graph: {first_line(error)}") from error
+    (logits,) = made
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         image.copy_(x)
-        graph.replay()
+        replay()
         return logits.clone()
 
     return forward

@@ -5,6 +5,7 @@ from torch import nn
 from trainers.config import DistillationConfig, TrainConfig
 from trainers.distillation import Distillation
 from trainers.step import CaptureMark, EagerStep, ScheduledAdamW, training_step
+from trainers.step.cuda_graphs import CudaGraphs
 from trainers.step.training_step import reason_against_graphs
 
 CPU = torch.device("cpu")
@@ -40,6 +41,14 @@ def test_a_training_whose_capture_failed_before_is_not_captured_again(tmp_path):
     mark.write("it broke")
     assert training_step(eager, 1, mark, told.append) is eager
     assert told == ["trained without CUDA graphs: it broke"]
+
+
+def test_after_a_capture_that_cuda_refused_a_process_tries_none(monkeypatch):
+    monkeypatch.setattr(CudaGraphs, "failed", True)
+    reason = "a capture of this process failed before"
+    assert reason_against_graphs(step(), 1, CaptureMark(None)) == reason
+    with pytest.raises(RuntimeError, match=reason):
+        CudaGraphs.__new__(CudaGraphs).capture(torch.zeros)
 
 
 def test_a_mark_that_cannot_be_written_is_none(tmp_path):
