@@ -22,6 +22,7 @@ from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.ema import weight_average
 from trainers.errors import TrainingDivergedError
+from trainers.freed_memory import keep_freed_memory
 from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
 from trainers.metrics import class_means, mean_dice
@@ -103,6 +104,7 @@ class Trainer:
         own = self._part.stop - self._part.start
         if not 1 <= accumulate <= own:
             raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {own}")
+        keep_freed_memory()
         torch.manual_seed(seed)
         torch.backends.cudnn.deterministic = config.deterministic
         torch.backends.cudnn.benchmark = not config.deterministic

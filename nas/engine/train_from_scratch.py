@@ -20,6 +20,7 @@ from search_spaces.space import Architecture
 from trainers.checkpoint import read_checkpoint
 from trainers.config import TrainConfig
 from trainers.errors import GpuLostError, TrainingDivergedError, UserError
+from trainers.freed_memory import give_back_freed_memory
 from trainers.offers import pop_network_metrics
 from trainers.trainer import EpochReport, Trainer
 
@@ -66,6 +67,7 @@ class Training:
         self._unsaved: OSError | None = None
         self._notes: list[str] = []
         torch.cuda.empty_cache()  # of the candidate before, which may have run out of memory
+        give_back_freed_memory()
 
     def advance(self) -> Report:
         """Train one epoch.

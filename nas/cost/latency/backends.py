@@ -15,6 +15,7 @@ from nas.cost.latency.onnx_runner import onnx_runner
 from nas.cost.latency.runner import DTYPES, Runner, example
 from nas.cost.latency.timing import stopwatch
 from trainers.errors import UserError, first_line
+from trainers.freed_memory import keep_freed_memory
 from trainers.single_image import use_onednn
 
 
@@ -42,6 +43,7 @@ def _make(
 ) -> Runner:
     if config.backend == "onnxruntime":
         return onnx_runner(network, x, config, device)
+    keep_freed_memory()
     dtype = DTYPES[config.precision]
     ready = network.to(device, dtype)
     if config.backend == "compile":
