@@ -14,8 +14,8 @@ def keep_freed_memory() -> None:
     """Have glibc keep what is freed, however large; elsewhere nothing changes.
 
     By default it gives large tensors back to the system, which has to clear every page again for
-    the next: thousands of page faults a step, a fifth to two fifths of the time of a training on a
-    CPU. What is computed stays the same. The process holds the most that it has needed until
+    the next: thousands of page faults a step, up to two fifths of the time of a training on a CPU.
+    What is computed stays the same. The process holds the most that it has needed until
     `give_back_freed_memory`.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):

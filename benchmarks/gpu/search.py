@@ -17,19 +17,13 @@ RESULT = '{"result":'  # in the journal's line of a candidate that has ended
 
 
 def search_rows(work: Work) -> Rows:
-    """One row; on a GPU ten trials share it."""
+    """One row."""
     if work.hippocampus is None:
         yield {"search": "left out: no --hippocampus FOLDER"}
         return
-    shared = ["resources.device=cuda", "resources.gpus=0.1"]
-    changes = [
-        f"data.path={work.hippocampus}",
-        *(shared if work.device.type == "cuda" else []),
-        *(f"train.{key}={value}" for key, value in work.train.items()),
-    ]
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "nas", "search", str(CONFIG), "--dir", f"{folder}/run"]
-        command += [word for change in changes for word in ("--set", change)]
+        command += [word for change in changes(work) for word in ("--set", change)]
         journal, first = Path(folder) / "run" / JOURNAL, None
         started = perf_counter()
         with subprocess.Popen(command, cwd=CONFIG.parents[1]) as search:
@@ -44,6 +38,15 @@ def search_rows(work: Work) -> Rows:
             "results": results(journal),
             "exit status": search.returncode,
         }
+
+
+def changes(work: Work) -> list[str]:
+    """Of the configuration, as `--set` takes them; on a GPU ten trials share it."""
+    return [
+        f"data.path={work.hippocampus}",
+        *(["resources.gpus=0.1"] if work.device.type == "cuda" else []),
+        *(f"train.{key}={value}" for key, value in work.train.items()),
+    ]
 
 
 def results(journal: Path) -> int:

@@ -10,7 +10,11 @@ import torch
 from torch import nn
 
 from benchmarks.gpu.census import Census
+from benchmarks.gpu.search import CONFIG, changes
 from benchmarks.gpu.share import kind_of
+from benchmarks.gpu.work import Work
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -27,6 +31,15 @@ def counts(network, x, backward=False):
         if backward:
             y.backward(torch.ones_like(y))
     return census.counts
+
+
+def test_the_search_on_a_gpu_has_a_configuration(tmp_path):
+    train = {"graphs": False, "deterministic": False}
+    work = Work(torch.device("cuda"), None, None, 1.0, 1, train, hippocampus=tmp_path)
+    config = read_config(RunConfig, CONFIG, changes(work))
+    assert config.resources.gpus == 0.1
+    assert config.resources.device == "cuda"
+    assert not config.train.graphs and not config.train.deterministic
 
 
 def test_a_convolution_is_one_kernel_and_one_for_its_bias():
