@@ -109,7 +109,7 @@ def ours(options: argparse.Namespace, folder: Path) -> list[Interval]:
             evaluator=TrainFromScratch(config.train, config.seed, "cpu"),
             stall_minutes=config.search.stall_minutes,
         )
-        if not run_trials(session, cluster, config.resources, settings, worker):
+        if not run_trials(session, cluster, settings, worker):
             raise RuntimeError("the run ended before its trials")
     return intervals(folder)
 

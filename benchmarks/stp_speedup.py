@@ -4,10 +4,14 @@
     python benchmarks/stp_speedup.py --device cpu --size 32     # any machine; says little
 
 The two tasks of the paper (Zhou 2023, Tables 2 and 3), each with its pruning ratio and the decoder
-of its published costs, beside the gains that it reports from one A100: training in batches of 2
-(forward, Dice and cross-entropy, backward, AdamW), inference one volume at a time. Throughput is
-the median's, in volumes a second. Pruned networks train twice: as they do by default, with
-activations computed again to save memory, and with all of them kept, as the paper's were.
+of its published costs, beside the gains that it reports from one A100, in fp32 without TF32, the
+paper's case, and in bf16: training in batches of 2 (forward, Dice and cross-entropy, backward,
+AdamW), inference one volume at a time. Throughput is the median's, in volumes a second.
+
+Training comes in three ways: as a search on this device does it, which keeps all activations where
+their estimate fits and else goes by the network's own rule; with all of them kept, as the paper's
+were; and with all computed again. The encoder (patches to token maps) and the decoder (maps to
+logits), which pruning leaves as it is, are timed apart as well, forward and backward.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import torch
@@ -25,7 +30,10 @@ from rich.table import Table
 from torch import nn
 
 from nas.cost.latency import device_name
+from nas.cost.recompute import free_memory, keep_where_it_fits
+from search_spaces.networks.sparse_unetr import SparseUNETR
 from search_spaces.token_sparse import presets
+from trainers.config import TrainConfig
 from trainers.losses import segmentation_loss
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -69,7 +77,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--size", type=int, help="voxels along each axis (default: the paper's)")
     parser.add_argument("--batch", type=int, default=2, help="volumes of a training step")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    parser.add_argument("--precision", choices=PRECISIONS, nargs="+", default=list(PRECISIONS))
     parser.add_argument("--tf32", action="store_true", help="let fp32 products use TF32 on CUDA")
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each figure")
     options = parser.parse_args()
@@ -77,49 +85,62 @@ def main() -> None:
     if device.type == "cuda" and not torch.cuda.is_available():
         parser.error("no CUDA device here; --device cpu --size 32 shows that it runs")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
-    timing = Timing(device, options.precision, options.seconds, options.batch)
-    made = Table(title=f"Volumes a second, {device_name(device)}, {options.precision}")
+    for precision in options.precision:
+        timing = Timing(device, precision, options.seconds, options.batch)
+        Console().print(table(timing, options.size))
+
+
+def table(timing: Timing, size: int | None) -> Table:
+    """Both tasks, at their own sizes or at that one."""
+    made = Table(title=f"Volumes a second, {device_name(timing.device)}, {timing.precision}")
     for column in ("task", "what", "UNETR", "STP + MTA", "gain", "the paper's"):
         made.add_column(column, justify="left" if column in ("task", "what") else "right")
     for task in TASKS:
-        for row in compare(task, options.size or task.size, timing):
+        for row in compare(task, size or task.size, timing):
             made.add_row(*row)
         made.add_section()
-    Console().print(made)
+    return made
 
 
-def compare(task: Task, size: int, timing: Timing) -> list[tuple[str, ...]]:
-    """The table's rows of one task."""
-    label = f"{task.name} {task.channels}x{size}^3"
-    rows = []
-    for recompute in (None, False):
+def compare(task: Task, size: int, timing: Timing) -> Iterator[Sequence[str]]:
+    """A row of the table for each of `WHAT`, as it is measured."""
+    for what, make, published in WHAT:
         dense, sparse = (
-            throughput(training_step(task, name, size, timing, recompute), timing) * timing.batch
-            for name in (task.dense, task.sparse)
+            throughput(make(task, name, size, timing), timing) for name in (task.dense, task.sparse)
         )
-        what = "training" if recompute is None else "training, activations kept"
-        rows.append((label, what, *compared(dense, sparse, task.training)))
-    dense, sparse = (
-        throughput(inference_pass(task, name, size, timing), timing)
-        for name in (task.dense, task.sparse)
-    )
-    return [*rows, (label, "inference", *compared(dense, sparse, task.inference))]
+        told = published(task)
+        yield (
+            f"{task.name} {task.channels}x{size}^3",
+            what,
+            f"{dense:.3g}",
+            f"{sparse:.3g}",
+            f"{sparse / dense - 1:+.0%}",
+            "" if told is None else f"{told:+.0%}",
+        )
 
 
-def compared(dense: float, sparse: float, published: float) -> tuple[str, ...]:
-    return f"{dense:.3g}", f"{sparse:.3g}", f"{sparse / dense - 1:+.0%}", f"{published:+.0%}"
+@dataclass(frozen=True)
+class Work:
+    """Something to do again and again, and how many volumes it does it to."""
+
+    do: Callable[[], None]
+    volumes: int
 
 
-def training_step(
-    task: Task, preset: str, size: int, timing: Timing, recompute: bool | None
-) -> Callable[[], None]:
-    """A function that makes one optimiser step."""
+def training(task: Task, preset: str, size: int, timing: Timing, recompute: bool | None) -> Work:
+    """One optimiser step; `recompute` None: as a search on this device has it."""
     network = build(task, preset, timing).train()
-    network.recompute = recompute  # type: ignore[assignment]
+    if recompute is None:
+        patch, precision = (size,) * 3, timing.precision
+        config = TrainConfig(patch=patch, batch=timing.batch, precision=precision)
+        free = free_memory(timing.device)
+        keep_where_it_fits(network, presets()[preset], task.channels, task.classes, config, free)
+    else:
+        network.recompute = recompute
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
     loss = segmentation_loss()
-    x = torch.randn(timing.batch, task.channels, *(size,) * 3, device=timing.device)
-    y = torch.randint(task.classes, (timing.batch, 1, *(size,) * 3), device=timing.device)
+    x = volumes(task, size, timing, timing.batch)
+    y = torch.randint(task.classes, (timing.batch, 1, *x.shape[2:]), device=timing.device)
 
     def step() -> None:
         with autocast(timing):
@@ -128,24 +149,85 @@ def training_step(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    return step
+    return Work(step, timing.batch)
 
 
-def inference_pass(task: Task, preset: str, size: int, timing: Timing) -> Callable[[], None]:
-    """A function that segments one volume."""
-    network = build(task, preset, timing).eval()
-    x = torch.randn(1, task.channels, *(size,) * 3, device=timing.device)
+def inference(task: Task, preset: str, size: int, timing: Timing) -> Work:
+    """One volume segmented."""
+    network, x = build(task, preset, timing).eval(), volumes(task, size, timing, 1)
 
     def segment() -> None:
         with torch.inference_mode(), autocast(timing):
             network(x)
 
-    return segment
+    return Work(segment, 1)
 
 
-def build(task: Task, preset: str, timing: Timing) -> nn.Module:
+def encoder(task: Task, preset: str, size: int, timing: Timing) -> Work:
+    """Forward and backward from volumes to token maps."""
+    network = build(task, preset, timing).train()
+    x = volumes(task, size, timing, timing.batch)
+    return there_and_back(network, lambda: sum_of(network.encode(x)), timing)
+
+
+def decoder(task: Task, preset: str, size: int, timing: Timing) -> Work:
+    """Forward and backward from token maps to logits."""
+    network = build(task, preset, timing).train()
+    x = volumes(task, size, timing, timing.batch)
+    with torch.no_grad(), autocast(timing):
+        maps = [each.requires_grad_() for each in network.encode(x)]
+    return there_and_back(network, lambda: network.decoder(x, maps).float().sum(), timing)
+
+
+def encoder_inference(task: Task, preset: str, size: int, timing: Timing) -> Work:
+    """One volume to token maps."""
+    network, x = build(task, preset, timing).eval(), volumes(task, size, timing, 1)
+
+    def encode() -> None:
+        with torch.inference_mode(), autocast(timing):
+            network.encode(x)
+
+    return Work(encode, 1)
+
+
+def there_and_back(network: nn.Module, forward: Callable[[], torch.Tensor], timing: Timing) -> Work:
+    """`forward` to a scalar and its gradients, which nobody uses."""
+
+    def go() -> None:
+        with autocast(timing):
+            total = forward()
+        total.backward()
+        network.zero_grad(set_to_none=True)
+
+    return Work(go, timing.batch)
+
+
+def sum_of(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.stack([each.float().sum() for each in maps]).sum()
+
+
+def volumes(task: Task, size: int, timing: Timing, batch: int) -> torch.Tensor:
+    return torch.randn(batch, task.channels, *(size,) * 3, device=timing.device)
+
+
+WHAT: Sequence[
+    tuple[str, Callable[[Task, str, int, Timing], Work], Callable[[Task], float | None]]
+] = (
+    ("training", partial(training, recompute=None), lambda task: task.training),
+    ("training, activations kept", partial(training, recompute=False), lambda task: task.training),
+    ("training, all computed again", partial(training, recompute=True), lambda task: None),
+    ("encoder, forward and backward", encoder, lambda task: None),
+    ("decoder, forward and backward", decoder, lambda task: None),
+    ("inference", inference, lambda task: task.inference),
+    ("encoder, inference", encoder_inference, lambda task: None),
+)
+
+
+def build(task: Task, preset: str, timing: Timing) -> SparseUNETR:
     torch.manual_seed(0)
-    return presets()[preset].build(task.channels, task.classes).to(timing.device)
+    network = presets()[preset].build(task.channels, task.classes)
+    assert isinstance(network, SparseUNETR)
+    return network.to(timing.device)
 
 
 def autocast(timing: Timing) -> torch.autocast:
@@ -153,21 +235,20 @@ def autocast(timing: Timing) -> torch.autocast:
     return torch.autocast(timing.device.type, precision, enabled=precision != torch.float32)
 
 
-def throughput(work: Callable[[], None], timing: Timing) -> float:
-    """Calls of `work` a second, by the median; at least `LEAST` after `WARMUP`."""
+def throughput(work: Work, timing: Timing) -> float:
+    """Volumes a second, by the median; at least `LEAST` times after `WARMUP`."""
     for _ in range(WARMUP):
-        work()
+        work.do()
     times: list[float] = []
     started = perf_counter()
     while len(times) < LEAST or perf_counter() - started < timing.seconds:
         synchronise(timing.device)
         before = perf_counter()
-        work()
+        work.do()
         synchronise(timing.device)
         times.append(perf_counter() - before)
-    del work
     gc.collect()
-    return 1 / statistics.median(times)
+    return work.volumes / statistics.median(times)
 
 
 def synchronise(device: torch.device) -> None:

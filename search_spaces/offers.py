@@ -20,6 +20,8 @@ On any module of a network:
   measures it; where the architecture has a field `gate` for each of them, in the order in which
   they are built, it proposes gates to close.
 - `begin_epoch(epoch: int)`: called before every epoch of training with the number of those before.
+- `capturable = False`: what its training pass does depends on values, which Python has to read, or
+  it changes Python's state. No CUDA graph can repeat that; steps are then taken eagerly.
 
 On the network:
 
@@ -28,6 +30,8 @@ On the network:
 - `measured() -> {name: float}`: what it saw of itself in eval passes since the last call.
 - `decoder_stages() -> [(module, channels), ...]`: the decoder's stages that are coarser than the
   logits, the finest first, each giving (B, channels, *S); for deep supervision.
+- `recompute: bool | None`: whether training computes activations again in the backward pass, which
+  saves memory and takes time; None for its own rule. On a GPU with room trainings set it to False.
 - `bottleneck`: a child module at the deepest map, that `segnas redundancy` sets beside the layers.
 
 On the architecture: `picture()`, the stages that pages draw, and `spatial_dims`, 2 for a network of

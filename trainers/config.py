@@ -9,6 +9,9 @@ from trainers.strict import Strict
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 
+# Of TrainConfig: how a step is run. They change results by rounding alone.
+EXECUTION_KEYS = {"deterministic", "graphs"}
+
 
 class Augment(Strict):
     """Random changes of a training patch.
@@ -52,6 +55,8 @@ class TrainConfig(Strict):
     `foreground`: share of patches centred on a labelled voxel. `warmup`: share of all steps with a
     rising learning rate, before a cosine to zero. `validate_every`: epochs between validations (the
     last epoch always validates). `precision`: `auto` is bf16 on CUDA and fp32 elsewhere.
+    `deterministic`: on CUDA cuDNN's reproducible algorithms and one layout; without it the faster
+    ones, found by measuring. `graphs`: on CUDA a step is captured and replayed where that can be.
     """
 
     patch: tuple[Positive, Positive, Positive]
@@ -66,6 +71,8 @@ class TrainConfig(Strict):
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    deterministic: bool = True
+    graphs: bool = True
     augment: Augment = Augment()
     loss: LossConfig = LossConfig()
 

@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn.functional import kl_div
 
 from trainers.config import DistillationConfig
+from trainers.narrow_weights import forward_narrow
+from trainers.offers import uncapturable
 
 
 class Distillation(nn.Module):
@@ -30,11 +32,16 @@ class Distillation(nn.Module):
         self._teacher = (teacher.eval(),)  # a tuple hides it from `parameters` and `train`
         self._config, self._autocast = config, autocast
 
+    @property
+    def capturable(self) -> bool:
+        """Whether the teacher's passes can be part of a CUDA graph."""
+        return uncapturable(self._teacher[0]) is None
+
     def forward(
         self, loss: torch.Tensor, images: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
         with torch.no_grad(), self._autocast():
-            taught = self._teacher[0](images).float()
+            taught = forward_narrow(self._teacher[0], images).float()
         soft = softened_divergence(logits, taught, self._config.temperature)
         weight = self._config.weight
         return (1 - weight) * loss + weight * soft

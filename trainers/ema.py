@@ -6,8 +6,6 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-Tensors = list[torch.Tensor] | tuple[torch.Tensor, ...]
-
 
 def weight_average(network: nn.Module, decay: float) -> AveragedModel:
     """A copy of `network`, in eval mode, that `update_parameters(network)` moves after each step.
@@ -19,10 +17,25 @@ def weight_average(network: nn.Module, decay: float) -> AveragedModel:
     must not be averaged.
     """
 
-    def update(averages: Tensors, weights: Tensors, count: torch.Tensor | int) -> None:
-        get_ema_multi_avg_fn(decay_after(int(count), decay))(averages, weights, count)
+    return _WeightAverage(network, decay).eval()
 
-    return AveragedModel(network, multi_avg_fn=update).eval()
+
+class _WeightAverage(AveragedModel):
+    """torch's own `update_parameters` copies its count to the GPU, and so waits for it."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__(network)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        updates = int(self.n_averaged)  # on the CPU
+        decay = decay_after(updates, self._decay) if updates else 0.0
+        averages, weights = list(self.module.parameters()), list(model.parameters())
+        get_ema_multi_avg_fn(decay)(averages, weights, updates)
+        for average, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            average.copy_(buffer)
+        self.n_averaged += 1
 
 
 def decay_after(updates: int, decay: float) -> float:

@@ -4,11 +4,22 @@ from collections.abc import Sequence
 
 from trainers.volumes.errors import UserError
 
-__all__ = ["TrainingDivergedError", "UserError", "first_line", "listed", "shortened"]
+__all__ = [
+    "GpuLostError",
+    "TrainingDivergedError",
+    "UserError",
+    "first_line",
+    "listed",
+    "shortened",
+]
 
 
 class TrainingDivergedError(Exception):
     """The loss is no longer a number."""
+
+
+class GpuLostError(UserError):
+    """This process cannot use its GPU any more; another one goes on from what is saved."""
 
 
 def first_line(error: BaseException) -> str:

@@ -14,10 +14,19 @@ def dice_per_class(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np
     pairs = np.bincount(
         predicted.ravel().astype(np.int64) * classes + truth.ravel(), minlength=classes**2
     ).reshape(classes, classes)
-    both = 2.0 * np.diag(pairs)
-    total = pairs.sum(0) + pairs.sum(1)
+    return dice_of_pairs(pairs)
+
+
+def dice_of_pairs(pairs: np.ndarray) -> np.ndarray:
+    """Dice of every foreground class: (..., classes, classes) -> (..., classes - 1) float64.
+
+    pairs: how many voxels have label p in one segmentation and t in the other, at [..., p, t]. NaN
+    where a class is in neither.
+    """
+    both = 2.0 * np.diagonal(pairs, axis1=-2, axis2=-1)
+    total = pairs.sum(-2) + pairs.sum(-1)
     with np.errstate(invalid="ignore"):
-        return (both / total)[1:]
+        return np.asarray((both / total)[..., 1:])
 
 
 def iou_from_dice(dice: np.ndarray) -> np.ndarray:

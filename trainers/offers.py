@@ -4,6 +4,7 @@
 are trained, for schedules of its own. `measured()` on any of them: metrics of its eval passes since
 the last call, such as the share of tokens it pruned, by name. `decoder_stages()` on the network:
 the stages of its decoder that are coarser than its logits, for deep supervision.
+`capturable = False` on any module: its training passes cannot be repeated as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -11,13 +12,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def begin_epoch(network: nn.Module, epoch: int) -> None:
-    """Call `begin_epoch` of every module that has it; `epoch` epochs are trained by now."""
+def begin_epoch(network: nn.Module, epoch: int) -> bool:
+    """Call `begin_epoch` of every module that has it; `epoch` epochs are trained by now.
+
+    Returns whether any has, and so may have changed.
+    """
+    heard = [begin for m in network.modules() if (begin := getattr(m, "begin_epoch", None))]
+    for begin in heard:
+        begin(epoch)
+    return bool(heard)
+
+
+def uncapturable(network: nn.Module) -> str | None:
+    """Why no CUDA graph can repeat the network's training passes, as far as its modules say."""
     for module in network.modules():
-        if begin := getattr(module, "begin_epoch", None):
-            begin(epoch)
+        if not getattr(module, "capturable", True):
+            return f"a {type(module).__name__} cannot be captured"
+        if isinstance(module, _BatchNorm) and module.momentum is None:
+            return f"a {type(module).__name__} without momentum counts its batches on the host"
+    return None
 
 
 def pop_network_metrics(network: nn.Module) -> dict[str, float]:

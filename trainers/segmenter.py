@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from pydantic import Field
 from torch import nn
 
@@ -19,6 +18,7 @@ from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
+from trainers.single_image import onednn_for_single_images
 from trainers.strict import Strict
 from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.geometry import by, voxel_sizes
@@ -28,6 +28,9 @@ from trainers.volumes.preprocess import Prepared, prepare_image
 from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import Settings
 from trainers.volumes.windows import SlabInferer
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
 
@@ -88,7 +91,8 @@ class Segmenter:
 
     def _segment(self, prepared: Prepared, name: str) -> np.ndarray:
         inferer = SlabInferer(self.task.patch, self.spec.overlap, windows=2)
-        return segment(prepared, self.network, inferer, len(self.task.classes), name)
+        with onednn_for_single_images(self.network):
+            return segment(prepared, self.network, inferer, len(self.task.classes), name)
 
     def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
@@ -128,7 +132,8 @@ class Segmenter:
         take more memory than is free.
         """
         check_logits("the image", len(self.task.classes), prepared.grid.shape)
-        return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
+        with onednn_for_single_images(self.network):
+            return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
 
 
 def best_device() -> torch.device:

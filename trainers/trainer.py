@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,13 +22,26 @@ from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.ema import weight_average
 from trainers.errors import TrainingDivergedError
-from trainers.inference import no_pause, predict_each
+from trainers.freed_memory import keep_freed_memory
+from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
-from trainers.metrics import class_means, dice_per_class, mean_dice
+from trainers.metrics import class_means, mean_dice
 from trainers.offers import begin_epoch, pop_network_metrics
-from trainers.precision import autocast, compute_type
+from trainers.precision import autocast
 from trainers.refinements import NO_REFINEMENTS, Refinements
+from trainers.single_image import onednn_for_single_images
+from trainers.step import (
+    CaptureMark,
+    EagerStep,
+    GraphedStep,
+    ScheduledAdamW,
+    channels_last,
+    choose_layout,
+    draw_batches,
+    training_step,
+)
 from trainers.training_pass import TrainingPass
+from trainers.validation import score_cases
 
 
 @dataclass(frozen=True)
@@ -48,11 +62,12 @@ class EpochReport:
 class Trainer:
     """Trains `network` on the training cases and validates it on the validation cases, if any.
 
-    The same seed on the same machine gives the same losses.
+    The same seed on the same machine gives the same losses, unless `config.deterministic` is off.
 
     `checkpoint`: where this file exists, training goes on from it; every epoch rewrites it.
     `on_unsaved`: called with the OSError where it cannot be written; the old one stays and training
-    goes on. Without `on_unsaved` the OSError is raised.
+    goes on. Without `on_unsaved` the OSError is raised. `on_eager`: called with the reason where
+    steps on CUDA are not captured as graphs, though the configuration has them so.
 
     `pause`: called before every pass of training or validation. It may block, to make way for
     something else, which thus waits for one pass at most.
@@ -81,6 +96,7 @@ class Trainer:
         pause: Callable[[], None] = no_pause,
         accumulate: int = 1,
         on_unsaved: Callable[[OSError], object] | None = None,
+        on_eager: Callable[[str], object] = warnings.warn,
         refinements: Refinements = NO_REFINEMENTS,
     ) -> None:
         self._worker = refinements.worker
@@ -88,10 +104,11 @@ class Trainer:
         own = self._part.stop - self._part.start
         if not 1 <= accumulate <= own:
             raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {own}")
+        keep_freed_memory()
         torch.manual_seed(seed)
-        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.deterministic = config.deterministic
+        torch.backends.cudnn.benchmark = not config.deterministic
         self.network = channels_last(network.to(device))
-        self._average = weight_average(network, refinements.ema) if refinements.ema else None
         self.config, self.device, self.checkpoint = config, device, checkpoint
         self._seed = seed
         self.accumulate = accumulate
@@ -110,18 +127,29 @@ class Trainer:
         one_pass = TrainingPass(
             self.network, segmentation_loss(config.loss), refinements.terms, self._autocast
         )
-        self._terms, self._trained = one_pass.terms, list(one_pass.parameters())
-        self._optimizer = torch.optim.AdamW(
-            self._trained, config.learning_rate, weight_decay=config.weight_decay
-        )
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
-        halves = compute_type(config, device) == torch.float16
-        self._scaler = torch.amp.GradScaler(enabled=halves)
+        self._terms = one_pass.terms
+        layout, on_cuda = torch.channels_last_3d, device.type == "cuda"
+        if on_cuda and self._worker.count == 1 and not config.deterministic:
+            shape = own // accumulate, cache.channels, *config.patch
+            layout = choose_layout(one_pass, shape, device)
+        self._average = weight_average(network, refinements.ema) if refinements.ema else None
+        self._optimizer = ScheduledAdamW(one_pass.parameters(), config, device)
         self.curve: list[float] = []
         self.epoch = 0
         if checkpoint is not None and checkpoint.exists():
             self._load_training(load_weights(self.deployed, checkpoint).get("training"))
-        self._pass = self._worker.wrap(one_pass)
+        self._mark = CaptureMark.beside(checkpoint)
+        step = EagerStep(
+            one_pass=self._worker.wrap(one_pass),
+            optimizer=self._optimizer,
+            device=device,
+            accumulate=self.accumulate,
+            pause=pause,
+            layout=layout,
+        )
+        self._step: EagerStep | GraphedStep = step
+        if on_cuda and config.graphs:
+            self._step = training_step(step, self._worker.count, self._mark, on_eager)
 
     @property
     def deployed(self) -> nn.Module:
@@ -141,11 +169,15 @@ class Trainer:
         """
         started = perf_counter()
         self.network.train()
-        begin_epoch(self.network, self.epoch)
+        if begin_epoch(self.network, self.epoch):
+            self._step.forget()
         if self._average is not None:
             begin_epoch(self.deployed, self.epoch)
         self._worker.begin_epoch(self._seed, self.epoch)
-        losses = [self._step() for _ in range(self.config.steps_per_epoch)]
+        draw, steps = partial(self._sampler.batch, self._part), self.config.steps_per_epoch
+        batches = draw_batches(draw, steps, self.device)
+        with closing(batches), onednn_for_single_images(self.network):
+            losses = [self._train(*batch) for batch in batches]
         loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
@@ -157,10 +189,13 @@ class Trainer:
         measured: dict[str, float] = {}
         due = self.done or self.epoch % self.config.validate_every == 0
         if due and self._cases.validation and self._worker.first:
+            self._step.make_room()
             dice, per_class = self.validate()
             measured = pop_network_metrics(self.deployed)
             self.curve.append(dice)
         self.save()
+        if self.done:
+            self._mark.clear()
         seconds = perf_counter() - started
         return EpochReport(self.epoch, loss, dice, per_class, seconds, measured)
 
@@ -184,69 +219,36 @@ class Trainer:
         """
         network = self.deployed.eval()
         pop_network_metrics(network)  # of passes before these
-        scores = []
         names = self._cases.validation
-        with self._autocast():
-            volumes = predict_each(
+        with self._autocast(), onednn_for_single_images(network):
+            scores = score_cases(
                 network,
                 map(self._cache.image, names),
+                [self._cache.label(name) for name in names],
+                len(self._cache.classes),
                 self.config.patch,
                 self.config.overlap,
                 self._pause,
             )
-            for name, logits in zip(names, volumes, strict=True):
-                if not logits.isfinite().all():
-                    raise TrainingDivergedError(f"the logits of case {name} are not all finite")
-                predicted, truth = logits.argmax(0).cpu().numpy(), self._cache.label(name)
-                scores.append(dice_per_class(predicted, truth, len(self._cache.classes)))
-        cases = np.stack(scores)
+        if not scores.finite.all():
+            name = names[int(scores.finite.argmin())]
+            raise TrainingDivergedError(f"the logits of case {name} are not all finite")
         classes = self._cache.classes[1:]
-        return mean_dice(cases), dict(zip(classes, class_means(cases).tolist(), strict=True))
+        return mean_dice(scores.dice), dict(
+            zip(classes, class_means(scores.dice).tolist(), strict=True)
+        )
 
-    def _step(self) -> torch.Tensor:
-        batch = self._sampler.batch(self._part)
-        passes = zip(*(t.tensor_split(self.accumulate) for t in batch), strict=True)
-        total = torch.zeros((), device=self.device)
-        for number, (images, labels) in enumerate(passes):
-            self._pause()
-            share = len(images) / len(batch[0])
-            loss = share * self._forward(images, labels)
-            if number == 0:
-                self._optimizer.zero_grad(set_to_none=True)
-            self._scaler.scale(loss).backward()
-            total += loss.detach()
-        self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self._trained, self.config.clip)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self._schedule.step()
+    def _train(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = self._step(images, labels)
         if self._average is not None:
             self._average.update_parameters(self.network)
-        return total
-
-    def _forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of one pass. images: (B, C, *patch), labels: (B, 1, *patch) -> scalar."""
-        images = images.to(self.device, non_blocking=True)
-        labels = labels.to(self.device, non_blocking=True)
-        images = images.contiguous(memory_format=torch.channels_last_3d)
-        loss: torch.Tensor = self._pass(images, labels)
         return loss
-
-    def _rate(self, step: int) -> float:
-        """Share of the learning rate at a step: a linear rise, then a cosine to zero."""
-        total = self.config.epochs * self.config.steps_per_epoch
-        rise = self.config.warmup * total
-        if step < rise:
-            return (step + 1) / (rise + 1)
-        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(total - rise, 1)))
 
     def _state(self) -> dict[str, Any]:
         training = {
             "epoch": self.epoch,
             "curve": self.curve,
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "scaler": self._scaler.state_dict(),
+            **self._optimizer.state(),
             "sampler": self._sampler.state(),
             "random": torch.get_rng_state(),
             "accumulate": self.accumulate,
@@ -262,9 +264,7 @@ class Trainer:
         if training is None:
             raise RuntimeError(f"{self.checkpoint} holds weights only: its training has ended")
         self.epoch, self.curve = training["epoch"], list(training["curve"])
-        self._optimizer.load_state_dict(training["optimizer"])
-        self._schedule.load_state_dict(training["schedule"])
-        self._scaler.load_state_dict(training["scaler"])
+        self._optimizer.load_state(training)
         self._sampler.load_state(training["sampler"])
         torch.set_rng_state(training["random"].cpu())
         self.accumulate = max(self.accumulate, training.get("accumulate", 1))
@@ -282,12 +282,3 @@ def _finite(network: nn.Module) -> bool:
     """
     checks = [parameter.isfinite().all() for parameter in network.parameters()]
     return bool(torch.stack(checks).all())
-
-
-def channels_last(network: nn.Module) -> nn.Module:
-    """Twice as fast backwards as the default layout on a CPU, and what tensor cores want."""
-    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
-    for parameter in network.parameters():
-        if layout := layouts.get(parameter.dim()):
-            parameter.data = parameter.data.contiguous(memory_format=layout)
-    return network

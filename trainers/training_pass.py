@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
+from trainers.narrow_weights import forward_narrow
+
 
 class TrainingPass(nn.Module):
     """The network's loss over one batch; one module, so that its gradients can be averaged.
@@ -32,7 +34,7 @@ class TrainingPass(nn.Module):
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with self.autocast():
-            logits = self.network(images)
+            logits = forward_narrow(self.network, images)
         loss = self._supervised(images, logits.float(), labels)
         if extra := getattr(self.network, "auxiliary_losses", None):
             loss = loss + sum(extra(labels).values())

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
     from nas.cli.check_tables import DataReport, report_tables, verdict_line
     from nas.search.progress_bars import Bars
-    from trainers.data.cache import unfinished
+    from trainers.data.build_cache import unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
     from trainers.data.splits import split_cases

@@ -10,16 +10,19 @@ pooling, interpolation.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import torch
-from monai.networks.blocks.selfattention import SABlock
-from monai.networks.nets.swin_unetr import WindowAttention
 from thop.profile import register_hooks
 from torch import nn
 
 from search_spaces.offers import own_rule
+
+if TYPE_CHECKING:
+    from monai.networks.blocks.selfattention import SABlock
 
 Rule = Callable[[Any, tuple[Any, ...], Any], int]
 
@@ -27,7 +30,8 @@ Rule = Callable[[Any, tuple[Any, ...], Any], int]
 def rule_of(kind: type[nn.Module]) -> Rule | None:
     """Its own `macs_beside_children` (see `search_spaces.offers`), else the rule of the nearest
     ancestor that has one here; None: nothing of its own to count."""
-    inherited = (RULES[ancestor] for ancestor in kind.__mro__ if ancestor in RULES)
+    rules = rules_with_monai() if "monai" in sys.modules else RULES  # who has none needs no rule
+    inherited = (rules[ancestor] for ancestor in kind.__mro__ if ancestor in rules)
     return own_rule(kind) or next(inherited, None)
 
 
@@ -79,6 +83,13 @@ RULES: Mapping[type[nn.Module], Rule] = {
     **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _transposed),
     **dict.fromkeys((nn.RNNBase, nn.RNNCellBase), _recurrent),
     nn.MultiheadAttention: _multihead,
-    SABlock: _inner_pairs,
-    WindowAttention: _all_pairs,
 }
+
+
+@cache
+def rules_with_monai() -> Mapping[type[nn.Module], Rule]:
+    """`RULES`, and those of MONAI's own modules. Imports MONAI, which takes as long as torch."""
+    from monai.networks.blocks.selfattention import SABlock
+    from monai.networks.nets.swin_unetr import WindowAttention
+
+    return {**RULES, SABlock: _inner_pairs, WindowAttention: _all_pairs}

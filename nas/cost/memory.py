@@ -22,7 +22,7 @@ from trainers.config import DistillationConfig, LossConfig
 from trainers.deep_supervision import DeepSupervision
 from trainers.distillation import Distillation
 from trainers.losses import segmentation_loss
-from trainers.trainer import channels_last
+from trainers.step import channels_last
 from trainers.training_pass import TrainingPass
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -60,6 +60,7 @@ def memory_of(
     threads: int = 1,
     deep_supervision: bool = False,
     teacher: Architecture | None = None,
+    recompute: bool | None = None,
 ) -> Memory:
     """The memory of `architecture` on patches (D, H, W), or (H, W) where it takes images.
 
@@ -67,12 +68,15 @@ def memory_of(
     and a pass in eval mode, run on the meta device, where tensors have sizes and no values; what
     lives is added up, and the copies that convolutions make (`conv_workspace`). With
     `deep_supervision` and a `teacher` the step is that of a retraining which has them; they add to
-    `activations` and `training` only. Not in it: other
+    `activations` and `training` only. `recompute`: what a network that offers it is told; None
+    leaves it to its own rule. Not in it: other
     memory that kernels take while they work, and what an allocator keeps in reserve. Where the
     input decides how many queries are computed, all are. The same arguments again cost nothing.
     """
     loss, narrow = loss or LossConfig(), _NARROW[precision]
     network = channels_last(build_on_meta(architecture, in_channels, out_channels))
+    if recompute is not None and hasattr(network, "recompute"):
+        network.recompute = recompute  # type: ignore[assignment]
     criterion, computing = segmentation_loss(loss), partial(OnDevice, device, narrow)
     terms: list[nn.Module] = []
     beside: list[torch.Tensor] = []  # what lies in memory besides the network
@@ -117,7 +121,7 @@ def _training_step(
     trained = [p.grad for p in one_pass.parameters() if p.grad is not None]
     gradients = _bytes(trained)
     moments = 2 * gradients
-    update = gradients if device == "cuda" else 2 * max(map(_size, trained), default=0)
+    update = 0 if device == "cuda" else 2 * max(map(_size, trained), default=0)
     one_pass.zero_grad(set_to_none=True)
     return kept, moments + max(gradients + forward, backward, after + update)
 

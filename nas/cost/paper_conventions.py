@@ -11,10 +11,11 @@ from thop.profile import register_hooks
 from torch import nn
 
 from nas.cost.mac_counts import CountedCalls
-from nas.cost.mac_rules import RULES, Rule, by_thop
+from nas.cost.mac_rules import RULES, Rule, by_thop, rules_with_monai
 from nas.cost.meta_network import build_on_meta
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba
+from search_spaces.blocks.norms import SpreadInstanceNorm3d
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.sparse_encoder import SparseEncoder
 from search_spaces.offers import assume_kept
@@ -121,7 +122,7 @@ def _whole_projection(module: PrunedAttention, inputs: tuple[Any, ...], _: Any) 
 # our residual blocks' norms are not in the published counts; see `EncoderBlock`.
 _THOP = {
     **{kind: by_thop(kind) for kind in register_hooks if kind is not nn.Upsample},
-    nn.InstanceNorm3d: _twice_each,
+    **dict.fromkeys((nn.InstanceNorm3d, SpreadInstanceNorm3d), _twice_each),
     nn.PReLU: _each_output,  # as thop does, which warns of its own rule
 }
 _TWICE_THOP = Convention(
@@ -139,7 +140,7 @@ _TOKEN_SPARSE = Convention(
     unit="MACs",
     factor=1,
     rules={
-        **RULES,
+        **rules_with_monai(),
         nn.LayerNorm: _each_output,
         nn.ConvTranspose3d: by_thop(nn.ConvTranspose3d),
         Attention: _scaled_pairs,

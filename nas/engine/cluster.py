@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from nas.config.resources import Resources
 from nas.engine.ray_private import SOCKET_BYTES, longest_socket
 from nas.engine.slots import Machine, count_slots
+from nas.engine.worker_environment import worker_environment
 from trainers.atomic import output_folder
 from trainers.errors import UserError
 from trainers.signals import starting_processes
@@ -56,11 +57,17 @@ class Cluster:
     Without an `address` it is this machine, whose Ray is started when it is needed. With one
     (`auto`, or `HOST:PORT` of the head), it is connected to at once. Ray that the program has
     initialised itself is used as it is, and left as it is.
+
+    `here`: Ray is this process's own, on this machine; elsewhere nodes may join and leave.
+    `machine_lock`: the name of that of a search, whose workers then begin to import as soon as Ray
+    is started on this machine; see `worker_environment`.
     """
 
-    def __init__(self, resources: Resources, address: str | None = None) -> None:
-        self._resources, self._address = resources, address
-        self._here = address is None and not ray.is_initialized()
+    def __init__(
+        self, resources: Resources, address: str | None = None, machine_lock: str | None = None
+    ) -> None:
+        self._resources, self._address, self._machine_lock = resources, address, machine_lock
+        self.here = address is None and not ray.is_initialized()
         self._ours = False
         self._dead: set[str] | None = None  # nodes
         self._died = -inf  # when the last of them did
@@ -70,7 +77,7 @@ class Cluster:
         on this machine for want of a folder for its sockets."""
         if self._address:
             self.start()
-        elif self._here:
+        elif self.here:
             check_temporary_folder()
         return self
 
@@ -80,18 +87,19 @@ class Cluster:
     @property
     def slots(self) -> int:
         """How many trials run side by side. Raises UserError where no machine has room for one."""
-        return count_slots(self._resources, None if self._here else self.machines())
+        return count_slots(self._resources, None if self.here else self.machines())
+
+    @property
+    def requested(self) -> Resources:
+        """What a trial requests of Ray, which starts a process for every CPU that it is given: on
+        this machine it is given one for each slot."""
+        return self._resources.model_copy(update={"cpus": 1}) if self.here else self._resources
 
     @property
     def room(self) -> int:
         """How many trials fit now that nodes may have joined or left; 0 is possible."""
-        room = sum(machine.room(self._resources) for machine in self.machines())
+        room = sum(machine.room(self.requested) for machine in self.machines())
         return min(room, self._resources.concurrent or room)
-
-    @property
-    def changes(self) -> bool:
-        """Whether nodes may join and leave."""
-        return not self._here
 
     @property
     def driver_node(self) -> str:
@@ -111,7 +119,7 @@ class Cluster:
         For some seconds Ray takes a dead node for alive, and loses trials that it sends there: so
         every node that is alive has to answer, too.
         """
-        if self._here:
+        if self.here:
             return False
         doors = [(node["NodeManagerAddress"], node["NodeManagerPort"]) for node in self._nodes()]
         return monotonic() - self._died < AFTERMATH or not all(_answers(*door) for door in doors)
@@ -124,6 +132,16 @@ class Cluster:
             self._died = monotonic()
         self._dead = dead
         return [node for node in nodes if node["Alive"]]
+
+    def start_ahead(self) -> None:
+        """`start` before it is needed, for its processes import for seconds. Where Ray fails it is
+        left to the next `start`."""
+        try:
+            self.start()
+        except UserError:
+            raise
+        except Exception:  # of a dozen kinds
+            self.stop()
 
     def start(self) -> None:
         """Start Ray, or connect to it, unless that is done already."""
@@ -140,13 +158,14 @@ class Cluster:
         if self._address:
             _connect(self._address)
         else:
-            ray.init(
-                num_cpus=self.slots * self._resources.cpus,
-                num_gpus=None if self._resources.gpus else 0,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            with worker_environment(self._resources.cpus, self._machine_lock):
+                ray.init(
+                    num_cpus=self.slots,
+                    num_gpus=None if self._resources.gpus else 0,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
 
     def stop(self) -> None:
         """End what `start` has started; where Ray broke down, the next `start` is a new one."""

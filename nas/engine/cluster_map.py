@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
-from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
 from nas.engine.node_cache import volumes_here
 
@@ -21,7 +20,6 @@ def cluster_map(
     work: Callable[[Task, Path], Answer],
     tasks: Sequence[Task],
     cluster: Cluster,
-    resources: Resources,
     directory: Path,
     volumes: Path,
     retries: int,
@@ -36,6 +34,7 @@ def cluster_map(
     slots = cluster.slots
     cluster.start()
     cluster.check(directory)
+    resources = cluster.requested
     remote: Any = ray.remote(_on_node).options(
         num_cpus=resources.cpus,
         num_gpus=resources.gpus,

@@ -44,7 +44,7 @@ def data_parallel(workers: int, address: str | None, folder: Path) -> Iterator[W
     here = None if address else share([this_machine()], workers)
     with Cluster(here or Resources(), address) as cluster:
         cluster.start()
-        wanted = here or share(cluster.machines(), workers)
+        wanted = cluster.requested if here else share(cluster.machines(), workers)
         cluster.check(folder.resolve())
         yield Workers(workers, wanted, cluster.driver_node)
 

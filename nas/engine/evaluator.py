@@ -36,8 +36,8 @@ class Evaluation(Protocol):
     def advance(self) -> Report:
         """Do one step, mostly an epoch, and tell how far it is; called until it is done.
 
-        What is the network's own fault is a report with a reason, not an error. An OSError may be
-        raised: the candidate is then begun again elsewhere.
+        What is the network's own fault is a report with a reason, not an error. An OSError or a
+        GpuLostError may be raised: the candidate is then begun again elsewhere.
         """
 
 

@@ -7,7 +7,8 @@ from nas.cost.latency_probe.local import LocalProber
 
 
 def open_prober(task: ProbeTask) -> Prober:
-    """A prober on this machine, or where `latency.resources` says on the node that has those.
+    """A prober on this machine, which begins to import, or on the node that has the resources of
+    `latency.resources` where there are any.
 
     Raises UserError where no node of the Ray cluster offers them. That one needs Ray initialised.
     """
@@ -15,4 +16,6 @@ def open_prober(task: ProbeTask) -> Prober:
         from nas.engine.remote_latency_probe import RemoteProber
 
         return RemoteProber(task)
-    return LocalProber(task)
+    prober = LocalProber(task)
+    prober.start()
+    return prober

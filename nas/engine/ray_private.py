@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray._common.utils import get_default_ray_temp_dir
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.tune.execution import tune_controller
+from ray.tune.execution.class_cache import _ActorClassCache
 
 SOCKET_BYTES = 103 if sys.platform == "darwin" else 107  # of the path of a Unix socket
 LOST = (OutOfMemoryError, NodeDiedError, WorkerCrashedError)
@@ -28,9 +30,26 @@ class ActorManager(RayActorManager):
         super()._actor_task_failed(tracked_actor_task, exception)
 
 
-def survive_lost_actors() -> None:
-    """Give Tune's runs in this process an `ActorManager`; it takes no other way."""
+class PlainActors(_ActorClassCache):
+    """Ray's own, which gives every actor some variables of the driver as a runtime environment.
+
+    A process that Ray has started ahead has none, and so would be ended and replaced by a new one
+    (seen with Ray 2.60). Here an actor has none either; its process inherits the variables where
+    the driver has started Ray itself.
+    """
+
+    def get(self, trainable_cls: type) -> Any:
+        if trainable_cls not in self._cache:
+            self._cache[trainable_cls] = ray.remote(trainable_cls)
+        return self._cache[trainable_cls]
+
+
+def adapt_tune(inherited: bool) -> None:
+    """Give Tune's runs in this process an `ActorManager`, and `PlainActors` where workers have
+    `inherited` the driver's environment; it takes no other way."""
     tune_controller.RayActorManager = ActorManager  # type: ignore[misc]
+    actors = PlainActors if inherited else _ActorClassCache
+    tune_controller._ActorClassCache = actors  # type: ignore[misc]
 
 
 def longest_socket() -> Path:

@@ -13,12 +13,14 @@ from typing import Literal
 import torch
 
 from nas.cost.failure import is_out_of_memory, reason_of
+from nas.cost.recompute import free_memory, keep_where_it_fits
 from nas.engine.evaluator import Workspace
 from nas.engine.report import Fidelity, Report
 from search_spaces.space import Architecture
 from trainers.checkpoint import read_checkpoint
 from trainers.config import TrainConfig
-from trainers.errors import TrainingDivergedError, UserError
+from trainers.errors import GpuLostError, TrainingDivergedError, UserError
+from trainers.freed_memory import give_back_freed_memory
 from trainers.offers import pop_network_metrics
 from trainers.trainer import EpochReport, Trainer
 
@@ -61,25 +63,29 @@ class Training:
         self._architecture, self._checkpoint = architecture, checkpoint
         self._trainer: Trainer | None = None
         self._accumulate = 1
+        self._keeps = self._scarce = False  # all activations; whether memory has run out by it
         self._unsaved: OSError | None = None
+        self._notes: list[str] = []
         torch.cuda.empty_cache()  # of the candidate before, which may have run out of memory
+        give_back_freed_memory()
 
     def advance(self) -> Report:
         """Train one epoch.
 
         What is the network's own fault (it needs too much memory, its loss is no number, it does
         not run) is reported, not raised: it would fail again. An OSError is raised, unless it is of
-        a checkpoint that cannot be written: that is a warning in the report.
+        a checkpoint that cannot be written: that is a warning in the report. A GpuLostError is
+        raised, too: a fresh process can go on.
         """
         try:
             return self._advance()
-        except OSError:
+        except (OSError, GpuLostError):
             raise
         except Exception as error:
-            reason, halve = self._reason(error), is_out_of_memory(error) and self._can_halve
+            reason, no_memory = self._reason(error), is_out_of_memory(error)
         # Only here, out of the `except`, the error's frames hold no tensors any more.
-        if halve:
-            self._halve()
+        if no_memory and (self._keeps or self._can_halve):
+            self._save_memory()
             return self.advance()
         trainer, self._trainer = self._trainer, None
         return given_up(reason, self._checkpoint, trainer)
@@ -103,7 +109,7 @@ class Training:
             measured=epoch.measured,
             done=trainer.done,
             accumulate=trainer.accumulate,
-            warning=self._warning(self._unsaved, trainer.done) if self._unsaved else None,
+            warning=self._warning(trainer.done),
         )
 
     def _reason(self, error: Exception) -> str:
@@ -112,7 +118,12 @@ class Training:
         tried = is_out_of_memory(error) and self._accumulate > 1
         return reason_of(error) + (f" (each batch in {self._accumulate} passes)" if tried else "")
 
-    def _warning(self, error: OSError, done: bool) -> str:
+    def _warning(self, done: bool) -> str | None:
+        if self._unsaved is None:
+            return self._notes.pop() if self._notes else None
+        return self._not_saved(self._unsaved, done)
+
+    def _not_saved(self, error: OSError, done: bool) -> str:
         cause = error.strerror or error
         text = f"{self._checkpoint.parent} cannot be written: {cause}; trials go on"
         if not done:
@@ -126,19 +137,32 @@ class Training:
         wanted = self._settings.on_memory == "halve"
         return wanted and self._accumulate == 1 and self._settings.train.batch >= 2
 
-    def _halve(self) -> None:
-        """Free the memory, to begin again from the last checkpoint."""
+    def _save_memory(self) -> None:
+        """Free the memory, to begin again from the last checkpoint with less."""
         self._trainer = None
         gc.collect()
         torch.cuda.empty_cache()
-        self._accumulate = 2
+        if self._keeps:
+            self._keeps, self._scarce = False, True
+        else:
+            self._accumulate = 2
 
     def _build(self) -> torch.nn.Module:
         torch.manual_seed(self._settings.seed)
+        return self._architecture.build(*self._task)
+
+    @property
+    def _task(self) -> tuple[int, int]:
+        """Channels and classes."""
         cache = self._workspace.cache
-        return self._architecture.build(cache.channels, len(cache.classes))
+        return cache.channels, len(cache.classes)
 
     def _train(self, network: torch.nn.Module) -> Trainer:
+        free = 0 if self._scarce else free_memory(torch.device(self._settings.device))
+        self._keeps = keep_where_it_fits(
+            network, self._architecture, *self._task, self._settings.train, free
+        )
+
         def trainer() -> Trainer:
             return Trainer(
                 network,
@@ -151,6 +175,7 @@ class Training:
                 pause=self._workspace.pause,
                 accumulate=self._accumulate,
                 on_unsaved=self._note,
+                on_eager=self._notes.append,
             )
 
         try:

@@ -31,8 +31,10 @@ class TrialFiles:
         Raises OSError or UserError where that cannot be done: the checkpoint is left as it is.
         """
         from trainers.checkpoint import keep_weights_only
+        from trainers.step import CaptureMark
 
         checkpoint = self.checkpoint(result.key)
+        CaptureMark.beside(checkpoint).clear()
         if result.state == "complete" and checkpoint.exists():
             keep_weights_only(checkpoint)
         elif result.state != "complete":

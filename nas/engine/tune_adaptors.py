@@ -86,7 +86,7 @@ class SessionTicker(_Live, Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Ten times a second."""
-        if self.cluster.changes and monotonic() - self._counted > COUNT:
+        if not self.cluster.here and monotonic() - self._counted > COUNT:
             self._counted = monotonic()
             self.session.resize(self.cluster.room)
         self.session.tick()

@@ -13,7 +13,7 @@ from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, Tun
 from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
 from nas.engine.interrupt import interruptible
-from nas.engine.ray_private import survive_lost_actors
+from nas.engine.ray_private import adapt_tune
 from nas.engine.trial_source import TrialSource
 from nas.engine.trial_worker import TrialWorker, WorkerSettings
 from nas.engine.tune_adaptors import SessionScheduler, SessionSearcher, SessionTicker
@@ -25,19 +25,18 @@ RESTARTS = 3  # in a row, without an epoch trained in between
 def run_trials(
     session: TrialSource,
     cluster: Cluster,
-    resources: Resources,
     settings: WorkerSettings,
     worker: type[tune.Trainable] = TrialWorker,
 ) -> bool:
     """Run the session's trials until it is over. Returns False where Ctrl-C ended it before.
 
-    `resources`: of a trial. Where Ray itself breaks down, it is started again, and the trials that
-    had trained nothing since the last start are to blame.
+    Where Ray itself breaks down, it is started again, and the trials that had trained nothing since
+    the last start are to blame.
 
     Raises UserError where nodes do not share the search's directory, and what broke Ray down where
     it does so again and again.
     """
-    survive_lost_actors()
+    adapt_tune(inherited=cluster.here)
     directory = settings.directory
     idle, attempt, stopped = 0, 0, False
     while not session.over:
@@ -49,7 +48,7 @@ def run_trials(
             here = replace(settings, driver_node=cluster.driver_node)
             with interruptible(session):
                 run = f"{os.getpid()}-{attempt}"
-                _fit(session, scheduler, cluster, worker, resources, here, run)
+                _fit(session, scheduler, cluster, worker, here, run)
             break
         except KeyboardInterrupt:
             stopped = True
@@ -78,13 +77,12 @@ def _fit(
     scheduler: SessionScheduler,
     cluster: Cluster,
     worker: type[tune.Trainable],
-    resources: Resources,
     settings: WorkerSettings,
     run: str,
 ) -> None:
     records = settings.directory / "ray"
     tuner = tune.Tuner(
-        tune.with_resources(worker, request(resources)),
+        tune.with_resources(worker, request(cluster.requested)),
         param_space={"settings": settings},
         tune_config=TuneConfig(
             search_alg=SessionSearcher(session, cluster),

@@ -22,6 +22,7 @@ from search_spaces.axes import by_axis
 from search_spaces.fitting import takes
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
+from trainers.config import EXECUTION_KEYS
 from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.folds import make_folds
@@ -210,11 +211,11 @@ def _take_place(draft: Path, place: Path) -> None:
 def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
     """A hash of all that decides the weights.
 
-    The folder's place and the number of processes are not part of it.
+    The folder's place, the number of processes and `EXECUTION_KEYS` are not part of it.
     """
     config, split = export.config, export.config.data.split
     cases = split.read_text() if isinstance(split, Path) else split.model_dump_json()
-    settings = config.model_dump_json(exclude={"data": {"split"}})
+    settings = config.model_dump_json(exclude={"data": {"split"}, "train": EXECUTION_KEYS})
     taught = None if teacher is None else fingerprint(teacher)
     parts = [settings, cases, plan.start, plan.folds, taught]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]

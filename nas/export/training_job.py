@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from nas.cost.recompute import free_memory, keep_where_it_fits
 from nas.export.export_folder import TRIAL_WEIGHTS, Export
 from nas.pareto.result import known
 from trainers.checkpoint import load_weights
@@ -24,7 +25,8 @@ from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.refinements import Refinements
 from trainers.segmenter import best_device
-from trainers.trainer import EpochReport, Trainer, channels_last
+from trainers.step import channels_last
+from trainers.trainer import EpochReport, Trainer
 
 Start = Literal["scratch", "trial"]
 Report = Callable[[EpochReport], object]
@@ -94,6 +96,17 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
     export, config = job.export, job.export.config.train
     torch.manual_seed(job.seed)
     network = export.build()
+    task = export.config.task
+    keep_where_it_fits(
+        network,
+        export.architecture,
+        task.channels,
+        len(task.classes),
+        config,
+        free_memory(device),
+        deep_supervision=config.deep_supervision,
+        teacher=None if job.teacher is None else job.teacher.architecture,
+    )
     if job.start == "trial":
         load_weights(network, export.folder / TRIAL_WEIGHTS)
     network = channels_last(network.to(device))

@@ -17,6 +17,7 @@ from nas.export.export_folder import ExportConfig
 from nas.study.study import StudySettings
 from nas.study.training_cost import TrainingCosts
 from search_spaces.axes import Axes
+from trainers.config import EXECUTION_KEYS
 from trainers.data.cache import VolumeCache
 from trainers.data.config import Split
 from trainers.data.splits import Cases
@@ -101,7 +102,7 @@ def fixed_settings(
     config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None, axes: Axes
 ) -> dict[str, Any]:
     """What results of one study have in common: other values would make them incomparable."""
-    whole = config.model_dump(mode="json")
+    whole = config.model_dump(mode="json", exclude={"train": EXECUTION_KEYS})
     latency = {"latency": prober.conditions().to_json()} if prober else {}
     # Told only where it has an effect: before there was the key all networks were isotropic.
     whole["space"].pop("axes", None)

@@ -86,23 +86,22 @@ def run_search(
     with ExitStack() as stack:
         stack.enter_context(alone_in(directory))
         _check_settings(config, directory)
-        cluster = stack.enter_context(Cluster(config.resources, address))
+        lock_name = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
+        machine_lock = MachineLock.named(lock_name)
+        stack.callback(machine_lock.remove)
+        cluster = stack.enter_context(Cluster(config.resources, address, lock_name))
         slots = cluster.slots
         with Bars(console) as bars:
             cache, cases = prepare_data(config.data, directory, bars.count)
+        if config.latency.resources:  # the machine that measures is found through Ray
+            cluster.start()
+        if prober := open_prober(config, cache, machine_lock.path):
+            stack.callback(prober.close)
         costs = training_costs(config, cache)
         within = space_for(config.space, cache.prepared_voxel_size, config.train.patch)
         check_feasible(within.space, within.restrict, costs)
         placed = place_warm_starts(config.search.warm_start, within)
         starts = fit_warm_starts(placed, costs, within.restrict)
-        lock_name = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
-        machine_lock = MachineLock.named(lock_name)
-        if config.latency.resources:  # the machine that measures is found through Ray
-            cluster.start()
-        prober = open_prober(config, cache, machine_lock.path)
-        if prober:
-            stack.callback(machine_lock.remove)
-            stack.callback(prober.close)
         study = Study.open(
             directory,
             study_settings(config, within),
@@ -127,9 +126,11 @@ def run_search(
                 retries=config.search.retries,
                 callbacks=[FrontWriter(write_front), Tracking(tracker), screen],
             )
+            if not session.over:
+                cluster.start_ahead()  # its processes import while MLflow is opened
             tracker.sync(study.results)
             workers = worker_settings(config, directory, cache, lock_name)
-            ended = run_trials(session, cluster, config.resources, workers)
+            ended = run_trials(session, cluster, workers)
             if ended and prober:
                 for result in remeasure_front(study, prober, session.say):
                     tracker.trial_end(result, study.results)

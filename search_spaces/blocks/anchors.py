@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.axes import ALIKE, Axes
 from search_spaces.blocks.conv import dense
+from search_spaces.blocks.dimensions import CONV
+from search_spaces.blocks.norms import SpreadGroupNorm
 
 
 class AnchorDetector(nn.Module):
@@ -26,7 +27,7 @@ class AnchorDetector(nn.Module):
         steps: list[nn.Module] = []
         for step, channels in enumerate((in_channels, 8, 8)):
             conv = dense(spatial_dims, channels, 8, axes.step(step), axes.kernel(step))
-            steps += [conv, nn.GroupNorm(4, 8), nn.SiLU()]
+            steps += [conv, SpreadGroupNorm(4, 8), nn.SiLU()]
         self.encoder = nn.Sequential(*steps)
         self.mlp = nn.Sequential(
             nn.Linear(8, 128), nn.SiLU(), nn.Linear(128, anchors * spatial_dims)
@@ -64,7 +65,7 @@ class PositionBias(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: int, anchors: int) -> None:
         super().__init__()
-        self.project = Conv[Conv.CONV, spatial_dims](anchors, channels, 1)
+        self.project = CONV[spatial_dims](anchors, channels, 1)
 
     def forward(self, anchors: torch.Tensor, size: torch.Size | tuple[int, ...]) -> torch.Tensor:
         batch, k, n = anchors.shape

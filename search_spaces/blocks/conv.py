@@ -8,10 +8,17 @@ from math import gcd
 from typing import Literal
 
 import torch
-from monai.networks.layers.factories import Conv
-from monai.networks.layers.utils import get_norm_layer
-from monai.utils.misc import ensure_tuple_rep
 from torch import nn
+
+from search_spaces.blocks.dimensions import (
+    AVERAGE_POOL,
+    BATCH_NORM,
+    CONV,
+    INSTANCE_NORM,
+    TRANSPOSED_CONV,
+    along_each_axis,
+)
+from search_spaces.blocks.norms import SpreadGroupNorm, spread_norms
 
 ConvKind = Literal["standard", "ghost"]
 NormKind = Literal["instance", "batch", "group"]
@@ -29,20 +36,20 @@ def dense(
 ) -> nn.Module:
     """A convolution, padded so that stride 1 keeps the size; `kernel` is odd."""
     padding = kernel // 2 if isinstance(kernel, int) else [width // 2 for width in kernel]
-    conv = Conv[Conv.CONV, spatial_dims]
+    conv = CONV[spatial_dims]
     return conv(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=bias)
 
 
 def pointwise(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
     """A 1^n convolution."""
-    return Conv[Conv.CONV, spatial_dims](in_channels, out_channels, 1)
+    return CONV[spatial_dims](in_channels, out_channels, 1)
 
 
 def transposed(
     spatial_dims: int, in_channels: int, out_channels: int, factor: Size = 2
 ) -> nn.Module:
     """From every voxel the `factor` voxels, along each axis, that it covers."""
-    return Conv[Conv.CONVTRANS, spatial_dims](in_channels, out_channels, factor, factor)
+    return TRANSPOSED_CONV[spatial_dims](in_channels, out_channels, factor, factor)
 
 
 class GhostConv(nn.Module):
@@ -89,13 +96,14 @@ def make_norm(kind: NormKind, spatial_dims: int, channels: int) -> nn.Module:
     """A normalisation with learned scale and shift; `group` has at least four channels a group."""
     if kind == "group":
         groups = max(g for g in (1, 2, 4, 8) if g == 1 or channels % (4 * g) == 0)
-        return get_norm_layer(("group", {"num_groups": groups}), spatial_dims, channels)
-    return get_norm_layer((kind, {"affine": True}), spatial_dims, channels)
+        return SpreadGroupNorm(groups, channels)
+    norm = INSTANCE_NORM if kind == "instance" else BATCH_NORM
+    return spread_norms(norm[spatial_dims](channels, affine=True))
 
 
 def four_group_norm(channels: int) -> nn.GroupNorm:
     """Group normalisation in four groups, or in two or one where four do not divide `channels`."""
-    return nn.GroupNorm(gcd(4, channels), channels)
+    return SpreadGroupNorm(gcd(4, channels), channels)
 
 
 def normed_silu(conv: nn.Module, channels: int) -> nn.Sequential:
@@ -171,8 +179,8 @@ class ResidualUnit(nn.Module):
 
 def _shortcut(spatial_dims: int, in_channels: int, out_channels: int, stride: Size) -> nn.Module:
     steps: list[nn.Module] = []
-    if max(factors := ensure_tuple_rep(stride, spatial_dims)) > 1:
-        steps.append(nn.AvgPool3d(factors) if spatial_dims == 3 else nn.AvgPool2d(factors))
+    if max(factors := along_each_axis(stride, spatial_dims)) > 1:
+        steps.append(AVERAGE_POOL[spatial_dims](factors))
     if in_channels != out_channels:
         steps.append(pointwise(spatial_dims, in_channels, out_channels))
     return nn.Sequential(*steps)

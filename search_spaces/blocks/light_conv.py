@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from monai.utils.misc import ensure_tuple_rep
 from torch import nn
 
 from search_spaces.blocks.conv import Size, dense
+from search_spaces.blocks.dimensions import along_each_axis
+from search_spaces.blocks.norms import SpreadGroupNorm
 
 
 class LightConv(nn.Module):
@@ -29,7 +30,7 @@ class LightConv(nn.Module):
     ) -> None:
         super().__init__()
         self.depthwise = dense(spatial_dims, channels, channels, kernel=kernel, groups=channels)
-        self.norm = nn.GroupNorm(1, channels)
+        self.norm = SpreadGroupNorm(1, channels)
         hidden = expansion * channels
         self.expand = nn.Linear(channels, hidden) if expansion > 1 else None
         self.act = nn.SiLU(inplace=True)
@@ -53,9 +54,9 @@ class PatchMerging(nn.Module):
         self, spatial_dims: int, in_channels: int, out_channels: int, factor: Size = 2
     ) -> None:
         super().__init__()
-        self.factors = ensure_tuple_rep(factor, spatial_dims)
+        self.factors = along_each_axis(factor, spatial_dims)
         self.project = nn.Linear(in_channels * math.prod(self.factors), out_channels)
-        self.norm = nn.GroupNorm(1, out_channels)
+        self.norm = SpreadGroupNorm(1, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n = x.dim() - 2

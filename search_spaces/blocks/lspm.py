@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from monai.utils.misc import ensure_tuple_rep
 from torch import nn
 
 from search_spaces.blocks.conv import Size, dense, four_group_norm, normed_silu, pointwise
+from search_spaces.blocks.dimensions import along_each_axis
 
 DetailKind = Literal["dense", "depthwise"]
 
@@ -38,7 +38,7 @@ class TextureMap(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: int, kernel: Size = 3) -> None:
         super().__init__()
-        wide = [5 if width > 1 else 1 for width in ensure_tuple_rep(kernel, spatial_dims)]
+        wide = [5 if width > 1 else 1 for width in along_each_axis(kernel, spatial_dims)]
         smooth = dense(spatial_dims, channels, channels, kernel=wide, groups=channels)
         self.smooth = normed_silu(smooth, channels)
         self.project = pointwise(spatial_dims, channels, 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 from torch.nn.functional import adaptive_max_pool2d, adaptive_max_pool3d, cross_entropy
 
-from search_spaces.blocks.exporting import exporting
+from search_spaces.blocks.dimensions import CONV
+from search_spaces.blocks.exporting import capturing, exporting
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class QueryGate(nn.Module):
     def __init__(self, spatial_dims: int, channels: int, confidence: float = 0.9) -> None:
         super().__init__()
         self.spatial_dims, self.confidence = spatial_dims, confidence
-        self.classify = Conv[Conv.CONV, spatial_dims](channels, 2, 1)
+        self.classify = CONV[spatial_dims](channels, 2, 1)
         self.queries = Queries()
         self.assumed_kept = 1.0
         self._logits: torch.Tensor | None = None
@@ -66,7 +66,7 @@ class QueryGate(nn.Module):
             self.queries.kept = self._assume(logits)
             return self.queries.kept
         pruned = logits.detach().float().softmax(1)[:, 0].flatten(1) >= self.confidence  # (B, N)
-        if exporting():
+        if exporting() or capturing():
             # A graph has one number of queries: all, and the pruned ones among them not valid.
             index = torch.arange(pruned.shape[1], device=x.device).expand(x.shape[0], -1)
             self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import reduce
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
+from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.resample import resample
 
 
@@ -31,7 +31,7 @@ class SkipRouter(nn.Module):
         out_channels: Sequence[int],
     ) -> None:
         super().__init__()
-        conv = Conv[Conv.CONV, spatial_dims]
+        conv = CONV[spatial_dims]
         self.project = nn.ModuleList(conv(c, width, 1) for c in channels)
         self.control = nn.Sequential(
             conv(len(channels) * width, width, 1), nn.SiLU(), conv(width, len(channels), 1)

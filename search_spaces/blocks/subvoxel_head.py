@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from monai.utils.misc import ensure_tuple_rep
 from torch import nn
 
 from search_spaces.blocks.conv import Size
+from search_spaces.blocks.dimensions import along_each_axis
 
 
 class SubvoxelHead(nn.Module):
@@ -21,7 +21,7 @@ class SubvoxelHead(nn.Module):
 
     def __init__(self, spatial_dims: int, channels: int, classes: int, factor: Size) -> None:
         super().__init__()
-        self.factors = ensure_tuple_rep(factor, spatial_dims)
+        self.factors = along_each_axis(factor, spatial_dims)
         self.classify = nn.Linear(channels, classes * math.prod(self.factors))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

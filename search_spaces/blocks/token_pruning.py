@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from search_spaces.blocks.exporting import exporting
+
 
 class Pruned(NamedTuple):
     """`kept`: (B, K, C), `dropped`: (B, N - K, C), and where each stood among the N tokens."""
@@ -71,10 +73,25 @@ def keep_highest(z: torch.Tensor, scores: torch.Tensor, ratio: float) -> Pruned:
     Both index sets are in ascending order.
     """
     keep = max(1, int((1 - ratio) * z.shape[1] + 1e-6))  # 0.9 of 10 leaves 1, whatever the rounding
-    order = scores.argsort(dim=1, descending=True)
-    kept_index = order[:, :keep].sort(dim=1).values
-    dropped_index = order[:, keep:].sort(dim=1).values
+    free = not (exporting() or torch.backends.cudnn.deterministic)  # to keep any of equal scores
+    split = split_by_selection if scores.is_cuda and free else split_by_sort
+    kept_index, dropped_index = split(scores, keep)
     return Pruned(take(z, kept_index), take(z, dropped_index), kept_index, dropped_index)
+
+
+def split_by_sort(scores: torch.Tensor, keep: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the `keep` highest scores (B, N) stand, and where the others, both ascending."""
+    order = scores.argsort(dim=1, descending=True)
+    return order[:, :keep].sort(dim=1).values, order[:, keep:].sort(dim=1).values
+
+
+def split_by_selection(scores: torch.Tensor, keep: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same, with fewer kernels on CUDA: one sort in place of three. Of equal scores that could
+    be the last to be kept, any are."""
+    highest = scores.topk(keep, dim=1, sorted=False).indices
+    dropped = torch.ones_like(scores, dtype=torch.uint8).scatter_(1, highest, 0)
+    order = dropped.argsort(dim=1, stable=True)
+    return order[:, :keep], order[:, keep:]
 
 
 def take(z: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

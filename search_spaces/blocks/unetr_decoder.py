@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from monai.networks.blocks import UnetrBasicBlock, UnetResBlock, UnetrPrUpBlock, UnetrUpBlock
 from monai.networks.blocks.dynunet_block import get_conv_layer
-from monai.networks.layers.factories import Pool
 from torch import nn
 
 from search_spaces.axes import ALIKE, Axes
+from search_spaces.blocks.dimensions import AVERAGE_POOL
+from search_spaces.blocks.norms import spread_norms
 from search_spaces.blocks.recompute import recomputed
 
 _RESIDUAL: dict[str, Any] = {
@@ -73,7 +74,7 @@ class UNETRDecoder(nn.Module):
                 )
             )
         self.skips = nn.ModuleList(skips)
-        self.pool = Pool[Pool.AVG, 3](axes.step(depth)) if pooled else nn.Identity()
+        self.pool = AVERAGE_POOL[3](axes.step(depth)) if pooled else nn.Identity()
         channels = [features * 2**level for level in range(len(skips) + 1)] + [width]
         self.up = nn.ModuleList(
             UnetrUpBlock(
@@ -86,6 +87,7 @@ class UNETRDecoder(nn.Module):
             for level, (here, below) in enumerate(pairwise(channels))
         )
         self.classify = nn.Conv3d(features, out_channels, 1)
+        spread_norms(self)
 
     @property
     def maps(self) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from monai.networks.layers.factories import Conv, Pool
 from torch import nn
 
 from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
 from search_spaces.blocks.conv import NormKind, dense, make_norm
 from search_spaces.blocks.dependency_pruning import DependencyPruning
+from search_spaces.blocks.dimensions import CONV, MAX_POOL
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.grpe import GRPE
 from search_spaces.blocks.mlp import MLP
@@ -38,7 +38,7 @@ class APFormerNet(AdaptivelyPruned):
         dims, channels = point.spatial_dims, point.channels
         self.spatial_dims, self.strides = dims, point.strides()
         axes = point.own_axes
-        conv = Conv[Conv.CONV, dims]
+        conv = CONV[dims]
         self.encoder = nn.ModuleList(
             double_conv(dims, before, here, here, point.norm, axes.kernel(level))
             for level, (before, here) in enumerate(
@@ -46,7 +46,7 @@ class APFormerNet(AdaptivelyPruned):
             )
         )
         self.pools = nn.ModuleList(
-            Pool[Pool.MAX, dims](axes.step(level)) for level in range(point.levels - 1)
+            MAX_POOL[dims](axes.step(level)) for level in range(point.levels - 1)
         )
         self.bridge = Bridge(point)
         self.narrow = conv(channels[-1], channels[-2], 1, bias=False)

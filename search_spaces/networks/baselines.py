@@ -13,6 +13,7 @@ from monai.networks.nets import UNETR, DynUNet, SegResNet, SwinUNETR, UNet
 from torch import nn
 
 from search_spaces.axes import ALIKE, Axes, Sizes
+from search_spaces.blocks.norms import spread_norms
 from search_spaces.blocks.swin_merging import SwinMerging
 from search_spaces.blocks.unetr_decoder import UNETRDecoder
 from search_spaces.networks.input_size import check_size
@@ -31,7 +32,7 @@ class Strided(nn.Module):
 
     def __init__(self, network: nn.Module, strides: Sequence[int]) -> None:
         super().__init__()
-        self.network, self.strides = network, strides
+        self.network, self.strides = spread_norms(network), strides
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_size(x, self.strides)

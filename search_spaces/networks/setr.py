@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.blocks.conv import dense, make_norm
+from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.networks.apformer_net import upsampling
@@ -35,7 +35,7 @@ class SETR(nn.Module):
         dims, hidden = point.spatial_dims, point.hidden
         self.spatial_dims, self.strides = dims, point.strides()
         axes = point.own_axes
-        conv = Conv[Conv.CONV, dims]
+        conv = CONV[dims]
         self.embed = conv(in_channels, hidden, self.strides, stride=self.strides)
         self.layers = nn.ModuleList(
             transformer_layer(hidden, point.heads, point.mlp_ratio) for _ in range(point.layers)

@@ -15,6 +15,7 @@ from search_spaces.blocks.conv import transposed
 from search_spaces.blocks.gated_layer import gated_layer
 from search_spaces.blocks.mixers import make_mixer
 from search_spaces.blocks.mlp import MLP
+from search_spaces.blocks.norms import spread_norms
 from search_spaces.blocks.swin_merging import SwinMerging
 from search_spaces.networks.input_size import check_size
 from search_spaces.widths import attention_heads
@@ -61,6 +62,7 @@ class SlimFormerUNet(nn.Module):
             self.head = transposed(3, point.width, out_channels, patch)
         else:
             self.head = UnetOutBlock(3, point.width, out_channels)
+        spread_norms(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_size(x, self.strides)

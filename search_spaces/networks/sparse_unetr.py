@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
+from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.gated_layer import GatedLayer, transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.recompute import recomputed
@@ -37,7 +37,8 @@ class SparseUNETR(nn.Module):
     `recompute`: training keeps no activations of what is computed from all tokens or all voxels;
     the backward pass computes them again. None: where tokens are pruned and a full-resolution map
     has `RECOMPUTE_FROM` values a case or more. So large, those activations are most of what a
-    pruned network keeps; a plain UNETR would pay with every layer's time.
+    pruned network keeps; a plain UNETR would pay with every layer's time. On a GPU with room for
+    them, trainings set it to False.
     """
 
     RECOMPUTE_FROM = 2**20
@@ -47,7 +48,7 @@ class SparseUNETR(nn.Module):
         self.strides, self._features = point.strides(), point.features
         self.recompute: bool | None = None
         patch = point.axes.between(0, point.patch.bit_length() - 1)
-        self.embed = Conv[Conv.CONV, 3](in_channels, point.width, patch, patch)
+        self.embed = CONV[3](in_channels, point.width, patch, patch)
         self.class_token = nn.Parameter(torch.zeros(point.width))
         nn.init.trunc_normal_(self.class_token, std=0.02)
         self.decoder = UNETRDecoder(
@@ -70,19 +71,22 @@ class SparseUNETR(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_size(x, self.strides)
+        recompute = self._recomputes(x)
+        return self.decoder(x, self.encode(x, recompute), recompute)
+
+    def encode(self, x: torch.Tensor, recompute: bool = False) -> list[torch.Tensor]:
+        """x: (B, C_in, D, H, W) -> the decoder's maps, each (B, width, D / patch, ...)."""
         patches = self.embed(x)
         grid = tuple(patches.shape[2:])
         position = sincos_embedding(grid, patches.shape[1], x.device).to(patches.dtype)
         z = patches.flatten(2).transpose(1, 2) + position  # (B, N, C)
         first = self.class_token.to(z.dtype).expand(z.shape[0], 1, -1)
         z = torch.cat([first, z], dim=1)
-        recompute = self._recomputes(x)
         if isinstance(self.encoder, DenseEncoder):
             tokens = self.encoder(z, recompute)
         else:
             tokens = [self.encoder(z, position, recompute)] * self.decoder.maps
-        maps = [t.transpose(1, 2).unflatten(2, grid) for t in tokens]
-        return self.decoder(x, maps, recompute)
+        return [t.transpose(1, 2).unflatten(2, grid) for t in tokens]
 
     def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """DynamicViT's ratio loss of the last training pass; the others train without terms."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from monai.networks.layers.factories import Conv
 from torch import nn
 
 from search_spaces.blocks.conv import ResidualUnit
+from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.networks.apformer_net import decoder_levels
@@ -33,7 +33,7 @@ class TransUNet(nn.Module):
         hidden = point.hidden
         self.spatial_dims, self.strides = dims, point.strides()
         axes = point.own_axes
-        conv = Conv[Conv.CONV, dims]
+        conv = CONV[dims]
         self.encoder = nn.ModuleList(
             ResidualUnit(
                 dims,

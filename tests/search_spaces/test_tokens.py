@@ -9,7 +9,7 @@ from search_spaces.blocks.gated_layer import gated_layer
 from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.token_assembly import TokenAssembly
-from search_spaces.blocks.token_pruning import SoftTopK
+from search_spaces.blocks.token_pruning import SoftTopK, split_by_selection, split_by_sort
 from search_spaces.blocks.token_stage import TokenStage
 
 
@@ -94,6 +94,24 @@ def test_inference_keeps_the_highest_scores():
     assert torch.equal(stp(z).kept_index, pruned.kept_index)
 
 
+@pytest.mark.parametrize("keep", [1, 75, 300])
+def test_the_highest_scores_are_split_off_by_a_sort_or_a_selection(keep):
+    scores = torch.randn(4, 301, generator=torch.Generator().manual_seed(keep))
+    sorts, selects = split_by_sort(scores, keep), split_by_selection(scores, keep)
+    assert all(map(torch.equal, sorts, selects))
+
+
+@pytest.mark.parametrize("split", [split_by_sort, split_by_selection])
+def test_equal_scores_are_kept_as_often_as_there_is_room(split):
+    scores = torch.tensor([[1.0, 3.0, 1.0, 2.0, 1.0, 1.0], [0.0] * 6])
+    kept, dropped = split(scores, 3)
+    assert scores.gather(1, kept)[0].sort().values.tolist() == [1, 2, 3]
+    for found in (kept, dropped):
+        assert torch.equal(found, found.sort(dim=1).values)
+    every = torch.cat([kept, dropped], dim=1).sort(dim=1).values
+    assert every.tolist() == [[0, 1, 2, 3, 4, 5]] * 2
+
+
 def test_training_keeps_the_values_and_teaches_the_scores():
     torch.manual_seed(0)
     stp, z = SoftTopK(6, 0.5).train(), torch.randn(2, 8, 6)
@@ -175,6 +193,14 @@ def test_positions_run_along_the_last_axis_first():
     table = sincos_embedding((2, 3), 8)[0]
     assert torch.equal(table[0, :4], table[2, :4])  # same place along the first axis
     assert torch.equal(table[1, 4:], table[4, 4:])  # same place along the second
+
+
+def test_positions_are_made_once_but_on_the_meta_device():
+    size, device = (3, 2, 7), torch.device("cpu")
+    table = sincos_embedding(size, 12, device)
+    assert sincos_embedding(size, 12, device) is table
+    meta = [sincos_embedding(size, 12, torch.device("meta")) for _ in range(2)]
+    assert meta[0] is not meta[1] and meta[0].is_meta
 
 
 def test_channels_too_few_for_positions_get_none():

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainers.inference import Mirrored, predict_each, predict_logits
+from trainers.inference import Mirrored, predict_logits
 
 
 class Pointwise(nn.Module):
@@ -27,28 +27,6 @@ def test_a_volume_of_one_window_is_one_forward_pass():
     with torch.no_grad():
         direct = network(torch.from_numpy(volume)[None])[0]
     torch.testing.assert_close(predict_logits(network, volume, (8, 8, 8), 0.25), direct)
-
-
-def test_each_of_many_volumes_is_segmented_as_it_is_alone():
-    network = nn.Conv3d(1, 2, 3, padding=1).eval()
-    sizes = [(5, 8, 6), (8, 8, 8), (8, 9, 8), (7, 3, 8), (20, 8, 8), (8, 1, 8), (2, 3, 5)]
-    volumes = [image(*size) for size in sizes]
-    together = list(predict_each(network, volumes, (8, 8, 8), 0.25))
-    assert [tuple(logits.shape[1:]) for logits in together] == sizes
-    for logits, volume in zip(together, volumes, strict=True):
-        torch.testing.assert_close(logits, predict_logits(network, volume, (8, 8, 8), 0.25))
-
-
-def test_volumes_of_one_window_share_passes():
-    batches = []
-
-    class Watched(Pointwise):
-        def forward(self, x):
-            batches.append(len(x))
-            return super().forward(x)
-
-    list(predict_each(Watched(), [image(8, 6, 8)] * 5, (8, 8, 8), 0.25))
-    assert batches == [2, 2, 1]
 
 
 def test_a_smaller_volume_is_padded_with_zeros_and_cut_back():
@@ -87,16 +65,3 @@ def test_mirrored_means_the_logits_of_all_mirror_images():
             network(x.flip(2, 4)).flip(2, 4),
         ]
         torch.testing.assert_close(Mirrored(network, (0, 2))(x), sum(passes) / 4)
-
-
-def test_every_pass_is_preceded_by_a_pause():
-    calls = []
-
-    class Watched(Pointwise):
-        def forward(self, x):
-            calls.append("pass")
-            return super().forward(x)
-
-    # 24 voxels without overlap are three windows, taken by twos
-    predict_logits(Watched(), image(24, 8, 8), (8, 8, 8), 0.0, lambda: calls.append("pause"))
-    assert calls == ["pause", "pass"] * 2

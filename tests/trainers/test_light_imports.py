@@ -32,7 +32,13 @@ def test_configurations_and_lists_of_cases_need_no_torch(module):
     assert loaded_by(f"import trainers.{module}", heavy) == set()
 
 
-@pytest.mark.parametrize("code", ["import trainers.trainer", "import nas, monai"])
+@pytest.mark.parametrize("module", ["trainer", "data.cache", "inference", "losses"])
+def test_training_needs_no_library_for_images(module):
+    heavy = {"torch", "monai", "nibabel", "scipy"}
+    assert loaded_by(f"import trainers.{module}", heavy) <= {"torch"}
+
+
+@pytest.mark.parametrize("code", ["import trainers, monai", "import nas, monai"])
 def test_monai_comes_without_what_nobody_uses_of_it(code):
     assert loaded_by(code, {"monai", "ray", *LEFT_OUT}) == {"monai"}
 
@@ -40,7 +46,7 @@ def test_monai_comes_without_what_nobody_uses_of_it(code):
 def test_what_monai_was_denied_can_be_imported_afterwards():
     names = ", ".join(sorted(LEFT_OUT))
     told = run(
-        f"import sys, trainers.trainer, {names}\n"
+        f"import sys, trainers, monai, {names}\n"
         "print([m for m in sys.modules.values() if m is None])\n"
         "print([f for f in sys.meta_path if 'light_monai' in type(f).__module__])\n"
         "import matplotlib.pyplot, mlflow.tracking, sklearn.metrics, scipy.signal\n"

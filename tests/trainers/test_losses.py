@@ -9,6 +9,7 @@ from trainers.config import LossConfig, TrainConfig
 from trainers.losses import (
     boundary_loss,
     boundary_region,
+    dice_cross_entropy,
     inverse_frequencies,
     segmentation_loss,
 )
@@ -63,6 +64,16 @@ def logits_for(*probabilities):
     return torch.stack([1 - p, p]).log().view(1, 2, 1, 1, -1)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_default_loss_and_its_gradient_are_those_of_monai_bit_by_bit(classes):
+    logits = torch.randn(2, classes, 4, 5, 6, requires_grad=True)
+    labels = torch.randint(classes, (2, 1, 4, 5, 6), dtype=torch.uint8)
+    monai = DiceCELoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+    ours, theirs = segmentation_loss()(logits, labels), monai(logits, labels)
+    assert ours == theirs
+    assert torch.equal(*(torch.autograd.grad(loss, logits)[0] for loss in (ours, theirs)))
+
+
 def test_the_default_options_are_the_default_loss():
     logits = torch.randn(2, 3, 4, 5, 6)
     labels = torch.randint(3, (2, 1, 4, 5, 6), dtype=torch.uint8)
@@ -70,6 +81,25 @@ def test_the_default_options_are_the_default_loss():
     assert segmentation_loss(LossConfig())(logits, labels) == monai(logits, labels)
     idle = LossConfig(boundary_reach=1)  # says something, which changes nothing
     torch.testing.assert_close(segmentation_loss(idle)(logits, labels), monai(logits, labels))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize("classes", [2, 3, 14])
+def test_what_a_gpu_computes_is_the_default_loss(classes, layout):
+    """In float64, in which another order of sums does not show. Class 1 is in no voxel."""
+    logits = (3 * torch.randn(2, classes, 4, 5, 6, dtype=torch.float64)).contiguous(
+        memory_format=layout
+    )
+    labels = torch.randint(classes, (2, 1, 4, 5, 6), dtype=torch.uint8)
+    labels[labels == 1] = 0
+    values, gradients = [], []
+    for loss in (segmentation_loss(), dice_cross_entropy):
+        given = logits.clone().requires_grad_()
+        values.append(loss(given, labels))
+        values[-1].backward()
+        gradients.append(given.grad)
+    torch.testing.assert_close(values[1], values[0], rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-10, atol=1e-15)
 
 
 def test_terms_have_their_weights():

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from trainers.data.cache import VolumeCache, build_cache
+from trainers.data.build_cache import build_cache
+from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.check.finding import refuse, warn
 from trainers.data.check.parts import check_parts

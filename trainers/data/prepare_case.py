@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from trainers.atomic import make_folder
+from trainers.data.cache import FILES
 from trainers.data.source import Case
 from trainers.volumes.geometry import Spacing3
 from trainers.volumes.nifti import mended_before
 from trainers.volumes.preprocess import prepare_image, prepare_label
 from trainers.volumes.settings import Settings
 
-FILES = IMAGE, LABEL, FOREGROUND = "images.f32", "labels", "foreground.i32"
 INDEX = "case.json"
 FOREGROUND_PER_CLASS = 10_000
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from monai.transforms import ScaleIntensityRange
 
 from .rows import row_ranges
 from .settings import Intensity, Settings
@@ -38,6 +37,8 @@ def of_each_channel(settings: Settings, channels: int) -> Sequence[Intensity]:
 def _scaling(channel: np.ndarray, how: Intensity) -> Callable[[np.ndarray], np.ndarray]:
     """How any of its voxels is normalised."""
     if how.window:
+        from monai.transforms import ScaleIntensityRange
+
         low, high = how.window
         window = ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)
         return lambda values: np.asarray(window(torch.from_numpy(values)))

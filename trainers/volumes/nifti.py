@@ -9,13 +9,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import nibabel as nib
 import numpy as np
 import psutil
 import torch
-from monai.data import MetaTensor
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import FileBasedImage, ImageFileError
 from nibabel.fileholders import FileHolder
@@ -28,6 +27,9 @@ from .files import ENDINGS, has_ending
 from .geometry import read_affine
 from .rows import row_ranges
 from .settings import AffineRule
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError,
               zlib.error, KeyError, OverflowError)  # fmt: skip
@@ -138,12 +140,9 @@ def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray
 
 def with_affine(values: torch.Tensor, affine: np.ndarray) -> MetaTensor:
     """A volume (C, D, H, W) and where it is: (4, 4), from voxels to mm."""
+    from monai.data import MetaTensor
+
     return MetaTensor(values, torch.from_numpy(affine))
-
-
-def label_type(classes: int) -> np.dtype[np.unsignedinteger]:
-    """The smallest unsigned type that holds so many classes."""
-    return np.min_scalar_type(classes - 1)
 
 
 def digits(values: np.ndarray, most: int = 5) -> str:

@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from monai.data import MetaTensor
-from monai.data.utils import compute_shape_offset, zoom_affine
 
 from .errors import UserError
 from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
 from .intensity import normalise, occupied
-from .nifti import check_room, label_type, load_labels, load_volume
+from .labels import label_type
+from .nifti import check_room, load_labels, load_volume
 from .resample import Resampling, resample_labels
 from .settings import ResamplingRule, Settings
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 MOST_FINER = 1000  # times as many voxels: ten times finer along every axis
 
@@ -143,6 +146,8 @@ def _monai_spacing(grid: Grid, spacing: Spacing3) -> Grid:
     The first voxel's middle stays where it is; where rounding turns an oblique grid's axes the
     least bit, MONAI keeps the middle instead.
     """
+    from monai.data.utils import compute_shape_offset, zoom_affine
+
     zoomed = zoom_affine(grid.affine, spacing, diagonal=False)
     shape, first = compute_shape_offset(grid.shape, grid.affine, zoomed)
     affine = grid.affine @ np.diag([*(spacing / voxel_sizes(grid.affine)), 1.0])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from .nifti import label_type
+from .labels import label_type
 from .preprocess import Prepared
 from .resample import argmax_slab
 

@@ -84,7 +84,6 @@ def _outcomes(
             work,
             missing,
             cluster,
-            config.resources,
             directory,
             cache.folder,
             config.search.retries,

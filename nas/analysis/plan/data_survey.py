@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.data.cache import unfinished
+from trainers.data.build_cache import unfinished
 from trainers.data.check import examine
 from trainers.data.check.facts import CaseFacts, Progress
 from trainers.data.check.finding import refuse

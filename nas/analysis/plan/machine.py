@@ -16,19 +16,24 @@ USED = 0.7  # share of the memory that trials may plan with
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """Cores that this process may use; bytes of memory; GPUs and the bytes of the smallest."""
+    """Cores that this process may use; bytes of memory; GPUs and the bytes of the smallest;
+    how many trials share a GPU, where that was measured."""
 
     cores: int
     memory: int
     gpus: int = 0
     gpu_memory: int = 0
+    gpu_trials: int | None = None
 
     @property
     def resources(self) -> Resources:
         """Of a trial: one core, since steps on two are slower where cores are shared; and a GPU or
-        half of one, where there are any. Networks of this size do not fill a large GPU."""
+        a share of one, where there are any. Networks of this size do not fill a large GPU: until it
+        is measured, two share it."""
         if not self.gpus:
             return Resources()
+        if self.gpu_trials:
+            return Resources(gpus=1 / self.gpu_trials)
         shared = self.gpu_memory >= SHARED_GPU and self.cores >= 2 * self.gpus
         return Resources(gpus=0.5 if shared else 1)
 

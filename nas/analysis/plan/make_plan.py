@@ -19,6 +19,7 @@ from nas.analysis.plan.plan_search import plan_search
 from nas.analysis.plan.plan_step import plan_step
 from nas.analysis.plan.preprocessing import choose_preprocessing
 from nas.analysis.plan.sample import prepared_sample
+from nas.analysis.plan.share_gpu import share_gpu
 from nas.analysis.plan.split import choose_split, draw_cases
 from nas.analysis.plan.summary import summary_lines
 from nas.analysis.plan.write_yaml import commented_yaml, plain
@@ -63,6 +64,8 @@ def make_plan(
         deadline = Deadline(default_hours(machine) if hours is None else hours, before)
         bench = Bench(sample, machine.resources)
         step = plan_step(survey, preprocess.value, bench, machine, deadline, progress)
+        machine, step = share_gpu(machine, step, bench, progress)
+        bench = Bench(sample, machine.resources)
         search = plan_search(step, len(cases.validation), bench, machine, deadline, progress)
     portable = source.portable()
     tree = configuration_tree(name, portable, preprocess, split, groups, step, search, machine)

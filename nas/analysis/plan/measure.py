@@ -42,11 +42,15 @@ class Bench:
         self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
     ) -> list[Timing | str]:
         """Of each, as many at a time as the search will train; or why there is none."""
-        gpu, threads = bool(self.resources.gpus), self.resources.cpus
-        workload = Workload(self.sample.cache, self.sample.cases, train, SEED, threads, gpu)
         slots = min(count_slots(self.resources), len(networks))
+        workload = self.workload(train)
         found = time_candidates(networks, workload, slots, len(networks), 0.0, progress)
         return [found[place] for place in range(len(networks))]
+
+    def workload(self, train: TrainConfig) -> Workload:
+        """The sample's cases, trained on what a trial gets."""
+        gpu, threads = bool(self.resources.gpus), self.resources.cpus
+        return Workload(self.sample.cache, self.sample.cases, train, SEED, threads, gpu)
 
     def typical(
         self, name: str, network: Architecture, train: TrainConfig, progress: Progress

@@ -19,7 +19,7 @@ from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing, count_windows
 from nas.engine.slots import count_slots
 from trainers.config import TrainConfig
-from trainers.data.cache import prepared_voxel_size
+from trainers.data.build_cache import prepared_voxel_size
 from trainers.data.config import Preprocess
 
 PROBE = 64**3  # voxels of the patch on which the typical network is timed first

@@ -12,7 +12,8 @@ from time import perf_counter
 import numpy as np
 
 from nas.analysis.plan.data_survey import DataSurvey
-from trainers.data.cache import VolumeCache, build_cache
+from trainers.data.build_cache import build_cache
+from trainers.data.cache import VolumeCache
 from trainers.data.check.facts import Progress
 from trainers.data.config import Preprocess
 from trainers.data.dataset import Dataset

@@ -20,17 +20,19 @@ from nas.analysis.preview.known_networks import KnownNetwork, known_networks
 from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
 from nas.analysis.preview.parallel import Progress, parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
+from nas.analysis.preview.side_by_side import SideBySide, measure_side_by_side
 from nas.analysis.preview.survey import Costs, Survey, all_costs, take_survey
 from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
 from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
-from nas.engine.slots import count_slots
+from nas.engine.slots import count_slots, this_machine
 from nas.pareto.budget import Budget
 from nas.study.knob_importance import Importance, knob_importances
 from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
-from trainers.data.cache import VolumeCache, prepared_voxel_size
+from trainers.data.build_cache import prepared_voxel_size
+from trainers.data.cache import VolumeCache
 from trainers.data.open_source import open_source
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
@@ -57,7 +59,7 @@ class Preview:
     """What was seen of the run `name`.
 
     `timings`: of the candidates that were trained a little, by position in the survey, or why one
-    could not be.
+    could not be. `side_by_side`: how trials share a GPU, where they train on one.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Preview:
     latencies: Latencies | None
     timings: Mapping[int, Timing | str]
     forecast: Forecast | None
+    side_by_side: SideBySide | None = None
 
     @property
     def budget(self) -> Budget:
@@ -112,10 +115,11 @@ def make_preview(
         )
         survey = survey.with_latencies(latencies.found)
     timings: Mapping[int, Timing | str] = {}
-    forecast = None
+    forecast, side_by_side = None, None
     if data:
         mean_pass = latencies.mean_seconds if latencies and latencies.found else None
         timings, forecast = _hours(config, survey, data, first, mean_pass, request.seed, progress)
+        side_by_side = _side_by_side(config, survey, data, progress)
     return Preview(
         config.name,
         space.name,
@@ -128,6 +132,7 @@ def make_preview(
         latencies,
         timings,
         forecast,
+        side_by_side,
     )
 
 
@@ -167,11 +172,11 @@ def _hours(
     Only those are taken whose every cost is known that may predict their seconds. `pass_seconds`:
     of a pass of one patch, where latencies were measured.
     """
-    train, resources, slots = config.train, config.resources, count_slots(config.resources)
+    slots = count_slots(config.resources)
     pool = [i for i in survey.within(config.budget) if "memory" in survey.costs[i]]
     spread = survey.spread(pool, -(-CANDIDATES // slots) * slots)
     places = [*spread[::2], *spread[1::2]]  # the first ones alone reach from small to large
-    workload = Workload(*data, train, config.seed, resources.cpus, bool(resources.gpus))
+    workload = _workload(config, data)
     candidates = [survey.draw.points[i] for i in places]
     least = max(LEAST, slots)
     found = time_candidates(candidates, workload, slots, least, TIMING_SECONDS, progress)
@@ -185,6 +190,24 @@ def _hours(
         trials = min(schedule.trials, len(survey.within(config.budget)))
         schedule = replace(schedule, trials=trials)
     return timings, forecast_hours(timed, first, [survey.costs[i] for i in pool], schedule, seed)
+
+
+def _workload(config: RunConfig, data: tuple[VolumeCache, Cases]) -> Workload:
+    resources = config.resources
+    return Workload(*data, config.train, config.seed, resources.cpus, bool(resources.gpus))
+
+
+def _side_by_side(
+    config: RunConfig, survey: Survey, data: tuple[VolumeCache, Cases], progress: Progress
+) -> SideBySide | None:
+    """How many trials should share a GPU, by a candidate in the middle; None without GPUs."""
+    middle = survey.spread(survey.within(config.budget), 1)
+    if not config.resources.gpus or not middle:
+        return None
+    here, without = this_machine(), config.resources.model_copy(update={"gpus": 0})
+    most = max(1, here.room(without) // max(1, int(here.resources["GPU"])))
+    candidate = survey.draw.points[middle[0]]
+    return measure_side_by_side(candidate, _workload(config, data), most, progress)
 
 
 def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) -> Schedule:

@@ -41,6 +41,8 @@ def _parts(preview: Preview) -> Iterator[str]:
         yield html_table(tables.latency_table(preview))
     if hours := list(sentences.hours_texts(preview)):
         yield section("How long the search takes", paragraphs(*hours))
+    if sharing := list(sentences.side_by_side_texts(preview.side_by_side)):
+        yield section("How many trials a GPU should have", paragraphs(*sharing))
 
 
 def _facts(preview: Preview) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nas.analysis.preview.budget_share import LimitShare, explain_nothing_within
 from nas.analysis.preview.forecast_hours import COVERS, Forecast
 from nas.analysis.preview.make_preview import Preview
+from nas.analysis.preview.side_by_side import GAIN, SideBySide, mps_is_running
 from nas.pareto.objectives import objective
 from nas.report.terminal_tables import clock
 
@@ -101,6 +102,28 @@ def hours_texts(preview: Preview) -> Iterator[str]:
         f"{objective(line.cost).phrase}, give or take {line.error:.0%}. It takes the search to "
         "train what is drawn at random; a sampler that comes to prefer small or large networks "
         "changes that."
+    )
+
+
+def side_by_side_texts(found: SideBySide | None) -> Iterator[str]:
+    """How many trials a GPU should have, and whether they compute there at the same time."""
+    if found is None:
+        return
+    if found.rates:
+        rates = ", ".join(f"{count}: {rate:.3g}" for count, rate in found.rates.items())
+        yield (
+            f"Training steps a second of trials on one GPU, all together, by how many there are: "
+            f"{rates}. Best is resources.gpus = {found.gpus:g}: twice as many trials would not be "
+            f"{GAIN - 1:.0%} faster together. What they need must fit its memory together: see "
+            "budget.memory."
+        )
+    if found.failure:
+        yield f"More of them fail: {found.failure}"
+    yield (
+        "NVIDIA's Multi-Process Service is running: trials compute on the GPU at the same time."
+        if mps_is_running()
+        else "NVIDIA's Multi-Process Service is not running: trials take turns on the GPU. "
+        "Start it with nvidia-cuda-mps-control -d, and preview again."
     )
 
 

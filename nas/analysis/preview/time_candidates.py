@@ -15,17 +15,19 @@ from torch import nn
 
 from nas.analysis.preview.parallel import Progress, begin_process, preloaded
 from nas.cost.failure import reason_of
+from nas.cost.recompute import free_memory, keep_where_it_fits
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
-from trainers.inference import predict_each
-from trainers.metrics import dice_per_class
 from trainers.precision import autocast
+from trainers.single_image import onednn_for_single_images
+from trainers.step.cuda_graphs import WARM_UP as CAPTURED_AFTER
 from trainers.trainer import Trainer
-from trainers.volumes.windows import window_interval
+from trainers.validation import score_cases
+from trainers.volumes.window_grid import window_interval
 
-WARM_UP = 2  # steps that are not counted
+WARM_UP = 2  # steps that are not counted; on a GPU also those that are captured
 FEWEST, MOST = 3, 40  # steps that are
 STEP_SECONDS = 0.8  # about, of counted steps
 WINDOW_SECONDS = 0.3  # at least, of counted validation
@@ -108,19 +110,32 @@ def _timing_or_reason(architecture: Architecture, workload: Workload, slot: int)
 
 def time_candidate(architecture: Architecture, workload: Workload, device: torch.device) -> Timing:
     """Train for a few steps and predict a few windows."""
+    trainer = short_trainer(architecture, workload, device)
+    warm = warm_up(trainer)
+    steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
+    step = epoch_seconds(trainer, steps) / steps
+    with autocast(workload.train, device), onednn_for_single_images(trainer.network):
+        return Timing(step, _window_seconds(trainer.network.eval(), workload))
+
+
+def short_trainer(architecture: Architecture, workload: Workload, device: torch.device) -> Trainer:
+    """Trains a candidate as the search would, but for validation."""
     cache, cases, train, seed = workload.cache, workload.cases, workload.train, workload.seed
     torch.manual_seed(seed)
-    network = architecture.build(cache.channels, len(cache.classes))
+    task = cache.channels, len(cache.classes)
+    network = architecture.build(*task)
+    keep_where_it_fits(network, architecture, *task, train, free_memory(device))
     without = replace(cases, validation=())
-    trainer = Trainer(network, cache, without, train, device=device, seed=seed)
-    warm = _epoch(trainer, WARM_UP) / WARM_UP
-    steps = min(max(round(STEP_SECONDS / warm), FEWEST), MOST)
-    step = _epoch(trainer, steps) / steps
-    with autocast(train, device):
-        return Timing(step, _window_seconds(network.eval(), workload))
+    return Trainer(network, cache, without, train, device=device, seed=seed)
 
 
-def _epoch(trainer: Trainer, steps: int) -> float:
+def warm_up(trainer: Trainer) -> float:
+    """Train the steps that are not counted; the seconds of one of them."""
+    first = WARM_UP + (CAPTURED_AFTER + 1 if trainer.device.type == "cuda" else 0)
+    return epoch_seconds(trainer, first) / first
+
+
+def epoch_seconds(trainer: Trainer, steps: int) -> float:
     """The seconds of an epoch of so many steps."""
     trainer.config = trainer.config.model_copy(update={"steps_per_epoch": steps})
     return trainer.run_epoch().seconds
@@ -140,9 +155,7 @@ def _window_seconds(network: nn.Module, workload: Workload) -> float:
     windows = sum(count_windows(label.shape, train) for label in labels)
 
     def validate() -> None:
-        predictions = predict_each(network, images, train.patch, train.overlap)
-        for logits, label in zip(predictions, labels, strict=True):
-            dice_per_class(logits.argmax(0).cpu().numpy(), label, len(cache.classes))
+        score_cases(network, images, labels, len(cache.classes), train.patch, train.overlap)
 
     validate()
     started, rounds = perf_counter(), 0

@@ -14,7 +14,13 @@ from rich.console import Console
 from nas.analysis.preview.figure import preview_figure
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.page import preview_page
-from nas.analysis.preview.sentences import budget_text, hours_texts, latency_texts, sample_text
+from nas.analysis.preview.sentences import (
+    budget_text,
+    hours_texts,
+    latency_texts,
+    sample_text,
+    side_by_side_texts,
+)
 from nas.analysis.preview.tables import cost_table, knob_table, network_table
 from nas.pareto.objectives import COSTS
 from nas.report.html_page import png
@@ -67,6 +73,7 @@ def print_preview(preview: Preview, folder: Path, console: Console) -> None:
         *importances,
         network_table(preview),
         *hours_texts(preview),
+        *side_by_side_texts(preview.side_by_side),
     ):
         console.print(part, highlight=False, markup=False)
     console.print(f"Browse: {folder / HTML}", highlight=False, markup=False, soft_wrap=True)
@@ -105,6 +112,7 @@ def preview_json(preview: Preview) -> dict[str, Any]:
         "latency": _latency_json(preview),
         "candidates": _candidates_json(preview),
         "search": preview.forecast.to_json() if preview.forecast else None,
+        "side_by_side": asdict(preview.side_by_side) if preview.side_by_side else None,
     }
 
 

@@ -8,12 +8,15 @@ import torch
 from torch import nn
 
 from nas.cost.latency.config import LatencyConfig
+from nas.cost.latency.cuda_graph import captured
 from nas.cost.latency.errors import LatencyError
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.onnx_runner import onnx_runner
 from nas.cost.latency.runner import DTYPES, Runner, example
 from nas.cost.latency.timing import stopwatch
 from trainers.errors import UserError, first_line
+from trainers.freed_memory import keep_freed_memory
+from trainers.single_image import use_onednn
 
 
 def make_runner(
@@ -40,10 +43,14 @@ def _make(
 ) -> Runner:
     if config.backend == "onnxruntime":
         return onnx_runner(network, x, config, device)
+    keep_freed_memory()
     dtype = DTYPES[config.precision]
     ready = network.to(device, dtype)
     if config.backend == "compile":
         return Runner(_compiled(ready, x.to(device, dtype)), device, dtype, stopwatch(device))
+    if config.backend == "graph":
+        return Runner(captured(ready, x.to(device, dtype)), device, dtype, stopwatch(device))
+    use_onednn(ready)
     ready(x.to(device, dtype))
     return Runner(ready, device, dtype, stopwatch(device))
 

@@ -63,7 +63,7 @@ def conditions_of(channels: int, config: LatencyConfig, device: torch.device) ->
         precision=config.precision,
         quantisation=config.quantisation if config.precision == "int8" else None,
         backend=config.backend,
-        runtime=_runtime(config.backend),
+        runtime=_runtime(config, device),
         shape=(config.batch, channels, *config.patch),
     )
 
@@ -94,11 +94,13 @@ def _driver(device: torch.device) -> str:
     return f"driver {found[0] if found else 'unknown'}, CUDA {torch.version.cuda}"
 
 
-def _runtime(backend: str) -> str:
-    if backend != "onnxruntime":
+def _runtime(config: LatencyConfig, device: torch.device) -> str:
+    if config.backend != "onnxruntime":
         import torch
 
-        return f"torch {torch.__version__}"
+        alone = config.batch == 1 and config.precision == "fp32" and device.type == "cpu"
+        single = " with oneDNN for single images" if alone and config.backend == "eager" else ""
+        return f"torch {torch.__version__}{single}"
     for name in RUNTIMES:
         try:
             return f"{name} {version(name)}"

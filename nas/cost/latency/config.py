@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from trainers.strict import Strict
 
-Backend = Literal["eager", "compile", "onnxruntime"]
+Backend = Literal["eager", "compile", "graph", "onnxruntime"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Quantisation = Literal["static", "dynamic"]
 Positive = Annotated[int, Field(gt=0)]
@@ -54,6 +54,11 @@ class LatencyConfig(Strict):
             raise ValueError(
                 f"precision int8 with device {self.device}: post-training quantisation is for the "
                 "CPU; use device cpu, or precision fp16"
+            )
+        if self.backend == "graph" and self.device == "cpu":
+            raise ValueError(
+                "backend graph with device cpu: CUDA graphs need a GPU; use device cuda, or "
+                "backend eager"
             )
         if self.precision == "bf16" and self.backend == "onnxruntime":
             raise ValueError(

@@ -28,6 +28,11 @@ def check_machine(config: LatencyConfig, device: torch.device) -> None:
         raise UserError(f"latency.threads = {config.threads}; expected {cpus} at most, one a CPU")
     if config.backend == "compile":
         _check_compiler(device)
+    if config.backend == "graph" and device.type != "cuda":
+        raise UserError(
+            "latency.backend = graph needs a GPU, for CUDA graphs, and latency.device is "
+            f"{device}; set it to cuda, or use backend eager"
+        )
     if config.backend == "onnxruntime":
         check_onnx()
         _check_provider(config, device)

@@ -19,7 +19,8 @@ STARTS = 3  # how often in a row a process may die before it does anything
 
 
 class LocalProber:
-    """See `Prober`. The process is started when it is needed and kept as long as nothing fails.
+    """See `Prober`. The process is started when it is needed, or before by `start`, and kept as
+    long as nothing fails.
 
     After a crash, an error or a timeout a new process measures the rest of the set together; where
     it is unknown which network is to blame, one by one.
@@ -37,6 +38,10 @@ class LocalProber:
         self._building: int | None = None
         self._left = 0.0  # seconds of the limit, as of `_since`
         self._since: float | None = None  # None: the clock stands still
+
+    def start(self) -> None:
+        """Start the process, which imports for seconds, before anything is asked of it."""
+        self._started()
 
     def conditions(self) -> Conditions:
         """See `Prober`."""

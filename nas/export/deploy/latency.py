@@ -41,6 +41,8 @@ def _prepared(
         "precision": precision,
         "quantisation": "static" if precision == "int8" else None,
     }
+    if not onnx:
+        changes["runtime"] = f"torch {torch.__version__}"  # which asks oneDNN by its own rule
     conditions = conditions_of(channels, told, device).model_copy(update=changes)
     with torch.inference_mode():
         deployed(example(conditions.shape).to(device))

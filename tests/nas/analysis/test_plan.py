@@ -33,7 +33,7 @@ from nas.cli.main import main
 from nas.config import yaml_values
 from nas.config.run_config import RunConfig
 from tests.trainers.data.volumes import SHAPE, write_msd, write_nifti
-from trainers.data.cache import build_cache
+from trainers.data.build_cache import build_cache
 from trainers.data.check import examine
 from trainers.data.config import Preprocess
 from trainers.data.msd import MsdData

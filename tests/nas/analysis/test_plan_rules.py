@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,6 +225,9 @@ def test_a_trial_gets_one_core_and_half_of_a_large_gpu():
     assert (LAPTOP.resources.cpus, LAPTOP.resources.gpus) == (1, 0)
     assert (WORKSTATION.resources.cpus, WORKSTATION.resources.gpus) == (1, 0.5)
     assert MachineFacts(16, 64 * GIB, 1, 8 * GIB).resources.gpus == 1
+    measured = replace(WORKSTATION, gpu_trials=8)
+    assert measured.resources.gpus == 0.125
+    assert measured.trial_memory == pytest.approx(0.7 * 10 * GIB)
 
 
 def test_hours_by_default():

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.analysis.preview.sentences import side_by_side_texts
+from nas.analysis.preview.side_by_side import SideBySide, measure_side_by_side, mps_is_running
 from nas.analysis.preview.time_candidates import (
     Timing,
     Workload,
@@ -16,7 +18,7 @@ from nas.analysis.preview.time_candidates import (
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import Architecture, choice
 from trainers.config import TrainConfig
-from trainers.inference import predict_each
+from trainers.validation import score_cases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,52 @@ def test_a_window_is_timed_on_corners_of_volumes(workload, monkeypatch):
 
     def note(network, images, *settings):
         seen.extend(image.shape for image in images)
-        return predict_each(network, images, *settings)
+        return score_cases(network, images, *settings)
 
-    monkeypatch.setattr("nas.analysis.preview.time_candidates.predict_each", note)
+    monkeypatch.setattr("nas.analysis.preview.time_candidates.score_cases", note)
     time_candidate(SMALL, workload, torch.device("cpu"))
     assert set(seen) == {(1, 24, 16, 16)}
+
+
+# Trials side by side on one device
+
+
+def test_processes_train_side_by_side_until_it_is_not_worth_it(workload):
+    told = []
+    found = measure_side_by_side(SMALL, workload, 2, lambda *count: told.append(count))
+    assert list(found.rates) == [1, 2]
+    assert all(rate > 0 for rate in found.rates.values())
+    assert found.failure is None
+    assert [done for done, *_ in told] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "fault, reason", [("raises", "out of memory: not enough"), ("dies", "its process died")]
+)
+def test_where_a_process_fails_the_reason_is_told(workload, fault, reason):
+    found = measure_side_by_side(Odd(fault=fault), workload, 4, lambda *count: None)
+    assert not found.rates
+    assert found.best == 1
+    assert reason in found.failure
+
+
+def test_twice_as_many_trials_have_to_be_a_tenth_faster():
+    assert SideBySide({1: 100.0}).gpus == 1
+    assert SideBySide({1: 100.0, 2: 109.0}).gpus == 1
+    assert SideBySide({1: 100.0, 2: 180.0, 4: 200.0, 8: 210.0}).gpus == 0.25
+
+
+def test_the_preview_says_how_many_trials_a_gpu_should_have():
+    assert list(side_by_side_texts(None)) == []
+    found = SideBySide({1: 70.0, 2: 120.0, 4: 128.0}, "out of memory: of 8")
+    text = " ".join(side_by_side_texts(found))
+    assert "1: 70, 2: 120, 4: 128. Best is resources.gpus = 0.5" in text
+    assert "out of memory: of 8" in text
+    assert "Multi-Process Service is" in text
+
+
+def test_the_service_that_lets_trials_compute_together_is_seen_by_its_pipe(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    assert not mps_is_running()
+    os.mkfifo(tmp_path / "control")
+    assert mps_is_running()

@@ -38,11 +38,12 @@ COMMANDS = [
     ("report EMPTY", 2, REPORT),
 ]
 
-# What the processes of a search import, and what they may load.
+# What the processes of a search import, and what they may load. Real ones, after an epoch and after
+# a measurement, are in test_worker_imports.py and test_probe_process.py.
 PROCESSES = [
     ("nas.engine.trial_worker", {"ray"}),  # before it may compute, which it waits for
-    ("nas.engine.train_from_scratch", {"torch", "monai"}),
-    ("nas.cost.latency_probe.child_main", {"torch", "monai"}),
+    ("nas.engine.train_from_scratch", {"torch"}),
+    ("nas.cost.latency_probe.child_main", {"torch"}),
     ("nas.engine.remote_latency_probe", {"ray"}),
 ]
 
@@ -84,7 +85,8 @@ def test_a_light_command_loads_no_more_than_it_needs(
 
 @pytest.mark.parametrize(("module", "allowed"), PROCESSES, ids=[name for name, _ in PROCESSES])
 def test_a_process_of_a_search_loads_no_more_than_it_needs(module: str, allowed: set[str]) -> None:
-    program = f"import {module}, sys; print(*({HEAVY | {'scipy.signal'}} & set(sys.modules)))"
+    heavy = HEAVY | {"nibabel", "scipy", "thop"}
+    program = f"import {module}, sys; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[3],

@@ -247,6 +247,31 @@ def test_a_missing_package_is_told_with_what_to_install(monkeypatch):
         conditions_of(2, changed(backend="onnxruntime"), CPU)
 
 
+def test_graphs_need_a_gpu():
+    with pytest.raises(ValidationError, match="backend graph with device cpu"):
+        changed(backend="graph", device="cpu")
+    with pytest.raises(UserError, match="graph needs a GPU, for CUDA graphs"):
+        conditions_of(2, changed(backend="graph"), CPU)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_graph_computes_what_the_network_computes():
+    net, x = network(), torch.randn(1, 2, *PATCH, device="cuda")
+    told = changed(backend="graph")
+    with torch.inference_mode():
+        found = prepare(net, 2, told, torch.device("cuda")).runner.forward(x)
+        assert torch.allclose(found, net.cuda()(x), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [({}, True), ({"batch": 2}, False), ({"precision": "bf16"}, False)],
+)
+def test_conditions_say_where_single_images_are_onednns(values, told):
+    text = "oneDNN for single images"  # else an old search would go on with other latencies
+    assert (text in conditions_of(2, changed(**values), CPU).runtime) == told
+
+
 def test_a_missing_compiler_is_told(monkeypatch):
     inductor = pytest.importorskip("torch._inductor.cpp_builder")
 

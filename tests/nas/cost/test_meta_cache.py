@@ -16,7 +16,7 @@ from nas.cost.meta_network import build_on_meta
 from nas.cost.torch_counter import OperatorCounter
 from search_spaces.registry import find_preset
 from search_spaces.space import spatial_dims
-from trainers.trainer import channels_last
+from trainers.step import channels_last
 
 
 @pytest.mark.parametrize("preset", ["unet-s", "segresnet-s", "hybrid-s", "lightmedseg-small"])

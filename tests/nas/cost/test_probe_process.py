@@ -117,6 +117,22 @@ def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
     assert set(psutil.Process().children()) <= others
 
 
+def test_a_process_that_has_measured_has_imported_no_more_than_it_needs(monkeypatch):
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # the process prints what it imports
+    larger = QUICK.model_copy(update={"patch": (16, 16, 16)})  # 8 of them are the network's stride
+    with closing(open_prober(TASK.model_copy(update={"latency": larger}))) as prober:
+        prober.submit([find_space("hybrid").presets()["hybrid-xs"]])
+        (latency,) = wait_for(prober)
+        assert isinstance(latency, Latency)
+        printed = prober._child._printed
+        printed.seek(0)
+        lines = printed.read().decode().splitlines()
+    imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time")}
+    assert "torch" in imported
+    unused = {"matplotlib", "mlflow", "monai", "nibabel", "optuna", "ray", "scipy", "thop"}
+    assert not unused & imported
+
+
 def _flock_free(file):
     """Whether nobody holds the file for itself."""
     try:

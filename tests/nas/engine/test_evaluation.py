@@ -5,11 +5,14 @@ import torch
 from torch import nn
 
 from nas.config.run_config import RunConfig
+from nas.engine import train_from_scratch
 from nas.engine.train_from_scratch import given_up
 from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk
 from tests.nas.parts import start_training
 from trainers.checkpoint import read_checkpoint
+from trainers.errors import GpuLostError
+from trainers.trainer import Trainer
 
 TINY = Hybrid(width=4)
 
@@ -122,9 +125,22 @@ def test_a_network_that_fails_ends_with_its_reason(evaluation, error, reason, al
     assert "\n" not in report.reason
 
 
-def test_data_that_cannot_be_read_are_not_the_networks_fault(evaluation):
-    with pytest.raises(OSError, match="Input/output error"):
-        evaluation(network=Faulty(OSError("Input/output error"))).advance()
+@pytest.mark.parametrize("error", [OSError("Input/output error"), GpuLostError("lost")])
+def test_what_a_fresh_process_may_do_is_not_the_networks_fault(evaluation, error):
+    with pytest.raises(type(error), match=str(error)):
+        evaluation(network=Faulty(error)).advance()
+
+
+def test_why_steps_are_eager_is_said_in_the_first_report(evaluation, monkeypatch):
+    class Told(Trainer):
+        def __init__(self, *args, on_eager, **options):
+            super().__init__(*args, on_eager=on_eager, **options)
+            on_eager("trained without CUDA graphs")
+
+    monkeypatch.setattr(train_from_scratch, "Trainer", Told)
+    run = evaluation()
+    assert run.advance().warning == "trained without CUDA graphs"
+    assert run.advance().warning is None
 
 
 class Hungry(nn.Conv3d):
@@ -186,6 +202,32 @@ def test_a_new_worker_that_runs_out_of_memory_by_halves_ends(evaluation):
     report = evaluation(halving(), network).advance()
     assert report.reason.endswith("(each batch in 2 passes)")
     assert (report.epoch, network.passes) == (1, [1])
+
+
+class Keeping(Hungry):
+    """Runs out of memory where it is told to keep its activations."""
+
+    recompute = None
+
+    def forward(self, x):
+        self.most = 0 if self.recompute is False else 2
+        return super().forward(x)
+
+
+def test_who_runs_out_of_memory_by_keeping_activations_goes_by_its_own_rule(
+    evaluation, monkeypatch
+):
+    def keep(network, *others):
+        *_, free = others
+        network.recompute = False if free else None
+        return bool(free)
+
+    monkeypatch.setattr(train_from_scratch, "free_memory", lambda device: 1)
+    monkeypatch.setattr(train_from_scratch, "keep_where_it_fits", keep)
+    network = Keeping()
+    report = evaluation(config(train={"batch": 2}), network).advance()
+    assert (report.epoch, report.accumulate, report.reason) == (1, 1, None)
+    assert network.passes == [2, 2, 2]  # the first without success
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from ray._private.utils import validate_socket_filepath
 from ray.air.execution._internal import RayActorManager
 from ray.tune.execution import tune_controller
+from ray.tune.execution.class_cache import _ActorClassCache
 
 from nas.config.resources import Resources
 from nas.engine import cluster, ray_private
@@ -19,13 +20,33 @@ from nas.engine.cluster import Cluster, check_temporary_folder
 from nas.engine.ray_private import SOCKET_BYTES, longest_socket
 from trainers.errors import UserError
 
+from .workers import Counting
 
-def test_tune_makes_its_actor_manager_by_the_name_that_is_replaced(monkeypatch):
-    made = "RayActorManager("
-    assert made in inspect.getsource(tune_controller.TuneController)
+
+@pytest.fixture
+def tune(monkeypatch):
+    """Tune's controller, whose names are put back afterwards."""
     monkeypatch.setattr(tune_controller, "RayActorManager", RayActorManager)
-    ray_private.survive_lost_actors()
-    assert tune_controller.RayActorManager is ray_private.ActorManager
+    monkeypatch.setattr(tune_controller, "_ActorClassCache", _ActorClassCache)
+    return tune_controller
+
+
+def test_tune_makes_its_actor_manager_and_its_actors_by_the_names_that_are_replaced(tune):
+    source = inspect.getsource(tune.TuneController)
+    assert "RayActorManager(" in source
+    assert "_ActorClassCache()" in source
+    ray_private.adapt_tune(inherited=True)
+    assert tune.RayActorManager is ray_private.ActorManager
+    assert tune._ActorClassCache is ray_private.PlainActors
+    ray_private.adapt_tune(inherited=False)
+    assert tune._ActorClassCache is _ActorClassCache
+
+
+def test_actors_have_a_runtime_environment_by_ray_and_none_by_ours():
+    theirs, ours = _ActorClassCache(), ray_private.PlainActors()
+    assert theirs.get(Counting)._default_options["runtime_env"]
+    assert not ours.get(Counting)._default_options.get("runtime_env")
+    assert ours.get(Counting) is ours.get(Counting)
 
 
 def test_the_method_that_is_overridden_is_called_with_the_error_of_a_task():

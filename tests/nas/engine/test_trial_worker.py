@@ -14,11 +14,14 @@ from torch import nn
 
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.train_from_scratch import TrainFromScratch
+from nas.engine.trial_files import TrialFiles
 from nas.engine.trial_worker import TrialWorker, WorkerSettings
+from nas.pareto.result import Result
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
 from trainers.checkpoint import read_checkpoint
 from trainers.config import TrainConfig
+from trainers.step import CaptureMark
 
 TINY = Hybrid(width=4)
 TRAIN = TrainConfig(patch=(24, 24, 24), epochs=2, steps_per_epoch=2)
@@ -125,6 +128,15 @@ def test_a_candidate_whose_worker_was_killed_goes_on(search, tmp_path):
     TrialWorker(first).step()
     (tmp_path / "checkpoints" / "first.hang.txt").touch()
     assert TrialWorker(first).step()["report"].epoch == 2
+
+
+@pytest.mark.parametrize("state", ["complete", "stopped"])
+def test_an_ended_trial_leaves_no_word_of_a_failed_capture(tmp_path, state):
+    files = TrialFiles(tmp_path, 30)
+    mark = CaptureMark.beside(files.checkpoint("first"))
+    mark.write("it broke")
+    files.tidy(Result(number=0, space="hybrid", key="first", architecture={}, state=state))
+    assert mark.reason is None
 
 
 def test_only_workers_on_other_machines_copy_the_volumes(search, tmp_path, monkeypatch):

@@ -25,11 +25,11 @@ from .workers import Counting
 
 
 def run_trials(session, cluster, folder, *worker):
-    """`run_trials` with the resources of the session's trials, and workers that need a folder."""
+    """`run_trials` whose workers need a folder and nothing else."""
     settings = WorkerSettings(
         directory=folder, volumes=folder, machine_lock="lock", evaluator=None, stall_minutes=1.0
     )
-    return engine.run_trials(session, cluster, session.resources, settings, *worker)
+    return engine.run_trials(session, cluster, settings, *worker)
 
 
 class Script:
@@ -91,7 +91,7 @@ class Script:
 class Here:
     """A cluster that is always there."""
 
-    changes, driver_node, stops = False, "here", 0
+    here, driver_node, stops = True, "here", 0
 
     def loses_a_node(self):
         return False

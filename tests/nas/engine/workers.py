@@ -1,10 +1,13 @@
-"""Workers for Ray Tune that train nothing; light, so that their processes start at once."""
+"""Workers for Ray Tune; light, so that their processes start at once."""
 
 import os
+import sys
 import time
 from dataclasses import dataclass
 
 from ray import tune
+
+from nas.engine.trial_worker import TrialWorker
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,34 @@ class Counting(tune.Trainable):
 
     def load_checkpoint(self, checkpoint):
         pass
+
+
+class Listing(TrialWorker):
+    """The true one, whose report tells what its process has imported, before it and after it."""
+
+    def setup(self, config):
+        self.before = loaded()
+        super().setup(config)
+
+    def step(self):
+        report = super().step()["report"]
+        threads = os.environ.get("OMP_NUM_THREADS")
+        told = Listed(report.done, report.reason, os.getpid(), self.before, loaded(), threads)
+        return {"report": told}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """As much of a report as is asked for, and what its process was."""
+
+    done: bool
+    reason: str | None
+    pid: int
+    before: set[str]
+    after: set[str]
+    threads: str | None
+
+
+def loaded():
+    """The names of all modules of this process."""
+    return {name for name, module in sys.modules.items() if module is not None}

@@ -110,6 +110,13 @@ def test_a_folder_that_was_moved_goes_on(make, tmp_path, monkeypatch):
     assert [epoch for _, epoch, _ in told] == [2]
 
 
+def test_how_fast_it_is_does_not_matter(make):
+    folder = make("out")
+    go(folder, until=1)
+    told, _ = go(folder, None, "train.graphs=false", "train.deterministic=false")
+    assert [epoch for _, epoch, _ in told] == [2]
+
+
 def test_other_settings_begin_anew(make):
     folder = make("out")
     go(folder, until=1)

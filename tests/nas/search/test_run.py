@@ -78,13 +78,14 @@ def test_a_search_leaves_its_front_summary_and_weights(search):
     assert "segnas export" in printed
 
 
-def test_the_same_command_trains_nothing_again(search):
+def test_the_same_command_trains_nothing_again_and_starts_no_ray(search, monkeypatch):
     directory = search[0]
-    before = told(directory)
+    before, started = told(directory), []
+    monkeypatch.setattr(ray, "init", lambda **options: started.append(options))
     run = config(search={"trials": 3, "startup": 4, "retries": 1})
     outcome = run_search(run, directory, Console(file=io.StringIO()))
     assert outcome.summary.trials == 3
-    assert told(directory) == before
+    assert (told(directory), started) == (before, [])
 
 
 def test_other_data_under_a_journal_are_refused(search):

@@ -5,9 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from trainers.data import cache as cache_module
+from trainers.data import build_cache as cache_module
 from trainers.data import prepare_case
-from trainers.data.cache import VolumeCache, build_cache
+from trainers.data.build_cache import build_cache
+from trainers.data.cache import VolumeCache
 from trainers.data.config import Preprocess
 from trainers.data.msd import read_msd
 from trainers.errors import UserError

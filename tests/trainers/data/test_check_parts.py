@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from trainers.data.cache import build_cache
+from trainers.data.build_cache import build_cache
 from trainers.data.check import examine
 from trainers.data.check.parts import check_parts
 from trainers.data.config import Preprocess

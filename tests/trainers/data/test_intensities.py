@@ -8,7 +8,7 @@ from torch import nn
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config, write_config
 from trainers.config import TrainConfig
-from trainers.data.cache import build_cache
+from trainers.data.build_cache import build_cache
 from trainers.data.config import Preprocess
 from trainers.data.msd import MsdData, read_msd
 from trainers.data.prepare import prepare_data

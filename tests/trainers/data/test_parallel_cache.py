@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from trainers import processes
-from trainers.data import cache as cache_module
+from trainers.data import build_cache as cache_module
 from trainers.data import prepare_case
-from trainers.data.cache import build_cache
+from trainers.data.build_cache import build_cache
 from trainers.data.check import examine, one_case
 from trainers.data.config import Preprocess
 from trainers.data.msd import read_msd

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.data.cache import build_cache
+from trainers.data.build_cache import build_cache
 from trainers.data.config import Preprocess
 from trainers.data.msd import read_msd
 from trainers.data.patches import PatchSampler

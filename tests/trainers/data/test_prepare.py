@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trainers.data import phantom
-from trainers.data.cache import build_cache
+from trainers.data.build_cache import build_cache
 from trainers.data.check import check_dataset
 from trainers.data.config import Groups, Preprocess, Split
 from trainers.data.msd import MsdData, read_msd

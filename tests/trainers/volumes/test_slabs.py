@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from monai.inferers import SlidingWindowInferer
 from torch import nn
 
 from tests.trainers.oracle import CROOKED, Oracle, segmenter
@@ -42,6 +43,16 @@ def image(shape, seed=0):
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.7])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_logits_are_those_of_monai(shape, overlap):
+    volume, model = image((1, *shape)), network(3)
+    logits = SlabInferer(PATCH, overlap, windows=2).logits(volume, model, torch.device("cpu"))
+    monai = SlidingWindowInferer(PATCH, 2, overlap, mode="gaussian")
+    with torch.inference_mode():
+        assert torch.equal(logits, monai(torch.from_numpy(volume)[None], model)[0])
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.7])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("axis", range(3))
 def test_slabs_are_the_logits_of_the_whole(axis, shape, overlap):
     inferer, model = SlabInferer(PATCH, overlap, windows=2), network(3)
@@ -54,6 +65,19 @@ def test_slabs_are_the_logits_of_the_whole(axis, shape, overlap):
     assert max(slab.shape[1] for slab in slabs) <= PATCH[axis]
     if axis == 0:  # windows are added up in the same order
         assert torch.equal(joined, whole)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_slabs_of_many_volumes_are_those_of_each(axis):
+    inferer, model, here = SlabInferer(PATCH, 0.25, windows=3), network(3), torch.device("cpu")
+    volumes = [image((1, *shape), seed) for seed, shape in enumerate(SHAPES.values())]
+    found = [[] for _ in volumes]
+    for number, first, logits in inferer.slabs_of_each(volumes, model, axis, here):
+        assert first == sum(slab.shape[1] for slab in found[number])
+        found[number].append(logits.clone())
+    for volume, slabs in zip(volumes, found, strict=True):
+        alone = torch.cat([slab.clone() for slab in inferer.slabs(volume, model, axis, here)], 1)
+        torch.testing.assert_close(torch.cat(slabs, 1), alone, rtol=0, atol=1e-6)
 
 
 def test_the_image_is_left_alone():
