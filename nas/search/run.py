@@ -50,8 +50,7 @@ from nas.study.samplers.factory import check_sampler
 from nas.study.samplers.warm_start import (
     WarmStart,
     check_warm_starts,
-    fit_warm_starts,
-    place_warm_starts,
+    warm_starts,
 )
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
@@ -100,8 +99,7 @@ def run_search(
         costs = training_costs(config, cache)
         within = space_for(config.space, cache.prepared_voxel_size, config.train.patch)
         check_feasible(within.space, within.restrict, costs)
-        placed = place_warm_starts(config.search.warm_start, within)
-        starts = fit_warm_starts(placed, costs, within.restrict)
+        starts = warm_starts(config.search, within, costs)
         study = Study.open(
             directory,
             study_settings(config, within),

@@ -6,8 +6,7 @@ import json
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.config.run_config import SearchConfig
 from nas.cost.latency import Latency
-from nas.pareto.budget import Budget
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
 from nas.study.constraints import directions, values_of, violations
@@ -28,28 +25,11 @@ from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.factory import make_sampler
 from nas.study.search_folder import JOURNAL
 from nas.study.stored_results import AGAIN, STARTS, revised
-from search_spaces.space import Architecture, Restrictions, SearchSpace, to_params
+from nas.study.study_settings import Costs, StudySettings
+from search_spaces.space import Architecture, to_params
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
 STUCK = 20  # repeats in a row after which every second proposal is a random one
-
-
-Costs = Callable[[Architecture], Mapping[str, float]]
-"""What an architecture costs before it runs: params, macs, memory, as far as they are known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySettings:
-    """What a study proposes from and by: the space as it is restricted, the objectives, the budget
-    of a network, the `epochs` of a whole training, and how `search` wants proposals made."""
-
-    space: SearchSpace
-    restrict: Restrictions
-    objectives: tuple[str, ...]
-    budget: Budget
-    epochs: int
-    search: SearchConfig
-    seed: int = 0
 
 
 class Study:
@@ -83,15 +63,7 @@ class Study:
         self.exhausted: str | None = None
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = settings.seed + len(trials)
-        self._sampler = make_sampler(
-            settings.search,
-            seed,
-            self._space,
-            self._restrict,
-            costs,
-            settings.objectives,
-            settings.budget,
-        )
+        self._sampler = make_sampler(settings, costs, seed)
         self._random = RandomSampler(seed + 2**31)  # not the sampler's own sequence
         for trial in trials:
             if trial.state == TrialState.COMPLETE:

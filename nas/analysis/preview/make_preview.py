@@ -28,7 +28,7 @@ from nas.config.run_config import RunConfig
 from nas.engine.slots import count_slots, this_machine
 from nas.pareto.budget import Budget
 from nas.study.knob_importance import Importance, knob_importances
-from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
+from nas.study.samplers.warm_start import warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
 from trainers.data.build_cache import prepared_voxel_size
@@ -104,8 +104,7 @@ def make_preview(
         survey = take_survey(draw, counting, parallel)
         known = known_networks(space, restrict, counting, parallel)
         if data:
-            placed = place_warm_starts(config.search.warm_start, within)
-            starts = fit_warm_starts(placed, counting, restrict)
+            starts = warm_starts(config.search, within, counting)
             costs = all_costs([start.architecture for start in starts], counting, parallel)
             first = [one for one in costs if one and not budget.excess(one)]
     latencies = None

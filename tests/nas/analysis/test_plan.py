@@ -63,7 +63,7 @@ def test_a_plan_of_phantoms(planned, phantom_folder):
     assert config.train.patch == (24, 24, 24)
     assert config.data.split.test == 0
     assert 0 < config.search.hours < 0.2
-    assert "hybrid-xs" in config.search.warm_start
+    assert config.search.warm_start == ("ladder",)
     [expected] = [line for line in plan.lines if line.startswith("Expected")]
     assert float(expected.split()[1]) <= 0.2
     assert [path.name for path in workdir.iterdir()] == ["cache"]  # nothing is left of the sample

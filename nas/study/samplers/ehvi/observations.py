@@ -2,62 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-Curve = tuple[float, ...]
+from nas.pareto.result import Result
+from nas.study.samplers.counted_network import CountedNetwork
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One network that was trained. `dice`: None where it was not trained to the end."""
+    """A network that was trained, with all its costs. `dice`: None where it was stopped early, after
+    the epochs of `curve`."""
 
-    params: Mapping[str, Any]
-    key: str
+    network: CountedNetwork
     dice: float | None
-    curve: Curve
-    latency_ms: float | None
+    curve: tuple[float, ...] = ()
 
 
 class Observations:
-    """Reads the trials of a study, each once."""
+    """Reads the trials of a study for these objectives, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, objectives: Sequence[str]) -> None:
         self.trained: list[Observation] = []
         self.running: list[FrozenTrial] = []
         self.proposed: set[str] = set()  # keys
+        self._objectives = tuple(objectives)
         self._read: set[int] = set()
 
     def update(self, study: Study) -> None:
-        """Take note of the trials that ended, and of those that run."""
+        """Take note of the trials that ended since, and of those that run."""
         trials = study.get_trials(deepcopy=False)
-        self.running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
+        self.running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         self.proposed |= {key for t in self.running if (key := t.user_attrs.get("key"))}
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self._read:
                 self._read.add(trial.number)
-                self._read_result(trial)
-
-    def _read_result(self, trial: FrozenTrial) -> None:
-        told = trial.user_attrs.get("result")
-        if not told:
-            return
-        self.proposed.add(told["key"])
-        if told["state"] != "infeasible":
-            self.trained.append(
-                Observation(
-                    params=trial.params,
-                    key=told["key"],
-                    dice=told["dice"] if told["state"] == "complete" else None,
-                    curve=tuple(told["curve"]),
-                    latency_ms=told.get("latency_ms"),
-                )
-            )
+                if trial.state == TrialState.COMPLETE:
+                    self._read_result(trial)
 
     def final_dice(self) -> list[float]:
         """The Dice of every trained network after a whole training.
@@ -65,17 +51,33 @@ class Observations:
         Of one that was stopped, its last plus what the complete ones gained from there on, in the
         median.
         """
-        whole = [o for o in self.trained if o.dice is not None]
+        whole = [(o.curve, o.dice) for o in self.trained if o.dice is not None]
         gains: dict[int, float] = {}
-        for epochs in {len(o.curve) for o in self.trained if o.dice is None}:
-            later = [o.dice - o.curve[epochs - 1] for o in whole if len(o.curve) >= epochs > 0]
-            gains[epochs] = median(later) if later else 0.0
+        for length in {len(o.curve) for o in self.trained if o.dice is None}:
+            later = [dice - curve[length - 1] for curve, dice in whole if len(curve) >= length]
+            gains[length] = median(later) if later else 0.0
         return [
-            o.dice if o.dice is not None else (o.curve[-1] if o.curve else 0.0) + gains[len(o.curve)]
-            for o in self.trained
+            o.curve[-1] + gains[len(o.curve)] if o.dice is None else o.dice for o in self.trained
         ]
 
+    def _read_result(self, trial: FrozenTrial) -> None:
+        if "repeat_of" in trial.user_attrs:
+            return
+        told = trial.user_attrs.get("result")
+        if told is None:
+            self._read_values(trial)
+            return
+        result = Result.from_json(told, "")
+        self.proposed.add(result.key)
+        network = CountedNetwork(trial.params, result.key, result.costs)
+        if result.state == "complete" or (result.state == "stopped" and result.curve):
+            self.trained.append(Observation(network, result.dice, result.curve))
 
-def complete(observations: Sequence[Observation]) -> list[int]:
-    """The places of those trained to the end."""
-    return [place for place, o in enumerate(observations) if o.dice is not None]
+    def _read_values(self, trial: FrozenTrial) -> None:
+        """Of a study that keeps no results."""
+        values = dict(zip(self._objectives, trial.values, strict=True))
+        feasible = all(value <= 0 for value in trial.constraints.values())
+        if feasible and all(map(math.isfinite, trial.values)):
+            dice = values.pop("dice")
+            self.trained.append(Observation(CountedNetwork(trial.params, "", values), dice))
+

@@ -1,91 +1,64 @@
-"""Candidates with their costs, from which the next network is chosen."""
+"""Networks that may be proposed: draws of the space's prior and mutants of the front."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 
-from nas.study.samplers.nsga import Params, VariationOperator, param_set
+from nas.pareto.budget import Budget
+from nas.study.samplers.architecture_sampler import Params
+from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
+from nas.study.samplers.nsga import VariationOperator
 from search_spaces.prior import PriorTrial
-from search_spaces.space import (
-    Architecture,
-    RandomTrial,
-    Restrictions,
-    SearchSpace,
-    sample,
-    to_params,
-)
+from search_spaces.space import Option, Restrictions, SearchSpace, sample, to_params
 
-FRESH = 8  # draws of the prior, and as many mutants, that join at every proposal
-MOST = 400
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """`params`: what sampling asks for. `costs`: as far as they are counted."""
-
-    params: Params
-    key: str
-    costs: Mapping[str, float]
-
-    def log_costs(self, names: Sequence[str]) -> np.ndarray:
-        """(k,) log10 of these costs."""
-        return np.log10([max(self.costs[name], 1.0) for name in names])
+FRESH = 32  # draws of the prior, and as many mutants, at every proposal
+MOST = 400  # networks that are kept
 
 
 class Pool:
-    """Draws of the space's prior and mutants of a front, each network once."""
+    """Networks within the budget that were not proposed yet, each once, with their costs."""
 
     def __init__(
         self,
         space: SearchSpace,
         restrict: Restrictions,
-        costs: Callable[[Architecture], Mapping[str, float]],
+        prior: Mapping[str, Option],
+        counter: NetworkCounter,
+        budget: Budget,
         rng: random.Random,
     ) -> None:
-        self._space, self._restrict, self._costs, self.rng = space, restrict, costs, rng
+        self._space, self._restrict, self._prior = space, restrict, prior
+        self._counter, self._budget, self._rng = counter, budget, rng
         self._variation = VariationOperator(space, restrict, rng.getrandbits(32))
-        self._known: dict[str, Candidate | None] = {}  # by key; None: cannot be built
-        self._open: dict[str, Candidate] = {}
+        self._networks: dict[str, CountedNetwork] = {}
 
-    def of(self, params: Sequence[Params]) -> list[Candidate]:
-        """These networks with their costs."""
-        found = [self._candidate(each) for each in params]
-        return [c for c in found if c is not None]
+    def fresh(self, front: Sequence[Params], proposed: Container[str]) -> list[Params]:
+        """New draws and mutants, not counted yet."""
+        mutants = [self._variation.mutate(self._rng.choice(front)) for _ in range(FRESH if front else 0)]
+        drawn = [self.draw() for _ in range(FRESH)]
+        found = {self._counter.architecture(params).key: params for params in (*mutants, *drawn)}
+        return [p for key, p in found.items() if key not in self._networks and key not in proposed]
 
-    def refill(self, front: Sequence[Candidate]) -> None:
-        """Let new draws in, and mutants of the front."""
-        for _ in range(FRESH):
-            prior = PriorTrial(self._space, self.rng)
-            self._add(to_params(sample(self._space.kind, prior, self._restrict)))
-        for _ in range(FRESH if front else 0):
-            self._add(self._variation.mutate(self.rng.choice(front).params))
+    def draw(self) -> Params:
+        """One of the prior."""
+        trial = PriorTrial(self._space, self._rng, self._prior)
+        return to_params(sample(self._space.kind, trial, self._restrict))
 
-    def candidates(self, proposed: Container[str]) -> list[Candidate]:
-        """Those that were not proposed yet."""
-        for key in [key for key in self._open if key in proposed]:
-            del self._open[key]
-        return list(self._open.values())
+    def add(self, params: Sequence[Params]) -> None:
+        """Count these, and keep what is within the budget."""
+        for network in map(self._counter.count, params):
+            if network and not self._budget.excess(network.costs):
+                self._networks[network.key] = network
 
-    def keep_best(self, candidates: Sequence[Candidate], worth: np.ndarray) -> None:
+    def open(self, proposed: Container[str]) -> list[CountedNetwork]:
+        """All that were not proposed yet."""
+        self._networks = {k: n for k, n in self._networks.items() if k not in proposed}
+        return list(self._networks.values())
+
+    def keep_best(self, networks: Sequence[CountedNetwork], worth: np.ndarray) -> None:
         """Forget what is worth least where there are too many."""
         for place in np.argsort(-worth)[MOST:]:
-            del self._open[candidates[place].key]
-
-    def _add(self, params: Params) -> None:
-        candidate = self._candidate(params)
-        if candidate is not None:
-            self._open[candidate.key] = candidate
-
-    def _candidate(self, params: Params) -> Candidate | None:
-        architecture = self._space.sample(RandomTrial(0, params), self._restrict)
-        key = architecture.key
-        if key not in self._known:
-            try:
-                self._known[key] = Candidate(params, key, self._costs(architecture))
-            except Exception:  # what cannot be built is no candidate; the study tells why
-                self._known[key] = None
-        return self._known[key]
+            del self._networks[networks[place].key]

@@ -1,22 +1,19 @@
-"""Architectures as vectors, for models of Dice and latency."""
+"""Networks as vectors, for models of Dice, latency and costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from nas.study.samplers.architecture_sampler import Params
 from search_spaces.all_params import all_params
-from search_spaces.space import Option, Restrictions, SearchSpace
-
-Params = Mapping[str, Option]
+from search_spaces.space import Restrictions, SearchSpace
 
 
 class KnobFeatures:
-    """One column an option of every knob at every path, then log10 of the costs and its square.
-
-    A knob that a network does not have is zero in all its columns.
-    """
+    """One column an option of every knob at every path; a knob that a network does not have is zero
+    in all of its columns."""
 
     def __init__(self, space: SearchSpace, restrict: Restrictions) -> None:
         pairs = [
@@ -27,11 +24,11 @@ class KnobFeatures:
         ]
         self._columns = {pair: column for column, pair in enumerate(pairs)}
 
-    def matrix(self, params: Sequence[Params], log_costs: np.ndarray) -> np.ndarray:
-        """(n, d) features of n networks. log_costs: (n, k)."""
+    def matrix(self, params: Sequence[Params]) -> np.ndarray:
+        """(n, d) of n networks."""
         knobs = np.zeros((len(params), len(self._columns)))
         for row, chosen in enumerate(params):
             for pair in chosen.items():
                 if (column := self._columns.get(pair)) is not None:
                     knobs[row, column] = 1.0
-        return np.hstack([knobs, log_costs, log_costs**2])
+        return knobs
