@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.fitting import nearest
-from search_spaces.space import Architecture, Option, Restrictions, SearchSpace, path_pattern, sample
+from search_spaces.space import (
+    Architecture,
+    Option,
+    Restrictions,
+    SearchSpace,
+    path_pattern,
+    sample,
+)
 
 USUAL = 0.5
 """How often a knob keeps its usual option. The usual options of a space together are its plain

@@ -11,6 +11,7 @@ from nas.study.samplers.architecture_sampler import Params
 from nas.study.study_settings import Costs
 from search_spaces.space import Architecture, RandomTrial, Restrictions, SearchSpace
 
+
 @dataclass(frozen=True)
 class CountedNetwork:
     """`params`: for which sampling gives the network of this `key`."""

@@ -25,7 +25,6 @@ from nas.study.samplers.windowed import RecentTrials
 from nas.study.study_settings import Costs, StudySettings
 from search_spaces.all_params import all_params
 from search_spaces.registry import find_space
-from search_spaces.space import Restrictions
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,12 +67,13 @@ class _Exhaustive(BruteForceSampler):
 def make_sampler(settings: StudySettings, costs: Costs, seed: int) -> BaseSampler:
     """The sampler that `settings.search` names, after its start-up proposals.
 
-    `ehvi`: ours, which knows the costs. `tpe`: Optuna's, multivariate, grouped (so that conditional knobs are modelled together) and
-    with running trials as bad ones. `nsga2`, `nsga3`: on architectures, populations of `startup`
-    unless told otherwise. `random`, `qmc`, `prior`. Else a class of `optuna.samplers`, or one that
-    another package offers; it gets of `seed`, `space`, `restrict`, `prior`, `costs`, `objectives`
-    and `budget` what it takes. From 1,000 trials on, TPE sees the newest and the best of them. Raises TypeError or ValueError for arguments that
-    the sampler does not take, and whatever its constructor raises.
+    `ehvi`: ours, which knows what networks cost. `tpe`: Optuna's, multivariate, grouped (so that
+    conditional knobs are modelled together) and with running trials as bad ones; from 1,000 trials
+    on, it sees the newest and the best of them. `nsga2`, `nsga3`: on architectures, populations of
+    `startup` unless told otherwise. `random`, `qmc`, `prior`. Else a class of `optuna.samplers`, or
+    one that another package offers; it gets what its constructor takes of `seed`, `space`,
+    `restrict`, `prior`, `costs`, `objectives` and `budget`. Raises TypeError or ValueError for
+    arguments that the sampler does not take, and whatever its constructor raises.
     """
     search = settings.search
     model = _make(*_named(search), settings, costs, seed)

@@ -10,7 +10,7 @@ import numpy as np
 from nas.config.data_space import DataSpace
 from nas.study.training_cost import TrainingCosts
 from search_spaces.fitting import takes
-from search_spaces.prior import PriorTrial, plain_network
+from search_spaces.prior import plain_network
 from search_spaces.space import Architecture, Option, RandomTrial, sample, to_params
 
 SCALE = ("width", "growth")  # knobs that make a network larger, and no other one

@@ -50,9 +50,7 @@ class PriorSampler(ArchitectureSampler):
         before = study.get_trials(deepcopy=False)[: trial.number]
         earlier = [c for t in before if t.params and (c := self._counter.count(t.params))]
         tried, taken = {c.key for c in earlier}, Counter(map(_octave, earlier))
-        fitting = [
-            c for c in counted if c.key not in tried and not self._budget.excess(c.costs)
-        ]
+        fitting = [c for c in counted if c.key not in tried and not self._budget.excess(c.costs)]
         if not fitting:
             return drawn[0]
         return min(fitting, key=lambda c: taken[_octave(c)]).params

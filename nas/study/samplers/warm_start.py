@@ -44,9 +44,7 @@ def check_warm_starts(names: Sequence[str], space: SearchSpace) -> None:
     place_warm_starts(names, DataSpace(space, {}, {}))
 
 
-def warm_starts(
-    search: SearchConfig, within: DataSpace, count: TrainingCosts
-) -> list[WarmStart]:
+def warm_starts(search: SearchConfig, within: DataSpace, count: TrainingCosts) -> list[WarmStart]:
     """What the search tries first, each network once, within the budget but for the latency.
 
     Raises UserError where a name stands for no network, or nothing near it meets the budget.

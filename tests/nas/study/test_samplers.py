@@ -364,7 +364,7 @@ def test_tpe_of_few_trials_is_optunas() -> None:
 @pytest.mark.parametrize(
     ("sampler", "told"),
     [
-        ("tpee", "tpee is unknown; there are tpe, nsga2"),
+        ("tpee", "tpee is unknown; there are ehvi, tpe, nsga2"),
         ({"n_ei_candidates": 4}, "expected a name"),
         ({"name": "tpe", "candidates": 4}, "unexpected keyword argument 'candidates'.*n_ei_cand"),
         ({"name": "tpe", "gamma": 3}, "not callable"),

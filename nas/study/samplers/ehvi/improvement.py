@@ -1,4 +1,4 @@
-"""How much a network is expected to improve a front, given what it costs and what Dice it may have."""
+"""By how much a network is expected to improve a front, given its costs and a guess of its Dice."""
 
 from __future__ import annotations
 

@@ -52,16 +52,16 @@ class Landscape:
             name: model for name in self._names if (model := _fit_measured(name, trained, x))
         }
         whole = [i for i, observation in enumerate(seen.trained) if observation.dice is not None]
-        known = [*(trained[i] for i in whole), *pending]
-        costs = self._log_costs(known)
-        found = [dice[whole], self._dice.predict(self._inputs(pending))] if pending else [dice[whole]]
+        costs, found = self._log_costs([*(trained[i] for i in whole), *pending]), dice[whole]
+        if pending:
+            found = np.concatenate([found, self._dice.predict(self._inputs(pending))])
         low, high = costs.min(axis=0), costs.max(axis=0)
         for column, name in enumerate(self._names):
             if limit := budget.limits().get(name):
                 high[column] = math.log10(limit)
         points = Sobol(len(self._names), rng=seed).random(LIMITS)
         self._limits = low + points * (high - low)
-        self._best = best_within(self._limits, costs, np.concatenate(found), self._reference)
+        self._best = best_within(self._limits, costs, found, self._reference)
 
     def worth(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n,) the expected hypervolume improvement of each."""

@@ -16,8 +16,8 @@ from nas.study.samplers.counted_network import CountedNetwork
 
 @dataclass(frozen=True)
 class Observation:
-    """A network that was trained, with all its costs. `dice`: None where it was stopped early, after
-    the epochs of `curve`."""
+    """A network that was trained, with all its costs. `curve`: the Dice of every validation;
+    `dice`: None where it was stopped early."""
 
     network: CountedNetwork
     dice: float | None
@@ -80,4 +80,3 @@ class Observations:
         if feasible and all(map(math.isfinite, trial.values)):
             dice = values.pop("dice")
             self.trained.append(Observation(CountedNetwork(trial.params, "", values), dice))
-

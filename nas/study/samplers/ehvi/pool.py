@@ -37,8 +37,9 @@ class Pool:
 
     def fresh(self, front: Sequence[Params], proposed: Container[str]) -> list[Params]:
         """New draws and mutants, not counted yet."""
-        mutants = [self._variation.mutate(self._rng.choice(front)) for _ in range(FRESH if front else 0)]
         drawn = [self.draw() for _ in range(FRESH)]
+        parents = self._rng.choices(front, k=FRESH) if front else []
+        mutants = map(self._variation.mutate, parents)
         found = {self._counter.architecture(params).key: params for params in (*mutants, *drawn)}
         return [p for key, p in found.items() if key not in self._networks and key not in proposed]
 
