@@ -83,6 +83,16 @@ def test_a_stopped_network_counts_with_what_others_gained_later():
     assert len(seen.trained) == 4  # each is read once
 
 
+def test_it_proposes_where_all_were_stopped():
+    study = new_study()
+    for seed in range(5):
+        params = to_params(SPACE.sample(RandomTrial(seed)))
+        told(study, params, state="stopped", curve=(0.1 * seed,))
+    settings = settings_of(SearchConfig(sampler="ehvi", startup=0))
+    study.sampler = make_sampler(settings, lambda n: {"params": params_of(n)}, 0)
+    assert SPACE.sample(study.ask()).key
+
+
 def params_of(network):
     return float(network.width**2 * network.convs * (1 + network.growth))
 

@@ -51,17 +51,19 @@ class Landscape:
         self._measured = {
             name: model for name in self._names if (model := _fit_measured(name, trained, x))
         }
-        whole = [i for i, observation in enumerate(seen.trained) if observation.dice is not None]
-        costs, found = self._log_costs([*(trained[i] for i in whole), *pending]), dice[whole]
-        if pending:
-            found = np.concatenate([found, self._dice.predict(self._inputs(pending))])
-        low, high = costs.min(axis=0), costs.max(axis=0)
+        ends = self._log_costs([*trained, *pending])
+        low, high = ends.min(axis=0), ends.max(axis=0)
         for column, name in enumerate(self._names):
             if limit := budget.limits().get(name):
                 high[column] = math.log10(limit)
         points = Sobol(len(self._names), rng=seed).random(LIMITS)
         self._limits = low + points * (high - low)
-        self._best = best_within(self._limits, costs, found, self._reference)
+        found = dice
+        if pending:
+            found = np.concatenate([dice, self._dice.predict(self._inputs(pending))])
+        # What was stopped is no member of the front, but what is under way may become one.
+        counts = np.array([o.dice is not None for o in seen.trained] + [True] * len(pending))
+        self._best = best_within(self._limits, ends[counts], found[counts], self._reference)
 
     def worth(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n,) the expected hypervolume improvement of each."""
