@@ -18,6 +18,7 @@ from nas.study.samplers.ehvi.observations import Observations
 
 COUNTED = ("params", "macs")
 LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
+BEYOND = 1.1  # times the range of the costs, so that the largest network counts
 REFERENCE = 0.9  # of the best Dice: what is below improves nothing
 MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know
 ENOUGH = 4  # networks with a latency, before it is modelled
@@ -57,7 +58,7 @@ class Landscape:
             if limit := budget.limits().get(name):
                 high[column] = math.log10(limit)
         points = Sobol(len(self._names), rng=seed).random(LIMITS)
-        self._limits = low + points * (high - low)
+        self._limits = low + BEYOND * points * (high - low)
         found = dice
         if pending:
             found = np.concatenate([dice, self._dice.predict(self._inputs(pending))])
