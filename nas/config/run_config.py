@@ -24,6 +24,7 @@ from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget
 from nas.pareto.objectives import OBJECTIVES
+from search_spaces.baselines import PYRAMIDS
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
@@ -108,7 +109,9 @@ class SearchConfig(Strict):
 
     `sampler`: a name, or a mapping of `name` and arguments. `startup`: proposals before its model
     is used, made by `startup_sampler`. `warm_start`: what is tried first, scaled into the space:
-    presets, architecture files, folders of earlier searches.
+    presets, architecture files, folders of earlier searches. `baselines`: well-known networks that
+    are trained beside the candidates, by the same recipe: `unet`, `segresnet` and `nnunet` at sizes
+    that the search chooses, other presets as they are.
 
     `evaluator`: how a candidate gets its Dice, a name, or a mapping of `name` and arguments:
     `training` (each from scratch), or one that an installed package offers.
@@ -127,6 +130,7 @@ class SearchConfig(Strict):
     startup: Annotated[int, Field(ge=0)] = 10
     startup_sampler: Literal["random", "qmc"] = "qmc"
     warm_start: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = PYRAMIDS
     evaluator: str | dict[str, Any] = "training"
     retries: Annotated[int, Field(ge=0)] = 2
     trial_hours: Hours | None = None

@@ -11,6 +11,7 @@ from nas.analysis.plan.networks import SPACE
 from nas.analysis.plan.plan_search import SearchPlan
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.preprocessing import Preprocessing
+from search_spaces.baselines import PYRAMIDS
 from trainers.data.config import Groups, Split
 from trainers.data.source import SourceConfig
 
@@ -111,6 +112,7 @@ def _search(search: SearchPlan) -> dict[str, Any]:
             min(10, max(4, tried // 4)), "proposals spread evenly, before the sampler learns"
         ),
         "warm_start": Choice(list(search.warm_start), "known good networks, tried first"),
+        "baselines": Choice(list(PYRAMIDS), "trained beside the candidates, to compare"),
     }
 
 

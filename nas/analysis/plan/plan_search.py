@@ -22,6 +22,8 @@ from nas.config.data_space import DataSpace
 from nas.cost.latency.config import LatencyConfig
 from nas.engine.slots import count_slots
 from nas.pareto.budget import Budget
+from nas.study.baselines import BaselineSizes
+from search_spaces.baselines import PYRAMIDS
 from search_spaces.space import Option
 
 PATIENCE = 5  # times the seconds of a typical whole training, after which one is given up
@@ -63,7 +65,10 @@ def plan_search(
     whole = length.schedule(1, pace).trial_seconds(pace.timing)
     hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
     starts = _warm_starts(space, step, budget, bench, progress)
-    trials, told = forecast(pool, list(starts.values()), length, pace, hours, deadline.planned)
+    first = list(starts.values())
+    sizes = BaselineSizes(PYRAMIDS, space.space, bench.counting(step.train, budget))
+    beside = sizes.expected([*first, *pool.costs])
+    trials, told = forecast(pool, first, length, pace, hours, deadline.planned, beside)
     return SearchPlan(
         length,
         limits,
