@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.pareto.objectives import objective
-from nas.study.baselines import EVERY, BaselineSizes, baseline_name
+from nas.study.baselines import BaselineSizes, baseline_name, due_after
 from nas.study.candidate import Candidate
 from nas.study.study import Study
 from search_spaces.registry import load_architecture
@@ -11,16 +11,16 @@ from search_spaces.space import Architecture
 
 
 class BaselineQueue:
-    """The baselines that are still to be trained: one is due after every `EVERY` candidates begun.
+    """The baselines that are still to be trained, each due after some more candidates.
 
-    So the first results are the search's own. Where the search chooses the size, no baseline has
-    more multiply-accumulates than the largest candidate that was begun before it: a short search is
-    not held up, and a kind without such a size waits for a larger candidate. What an earlier
-    session began goes on first.
+    `starts`: how many networks the search tries first; see `due_after`. Where the search chooses
+    the size, no baseline has more multiply-accumulates than the largest candidate that was begun
+    before it: a short search is not held up, and a kind without such a size waits for a larger
+    candidate. What an earlier session began goes on first.
     """
 
-    def __init__(self, study: Study, sizes: BaselineSizes) -> None:
-        self._study, self._sizes = study, sizes
+    def __init__(self, study: Study, sizes: BaselineSizes, starts: int) -> None:
+        self._study, self._sizes, self._starts = study, sizes, starts
         self._macs = {r.key: r.costs.get("macs", 0.0) for r in study.results if r.epochs}
         self._refused: set[str] = set()  # keys
         self._reasons: dict[str, str] = {}
@@ -35,7 +35,7 @@ class BaselineQueue:
         """The baseline that is due; None where none is."""
         if self.unfinished:
             return self.unfinished[0]
-        if len(self._macs) < EVERY * (len(self._begun) + 1):
+        if len(self._macs) < due_after(len(self._begun), self._starts):
             return None
         most = max(self._macs.values())
         for name in self._sizes.points:

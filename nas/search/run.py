@@ -114,7 +114,7 @@ def run_search(
         study.name_starts({start.architecture.key: start.name for start in starts})
         _write_settings(config, directory, cache, cases)
         beside = BaselineSizes(config.search.baselines, within.space, costs)
-        baselines = BaselineQueue(study, beside) if beside.points else None
+        baselines = BaselineQueue(study, beside, len(starts)) if beside.points else None
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
         write_front = partial(_write_front, directory, study, config, cache)
         with Screen(console, config.name) as screen:

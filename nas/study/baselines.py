@@ -15,6 +15,15 @@ from trainers.errors import UserError
 EVERY = 3  # candidates that are begun before each baseline
 
 
+def due_after(begun: int, starts: int) -> int:
+    """How many candidates are begun before the next baseline, after so many have `begun`.
+
+    The first results are the search's own, those of all its `starts` (what it tries first) among
+    them.
+    """
+    return max(EVERY, starts) + EVERY * begun
+
+
 def check_baselines(names: Iterable[str], space: SearchSpace) -> None:
     """Raise UserError for a name in `search.baselines` that stands for no network of another space
     than `space`, which is searched."""
@@ -63,11 +72,13 @@ class BaselineSizes:
                 return point
         return None
 
-    def expected(self, candidates: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    def expected(
+        self, candidates: Sequence[Mapping[str, float]], starts: int
+    ) -> list[dict[str, float]]:
         """What the baselines cost of a search whose candidates have such costs, in their order."""
         found: list[dict[str, float]] = []
         for name in self.points:
-            before = candidates[: EVERY * (len(found) + 1)]
+            before = candidates[: due_after(len(found), starts)]
             most = max((costs["macs"] for costs in before), default=0.0)
             if point := self.largest(name, most):
                 found.append(self.count(point))

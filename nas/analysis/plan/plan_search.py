@@ -67,7 +67,7 @@ def plan_search(
     starts = _warm_starts(space, step, budget, bench, progress)
     first = list(starts.values())
     sizes = BaselineSizes(PYRAMIDS, space.space, bench.counting(step.train, budget))
-    beside = sizes.expected([*first, *pool.costs])
+    beside = sizes.expected([*first, *pool.costs], len(first))
     trials, told = forecast(pool, first, length, pace, hours, deadline.planned, beside)
     return SearchPlan(
         length,

@@ -14,7 +14,7 @@ from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing
 from nas.config.early_stopping import EarlyStopping
 from nas.cost.latency.config import LatencyConfig
-from nas.study.baselines import EVERY
+from nas.study.baselines import due_after
 from trainers.config import TrainConfig
 
 START_SECONDS = 15.0  # until the first step of a worker: its process, and what it imports
@@ -126,7 +126,8 @@ def forecast_hours(
         misses += random.normal(0, line.error / len(timed) ** 0.5)
         ends = random.choice(shares, len(costs), p=probabilities)
         seconds = np.array([line.seconds(one) for one in costs]) * (1 + misses).clip(0.1) * ends
-        mixed, beside = _mixed(seconds.tolist(), [line.seconds(one) for one in baselines])
+        extra = [line.seconds(one) for one in baselines]
+        mixed, beside = _mixed(seconds.tolist(), extra, len(first))
         wall, started = simulate_schedule(mixed, schedule)
         outcomes.append((wall, started - sum(place < started for place in beside)))
     walls, starts = zip(*outcomes, strict=True)
@@ -136,12 +137,16 @@ def forecast_hours(
     return Forecast(hours, low, high, int(np.median(starts)), mean, schedule, line)
 
 
-def _mixed(trials: list[float], baselines: Sequence[float]) -> tuple[list[float], list[int]]:
-    """The trials with a baseline after every `EVERY` of them, and where the baselines are."""
-    places = [EVERY * (n + 1) + n for n in range(min(len(baselines), (len(trials) - 1) // EVERY))]
-    mixed = list(trials)
-    for place, seconds in zip(places, baselines, strict=False):
-        mixed.insert(place, seconds)
+def _mixed(
+    trials: list[float], baselines: Sequence[float], starts: int
+) -> tuple[list[float], list[int]]:
+    """The trials with the baselines where they are due, and the places of these."""
+    mixed, places = list(trials), []
+    for number, seconds in enumerate(baselines):
+        place = due_after(number, starts) + number
+        if place < len(mixed):  # a search that is over begins none
+            mixed.insert(place, seconds)
+            places.append(place)
     return mixed, places
 
 

@@ -195,7 +195,7 @@ def _hours(
         trials = min(schedule.trials, len(survey.within(config.budget)))
         schedule = replace(schedule, trials=trials)
     others = [survey.costs[i] for i in pool]
-    beside = baselines.expected([*first, *others])
+    beside = baselines.expected([*first, *others], len(first))
     return timings, forecast_hours(timed, first, others, schedule, seed, beside)
 
 

@@ -19,13 +19,13 @@ DICE = 0.5
 class Search:
     """A session whose trials end as soon as they begin; `begun` are the networks, in order."""
 
-    def __init__(self, directory, prober=None, train=None, **changes):
+    def __init__(self, directory, prober=None, starts=0, **changes):
         objectives = ["dice", "params", *(["latency_ms"] if prober else [])]
         self.run = config(**{"space": {}, "objectives": objectives, **changes})
         count = training_costs(self.run, 1, 4)
         self.study = open_study(directory, self.run, count)
         sizes = BaselineSizes(self.run.search.baselines, data_space(self.run).space, count)
-        self.baselines = BaselineQueue(self.study, sizes)
+        self.baselines = BaselineQueue(self.study, sizes, starts)
         queue = CandidateQueue(self.study, self.run.budget, prober, self.baselines)
         self.session = make_session(self.study, self.run, directory, 1, queue)
         self.begun = []
@@ -78,6 +78,12 @@ def test_one_baseline_of_each_kind_is_trained_after_every_third_candidate(search
         assert sum(not one.baseline for one in before) >= EVERY * (number + 1)
         most = max(one.costs["macs"] for one in before if not one.baseline)
         assert done.begun[place].costs["macs"] <= most
+
+
+def test_what_the_search_tries_first_comes_before(search):
+    done = search(starts=5, search=searching(trials=9, baselines=["unet-s", "nnunet-s"])).train()
+    places = [place for place, one in enumerate(done.begun) if one.baseline]
+    assert places == [5, 5 + EVERY + 1]
 
 
 def test_the_largest_size_within_budget_and_candidates_is_taken(search):
