@@ -24,12 +24,14 @@ def baseline_verdict(
         dominated = ((points <= point).all(axis=1) & (points < point).any(axis=1)).any()
         told = f"{baseline.label} {DICE.exact(baseline.dice)}"
         (behind if dominated else ahead).append(told)
-    if behind and not ahead:
-        return f"The front is better than every baseline at its cost: {', '.join(behind)}."
-    one = len(ahead) == 1
+    if not ahead:
+        told = ", ".join(behind)
+        return f"The front is better than every baseline at its cost: {told}." if behind else ""
+    names, found = ", ".join(ahead), "better than every network found at"
     best = (
-        f"{', '.join(ahead)} {'is' if one else 'are'} better than every network found at "
-        f"{'its' if one else 'their'} cost"
+        f"The baseline {names} is {found} its cost"
+        if len(ahead) == 1
+        else f"The baselines {names} are {found} their cost"
     )
-    rest = f"; the front is better than {', '.join(behind)} at the same cost" if behind else ""
-    return f"{best}{rest}." if ahead else ""
+    rest = f"; the front is better than {', '.join(behind)} at no more cost" if behind else ""
+    return f"{best}{rest}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nas.pareto.objectives import objective
 from nas.study.baselines import BaselineSizes, baseline_name, due_after
 from nas.study.candidate import Candidate
 from nas.study.study import Study
@@ -38,14 +37,13 @@ class BaselineQueue:
         if len(self._macs) < due_after(len(self._begun), self._starts):
             return None
         most = max(self._macs.values())
-        for name in self._sizes.points:
+        for name, points in self._sizes.points.items():
             if self._is_begun(name):
                 continue
             if point := self._sizes.largest(name, most, self._refused):
                 return self._candidate(baseline_name(name, point), point)
-            limit = objective("macs").short(most)
-            why = f"nothing within the budget and the {limit} MACs of the largest candidate"
-            self._reasons.setdefault(name, why)
+            if not self._refused & {point.key for point in points}:
+                self._reasons[name] = self._sizes.why_none(name, most)
         return None
 
     def begin(self, candidate: Candidate) -> None:

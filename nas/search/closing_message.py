@@ -33,8 +33,9 @@ def closing_lines(
     )
     if record.baseline_verdict:
         yield record.baseline_verdict
-    if baselines and baselines.left_out:
-        told = (f"{name} ({why})" for name, why in baselines.left_out.items())
+    if baselines and (left_out := baselines.left_out):
+        names = {why: [n for n in left_out if left_out[n] == why] for why in left_out.values()}
+        told = (f"{', '.join(alike)} ({why})" for why, alike in names.items())
         yield f"Baselines left out: {'; '.join(told)}"
     folder = _shown(directory)
     if summary.front:

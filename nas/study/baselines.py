@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from math import inf
 
+from nas.pareto.objectives import objective
 from nas.study.training_cost import TrainingCosts
 from search_spaces.baselines import PYRAMIDS, SPACE, Baseline, size_name, sizes
 from search_spaces.fitting import takes
@@ -71,6 +72,13 @@ class BaselineSizes:
             if costs and not self.count.budget.excess(costs):
                 return point
         return None
+
+    def why_none(self, name: str, macs: float) -> str:
+        """Why `largest` has found none."""
+        if not self.points[name]:
+            return f"it takes no patch of {list(self.count.train.patch)}"
+        limit = f" and the {objective('macs').short(macs)} MACs of the largest candidate"
+        return f"no size within the budget{limit}" if name in PYRAMIDS else "over the budget"
 
     def expected(
         self, candidates: Sequence[Mapping[str, float]], starts: int

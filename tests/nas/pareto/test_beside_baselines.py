@@ -23,7 +23,7 @@ def test_a_front_is_better_where_a_member_dominates_every_baseline():
 
 
 def test_a_baseline_that_no_member_dominates_is_the_better_one():
-    told = "a 0.8100 is better than every network found at its cost."
+    told = "The baseline a 0.8100 is better than every network found at its cost."
     assert verdict(network(0.81, 1500, baseline="a")) == told
     # A higher Dice at more MACs does not count: each cost among the objectives does.
     assert verdict(network(0.81, 9000, macs=99, baseline="a")) == told
@@ -34,11 +34,13 @@ def test_each_baseline_is_told_of():
         *(network(dice, 1500, baseline=name) for name, dice in (("a", 0.9), ("b", 0.7)))
     )
     assert found == (
-        "a 0.9000 is better than every network found at its cost; the front is better than "
-        "b 0.7000 at the same cost."
+        "The baseline a 0.9000 is better than every network found at its cost; "
+        "the front is better than b 0.7000 at no more cost."
     )
     found = verdict(network(0.9, 1, baseline="a"), network(0.7, 2, baseline="b"), members=[])
-    assert found == "a 0.9000, b 0.7000 are better than every network found at their cost."
+    assert found == (
+        "The baselines a 0.9000, b 0.7000 are better than every network found at their cost."
+    )
 
 
 def test_without_baselines_there_is_nothing_to_say():

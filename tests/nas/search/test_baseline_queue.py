@@ -176,7 +176,7 @@ def test_where_no_size_is_within_the_budget_the_kind_is_left_out(search):
     done = search(search=searching(trials=5), budget={"params": 29_000}).train()
     assert done.trained == []
     assert set(done.baselines.left_out) == {"unet", "segresnet", "nnunet"}
-    assert done.baselines.left_out["unet"].startswith("nothing within the budget and the")
+    assert done.baselines.left_out["unet"].startswith("no size within the budget and the ")
 
 
 def test_a_size_that_is_too_slow_gives_way_to_a_smaller_one(search):
@@ -212,6 +212,16 @@ def test_a_kind_that_cannot_be_measured_is_left_out_with_the_reason(search):
 
 def test_a_search_of_the_baselines_has_none_beside_it(search):
     assert search(search=searching(), space={"name": "baselines"}).train().trained == []
+
+
+def test_a_preset_that_cannot_be_trained_here_is_left_out(search):
+    names = ["segresnet-s", "unetr-s"]
+    done = search(search=searching(baselines=names), budget={"params": 1e6}).train()
+    assert done.trained == []
+    assert done.baselines.left_out == {
+        "segresnet-s": "over the budget",
+        "unetr-s": "it takes no patch of [24, 24, 24]",  # its stride is 16
+    }
 
 
 @pytest.mark.parametrize(
