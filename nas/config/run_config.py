@@ -24,6 +24,7 @@ from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget
 from nas.pareto.objectives import OBJECTIVES
+from search_spaces.baselines import PYRAMIDS
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
@@ -115,7 +116,9 @@ class SearchConfig(Strict):
     is used, made by `startup_sampler`. `prior`: options that are more probable than others,
     `{conv: ghost}`, in the place of the knobs' defaults. `warm_start`: what is tried first, scaled
     into the space: `ladder` (the space's plain network at several sizes), presets, architecture
-    files, folders of earlier searches.
+    files, folders of earlier searches. `baselines`: well-known networks that are trained beside the
+    candidates, by the same recipe: `unet`, `segresnet` and `nnunet` at sizes that the search
+    chooses, other presets as they are.
 
     `evaluator`: how a candidate gets its Dice, a name, or a mapping of `name` and arguments:
     `training` (each from scratch), or one that an installed package offers.
@@ -135,6 +138,7 @@ class SearchConfig(Strict):
     startup_sampler: Literal["prior", "random", "qmc"] = "prior"
     prior: dict[str, Option] = Field(default_factory=dict)
     warm_start: tuple[str, ...] = ("ladder",)
+    baselines: tuple[str, ...] = PYRAMIDS
     evaluator: str | dict[str, Any] = "training"
     retries: Annotated[int, Field(ge=0)] = 2
     trial_hours: Hours | None = None

@@ -24,7 +24,14 @@ from nas.study.rejections import RejectionStreak
 from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.factory import make_sampler
 from nas.study.search_folder import JOURNAL
-from nas.study.stored_results import AGAIN, STARTS, revised
+from nas.study.stored_results import (
+    AGAIN,
+    BASELINE,
+    STARTS,
+    baseline_records,
+    complete_baselines,
+    revised,
+)
 from nas.study.study_settings import Costs, StudySettings
 from search_spaces.space import Architecture, to_params
 
@@ -120,6 +127,19 @@ class Study:
             self._study.set_user_attr(STARTS, both)
 
     @property
+    def baselines(self) -> list[Result]:
+        """The baselines that were trained to the end."""
+        return complete_baselines(self._study.user_attrs, self._budget)
+
+    def begun_baselines(self) -> dict[str, Mapping[str, Any]]:
+        """See `nas.study.stored_results.baseline_records`."""
+        return baseline_records(self._study.user_attrs)
+
+    def begin_baseline(self, baseline: Candidate) -> None:
+        """Remember that it is under way, until `tell` has its result."""
+        self._study.set_user_attr(BASELINE + baseline.baseline, baseline.record)
+
+    @property
     def results(self) -> list[Result]:
         """Every ended candidate once, over-budget ones included, in the order of their ends."""
         return list(self._results.values())
@@ -182,7 +202,10 @@ class Study:
         self._record(result)
 
     def tell(self, result: Result) -> None:
-        """Record how the training of a candidate that `ask` returned has ended."""
+        """Record how the training of a baseline, or of a candidate that `ask` returned, ended."""
+        if result.baseline:
+            self._study.set_user_attr(BASELINE + result.baseline, result.to_json())
+            return
         self.admit()
         self._record(result)
 
@@ -204,12 +227,16 @@ class Study:
             self._study.enqueue_trial(dict(params), user_attrs={"key": key})
 
     def revise(self, key: str, latency: Latency) -> Result:
-        """Put a latency that was measured again in the place of a complete candidate's first.
+        """Put a latency that was measured again in the place of the first one of a complete
+        candidate or baseline.
 
-        The sampler keeps what it was told. Over the budget now, the candidate is infeasible.
+        The sampler keeps what it was told. Over the budget now, the network is infeasible.
         """
+        known = {one.key: one for one in self.baselines} | self._results
         self._study.set_user_attr(AGAIN + key, latency.to_json())
-        result = self._results[key] = self._revised(self._results[key])
+        result = self._revised(known[key])
+        if not result.baseline:
+            self._results[key] = result
         return result
 
     def was_revised(self, key: str) -> bool:

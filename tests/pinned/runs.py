@@ -43,6 +43,7 @@ SEARCH = {
         "startup": 10,
         "startup_sampler": "qmc",
         "warm_start": ["hybrid-xs"],
+        "baselines": [],
         "early_stopping": {"grace": 1},
     },
     "resources": {"concurrent": 1},

@@ -12,6 +12,7 @@ from nas.analysis.plan.plan_search import SearchPlan
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.preprocessing import Preprocessing
 from nas.study.samplers.warm_start import LADDER
+from search_spaces.baselines import PYRAMIDS
 from trainers.data.config import Groups, Split
 from trainers.data.source import SourceConfig
 
@@ -112,6 +113,7 @@ def _search(search: SearchPlan) -> dict[str, Any]:
             min(10, max(4, tried // 4)), "proposals of all sizes, before the sampler learns"
         ),
         "warm_start": Choice([LADDER], "the plain network at several sizes, tried first"),
+        "baselines": Choice(list(PYRAMIDS), "trained beside the candidates, to compare"),
     }
 
 

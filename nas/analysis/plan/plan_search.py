@@ -20,7 +20,9 @@ from nas.analysis.preview.parallel import Progress
 from nas.config.run_config import SearchConfig
 from nas.cost.latency.config import LatencyConfig
 from nas.engine.slots import count_slots
+from nas.study.baselines import BaselineSizes
 from nas.study.samplers.warm_start import warm_starts
+from search_spaces.baselines import PYRAMIDS
 from search_spaces.space import Option
 
 PATIENCE = 5  # times the seconds of a typical whole training, after which one is given up
@@ -60,9 +62,12 @@ def plan_search(
     length = choose_length(pace, deadline.planned)
     whole = length.schedule(1, pace).trial_seconds(pace.timing)
     hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
-    starts = warm_starts(SearchConfig(), space, bench.counting(step.train, budget))
-    first = bench.costs([start.architecture for start in starts], step.train, progress)
-    trials, told = forecast(pool, first, length, pace, hours, deadline.planned)
+    counting = bench.counting(step.train, budget)
+    starts = [start.architecture for start in warm_starts(SearchConfig(), space, counting)]
+    first = bench.costs(starts, step.train, progress)
+    beside = BaselineSizes(PYRAMIDS, space.space, counting)
+    expected = beside.expected([*first, *pool.costs], len(first))
+    trials, told = forecast(pool, first, length, pace, hours, deadline.planned, expected)
     return SearchPlan(
         length,
         limits,
