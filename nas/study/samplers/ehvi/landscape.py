@@ -19,7 +19,9 @@ from nas.study.samplers.ehvi.observations import Observations
 COUNTED = ("params", "macs")
 LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
 BEYOND = 1.1  # times the range of the costs, so that the largest network counts
-REFERENCE = 0.9  # of the best Dice: what is below improves nothing
+REFERENCE = 0.95  # of the best Dice: what is below improves nothing
+KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
+EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
 MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know
 ENOUGH = 4  # networks with a latency, before it is modelled
 
@@ -71,14 +73,14 @@ class Landscape:
         x = self._inputs(networks)
         mean, std = self._dice.predict(x, return_std=True)
         noise = 1 / self._dice.alpha_  # of one training, which no network is better by
-        std = np.sqrt(np.maximum(std**2 - noise, 1e-8))
+        std = EXPLORED * np.sqrt(np.maximum(std**2 - noise, 1e-8))
         return improvement(self._limits, self._best, self._log_costs(networks), mean, std)
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, d) what the models see."""
         scaled = (self._counted(networks) - self._centre) / self._scale
         knobs = self._features.matrix([network.params for network in networks])
-        return np.hstack([knobs, scaled, scaled**2])
+        return np.hstack([KNOBS * knobs, scaled, scaled**2])
 
     def _counted(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         return np.array([network.log_costs(COUNTED) for network in networks])
