@@ -29,14 +29,14 @@ def run(options: argparse.Namespace) -> int:
     from nas.pareto.limits import filter_by_limits, parse_limits
     from nas.report.terminal_tables import front_table
 
-    members, objectives = read_front(options.dir)
+    members, objectives, chances = read_front(options.dir)
     if options.within is not None:
         members = filter_by_limits(members, parse_limits(options.within))
     if options.json:
-        print(json.dumps(front_json(members, objectives)))
+        print(json.dumps(front_json(members, objectives, chances)))
         return 0
     console = Console()
-    console.print(front_table(members, numbered=options.plot))
+    console.print(front_table(members, chances, numbered=options.plot))
     if not members:
         note("no network of this search was trained to the end so far")
         return 0

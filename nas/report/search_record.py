@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cost.latency.conditions import Conditions
 from nas.pareto.front import front
+from nas.pareto.front_chances import front_chances
 from nas.pareto.hypervolume import hypervolume, ranks
 from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
@@ -48,6 +49,11 @@ class SearchRecord:
     def ranks(self) -> Mapping[str, int]:
         """The Pareto rank of every complete result whose objectives are known, by key."""
         return ranks(self.results, self.objectives)
+
+    @cached_property
+    def chances(self) -> Mapping[str, float]:
+        """The chance of those near the front to be on it, by key; empty without repeats."""
+        return front_chances(self.results, self.objectives)
 
     @cached_property
     def hypervolume(self) -> float:

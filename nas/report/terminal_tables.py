@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
 from nas.cost.latency import Conditions
-from nas.pareto.objectives import OBJECTIVES
+from nas.pareto.objectives import OBJECTIVES, UNKNOWN
 from nas.pareto.result import Result
 
 
-def front_table(members: Sequence[Result], numbered: bool = False) -> Table:
-    """The members of a front, one a row, smallest first; a column an objective that is known."""
+def front_table(
+    members: Sequence[Result], chances: Mapping[str, float] | None = None, numbered: bool = False
+) -> Table:
+    """The members of a front, one a row, smallest first; a column an objective that is known.
+
+    Where there are `chances`, also how often each was trained, and its chance.
+    """
     table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
     if numbered:
         table.add_column("", justify="right", style="dim")
@@ -20,13 +25,22 @@ def front_table(members: Sequence[Result], numbered: bool = False) -> Table:
     known = [o for o in OBJECTIVES.values() if any(m.value(o.name) is not None for m in members)]
     for objective in known:
         table.add_column(objective.title, justify="right")
+    for name in ("trainings", "chance") if chances else ():
+        table.add_column(name, justify="right")
     for number, member in enumerate(members, 1):
         cells = [objective.exact(member.value(objective.name)) for objective in known]
+        if chances:
+            cells += [str(len(member.trainings) or 1), chance_text(chances.get(member.key))]
         table.add_row(*([str(number)] if numbered else []), member.key, *cells)
         if member.latency:
             conditions = Conditions.from_json(member.latency["conditions"])
             table.caption = f"latency: median of a pass, {conditions.text()}"
     return table
+
+
+def chance_text(chance: float | None) -> str:
+    """`83%`; a dash where it is not known."""
+    return UNKNOWN if chance is None else f"{chance:.0%}"
 
 
 def clock(seconds: float) -> str:

@@ -98,7 +98,7 @@ def _running_table(session: SessionView) -> Table:
     for running in session.running.values():
         candidate, report = running.candidate, running.report
         table.add_row(
-            candidate.key,
+            candidate.name,
             f"{report.epoch}/{session.budget.epochs}",
             DICE.exact(report.curve[-1] if report.curve else None),
             *(objective(cost).exact(candidate.costs.get(cost)) for cost in SHOWN),
@@ -111,7 +111,8 @@ def _line(session: SessionView, result: Result) -> str:
     costs = f"{params} params  {latency}"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""
-        outcome = f"Dice {DICE.exact(result.dice)}  {costs}{place}"
+        several = f" in {len(result.trainings)} trainings" if result.trainings else ""
+        outcome = f"Dice {DICE.exact(result.dice)}{several}  {costs}{place}"
     elif result.state == "stopped":
         outcome = f"{result.reason} at Dice {DICE.exact(result.curve[-1])}  {costs}"
     else:

@@ -60,7 +60,8 @@ class Search:
         """A flat row for each result: `pandas.DataFrame(search.table())`.
 
         Columns: `key`, `state`, `front` (whether it is a member), `rank` (1 for members; None where
-        an objective is not known), `dice`, `dice_CLASS` for each class, the costs, `epochs`,
+        an objective is not known), `dice` (the mean of so many `trainings`), `chance` (to be on the
+        front, where it is known), `dice_CLASS` for each class, the costs, `epochs`,
         `train_seconds`, `reason`, and every knob by its path, such as `tokens.0.prune`.
         """
         members = {member.key for member in self.record.members}
@@ -73,6 +74,8 @@ class Search:
             "front": result.key in members,
             "rank": self.record.ranks.get(result.key),
             "dice": result.dice,
+            "trainings": len(result.trainings) or int(result.dice is not None),
+            "chance": self.record.chances.get(result.key),
             **{f"dice_{name}": dice for name, dice in result.dice_per_class.items()},
             **result.costs,
             "epochs": result.epochs,
@@ -101,7 +104,7 @@ class Search:
         return pick(filter_by_limits(members, limits), name, objectives, others)
 
     def _front(self) -> tuple[list[Result], tuple[str, ...]]:
-        members, objectives = read_front(self.directory)
+        members, objectives, _ = read_front(self.directory)
         space = self.config.space.name  # the file of version 0.1 does not tell
         return [replace(member, space=space) for member in members], objectives
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,9 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.config.data_space import space_for
+from nas.config.data_space import DataSpace, space_for
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
+from nas.cost.latency_probe import Prober
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.cluster import Cluster
 from nas.engine.trial_files import TrialFiles
@@ -30,6 +30,7 @@ from nas.search.closing_message import closing_lines
 from nas.search.components import (
     evaluator,
     fixed_settings,
+    machine_lock_name,
     open_prober,
     study_settings,
     training_costs,
@@ -40,6 +41,7 @@ from nas.search.follow_ups import FrontWriter, Tracking
 from nas.search.live_view import Screen
 from nas.search.progress_bars import Bars
 from nas.search.remeasure_front import remeasure_front
+from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
 from nas.search.search_budget import SearchBudget
 from nas.search.search_info import search_info
 from nas.search.session import Session
@@ -73,12 +75,25 @@ class SearchOutcome:
     summary: Summary
 
 
+@dataclass(frozen=True)
+class Confirm:
+    """The `top` networks nearest to the front are to have `seeds` repeats each."""
+
+    top: int
+    seeds: int
+
+
 def run_search(
-    config: RunConfig, directory: Path, console: Console, address: str | None = None
+    config: RunConfig,
+    directory: Path,
+    console: Console,
+    address: str | None = None,
+    confirm: Confirm | None = None,
 ) -> SearchOutcome:
     """Search, or go on with the search that `directory` holds; everything is kept in there.
 
-    `address`: that of a Ray cluster; without one the trials run on this machine. Raises UserError,
+    `address`: that of a Ray cluster; without one the trials run on this machine. `confirm`: propose
+    nothing new, train these repeats; `config` is then the search's own record. Raises UserError,
     before anything is trained, for data or settings that cannot work, and KeyboardInterrupt, once
     the front so far is written, where Ctrl-C ended the search.
     """
@@ -86,7 +101,7 @@ def run_search(
     with ExitStack() as stack:
         stack.enter_context(alone_in(directory))
         _check_settings(config, directory)
-        lock_name = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
+        lock_name = machine_lock_name(directory)
         machine_lock = MachineLock.named(lock_name)
         stack.callback(machine_lock.remove)
         cluster = stack.enter_context(Cluster(config.resources, address, lock_name))
@@ -95,35 +110,35 @@ def run_search(
             cache, cases = prepare_data(config.data, directory, bars.count)
         if config.latency.resources:  # the machine that measures is found through Ray
             cluster.start()
-        if prober := open_prober(config, cache, machine_lock.path):
+        prober = None if confirm else open_prober(config, cache, machine_lock.path)
+        if prober:
             stack.callback(prober.close)
-        costs = training_costs(config, cache)
         within = space_for(config.space, cache.prepared_voxel_size, config.train.patch)
-        check_feasible(within.space, within.restrict, costs)
-        placed = place_warm_starts(config.search.warm_start, within)
-        starts = fit_warm_starts(placed, costs, within.restrict)
-        study = Study.open(
-            directory,
-            study_settings(config, within),
-            costs,
-            fixed=fixed_settings(config, cache, cases, prober, within.space.axes),
-            warm_start=[start.architecture for start in starts],
-        )
-        study.name_starts({start.architecture.key: start.name for start in starts})
-        _write_settings(config, directory, cache, cases)
+        budget = SearchBudget(config.search, config.train, candidates=not confirm)
+        repeats: Repeats
+        if confirm:
+            study = Study.open(
+                directory, study_settings(config, within), training_costs(config, cache)
+            )
+            repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
+            opening: Sequence[str] = ()
+        else:
+            study, opening = _open_study(config, directory, within, cache, cases, prober)
+            repeats = FrontRepeats(study, budget, config.seed)
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
         write_front = partial(_write_front, directory, study, config, cache)
         with Screen(console, config.name) as screen:
-            for line in (*within.told, *_opening_lines(study, starts)):
+            for line in opening:
                 screen.on_message(line)
             session = Session(
                 study,
                 CandidateQueue(study, config.budget, prober),
-                SearchBudget(config.search, config.train),
+                budget,
                 TrialJudge(config.search, config.train, config.objectives, study.results),
                 TrialFiles(directory, config.search.stall_minutes),
                 TimeAccount(slots),
                 retries=config.search.retries,
+                repeats=repeats,
                 callbacks=[FrontWriter(write_front), Tracking(tracker), screen],
             )
             if not session.over:
@@ -135,16 +150,16 @@ def run_search(
                 for result in remeasure_front(study, prober, session.say):
                     tracker.trial_end(result, study.results)
         summary = session.summary()
-        members = write_front(ended=True)
+        record = write_front(ended=True)
         status = "FINISHED" if ended else "KILLED"
         _write_summary(directory, summary, status)
         tracker.finish(directory, summary.metrics(), status)
-        console.print(front_table(members))
+        console.print(front_table(record.members, record.chances))
         for line in closing_lines(session, summary, directory, tracker):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not ended:
         raise KeyboardInterrupt
-    return SearchOutcome(members, summary)
+    return SearchOutcome(record.members, summary)
 
 
 def _check_settings(config: RunConfig, directory: Path) -> None:
@@ -160,6 +175,31 @@ def _check_settings(config: RunConfig, directory: Path) -> None:
     if config.search.early_stopping:
         config.search.early_stopping.rungs(config.train)
     check_warm_starts(config.search.warm_start, config.space.space())
+
+
+def _open_study(
+    config: RunConfig,
+    directory: Path,
+    within: DataSpace,
+    cache: VolumeCache,
+    cases: Cases,
+    prober: Prober | None,
+) -> tuple[Study, Sequence[str]]:
+    """The study with its warm starts, and what there is to say of it."""
+    costs = training_costs(config, cache)
+    check_feasible(within.space, within.restrict, costs)
+    placed = place_warm_starts(config.search.warm_start, within)
+    starts = fit_warm_starts(placed, costs, within.restrict)
+    study = Study.open(
+        directory,
+        study_settings(config, within),
+        costs,
+        fixed=fixed_settings(config, cache, cases, prober, within.space.axes),
+        warm_start=[start.architecture for start in starts],
+    )
+    study.name_starts({start.architecture.key: start.name for start in starts})
+    _write_settings(config, directory, cache, cases)
+    return study, (*within.told, *_opening_lines(study, starts))
 
 
 def _write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:
@@ -187,7 +227,7 @@ def _write_summary(directory: Path, summary: Summary, status: str) -> None:
 
 def _write_front(
     directory: Path, study: Study, config: RunConfig, cache: VolumeCache, ended: bool = False
-) -> list[Result]:
+) -> SearchRecord:
     """`ended`: with the importance of the knobs, which takes seconds where results are many."""
     record = SearchRecord(
         results=tuple(study.results),
@@ -199,4 +239,4 @@ def _write_front(
         id=study.id,
     )
     try_write_front(directory, record, record.importances if ended else None)
-    return record.members
+    return record

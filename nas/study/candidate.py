@@ -15,12 +15,18 @@ from search_spaces.space import Architecture
 @dataclass(frozen=True)
 class Candidate:
     """`number` is its trial's in the study; `costs` are what is known of params, macs, memory and
-    latency_ms."""
+    latency_ms. `seed`: of a repeat, None in the search's own training."""
 
     number: int
     architecture: Architecture
     costs: Mapping[str, float] = field(default_factory=dict)
     latency: Latency | None = None
+    seed: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What its training is called, and its checkpoint."""
+        return self.key if self.seed is None else f"{self.key}-seed{self.seed}"
 
     @property
     def key(self) -> str:

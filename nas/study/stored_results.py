@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from nas.pareto.budget import Budget
 from nas.pareto.result import Result
 from nas.study.folder_lock import alone_in
 from nas.study.journal import Journal
+from nas.study.repeats import Repeat, read_repeats, trained_again
 from nas.study.search_folder import journal_in
 from trainers.errors import UserError
 
@@ -37,7 +38,8 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
     """The records of the search in `directory`, which no other process may be writing.
 
     What a crash left half written is mended. `space`: the name of the search's; `budget` judges
-    latencies that were measured again. Raises UserError where there is no search.
+    latencies that were measured again. Raises UserError where there is no search, and for a damaged
+    file of a repeat.
     """
     storage = JournalStorage(Journal(journal_in(directory)))
     try:
@@ -45,12 +47,12 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
         name = study.user_attrs["id"]
     except KeyError:
         raise UserError(f"{directory} holds a search that never began: nothing is lost") from None
-    results = {}
+    results, repeats = {}, by_key(read_repeats(directory))
     for trial in study.get_trials(deepcopy=False):
         if told := trial.user_attrs.get("result"):
             result = Result.from_json(told, space)
             again = study.user_attrs.get(AGAIN + result.key)
-            results[result.key] = revised(result, again, budget)
+            results[result.key] = revised(result, again, repeats.get(result.key, ()), budget)
     starts = study.user_attrs.get(STARTS, {})
     return Records(name, list(results.values()), starts)
 
@@ -65,14 +67,26 @@ def complete_results(directory: Path, space: str, budget: Budget) -> list[Result
     return sorted(found, key=lambda r: -(r.dice or 0.0))
 
 
-def revised(result: Result, again: Mapping[str, Any] | None, budget: Budget) -> Result:
-    """A complete result with the latency that was measured `again`, if it was; infeasible where
-    that is over the budget."""
+def by_key(repeats: Sequence[Repeat]) -> dict[str, list[Repeat]]:
+    """The repeats of each network."""
+    found: dict[str, list[Repeat]] = {}
+    for repeat in repeats:
+        found.setdefault(repeat.key, []).append(repeat)
+    return found
+
+
+def revised(
+    result: Result, again: Mapping[str, Any] | None, repeats: Sequence[Repeat], budget: Budget
+) -> Result:
+    """A complete result with its `repeats`, and the latency that was measured `again`, if it was;
+    infeasible where that is over the budget."""
+    result = trained_again(result, repeats)
     if again is None or result.state != "complete":
         return result
     costs = {**result.costs, "latency_ms": again["p50_ms"]}
     changed = replace(result, latency=again, costs=costs)
     if reason := budget.reason(changed.costs):
         told = f"{reason}, measured again"
-        return replace(changed, state="infeasible", reason=told, dice=None, dice_per_class={})
+        nothing = {"dice": None, "dice_per_class": {}, "trainings": ()}
+        return replace(changed, state="infeasible", reason=told, **nothing)
     return changed

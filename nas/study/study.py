@@ -24,10 +24,11 @@ from nas.study.candidate import Candidate
 from nas.study.constraints import directions, values_of, violations
 from nas.study.journal import Journal
 from nas.study.rejections import RejectionStreak
+from nas.study.repeats import Repeat, read_repeats
 from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.factory import make_sampler
 from nas.study.search_folder import JOURNAL
-from nas.study.stored_results import AGAIN, STARTS, revised
+from nas.study.stored_results import AGAIN, STARTS, by_key, revised
 from search_spaces.space import Architecture, Restrictions, SearchSpace, to_params
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
@@ -58,7 +59,7 @@ class Study:
     `ask` and `tell` are for one process at a time; the journal can be opened again after any death
     of that process, and what was under way is then proposed first. `repeats` counts the proposals
     that were answered from the journal, or dropped since one was running; `begun` the trainings
-    that ended, complete or stopped.
+    that ended, complete or stopped; `trained_again` the repeats of those.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Study:
         settings: StudySettings,
         costs: Costs,
         patience: int = PATIENCE,
+        repeats: Sequence[Repeat] = (),
     ) -> None:
         self._study, self._costs, self._patience = study, costs, patience
         self._space, self._restrict = settings.space, settings.restrict
@@ -74,6 +76,7 @@ class Study:
         self._epochs = settings.epochs
         self._results: dict[str, Result] = {}
         self._told: dict[str, FrozenTrial] = {}  # what the sampler knows of them
+        self._trained_again = by_key(repeats)
         self._running: dict[str, optuna.Trial] = {}
         self._in_vain = self._repeats = 0  # proposals in a row
         trials = study.get_trials(deepcopy=False)
@@ -103,8 +106,8 @@ class Study:
     ) -> Study:
         """Start the study in `directory`, or go on with the one that is there.
 
-        `fixed` are JSON values that must not change between openings. Raises UserError with those
-        that did.
+        `fixed` are JSON values that must not change between openings; None where `settings` are
+        those that the search itself recorded. Raises UserError with those that did.
         """
         _quiet_optuna()
         study = optuna.create_study(
@@ -117,8 +120,9 @@ class Study:
         if "facts" not in study.user_attrs:
             study.set_user_attr("id", uuid.uuid4().hex)
             study.set_user_attr("facts", new)
-        check_settings_unchanged(study.user_attrs["facts"], new, directory)
-        opened = cls(study, settings, costs, patience)
+        if fixed is not None:
+            check_settings_unchanged(study.user_attrs["facts"], new, directory)
+        opened = cls(study, settings, costs, patience, read_repeats(directory))
         for architecture in warm_start:
             opened._enqueue(architecture.canonical().key, to_params(architecture))
         return opened
@@ -153,6 +157,15 @@ class Study:
     def epochs(self) -> int:
         """All that were trained."""
         return sum(result.epochs for result in self._results.values())
+
+    @property
+    def trained_again(self) -> int:
+        """How many repeats there are."""
+        return sum(map(len, self._trained_again.values()))
+
+    def repeat_seeds(self, key: str) -> set[int]:
+        """Those with which the candidate was trained again."""
+        return {repeat.seed for repeat in self._trained_again.get(key, ())}
 
     def find(self, key: str) -> Result | None:
         """How the candidate of this key ended, if it did."""
@@ -229,16 +242,26 @@ class Study:
         The sampler keeps what it was told. Over the budget now, the candidate is infeasible.
         """
         self._study.set_user_attr(AGAIN + key, latency.to_json())
-        result = self._results[key] = self._revised(self._results[key])
-        return result
+        return self._revise(self._told[key])
+
+    def add_repeat(self, repeat: Repeat) -> Result:
+        """A complete candidate with one more training of it, which `Repeat.write` keeps.
+
+        The sampler keeps what it was told.
+        """
+        self._trained_again.setdefault(repeat.key, []).append(repeat)
+        return self._revise(self._told[repeat.key])
 
     def was_revised(self, key: str) -> bool:
         """Whether the candidate's latency was measured again."""
         return AGAIN + key in self._study.user_attrs
 
-    def _revised(self, result: Result) -> Result:
+    def _revise(self, trial: FrozenTrial) -> Result:
+        result = Result.from_json(trial.user_attrs["result"], self._space.name)
         again = self._study.user_attrs.get(AGAIN + result.key)
-        return revised(result, again, self._budget)
+        repeats = self._trained_again.get(result.key, ())
+        self._results[result.key] = result = revised(result, again, repeats, self._budget)
+        return result
 
     def _record(self, result: Result) -> None:
         trial = self._running[result.key]
@@ -271,10 +294,10 @@ class Study:
         return True
 
     def _remember(self, trial: FrozenTrial) -> None:
-        if told := trial.user_attrs.get("result"):
-            result = self._revised(Result.from_json(told, self._space.name))
+        if "result" in trial.user_attrs:
+            result = self._revise(trial)
             self.begun += result.state != "infeasible"
-            self._results[result.key], self._told[result.key] = result, trial
+            self._told[result.key] = trial
 
 
 def _quiet_optuna() -> None:

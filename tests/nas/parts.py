@@ -40,7 +40,7 @@ def warm_starts(run, channels, classes):
     return fit_warm_starts(placed_starts(run), costs, data_space(run).restrict)
 
 
-def make_session(study, run, directory, slots, queue, callbacks=(), **clock):
+def make_session(study, run, directory, slots, queue, callbacks=(), repeats=None, **clock):
     """A session of `slots` trials."""
     return Session(
         study,
@@ -50,6 +50,7 @@ def make_session(study, run, directory, slots, queue, callbacks=(), **clock):
         TrialFiles(directory, run.search.stall_minutes),
         TimeAccount(slots, **clock),
         retries=run.search.retries,
+        repeats=repeats,
         callbacks=callbacks,
     )
 

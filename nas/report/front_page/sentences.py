@@ -28,6 +28,12 @@ def _caption(record: SearchRecord) -> Iterator[str]:
     for state, ended in (("stopped", "stopped early"), ("infeasible", "rejected")):
         if count := record.states[state]:
             yield f"{counted(count, 'candidate')} {ended}."
+    if record.chances:
+        again = sum(bool(result.trainings) for result in record.results)
+        yield (
+            f"{counted(again, 'network')} trained again with other seeds: their Dice is the mean. "
+            "Chance: that no network which costs no more has a higher true Dice."
+        )
     if record.conditions:
         yield f"Latency is the median of one pass: {record.conditions}."
 

@@ -16,7 +16,6 @@ from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.train_from_scratch import TrainFromScratch
 from nas.engine.trial_files import TrialFiles
 from nas.engine.trial_worker import TrialWorker, WorkerSettings
-from nas.pareto.result import Result
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
 from trainers.checkpoint import read_checkpoint
@@ -130,12 +129,12 @@ def test_a_candidate_whose_worker_was_killed_goes_on(search, tmp_path):
     assert TrialWorker(first).step()["report"].epoch == 2
 
 
-@pytest.mark.parametrize("state", ["complete", "stopped"])
-def test_an_ended_trial_leaves_no_word_of_a_failed_capture(tmp_path, state):
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_ended_trial_leaves_no_word_of_a_failed_capture(tmp_path, keep):
     files = TrialFiles(tmp_path, 30)
     mark = CaptureMark.beside(files.checkpoint("first"))
     mark.write("it broke")
-    files.tidy(Result(number=0, space="hybrid", key="first", architecture={}, state=state))
+    files.tidy("first", keep=keep)
     assert mark.reason is None
 
 
