@@ -10,8 +10,9 @@ from nas.pareto.front import objective_points
 from nas.pareto.hypervolume import ranks
 from nas.pareto.result import Result
 
-FREEDOM = 2.0  # of Student's t: a seed in twenty makes a training collapse
-NOISE = (0.002, 0.1)  # the scale of seeds' noise: least and most that is considered
+FREEDOM = 1.5  # of Student's t: now and then a training collapses (benchmarks/repeats.py)
+NOISE = (0.002, 0.1)  # of seeds, the best network's scale: least and most that is considered
+LOUDEST = 30.0  # times as much, of the worst
 SCALES, STEPS = 12, 300  # of the grids of the noise and of Dice
 MOST = 150  # networks that are considered: the others are far from the front
 FITTED = 300  # networks by which the prior is fitted
@@ -31,15 +32,17 @@ def front_chances(results: Sequence[Result], objectives: Sequence[str]) -> dict[
     true Dice of network i is what its trainings scatter about; costs are taken as exact. Assumed
     is, for training j of i,
 
-        Dice_ij = true_i + noise * t_ij,    true_i = line(costs of i) + spread * t_i
+        Dice_ij = true_i + noise * w_i * t_ij,    true_i = line(costs of i) + spread * t_i
 
     with t of Student's distribution with `FREEDOM` degrees, since single seeds and whole networks
     fail. The line (Theil-Sen, through the logarithms of the costs) and the width about it come
-    from the first trainings of all; noise^2 + spread^2 is that width squared, and every scale
-    within `NOISE` is as probable as any other before there are repeats. These tell the noise, all
-    together, by how probable they are *given* the first trainings: those were chosen for being
-    high, which says nothing more once they are given (no winner's curse; empirical Bayes, as in
-    Gelman et al., Bayesian Data Analysis, chapter 5). All is integrated on grids: nothing is drawn.
+    from the first trainings of all; noise^2 + spread^2 is that width squared. The worse a network,
+    the more its seeds differ: w_i is 1 for the best first training, and one more for each width
+    below it. Every scale within `NOISE` is as probable as any other before there are repeats. These
+    tell the noise, all together, by how probable they are *given* the first trainings: those were
+    chosen for being high, which says nothing more once they are given (no winner's curse; empirical
+    Bayes, as in Gelman et al., Bayesian Data Analysis, chapter 5). All is integrated on grids:
+    nothing is drawn.
     """
     complete = [r for r in by_rank(results, objectives) if r.dice is not None]
     near = complete[:MOST]
@@ -55,12 +58,14 @@ def front_chances(results: Sequence[Result], objectives: Sequence[str]) -> dict[
     )
     noises = np.geomspace(*NOISE, SCALES)[:, None]  # (noise, dice)
     spreads = np.sqrt(np.maximum(width**2 - noises**2, (width / 4) ** 2))
+    top = max(own[0] for own in trainings)
     true, weights = np.empty((len(near), SCALES, STEPS)), np.zeros(SCALES)  # logarithms
     for place, (centre, own) in enumerate(zip(centres, trainings, strict=True)):
-        seen = _log_t(dice - centre, spreads) + _log_t(dice - own[0], noises)
+        scales = noises * min(1 + (top - own[0]) / width, LOUDEST)
+        seen = _log_t(dice - centre, spreads) + _log_t(dice - own[0], scales)
         before = _log_sum(seen)
         for again in own[1:]:
-            seen = seen + _log_t(dice - again, noises)
+            seen = seen + _log_t(dice - again, scales)
         after = _log_sum(seen)
         true[place] = seen - after
         weights += (after - before)[:, 0]

@@ -24,9 +24,7 @@ def open_session(tmp_path):
         budget = SearchBudget(run.search, run.train)
         repeats = FrontRepeats(study, budget, run.seed)
         queue = CandidateQueue(study, run.budget, None)
-        made = make_session(
-            study, run, tmp_path, 2, queue, repeats=repeats, clock=lambda: made.now
-        )
+        made = make_session(study, run, tmp_path, 2, queue, repeats=repeats, clock=lambda: made.now)
         made.now = 0.0
         return made
 
@@ -137,7 +135,9 @@ def test_a_search_that_is_opened_again_knows_its_repeats(open_session):
     again = open_session(trials=4, confirm=0.5)
     assert again.over
     assert again.study.trained_again == 2
-    assert [r.trainings for r in again.study.results] == [r.trainings for r in session.study.results]
+    assert [r.trainings for r in again.study.results] == [
+        r.trainings for r in session.study.results
+    ]
 
 
 def test_a_repeat_is_not_stopped_early(open_session):
