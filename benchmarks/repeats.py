@@ -133,9 +133,8 @@ def main() -> None:
     print("true Dice of the pick after repeats (gain over as many candidates more)")
     for repeats, rows in picks.items():
         best, best_longer, knee, knee_longer = np.array(rows).T
-        print(
-            f"{repeats} repeats: best-dice {gain(best, best_longer)}  knee {gain(knee, knee_longer)}"
-        )
+        texts = f"best-dice {gain(best, best_longer)}  knee {gain(knee, knee_longer)}"
+        print(f"{repeats} repeats: {texts}")
 
 
 def gain(ours: np.ndarray, others: np.ndarray) -> str:

@@ -104,7 +104,7 @@ def _size(results: Sequence[Result], costs: Sequence[str]) -> np.ndarray:
 def _no_dearer(results: Sequence[Result], costs: Sequence[str]) -> np.ndarray:
     """(n, n) In row i, the other results that cost no more than result i in any objective."""
     points = objective_points(results, costs)
-    found: np.ndarray = (points[None] <= points[:, None]).all(axis=-1)
+    found = np.asarray((points[None] <= points[:, None]).all(axis=-1))
     np.fill_diagonal(found, False)
     return found
 

@@ -58,7 +58,7 @@ def trained_again(result: Result, repeats: Sequence[Repeat]) -> Result:
     trainings = (result.dice, *(repeat.dice or 0.0 for repeat in repeats))
     told = [result.dice_per_class, *(repeat.dice_per_class for repeat in repeats)]
     known = {
-        name: [one[name] for one in told if one.get(name) is not None]
+        name: [dice for one in told if (dice := one.get(name)) is not None]
         for name in result.dice_per_class
     }
     per_class = {name: float(np.mean(dice)) if dice else None for name, dice in known.items()}

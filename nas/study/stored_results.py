@@ -87,6 +87,6 @@ def revised(
     changed = replace(result, latency=again, costs=costs)
     if reason := budget.reason(changed.costs):
         told = f"{reason}, measured again"
-        nothing = {"dice": None, "dice_per_class": {}, "trainings": ()}
-        return replace(changed, state="infeasible", reason=told, **nothing)
+        lost = replace(changed, dice=None, dice_per_class={}, trainings=())
+        return replace(lost, state="infeasible", reason=told)
     return changed
