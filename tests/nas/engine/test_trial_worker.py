@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,28 @@ def test_a_candidate_whose_worker_was_killed_goes_on(search, tmp_path):
     TrialWorker(first).step()
     (tmp_path / "checkpoints" / "first.hang.txt").touch()
     assert TrialWorker(first).step()["report"].epoch == 2
+
+
+def test_a_repeat_is_trained_with_its_own_seed_and_beside_the_first(search, tmp_path):
+    first = search()
+    losses = [TrialWorker(first).step()["report"].loss]
+    reseeded = {"settings": replace(first["settings"], evaluator=TrainFromScratch(TRAIN, 7, "cpu"))}
+    losses.append(TrialWorker(first | reseeded | {"key": "other"}).step()["report"].loss)
+    makes = partial(_training, device="cpu")
+    repeats = {"settings": replace(first["settings"], reseeded=makes)}
+    worker = TrialWorker(first | repeats | {"key": "first-seed7", "seed": 7})
+    losses.append(worker.step()["report"].loss)
+    assert losses[1] == losses[2] != losses[0]
+    assert {path.stem for path in (tmp_path / "checkpoints").glob("first*.pt")} == {
+        "first",
+        "first-seed7",
+    }
+    worker.reset_config(task("third"))
+    assert worker._seed is None
+
+
+def _training(seed, device):
+    return TrainFromScratch(TRAIN, seed, device)
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -5,12 +5,14 @@ from html.parser import HTMLParser
 from typing import ClassVar
 
 import pytest
+from rich.console import Console
 
-from nas.pareto.front_files import front_csv, front_json
+from nas.pareto.front_files import front_csv, front_json, read_front
 from nas.pareto.objectives import short_number
 from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
 from nas.report.search_record import SearchRecord
+from nas.report.terminal_tables import front_table
 from nas.report.write_front import write_front
 from search_spaces.axes import axes_for
 from search_spaces.hybrid import Hybrid
@@ -257,6 +259,44 @@ def test_front_json_has_what_a_program_needs():
             "latency": None,
         }
     ]
+
+
+REPEATED = [
+    result("large", 0.88, 1_240_000, 8.7, trainings=(0.9, 0.86)),
+    result("small", 0.85, 12_300, 2.0),
+]
+
+
+def test_trainings_and_chances_are_in_the_files_and_read_back(tmp_path):
+    found = record(REPEATED)
+    write_front(tmp_path, found)
+    small, large = json.loads((tmp_path / "front.json").read_text())["members"]
+    assert (small["chance"], large["chance"]) == (found.chances["small"], found.chances["large"])
+    assert (large["trainings"], "trainings" in small) == ([0.9, 0.86], False)
+    front = read_front(tmp_path)
+    assert front.chances == found.chances
+    assert [member.trainings for member in front.members] == [(), (0.9, 0.86)]
+    rows = list(csv.DictReader((tmp_path / "front.csv").open()))
+    assert [row["trainings"] for row in rows] == ["1", "2"]
+    assert [float(row["chance"]) for row in rows] == [small["chance"], large["chance"]]
+
+
+def test_the_page_tells_the_chances_and_how_to_read_them():
+    data = page(REPEATED)
+    large, small = data["networks"]
+    assert (large["trainings"], small["trainings"]) == ([0.9, 0.86], [])
+    assert large["chance"] == record(REPEATED).chances["large"]
+    assert "1 network trained again with other seeds: their Dice is the mean." in data["caption"]
+    plain = page()
+    assert {network["chance"] for network in plain["networks"]} == {None}
+    assert "again" not in plain["caption"]
+
+
+def test_the_terminal_has_chances_where_there_are_any():
+    found, console = record(REPEATED), Console(width=120, file=io.StringIO())
+    console.print(front_table(found.members, found.chances))
+    assert f"{found.chances['large']:.0%}" in console.file.getvalue()
+    assert [column.header for column in front_table(found.members).columns][-1] != "chance"
 
 
 def test_a_class_without_a_dice_is_null():
