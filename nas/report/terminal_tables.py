@@ -16,7 +16,7 @@ def front_table(
 ) -> Table:
     """The members of a front, one a row, smallest first; a column an objective that is known.
 
-    Where there are `chances`, also how often each was trained, and its chance.
+    Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
     """
     table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
     if numbered:
@@ -25,12 +25,14 @@ def front_table(
     known = [o for o in OBJECTIVES.values() if any(m.value(o.name) is not None for m in members)]
     for objective in known:
         table.add_column(objective.title, justify="right")
-    for name in ("trainings", "chance") if chances else ():
-        table.add_column(name, justify="right")
+    if chances:
+        table.add_column("chance", justify="right")
     for number, member in enumerate(members, 1):
         cells = [objective.exact(member.value(objective.name)) for objective in known]
+        if member.trainings:
+            cells[0] += f" ×{len(member.trainings)}"  # noqa: RUF001
         if chances:
-            cells += [str(len(member.trainings) or 1), chance_text(chances.get(member.key))]
+            cells.append(chance_text(chances.get(member.key)))
         table.add_row(*([str(number)] if numbered else []), member.key, *cells)
         if member.latency:
             conditions = Conditions.from_json(member.latency["conditions"])

@@ -111,7 +111,7 @@ def _line(session: SessionView, result: Result) -> str:
     costs = f"{params} params  {latency}"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""
-        several = f" in {len(result.trainings)} trainings" if result.trainings else ""
+        several = f", mean of {len(result.trainings)}" if result.trainings else ""
         outcome = f"Dice {DICE.exact(result.dice)}{several}  {costs}{place}"
     elif result.state == "stopped":
         outcome = f"{result.reason} at Dice {DICE.exact(result.curve[-1])}  {costs}"

@@ -76,6 +76,8 @@ class SearchBudget:
     def progress_text(self, done: int, fraction: float) -> str:
         """How far a search is, by what it spends: `3/10 trials`, `7 trials, 40% of the epochs`."""
         search = self.search
+        if not self._candidates:
+            return f"{done} trainings"
         counted = search.budget == "epochs" and not (search.epochs or search.early_stopping)
         if counted or search.budget == "trials":
             return f"{done}/{search.trials} trials"

@@ -295,7 +295,10 @@ def test_the_page_tells_the_chances_and_how_to_read_them():
 def test_the_terminal_has_chances_where_there_are_any():
     found, console = record(REPEATED), Console(width=120, file=io.StringIO())
     console.print(front_table(found.members, found.chances))
-    assert f"{found.chances['large']:.0%}" in console.file.getvalue()
+    shown = console.file.getvalue()
+    assert f"{found.chances['large']:.0%}" in shown
+    assert "0.8800 ×2" in shown  # noqa: RUF001
+    assert "0.8500 ×" not in shown  # noqa: RUF001
     assert [column.header for column in front_table(found.members).columns][-1] != "chance"
 
 
