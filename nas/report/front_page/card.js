@@ -16,7 +16,7 @@ function costsOf(network) {
   const rows = [];
   if (network.state === "complete") rows.push(["Dice", shown("dice", network.dice)]);
   if (network.trainings.length) {
-    rows.push(["mean of", network.trainings.map((dice) => shown("dice", dice)).join(", ")]);
+    rows.push(["Mean of", network.trainings.map((dice) => shown("dice", dice)).join(", ")]);
   }
   if (network.chance !== null) rows.push(["Chance of the front", percent(network.chance)]);
   if (network.state === "stopped") rows.push(["Dice when stopped", shown("dice", lastDice(network))]);

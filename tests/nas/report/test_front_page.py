@@ -286,7 +286,7 @@ def test_the_page_tells_the_chances_and_how_to_read_them():
     large, small = data["networks"]
     assert (large["trainings"], small["trainings"]) == ([0.9, 0.86], [])
     assert large["chance"] == record(REPEATED).chances["large"]
-    assert "1 network trained again with other seeds: their Dice is the mean." in data["caption"]
+    assert "1 network was trained again with other seeds: Dice is the mean." in data["caption"]
     plain = page()
     assert {network["chance"] for network in plain["networks"]} == {None}
     assert "again" not in plain["caption"]
