@@ -32,7 +32,8 @@ def _caption(record: SearchRecord) -> Iterator[str]:
         again = sum(bool(result.trainings) for result in record.results)
         yield (
             f"{counted(again, 'network')} {'was' if again == 1 else 'were'} trained again with "
-            "other seeds: Dice is the mean. Chance: that no network which costs no more has a higher true Dice."
+            "other seeds: Dice is the mean. Chance: that no network which costs no more has a "
+            "higher true Dice."
         )
     if record.conditions:
         yield f"Latency is the median of one pass: {record.conditions}."
