@@ -32,17 +32,13 @@ def front_table(
         if member.trainings:
             cells[0] += f" ×{len(member.trainings)}"  # noqa: RUF001
         if chances:
-            cells.append(chance_text(chances.get(member.key)))
+            chance = chances.get(member.key)
+            cells.append(UNKNOWN if chance is None else f"{chance:.0%}")
         table.add_row(*([str(number)] if numbered else []), member.key, *cells)
         if member.latency:
             conditions = Conditions.from_json(member.latency["conditions"])
             table.caption = f"latency: median of a pass, {conditions.text()}"
     return table
-
-
-def chance_text(chance: float | None) -> str:
-    """`83%`; a dash where it is not known."""
-    return UNKNOWN if chance is None else f"{chance:.0%}"
 
 
 def clock(seconds: float) -> str:
