@@ -29,9 +29,10 @@ SETUPS: Mapping[str, Setup] = {
     "random start": Ours({"startup_sampler": "random"}),
     "quasi-random start": Ours({"startup_sampler": "qmc"}),
     "with TPE": Ours({"sampler": "tpe"}),
-    "today": Ours({"sampler": "tpe", "startup_sampler": "qmc"}),
-    "startup 5": Ours({"startup": 5}),
-    "startup 20": Ours({"startup": 20}),
+    "with TPE, ten quasi-random first": Ours(
+        {"sampler": "tpe", "startup": 10, "startup_sampler": "qmc"}
+    ),
+    "startup 10": Ours({"startup": 10}),
     "with NSGA-II": Ours({"sampler": "nsga2"}),
     "with NSGA-III": Ours({"sampler": "nsga3"}),
     "with random proposals": Ours({"sampler": "random"}),

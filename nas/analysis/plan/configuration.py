@@ -110,7 +110,7 @@ def _search(search: SearchPlan) -> dict[str, Any]:
             stopping, rungs if early else "validating takes too long here to compare on the way"
         ),
         "startup": Choice(
-            min(10, max(4, tried // 4)), "proposals of all sizes, before the sampler learns"
+            min(5, max(2, tried // 6)), "proposals of all sizes, before the sampler learns"
         ),
         "warm_start": Choice([LADDER], "the plain network at several sizes, tried first"),
         "baselines": Choice(list(PYRAMIDS), "trained beside the candidates, to compare"),

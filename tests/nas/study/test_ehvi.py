@@ -11,6 +11,7 @@ from scipy.stats.qmc import Sobol
 from nas.config.run_config import SearchConfig
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result
+from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.samplers.ehvi.improvement import best_within, expected_gain, improvement
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.factory import make_sampler
@@ -70,7 +71,8 @@ def told(study, params, **found):
 
 
 def test_a_stopped_network_counts_with_what_others_gained_later():
-    study, seen = new_study(), Observations(("dice", "params"))
+    counter = NetworkCounter(SPACE, {}, lambda _: {})
+    study, seen = new_study(), Observations(("dice", "params"), counter)
     for seed, curve in enumerate([(0.2, 0.5, 0.6), (0.3, 0.5, 0.8), (0.4, 0.7, 0.8)]):
         params = to_params(SPACE.sample(RandomTrial(seed)))
         told(study, params, state="complete", dice=curve[-1], curve=curve)
@@ -120,7 +122,7 @@ def searched(sampler, trials, seed, budget=None):
 
 def volume(networks):
     points = np.array([[np.log10(params_of(n)) / 3, -dice_of(n)] for n in networks])
-    return moocore.hypervolume(points, ref=[1.1, -0.75])
+    return moocore.hypervolume(points, ref=[1.1, -0.85])
 
 
 def test_it_finds_more_than_random_and_than_its_prior_alone():
@@ -128,7 +130,7 @@ def test_it_finds_more_than_random_and_than_its_prior_alone():
         name: np.mean([volume(searched(name, 24, seed)) for seed in range(4)])
         for name in ("ehvi", "prior", "random")
     }
-    assert found["ehvi"] > 1.02 * found["prior"] > found["random"], found
+    assert found["ehvi"] > 1.2 * max(found["prior"], found["random"]), found
 
 
 def test_it_proposes_no_network_twice_while_there_are_others():

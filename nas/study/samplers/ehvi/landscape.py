@@ -19,7 +19,7 @@ from nas.study.samplers.ehvi.observations import Observations
 COUNTED = ("params", "macs")
 LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
 BEYOND = 1.1  # times the range of the costs, so that the largest network counts
-REFERENCE = 0.95  # of the best Dice: what is below improves nothing
+REFERENCE = 0.9  # of the best Dice: what is below improves nothing
 KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
 EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
 MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know

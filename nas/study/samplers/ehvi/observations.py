@@ -11,7 +11,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.pareto.result import Result
-from nas.study.samplers.counted_network import CountedNetwork
+from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class Observation:
 class Observations:
     """Reads the trials of a study for these objectives, each once."""
 
-    def __init__(self, objectives: Sequence[str]) -> None:
+    def __init__(self, objectives: Sequence[str], counter: NetworkCounter) -> None:
         self.trained: list[Observation] = []
         self.running: list[FrozenTrial] = []
         self.proposed: set[str] = set()  # keys
-        self._objectives = tuple(objectives)
+        self._objectives, self._counter = tuple(objectives), counter
         self._read: set[int] = set()
 
     def update(self, study: Study) -> None:
         """Take note of the trials that ended since, and of those that run."""
         trials = study.get_trials(deepcopy=False)
         self.running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-        self.proposed |= {key for t in self.running if (key := t.user_attrs.get("key"))}
+        self.proposed |= {self._key(trial) for trial in self.running if trial.params}
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self._read:
                 self._read.add(trial.number)
@@ -75,8 +75,12 @@ class Observations:
 
     def _read_values(self, trial: FrozenTrial) -> None:
         """Of a study that keeps no results."""
+        self.proposed.add(key := self._key(trial))
         values = dict(zip(self._objectives, trial.values, strict=True))
         feasible = all(value <= 0 for value in trial.constraints.values())
         if feasible and all(map(math.isfinite, trial.values)):
             dice = values.pop("dice")
-            self.trained.append(Observation(CountedNetwork(trial.params, "", values), dice))
+            self.trained.append(Observation(CountedNetwork(trial.params, key, values), dice))
+
+    def _key(self, trial: FrozenTrial) -> str:
+        return self._counter.architecture(trial.params).key

@@ -50,7 +50,7 @@ class EHVISampler(ArchitectureSampler):
         self._counter = NetworkCounter(space, restrict, costs)
         rng = random.Random(seed)
         self._pool = Pool(space, restrict, prior, self._counter, budget, rng)
-        self._seen = Observations(objectives)
+        self._seen = Observations(objectives, self._counter)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Params:
         seen = self._seen
