@@ -38,7 +38,8 @@ from nas.search.components import study_settings
 from nas.study.candidate import Candidate
 from nas.study.journal import Journal
 from nas.study.search_folder import JOURNAL
-from nas.study.study import Study, StudySettings
+from nas.study.study import Study
+from nas.study.study_settings import StudySettings
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture
 

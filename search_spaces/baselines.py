@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from itertools import product
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from search_spaces.space import Architecture, AxialArchitecture, SearchSpace, choice
+from search_spaces.axes import ALIKE
+from search_spaces.space import Architecture, AxialArchitecture, SearchSpace, choice, knobs
 from search_spaces.stages import Stage, several, ways_down, ways_up
 from search_spaces.widths import level_channels
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 
 PYRAMIDS = ("unet", "segresnet", "nnunet")
+SIZES = ("width", "levels", "residual_units")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +136,24 @@ def presets() -> Mapping[str, Architecture]:
         "swin-unetr": Baseline(kind="swin-unetr", swin_width=48),
         "swin-unetr-s": Baseline(kind="swin-unetr", swin_width=12),
     }
+
+
+def sizes(kind: str) -> list[Baseline]:
+    """Every network of one of `PYRAMIDS`, each once."""
+    options = [knob.options for knob in knobs(Baseline) if knob.name in SIZES]
+    ways: list[dict[str, Any]] = [dict(zip(SIZES, way, strict=True)) for way in product(*options)]
+    return list(dict.fromkeys(Baseline(kind=kind, **way).canonical() for way in ways))
+
+
+def size_name(point: Baseline) -> str:
+    """What one of `sizes` is called: a preset's name, else `unet-w8-l3-r1` by kind, width, levels
+    and, of a unet, the convolutions of its residual units."""
+    alike = point.with_axes(ALIKE).canonical()
+    for name, preset in presets().items():
+        if preset.canonical() == alike:
+            return name
+    units = f"-r{point.residual_units}" if point.kind == "unet" else ""
+    return f"{point.kind}-w{point.width}-l{point.levels}{units}"
 
 
 SPACE = SearchSpace(name="baselines", kind=Baseline, presets=presets)

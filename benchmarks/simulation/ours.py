@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -64,7 +64,9 @@ class _Policy:
         self._trained: dict[str, int] = {}
 
     def _costs(self, architecture: Architecture) -> Mapping[str, float]:
-        return self._table.networks[architecture.key].costs
+        """What is known before a network is proposed: its latency is measured later."""
+        costs = self._table.networks[architecture.key].costs
+        return {name: cost for name, cost in costs.items() if name != "latency_ms"}
 
     def ask(self, begun: int) -> Run | None:
         if not self._waiting and not self._study.exhausted:
@@ -74,7 +76,8 @@ class _Policy:
             self._study.repeated.clear()
             if candidate:
                 self._study.admit()
-                self._candidates[candidate.key] = candidate
+                measured = self._table.networks[candidate.key].costs
+                self._candidates[candidate.key] = replace(candidate, costs=measured)
                 self._waiting.append(Run(str(candidate.number), candidate.key))
         return self._waiting.popleft() if self._waiting else None
 

@@ -27,6 +27,12 @@ SETUPS: Mapping[str, Setup] = {
     "reduction 4": Ours({"early_stopping": {"reduction": 4}}),
     "repeats trained again": Ours(repeats=True),
     "random start": Ours({"startup_sampler": "random"}),
+    "quasi-random start": Ours({"startup_sampler": "qmc"}),
+    "with TPE": Ours({"sampler": "tpe"}),
+    "with TPE, ten quasi-random first": Ours(
+        {"sampler": "tpe", "startup": 10, "startup_sampler": "qmc"}
+    ),
+    "startup 10": Ours({"startup": 10}),
     "with NSGA-II": Ours({"sampler": "nsga2"}),
     "with NSGA-III": Ours({"sampler": "nsga3"}),
     "with random proposals": Ours({"sampler": "random"}),

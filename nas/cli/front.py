@@ -25,18 +25,21 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas front`."""
-    from nas.pareto.front_files import front_json, read_front
+    from nas.pareto.front_files import front_json, read_baselines, read_front
     from nas.pareto.limits import filter_by_limits, parse_limits
     from nas.report.terminal_tables import front_table
 
     members, objectives = read_front(options.dir)
+    baselines = read_baselines(options.dir)
     if options.within is not None:
-        members = filter_by_limits(members, parse_limits(options.within))
+        limits = parse_limits(options.within)
+        members = filter_by_limits(members, limits)
+        baselines = [b for b in baselines if all(limit.holds(b) for limit in limits)]
     if options.json:
-        print(json.dumps(front_json(members, objectives)))
+        print(json.dumps(front_json(members, objectives, baselines)))
         return 0
     console = Console()
-    console.print(front_table(members, numbered=options.plot))
+    console.print(front_table(members, baselines, numbered=options.plot))
     if not members:
         note("no network of this search was trained to the end so far")
         return 0

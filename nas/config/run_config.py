@@ -24,6 +24,7 @@ from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget
 from nas.pareto.objectives import OBJECTIVES
+from search_spaces.baselines import PYRAMIDS
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
@@ -47,6 +48,33 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return {**base, **changes, **both}
 
 
+def _by_knob(
+    values: Mapping[str, Any], space: SearchSpace, where: str
+) -> dict[str, tuple[Option, ...]]:
+    """Options of knobs, each checked, and of the option's own type (a YAML 0 is 0.0).
+
+    `tokens: {prune: ...}` is `tokens.prune: ...`. Raises ValueError.
+    """
+    options = {knob.name: knob.options for knob in space.knobs()}
+    found: dict[str, tuple[Option, ...]] = {}
+    for knob, allowed in leaves(values, within=(dict,)):
+        if knob in found:
+            raise ValueError(f"{where}.{knob} stands twice, in one word and in two; keep one")
+        if knob not in options:
+            near = difflib.get_close_matches(knob, options, n=1)
+            hint = f"did you mean {near[0]}? There" if near else "there"
+            told = f"{where}.{shortened(knob)} is no knob; {hint} are: {', '.join(options)}"
+            raise ValueError(told)
+        wanted = allowed if isinstance(allowed, list | tuple) else [allowed]
+        if not wanted or any(not _among(value, options[knob]) for value in wanted):
+            raise ValueError(
+                f"{where}.{knob} = {shortened(repr(list(wanted)))}; expected some of "
+                f"{list(options[knob])}"
+            )
+        found[knob] = tuple(option for option in options[knob] if _among(option, wanted))
+    return found
+
+
 class SpaceConfig(Strict):
     """Which space, and which options of its knobs: `restrict: {levels: [3], conv: [ghost]}`.
 
@@ -64,34 +92,12 @@ class SpaceConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _restrict_by_options(cls, values: Any) -> Any:
-        """Check every restricted knob, and give options their own type (a YAML 0 is 0.0).
-
-        `tokens: {prune: ...}` is `tokens.prune: ...`.
-        """
         if not isinstance(values, dict) or not isinstance(values.get("restrict", {}), dict):
             return values
         if not isinstance(values.get("name", ""), str):
             return values
-        options = {
-            knob.name: knob.options for knob in find_space(values.get("name", "hybrid")).knobs()
-        }
-        restrict = {}
-        for knob, allowed in leaves(values.get("restrict", {}), within=(dict,)):
-            if knob in restrict:
-                raise ValueError(f"restrict.{knob} stands twice, in one word and in two; keep one")
-            if knob not in options:
-                near = difflib.get_close_matches(knob, options, n=1)
-                hint = f"did you mean {near[0]}? There" if near else "there"
-                told = f"restrict.{shortened(knob)} is no knob; {hint} are: {', '.join(options)}"
-                raise ValueError(told)
-            wanted = allowed if isinstance(allowed, list | tuple) else [allowed]
-            if not wanted or any(not _among(value, options[knob]) for value in wanted):
-                raise ValueError(
-                    f"restrict.{knob} = {shortened(repr(list(wanted)))}; expected some of "
-                    f"{list(options[knob])}"
-                )
-            restrict[knob] = tuple(option for option in options[knob] if _among(option, wanted))
-        return {**values, "restrict": restrict}
+        space = find_space(values.get("name", "hybrid"))
+        return {**values, "restrict": _by_knob(values.get("restrict", {}), space, "restrict")}
 
     def space(self) -> SearchSpace:
         """The space itself."""
@@ -107,8 +113,12 @@ class SearchConfig(Strict):
     finished; they limit the other budgets, too.
 
     `sampler`: a name, or a mapping of `name` and arguments. `startup`: proposals before its model
-    is used, made by `startup_sampler`. `warm_start`: what is tried first, scaled into the space:
-    presets, architecture files, folders of earlier searches.
+    is used, made by `startup_sampler`. `prior`: options that are more probable than others,
+    `{conv: ghost}`, in the place of the knobs' defaults. `warm_start`: what is tried first, scaled
+    into the space: `ladder` (the space's plain network at several sizes), presets, architecture
+    files, folders of earlier searches. `baselines`: well-known networks that are trained beside the
+    candidates, by the same recipe: `unet`, `segresnet` and `nnunet` at sizes that the search
+    chooses, other presets as they are.
 
     `evaluator`: how a candidate gets its Dice, a name, or a mapping of `name` and arguments:
     `training` (each from scratch), or one that an installed package offers.
@@ -123,10 +133,12 @@ class SearchConfig(Strict):
     epochs: Annotated[int, Field(gt=0)] | None = None
     budget: Literal["epochs", "trials", "hours"] = "epochs"
     early_stopping: EarlyStopping | None = EarlyStopping()
-    sampler: str | dict[str, Any] = "tpe"
-    startup: Annotated[int, Field(ge=0)] = 10
-    startup_sampler: Literal["random", "qmc"] = "qmc"
-    warm_start: tuple[str, ...] = ()
+    sampler: str | dict[str, Any] = "ehvi"
+    startup: Annotated[int, Field(ge=0)] = 5
+    startup_sampler: Literal["prior", "random", "qmc"] = "prior"
+    prior: dict[str, Option] = Field(default_factory=dict)
+    warm_start: tuple[str, ...] = ("ladder",)
+    baselines: tuple[str, ...] = PYRAMIDS
     evaluator: str | dict[str, Any] = "training"
     retries: Annotated[int, Field(ge=0)] = 2
     trial_hours: Hours | None = None
@@ -185,6 +197,20 @@ class RunConfig(Strict):
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError("expected letters and digits, with . - _ between them")
         return name
+
+    @field_validator("search", mode="wrap")
+    @classmethod
+    def _prior_by_options(
+        cls, values: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        """Check `search.prior` by the space, as `space.restrict` is."""
+        space, told = info.data.get("space"), values.get("prior") if type(values) is dict else None
+        if space is None or not isinstance(told, dict):
+            return validate(values)
+        found = _by_knob(told, space.space(), "prior")
+        if several := [knob for knob, options in found.items() if len(options) > 1]:
+            raise ValueError(f"prior.{several[0]} = {list(found[several[0]])}; expected one option")
+        return validate({**values, "prior": {knob: options[0] for knob, options in found.items()}})
 
     @field_validator("objectives")
     @classmethod

@@ -31,12 +31,23 @@ def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
 
     Raises UserError where there is no such file, or where it is damaged.
     """
+    results, objectives = _read(folder)
+    return [result for result in results if not result.baseline], objectives
+
+
+def read_baselines(folder: Path) -> list[Result]:
+    """The baselines beside the members. Raises UserError as `read_front` does."""
+    return [result for result in _read(folder)[0] if result.baseline]
+
+
+def _read(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
     path = folder / "front.json"
     try:
         record = json.loads(path.read_text())
         space = record.get("space", "")  # that of version 0.1 does not tell
-        members = [Result.from_json({**m, "state": "complete"}, space) for m in record["members"]]
-        return members, tuple(record["objectives"])
+        rows = [*record["members"], *record.get("baselines", ())]
+        results = [Result.from_json({**row, "state": "complete"}, space) for row in rows]
+        return results, tuple(record["objectives"])
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"{path} is missing; expected the folder of a search with a trial done (runs/NAME); "
@@ -50,31 +61,44 @@ def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
         ) from error
 
 
-def front_json(members: Sequence[Result], objectives: Sequence[str]) -> dict[str, Any]:
-    """The space, the objectives and the members; a Dice that is not a number is null."""
+def front_json(
+    members: Sequence[Result], objectives: Sequence[str], baselines: Sequence[Result] = ()
+) -> dict[str, Any]:
+    """The space, the objectives and the members; a Dice that is not a number is null.
+
+    Where there are baselines they stand apart, each with its name and its own space.
+    """
+    beside = {"baselines": [_row(baseline) for baseline in baselines]} if baselines else {}
     return {
         "space": members[0].space if members else "",
         "objectives": list(objectives),
-        "members": [_member(member) for member in members],
+        "members": [_row(member) for member in members],
+        **beside,
     }
 
 
-def front_csv(members: Sequence[Result]) -> str:
-    """One row a member, one column a class (`dice_<class>`), the architecture as JSON."""
-    classes = list(dict.fromkeys(name for member in members for name in member.dice_per_class))
+def front_csv(members: Sequence[Result], baselines: Sequence[Result] = ()) -> str:
+    """One row a member, one column a class (`dice_<class>`), the architecture as JSON.
+
+    Rows of baselines come last; a last column, there only with them, holds their names.
+    """
+    results = [*members, *baselines]
+    classes = list(dict.fromkeys(name for result in results for name in result.dice_per_class))
     columns = ["key", "dice", *(f"dice_{name}" for name in classes)]
     columns += [*COSTS, "device", "epochs", "number", "architecture"]
+    columns += ["baseline"] if baselines else []
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
-    for member in members:
-        row = _member(member)
-        dice = member.dice_per_class.items()
+    for result in results:
+        row = _row(result)
+        dice = result.dice_per_class.items()
         per_class = {f"dice_{name}": ABSENT if value is None else value for name, value in dice}
         table.writerow(row | per_class | {"architecture": json.dumps(row["architecture"])})
     return text.getvalue()
 
 
-def _member(result: Result) -> dict[str, Any]:
+def _row(result: Result) -> dict[str, Any]:
     values = result.to_json()
-    return {name: values[name] for name in dict.fromkeys((*FIELDS, *result.costs))}
+    own = ("baseline", "space") if result.baseline else ()
+    return {name: values[name] for name in dict.fromkeys((*own, *FIELDS, *result.costs))}

@@ -43,7 +43,8 @@ class Result:
     Dice of every epoch trained; `dice_per_class` is keyed by class name, None for a class in no
     validation case (and predicted in none). `measured`: what the network told of itself in its last
     validation, such as the share of queries it pruned. `accumulate`: in how many passes a batch was
-    trained, more than one where memory ran out.
+    trained, more than one where memory ran out. `baseline`: what a network is called that was set
+    beside the candidates of a search; empty for a candidate.
     """
 
     number: int
@@ -63,6 +64,12 @@ class Result:
     worker_seconds: float = 0.0
     measured: Mapping[str, float] = field(default_factory=dict)
     accumulate: int = 1
+    baseline: str = ""
+
+    @property
+    def label(self) -> str:
+        """What tables and messages call it: a baseline by its name, a candidate by its key."""
+        return self.baseline or self.key
 
     def value(self, objective: str) -> float | None:
         """Its Dice or one of its costs; None where it is not known."""
@@ -78,12 +85,14 @@ class Result:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values, without the space, which a file of results names once.
+        """A plain dict of JSON values; the space, which a file of results names once, only of a
+        baseline.
 
         Costs stand beside the other values, those that are always asked for even if unknown.
         """
         told: dict[str, Any] = {}
-        for name in (f.name for f in fields(self) if f.name != "space"):
+        own = () if self.baseline else ("space", "baseline")
+        for name in (f.name for f in fields(self) if f.name not in own):
             if name == "costs":
                 told |= {**dict.fromkeys(COSTS), **self.costs}
             else:
@@ -92,11 +101,11 @@ class Result:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], space: str) -> Result:
-        """The inverse of `to_json`, for a result of that space."""
+        """The inverse of `to_json`, for a result of that space where it names no other."""
         costs = {n: v for n, v in values.items() if is_cost(n) and v is not None}
         others = {name: value for name, value in values.items() if not is_cost(name)}
         curve = tuple(values.get("curve", ()))
         # Version 0.1 wrote NaN for a class in no validation case.
         dice = {name: known(value) for name, value in values.get("dice_per_class", {}).items()}
-        read = {"space": space, "costs": costs, "curve": curve, "dice_per_class": dice}
-        return cls(**{**others, **read})
+        read = {"costs": costs, "curve": curve, "dice_per_class": dice}
+        return cls(**{"space": space, **others, **read})

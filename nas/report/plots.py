@@ -18,7 +18,7 @@ from nas.report.search_record import SearchRecord
 from nas.study.knob_importance import Importance
 from nas.tracking.metrics import curve_points
 
-FRONT, MUTED = "#0072b2", "#9aa5b1"
+FRONT, MUTED, BASELINE = "#0072b2", "#9aa5b1", "#007a5a"
 WIDTH, PANEL = 7.2, 2.7  # inches: of two columns of a paper, and the height of a panel
 DPI = 300
 KNOBS = 8  # of a panel
@@ -70,9 +70,14 @@ def _front(record: SearchRecord, complete: Sequence[Result]) -> Figure:
             x = [r.costs[cost] for r in drawn]
             y = [r.dice or 0.0 for r in drawn]
             ax.scatter(x, y, s=size, color=colour, linewidths=0, label=label, zorder=3 + inside)
+        for baseline in (b for b in record.baselines if cost in b.costs):
+            at = (baseline.costs[cost], baseline.dice or 0.0)
+            ax.plot(*at, "s", markersize=5, color=BASELINE, fillstyle="none")
+            ax.annotate(baseline.label, at, (0, 5), textcoords="offset points", ha="center",
+                        fontsize=6, color=BASELINE)  # fmt: skip
         if steps := staircase(record.members, cost):
             ax.step(*zip(*steps, strict=True), where="post", color=FRONT, linewidth=1, zorder=2)
-        if values := [r.costs[cost] for r in complete if cost in r.costs]:
+        if values := [r.costs[cost] for r in (*complete, *record.baselines) if cost in r.costs]:
             log_axis(ax, "x", cost, values)
         ax.set_xlabel(objective(cost).title)
         style_axes(ax, "", "both")

@@ -36,6 +36,7 @@ def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
         classes=Task.read(directory).classes[1:],
         space=config.space.space(),
         starts=stored.starts,
+        baselines=stored.baselines,
         id=stored.id,
         summary=read_summary(directory),
     )

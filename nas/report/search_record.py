@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nas.cost.latency.conditions import Conditions
+from nas.pareto.beside_baselines import baseline_verdict
 from nas.pareto.front import front
 from nas.pareto.hypervolume import hypervolume, ranks
 from nas.pareto.objectives import COSTS
@@ -26,8 +27,9 @@ class SearchRecord:
     `results`: every ended candidate once. `objectives`: their names. `title`: what the search is
     called. `classes`: those of Dice per class, in order, without the background. `space`: gives
     names of knobs, pictures and presets; without it every value of an architecture is a knob.
-    `starts`: the names of warm starts, by key. `id`: of the study, empty where there is none.
-    `summary`: the numbers of the session that ended the search, empty where none did.
+    `starts`: the names of warm starts, by key. `baselines`: well-known networks that were trained
+    beside the candidates, none of which is among the results. `id`: of the study, empty where there
+    is none. `summary`: the numbers of the session that ended the search, empty where none did.
     """
 
     results: Sequence[Result]
@@ -36,6 +38,7 @@ class SearchRecord:
     classes: Sequence[str]
     space: SearchSpace | None = None
     starts: Mapping[str, str] = field(default_factory=dict)
+    baselines: Sequence[Result] = ()
     id: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
@@ -43,6 +46,11 @@ class SearchRecord:
     def members(self) -> list[Result]:
         """The Pareto front, from few parameters to many. Raises UserError as `front` does."""
         return front(self.results, self.objectives)
+
+    @cached_property
+    def baseline_verdict(self) -> str:
+        """Whether the front is better than each baseline at its cost; empty without baselines."""
+        return baseline_verdict(self.members, self.baselines, self.objectives)
 
     @cached_property
     def ranks(self) -> Mapping[str, int]:

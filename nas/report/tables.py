@@ -18,7 +18,7 @@ SPECIAL = {
 
 @dataclass(frozen=True)
 class Column:
-    """What the members of the front have of a Dice or a cost, in their order.
+    """What the members of the front, then the baselines, have of a Dice or a cost, in their order.
 
     `texts`: Dice with four decimals, costs with three digits.
     """
@@ -36,20 +36,20 @@ class Column:
 
 def columns(record: SearchRecord) -> list[Column]:
     """Dice, that of each class where there are several, and the costs that are known."""
-    members, dice = record.members, objective("dice")
+    rows, dice = [*record.members, *record.baselines], objective("dice")
     classes = record.classes if len(record.classes) > 1 else ()
     costs = map(objective, record.known_costs)
 
     def column(kind: Objective) -> Column:
-        values = [member.value(kind.name) for member in members]
+        values = [row.value(kind.name) for row in rows]
         return Column(kind.title, kind, values, list(map(kind.short, values)))
 
     each = [
         Column(
             name,
             dice,
-            [member.dice_per_class.get(name) for member in members],
-            [class_dice(member.dice_per_class, name) for member in members],
+            [row.dice_per_class.get(name) for row in rows],
+            [class_dice(row.dice_per_class, name) for row in rows],
         )
         for name in classes
     ]
@@ -57,10 +57,11 @@ def columns(record: SearchRecord) -> list[Column]:
 
 
 def markdown_table(record: SearchRecord) -> str:
-    """A head, and a row for each member."""
+    """A head, and a row for each member and each baseline."""
     shown = columns(record)
     titles = ["Network", *(column.title.replace("|", r"\|") for column in shown)]
     keys = [f"`{member.key}`" for member in record.members]
+    keys += [f"{baseline.label} (baseline)" for baseline in record.baselines]
     rows = zip(keys, *(column.texts for column in shown), strict=True)
     lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
     lines.insert(1, "|---|" + "---:|" * len(shown))
@@ -72,6 +73,7 @@ def latex_table(record: SearchRecord) -> str:
     shown = columns(record)
     titles = [escaped(title) for title in ("Network", *(column.title for column in shown))]
     keys = [rf"\texttt{{{escaped(member.key)}}}" for member in record.members]
+    keys += [f"{escaped(baseline.label)} (baseline)" for baseline in record.baselines]
     rows = zip(keys, *map(_latex_cells, shown), strict=True)
     return "\n".join(
         [

@@ -11,20 +11,29 @@ from nas.pareto.objectives import OBJECTIVES
 from nas.pareto.result import Result
 
 
-def front_table(members: Sequence[Result], numbered: bool = False) -> Table:
-    """The members of a front, one a row, smallest first; a column an objective that is known."""
+def front_table(
+    members: Sequence[Result], baselines: Sequence[Result] = (), numbered: bool = False
+) -> Table:
+    """The members of a front, one a row, smallest first; a column an objective that is known.
+
+    The `baselines` that were trained beside them follow under a line, by their names.
+    """
     table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
     if numbered:
         table.add_column("", justify="right", style="dim")
     table.add_column("key", no_wrap=True)
-    known = [o for o in OBJECTIVES.values() if any(m.value(o.name) is not None for m in members)]
+    rows = [*members, *baselines]
+    known = [o for o in OBJECTIVES.values() if any(r.value(o.name) is not None for r in rows)]
     for objective in known:
         table.add_column(objective.title, justify="right")
-    for number, member in enumerate(members, 1):
-        cells = [objective.exact(member.value(objective.name)) for objective in known]
-        table.add_row(*([str(number)] if numbered else []), member.key, *cells)
-        if member.latency:
-            conditions = Conditions.from_json(member.latency["conditions"])
+    for number, row in enumerate(rows, 1):
+        if number == len(members) + 1:
+            table.add_section()
+        cells = [objective.exact(row.value(objective.name)) for objective in known]
+        place = [] if not numbered else [""] if row.baseline else [str(number)]
+        table.add_row(*place, row.label, *cells, style="dim" if row.baseline else None)
+        if row.latency:
+            conditions = Conditions.from_json(row.latency["conditions"])
             table.caption = f"latency: median of a pass, {conditions.text()}"
     return table
 

@@ -52,7 +52,8 @@ class SearchCallback:
         """A candidate has ended; `session.members` is the front with it."""
 
     def on_front_change(self, session: SessionView) -> None:
-        """Other networks are on the front than before; comes before the result that changed it."""
+        """Other networks are on the front, or beside it, than before; comes before the result that
+        changed it."""
 
     def on_tick(self, session: SessionView) -> None:
         """Called ten times a second while trials run, and after every report."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.budget import Budget
+from nas.search.baseline_queue import BaselineQueue
 from nas.study.candidate import Candidate
 from nas.study.study import Study
 
@@ -12,11 +13,19 @@ from nas.study.study import Study
 class CandidateQueue:
     """Candidates that may be trained, one at a time; no call waits for a measurement.
 
-    Without a `prober` no latency is measured.
+    Without a `prober` no latency is measured. `baselines`, where there are any, take turns with the
+    study's candidates.
     """
 
-    def __init__(self, study: Study, budget: Budget, prober: Prober | None) -> None:
+    def __init__(
+        self,
+        study: Study,
+        budget: Budget,
+        prober: Prober | None,
+        baselines: BaselineQueue | None = None,
+    ) -> None:
         self._study, self._budget, self._prober = study, budget, prober
+        self.baselines = baselines
         self.pending: Candidate | None = None  # asked for, and not taken yet
         self.failures = 0  # networks in a row that could not be measured
         self._ready = False
@@ -25,6 +34,11 @@ class CandidateQueue:
     def measures(self) -> bool:
         """Whether a candidate takes a while before it is ready."""
         return self._prober is not None
+
+    @property
+    def owes(self) -> bool:
+        """Whether a baseline that an earlier session began is still to be trained."""
+        return bool(self.baselines and self.baselines.unfinished)
 
     def advance(self) -> None:
         """Ask for a candidate where none is pending; else see whether it was measured."""
@@ -38,7 +52,10 @@ class CandidateQueue:
         if not self._ready:
             return None
         candidate, self.pending, self._ready = self.pending, None, False
-        self._study.admit()
+        if candidate and self.baselines:
+            self.baselines.begin(candidate)
+        if candidate and not candidate.baseline:
+            self._study.admit()
         return candidate
 
     def abandon(self) -> None:
@@ -46,24 +63,29 @@ class CandidateQueue:
         if self._prober and self.pending and not self._ready:
             self._prober.close()
         self.pending, self._ready = None, False
+        if self.baselines:
+            self.baselines.abandon()
 
     def _ask(self) -> None:
-        self.pending = self._study.ask()
+        due = self.baselines.next() if self.baselines else None
+        self.pending = due or self._study.ask()
         if self.pending and self._prober:
             self._prober.submit([self.pending.architecture])
         self._ready = self.pending is not None and self._prober is None
 
     def _decide(self, candidate: Candidate, outcome: Latency | Failure) -> None:
-        if isinstance(outcome, Failure):
-            self.failures += 1
-            refused = candidate.infeasible(outcome.reason)
+        if failed := isinstance(outcome, Failure):
+            reason: str | None = outcome.reason
         else:
-            self.failures = 0
             candidate = candidate.with_latency(outcome)
             reason = self._budget.reason(candidate.costs)
-            if reason is None:
-                self.pending, self._ready = candidate, True
-                return
-            refused = candidate.infeasible(reason)
-        self._study.refuse(refused)
+        if not candidate.baseline:
+            self.failures = self.failures + 1 if failed else 0
+        if reason is None:
+            self.pending, self._ready = candidate, True
+            return
         self.pending = None
+        if self.baselines and candidate.baseline:
+            self.baselines.refuse(candidate, reason, slow=not failed)
+        else:
+            self._study.refuse(candidate.infeasible(reason))

@@ -6,14 +6,21 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from nas.report.search_record import SearchRecord
 from nas.report.terminal_tables import clock
+from nas.search.baseline_queue import BaselineQueue
 from nas.search.session import Session
 from nas.study.summary import Summary
 from nas.tracking import Tracker
 
 
 def closing_lines(
-    session: Session, summary: Summary, directory: Path, tracker: Tracker
+    session: Session,
+    summary: Summary,
+    record: SearchRecord,
+    baselines: BaselineQueue | None,
+    directory: Path,
+    tracker: Tracker,
 ) -> Iterator[str]:
     """What a search says in the end: how it went, and what can be done with it."""
     if session.notice:
@@ -24,6 +31,12 @@ def closing_lines(
         f"repeats answered from the journal, in {clock(summary.wall_seconds)}; "
         f"{summary.training_share:.0%} of worker time in training and validation"
     )
+    if record.baseline_verdict:
+        yield record.baseline_verdict
+    if baselines and (left_out := baselines.left_out):
+        names = {why: [n for n in left_out if left_out[n] == why] for why in left_out.values()}
+        told = (f"{', '.join(alike)} ({why})" for why, alike in names.items())
+        yield f"Baselines left out: {'; '.join(told)}"
     folder = _shown(directory)
     if summary.front:
         yield f"Browse: {_shown(directory / 'front.html')}"

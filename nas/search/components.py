@@ -14,7 +14,7 @@ from nas.engine.make_evaluator import TRAINING, make_evaluator
 from nas.engine.open_prober import open_prober as open_any
 from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
-from nas.study.study import StudySettings
+from nas.study.study_settings import StudySettings
 from nas.study.training_cost import TrainingCosts
 from search_spaces.axes import Axes
 from trainers.config import EXECUTION_KEYS

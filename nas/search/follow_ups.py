@@ -41,6 +41,7 @@ class Tracking(SearchCallback):
             candidate.architecture.to_json(),
             report.epoch,
             {**metrics, **report.measured},
+            candidate.baseline,
         )
 
     def on_result(self, session: SessionView, result: Result) -> None:

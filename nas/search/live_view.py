@@ -63,7 +63,8 @@ def overview(session: SessionView, title: str) -> Group:
     """Progress, the trials under way and the front so far."""
     heading = Text(f"{title}  ", style="bold")
     heading.append(_progress(session), style="default")
-    return Group(heading, _running_table(session), front_table(spread(session.members, FRONT_ROWS)))
+    members, baselines = spread(session.members, FRONT_ROWS), session.study.baselines
+    return Group(heading, _running_table(session), front_table(members, baselines))
 
 
 def seconds_left(session: SessionView) -> float | None:
@@ -98,7 +99,7 @@ def _running_table(session: SessionView) -> Table:
     for running in session.running.values():
         candidate, report = running.candidate, running.report
         table.add_row(
-            candidate.key,
+            candidate.label,
             f"{report.epoch}/{session.budget.epochs}",
             DICE.exact(report.curve[-1] if report.curve else None),
             *(objective(cost).exact(candidate.costs.get(cost)) for cost in SHOWN),
@@ -119,4 +120,5 @@ def _line(session: SessionView, result: Result) -> str:
     left = seconds_left(session)
     left_text = "" if left is None else f"  (left about {clock(left)})"
     progress = session.budget.progress_text(session.done, session.fraction_spent)
-    return f"[{clock(session.time.elapsed)}] {progress}  {result.key}  {outcome}{left_text}"
+    name = f"baseline {result.baseline}" if result.baseline else result.key
+    return f"[{clock(session.time.elapsed)}] {progress}  {name}  {outcome}{left_text}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.config import yaml_file
 from nas.config.run_config import RunConfig
-from nas.pareto.front_files import read_front
+from nas.pareto.front_files import read_baselines, read_front
 from nas.pareto.limits import filter_by_limits, parse_limits
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
@@ -43,6 +43,11 @@ class Search:
     def front(self) -> list[Result]:
         """The Pareto front, from few parameters to many."""
         return self._front()[0]
+
+    @property
+    def baselines(self) -> list[Result]:
+        """The well-known networks that were trained beside the candidates."""
+        return read_baselines(self.directory)
 
     @cached_property
     def record(self) -> SearchRecord:
@@ -83,7 +88,7 @@ class Search:
 
     def pick(self, name: str, within: str | None = None) -> Result:
         """A network: `best-dice`, `knee`, `smallest` or `fastest` of the front, or (the start of)
-        the key of any that was trained to the end.
+        the key of any that was trained to the end, baselines included.
 
         `within`: limits that it has to keep, such as `params<=5e5,latency_ms<=20`. Raises UserError
         where none fits, or several do.
@@ -95,7 +100,7 @@ class Search:
 
             config = self.config
             found = complete_results(self.directory, config.space.name, config.budget)
-            return filter_by_limits(found, limits)
+            return filter_by_limits([*found, *self.baselines], limits)
 
         members, objectives = self._front()
         return pick(filter_by_limits(members, limits), name, objectives, others)

@@ -15,7 +15,8 @@ ROUNDS = 3
 
 
 def remeasure_front(study: Study, prober: Prober, say: Callable[[str], None]) -> list[Result]:
-    """Measure the members of the front again, interleaved; return those whose latency changed.
+    """Measure the members of the front and the baselines again, interleaved; return those whose
+    latency changed.
 
     What that brings to the front is measured as well, with all others anew, in `ROUNDS` rounds at
     most. Every change of rank is said, and who joins and leaves. A member that
@@ -24,10 +25,12 @@ def remeasure_front(study: Study, prober: Prober, say: Callable[[str], None]) ->
     revised: dict[str, Result] = {}
     first = {member.key for member in front(study.results, study.objectives)}
     for _ in range(ROUNDS):
-        members = front(study.results, study.objectives)
+        found, baselines = front(study.results, study.objectives), study.baselines
+        members = [*found, *baselines]
         if all(study.was_revised(member.key) for member in members):
             break
-        say(f"Measuring the {len(members)} members of the front again, interleaved and idle")
+        beside = f" and {len(baselines)} baselines beside it" if baselines else ""
+        say(f"Measuring the {len(found)} members of the front{beside} again, interleaved and idle")
         prober.submit([member.network() for member in members])
         again = dict(_revisions(study, members, _wait(prober), say))
         for line in rank_changes([m for m in members if m.key in again], list(again.values())):
@@ -47,7 +50,7 @@ def rank_changes(before: Sequence[Result], after: Sequence[Result]) -> Iterator[
     for first, second in zip(before, after, strict=True):
         if old[first.key] != new[first.key]:
             yield (
-                f"{first.key} was number {old[first.key]} by latency "
+                f"{first.label} was number {old[first.key]} by latency "
                 f"({exact(first.value('latency_ms'))}) and is number {new[first.key]} "
                 f"({exact(second.value('latency_ms'))})"
             )
@@ -61,11 +64,11 @@ def _revisions(
 ) -> Iterator[tuple[str, Result]]:
     for member, outcome in zip(members, outcomes, strict=True):
         if isinstance(outcome, Failure):
-            say(f"{member.key} keeps its first latency: {outcome.reason}")
+            say(f"{member.label} keeps its first latency: {outcome.reason}")
             continue
         result = study.revise(member.key, outcome)
         if result.state == "infeasible":
-            say(f"{member.key}: {result.reason}")
+            say(f"{member.label}: {result.reason}")
         yield member.key, result
 
 

@@ -25,6 +25,7 @@ from nas.pareto.result import Result
 from nas.report.search_record import SearchRecord
 from nas.report.terminal_tables import front_table
 from nas.report.write_front import try_write_front
+from nas.search.baseline_queue import BaselineQueue
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.closing_message import closing_lines
 from nas.search.components import (
@@ -45,13 +46,13 @@ from nas.search.search_info import search_info
 from nas.search.session import Session
 from nas.search.time_account import TimeAccount
 from nas.search.trial_judge import TrialJudge
+from nas.study.baselines import BaselineSizes, check_baselines
 from nas.study.folder_lock import alone_in
 from nas.study.samplers.factory import check_sampler
 from nas.study.samplers.warm_start import (
     WarmStart,
     check_warm_starts,
-    fit_warm_starts,
-    place_warm_starts,
+    warm_starts,
 )
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
@@ -100,8 +101,7 @@ def run_search(
         costs = training_costs(config, cache)
         within = space_for(config.space, cache.prepared_voxel_size, config.train.patch)
         check_feasible(within.space, within.restrict, costs)
-        placed = place_warm_starts(config.search.warm_start, within)
-        starts = fit_warm_starts(placed, costs, within.restrict)
+        starts = warm_starts(config.search, within, costs)
         study = Study.open(
             directory,
             study_settings(config, within),
@@ -111,6 +111,8 @@ def run_search(
         )
         study.name_starts({start.architecture.key: start.name for start in starts})
         _write_settings(config, directory, cache, cases)
+        beside = BaselineSizes(config.search.baselines, within.space, costs)
+        baselines = BaselineQueue(study, beside, len(starts)) if beside.points else None
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
         write_front = partial(_write_front, directory, study, config, cache)
         with Screen(console, config.name) as screen:
@@ -118,7 +120,7 @@ def run_search(
                 screen.on_message(line)
             session = Session(
                 study,
-                CandidateQueue(study, config.budget, prober),
+                CandidateQueue(study, config.budget, prober, baselines),
                 SearchBudget(config.search, config.train),
                 TrialJudge(config.search, config.train, config.objectives, study.results),
                 TrialFiles(directory, config.search.stall_minutes),
@@ -128,23 +130,23 @@ def run_search(
             )
             if not session.over:
                 cluster.start_ahead()  # its processes import while MLflow is opened
-            tracker.sync(study.results)
+            tracker.sync([*study.results, *study.baselines])
             workers = worker_settings(config, directory, cache, lock_name)
             ended = run_trials(session, cluster, workers)
             if ended and prober:
                 for result in remeasure_front(study, prober, session.say):
                     tracker.trial_end(result, study.results)
         summary = session.summary()
-        members = write_front(ended=True)
+        record = write_front(ended=True)
         status = "FINISHED" if ended else "KILLED"
         _write_summary(directory, summary, status)
         tracker.finish(directory, summary.metrics(), status)
-        console.print(front_table(members))
-        for line in closing_lines(session, summary, directory, tracker):
+        console.print(front_table(record.members, record.baselines))
+        for line in closing_lines(session, summary, record, baselines, directory, tracker):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not ended:
         raise KeyboardInterrupt
-    return SearchOutcome(members, summary)
+    return SearchOutcome(record.members, summary)
 
 
 def _check_settings(config: RunConfig, directory: Path) -> None:
@@ -160,6 +162,7 @@ def _check_settings(config: RunConfig, directory: Path) -> None:
     if config.search.early_stopping:
         config.search.early_stopping.rungs(config.train)
     check_warm_starts(config.search.warm_start, config.space.space())
+    check_baselines(config.search.baselines, config.space.space())
 
 
 def _write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:
@@ -187,7 +190,7 @@ def _write_summary(directory: Path, summary: Summary, status: str) -> None:
 
 def _write_front(
     directory: Path, study: Study, config: RunConfig, cache: VolumeCache, ended: bool = False
-) -> list[Result]:
+) -> SearchRecord:
     """`ended`: with the importance of the knobs, which takes seconds where results are many."""
     record = SearchRecord(
         results=tuple(study.results),
@@ -196,7 +199,8 @@ def _write_front(
         classes=cache.classes[1:],
         space=config.space.space(),
         starts=study.starts,
+        baselines=study.baselines,
         id=study.id,
     )
     try_write_front(directory, record, record.importances if ended else None)
-    return record.members
+    return record

@@ -69,7 +69,7 @@ class Session:
 
     @property
     def fraction_spent(self) -> float:
-        """Of the budget, from 0 to 1."""
+        """Of the budget, which baselines take nothing of, from 0 to 1."""
         epochs = sum(running.report.epoch for running in self._under_way)
         trainings = self.done + epochs / self.budget.epochs
         spent = Spent(trainings, self.study.epochs + epochs, self.time.elapsed)
@@ -121,7 +121,8 @@ class Session:
             return self.end(trial_id)
         self._lost.append(self.running.pop(trial_id))
         self.time.lose()
-        self.say(f"{key}  its worker died: it goes on after epoch {running.report.epoch}")
+        label = running.candidate.label
+        self.say(f"{label}  its worker died: it goes on after epoch {running.report.epoch}")
 
     def end(self, trial_id: str) -> None:
         """A trial ended with its last report."""
@@ -132,7 +133,8 @@ class Session:
         result = self._result(running, seconds)
         self.study.tell(result)
         self._tidy(result)
-        self._give_up_if_hopeless(result)
+        if not result.baseline:
+            self._give_up_if_hopeless(result)
         if result.state == "complete":
             self._update_front(result)
         for callback in self._callbacks:
@@ -192,8 +194,9 @@ class Session:
 
     @property
     def _under_way(self) -> list[Running]:
-        """What was begun and has not ended."""
-        return [*self.running.values(), *self._lost]
+        """The candidates that were begun and have not ended."""
+        begun = [*self.running.values(), *self._lost]
+        return [running for running in begun if not running.candidate.baseline]
 
     @property
     def _closed(self) -> bool:
@@ -202,10 +205,10 @@ class Session:
         return self.interrupted or bool(self.notice) or late
 
     def _needs_candidate(self) -> bool:
-        """Whether one more candidate is to be found, once those under way come to their ends."""
-        if self._closed or self.study.exhausted:
-            return False
-        pending = bool(self._queue.pending)
+        """Whether one more network is to be found, once those under way come to their ends."""
+        if self._closed or self.study.exhausted or self._queue.owes:
+            return self._queue.owes and not self._closed
+        pending = self._queue.pending is not None and not self._queue.pending.baseline
         begun = [running.report.epoch for running in self._under_way] + [0] * pending
         epochs = self.study.epochs + sum(map(self.budget.reserved_epochs, begun))
         spent = Spent(self.done + len(begun), epochs, self.time.elapsed)
@@ -249,9 +252,11 @@ class Session:
         return watchdog.reason if watchdog.timed_out else f"worker lost {self._retries + 1} times"
 
     def _update_front(self, result: Result) -> None:
+        """Baselines take no place among the members, but are shown beside them."""
         keys = {member.key for member in self.members}
-        self.members = front([*self.members, result], self.study.objectives)
-        if keys != {member.key for member in self.members}:
+        if not result.baseline:
+            self.members = front([*self.members, result], self.study.objectives)
+        if result.baseline or keys != {member.key for member in self.members}:
             for callback in self._callbacks:
                 callback.on_front_change(self)
 

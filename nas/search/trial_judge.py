@@ -13,7 +13,8 @@ from trainers.config import TrainConfig
 
 
 class TrialJudge:
-    """The limit on a trial's hours, and early stopping; knows the results of earlier sessions."""
+    """The limit on a trial's hours, and early stopping, which baselines are not held to; knows the
+    results of earlier sessions."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class TrialJudge:
         if self._hours is not None and seconds >= 3600 * self._hours:
             trained = f"{seconds / 3600:.3g} h for {report.epoch} epochs"
             return "infeasible", f"took too long: {trained}; search.trial_hours is {self._hours:g}"
-        if self._scheduler is None or report.dice is None:
+        if self._scheduler is None or report.dice is None or candidate.baseline:
             return None
         if self._scheduler.report(candidate.key, report.epoch, report.curve, candidate.costs):
             return None

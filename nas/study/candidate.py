@@ -15,12 +15,19 @@ from search_spaces.space import Architecture
 @dataclass(frozen=True)
 class Candidate:
     """`number` is its trial's in the study; `costs` are what is known of params, macs, memory and
-    latency_ms."""
+    latency_ms. `baseline`: what a network is called that is trained beside the candidates of a
+    search, by the same recipe, and that no sampler hears of; empty for a candidate."""
 
     number: int
     architecture: Architecture
     costs: Mapping[str, float] = field(default_factory=dict)
     latency: Latency | None = None
+    baseline: str = ""
+
+    @property
+    def label(self) -> str:
+        """What tables and messages call it: a baseline by its name, a candidate by its key."""
+        return self.baseline or self.key
 
     @property
     def key(self) -> str:
@@ -45,6 +52,7 @@ class Candidate:
             number=self.number,
             **self.record,
             costs=self.costs,
+            baseline=self.baseline,
             **found,
         )
 

@@ -18,6 +18,7 @@ from nas.study.search_folder import journal_in
 from trainers.errors import UserError
 
 STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key
+BASELINE = "baseline: "  # and its name: the attribute with its architecture, then its result
 AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
 
 
@@ -25,12 +26,14 @@ AGAIN = "latency again: "  # and a key: the attribute of the study that holds a 
 class Records:
     """The name of a study, and every ended candidate once, with the last that is known of it.
 
-    `starts`: what the networks that were tried first are called, by key.
+    `starts`: what the networks that were tried first are called, by key. `baselines`: those that
+    were trained to the end.
     """
 
     id: str
     results: list[Result]
     starts: Mapping[str, str]
+    baselines: list[Result]
 
 
 def read_records(directory: Path, space: str, budget: Budget) -> Records:
@@ -52,7 +55,26 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
             again = study.user_attrs.get(AGAIN + result.key)
             results[result.key] = revised(result, again, budget)
     starts = study.user_attrs.get(STARTS, {})
-    return Records(name, list(results.values()), starts)
+    baselines = complete_baselines(study.user_attrs, budget)
+    return Records(name, list(results.values()), starts, baselines)
+
+
+def baseline_records(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Of every baseline that was begun, by its name: the record of its architecture, or the whole
+    result, which has a `state`, once it ended. `attributes`: those of the study."""
+    return {
+        name.removeprefix(BASELINE): told
+        for name, told in attributes.items()
+        if name.startswith(BASELINE)
+    }
+
+
+def complete_baselines(attributes: Mapping[str, Any], budget: Budget) -> list[Result]:
+    """The baselines that were trained to the end, in the order in which they were begun."""
+    ended = [told for told in baseline_records(attributes).values() if "state" in told]
+    results = (Result.from_json(told, told["space"]) for told in ended)
+    judged = (revised(one, attributes.get(AGAIN + one.key), budget) for one in results)
+    return [one for one in judged if one.state == "complete"]
 
 
 def complete_results(directory: Path, space: str, budget: Budget) -> list[Result]:

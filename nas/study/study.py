@@ -6,8 +6,7 @@ import json
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.config.run_config import SearchConfig
 from nas.cost.latency import Latency
-from nas.pareto.budget import Budget
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
 from nas.study.constraints import directions, values_of, violations
@@ -27,29 +24,19 @@ from nas.study.rejections import RejectionStreak
 from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.factory import make_sampler
 from nas.study.search_folder import JOURNAL
-from nas.study.stored_results import AGAIN, STARTS, revised
-from search_spaces.space import Architecture, Restrictions, SearchSpace, to_params
+from nas.study.stored_results import (
+    AGAIN,
+    BASELINE,
+    STARTS,
+    baseline_records,
+    complete_baselines,
+    revised,
+)
+from nas.study.study_settings import Costs, StudySettings
+from search_spaces.space import Architecture, to_params
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
 STUCK = 20  # repeats in a row after which every second proposal is a random one
-
-
-Costs = Callable[[Architecture], Mapping[str, float]]
-"""What an architecture costs before it runs: params, macs, memory, as far as they are known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySettings:
-    """What a study proposes from and by: the space as it is restricted, the objectives, the budget
-    of a network, the `epochs` of a whole training, and how `search` wants proposals made."""
-
-    space: SearchSpace
-    restrict: Restrictions
-    objectives: tuple[str, ...]
-    budget: Budget
-    epochs: int
-    search: SearchConfig
-    seed: int = 0
 
 
 class Study:
@@ -83,7 +70,7 @@ class Study:
         self.exhausted: str | None = None
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = settings.seed + len(trials)
-        self._sampler = make_sampler(settings.search, seed, self._space, self._restrict)
+        self._sampler = make_sampler(settings, costs, seed)
         self._random = RandomSampler(seed + 2**31)  # not the sampler's own sequence
         for trial in trials:
             if trial.state == TrialState.COMPLETE:
@@ -138,6 +125,19 @@ class Study:
         both = {**self.starts, **names}
         if both != self.starts:
             self._study.set_user_attr(STARTS, both)
+
+    @property
+    def baselines(self) -> list[Result]:
+        """The baselines that were trained to the end."""
+        return complete_baselines(self._study.user_attrs, self._budget)
+
+    def begun_baselines(self) -> dict[str, Mapping[str, Any]]:
+        """See `nas.study.stored_results.baseline_records`."""
+        return baseline_records(self._study.user_attrs)
+
+    def begin_baseline(self, baseline: Candidate) -> None:
+        """Remember that it is under way, until `tell` has its result."""
+        self._study.set_user_attr(BASELINE + baseline.baseline, baseline.record)
 
     @property
     def results(self) -> list[Result]:
@@ -202,7 +202,10 @@ class Study:
         self._record(result)
 
     def tell(self, result: Result) -> None:
-        """Record how the training of a candidate that `ask` returned has ended."""
+        """Record how the training of a baseline, or of a candidate that `ask` returned, ended."""
+        if result.baseline:
+            self._study.set_user_attr(BASELINE + result.baseline, result.to_json())
+            return
         self.admit()
         self._record(result)
 
@@ -224,12 +227,16 @@ class Study:
             self._study.enqueue_trial(dict(params), user_attrs={"key": key})
 
     def revise(self, key: str, latency: Latency) -> Result:
-        """Put a latency that was measured again in the place of a complete candidate's first.
+        """Put a latency that was measured again in the place of the first one of a complete
+        candidate or baseline.
 
-        The sampler keeps what it was told. Over the budget now, the candidate is infeasible.
+        The sampler keeps what it was told. Over the budget now, the network is infeasible.
         """
+        known = {one.key: one for one in self.baselines} | self._results
         self._study.set_user_attr(AGAIN + key, latency.to_json())
-        result = self._results[key] = self._revised(self._results[key])
+        result = self._revised(known[key])
+        if not result.baseline:
+            self._results[key] = result
         return result
 
     def was_revised(self, key: str) -> bool:

@@ -84,14 +84,16 @@ class Tracker:
         architecture: Mapping[str, Any],
         epoch: int,
         metrics: Mapping[str, float],
+        baseline: str = "",
     ) -> None:
-        """Record one epoch of a trial; the first makes its run."""
-        self._try(lambda runs: runs.epoch(key, number, architecture, epoch, metrics))
+        """Record one epoch of a trial, or of a `baseline` of that name; the first makes its run."""
+        self._try(lambda runs: runs.epoch(key, number, architecture, epoch, metrics, baseline))
 
     def trial_end(self, result: Result, results: Sequence[Result]) -> None:
         """Record the final objectives of a trial and end its run; `results`: all that ended.
 
-        Trials whose Pareto rank changed get their tags, and the search its hypervolume.
+        Trials whose Pareto rank changed get their tags, and the search its hypervolume; baselines
+        have no part in either.
         """
         self._stand(results)
         self._owed[result.key] = result
@@ -158,8 +160,8 @@ class Tracker:
         return f"{self.uri.rstrip('/')}/{front_path(parent.experiment_id, parent.run_id)}"
 
     def _stand(self, results: Sequence[Result]) -> None:
-        self._results, self._stale = list(results), True
-        self._ranks = ranks(results, self._search.objectives)
+        self._results, self._stale = [one for one in results if not one.baseline], True
+        self._ranks = ranks(self._results, self._search.objectives)
 
     def _write_owed(self, runs: Runs) -> None:
         if self._results is not None:

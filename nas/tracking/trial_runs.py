@@ -26,6 +26,7 @@ from nas.tracking.sync_report import SyncReport
 KEY_TAG = "segnas.key"
 PARENT_TAG = "mlflow.parentRunId"
 FRONT_TAG = "front"  # `true` or `false` once the trial has ended
+BASELINE_TAG = "baseline"  # the name of a network that was trained beside the trials
 RANK_TAG = "pareto_rank"  # of a complete one, 1 on the front
 OURS = (FRONT_TAG, RANK_TAG, RECORD_TAG)  # the last once all of its result was sent
 # A candidate that was stopped early ended as planned; its state is a tag, and it has no `dice`.
@@ -92,10 +93,11 @@ class Runs:
         architecture: Mapping[str, Any],
         epoch: int,
         metrics: Mapping[str, float],
+        baseline: str = "",
     ) -> None:
         """Log the metrics of one epoch as `epoch/<name>`, unless the run has that epoch."""
         chosen = {} if key in self.children else params(architecture)
-        child = self._child(key, number)
+        child = self._child(key, number, baseline)
         if child.status != "RUNNING":
             self.client.update_run(child.run_id, "RUNNING")
             child.status = "RUNNING"
@@ -111,7 +113,7 @@ class Runs:
     def end(self, result: Result, rank: int | None, sent: SyncReport) -> None:
         """Send what a trial's run lacks of its result, end it, and count that in `sent`."""
         made = result.key not in self.children
-        child = self._child(result.key, result.number)
+        child = self._child(result.key, result.number, result.baseline)
         status = STATUS[result.state]
         wanted = {**_rank_tags(rank), RECORD_TAG: fingerprint(result)}
         if child.status == status and child.tags == wanted:
@@ -184,12 +186,13 @@ class Runs:
             child.status = "KILLED"
         return len(orphans)
 
-    def _child(self, key: str, number: int) -> Child:
+    def _child(self, key: str, number: int, baseline: str) -> Child:
         if key not in self.children:
+            told = {BASELINE_TAG: baseline} if baseline else {}
             run = self.client.create_run(
                 self.parent.experiment_id,
-                run_name=f"trial-{number}-{key}",
-                tags={PARENT_TAG: self.parent.run_id, KEY_TAG: key, "key": key},
+                run_name=f"baseline-{baseline}" if baseline else f"trial-{number}-{key}",
+                tags={PARENT_TAG: self.parent.run_id, KEY_TAG: key, "key": key, **told},
             )
             self.children[key] = Child(run.info.run_id, empty=True)
         return self.children[key]

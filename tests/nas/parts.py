@@ -8,7 +8,8 @@ from nas.search.search_budget import SearchBudget
 from nas.search.session import Session
 from nas.search.time_account import TimeAccount
 from nas.search.trial_judge import TrialJudge
-from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
+from nas.study.samplers import warm_start
+from nas.study.samplers.warm_start import place_warm_starts
 from nas.study.study import Study
 from nas.study.training_cost import TrainingCosts
 from trainers.inference import no_pause
@@ -37,7 +38,7 @@ def placed_starts(run):
 def warm_starts(run, channels, classes):
     """The warm starts within the budget."""
     costs = training_costs(run, channels, classes)
-    return fit_warm_starts(placed_starts(run), costs, data_space(run).restrict)
+    return warm_start.warm_starts(run.search, data_space(run), costs)
 
 
 def make_session(study, run, directory, slots, queue, callbacks=(), **clock):

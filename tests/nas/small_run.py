@@ -4,9 +4,9 @@ from nas.config.run_config import RunConfig
 
 
 def config(search=None, **changes):
-    """A small run without early stopping, unless `search` has it."""
+    """A small run without early stopping and warm starts, unless `search` has them."""
     values = {
-        "search": {"early_stopping": None, **(search or {})},
+        "search": {"early_stopping": None, "warm_start": [], **(search or {})},
         "name": "test",
         "data": {"source": "phantom", "cases": 4, "shape": [24, 24, 24], "organs": 3},
         "space": {"restrict": {"width": [4], "levels": [3], "anchors": [0]}},

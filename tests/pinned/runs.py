@@ -37,7 +37,15 @@ SEARCH = {
     "train": {"patch": [16, 16, 16], "epochs": 3, "steps_per_epoch": 10, "learning_rate": 8e-3},
     "objectives": ["dice", "params", "macs", "memory"],
     "budget": {"params": 30_000},
-    "search": {"trials": 3, "warm_start": ["hybrid-xs"], "early_stopping": {"grace": 1}},
+    "search": {
+        "trials": 3,
+        "sampler": "tpe",
+        "startup": 10,
+        "startup_sampler": "qmc",
+        "warm_start": ["hybrid-xs"],
+        "baselines": [],
+        "early_stopping": {"grace": 1},
+    },
     "resources": {"concurrent": 1},
     "tracking": {"enabled": False},
 }

@@ -11,6 +11,8 @@ from nas.analysis.plan.networks import SPACE
 from nas.analysis.plan.plan_search import SearchPlan
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.preprocessing import Preprocessing
+from nas.study.samplers.warm_start import LADDER
+from search_spaces.baselines import PYRAMIDS
 from trainers.data.config import Groups, Split
 from trainers.data.source import SourceConfig
 
@@ -108,9 +110,10 @@ def _search(search: SearchPlan) -> dict[str, Any]:
             stopping, rungs if early else "validating takes too long here to compare on the way"
         ),
         "startup": Choice(
-            min(10, max(4, tried // 4)), "proposals spread evenly, before the sampler learns"
+            min(5, max(2, tried // 6)), "proposals of all sizes, before the sampler learns"
         ),
-        "warm_start": Choice(list(search.warm_start), "known good networks, tried first"),
+        "warm_start": Choice([LADDER], "the plain network at several sizes, tried first"),
+        "baselines": Choice(list(PYRAMIDS), "trained beside the candidates, to compare"),
     }
 
 

@@ -64,16 +64,23 @@ def pool_of(
 
 
 def forecast(
-    pool: Pool, first: Sequence[Costs], length: Length, pace: Pace, hours: float, seconds: float
+    pool: Pool,
+    first: Sequence[Costs],
+    length: Length,
+    pace: Pace,
+    hours: float,
+    seconds: float,
+    baselines: Sequence[Costs] = (),
 ) -> tuple[int, Forecast]:
     """The most trials that end within so many `seconds`, and their forecast.
 
-    `hours`: the limit of the search itself, after which none starts.
+    `first`: costs of what is tried first; `baselines`: of what is trained beside it all. `hours`:
+    the limit of the search itself, after which none starts.
     """
     best: tuple[int, Forecast] | None = None
     for trials in LADDER:
         schedule = length.schedule(trials, pace, hours)
-        told = forecast_hours(pool.timed, first, pool.costs, schedule, SEED)
+        told = forecast_hours(pool.timed, first, pool.costs, schedule, SEED, baselines)
         if best and (told.hours * 3600 > seconds or told.cut_short):
             break
         best = trials, told

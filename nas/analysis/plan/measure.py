@@ -32,11 +32,13 @@ class Bench:
         self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
     ) -> list[Costs]:
         """Parameters, MACs and memory of each; nothing of those that cannot be built."""
-        cache = self.sample.cache
-        classes = len(cache.classes)
-        counting = TrainingCosts(train, self.resources, Budget(), cache.channels, classes)
         with parallel_map(len(networks), progress) as parallel:
-            return all_costs(networks, counting, parallel)
+            return all_costs(networks, self.counting(train, Budget()), parallel)
+
+    def counting(self, train: TrainConfig, budget: Budget) -> TrainingCosts:
+        """What a network costs that is trained so on the sample's cases."""
+        cache = self.sample.cache
+        return TrainingCosts(train, self.resources, budget, cache.channels, len(cache.classes))
 
     def time(
         self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress

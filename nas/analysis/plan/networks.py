@@ -11,7 +11,6 @@ from search_spaces.space import Architecture, Option, Restrictions
 
 SPACE = "hybrid"
 TYPICAL = "hybrid-m"  # neither small nor large
-WARM_STARTS = ("hybrid-xs", "hybrid-s", "hybrid-m", "hybrid-l")
 PLAIN: Mapping[str, tuple[Option, ...]] = {
     "skip": ("concat", "add"),
     "decoder": ("residual",),

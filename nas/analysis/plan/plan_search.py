@@ -12,16 +12,17 @@ from nas.analysis.plan.forecast import Pool, forecast, pool_of
 from nas.analysis.plan.limits import Limits, choose_limits
 from nas.analysis.plan.machine import MachineFacts
 from nas.analysis.plan.measure import Bench
-from nas.analysis.plan.networks import TYPICAL, WARM_STARTS, presets_on, restrictions, space_on
+from nas.analysis.plan.networks import TYPICAL, restrictions, space_on
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.preview.forecast_hours import Forecast, pause_seconds
 from nas.analysis.preview.parallel import Progress
-from nas.analysis.preview.survey import Costs
-from nas.config.data_space import DataSpace
+from nas.config.run_config import SearchConfig
 from nas.cost.latency.config import LatencyConfig
 from nas.engine.slots import count_slots
-from nas.pareto.budget import Budget
+from nas.study.baselines import BaselineSizes
+from nas.study.samplers.warm_start import warm_starts
+from search_spaces.baselines import PYRAMIDS
 from search_spaces.space import Option
 
 PATIENCE = 5  # times the seconds of a typical whole training, after which one is given up
@@ -35,7 +36,6 @@ class SearchPlan:
     length: Length
     limits: Limits
     restrict: Mapping[str, list[Option]]
-    warm_start: tuple[str, ...]
     trials: int
     hours: float
     trial_hours: float
@@ -62,13 +62,16 @@ def plan_search(
     length = choose_length(pace, deadline.planned)
     whole = length.schedule(1, pace).trial_seconds(pace.timing)
     hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
-    starts = _warm_starts(space, step, budget, bench, progress)
-    trials, told = forecast(pool, list(starts.values()), length, pace, hours, deadline.planned)
+    counting = bench.counting(step.train, budget)
+    starts = [start.architecture for start in warm_starts(SearchConfig(), space, counting)]
+    first = bench.costs(starts, step.train, progress)
+    beside = BaselineSizes(PYRAMIDS, space.space, counting)
+    expected = beside.expected([*first, *pool.costs], len(first))
+    trials, told = forecast(pool, first, length, pace, hours, deadline.planned, expected)
     return SearchPlan(
         length,
         limits,
         restrict,
-        tuple(starts),
         trials,
         hours,
         max(0.01, math.ceil(coarse(PATIENCE * whole) / 36) / 100),
@@ -80,12 +83,3 @@ def _pace(pool: Pool, step: StepPlan, validation_cases: int, machine: MachineFac
     timing = pool.mean_timing
     pause, slots = pause_seconds(LatencyConfig(), timing.window), count_slots(machine.resources)
     return Pace(timing, validation_cases * step.windows, pause, slots)
-
-
-def _warm_starts(
-    space: DataSpace, step: StepPlan, budget: Budget, bench: Bench, progress: Progress
-) -> dict[str, Costs]:
-    """The known networks that the budget lets through as they are."""
-    costs = bench.costs(presets_on(WARM_STARTS, space), step.train, progress)
-    named = zip(WARM_STARTS, costs, strict=True)
-    return {name: one for name, one in named if one and not budget.excess(one)}

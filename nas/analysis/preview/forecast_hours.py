@@ -14,6 +14,7 @@ from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing
 from nas.config.early_stopping import EarlyStopping
 from nas.cost.latency.config import LatencyConfig
+from nas.study.baselines import due_after
 from trainers.config import TrainConfig
 
 START_SECONDS = 15.0  # until the first step of a worker: its process, and what it imports
@@ -103,11 +104,13 @@ def forecast_hours(
     pool: Sequence[Costs],
     schedule: Schedule,
     seed: int,
+    baselines: Sequence[Costs] = (),
 ) -> Forecast:
     """Simulate searches that train the networks `first`, and then random ones of the `pool`.
 
-    Trials miss the line by as much as the `timed` candidates did, and it is itself uncertain by the
-    standard error of these. They end as the schedule's `ends` have it.
+    The `baselines` are trained between them, to the end. Trials miss the line by as much as the
+    `timed` candidates did, and it is itself uncertain by the standard error of these. They end as
+    the schedule's `ends` have it.
     """
     line = fit_line(
         [costs for costs, _ in timed], [schedule.trial_seconds(timing) for _, timing in timed]
@@ -123,12 +126,28 @@ def forecast_hours(
         misses += random.normal(0, line.error / len(timed) ** 0.5)
         ends = random.choice(shares, len(costs), p=probabilities)
         seconds = np.array([line.seconds(one) for one in costs]) * (1 + misses).clip(0.1) * ends
-        outcomes.append(simulate_schedule(seconds.tolist(), schedule))
+        extra = [line.seconds(one) for one in baselines]
+        mixed, beside = _mixed(seconds.tolist(), extra, len(first))
+        wall, started = simulate_schedule(mixed, schedule)
+        outcomes.append((wall, started - sum(place < started for place in beside)))
     walls, starts = zip(*outcomes, strict=True)
     quantiles = np.quantile(walls, ((1 - COVERS) / 2, 0.5, (1 + COVERS) / 2)) / 3600
     low, hours, high = quantiles.tolist()
     mean = float(np.mean([line.seconds(one) for one in pool])) * schedule.mean_end
     return Forecast(hours, low, high, int(np.median(starts)), mean, schedule, line)
+
+
+def _mixed(
+    trials: list[float], baselines: Sequence[float], starts: int
+) -> tuple[list[float], list[int]]:
+    """The trials with the baselines where they are due, and the places of these."""
+    mixed, places = list(trials), []
+    for number, seconds in enumerate(baselines):
+        place = due_after(number, starts) + number
+        if place < len(mixed):  # a search that is over begins none
+            mixed.insert(place, seconds)
+            places.append(place)
+    return mixed, places
 
 
 def fit_line(costs: Sequence[Costs], seconds: Sequence[float]) -> Line:

@@ -27,8 +27,9 @@ from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.engine.slots import count_slots, this_machine
 from nas.pareto.budget import Budget
+from nas.study.baselines import BaselineSizes
 from nas.study.knob_importance import Importance, knob_importances
-from nas.study.samplers.warm_start import fit_warm_starts, place_warm_starts
+from nas.study.samplers.warm_start import warm_starts
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
 from trainers.data.build_cache import prepared_voxel_size
@@ -104,8 +105,7 @@ def make_preview(
         survey = take_survey(draw, counting, parallel)
         known = known_networks(space, restrict, counting, parallel)
         if data:
-            placed = place_warm_starts(config.search.warm_start, within)
-            starts = fit_warm_starts(placed, counting, restrict)
+            starts = warm_starts(config.search, within, counting)
             costs = all_costs([start.architecture for start in starts], counting, parallel)
             first = [one for one in costs if one and not budget.excess(one)]
     latencies = None
@@ -118,7 +118,10 @@ def make_preview(
     forecast, side_by_side = None, None
     if data:
         mean_pass = latencies.mean_seconds if latencies and latencies.found else None
-        timings, forecast = _hours(config, survey, data, first, mean_pass, request.seed, progress)
+        sizes = BaselineSizes(config.search.baselines, space, counting)
+        timings, forecast = _hours(
+            config, survey, data, first, sizes, mean_pass, request.seed, progress
+        )
         side_by_side = _side_by_side(config, survey, data, progress)
     return Preview(
         config.name,
@@ -163,6 +166,7 @@ def _hours(
     survey: Survey,
     data: tuple[VolumeCache, Cases],
     first: Sequence[Costs],
+    baselines: BaselineSizes,
     pass_seconds: float | None,
     seed: int,
     progress: Progress,
@@ -189,7 +193,9 @@ def _hours(
     if survey.draw.exhausted:
         trials = min(schedule.trials, len(survey.within(config.budget)))
         schedule = replace(schedule, trials=trials)
-    return timings, forecast_hours(timed, first, [survey.costs[i] for i in pool], schedule, seed)
+    others = [survey.costs[i] for i in pool]
+    beside = baselines.expected([*first, *others], len(first))
+    return timings, forecast_hours(timed, first, others, schedule, seed, beside)
 
 
 def _workload(config: RunConfig, data: tuple[VolumeCache, Cases]) -> Workload:

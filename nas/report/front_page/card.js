@@ -1,5 +1,6 @@
 // The card of a network: what it is, what it costs, and why it is not on the front.
-const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained"};
+const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained",
+  baseline: "beside the front"};
 
 function keyButton(network, choose) {
   return linkButton(network.key, "key", () => choose(network.key));
@@ -14,7 +15,7 @@ function status(network, state) {
 
 function costsOf(network) {
   const rows = [];
-  if (network.state === "complete") rows.push(["Dice", shown("dice", network.dice)]);
+  if (network.dice !== null) rows.push(["Dice", shown("dice", network.dice)]);
   if (network.state === "stopped") rows.push(["Dice when stopped", shown("dice", lastDice(network))]);
   for (const cost of data.costs) rows.push([TITLES[cost], shown(cost, network.costs[cost])]);
   if (network.epochs) rows.push(["Epochs trained", network.epochs]);
@@ -51,7 +52,8 @@ function excess(network, state) {
 
 function whyNot(network, state, choose) {
   if (state.members.includes(network)) return [];
-  const told = (...parts) => [element("h3", {}, "Why not this one"), ...parts];
+  const title = network.state === "baseline" ? "Beside the networks found" : "Why not this one";
+  const told = (...parts) => [element("h3", {}, title), ...parts];
   const text = (words) => told(element("p", {}, words));
   if (network.state === "infeasible") return text(network.reason ?? "");
   if (network.state === "stopped") {
@@ -60,7 +62,10 @@ function whyNot(network, state, choose) {
   }
   if (!within(network, state.budgets)) return text(excess(network, state));
   const better = state.members.filter((member) => dominates(member, network));
-  if (!better.length) return text("One of its objectives is not known.");
+  if (!better.length) {
+    return text(network.state === "baseline" ? "Better than every network found at its cost."
+      : "One of its objectives is not known.");
+  }
   return told(
     element("p", {}, `Dominated by ${counted(better.length, "member")} of the front, as good in `
       + "everything and better in something:"),
@@ -95,7 +100,7 @@ function drawCard(card, network, state, choose) {
     network.picture === null ? null : picture(data.pictures[network.picture]),
     element("details", {open: network.picture === null}, element("summary", {}, "Its choices"),
       element("code", {}, network.text)),
-    ...(network.state === "complete"
+    ...(["complete", "baseline"].includes(network.state)
       ? [element("h3", {}, "Take it"),
         element("code", {}, `segnas export SEARCH_DIR --pick ${network.key} --to OUT`)] : []),
   ].filter((part) => part !== null));

@@ -62,6 +62,7 @@ function hoverText(network) {
     complete: `Dice ${shown("dice", network.dice)}`,
     stopped: `stopped after ${counted(network.epochs, "epoch")} at Dice ${shown("dice", lastDice(network))}`,
     infeasible: `rejected: ${escaped(network.reason ?? "")}`.slice(0, 90),
+    baseline: `Dice ${shown("dice", network.dice)}`,
   }[network.state];
   return `<b>${escaped(network.key)}</b>${name}<br>${dice}<br>${costs.join("<br>")}`;
 }
@@ -94,7 +95,7 @@ function staircase(members, cost) {
 function drawPlane(where, cost, state) {
   const x = (network) => network.costs[cost];
   const known = data.networks.filter((network) => x(network) !== null);
-  const dice = trained.map((network) => network.dice).filter((d) => d !== null);
+  const dice = [...trained, ...baselines].map((n) => n.dice).filter((d) => d !== null);
   const yaxis = scale("dice", dice.length ? [lowest(dice), ...dice.filter((d) => d > lowest(dice))]
     : [0, 1]);
   const [bottom, top] = yaxis.range;
@@ -109,14 +110,15 @@ function drawPlane(where, cost, state) {
   const complete = has("complete").filter((n) => n.dice !== null);
   const members = new Set(state.members);
   const inside = (n) => within(n, state.budgets);
-  const named = complete.filter((network) => network.name);
+  const beside = has("baseline");
+  const named = [...complete.filter((network) => network.name), ...beside];
   const hollow = {color: "white", size: 7, line: {color: COLOURS.other, width: 1.2}};
   const ring = (key, colour) => dots(known.filter((n) => n.key === key),
     (n) => where.places.get(n.key)?.[0], (n) => where.places.get(n.key)?.[1],
     {symbol: "circle-open", size: 19, color: colour, line: {width: 2.5}},
     {hoverinfo: "skip", cliponaxis: false});
   const solid = (networks, marker) => dots(networks, x, y, {...marker, symbol: shapes(networks)});
-  where.places = new Map([...stopped, ...complete].map((n) => [n.key, [x(n), y(n)]]));
+  where.places = new Map([...stopped, ...complete, ...beside].map((n) => [n.key, [x(n), y(n)]]));
   for (const n of rejected) where.places.set(n.key, [x(n), strip(0.06)]);
   const traces = [
     dots(rejected, x, () => strip(0.06),

@@ -14,7 +14,7 @@ from nas.report.architecture_text import compact
 from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
 from nas.study.result_knobs import Network, network_of
-from search_spaces.registry import SPACES
+from search_spaces.registry import SPACES, find_space
 from search_spaces.space import Option, SearchSpace, path_pattern
 
 if TYPE_CHECKING:
@@ -24,17 +24,23 @@ COUNTS = 0.03  # the share from which a knob's importance for an objective is sh
 
 
 def page_data(record: SearchRecord, importances: Sequence[Importance] | None) -> dict[str, Any]:
-    """Everything that the page shows. What is no number is null."""
+    """Everything that the page shows. What is no number is null.
+
+    Baselines are among the networks, in a state of their own.
+    """
     results, classes, space = record.results, record.classes, record.space
-    networks = [network_of(result, space) for result in results]
+    candidates = [network_of(result, space) for result in results]
+    beside = [network_of(each, find_space(each.space)) for each in record.baselines]
+    networks = [*candidates, *beside]
     names = _names(space, record.starts)
+    names |= {each.key: _name(each.label, "baseline") for each in record.baselines}
     drawn = [json.dumps(list(map(asdict, network.stages))) for network in networks]
     pictures = [picture for picture in dict.fromkeys(drawn) if picture != "[]"]  # many look alike
-    knobs = _knobs(networks, space)
+    knobs = _knobs(candidates, space)
     return {
         "caption": caption(record),
         "objectives": list(record.objectives),
-        "costs": [c for c in COSTS if any(c in r.costs for r in results)],
+        "costs": [c for c in COSTS if any(c in r.costs for r in (*results, *record.baselines))],
         "formats": {name: _format(objective) for name, objective in OBJECTIVES.items()},
         "classes": list(classes),
         "knobs": [{"name": n, "options": list(map(option_text, o))} for n, o in knobs.items()],
@@ -44,11 +50,13 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
                 "name": names.get(result.key) or names.get(network.alike),
                 "knobs": [  # the place of its option, -1 for a knob that was not asked for
                     options.index(network.knobs[knob]) if knob in network.knobs else -1
-                    for knob, options in knobs.items()
+                    for knob, options in ({} if result.baseline else knobs).items()
                 ],
                 "picture": pictures.index(picture) if picture in pictures else None,
             }
-            for result, network, picture in zip(results, networks, drawn, strict=True)
+            for result, network, picture in zip(
+                (*results, *record.baselines), networks, drawn, strict=True
+            )
         ],
         "pictures": list(map(json.loads, pictures)),
         "importances": {
@@ -76,7 +84,7 @@ def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
     return {
         "key": result.key,
         "number": result.number,
-        "state": result.state,
+        "state": "baseline" if result.baseline else result.state,
         "reason": result.reason,
         "dice": _number(result.dice),
         "perClass": [_class_dice(result, name) for name in classes],
@@ -105,10 +113,11 @@ def _names(space: SearchSpace | None, starts: Mapping[str, str]) -> dict[str, di
     presets = space.presets() if space else {}
     known = {architecture.key: name for name, architecture in presets.items()}
     kinds = dict.fromkeys(presets, "preset") | dict.fromkeys(baselines, "baseline")
-    return {
-        key: {"text": name, "kind": kinds.get(name, "start")}
-        for key, name in {**known, **starts}.items()
-    }
+    return {key: _name(name, kinds.get(name, "start")) for key, name in {**known, **starts}.items()}
+
+
+def _name(text: str, kind: str) -> dict[str, str]:
+    return {"text": text, "kind": kind}
 
 
 def _knobs(networks: Sequence[Network], space: SearchSpace | None) -> dict[str, list[Option]]:

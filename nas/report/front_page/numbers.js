@@ -4,6 +4,7 @@ const TITLES = Object.fromEntries(
   Object.entries(data.formats).map(([name, {title}]) => [name, title]));
 const byKey = new Map(data.networks.map((network) => [network.key, network]));
 const trained = data.networks.filter((network) => network.state === "complete");
+const baselines = data.networks.filter((network) => network.state === "baseline");
 
 function value(network, objective) {
   return objective === "dice" ? network.dice : network.costs[objective];
@@ -16,7 +17,7 @@ function minimised(network) {
     return known === null ? NaN : objective === "dice" ? -known : known;
   });
 }
-const points = new Map(trained.map((network) => [network, minimised(network)]));
+const points = new Map([...trained, ...baselines].map((network) => [network, minimised(network)]));
 
 function dominates(one, other) {
   const [a, b] = [points.get(one), points.get(other)];

@@ -28,6 +28,8 @@ def _caption(record: SearchRecord) -> Iterator[str]:
     for state, ended in (("stopped", "stopped early"), ("infeasible", "rejected")):
         if count := record.states[state]:
             yield f"{counted(count, 'candidate')} {ended}."
+    if record.baseline_verdict:
+        yield record.baseline_verdict
     if record.conditions:
         yield f"Latency is the median of one pass: {record.conditions}."
 

@@ -28,9 +28,11 @@ function slider(name, changed) {
 
 function legend(where) {
   const has = (kind) => data.networks.some((n) => n.state === kind);
-  const named = (kinds) => trained.some((n) => n.name && kinds.includes(n.name.kind));
+  const named = (kinds) => [...trained, ...baselines]
+    .some((n) => n.name && kinds.includes(n.name.kind));
   const reached = data.networks.map((n) => n.dice ?? lastDice(n)).filter((dice) => dice !== null);
-  const floor = lowest(trained.map((n) => n.dice).filter((dice) => dice !== null));
+  const floor = lowest([...trained, ...baselines].map((n) => n.dice)
+    .filter((dice) => dice !== null));
   const entries = [
     [true, "●", COLOURS.front, "front"],
     [true, "●", COLOURS.other, "other trained networks"],
@@ -65,13 +67,13 @@ function drawImportance(table, choose) {
 }
 
 function drawNetworks(table, kind, state, choose) {
-  const rows = kind === "front" ? state.members
+  const rows = kind === "front" ? [...state.members, ...baselines]
     : data.networks.filter((network) => network.state === kind);
   const ended = kind === "stopped" || kind === "infeasible";
   const head = ["Key", "Name", ...(ended ? ["Epochs"] : ["Dice", ...data.classes]),
     ...data.costs.map((cost) => TITLES[cost]), ...(ended ? ["Reason"] : [])];
   const cells = (network) => [
-    network.name?.text ?? "",
+    network.name ? network.name.text + (baselines.includes(network) ? " (baseline)" : "") : "",
     ...(ended ? [String(network.epochs)]
       : [network.dice, ...network.perClass].map((dice) => shown("dice", dice))),
     ...data.costs.map((cost) => shown(cost, network.costs[cost])),

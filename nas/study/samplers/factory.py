@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +15,23 @@ from optuna.samplers import BaseSampler, BruteForceSampler, RandomSampler, TPESa
 from optuna.trial import FrozenTrial
 
 from nas.config.offered import load_offered, refuse_booleans
+from nas.pareto.budget import Budget
 from nas.study.samplers.delegating import Delegate
+from nas.study.samplers.ehvi.sampler import EHVISampler
 from nas.study.samplers.nsga import ArchitectureNSGAII, ArchitectureNSGAIII
+from nas.study.samplers.prior_sampler import PriorSampler
 from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
 from nas.study.samplers.windowed import RecentTrials
+from nas.study.study_settings import Costs, StudySettings
 from search_spaces.all_params import all_params
 from search_spaces.registry import find_space
-from search_spaces.space import Restrictions, SearchSpace
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
     from nas.config.run_config import SearchConfig
 
 ENTRY_POINTS = "segnas.samplers"  # the group in which other packages offer samplers
-OURS = ("tpe", "nsga2", "nsga3", "random", "qmc")
+OURS = ("ehvi", "tpe", "nsga2", "nsga3", "random", "qmc", "prior")
 REHEARSAL = 6  # trials
 WITHOUT = {  # samplers of Optuna that no search of ours can use, and what does their work
     "GridSampler": "it needs every knob of a conditional space in one grid and ends a study by "
@@ -60,29 +64,23 @@ class _Exhaustive(BruteForceSampler):
         return
 
 
-def make_sampler(
-    search: SearchConfig, seed: int, space: SearchSpace, restrict: Restrictions
-) -> BaseSampler:
-    """The sampler that `search` names, after its start-up proposals.
+def make_sampler(settings: StudySettings, costs: Costs, seed: int) -> BaseSampler:
+    """The sampler that `settings.search` names, after its start-up proposals.
 
-    `tpe`: Optuna's, multivariate, grouped (so that conditional knobs are modelled together) and
-    with running trials as bad ones. `nsga2`, `nsga3`: on architectures, populations of `startup`
-    unless told otherwise. `random`, `qmc`. Else a class of `optuna.samplers`, or one that another
-    package offers; it gets `seed`, `space` and `restrict` where it takes them. From 1,000 trials
-    on, TPE sees the newest and the best of them. Raises TypeError or ValueError for arguments that
-    the sampler does not take, and whatever its constructor raises.
+    `ehvi`: ours, which knows what networks cost. `tpe`: Optuna's, multivariate, grouped (so that
+    conditional knobs are modelled together) and with running trials as bad ones; from 1,000 trials
+    on, it sees the newest and the best of them. `nsga2`, `nsga3`: on architectures, populations of
+    `startup` unless told otherwise. `random`, `qmc`, `prior`. Else a class of `optuna.samplers`, or
+    one that another package offers; it gets what its constructor takes of `seed`, `space`,
+    `restrict`, `prior`, `costs`, `objectives` and `budget`. Raises TypeError or ValueError for
+    arguments that the sampler does not take, and whatever its constructor raises.
     """
-    name, arguments = _named(search)
-    if name in ("random", "RandomSampler"):
-        return RandomSampler(seed, **arguments)
-    paths = list(all_params(space.kind, restrict))
-    if name == "qmc":
-        return QuasiRandomSampler(paths, seed, **arguments)
-    model = _model(search, seed, space, restrict)
+    search = settings.search
+    model = _make(*_named(search), settings, costs, seed)
+    if isinstance(model, (QuasiRandomSampler, PriorSampler)) or type(model) is RandomSampler:
+        return model
     other = int(np.random.SeedSequence(seed).generate_state(1)[0])  # for a model that draws, too
-    quasi = search.startup_sampler == "qmc"
-    first = QuasiRandomSampler(paths, other) if quasi else RandomSampler(other)
-    return Staged(first, model, search.startup)
+    return Staged(_make(search.startup_sampler, {}, settings, costs, other), model, search.startup)
 
 
 def check_sampler(search: SearchConfig) -> None:
@@ -124,11 +122,13 @@ def _names() -> list[str]:
 
 def _maker(name: str) -> type[BaseSampler]:
     ours: dict[str, type[BaseSampler]] = {
+        "ehvi": EHVISampler,
         "tpe": TPESampler,
         "nsga2": ArchitectureNSGAII,
         "nsga3": ArchitectureNSGAIII,
         "random": RandomSampler,
         "qmc": QuasiRandomSampler,
+        "prior": PriorSampler,
         "BruteForceSampler": _Exhaustive,
     }
     if name in WITHOUT:
@@ -141,20 +141,17 @@ def _maker(name: str) -> type[BaseSampler]:
     return kind
 
 
-def _model(
-    search: SearchConfig, seed: int, space: SearchSpace, restrict: Restrictions
+def _make(
+    name: str, given: Mapping[str, Any], settings: StudySettings, costs: Costs, seed: int
 ) -> BaseSampler:
-    name, given = _named(search)
     make = _maker(name)
     if name == "tpe":
         given = {"multivariate": True, "group": True, "constant_liar": True, **given}
     if name in ("nsga2", "nsga3"):
-        given = {"population_size": max(search.startup, 2), **given}
+        given = {"population_size": max(settings.search.startup, 2), **given}
     accepted = _parameters(make)
-    if "space" in accepted:
-        given |= {"space": space, "restrict": restrict}
-    if "seed" in accepted:
-        given["seed"] = seed
+    known = {**_known(settings), "costs": costs, "seed": seed}
+    given = {**given, **{name: value for name, value in known.items() if name in accepted}}
     if "n_startup_trials" in accepted:  # the start is over when the model is asked
         given.setdefault("n_startup_trials", 1)
     if "warn_independent_sampling" in accepted and make is not TPESampler:  # TPE's is deprecated
@@ -163,9 +160,22 @@ def _model(
     return RecentTrials(model) if isinstance(model, TPESampler) else model
 
 
+def _known(settings: StudySettings) -> dict[str, Any]:
+    """What a study knows of its search, which a sampler gets where its constructor takes it."""
+    return {
+        "space": settings.space,
+        "restrict": settings.restrict,
+        "paths": list(all_params(settings.space.kind, settings.restrict)),
+        "objectives": settings.objectives,
+        "budget": settings.budget,
+        "prior": settings.search.prior,
+    }
+
+
 def _accepted(make: type[BaseSampler]) -> str:
     """The arguments that can be written in YAML."""
-    own = {"seed", "space", "restrict", "paths", "elitism", "evolution"}
+    own = {"seed", "space", "restrict", "paths", "objectives", "budget", "prior", "costs"}
+    own |= {"elitism", "evolution"}
     objects = ("Callable", "Base", "FrozenTrial")
     takes = [
         name
@@ -191,10 +201,18 @@ def _rehearse(search: SearchConfig) -> None:
     fixed = {knob.name: knob.options[:1] for knob in space.knobs()}
     restrict = {**fixed, "width": (4, 8), "token_stages": (0, 1), "tokens.layers_count": (0, 2)}
     first = search.model_copy(update={"startup": 2})
+    settings = StudySettings(
+        space=space,
+        restrict=restrict,
+        objectives=("dice", "params"),
+        budget=Budget(),
+        epochs=1,
+        search=first,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sampler = make_sampler(first, 0, space, restrict)
+        sampler = make_sampler(settings, lambda _: {"params": 1.0}, 0)
         study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
         for number in range(REHEARSAL):
             trial = study.ask()

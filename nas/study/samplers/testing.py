@@ -13,13 +13,16 @@ import pytest
 from optuna.storages import JournalStorage
 
 from nas.config.run_config import SearchConfig
+from nas.pareto.budget import Budget
 from nas.study.journal import Journal
 from nas.study.samplers.factory import check_sampler, make_sampler
+from nas.study.study_settings import StudySettings
 from search_spaces.hybrid import SPACE, Hybrid
-from search_spaces.space import Restrictions, to_params
+from search_spaces.space import Architecture, Restrictions, to_params
 
 TRIALS = 16
 STARTUP = 4
+LIMIT = 40  # of the cost, above which a network is infeasible
 FEW: Restrictions = {"width": (4, 8), "token_stages": (0, 1, 2), "convs": (1, 2)}
 
 
@@ -57,7 +60,8 @@ class SamplerContract:
     ) -> optuna.Study:
         """A study of so many trials more."""
         study = study or new_study()
-        study.sampler = make_sampler(self.search(**changes), seed, SPACE, restrict or {})
+        settings = settings_of(self.search(**changes), restrict)
+        study.sampler = make_sampler(settings, lambda network: {"params": cost_of(network)}, seed)
         for _ in range(trials):
             tell(study, study.ask(), restrict)
         return study
@@ -65,7 +69,7 @@ class SamplerContract:
     def test_it_is_let_in_by_its_name(self) -> None:
         check_sampler(self.search())
 
-    @pytest.mark.parametrize("startup_sampler", ["random", "qmc"])
+    @pytest.mark.parametrize("startup_sampler", ["prior", "random", "qmc"])
     def test_it_searches_conditional_knobs_with_constraints(self, startup_sampler: str) -> None:
         trials = self.run(startup_sampler=startup_sampler).get_trials()
         lengths = {len(trial.params) for trial in trials}
@@ -124,11 +128,33 @@ def tell(study: optuna.Study, trial: optuna.Trial, restrict: Restrictions | None
     """End the trial as a search ends it: infeasible is complete and violates a constraint."""
     network = SPACE.sample(trial, restrict)
     assert isinstance(network, Hybrid)
-    layers = sum(stage.layers_count for stage in network.tokens)
-    cost = network.width * (network.convs + layers)
-    trial.set_constraint("cost", 1.0 if cost > 40 else 0.0)
-    quality = 1 - 1 / (2 + network.width + layers)
-    study.tell(trial, [-math.inf, math.inf] if cost > 40 else [quality, float(cost)])
+    cost = cost_of(network)
+    trial.set_constraint("cost", 1.0 if cost > LIMIT else 0.0)
+    quality = 1 - 1 / (2 + network.width + layers(network))
+    study.tell(trial, [-math.inf, math.inf] if cost > LIMIT else [quality, cost])
+
+
+def settings_of(search: SearchConfig, restrict: Restrictions | None = None) -> StudySettings:
+    """A study of Dice and parameters in the space `hybrid`."""
+    return StudySettings(
+        space=SPACE,
+        restrict=restrict or {},
+        objectives=("dice", "params"),
+        budget=Budget(),
+        epochs=1,
+        search=search,
+    )
+
+
+def cost_of(network: Architecture) -> float:
+    """What is known of a network before it is told."""
+    assert isinstance(network, Hybrid)
+    return float(network.width * (network.convs + layers(network)))
+
+
+def layers(network: Hybrid) -> int:
+    """Transformer layers in all."""
+    return sum(stage.layers_count for stage in network.tokens)
 
 
 def proposals(trials: list[optuna.trial.FrozenTrial]) -> set[frozenset[tuple[str, Any]]]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from nas.config.architecture_file import load_architecture_file
 from nas.config.data_space import DataSpace
+from nas.config.run_config import SearchConfig
 from nas.pareto.front_files import read_front
 from nas.study.samplers.fit_to_budget import BudgetDistance, descend, narrow
+from nas.study.samplers.ladder import ladder
 from nas.study.training_cost import TrainingCosts
 from search_spaces.fitting import differences, fit
 from search_spaces.registry import ARCHITECTURE, find_preset, is_preset
@@ -17,6 +19,9 @@ from search_spaces.space import Architecture, ArchitectureError, Restrictions, S
 from search_spaces.translation import translate
 from trainers.errors import UserError
 from trainers.home import from_home
+
+LADDER = "ladder"  # stands for plain networks of several sizes
+RUNGS, SHARE = 5, 0.34  # how many of them, and of the trials at most
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,21 @@ def check_warm_starts(names: Sequence[str], space: SearchSpace) -> None:
     place_warm_starts(names, DataSpace(space, {}, {}))
 
 
+def warm_starts(search: SearchConfig, within: DataSpace, count: TrainingCosts) -> list[WarmStart]:
+    """What the search tries first, each network once, within the budget but for the latency.
+
+    Raises UserError where a name stands for no network, or nothing near it meets the budget.
+    """
+    rungs = min(RUNGS, max(1, int(search.trials * SHARE)))
+    plain = ladder(within, count, rungs, search.prior) if LADDER in search.warm_start else []
+    placed = [WarmStart(f"{LADDER} {n}", point) for n, point in enumerate(plain, start=1)]
+    placed += place_warm_starts(search.warm_start, within)
+    return _fit_warm_starts(placed, count, within.restrict)
+
+
 def place_warm_starts(names: Sequence[str], within: DataSpace) -> list[WarmStart]:
-    """The networks that `search.warm_start` names, as points of the space on its data.
+    """The networks that `search.warm_start` names besides the ladder, as points of the space on its
+    data.
 
     A name is a preset of any space, an architecture file, an exported folder, or the folder of a
     search, of which all members of the front are meant. They are translated into the space and
@@ -48,7 +66,7 @@ def place_warm_starts(names: Sequence[str], within: DataSpace) -> list[WarmStart
     where that cannot be done.
     """
     starts = []
-    for name in names:
+    for name in (name for name in names if name != LADDER):
         try:
             starts += [_place(each, architecture, within) for each, architecture in _networks(name)]
         except (ArchitectureError, UserError) as error:
@@ -56,13 +74,10 @@ def place_warm_starts(names: Sequence[str], within: DataSpace) -> list[WarmStart
     return starts
 
 
-def fit_warm_starts(
+def _fit_warm_starts(
     placed: Sequence[WarmStart], count: TrainingCosts, restrict: Restrictions
 ) -> list[WarmStart]:
-    """The same made smaller until within the budget, each network once.
-
-    The latency is not known yet. Raises UserError where nothing near one meets the budget.
-    """
+    """The same made smaller until within the budget, each network once."""
     starts: dict[str, WarmStart] = {}
     for start in placed:
         start = _within_budget(start, count, restrict)

@@ -63,7 +63,7 @@ def test_a_plan_of_phantoms(planned, phantom_folder):
     assert config.train.patch == (24, 24, 24)
     assert config.data.split.test == 0
     assert 0 < config.search.hours < 0.2
-    assert "hybrid-xs" in config.search.warm_start
+    assert config.search.warm_start == ("ladder",)
     [expected] = [line for line in plan.lines if line.startswith("Expected")]
     assert float(expected.split()[1]) <= 0.2
     assert [path.name for path in workdir.iterdir()] == ["cache"]  # nothing is left of the sample
@@ -87,8 +87,7 @@ def made(tmp_path):
     pool = Pool([costs] * 20, [(costs, timing)] * 3)
     trials, told = forecast(pool, [costs], length, pace, 0.5, 1500)
     limits = choose_limits("hybrid-m", costs["macs"], costs["memory"], machine)
-    starts = ("hybrid-xs", "hybrid-m")
-    search = SearchPlan(length, limits, restrictions(20), starts, trials, 0.5, 0.1, told)
+    search = SearchPlan(length, limits, restrictions(20), trials, 0.5, 0.1, told)
     preprocess = choose_preprocessing(survey, cases, silent)
     source = MsdData(path=folder).portable()
     tree = configuration_tree("balls", source, preprocess, split, groups, step, search, machine)

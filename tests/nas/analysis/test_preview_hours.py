@@ -170,3 +170,19 @@ def test_windows_are_as_many_as_monai_takes(shape, overlap):
 
     sliding_window_inference(torch.zeros(1, 1, *shape), (16,) * 3, 1, count, overlap)
     assert count_windows(shape, TrainConfig(**PATCH, overlap=overlap)) == sum(passes)
+
+
+def test_baselines_are_trained_between_the_trials_and_count_as_none():
+    one, twice = ({"macs": m, "params": 1.0, "memory": m} for m in (1e8, 2e8))
+    timed = [(c, Timing(c["macs"] * 1e-9, 0.0)) for c in [one, twice] * 3]
+    plan = schedule(trials=7, slots=1, windows=0)
+    without = forecast_hours(timed, [], [one], plan, seed=0)
+    beside = forecast_hours(timed, [], [one], plan, seed=0, baselines=[twice] * 3)
+    # After the third and the sixth trial; after the ninth there would be another.
+    each = 300 * 0.2 + TRIAL_SECONDS + 3 * EPOCH_SECONDS
+    assert beside.hours - without.hours == pytest.approx(2 * each / 3600, rel=0.01)
+    assert beside.trials == without.trials == 7
+    late = schedule(trials=7, slots=1, windows=0, hours=(START_SECONDS + 100) / 3600)
+    # 30.95 s each: trials begin at 15, 46 and 77 s; what begins at 108 s is the baseline.
+    assert forecast_hours(timed, [], [one], late, seed=0, baselines=[twice]).trials == 3
+    assert forecast_hours(timed, [], [one], late, seed=0).trials == 4

@@ -113,6 +113,10 @@ def test_an_unknown_key_of_the_data_is_told_the_keys_of_that_source(file):
         ("space.restrict.levels=[2]", ["restrict.levels = [2]", "[3, 4, 5]"]),
         ("space.restrict.levels=[]", ["restrict.levels = []", "[3, 4, 5]"]),
         ("space.restrict=3", ["space.restrict = 3"]),
+        ("search.prior.lvels=3", ["prior.lvels is no knob", "levels"]),
+        ("search.prior.levels=2", ["prior.levels = [2]", "[3, 4, 5]"]),
+        ("search.prior.levels=[3, 4]", ["prior.levels = [3, 4]", "expected one option"]),
+        ("search.prior=3", ["search.prior = 3"]),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_key(file, setting, parts):
@@ -307,6 +311,10 @@ def test_a_message_stays_readable_whatever_was_found(file):
         ("budget.params=1e5", lambda c: c.budget.params == 100_000),
         ("budget.params=null", lambda c: c.budget.params is None),
         ("latency.repeats=5", lambda c: c.latency.repeats == 5),
+        (
+            "search.prior={tokens.prune: 0, conv: ghost}",
+            lambda c: c.search.prior == {"tokens.prune": 0.0, "conv": "ghost"},
+        ),
         ("space.restrict.tokens.prune=[0.5]", lambda c: c.space.restrict["tokens.prune"] == (0.5,)),
         ("name=other", lambda c: c.name == "other"),
         ("tracking.uri=my-plugin://x", lambda c: c.tracking.uri == "my-plugin://x"),

@@ -35,7 +35,7 @@ SEARCH = {
     "space": {"restrict": {"width": [4], "levels": [3], "anchors": [0]}},
     "train": {"patch": [24, 24, 24], "epochs": 4, "steps_per_epoch": 2, "batch": 1},
     "objectives": ["dice", "params"],
-    "search": {"trials": 4, "early_stopping": None},
+    "search": {"trials": 4, "baselines": [], "early_stopping": None},
     "tracking": {"enabled": False},
 }
 

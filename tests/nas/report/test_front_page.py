@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from nas.pareto.front_files import front_csv, front_json
+from nas.pareto.front_files import front_csv, front_json, read_baselines, read_front
 from nas.pareto.objectives import short_number
 from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
@@ -268,6 +268,47 @@ def test_front_csv_reads_back():
     [row] = csv.DictReader(io.StringIO(front_csv([RESULTS[1]])))
     assert (row["key"], row["dice"], row["dice_Posterior"]) == ("small", "0.85", "0.79")
     assert json.loads(row["architecture"]) == {"width": 16, "tokens": [{"prune": 0.5}]}
+
+
+def baseline(dice=0.88):
+    point = find_preset("unet-s")
+    return result(
+        point.key, dice, 2_000_000, 30.0, space="baselines", baseline="unet-s", number=0,
+        architecture=point.to_json(),
+    )  # fmt: skip
+
+
+def test_baselines_stand_apart_in_front_json_where_old_readers_do_not_look(tmp_path):
+    write_front(tmp_path, record(baselines=[baseline()]))
+    written = json.loads((tmp_path / "front.json").read_text())
+    assert [member["key"] for member in written["members"]] == ["small", "large"]
+    [beside] = written["baselines"]
+    assert (beside["baseline"], beside["space"], beside["dice"]) == ("unet-s", "baselines", 0.88)
+    members, objectives = read_front(tmp_path)
+    assert ([member.key for member in members], objectives) == (["small", "large"], OBJECTIVES)
+    assert read_baselines(tmp_path) == [baseline()]
+    assert read_baselines(tmp_path)[0].network() == find_preset("unet-s")
+
+
+def test_baselines_are_the_last_rows_of_front_csv():
+    rows = list(csv.DictReader(io.StringIO(front_csv([RESULTS[1]], [baseline()]))))
+    assert [(row["key"], row["baseline"]) for row in rows] == [
+        ("small", ""),
+        (find_preset("unet-s").key, "unet-s"),
+    ]
+    assert "baseline" not in front_csv([RESULTS[1]])
+
+
+def test_baselines_are_on_the_page_and_not_among_the_networks_found():
+    data = page(RESULTS, baselines=[baseline()])
+    assert [network["state"] for network in data["networks"][:-1]] == [r.state for r in RESULTS]
+    beside = data["networks"][-1]
+    assert (beside["state"], beside["dice"]) == ("baseline", 0.88)
+    assert beside["name"] == {"text": "unet-s", "kind": "baseline"}
+    assert beside["picture"] is not None
+    assert data["caption"].startswith("2 of 3 trained networks are the front")
+    assert "The front is better than every baseline at its cost: unet-s 0.8800." in data["caption"]
+    assert data["knobs"] == page(RESULTS)["knobs"]
 
 
 def test_the_page_tells_under_which_conditions_latency_was_measured():

@@ -3,6 +3,7 @@
 import math
 import random
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -313,6 +314,48 @@ def test_it_works_in_a_sandboxed_frame(file, browser):
     frame = page.frame_locator("iframe")
     frame.locator("#networks tbody .key").first.wait_for()
     assert frame.locator("#card h2").inner_text() in {result.key for result in COMPLETE}
+    page.close()
+    assert complaints == []
+
+
+def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
+    best = max(COMPLETE, key=lambda result: result.dice)
+    beside = []
+    for name, dice in (("unet-s", best.dice + 0.05), ("nnunet-s", 0.01)):
+        point = find_preset(name)
+        costs = {**best.costs, "macs": 2e9, "latency_ms": 50.0}
+        record = {"space": "baselines", "key": point.key, "architecture": point.to_json()}
+        beside.append(replace(best, **record, dice=dice, costs=costs, baseline=name))
+    record = SearchRecord(
+        results=RESULTS,
+        objectives=OBJECTIVES,
+        title="beside",
+        classes=CLASSES,
+        space=find_space("hybrid"),
+        baselines=beside,
+    )
+    (tmp_path / "front.html").write_text(front_page(record))
+    page, complaints = browser.new_page(), []
+    listen(page, complaints)
+    page.goto((tmp_path / "front.html").as_uri())
+    settle(page)
+    members = [result.key for result in front(RESULTS, OBJECTIVES)]
+    assert listed(page) == [*members, *(one.key for one in beside)]
+    assert page.inner_text("#left") == "1 network on the front."
+    assert page.inner_text("#card h2") in members
+    assert "baseline" in page.inner_text("#legend")
+    assert "unet-s (baseline)" in page.inner_text("#networks")
+    squares = page.evaluate(
+        "[...document.querySelector('.plane').data.find((t) => t.mode === 'markers+text')"
+        ".marker.symbol].filter((symbol) => symbol === 'square-open').length"
+    )
+    assert squares == 2
+    for one, told in zip(beside, ("Better than every network found", "Dominated by"), strict=True):
+        page.click(f"#networks .key:text-is('{one.key}')")
+        card = page.inner_text("#card")
+        assert f"baseline {one.label}" in card
+        assert told in card
+        assert f"--pick {one.key}" in card
     page.close()
     assert complaints == []
 

@@ -10,6 +10,7 @@ from nas.report.read_search import read_search
 from nas.report.tables import escaped, latex_table, markdown_table
 from nas.report.write_report import write_report
 from nas.study.folder_lock import alone_in
+from search_spaces.registry import find_preset
 from tests.nas.results import flat_result
 from tests.nas.small_search import FRONT, ended_search
 from trainers.errors import UserError
@@ -118,6 +119,26 @@ def test_several_classes_have_a_column_each(directory):
     record = replace(read_search(directory)[1], classes=("left", "right"))
     head = markdown_table(record)
     assert head.startswith("| Network | Dice | left | right | Parameters |")
+
+
+def test_baselines_have_rows_of_their_own_and_a_verdict(directory, tmp_path):
+    config, found = read_search(directory)
+    beside = flat_result(
+        space="baselines",
+        number=0,
+        key="0123456789",
+        architecture=find_preset("unet-s").to_json(),
+        state="complete",
+        dice=0.75,
+        params=30_000,
+        baseline="unet-s",
+    )
+    write_report(config, replace(found, baselines=[beside]), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "| unet-s (baseline) | 0.7500 | 30 k |" in text
+    assert "The front is better than every baseline at its cost: unet-s 0.7500." in text
+    assert "3 are on the Pareto front" in text
+    assert r"unet-s (baseline) & 0.7500 & 30\,k & -- \\" in (tmp_path / "front.tex").read_text()
 
 
 def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, capsys):

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import signal
 from collections import Counter
 
@@ -10,12 +11,13 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from nas.engine import tune_adaptors as adaptors
+from nas.search.notebook import open_search
 from nas.search.run import run_search
 from tests.nas.small_run import config
 from trainers.errors import UserError
 
 
-def kill_workers(directory, trials, kills):
+def kill_workers(directory, trials, kills, **search):
     """A real search; the n-th trial's worker is killed after each of its first `kills[n]` epochs.
 
     Returns (outcome, keys in the order of their first reports, reports, printed).
@@ -36,7 +38,7 @@ def kill_workers(directory, trials, kills):
     console = Console(file=io.StringIO(), width=200)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adaptors.SessionScheduler, "on_trial_result", listen)
-        run = config(search={"trials": trials, "startup": 4, "retries": 1})
+        run = config(search={"trials": trials, "startup": 4, "retries": 1, **search})
         outcome = run_search(run, directory, console)
     return outcome, keys, reports, console.file.getvalue()
 
@@ -112,6 +114,47 @@ def test_members_of_the_front_were_measured_again(search):
         assert member.costs["latency_ms"] == again[member.key]["p50_ms"]
         assert first[member.key]["latency"]["conditions"] == member.latency["conditions"]
     assert "members of the front again, interleaved and idle" in printed
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory):
+    """A search of four trials with a baseline; the worker of the fourth network was killed."""
+    directory = tmp_path_factory.mktemp("beside")
+    return directory, *kill_workers(directory, 4, {3: 1}, baselines=["unet-s"])
+
+
+def test_a_baseline_is_trained_by_the_same_workers_and_stands_beside_the_front(beside):
+    directory, outcome, keys, reports, printed = beside
+    front = json.loads((directory / "front.json").read_text())
+    [baseline] = front["baselines"]
+    assert (baseline["baseline"], baseline["epochs"]) == ("unet-s", 3)
+    assert outcome.summary.trials == len(keys) - 1 == 4
+    assert baseline["key"] in keys[1:]
+    assert baseline["key"] not in {member["key"] for member in front["members"]}
+    assert {path.stem for path in (directory / "checkpoints").iterdir()} == set(keys)
+    assert sorted(reports) == sorted((key, epoch) for key in keys for epoch in (1, 2, 3))
+    assert "members of the front and 1 baselines beside it again" in printed
+    assert f'"latency again: {baseline["key"]}"' in (directory / "journal.log").read_text()
+    assert f"baseline unet-s  Dice {baseline['dice']:.4f}" in printed
+    verdicts = ("better than every baseline at its cost: unet-s", "unet-s .* every network found")
+    assert any(re.search(verdict, printed) for verdict in verdicts)
+
+
+def test_a_baseline_is_exported_by_its_key_and_by_no_other_pick(beside, tmp_path):
+    search = open_search(beside[0])
+    [baseline] = search.baselines
+    assert all(search.pick(name) in search.front for name in ("best-dice", "knee", "smallest"))
+    assert search.pick(baseline.key) == baseline
+    export = search.export(baseline, tmp_path / "out")
+    assert export.segmenter().network is not None
+
+
+def test_a_search_with_its_baseline_trains_nothing_again(beside, monkeypatch):
+    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("Ray was started"))
+    before = (beside[0] / "front.json").read_text()
+    run = config(search={"trials": 4, "startup": 4, "retries": 1, "baselines": ["unet-s"]})
+    run_search(run, beside[0], Console(file=io.StringIO()))
+    assert (beside[0] / "front.json").read_text() == before
 
 
 @pytest.mark.slow

@@ -17,4 +17,4 @@ def test_the_sampler_of_the_page_keeps_the_contract(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "9 passed" in done.stdout, done.stdout + done.stderr
+    assert "10 passed" in done.stdout, done.stdout + done.stderr

@@ -18,7 +18,7 @@ from nas.config.run_config import SearchConfig
 from nas.study.samplers.factory import Staged, check_sampler, make_sampler
 from nas.study.samplers.nsga import ArchitectureNSGAII, VariationOperator
 from nas.study.samplers.sobol import QuasiRandomSampler
-from nas.study.samplers.testing import SamplerContract
+from nas.study.samplers.testing import SamplerContract, cost_of, settings_of
 from nas.study.samplers.windowed import RecentTrials
 from search_spaces.all_params import all_params
 from search_spaces.hybrid import SPACE, Hybrid
@@ -61,6 +61,12 @@ def config(sampler: Any, startup: int = 4, startup_sampler: str = "random") -> S
     return SearchConfig.model_validate(settings)
 
 
+def sampler_of(
+    search: SearchConfig, seed: int = 0, restrict: Restrictions | None = None
+) -> optuna.samplers.BaseSampler:
+    return make_sampler(settings_of(search, restrict), lambda n: {"params": cost_of(n)}, seed)
+
+
 def objectives(architecture: Architecture) -> list[float] | None:
     """A Dice and a cost that knobs decide; None where the budget is exceeded."""
     assert isinstance(architecture, Hybrid)
@@ -97,6 +103,14 @@ class TestTPE(SamplerContract):
 
 class TestTPEWithArguments(SamplerContract):
     sampler: ClassVar = {"name": "tpe", "n_ei_candidates": 8}
+
+
+class TestEHVI(SamplerContract):
+    sampler = "ehvi"
+
+
+class TestPrior(SamplerContract):
+    sampler = "prior"
 
 
 class TestNSGAII(SamplerContract):
@@ -147,7 +161,7 @@ def test_evolution_proposes_better_than_chance() -> None:
         return sum(trial.constraints["cost"] for trial in trials) / len(trials)
 
     chance = late_costs(RandomSampler(0))
-    ours = late_costs(make_sampler(config("nsga2", startup=10), 0, SPACE, TOKENS))
+    ours = late_costs(sampler_of(config("nsga2", startup=10), 0, TOKENS))
     assert ours < chance / 2
 
 
@@ -215,7 +229,7 @@ def test_children_are_no_networks_that_were_tried() -> None:
 
 
 def test_evolution_ends_where_all_was_tried() -> None:
-    study = run(make_sampler(config("nsga2"), 0, SPACE, SMALL), 60, SMALL)
+    study = run(sampler_of(config("nsga2"), 0, SMALL), 60, SMALL)
     found = {SPACE.sample(RandomTrial(0, t.params), SMALL).key for t in study.get_trials()}
     everything = {SPACE.sample(RandomTrial(seed), SMALL).key for seed in range(400)}
     assert found == everything
@@ -223,7 +237,7 @@ def test_evolution_ends_where_all_was_tried() -> None:
 
 def test_a_single_point_is_no_endless_search() -> None:
     single = {knob: options[:1] for knob, options in SMALL.items()}
-    study = run(make_sampler(config("nsga2", startup=2), 0, SPACE, single), 5, single)
+    study = run(sampler_of(config("nsga2", startup=2), 0, single), 5, single)
     assert len({str(trial.params) for trial in study.trials}) == 1
 
 
@@ -231,7 +245,7 @@ def test_warm_starts_and_start_up_proposals_become_parents() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     for preset in ("hybrid-xs", "hybrid-tokens"):
         study.enqueue_trial(dict(to_params(SPACE.presets()[preset])))
-    run(make_sampler(config("nsga2", startup=4), 0, SPACE, {}), 12, study=study)
+    run(sampler_of(config("nsga2", startup=4), 0, {}), 12, study=study)
     assert generations(study) == [0] * 4 + [1] * 4 + [2] * 4
 
 
@@ -264,7 +278,7 @@ def test_warm_starts_do_not_count_as_start_up() -> None:
 
 def test_start_up_and_model_draw_different_numbers() -> None:
     """Both of them begin with random proposals."""
-    study = run(make_sampler(config("NSGAIISampler", startup=8), 0, SPACE, {}), 16)
+    study = run(sampler_of(config("NSGAIISampler", startup=8), 0, {}), 16)
     assert len({str(trial.params) for trial in study.get_trials()}) == 16
 
 
@@ -342,7 +356,7 @@ def test_tpe_of_few_trials_is_optunas() -> None:
     plain = optuna.samplers.TPESampler(
         n_startup_trials=1, multivariate=True, group=True, constant_liar=True, seed=3
     )
-    ours = run(make_sampler(config("tpe", startup=0), 3, SPACE, {}), 14)
+    ours = run(sampler_of(config("tpe", startup=0), 3, {}), 14)
     theirs = run(plain, 14)
     assert [t.params for t in ours.get_trials()] == [t.params for t in theirs.get_trials()]
 
@@ -350,7 +364,7 @@ def test_tpe_of_few_trials_is_optunas() -> None:
 @pytest.mark.parametrize(
     ("sampler", "told"),
     [
-        ("tpee", "tpee is unknown; there are tpe, nsga2"),
+        ("tpee", "tpee is unknown; there are ehvi, tpe, nsga2"),
         ({"n_ei_candidates": 4}, "expected a name"),
         ({"name": "tpe", "candidates": 4}, "unexpected keyword argument 'candidates'.*n_ei_cand"),
         ({"name": "tpe", "gamma": 3}, "not callable"),

@@ -1,0 +1,117 @@
+"""What is believed of networks that were not trained, and how much they would improve the front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats.qmc import Sobol
+from sklearn.linear_model import BayesianRidge, Ridge
+
+from nas.pareto.budget import Budget
+from nas.study.samplers.architecture_sampler import Params
+from nas.study.samplers.counted_network import CountedNetwork
+from nas.study.samplers.ehvi.features import KnobFeatures
+from nas.study.samplers.ehvi.improvement import best_within, improvement
+from nas.study.samplers.ehvi.observations import Observations
+
+COUNTED = ("params", "macs")
+LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
+BEYOND = 1.1  # times the range of the costs, so that the largest network counts
+REFERENCE = 0.9  # of the best Dice: what is below improves nothing
+KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
+EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
+MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know
+ENOUGH = 4  # networks with a latency, before it is modelled
+
+
+class Landscape:
+    """Models of Dice and of costs that are measured only, fitted to what was observed.
+
+    Bayesian ridge regression on knobs and log costs: with few networks it falls back to what costs
+    alone tell. `pending` networks count with the Dice that is expected of them.
+    """
+
+    def __init__(
+        self,
+        features: KnobFeatures,
+        seen: Observations,
+        pending: Sequence[CountedNetwork],
+        objectives: Sequence[str],
+        budget: Budget,
+        seed: int,
+    ) -> None:
+        self._features = features
+        self._names = [name for name in objectives if name != "dice"]
+        trained = [observation.network for observation in seen.trained]
+        dice = np.array(seen.final_dice())
+        self._reference = REFERENCE * dice.max()
+        logs = self._counted(trained)
+        self._centre, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
+        x = self._inputs(trained)
+        self._dice = BayesianRidge().fit(x, np.maximum(dice, self._reference - MARGIN))
+        self._measured = {
+            name: model for name in self._names if (model := _fit_measured(name, trained, x))
+        }
+        ends = self._log_costs([*trained, *pending])
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        for column, name in enumerate(self._names):
+            if limit := budget.limits().get(name):
+                high[column] = math.log10(limit)
+        points = Sobol(len(self._names), rng=seed).random(LIMITS)
+        self._limits = low + BEYOND * points * (high - low)
+        found = dice
+        if pending:
+            found = np.concatenate([dice, self._dice.predict(self._inputs(pending))])
+        # What was stopped is no member of the front, but what is under way may become one.
+        counts = np.array([o.dice is not None for o in seen.trained] + [True] * len(pending))
+        self._best = best_within(self._limits, ends[counts], found[counts], self._reference)
+
+    def worth(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
+        """(n,) the expected hypervolume improvement of each."""
+        x = self._inputs(networks)
+        mean, std = self._dice.predict(x, return_std=True)
+        noise = 1 / self._dice.alpha_  # of one training, which no network is better by
+        std = EXPLORED * np.sqrt(np.maximum(std**2 - noise, 1e-8))
+        return improvement(self._limits, self._best, self._log_costs(networks), mean, std)
+
+    def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
+        """(n, d) what the models see."""
+        scaled = (self._counted(networks) - self._centre) / self._scale
+        knobs = self._features.matrix([network.params for network in networks])
+        return np.hstack([KNOBS * knobs, scaled, scaled**2])
+
+    def _counted(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
+        return np.array([network.log_costs(COUNTED) for network in networks])
+
+    def _log_costs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
+        """(n, k) of every cost among the objectives; what is not known is predicted."""
+        logs = np.array([network.log_costs(self._names) for network in networks])
+        for column, name in enumerate(self._names):
+            rows = [i for i, network in enumerate(networks) if name not in network.costs]
+            if rows and (model := self._measured.get(name)):
+                logs[rows, column] = model.predict(self._inputs([networks[i] for i in rows]))
+        return logs
+
+
+def guess_costs(
+    params: Sequence[Params], counted: Sequence[CountedNetwork], features: KnobFeatures
+) -> list[CountedNetwork]:
+    """The networks of these parameters with what similar ones cost: to choose whom to count."""
+    x, names = features.matrix([network.params for network in counted]), COUNTED
+    logs = np.array([network.log_costs(names) for network in counted])
+    told = 10 ** Ridge(alpha=0.1).fit(x, logs).predict(features.matrix(params))
+    return [
+        CountedNetwork(each, "", dict(zip(names, costs, strict=True)))
+        for each, costs in zip(params, told.tolist(), strict=True)
+    ]
+
+
+def _fit_measured(
+    name: str, networks: Sequence[CountedNetwork], x: np.ndarray
+) -> BayesianRidge | None:
+    rows = [i for i, network in enumerate(networks) if network.costs.get(name)]
+    if len(rows) < ENOUGH or name in COUNTED:
+        return None
+    return BayesianRidge().fit(x[rows], np.log10([networks[i].costs[name] for i in rows]))

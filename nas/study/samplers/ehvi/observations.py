@@ -1,0 +1,86 @@
+"""What a study has found so far, as a model of Dice reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.pareto.result import Result
+from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A network that was trained, with all its costs. `curve`: the Dice of every validation;
+    `dice`: None where it was stopped early."""
+
+    network: CountedNetwork
+    dice: float | None
+    curve: tuple[float, ...] = ()
+
+
+class Observations:
+    """Reads the trials of a study for these objectives, each once."""
+
+    def __init__(self, objectives: Sequence[str], counter: NetworkCounter) -> None:
+        self.trained: list[Observation] = []
+        self.running: list[FrozenTrial] = []
+        self.proposed: set[str] = set()  # keys
+        self._objectives, self._counter = tuple(objectives), counter
+        self._read: set[int] = set()
+
+    def update(self, study: Study) -> None:
+        """Take note of the trials that ended since, and of those that run."""
+        trials = study.get_trials(deepcopy=False)
+        self.running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        self.proposed |= {self._key(trial) for trial in self.running if trial.params}
+        for trial in trials:
+            if trial.state.is_finished() and trial.number not in self._read:
+                self._read.add(trial.number)
+                if trial.state == TrialState.COMPLETE:
+                    self._read_result(trial)
+
+    def final_dice(self) -> list[float]:
+        """The Dice of every trained network after a whole training.
+
+        Of one that was stopped, its last plus what the complete ones gained from there on, in the
+        median.
+        """
+        whole = [(o.curve, o.dice) for o in self.trained if o.dice is not None]
+        gains: dict[int, float] = {}
+        for length in {len(o.curve) for o in self.trained if o.dice is None}:
+            later = [dice - curve[length - 1] for curve, dice in whole if len(curve) >= length]
+            gains[length] = median(later) if later else 0.0
+        return [
+            o.curve[-1] + gains[len(o.curve)] if o.dice is None else o.dice for o in self.trained
+        ]
+
+    def _read_result(self, trial: FrozenTrial) -> None:
+        if "repeat_of" in trial.user_attrs:
+            return
+        told = trial.user_attrs.get("result")
+        if told is None:
+            self._read_values(trial)
+            return
+        result = Result.from_json(told, "")
+        self.proposed.add(result.key)
+        network = CountedNetwork(trial.params, result.key, result.costs)
+        if result.state == "complete" or (result.state == "stopped" and result.curve):
+            self.trained.append(Observation(network, result.dice, result.curve))
+
+    def _read_values(self, trial: FrozenTrial) -> None:
+        """Of a study that keeps no results."""
+        self.proposed.add(key := self._key(trial))
+        values = dict(zip(self._objectives, trial.values, strict=True))
+        feasible = all(value <= 0 for value in trial.constraints.values())
+        if feasible and all(map(math.isfinite, trial.values)):
+            dice = values.pop("dice")
+            self.trained.append(Observation(CountedNetwork(trial.params, key, values), dice))
+
+    def _key(self, trial: FrozenTrial) -> str:
+        return self._counter.architecture(trial.params).key

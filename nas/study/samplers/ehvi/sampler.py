@@ -1,0 +1,86 @@
+"""The sampler that knows what every network costs, and models Dice alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from optuna import Study
+from optuna.trial import FrozenTrial
+
+from nas.pareto.budget import Budget
+from nas.pareto.front import non_dominated
+from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
+from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
+from nas.study.samplers.ehvi.features import KnobFeatures
+from nas.study.samplers.ehvi.landscape import Landscape, guess_costs
+from nas.study.samplers.ehvi.observations import Observations
+from nas.study.samplers.ehvi.pool import Pool
+from nas.study.study_settings import Costs
+from search_spaces.space import Option, Restrictions, SearchSpace
+
+ENOUGH = 4  # trained networks before a model is asked
+COUNTS = 6  # networks that are counted for a proposal, which takes most of its time
+
+
+class EHVISampler(ArchitectureSampler):
+    """Proposes by expected hypervolume improvement over a pool of networks with exact costs.
+
+    Parameters and multiply-accumulates are counted before a training, so that of the objectives
+    only Dice has to be modelled, and roughly what is measured only. Of new draws of the prior and
+    new mutants of the front those that seem most promising are counted and join the pool; of the
+    pool the most promising is proposed. The prior fades as the front and the model know more.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        restrict: Restrictions,
+        *,
+        costs: Costs,
+        objectives: Sequence[str],
+        budget: Budget,
+        prior: Mapping[str, Option],
+        seed: int,
+    ) -> None:
+        super().__init__(space, restrict, seed)
+        self._objectives, self._budget, self._seed = objectives, budget, seed
+        self._features = KnobFeatures(space, restrict)
+        self._counter = NetworkCounter(space, restrict, costs)
+        rng = random.Random(seed)
+        self._pool = Pool(space, restrict, prior, self._counter, budget, rng)
+        self._seen = Observations(objectives, self._counter)
+
+    def propose(self, study: Study, trial: FrozenTrial) -> Params:
+        seen = self._seen
+        seen.update(study)
+        front = [network.params for network in self._front()]
+        fresh = self._pool.fresh(front, seen.proposed)
+        if len(seen.trained) < ENOUGH:
+            return fresh[0] if fresh else self._pool.draw()
+        others = [t.params for t in seen.running if t.number != trial.number and t.params]
+        pending = [network for network in map(self._counter.count, others) if network]
+        landscape = Landscape(
+            self._features, seen, pending, self._objectives, self._budget, self._seed + trial.number
+        )
+        if fresh:
+            known = [*(o.network for o in seen.trained[-1000:]), *self._pool.open(seen.proposed)]
+            worth = landscape.worth(guess_costs(fresh, known, self._features))
+            self._pool.add([fresh[place] for place in np.argsort(-worth)[:COUNTS]])
+        networks = self._pool.open(seen.proposed)
+        if not networks:
+            return self._pool.draw()
+        worth = landscape.worth(networks)
+        self._pool.keep_best(networks, worth)
+        return networks[int(worth.argmax())].params
+
+    def _front(self) -> list[CountedNetwork]:
+        """Of what was trained to the end."""
+        whole = [(o.network, o.dice) for o in self._seen.trained if o.dice is not None]
+        if not whole:
+            return []
+        costs = [name for name in self._objectives if name != "dice"]
+        rows = [[*network.log_costs(costs), -dice] for network, dice in whole]
+        kept = non_dominated(np.array(rows))
+        return [network for (network, _), keep in zip(whole, kept, strict=True) if keep]

@@ -1,0 +1,64 @@
+"""Random proposals of the kind that people build, at all sizes."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Mapping
+
+from optuna import Study
+from optuna.trial import FrozenTrial
+
+from nas.pareto.budget import Budget
+from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
+from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
+from nas.study.study_settings import Costs
+from search_spaces.prior import PriorTrial
+from search_spaces.space import Option, Restrictions, SearchSpace, sample, to_params
+
+DRAWS = 4  # of which one is proposed
+SIZE = "params"
+
+
+class PriorSampler(ArchitectureSampler):
+    """Draws from the space's prior, such that every octave of parameters gets its share.
+
+    Of some draws within the budget it proposes one of the octave that has been proposed least,
+    whoever proposed it: small networks are rare among even draws, and large ones among those that a
+    budget leaves.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        restrict: Restrictions,
+        *,
+        costs: Costs,
+        budget: Budget,
+        prior: Mapping[str, Option],
+        seed: int,
+    ) -> None:
+        super().__init__(space, restrict, seed)
+        self._space, self._restrict, self._prior = space, restrict, prior
+        self._counter, self._budget = NetworkCounter(space, restrict, costs), budget
+        self._rng = random.Random(seed)
+
+    def propose(self, study: Study, trial: FrozenTrial) -> Params:
+        drawn = [self._draw() for _ in range(DRAWS)]
+        counted = [c for c in map(self._counter.count, drawn) if c]
+        before = study.get_trials(deepcopy=False)[: trial.number]
+        earlier = [c for t in before if t.params and (c := self._counter.count(t.params))]
+        tried, taken = {c.key for c in earlier}, Counter(map(_octave, earlier))
+        fitting = [c for c in counted if c.key not in tried and not self._budget.excess(c.costs)]
+        if not fitting:
+            return drawn[0]
+        return min(fitting, key=lambda c: taken[_octave(c)]).params
+
+    def _draw(self) -> Params:
+        trial = PriorTrial(self._space, self._rng, self._prior)
+        return to_params(sample(self._space.kind, trial, self._restrict))
+
+
+def _octave(network: CountedNetwork) -> int:
+    return math.floor(math.log2(network.costs.get(SIZE, 1.0)))

@@ -1,0 +1,57 @@
+"""Random networks of the kind that people build: most knobs at their defaults."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from search_spaces.fitting import nearest
+from search_spaces.space import (
+    Architecture,
+    Option,
+    Restrictions,
+    SearchSpace,
+    path_pattern,
+    sample,
+)
+
+USUAL = 0.5
+"""How often a knob keeps its usual option. The usual options of a space together are its plain
+network: where every knob left it by an even draw, hardly a network would be near it."""
+
+
+class PriorTrial:
+    """A trial without a study, for `sample`: the usual option with probability `usual`, else any
+    other.
+
+    Usual is what `prior` names, the default of a knob that it does not name, and the nearest option
+    where that one is left out of the space.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        rng: random.Random,
+        prior: Mapping[str, Option] | None = None,
+        usual: float = USUAL,
+    ) -> None:
+        defaults = {knob.name: knob.options[0] for knob in space.knobs()}
+        self._options: Mapping[str, Option] = {**defaults, **(prior or {})}
+        self._rng, self._usual = rng, usual
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of `choices` for the knob at the path `name`."""
+        usual = nearest(self._options[path_pattern(name)], choices)
+        others = [option for option in choices if option != usual]
+        if not others or self._rng.random() < self._usual:
+            return usual
+        return self._rng.choice(others)
+
+
+def plain_network(
+    space: SearchSpace, restrict: Restrictions, prior: Mapping[str, Option] | None = None
+) -> Architecture:
+    """The network of which every knob has its usual option, not in canonical form."""
+    trial = PriorTrial(space, random.Random(0), prior, usual=1.0)
+    return sample(space.kind, trial, restrict).with_axes(space.axes)

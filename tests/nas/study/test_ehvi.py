@@ -1,0 +1,150 @@
+"""Proposals by expected hypervolume improvement, where costs are known and Dice is not."""
+
+from dataclasses import replace
+
+import moocore
+import numpy as np
+import optuna
+import pytest
+from scipy.stats.qmc import Sobol
+
+from nas.config.run_config import SearchConfig
+from nas.pareto.budget import Budget
+from nas.pareto.result import Result
+from nas.study.samplers.counted_network import NetworkCounter
+from nas.study.samplers.ehvi.improvement import best_within, expected_gain, improvement
+from nas.study.samplers.ehvi.observations import Observations
+from nas.study.samplers.factory import make_sampler
+from nas.study.samplers.testing import new_study, settings_of
+from search_spaces.hybrid import SPACE
+from search_spaces.space import RandomTrial, to_params
+
+FRONT = np.array([[0.2, 0.5], [0.5, 0.7], [0.9, 0.8]])  # cost, Dice
+SMALL = {"width": (4, 6, 8, 12, 16), "levels": (3,), "token_stages": (0,)}
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def test_the_expected_gain_is_the_mean_over_draws():
+    draws = np.random.default_rng(0).normal(0.7, 0.1, 200_000)
+    for best in (0.5, 0.7, 0.85):
+        mean, std = np.array(0.7), np.array(0.1)
+        gain = expected_gain(mean, std, np.array(best))
+        assert gain == pytest.approx(np.maximum(draws - best, 0).mean(), rel=0.03)
+
+
+def test_a_certain_network_improves_by_the_hypervolume_that_it_adds():
+    limits = Sobol(1, rng=0).random(4096)
+    best = best_within(limits, FRONT[:, :1], FRONT[:, 1], 0.4)
+    candidates = np.array([[0.1, 0.45], [0.3, 0.65], [0.6, 0.6], [0.7, 0.9]])
+    found = improvement(limits, best, candidates[:, :1], candidates[:, 1], np.full(4, 1e-9))
+
+    def volume(points):
+        return moocore.hypervolume(points * [1, -1], ref=[1.0, -0.4])
+
+    added = [volume(np.vstack([FRONT, point])) - volume(FRONT) for point in candidates]
+    assert found == pytest.approx(added, abs=1e-3)
+    assert found[2] == pytest.approx(0)  # behind one that costs less
+
+
+def test_what_is_below_the_reference_improves_nothing():
+    limits = Sobol(1, rng=0).random(64)
+    best = best_within(limits, FRONT[:, :1], FRONT[:, 1], 0.75)
+    assert improvement(limits, best, np.array([[0.1]]), np.array([0.6]), np.array([1e-9])) == 0
+
+
+def told(study, params, **found):
+    """End a trial as a search does."""
+    study.enqueue_trial(params)
+    trial = study.ask()
+    network = SPACE.sample(trial)
+    result = Result(
+        number=trial.number, space="hybrid", key=network.key, architecture=network.to_json(),
+        costs={"params": 1e4}, **found,
+    )  # fmt: skip
+    trial.set_user_attr("result", result.to_json())
+    complete = result.state == "complete"
+    study.tell(trial, [result.dice, 1e4] if complete else [-np.inf, np.inf])
+
+
+def test_a_stopped_network_counts_with_what_others_gained_later():
+    counter = NetworkCounter(SPACE, {}, lambda _: {})
+    study, seen = new_study(), Observations(("dice", "params"), counter)
+    for seed, curve in enumerate([(0.2, 0.5, 0.6), (0.3, 0.5, 0.8), (0.4, 0.7, 0.8)]):
+        params = to_params(SPACE.sample(RandomTrial(seed)))
+        told(study, params, state="complete", dice=curve[-1], curve=curve)
+    told(study, to_params(SPACE.sample(RandomTrial(9))), state="stopped", curve=(0.1, 0.35))
+    told(study, to_params(SPACE.sample(RandomTrial(10))), state="infeasible", reason="over budget")
+    seen.update(study)
+    assert seen.final_dice() == pytest.approx([0.6, 0.8, 0.8, 0.35 + 0.1])
+    assert len(seen.proposed) == 5
+    seen.update(study)
+    assert len(seen.trained) == 4  # each is read once
+
+
+def test_it_proposes_where_all_were_stopped():
+    study = new_study()
+    for seed in range(5):
+        params = to_params(SPACE.sample(RandomTrial(seed)))
+        told(study, params, state="stopped", curve=(0.1 * seed,))
+    settings = settings_of(SearchConfig(sampler="ehvi", startup=0))
+    study.sampler = make_sampler(settings, lambda n: {"params": params_of(n)}, 0)
+    assert SPACE.sample(study.ask()).key
+
+
+def params_of(network):
+    return float(network.width**2 * network.convs * (1 + network.growth))
+
+
+def dice_of(network):
+    """Residual units, instance norms and width are good, with less and less of it."""
+    good = 0.03 * network.residual + 0.03 * (network.norm == "instance")
+    return 0.9 - 0.4 / network.width - 0.1 / network.convs**2 + good
+
+
+def searched(sampler, trials, seed, budget=None):
+    """The relative hypervolume of a search in which trainings take no time."""
+    settings = settings_of(SearchConfig(sampler=sampler, startup=5, warm_start=()), SMALL)
+    settings = replace(settings, budget=budget or Budget())
+    study = new_study()
+    study.sampler = make_sampler(settings, lambda n: {"params": params_of(n)}, seed)
+    networks = []
+    for _ in range(trials):
+        trial = study.ask()
+        network = SPACE.sample(trial, SMALL)
+        networks.append(network)
+        study.tell(trial, [dice_of(network), params_of(network)])
+    return networks
+
+
+def volume(networks):
+    points = np.array([[np.log10(params_of(n)) / 3, -dice_of(n)] for n in networks])
+    return moocore.hypervolume(points, ref=[1.1, -0.85])
+
+
+def test_it_finds_more_than_random_and_than_its_prior_alone():
+    found = {
+        name: np.mean([volume(searched(name, 24, seed)) for seed in range(4)])
+        for name in ("ehvi", "prior", "random")
+    }
+    assert found["ehvi"] > 1.2 * max(found["prior"], found["random"]), found
+
+
+def test_it_proposes_no_network_twice_while_there_are_others():
+    keys = [network.key for network in searched("ehvi", 30, 0)]
+    assert len(set(keys)) == 30
+
+
+def test_it_keeps_to_the_budget_that_it_knows():
+    networks = searched("ehvi", 20, 0, Budget(params=400))
+    assert all(params_of(network) <= 400 for network in networks[5:])
+
+
+def test_draws_of_the_prior_have_all_sizes():
+    octaves = [int(np.log2(params_of(n))) for n in searched("prior", 24, 0)]
+    counts = np.bincount(octaves)[min(octaves) :]
+    assert len(counts) >= 5
+    assert counts.max() <= 8  # of 24: no octave takes half of them

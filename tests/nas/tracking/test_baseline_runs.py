@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from nas.report.read_search import read_search
+from nas.study.candidate import Candidate
+from nas.tracking import store
+from search_spaces.registry import find_preset
+from tests.nas.tracking.test_sync import CURVE, EPOCHS, Driver, curve, local, sync
+
+
+@pytest.fixture
+def driver(tmp_path):
+    store.prepare_mlflow()
+    store.make_store(tmp_path / "mlflow.db")
+    return Driver(tmp_path)
+
+
+def baseline(driver):
+    """One that was trained whole, and is better than every candidate in everything."""
+    made = Candidate(0, find_preset("unet-s"), {"params": 10, "macs": 10}, baseline="unet-s")
+    driver.study.begin_baseline(made)
+    return made, made.result(state="complete", dice=0.99, epochs=EPOCHS, curve=CURVE)
+
+
+def test_a_baseline_has_a_tagged_run_like_a_trials_and_no_part_in_the_front(driver):
+    result = driver.tell(driver.train())
+    made, ended = baseline(driver)
+    epoch = made.key, made.number, made.architecture.to_json(), 1, {"loss": 1.0}
+    driver.tracker.trial_epoch(*epoch, made.baseline)
+    driver.study.tell(ended)
+    driver.tracker.trial_end(ended, driver.study.results)
+    driver.tracker.finish(driver.directory, {})
+    runs = local(driver.directory)
+    run, trial = runs[made.key], runs[result.key]
+    assert (run["status"], run["tags"]["baseline"]) == ("FINISHED", "unet-s")
+    assert run["tags"]["mlflow.runName"] == "baseline-unet-s"
+    assert (run["tags"]["front"], trial["tags"]["front"]) == ("false", "true")
+    assert "pareto_rank" not in run["tags"]
+    assert "baseline" not in trial["tags"]
+    assert run["params"]["kind"] == "unet"
+    names = [{name for name, *_ in one["points"]} for one in (run, trial)]
+    assert names[0] - {"macs"} == names[1]
+    assert [point[1] for point in curve(run)] == list(CURVE)
+    volumes = [point for point in runs[""]["points"] if point[0] == "hypervolume"]
+    assert [step for _, step, _ in volumes] == [1]  # one trial has ended, and was not dominated
+
+
+def test_sync_sends_a_baseline_that_mlflow_lacks(driver):
+    driver.tell(driver.train())
+    made, ended = baseline(driver)
+    driver.study.tell(ended)
+    assert sync(driver.directory)[0] == 0
+    assert local(driver.directory)[made.key]["tags"]["baseline"] == "unet-s"
+    record = read_search(driver.directory)[1]
+    assert [one.label for one in record.baselines] == ["unet-s"]
+    written = json.loads((driver.directory / "front.json").read_text())
+    assert [one["baseline"] for one in written["baselines"]] == ["unet-s"]
+    assert [one["key"] for one in written["members"]] == [one.key for one in record.members]
