@@ -65,7 +65,7 @@ class Log:
     def __init__(self):
         self.epochs, self.ended = [], []
 
-    def trial_epoch(self, key, number, architecture, epoch, metrics):
+    def trial_epoch(self, key, number, architecture, epoch, metrics, baseline):
         self.epochs.append((epoch, metrics))
 
     def trial_end(self, result, results):
