@@ -85,7 +85,7 @@ def ours(options: argparse.Namespace, folder: Path) -> list[Interval]:
             "data": {"source": "phantom"},
             "train": {"patch": [32, 32, 32], "epochs": options.epochs},
             "objectives": ["dice", "params"],
-            "search": {"trials": options.trials, "early_stopping": None},
+            "search": {"trials": options.trials, "confirm": 0, "early_stopping": None},
             "tracking": {"enabled": False},
         }
     )

@@ -1,1 +1,1 @@
-"""What is worked out beside a search: a preview before it, redundancy and confirmation after it."""
+"""What is worked out beside a search: a plan and a preview before it, redundancy after it."""

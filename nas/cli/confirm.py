@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.console import NOTES, print_wide
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import COSTS, objective
 
 if TYPE_CHECKING:
-    from nas.analysis.confirm import Confirmed
+    from nas.report.search_record import SearchRecord
 
 HELP = "train those near the front again with other seeds: who would be on it again?"
 
@@ -31,10 +32,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--seeds",
-        type=arguments.at_least(2, "one tells no spread: "),
+        type=arguments.positive,
         default=3,
         metavar="N",
-        help="trainings of each (default: 3)",
+        help="repeats of each, those of the search among them (default: 3)",
     )
     arguments.add_address(command)
     arguments.add_json(command)
@@ -42,39 +43,66 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas confirm`."""
-    from nas.analysis.confirm.confirm_front import confirm_search
-    from nas.search.progress_bars import Bars
+    from nas.config.run_config import RunConfig
+    from nas.config.yaml_file import read_config
+    from nas.report.read_search import read_search
+    from nas.search.run import Confirm, run_search
+    from nas.study.search_folder import journal_in
 
-    with Bars(NOTES) as bars:
-        confirmed = confirm_search(
-            options.dir, options.top, options.seeds, options.address, bars.count
-        )
+    journal_in(options.dir)
+    config = read_config(RunConfig, options.dir / "config.yaml", recorded=True)
+    run_search(config, options.dir, NOTES, options.address, Confirm(options.top, options.seeds))
+    told = confirmed(read_search(options.dir)[1])
     if options.json:
-        print(json.dumps({"confirmed": [one.to_json() for one in confirmed]}))
+        print(json.dumps({"confirmed": told}))
         return 0
-    print_wide(confirmed_table(confirmed))
-    best = confirmed[0].result.key
-    print(f"next: segnas export {options.dir} --pick {best} --to OUT")
+    print_wide(confirmed_table(told))
+    print(f"next: segnas export {options.dir} --pick {told[0]['key']} --to OUT")
     return 0
 
 
-def confirmed_table(confirmed: Sequence[Confirmed]) -> Table:
-    """A row a candidate, the surest first."""
+def confirmed(record: SearchRecord) -> list[dict[str, Any]]:
+    """Of every network that was trained again what is known of it, the surest first.
+
+    `mean` and `deviation` are of the repeats alone, which did not choose it.
+    """
+    members = {member.key for member in record.members}
+    told = []
+    for result in record.results:
+        first, *again = result.trainings or (None,)
+        if again:
+            told.append(
+                {
+                    "key": result.key,
+                    "on_front": result.key in members,
+                    "dice_of_search": first,
+                    "dice_of_repeats": again,
+                    "mean": mean(again),
+                    "deviation": stdev(again) if len(again) > 1 else None,
+                    "chance": record.chances.get(result.key, 0.0),
+                    **{name: result.value(name) for name in COSTS},
+                }
+            )
+    return sorted(told, key=lambda one: (-one["chance"], -one["mean"], one["key"]))
+
+
+def confirmed_table(told: Sequence[dict[str, Any]]) -> Table:
+    """A row a network."""
     table = Table("key", "front", "Dice then", "Dice again", "parameters", "latency", "chance")
     for column in table.columns[2:]:
         column.justify = "right"
-    for one in confirmed:
-        result = one.result
-        failed = f", {one.failed} failed" if one.failed else ""
+    for one in told:
+        spread = "" if one["deviation"] is None else f" ± {one['deviation']:.4f}"
         table.add_row(
-            result.key,
-            "yes" if one.on_front else "near",
-            f"{result.dice:.4f}",
-            f"{one.mean:.4f} ± {one.deviation:.4f}{failed}",
-            *(objective(name).exact(result.value(name)) for name in ("params", "latency_ms")),
-            f"{one.chance:.0%}",
+            one["key"],
+            "yes" if one["on_front"] else "near",
+            f"{one['dice_of_search']:.4f}",
+            f"{one['mean']:.4f}{spread}",
+            *(objective(name).exact(one[name]) for name in ("params", "latency_ms")),
+            f"{one['chance']:.0%}",
         )
     table.caption = (
-        "chance: that no network which costs no more has more Dice, in the mean over all seeds"
+        "front: by the mean over all trainings; chance: that no network which costs no more has a "
+        "higher true Dice"
     )
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -25,28 +26,27 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas front`."""
-    from nas.pareto.front_files import front_json, read_baselines, read_front
+    from nas.pareto.front_files import front_json, read_front
     from nas.pareto.limits import filter_by_limits, parse_limits
     from nas.report.terminal_tables import front_table
 
-    members, objectives = read_front(options.dir)
-    baselines = read_baselines(options.dir)
+    front = read_front(options.dir)
     if options.within is not None:
         limits = parse_limits(options.within)
-        members = filter_by_limits(members, limits)
-        baselines = [b for b in baselines if all(limit.holds(b) for limit in limits)]
+        baselines = [each for each in front.baselines if all(limit.holds(each) for limit in limits)]
+        front = replace(front, members=filter_by_limits(front.members, limits), baselines=baselines)
     if options.json:
-        print(json.dumps(front_json(members, objectives, baselines)))
+        print(json.dumps(front_json(front)))
         return 0
     console = Console()
-    console.print(front_table(members, baselines, numbered=options.plot))
-    if not members:
+    console.print(front_table(front, numbered=options.plot))
+    if not front.members:
         note("no network of this search was trained to the end so far")
         return 0
     if options.plot:
         from nas.cli.front_chart import front_chart
         from nas.pareto.objectives import COSTS
 
-        for cost in [name for name in COSTS if name in objectives] or ["params"]:
-            print(f"\n{front_chart(members, cost, min(console.width, 100))}")
+        for cost in [name for name in COSTS if name in front.objectives] or ["params"]:
+            print(f"\n{front_chart(front.members, cost, min(console.width, 100))}")
     return 0

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.engine.watchdog import Watchdog
-from nas.pareto.result import Result
 from nas.study.search_folder import checkpoint_in
 
 
@@ -25,17 +24,17 @@ class TrialFiles:
         """The watch over its steps."""
         return Watchdog(self.checkpoint(key).with_suffix(".hang.txt"), 60 * self.stall_minutes)
 
-    def tidy(self, result: Result) -> None:
-        """Keep the weights of a complete trial, and nothing of any other.
+    def tidy(self, key: str, keep: bool) -> None:
+        """Of a trial that ended keep the weights, or nothing.
 
         Raises OSError or UserError where that cannot be done: the checkpoint is left as it is.
         """
         from trainers.checkpoint import keep_weights_only
         from trainers.step import CaptureMark
 
-        checkpoint = self.checkpoint(result.key)
+        checkpoint = self.checkpoint(key)
         CaptureMark.beside(checkpoint).clear()
-        if result.state == "complete" and checkpoint.exists():
-            keep_weights_only(checkpoint)
-        elif result.state != "complete":
+        if not keep:
             checkpoint.unlink(missing_ok=True)
+        elif checkpoint.exists():
+            keep_weights_only(checkpoint)

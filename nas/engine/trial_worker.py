@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,8 @@ class WorkerSettings:
 
     `volumes`: the folder of the prepared volumes; nodes other than `driver_node`, Ray's id of the
     one that runs the search, read a copy of their own. `machine_lock`: the name of the lock that
-    workers compute within. `threads`: of the CPU; `gpu`: whether trials have one.
+    workers compute within. `threads`: of the CPU; `gpu`: whether trials have one. `reseeded`: makes
+    the evaluator of repeats that have another seed.
     """
 
     directory: Path
@@ -36,6 +38,7 @@ class WorkerSettings:
     stall_minutes: float
     threads: int = 1
     gpu: bool = False
+    reseeded: Callable[[int], Evaluator] | None = None
     driver_node: str | None = None
 
 
@@ -43,7 +46,8 @@ class TrialWorker(tune.Trainable):
     """One step is one step of an `Evaluation`, mostly an epoch.
 
     Its config has `settings` (`WorkerSettings`), and of each candidate the `record` (as text, or
-    Ray makes every choice a column of its own) and the `key`.
+    Ray makes every choice a column of its own), the `key` by which its files are named, and the
+    `seed` of a repeat.
 
     All that it computes, imports included, it computes within the `MachineLock`, so that nothing
     disturbs the measurement of a latency. Ray builds a worker once and resets it for every further
@@ -72,7 +76,7 @@ class TrialWorker(tune.Trainable):
             cache = VolumeCache.open(volumes)
             cases = split_cases(cache.names, settings.directory / "split.json")
             self._workspace = Workspace(settings.directory, cache, cases, self._pause)
-            self._evaluator = settings.evaluator
+            self._evaluator, self._reseeded = settings.evaluator, settings.reseeded
             self._evaluator.prepare(self._workspace)
         self.reset_config(config)
 
@@ -80,6 +84,7 @@ class TrialWorker(tune.Trainable):
         """Take the next candidate. Returns True: the worker can be used again."""
         self._evaluation: Evaluation | None = None
         self._record, self._key = new_config["record"], new_config["key"]
+        self._seed: int | None = new_config.get("seed")
         self._watchdog = self._files.watchdog(self._key)
         return True
 
@@ -115,7 +120,11 @@ class TrialWorker(tune.Trainable):
     def _begin(self) -> Evaluation:
         self._synchronise()  # a GPU that the candidate before has broken raises: Ray starts afresh
         architecture = load_architecture(json.loads(self._record))
-        return self._evaluator.start(architecture, self._files.checkpoint(self._key))
+        evaluator = self._evaluator
+        if self._seed is not None and self._reseeded:
+            evaluator = self._reseeded(self._seed)
+            evaluator.prepare(self._workspace)
+        return evaluator.start(architecture, self._files.checkpoint(self._key))
 
     def _pause(self) -> None:
         self._machine_lock.pause(self._leave)

@@ -41,7 +41,8 @@ class SessionSearcher(_Live, Searcher):
         candidate = self.session.start(trial_id)
         if candidate is None:
             return Searcher.FINISHED if self.session.over else None
-        return {"key": candidate.key, "record": json.dumps(candidate.record)}
+        record = json.dumps(candidate.record)
+        return {"key": candidate.name, "record": record, "seed": candidate.seed}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

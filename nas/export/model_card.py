@@ -70,8 +70,9 @@ def _costs(result: Result) -> Iterator[str]:
 def _quality(export: Export, result: Result | None) -> Iterator[str]:
     """A folder that was written by hand has no result of a search."""
     if result:
+        several = f" over {len(result.trainings)} trainings" if result.trainings else ""
         yield (
-            f"In the search, after {result.epochs} epochs: mean validation Dice "
+            f"In the search, after {result.epochs} epochs: mean validation Dice{several} "
             f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen "
             "by this number among many, so it is optimistic."
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +24,42 @@ FIELDS = (
     "epochs",
     "device",
     "latency",
+    "trainings",
 )
 
 
-def read_front(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
-    """The members and the objectives that `write_front` wrote.
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """The members of a front, and what is shown beside them.
+
+    `baselines`: well-known networks that were trained beside the candidates. `chances`: of each
+    member to be on the front, by key; empty where none was trained again.
+    """
+
+    members: Sequence[Result]
+    objectives: Sequence[str]
+    baselines: Sequence[Result] = ()
+    chances: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_front(folder: Path) -> Front:
+    """What `write_front` wrote.
 
     Raises UserError where there is no such file, or where it is damaged.
     """
-    results, objectives = _read(folder)
-    return [result for result in results if not result.baseline], objectives
-
-
-def read_baselines(folder: Path) -> list[Result]:
-    """The baselines beside the members. Raises UserError as `read_front` does."""
-    return [result for result in _read(folder)[0] if result.baseline]
-
-
-def _read(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
     path = folder / "front.json"
     try:
         record = json.loads(path.read_text())
         space = record.get("space", "")  # that of version 0.1 does not tell
         rows = [*record["members"], *record.get("baselines", ())]
+        chances = {row["key"]: row.pop("chance") for row in rows if "chance" in row}
         results = [Result.from_json({**row, "state": "complete"}, space) for row in rows]
-        return results, tuple(record["objectives"])
+        return Front(
+            members=[result for result in results if not result.baseline],
+            objectives=tuple(record["objectives"]),
+            baselines=[result for result in results if result.baseline],
+            chances=chances,
+        )
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"{path} is missing; expected the folder of a search with a trial done (runs/NAME); "
@@ -61,44 +73,46 @@ def _read(folder: Path) -> tuple[list[Result], tuple[str, ...]]:
         ) from error
 
 
-def front_json(
-    members: Sequence[Result], objectives: Sequence[str], baselines: Sequence[Result] = ()
-) -> dict[str, Any]:
+def front_json(front: Front) -> dict[str, Any]:
     """The space, the objectives and the members; a Dice that is not a number is null.
 
-    Where there are baselines they stand apart, each with its name and its own space.
+    Where there are baselines they stand apart, each with its name and its own space. Where networks
+    were trained again, members have their `chance`, and these their `trainings`.
     """
-    beside = {"baselines": [_row(baseline) for baseline in baselines]} if baselines else {}
+    beside = {"baselines": [_row(each, front) for each in front.baselines]}
     return {
-        "space": members[0].space if members else "",
-        "objectives": list(objectives),
-        "members": [_row(member) for member in members],
-        **beside,
+        "space": front.members[0].space if front.members else "",
+        "objectives": list(front.objectives),
+        "members": [_row(member, front) for member in front.members],
+        **(beside if front.baselines else {}),
     }
 
 
-def front_csv(members: Sequence[Result], baselines: Sequence[Result] = ()) -> str:
+def front_csv(front: Front) -> str:
     """One row a member, one column a class (`dice_<class>`), the architecture as JSON.
 
-    Rows of baselines come last; a last column, there only with them, holds their names.
+    `trainings` is how many Dice is the mean of; a chance is left out where it is not known. Rows of
+    baselines come last; a last column, there only with them, holds their names.
     """
-    results = [*members, *baselines]
+    results = [*front.members, *front.baselines]
     classes = list(dict.fromkeys(name for result in results for name in result.dice_per_class))
     columns = ["key", "dice", *(f"dice_{name}" for name in classes)]
-    columns += [*COSTS, "device", "epochs", "number", "architecture"]
-    columns += ["baseline"] if baselines else []
+    columns += [*COSTS, "device", "epochs", "number", "architecture", "trainings", "chance"]
+    columns += ["baseline"] if front.baselines else []
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
     for result in results:
-        row = _row(result)
+        row = {**_row(result, front), "trainings": len(result.trainings) or 1}
         dice = result.dice_per_class.items()
         per_class = {f"dice_{name}": ABSENT if value is None else value for name, value in dice}
         table.writerow(row | per_class | {"architecture": json.dumps(row["architecture"])})
     return text.getvalue()
 
 
-def _row(result: Result) -> dict[str, Any]:
+def _row(result: Result, front: Front) -> dict[str, Any]:
     values = result.to_json()
     own = ("baseline", "space") if result.baseline else ()
-    return {name: values[name] for name in dict.fromkeys((*own, *FIELDS, *result.costs))}
+    names = dict.fromkeys((*own, *FIELDS, *result.costs))
+    chance = {"chance": front.chances[result.key]} if result.key in front.chances else {}
+    return {name: values[name] for name in names if name in values} | chance

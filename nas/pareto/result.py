@@ -32,6 +32,8 @@ class Result:
     """One ended trial.
 
     `complete`: trained at full fidelity, `dice` is its validation Dice after `epochs` epochs.
+    Trained again with other seeds, `trainings` holds the Dice of each training, the search's own
+    first, and `dice` (also `dice_per_class`) is their mean; empty where there was one training.
     `stopped`: early, by comparison with others after `epochs` epochs; its Dice so far is the end of
     `curve` and nowhere else, for it is not to be compared with a `dice`.
     `infeasible`: no use at all; `reason` says why. Only the complete have a `dice`.
@@ -64,6 +66,7 @@ class Result:
     worker_seconds: float = 0.0
     measured: Mapping[str, float] = field(default_factory=dict)
     accumulate: int = 1
+    trainings: tuple[float, ...] = ()
     baseline: str = ""
 
     @property
@@ -88,11 +91,13 @@ class Result:
         """A plain dict of JSON values; the space, which a file of results names once, only of a
         baseline.
 
-        Costs stand beside the other values, those that are always asked for even if unknown.
+        Costs stand beside the other values, those that are always asked for even if unknown;
+        `trainings` only where there are several.
         """
         told: dict[str, Any] = {}
-        own = () if self.baseline else ("space", "baseline")
-        for name in (f.name for f in fields(self) if f.name not in own):
+        untold = set() if self.baseline else {"space", "baseline"}
+        untold |= set() if self.trainings else {"trainings"}
+        for name in (f.name for f in fields(self) if f.name not in untold):
             if name == "costs":
                 told |= {**dict.fromkeys(COSTS), **self.costs}
             else:
@@ -104,8 +109,8 @@ class Result:
         """The inverse of `to_json`, for a result of that space where it names no other."""
         costs = {n: v for n, v in values.items() if is_cost(n) and v is not None}
         others = {name: value for name, value in values.items() if not is_cost(name)}
-        curve = tuple(values.get("curve", ()))
+        series = {name: tuple(values.get(name, ())) for name in ("curve", "trainings")}
         # Version 0.1 wrote NaN for a class in no validation case.
         dice = {name: known(value) for name, value in values.get("dice_per_class", {}).items()}
-        read = {"costs": costs, "curve": curve, "dice_per_class": dice}
+        read = {"costs": costs, "dice_per_class": dice, **series}
         return cls(**{"space": space, **others, **read})

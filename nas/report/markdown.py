@@ -15,8 +15,8 @@ READING = """\
 
 - Networks were chosen by these validation cases, so that a lower Dice is to be expected on new \
 ones. Retrain what is picked, and report the Dice of test cases.
-- Each network was trained once. Another seed alone moves the Dice; among networks that are close, \
-none is the better one.
+- Another seed alone moves the Dice; among networks that are close, none is the better one. \
+Where a network was trained again, Dice is the mean; front.html has the chances.
 - Dice is that after {epochs} epochs, not that of a whole schedule.
 """
 

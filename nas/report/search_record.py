@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nas.cost.latency.conditions import Conditions
 from nas.pareto.beside_baselines import baseline_verdict
 from nas.pareto.front import front
+from nas.pareto.front_chances import front_chances
+from nas.pareto.front_files import Front
 from nas.pareto.hypervolume import hypervolume, ranks
 from nas.pareto.objectives import COSTS
 from nas.pareto.result import Result
@@ -56,6 +58,21 @@ class SearchRecord:
     def ranks(self) -> Mapping[str, int]:
         """The Pareto rank of every complete result whose objectives are known, by key."""
         return ranks(self.results, self.objectives)
+
+    @cached_property
+    def chances(self) -> Mapping[str, float]:
+        """The chance of those near the front to be on it, by key; empty without repeats."""
+        return front_chances(self.results, self.objectives)
+
+    @property
+    def front(self) -> Front:
+        """The members with what is shown beside them."""
+        return Front(
+            members=self.members,
+            objectives=self.objectives,
+            baselines=self.baselines,
+            chances=self.chances,
+        )
 
     @cached_property
     def hypervolume(self) -> float:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.table import Table
 
 from nas.cost.latency import Conditions
-from nas.pareto.objectives import OBJECTIVES
-from nas.pareto.result import Result
+from nas.pareto.front_files import Front
+from nas.pareto.objectives import OBJECTIVES, UNKNOWN
 
 
-def front_table(
-    members: Sequence[Result], baselines: Sequence[Result] = (), numbered: bool = False
-) -> Table:
+def front_table(front: Front, numbered: bool = False) -> Table:
     """The members of a front, one a row, smallest first; a column an objective that is known.
 
-    The `baselines` that were trained beside them follow under a line, by their names.
+    Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
+    The `baselines` follow under a line, by their names.
     """
     table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
     if numbered:
         table.add_column("", justify="right", style="dim")
     table.add_column("key", no_wrap=True)
-    rows = [*members, *baselines]
+    rows = [*front.members, *front.baselines]
     known = [o for o in OBJECTIVES.values() if any(r.value(o.name) is not None for r in rows)]
     for objective in known:
         table.add_column(objective.title, justify="right")
+    if front.chances:
+        table.add_column("chance", justify="right")
     for number, row in enumerate(rows, 1):
-        if number == len(members) + 1:
+        if number == len(front.members) + 1:
             table.add_section()
         cells = [objective.exact(row.value(objective.name)) for objective in known]
+        if row.trainings:
+            cells[0] += f" ×{len(row.trainings)}"  # noqa: RUF001
+        if front.chances:
+            chance = front.chances.get(row.key)
+            cells.append(UNKNOWN if chance is None else f"{chance:.0%}")
         place = [] if not numbered else [""] if row.baseline else [str(number)]
         table.add_row(*place, row.label, *cells, style="dim" if row.baseline else None)
         if row.latency:

@@ -34,10 +34,9 @@ def front_contents(
     record: SearchRecord, importances: Sequence[Importance] | None = None
 ) -> dict[str, bytes]:
     """What `write_front` writes, by the names of the files."""
-    values = front_json(record.members, record.objectives, record.baselines)
     texts = {
-        "front.json": json.dumps(values, indent=2, allow_nan=False) + "\n",
-        "front.csv": front_csv(record.members, record.baselines),
+        "front.json": json.dumps(front_json(record.front), indent=2, allow_nan=False) + "\n",
+        "front.csv": front_csv(record.front),
         "front.html": front_page(record, importances),
     }
     return {name: text.encode() for name, text in texts.items()}

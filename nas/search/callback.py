@@ -46,14 +46,14 @@ class SearchCallback:
     """
 
     def on_report(self, session: SessionView, candidate: Candidate, report: Report) -> None:
-        """A candidate did one more step, or its last one."""
+        """A candidate, or a repeat of it, did one more step, or its last one."""
 
     def on_result(self, session: SessionView, result: Result) -> None:
-        """A candidate has ended; `session.members` is the front with it."""
+        """A candidate has ended, or a repeat of it; `session.members` is the front with it."""
 
     def on_front_change(self, session: SessionView) -> None:
-        """Other networks are on the front, or beside it, than before; comes before the result that
-        changed it."""
+        """Other networks are on the front, or beside it, than before, or were trained again; comes
+        before the result that changed it."""
 
     def on_tick(self, session: SessionView) -> None:
         """Called ten times a second while trials run, and after every report."""

@@ -26,9 +26,10 @@ def closing_lines(
     if session.notice:
         yield f"Ended early: {session.notice}"
     stopped = f"{summary.stopped} stopped early, " if summary.stopped else ""
+    again = f"{summary.trained_again} trained again, " if summary.trained_again else ""
     yield (
-        f"{summary.trials} trials, {stopped}{summary.infeasible} infeasible, {summary.repeats} "
-        f"repeats answered from the journal, in {clock(summary.wall_seconds)}; "
+        f"{summary.trials} trials, {stopped}{again}{summary.infeasible} infeasible, "
+        f"{summary.repeats} repeats answered from the journal, in {clock(summary.wall_seconds)}; "
         f"{summary.training_share:.0%} of worker time in training and validation"
     )
     if record.baseline_verdict:

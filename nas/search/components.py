@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +61,17 @@ def training_costs(config: RunConfig, cache: VolumeCache) -> TrainingCosts:
 
 def evaluator(config: RunConfig) -> Evaluator:
     """How candidates get their Dice. Raises UserError for one that is not known."""
+    return reseeded_evaluator(config)(config.seed)
+
+
+def reseeded_evaluator(config: RunConfig) -> Callable[[int], Evaluator]:
+    """What makes the same with another seed; light to pickle. Raises UserError when called."""
     search = config.search
     named = search.evaluator
     named = {"name": named} if isinstance(named, str) else named
     if named.get("name") == TRAINING:
         named = {"on_memory": search.on_memory, **named}
-    return make_evaluator(named, config.train, config.seed, config.resources.device)
+    return partial(make_evaluator, named, config.train, device=config.resources.device)
 
 
 def worker_settings(
@@ -75,10 +83,16 @@ def worker_settings(
         volumes=cache.folder,
         machine_lock=lock_name,
         evaluator=evaluator(config),
+        reseeded=reseeded_evaluator(config),
         stall_minutes=config.search.stall_minutes,
         threads=config.resources.cpus,
         gpu=config.resources.device == "cuda",
     )
+
+
+def machine_lock_name(directory: Path) -> str:
+    """What names the lock between the trials and the measurements of the search in there."""
+    return hashlib.sha256(str(directory).encode()).hexdigest()[:12]
 
 
 def open_prober(config: RunConfig, cache: VolumeCache, machine_lock: Path) -> Prober | None:

@@ -13,7 +13,7 @@ from nas.tracking import Tracker
 
 
 class FrontWriter(SearchCallback):
-    """Calls `write` whenever other networks are on the front."""
+    """Calls `write` whenever the front changes."""
 
     def __init__(self, write: Callable[[], object]) -> None:
         self._write = write
@@ -30,8 +30,8 @@ class Tracking(SearchCallback):
         self._tracker = tracker
 
     def on_report(self, session: SessionView, candidate: Candidate, report: Report) -> None:
-        """The metrics of an epoch, unless it failed."""
-        if report.loss is None:
+        """The metrics of an epoch, unless it failed, or is of a repeat: its run has that epoch."""
+        if report.loss is None or candidate.seed is not None:
             return
         told = {"loss": report.loss, "dice": report.dice, "seconds": report.seconds}
         metrics = {n: v for n, v in told.items() if v is not None and not math.isnan(v)}

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.pareto.front import spread
+from nas.pareto.front_files import Front
 from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result
 from nas.report.terminal_tables import clock, front_table
@@ -63,8 +64,12 @@ def overview(session: SessionView, title: str) -> Group:
     """Progress, the trials under way and the front so far."""
     heading = Text(f"{title}  ", style="bold")
     heading.append(_progress(session), style="default")
-    members, baselines = spread(session.members, FRONT_ROWS), session.study.baselines
-    return Group(heading, _running_table(session), front_table(members, baselines))
+    front = Front(
+        members=spread(session.members, FRONT_ROWS),
+        objectives=session.study.objectives,
+        baselines=session.study.baselines,
+    )
+    return Group(heading, _running_table(session), front_table(front))
 
 
 def seconds_left(session: SessionView) -> float | None:
@@ -112,7 +117,8 @@ def _line(session: SessionView, result: Result) -> str:
     costs = f"{params} params  {latency}"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""
-        outcome = f"Dice {DICE.exact(result.dice)}  {costs}{place}"
+        several = f", mean of {len(result.trainings)}" if result.trainings else ""
+        outcome = f"Dice {DICE.exact(result.dice)}{several}  {costs}{place}"
     elif result.state == "stopped":
         outcome = f"{result.reason} at Dice {DICE.exact(result.curve[-1])}  {costs}"
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.config import yaml_file
 from nas.config.run_config import RunConfig
-from nas.pareto.front_files import read_baselines, read_front
+from nas.pareto.front_files import Front, read_front
 from nas.pareto.limits import filter_by_limits, parse_limits
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
@@ -40,14 +40,14 @@ class Search:
         self.config = yaml_file.read_config(RunConfig, path, recorded=True)
 
     @property
-    def front(self) -> list[Result]:
+    def front(self) -> Sequence[Result]:
         """The Pareto front, from few parameters to many."""
-        return self._front()[0]
+        return self._front().members
 
     @property
-    def baselines(self) -> list[Result]:
+    def baselines(self) -> Sequence[Result]:
         """The well-known networks that were trained beside the candidates."""
-        return read_baselines(self.directory)
+        return self._front().baselines
 
     @cached_property
     def record(self) -> SearchRecord:
@@ -65,7 +65,8 @@ class Search:
         """A flat row for each result: `pandas.DataFrame(search.table())`.
 
         Columns: `key`, `state`, `front` (whether it is a member), `rank` (1 for members; None where
-        an objective is not known), `dice`, `dice_CLASS` for each class, the costs, `epochs`,
+        an objective is not known), `dice` (the mean of so many `trainings`), `chance` (to be on the
+        front, where it is known), `dice_CLASS` for each class, the costs, `epochs`,
         `train_seconds`, `reason`, and every knob by its path, such as `tokens.0.prune`.
         """
         members = {member.key for member in self.record.members}
@@ -78,6 +79,8 @@ class Search:
             "front": result.key in members,
             "rank": self.record.ranks.get(result.key),
             "dice": result.dice,
+            "trainings": len(result.trainings) or int(result.dice is not None),
+            "chance": self.record.chances.get(result.key),
             **{f"dice_{name}": dice for name, dice in result.dice_per_class.items()},
             **result.costs,
             "epochs": result.epochs,
@@ -102,13 +105,13 @@ class Search:
             found = complete_results(self.directory, config.space.name, config.budget)
             return filter_by_limits([*found, *self.baselines], limits)
 
-        members, objectives = self._front()
-        return pick(filter_by_limits(members, limits), name, objectives, others)
+        front = self._front()
+        return pick(filter_by_limits(front.members, limits), name, front.objectives, others)
 
-    def _front(self) -> tuple[list[Result], tuple[str, ...]]:
-        members, objectives = read_front(self.directory)
+    def _front(self) -> Front:
+        front = read_front(self.directory)
         space = self.config.space.name  # the file of version 0.1 does not tell
-        return [replace(member, space=space) for member in members], objectives
+        return replace(front, members=[replace(member, space=space) for member in front.members])
 
     def network(self, result: Result) -> nn.Module:
         """The network as the search trained it, (B, C, D, H, W) to logits, in eval mode, on the

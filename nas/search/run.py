@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from nas.config.data_space import space_for
+from nas.config.data_space import DataSpace, space_for
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.cost.latency_probe.machine_lock import MachineLock
@@ -31,6 +31,7 @@ from nas.search.closing_message import closing_lines
 from nas.search.components import (
     evaluator,
     fixed_settings,
+    machine_lock_name,
     open_prober,
     study_settings,
     training_costs,
@@ -41,6 +42,7 @@ from nas.search.follow_ups import FrontWriter, Tracking
 from nas.search.live_view import Screen
 from nas.search.progress_bars import Bars
 from nas.search.remeasure_front import remeasure_front
+from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
 from nas.search.search_budget import SearchBudget
 from nas.search.search_info import search_info
 from nas.search.session import Session
@@ -57,6 +59,7 @@ from nas.study.samplers.warm_start import (
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
 from nas.study.summary import SUMMARY, Summary
+from nas.study.training_cost import TrainingCosts
 from nas.tracking import Tracker
 from trainers.atomic import replace_files
 from trainers.data.cache import VolumeCache
@@ -74,12 +77,25 @@ class SearchOutcome:
     summary: Summary
 
 
+@dataclass(frozen=True)
+class Confirm:
+    """The `top` networks nearest to the front are to have `seeds` repeats each."""
+
+    top: int
+    seeds: int
+
+
 def run_search(
-    config: RunConfig, directory: Path, console: Console, address: str | None = None
+    config: RunConfig,
+    directory: Path,
+    console: Console,
+    address: str | None = None,
+    confirm: Confirm | None = None,
 ) -> SearchOutcome:
     """Search, or go on with the search that `directory` holds; everything is kept in there.
 
-    `address`: that of a Ray cluster; without one the trials run on this machine. Raises UserError,
+    `address`: that of a Ray cluster; without one the trials run on this machine. `confirm`: propose
+    nothing new, train these repeats; `config` is then the search's own record. Raises UserError,
     before anything is trained, for data or settings that cannot work, and KeyboardInterrupt, once
     the front so far is written, where Ctrl-C ended the search.
     """
@@ -87,7 +103,10 @@ def run_search(
     with ExitStack() as stack:
         stack.enter_context(alone_in(directory))
         _check_settings(config, directory)
-        lock_name = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
+        if not confirm:
+            check_warm_starts(config.search.warm_start, config.space.space())
+            check_baselines(config.search.baselines, config.space.space())
+        lock_name = machine_lock_name(directory)
         machine_lock = MachineLock.named(lock_name)
         stack.callback(machine_lock.remove)
         cluster = stack.enter_context(Cluster(config.resources, address, lock_name))
@@ -96,36 +115,40 @@ def run_search(
             cache, cases = prepare_data(config.data, directory, bars.count)
         if config.latency.resources:  # the machine that measures is found through Ray
             cluster.start()
-        if prober := open_prober(config, cache, machine_lock.path):
+        prober = None if confirm else open_prober(config, cache, machine_lock.path)
+        if prober:
             stack.callback(prober.close)
-        costs = training_costs(config, cache)
         within = space_for(config.space, cache.prepared_voxel_size, config.train.patch)
-        check_feasible(within.space, within.restrict, costs)
-        starts = warm_starts(config.search, within, costs)
-        study = Study.open(
-            directory,
-            study_settings(config, within),
-            costs,
-            fixed=fixed_settings(config, cache, cases, prober, within.space.axes),
-            warm_start=[start.architecture for start in starts],
-        )
-        study.name_starts({start.architecture.key: start.name for start in starts})
-        _write_settings(config, directory, cache, cases)
-        beside = BaselineSizes(config.search.baselines, within.space, costs)
-        baselines = BaselineQueue(study, beside, len(starts)) if beside.points else None
+        costs = training_costs(config, cache)
+        budget = SearchBudget(config.search, config.train, candidates=not confirm)
+        baselines: BaselineQueue | None = None
+        opening: Sequence[str] = ()
+        repeats: Repeats
+        if confirm:
+            study = Study.open(directory, study_settings(config, within), costs)
+            repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
+        else:
+            fixed = fixed_settings(config, cache, cases, prober, within.space.axes)
+            study, starts = _open_study(config, directory, within, costs, fixed)
+            _write_settings(config, directory, cache, cases)
+            beside = BaselineSizes(config.search.baselines, within.space, costs)
+            baselines = BaselineQueue(study, beside, len(starts)) if beside.points else None
+            opening = (*within.told, *_opening_lines(study, starts))
+            repeats = FrontRepeats(study, budget, config.seed)
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
         write_front = partial(_write_front, directory, study, config, cache)
         with Screen(console, config.name) as screen:
-            for line in (*within.told, *_opening_lines(study, starts)):
+            for line in opening:
                 screen.on_message(line)
             session = Session(
                 study,
                 CandidateQueue(study, config.budget, prober, baselines),
-                SearchBudget(config.search, config.train),
+                budget,
                 TrialJudge(config.search, config.train, config.objectives, study.results),
                 TrialFiles(directory, config.search.stall_minutes),
                 TimeAccount(slots),
                 retries=config.search.retries,
+                repeats=repeats,
                 callbacks=[FrontWriter(write_front), Tracking(tracker), screen],
             )
             if not session.over:
@@ -141,7 +164,7 @@ def run_search(
         status = "FINISHED" if ended else "KILLED"
         _write_summary(directory, summary, status)
         tracker.finish(directory, summary.metrics(), status)
-        console.print(front_table(record.members, record.baselines))
+        console.print(front_table(record.front))
         for line in closing_lines(session, summary, record, baselines, directory, tracker):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not ended:
@@ -161,8 +184,27 @@ def _check_settings(config: RunConfig, directory: Path) -> None:
     evaluator(config)
     if config.search.early_stopping:
         config.search.early_stopping.rungs(config.train)
-    check_warm_starts(config.search.warm_start, config.space.space())
-    check_baselines(config.search.baselines, config.space.space())
+
+
+def _open_study(
+    config: RunConfig,
+    directory: Path,
+    within: DataSpace,
+    costs: TrainingCosts,
+    fixed: Mapping[str, Any],
+) -> tuple[Study, Sequence[WarmStart]]:
+    """The study of a search, and what it tries first."""
+    check_feasible(within.space, within.restrict, costs)
+    starts = warm_starts(config.search, within, costs)
+    study = Study.open(
+        directory,
+        study_settings(config, within),
+        costs,
+        fixed=fixed,
+        warm_start=[start.architecture for start in starts],
+    )
+    study.name_starts({start.architecture.key: start.name for start in starts})
+    return study, starts
 
 
 def _write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nas.engine.report import Report
-from nas.pareto.result import State
+from nas.pareto.result import Result, State, known
 from nas.study.candidate import Candidate
+from nas.study.repeats import Repeat
 
 
 @dataclass
@@ -21,3 +22,51 @@ class Running:
     train_seconds: float = 0.0
     report: Report = field(default_factory=Report)
     ended: tuple[State, str] | None = None
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it was trained before, with another seed."""
+        return self.candidate.seed is not None
+
+    def result(self, worker_seconds: float) -> Result:
+        """What came of it, once it has ended."""
+        report = self.report
+        state, reason = self._end
+        complete = state == "complete"
+        return self.candidate.result(
+            state=state,
+            reason=reason,
+            dice=report.dice if complete else None,
+            dice_per_class=self._dice_per_class if complete else {},
+            epochs=report.epoch,
+            curve=report.curve,
+            train_seconds=self.train_seconds,
+            worker_seconds=worker_seconds,
+            measured=report.measured if complete else {},
+            accumulate=report.accumulate,
+        )
+
+    def repeat(self) -> Repeat:
+        """What came of one more training, once it has ended."""
+        assert self.candidate.seed is not None
+        state, reason = self._end
+        complete = state == "complete"
+        return Repeat(
+            key=self.candidate.key,
+            architecture=self.candidate.architecture.to_json(),
+            seed=self.candidate.seed,
+            dice=self.report.dice if complete else None,
+            curve=self.report.curve,
+            reason=reason,
+            dice_per_class=self._dice_per_class if complete else {},
+        )
+
+    @property
+    def _end(self) -> tuple[State, str | None]:
+        if self.report.reason:
+            return "infeasible", self.report.reason
+        return self.ended or ("complete", None)
+
+    @property
+    def _dice_per_class(self) -> dict[str, float | None]:
+        return {name: known(value) for name, value in self.report.dice_per_class.items()}

@@ -2,35 +2,87 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas.config.run_config import SearchConfig
+from nas.search.running import Running
+from nas.study.study import Study
 from trainers.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Spent:
-    """`trainings` and `epochs` in all; `seconds` since the first launch."""
+    """`trainings` and `epochs` of candidates in all; `seconds` since the first launch; `repeats`:
+    whole trainings of candidates that were trained again."""
 
     trainings: float
     epochs: int
     seconds: float
+    repeats: float = 0.0
 
 
 class SearchBudget:
-    """The limits of `search:`, for trainings as `train` has them."""
+    """The limits of `search:`, for trainings as `train` has them.
 
-    def __init__(self, search: SearchConfig, train: TrainConfig) -> None:
-        self.search, self.epochs = search, train.epochs
+    The last `search.confirm` of it, a share, is for repeats. Without `candidates` all of it is.
+    """
+
+    def __init__(self, search: SearchConfig, train: TrainConfig, candidates: bool = True) -> None:
+        self.search, self.epochs, self._candidates = search, train.epochs, candidates
         self._all_epochs = search.all_epochs(train.epochs)
         self._ends = {train.epochs}  # where a training may end
         if search.early_stopping:
             self._ends |= {e for rungs in search.early_stopping.rungs(train) for e in rungs}
 
     def out_of_time(self, seconds: float) -> bool:
-        """Whether `search.hours` are over."""
+        """Whether it is too late for another candidate."""
+        return self.seconds_left(seconds, 1 - self.search.confirm) <= 0
+
+    def seconds_left(self, seconds: float, share: float = 1.0) -> float:
+        """Of `share` of `search.hours`; infinite where there is no such limit."""
         hours = self.search.hours
-        return hours is not None and seconds >= 3600 * hours
+        return math.inf if hours is None else 3600 * hours * share - seconds
+
+    def wants_candidate(self, spent: Spent) -> bool:
+        """Whether there is room for another candidate beside those that have spent so much."""
+        candidates = Spent(spent.trainings, spent.epochs, spent.seconds)
+        return self._candidates and self.fraction_spent(candidates) < 1 - self.search.confirm
+
+    def wants_repeat(self, spent: Spent) -> bool:
+        """Whether there is room for another repeat, once there is none for a candidate.
+
+        Where candidates have left more than the share for repeats, it is left, too.
+        """
+        share = self.search.confirm
+        if self.search.budget == "hours":
+            return share > 0 and self.fraction_spent(spent) < 1
+        repeats = self.fraction_spent(Spent(0, 0, 0, spent.repeats))
+        return repeats < share and self.fraction_spent(spent) < 1
+
+    def spent(self, study: Study, under_way: Sequence[Running], seconds: float) -> Spent:
+        """So far: what has ended, and the epochs of what is `under_way` (no baselines)."""
+        new, again = _epochs(under_way)
+        return Spent(
+            study.begun + sum(new) / self.epochs,
+            study.epochs + sum(new),
+            seconds,
+            study.trained_again + sum(again) / self.epochs,
+        )
+
+    def committed(
+        self, study: Study, under_way: Sequence[Running], pending: bool, seconds: float
+    ) -> Spent:
+        """The same once all that is `under_way` may end, and one more candidate, if `pending`."""
+        new, again = _epochs(under_way)
+        new += [0] * pending
+        return Spent(
+            study.begun + len(new),
+            study.epochs + sum(map(self.reserved_epochs, new)),
+            seconds,
+            study.trained_again + len(again),
+        )
 
     def fraction_spent(self, spent: Spent) -> float:
         """From 0 to 1."""
@@ -38,9 +90,9 @@ class SearchBudget:
         if search.budget == "hours" and search.hours is not None:
             used = spent.seconds / (3600 * search.hours)
         elif search.budget == "epochs":
-            used = spent.epochs / self._all_epochs
+            used = (spent.epochs + spent.repeats * self.epochs) / self._all_epochs
         else:
-            used = spent.trainings / search.trials
+            used = (spent.trainings + spent.repeats) / search.trials
         return min(used, 1.0)
 
     def reserved_epochs(self, epoch: int) -> int:
@@ -50,7 +102,16 @@ class SearchBudget:
     def progress_text(self, done: int, fraction: float) -> str:
         """How far a search is, by what it spends: `3/10 trials`, `7 trials, 40% of the epochs`."""
         search = self.search
+        if not self._candidates:
+            return f"{done} trainings"
         counted = search.budget == "epochs" and not (search.epochs or search.early_stopping)
         if counted or search.budget == "trials":
             return f"{done}/{search.trials} trials"
         return f"{done} trials, {fraction:.0%} of the {search.budget}"
+
+
+def _epochs(under_way: Sequence[Running]) -> tuple[list[int], list[int]]:
+    """Those that candidates, and repeats of candidates, have trained."""
+    new = [running.report.epoch for running in under_way if not running.is_repeat]
+    again = [running.report.epoch for running in under_way if running.is_repeat]
+    return new, again

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from nas.engine.report import Report
 from nas.engine.trial_files import TrialFiles
 from nas.pareto.front import front
-from nas.pareto.result import Result, known
+from nas.pareto.result import Result
 from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
+from nas.search.repeats import Repeats
 from nas.search.running import Running
 from nas.search.search_budget import SearchBudget, Spent
 from nas.search.time_account import TimeAccount
@@ -27,7 +28,8 @@ class Session:
     """Told by the engine what happens to trials (`TrialSource`), it decides and records.
 
     `queue`: where candidates come from. `judge`: who ends before its time. `retries`: how often a
-    trial goes on whose worker died. `callbacks` hear of everything, one after the other.
+    trial goes on whose worker died. `repeats`: who is trained again, once no new candidate is to
+    start. `callbacks` hear of everything, one after the other.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Session:
         time: TimeAccount,
         *,
         retries: int = 0,
+        repeats: Repeats | None = None,
         callbacks: Sequence[SearchCallback] = (),
     ) -> None:
         self.study, self.budget, self.time = study, budget, time
@@ -49,7 +52,7 @@ class Session:
         self.interrupted = False
         self.fraction_before = 0.0  # of the budget, when this session's first trial started
         self._queue, self._judge, self._files = queue, judge, files
-        self._retries, self._callbacks = retries, callbacks
+        self._retries, self._repeats, self._callbacks = retries, repeats, callbacks
         self._lost: deque[Running] = deque()  # they go on before anything new starts
         self._losses: Counter[str] = Counter()
         self._failures = 0  # in a row
@@ -57,22 +60,20 @@ class Session:
 
     @property
     def done(self) -> int:
-        """Trainings that ended so far, complete or stopped, those of earlier sessions included."""
-        return self.study.begun
+        """Trainings that ended so far, complete or stopped, repeats and those of earlier sessions
+        included."""
+        return self.study.begun + self.study.trained_again
 
     @property
     def over(self) -> bool:
         """Whether there is nothing left to wait for."""
-        waiting = self._queue.pending or self._needs_candidate()
         under_way = self.running or (self._lost and not self.interrupted)
-        return not under_way and (self._closed or not waiting)
+        return not under_way and not self._awaits_candidate and self._next_repeat() is None
 
     @property
     def fraction_spent(self) -> float:
         """Of the budget, which baselines take nothing of, from 0 to 1."""
-        epochs = sum(running.report.epoch for running in self._under_way)
-        trainings = self.done + epochs / self.budget.epochs
-        spent = Spent(trainings, self.study.epochs + epochs, self.time.elapsed)
+        spent = self.budget.spent(self.study, self._under_way, self.time.elapsed)
         return self.budget.fraction_spent(spent)
 
     def start(self, trial_id: str) -> Candidate | None:
@@ -85,6 +86,7 @@ class Session:
             return self.running[trial_id].candidate
         self._look_ahead()
         candidate = None if self._closed else self._queue.take()
+        candidate = candidate or self._next_repeat()
         if candidate is None:
             return None
         if not self.time.begun:
@@ -101,7 +103,7 @@ class Session:
             callback.on_report(self, running.candidate, report)
         if report.warning:
             self._say_once(report.warning)
-        if not report.done:
+        if not (report.done or running.is_repeat):
             running.ended = self._judge.verdict(running.candidate, report, running.train_seconds)
         self.tick()
         return not report.done and running.ended is None and not self.interrupted
@@ -114,15 +116,15 @@ class Session:
         running = self.running[trial_id]
         if running.report.done or running.ended:
             return self.end(trial_id)
-        key = running.candidate.key
-        self._losses[key] += counts
-        if self._losses[key] > self._retries:
-            running.ended = "infeasible", self._loss(key)
+        name = running.candidate.name
+        self._losses[name] += counts
+        if self._losses[name] > self._retries:
+            running.ended = "infeasible", self._loss(name)
             return self.end(trial_id)
         self._lost.append(self.running.pop(trial_id))
         self.time.lose()
-        label = running.candidate.label
-        self.say(f"{label}  its worker died: it goes on after epoch {running.report.epoch}")
+        told = f"its worker died: it goes on after epoch {running.report.epoch}"
+        self.say(f"{running.candidate.label}  {told}")
 
     def end(self, trial_id: str) -> None:
         """A trial ended with its last report."""
@@ -130,13 +132,7 @@ class Session:
         seconds = self.time.end(running.started, running.train_seconds)
         if self.interrupted and not (running.report.done or running.ended):
             return
-        result = self._result(running, seconds)
-        self.study.tell(result)
-        self._tidy(result)
-        if not result.baseline:
-            self._give_up_if_hopeless(result)
-        if result.state == "complete":
-            self._update_front(result)
+        result = self._tell_repeat(running) if running.is_repeat else self._tell(running, seconds)
         for callback in self._callbacks:
             callback.on_result(self, result)
 
@@ -183,6 +179,7 @@ class Session:
             infeasible=self.study.states["infeasible"],
             repeats=self.study.repeats,
             epochs=self.study.epochs,
+            trained_again=self.study.trained_again,
             front=len(members),
             best_dice=max((m.dice for m in members if m.dice is not None), default=None),
             slots=self.time.slots,
@@ -206,13 +203,29 @@ class Session:
 
     def _needs_candidate(self) -> bool:
         """Whether one more network is to be found, once those under way come to their ends."""
-        if self._closed or self.study.exhausted or self._queue.owes:
-            return self._queue.owes and not self._closed
-        pending = self._queue.pending is not None and not self._queue.pending.baseline
-        begun = [running.report.epoch for running in self._under_way] + [0] * pending
-        epochs = self.study.epochs + sum(map(self.budget.reserved_epochs, begun))
-        spent = Spent(self.done + len(begun), epochs, self.time.elapsed)
-        return self.budget.fraction_spent(spent) < 1
+        if self._closed:
+            return False
+        room = not self.study.exhausted and self.budget.wants_candidate(self._committed)
+        return room or self._queue.owes
+
+    @property
+    def _awaits_candidate(self) -> bool:
+        """Whether one is to start, now or once its latency is measured."""
+        return not self._closed and (bool(self._queue.pending) or self._needs_candidate())
+
+    def _next_repeat(self) -> Candidate | None:
+        """Who is to be trained again now: nobody while candidates are to start."""
+        gave_up = self.notice and not self.study.exhausted
+        if self._repeats is None or self.interrupted or gave_up or self._awaits_candidate:
+            return None
+        under_way = [running.candidate for running in self._under_way]
+        return self._repeats.next(under_way, self._committed)
+
+    @property
+    def _committed(self) -> Spent:
+        """What will be spent once all that is pending or under way may end."""
+        pending = bool(self._queue.pending and not self._queue.pending.baseline)
+        return self.budget.committed(self.study, self._under_way, pending, self.time.elapsed)
 
     def _look_ahead(self) -> None:
         if self._queue.pending is None and not self._needs_candidate():
@@ -225,44 +238,43 @@ class Session:
         if self._queue.failures == MOST_FAILURES:
             self._give_up("networks in a row have no latency", self.study.results[-1])
 
-    def _result(self, running: Running, worker_seconds: float) -> Result:
-        report = running.report
-        state, reason = running.ended or ("complete", None)
-        if report.reason:
-            state, reason = "infeasible", report.reason
-        complete = state == "complete"
-        return running.candidate.result(
-            state=state,
-            reason=reason,
-            dice=report.dice if complete else None,
-            dice_per_class={
-                name: known(value) for name, value in report.dice_per_class.items() if complete
-            },
-            epochs=report.epoch,
-            curve=report.curve,
-            train_seconds=running.train_seconds,
-            worker_seconds=worker_seconds,
-            measured=report.measured if complete else {},
-            accumulate=report.accumulate,
-        )
+    def _tell(self, running: Running, worker_seconds: float) -> Result:
+        result = running.result(worker_seconds)
+        self.study.tell(result)
+        self._tidy(result.key, keep=result.state == "complete")
+        if not result.baseline:
+            self._give_up_if_hopeless(result)
+        if result.state == "complete":
+            self._update_front([*self.members, result])
+        return result
 
-    def _loss(self, key: str) -> str:
-        """What is known of a candidate whose worker died for good."""
-        watchdog = self._files.watchdog(key)
+    def _tell_repeat(self, running: Running) -> Result:
+        repeat = running.repeat()
+        try:
+            repeat.write(self._files.directory)
+        except OSError as error:
+            self._say_once(f"a repeat cannot be kept for the next session: {error}")
+        result = self.study.add_repeat(repeat)
+        self._tidy(running.candidate.name, keep=False)
+        self._update_front(self.study.results)
+        return result
+
+    def _loss(self, name: str) -> str:
+        """What is known of a training whose worker died for good."""
+        watchdog = self._files.watchdog(name)
         return watchdog.reason if watchdog.timed_out else f"worker lost {self._retries + 1} times"
 
-    def _update_front(self, result: Result) -> None:
-        """Baselines take no place among the members, but are shown beside them."""
-        keys = {member.key for member in self.members}
-        if not result.baseline:
-            self.members = front([*self.members, result], self.study.objectives)
-        if result.baseline or keys != {member.key for member in self.members}:
+    def _update_front(self, results: Sequence[Result]) -> None:
+        """To that of `results`; a baseline among them is shown beside it, and takes no place."""
+        candidates = [result for result in results if not result.baseline]
+        before, self.members = self.members, front(candidates, self.study.objectives)
+        if self.members != before or len(candidates) < len(results):
             for callback in self._callbacks:
                 callback.on_front_change(self)
 
-    def _tidy(self, result: Result) -> None:
+    def _tidy(self, name: str, keep: bool) -> None:
         try:
-            self._files.tidy(result)
+            self._files.tidy(name, keep)
         except (OSError, UserError) as error:  # a full disk: it is larger than it need be
             self._say_once(f"a checkpoint is left as it is: {error}")
 

@@ -15,19 +15,26 @@ from search_spaces.space import Architecture
 @dataclass(frozen=True)
 class Candidate:
     """`number` is its trial's in the study; `costs` are what is known of params, macs, memory and
-    latency_ms. `baseline`: what a network is called that is trained beside the candidates of a
-    search, by the same recipe, and that no sampler hears of; empty for a candidate."""
+    latency_ms. `seed`: of a repeat, None in the search's own training. `baseline`: what a network
+    is called that is trained beside the candidates of a search, by the same recipe, and that no
+    sampler hears of; empty for a candidate."""
 
     number: int
     architecture: Architecture
     costs: Mapping[str, float] = field(default_factory=dict)
     latency: Latency | None = None
+    seed: int | None = None
     baseline: str = ""
 
     @property
+    def name(self) -> str:
+        """What the files of its training are called, as its checkpoint is."""
+        return self.key if self.seed is None else f"{self.key}-seed{self.seed}"
+
+    @property
     def label(self) -> str:
-        """What tables and messages call it: a baseline by its name, a candidate by its key."""
-        return self.baseline or self.key
+        """What tables and messages call it: a baseline by its own name."""
+        return self.baseline or self.name
 
     @property
     def key(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from nas.pareto.budget import Budget
 from nas.pareto.result import Result
 from nas.study.folder_lock import alone_in
 from nas.study.journal import Journal
+from nas.study.repeats import Repeat, read_repeats, trained_again
 from nas.study.search_folder import journal_in
 from trainers.errors import UserError
 
@@ -40,7 +41,8 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
     """The records of the search in `directory`, which no other process may be writing.
 
     What a crash left half written is mended. `space`: the name of the search's; `budget` judges
-    latencies that were measured again. Raises UserError where there is no search.
+    latencies that were measured again. Raises UserError where there is no search, and for a damaged
+    file of a repeat.
     """
     storage = JournalStorage(Journal(journal_in(directory)))
     try:
@@ -48,14 +50,15 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
         name = study.user_attrs["id"]
     except KeyError:
         raise UserError(f"{directory} holds a search that never began: nothing is lost") from None
-    results = {}
+    results, repeats = {}, by_key(read_repeats(directory))
     for trial in study.get_trials(deepcopy=False):
         if told := trial.user_attrs.get("result"):
             result = Result.from_json(told, space)
             again = study.user_attrs.get(AGAIN + result.key)
-            results[result.key] = revised(result, again, budget)
+            results[result.key] = revised(result, again, repeats.get(result.key, ()), budget)
     starts = study.user_attrs.get(STARTS, {})
-    baselines = complete_baselines(study.user_attrs, budget)
+    ended = ended_baselines(study.user_attrs, budget)
+    baselines = [baseline for baseline in ended if baseline.state == "complete"]
     return Records(name, list(results.values()), starts, baselines)
 
 
@@ -69,12 +72,11 @@ def baseline_records(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, An
     }
 
 
-def complete_baselines(attributes: Mapping[str, Any], budget: Budget) -> list[Result]:
-    """The baselines that were trained to the end, in the order in which they were begun."""
+def ended_baselines(attributes: Mapping[str, Any], budget: Budget) -> list[Result]:
+    """The baselines that have a result, in the order in which they were begun."""
     ended = [told for told in baseline_records(attributes).values() if "state" in told]
-    results = (Result.from_json(told, told["space"]) for told in ended)
-    judged = (revised(one, attributes.get(AGAIN + one.key), budget) for one in results)
-    return [one for one in judged if one.state == "complete"]
+    results = [Result.from_json(told, told["space"]) for told in ended]
+    return [revised(one, attributes.get(AGAIN + one.key), (), budget) for one in results]
 
 
 def complete_results(directory: Path, space: str, budget: Budget) -> list[Result]:
@@ -87,14 +89,26 @@ def complete_results(directory: Path, space: str, budget: Budget) -> list[Result
     return sorted(found, key=lambda r: -(r.dice or 0.0))
 
 
-def revised(result: Result, again: Mapping[str, Any] | None, budget: Budget) -> Result:
-    """A complete result with the latency that was measured `again`, if it was; infeasible where
-    that is over the budget."""
+def by_key(repeats: Sequence[Repeat]) -> dict[str, list[Repeat]]:
+    """The repeats of each network."""
+    found: dict[str, list[Repeat]] = {}
+    for repeat in repeats:
+        found.setdefault(repeat.key, []).append(repeat)
+    return found
+
+
+def revised(
+    result: Result, again: Mapping[str, Any] | None, repeats: Sequence[Repeat], budget: Budget
+) -> Result:
+    """A complete result with its `repeats`, and the latency that was measured `again`, if it was;
+    infeasible where that is over the budget."""
+    result = trained_again(result, repeats)
     if again is None or result.state != "complete":
         return result
     costs = {**result.costs, "latency_ms": again["p50_ms"]}
     changed = replace(result, latency=again, costs=costs)
     if reason := budget.reason(changed.costs):
         told = f"{reason}, measured again"
-        return replace(changed, state="infeasible", reason=told, dice=None, dice_per_class={})
+        lost = replace(changed, dice=None, dice_per_class={}, trainings=())
+        return replace(lost, state="infeasible", reason=told)
     return changed

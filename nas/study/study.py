@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import uuid
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,24 +9,23 @@ from typing import Any
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.cost.latency import Latency
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
-from nas.study.constraints import directions, values_of, violations
-from nas.study.journal import Journal
+from nas.study.constraints import values_of, violations
+from nas.study.open_journal import open_journal
 from nas.study.rejections import RejectionStreak
-from nas.study.resume_check import check_settings_unchanged
+from nas.study.repeats import Repeat, read_repeats
 from nas.study.samplers.factory import make_sampler
-from nas.study.search_folder import JOURNAL
 from nas.study.stored_results import (
     AGAIN,
     BASELINE,
     STARTS,
     baseline_records,
-    complete_baselines,
+    by_key,
+    ended_baselines,
     revised,
 )
 from nas.study.study_settings import Costs, StudySettings
@@ -45,7 +41,7 @@ class Study:
     `ask` and `tell` are for one process at a time; the journal can be opened again after any death
     of that process, and what was under way is then proposed first. `repeats` counts the proposals
     that were answered from the journal, or dropped since one was running; `begun` the trainings
-    that ended, complete or stopped.
+    that ended, complete or stopped; `trained_again` the repeats of those.
     """
 
     def __init__(
@@ -54,6 +50,7 @@ class Study:
         settings: StudySettings,
         costs: Costs,
         patience: int = PATIENCE,
+        repeats: Sequence[Repeat] = (),
     ) -> None:
         self._study, self._costs, self._patience = study, costs, patience
         self._space, self._restrict = settings.space, settings.restrict
@@ -61,6 +58,7 @@ class Study:
         self._epochs = settings.epochs
         self._results: dict[str, Result] = {}
         self._told: dict[str, FrozenTrial] = {}  # what the sampler knows of them
+        self._trained_again = by_key(repeats)
         self._running: dict[str, optuna.Trial] = {}
         self._in_vain = self._repeats = 0  # proposals in a row
         trials = study.get_trials(deepcopy=False)
@@ -90,22 +88,11 @@ class Study:
     ) -> Study:
         """Start the study in `directory`, or go on with the one that is there.
 
-        `fixed` are JSON values that must not change between openings. Raises UserError with those
-        that did.
+        `fixed` are JSON values that must not change between openings; None where `settings` are
+        those that the search itself recorded. Raises UserError with those that did.
         """
-        _quiet_optuna()
-        study = optuna.create_study(
-            storage=JournalStorage(Journal(directory / JOURNAL)),
-            study_name="search",
-            directions=directions(settings.objectives),
-            load_if_exists=True,
-        )
-        new = json.loads(json.dumps({"objectives": settings.objectives, **(fixed or {})}))
-        if "facts" not in study.user_attrs:
-            study.set_user_attr("id", uuid.uuid4().hex)
-            study.set_user_attr("facts", new)
-        check_settings_unchanged(study.user_attrs["facts"], new, directory)
-        opened = cls(study, settings, costs, patience)
+        study = open_journal(directory, settings.objectives, fixed)
+        opened = cls(study, settings, costs, patience, read_repeats(directory))
         for architecture in warm_start:
             opened._enqueue(architecture.canonical().key, to_params(architecture))
         return opened
@@ -129,7 +116,7 @@ class Study:
     @property
     def baselines(self) -> list[Result]:
         """The baselines that were trained to the end."""
-        return complete_baselines(self._study.user_attrs, self._budget)
+        return [one for one in self._ended_baselines if one.state == "complete"]
 
     def begun_baselines(self) -> dict[str, Mapping[str, Any]]:
         """See `nas.study.stored_results.baseline_records`."""
@@ -153,6 +140,15 @@ class Study:
     def epochs(self) -> int:
         """All that were trained."""
         return sum(result.epochs for result in self._results.values())
+
+    @property
+    def trained_again(self) -> int:
+        """How many repeats there are."""
+        return sum(map(len, self._trained_again.values()))
+
+    def repeat_seeds(self, key: str) -> set[int]:
+        """Those with which the candidate was trained again."""
+        return {repeat.seed for repeat in self._trained_again.get(key, ())}
 
     def find(self, key: str) -> Result | None:
         """How the candidate of this key ended, if it did."""
@@ -232,20 +228,33 @@ class Study:
 
         The sampler keeps what it was told. Over the budget now, the network is infeasible.
         """
-        known = {one.key: one for one in self.baselines} | self._results
         self._study.set_user_attr(AGAIN + key, latency.to_json())
-        result = self._revised(known[key])
-        if not result.baseline:
-            self._results[key] = result
-        return result
+        if key in self._told:
+            return self._revise(self._told[key])
+        return next(one for one in self._ended_baselines if one.key == key)
+
+    def add_repeat(self, repeat: Repeat) -> Result:
+        """A complete candidate with one more training of it, which `Repeat.write` keeps.
+
+        The sampler keeps what it was told.
+        """
+        self._trained_again.setdefault(repeat.key, []).append(repeat)
+        return self._revise(self._told[repeat.key])
 
     def was_revised(self, key: str) -> bool:
         """Whether the candidate's latency was measured again."""
         return AGAIN + key in self._study.user_attrs
 
-    def _revised(self, result: Result) -> Result:
+    @property
+    def _ended_baselines(self) -> list[Result]:
+        return ended_baselines(self._study.user_attrs, self._budget)
+
+    def _revise(self, trial: FrozenTrial) -> Result:
+        result = Result.from_json(trial.user_attrs["result"], self._space.name)
         again = self._study.user_attrs.get(AGAIN + result.key)
-        return revised(result, again, self._budget)
+        repeats = self._trained_again.get(result.key, ())
+        self._results[result.key] = result = revised(result, again, repeats, self._budget)
+        return result
 
     def _record(self, result: Result) -> None:
         trial = self._running[result.key]
@@ -278,12 +287,7 @@ class Study:
         return True
 
     def _remember(self, trial: FrozenTrial) -> None:
-        if told := trial.user_attrs.get("result"):
-            result = self._revised(Result.from_json(told, self._space.name))
+        if "result" in trial.user_attrs:
+            result = self._revise(trial)
             self.begun += result.state != "infeasible"
-            self._results[result.key], self._told[result.key] = result, trial
-
-
-def _quiet_optuna() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            self._told[result.key] = trial

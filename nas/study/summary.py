@@ -14,7 +14,8 @@ SUMMARY = "summary.json"
 class Summary:
     """A search in numbers; the times are of its latest session.
 
-    `trials`: whole trainings; `stopped`: those ended early; `epochs`: of both. `slot_seconds`:
+    `trials`: whole trainings; `stopped`: those ended early; `epochs`: of both. `repeats`: proposals
+    of networks that were tried before; `trained_again`: repeats of trainings. `slot_seconds`:
     number of slots times the wall seconds from the first launch to the end; `worker_seconds`: those
     with a trial in the slot; `train_seconds`: those inside training and validation. The rest of a
     worker's seconds went into its start, building, measuring and reporting.
@@ -25,6 +26,7 @@ class Summary:
     infeasible: int
     repeats: int
     epochs: int
+    trained_again: int
     front: int
     best_dice: float | None
     slots: int

@@ -20,7 +20,8 @@ def final_metrics(result: Result) -> dict[str, float]:
     """What MLflow shows of an ended trial, by the metric's name, as far as it is known.
 
     Its objectives, `dice_<class>` for each class, `latency/<name>` for the rest of the latency's
-    distribution, the epochs and seconds trained, and what the network measured of itself.
+    distribution, the epochs and seconds trained, and what the network measured of itself. Trained
+    again, `training/<number>` is the Dice of each training, of which `dice` is the mean.
     """
     values = {
         "dice": result.dice,
@@ -29,6 +30,7 @@ def final_metrics(result: Result) -> dict[str, float]:
         "epochs": result.epochs,
         "train_seconds": result.train_seconds,
         **{f"dice_{name}": value for name, value in result.dice_per_class.items()},
+        **{f"training/{number}": dice for number, dice in enumerate(result.trainings, 1)},
         **result.measured,
     }
     return {safe(name): float(value) for name, value in values.items() if value is not None}

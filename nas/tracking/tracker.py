@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.config.tracking import TrackingConfig
+from nas.pareto.front_chances import front_chances
 from nas.pareto.hypervolume import ranks
 from nas.pareto.result import Result
 from nas.tracking.description import front_path
@@ -127,7 +128,8 @@ class Tracker:
     def finish(
         self, folder: Path, summary: Mapping[str, float], status: str | None = "FINISHED"
     ) -> SyncReport:
-        """Send what is still to be sent, upload the front files of `folder`, end the parent run.
+        """Send what is still to be sent, and the chances of those near the front; upload the front
+        files of `folder`, end the parent run.
 
         `status`: FINISHED, FAILED or KILLED; with None, that of a run that has ended is left and
         another is marked KILLED. So are trials that are still RUNNING. Front files that do not
@@ -137,6 +139,7 @@ class Tracker:
 
         def close(runs: Runs) -> None:
             self._kill_orphans(runs)
+            runs.chances(front_chances(self._results or (), self._search.objectives))
             changed = runs.parent.show(_front_files(folder), self._results or (), self._ranks)
             closed = runs.parent.finish(summary, status)
             self._sent.closed = int(changed or closed)

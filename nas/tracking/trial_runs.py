@@ -175,6 +175,14 @@ class Runs:
         child.tags |= tags
         return True
 
+    def chances(self, chances: Mapping[str, float]) -> None:
+        """Log the `chance` of trials to be on the front, by key, where the run has another one."""
+        for key, chance in chances.items():
+            if child := self.children.get(key):
+                old = self.client.get_run(child.run_id).data.metrics.get("chance")
+                if repr(old) != repr(chance):
+                    log(self.client, child.run_id, metrics=[("chance", 0, chance)])
+
     def kill_orphans(self) -> int:
         """Mark runs that are still RUNNING as KILLED, where no search goes on with them.
 

@@ -41,7 +41,7 @@ def warm_starts(run, channels, classes):
     return warm_start.warm_starts(run.search, data_space(run), costs)
 
 
-def make_session(study, run, directory, slots, queue, callbacks=(), **clock):
+def make_session(study, run, directory, slots, queue, callbacks=(), repeats=None, **clock):
     """A session of `slots` trials."""
     return Session(
         study,
@@ -51,6 +51,7 @@ def make_session(study, run, directory, slots, queue, callbacks=(), **clock):
         TrialFiles(directory, run.search.stall_minutes),
         TimeAccount(slots, **clock),
         retries=run.search.retries,
+        repeats=repeats,
         callbacks=callbacks,
     )
 

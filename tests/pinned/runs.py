@@ -39,6 +39,7 @@ SEARCH = {
     "budget": {"params": 30_000},
     "search": {
         "trials": 3,
+        "confirm": 0.0,
         "sampler": "tpe",
         "startup": 10,
         "startup_sampler": "qmc",

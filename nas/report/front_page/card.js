@@ -16,6 +16,10 @@ function status(network, state) {
 function costsOf(network) {
   const rows = [];
   if (network.dice !== null) rows.push(["Dice", shown("dice", network.dice)]);
+  if (network.trainings.length) {
+    rows.push(["Mean of", network.trainings.map((dice) => shown("dice", dice)).join(", ")]);
+  }
+  if (network.chance !== null) rows.push(["Chance of the front", percent(network.chance)]);
   if (network.state === "stopped") rows.push(["Dice when stopped", shown("dice", lastDice(network))]);
   for (const cost of data.costs) rows.push([TITLES[cost], shown(cost, network.costs[cost])]);
   if (network.epochs) rows.push(["Epochs trained", network.epochs]);

@@ -47,6 +47,8 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
         "networks": [
             {
                 **_values(result, classes),
+                "trainings": list(result.trainings),
+                "chance": record.chances.get(result.key),
                 "name": names.get(result.key) or names.get(network.alike),
                 "knobs": [  # the place of its option, -1 for a knob that was not asked for
                     options.index(network.knobs[knob]) if knob in network.knobs else -1

@@ -51,6 +51,10 @@ function shown(name, number) {
   return `${Number((number / size).toPrecision(3))} ${prefix}${unit}`.trim();
 }
 
+function percent(share) {
+  return share === null ? "—" : `${Math.round(100 * share)} %`;
+}
+
 // The Dice after the last epoch of a network that was stopped: of a shorter training.
 function lastDice(network) {
   return network.curve.length ? network.curve[network.curve.length - 1] : null;

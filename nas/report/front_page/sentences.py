@@ -28,6 +28,13 @@ def _caption(record: SearchRecord) -> Iterator[str]:
     for state, ended in (("stopped", "stopped early"), ("infeasible", "rejected")):
         if count := record.states[state]:
             yield f"{counted(count, 'candidate')} {ended}."
+    if record.chances:
+        again = sum(bool(result.trainings) for result in record.results)
+        yield (
+            f"{counted(again, 'network')} {'was' if again == 1 else 'were'} trained again with "
+            "other seeds: Dice is the mean. Chance: that no network which costs no more has a "
+            "higher true Dice."
+        )
     if record.baseline_verdict:
         yield record.baseline_verdict
     if record.conditions:

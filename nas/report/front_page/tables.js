@@ -58,7 +58,7 @@ function drawImportance(table, choose) {
   const {objectives, rows} = data.importances;
   if (!rows.length) return null;
   const cell = ({share, noise}) => element("td", {class: noise ? "share noise" : "share"},
-    element("div", {}, track(share), element("span", {}, `${Math.round(100 * share)} %`)));
+    element("div", {}, track(share), element("span", {}, percent(share))));
   const head = ["Knob", ...objectives.map((name) => TITLES[name])];
   fillTable(table, head.map((title) => element("th", {}, title)),
     rows.map(({knob, cells}) => element("tr", {"data-knob": knob},
@@ -70,12 +70,15 @@ function drawNetworks(table, kind, state, choose) {
   const rows = kind === "front" ? [...state.members, ...baselines]
     : data.networks.filter((network) => network.state === kind);
   const ended = kind === "stopped" || kind === "infeasible";
+  const repeated = !ended && trained.some((network) => network.chance !== null);
   const head = ["Key", "Name", ...(ended ? ["Epochs"] : ["Dice", ...data.classes]),
+    ...(repeated ? ["Trainings", "Chance"] : []),
     ...data.costs.map((cost) => TITLES[cost]), ...(ended ? ["Reason"] : [])];
   const cells = (network) => [
     network.name ? network.name.text + (baselines.includes(network) ? " (baseline)" : "") : "",
     ...(ended ? [String(network.epochs)]
       : [network.dice, ...network.perClass].map((dice) => shown("dice", dice))),
+    ...(repeated ? [String(network.trainings.length || 1), percent(network.chance)] : []),
     ...data.costs.map((cost) => shown(cost, network.costs[cost])),
   ];
   fillTable(table,

@@ -108,7 +108,7 @@ def _networks(name: str) -> Iterator[tuple[str, Architecture]]:
 
 def _front(folder: Path) -> Iterator[tuple[str, Architecture]]:
     """The members of a search's front."""
-    members, _ = read_front(folder)
+    members = read_front(folder).members
     if not members:
         raise UserError(f"the front of {folder} has no members; expected a search with some")
     for member in members:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.train_from_scratch import TrainFromScratch
 from nas.engine.trial_files import TrialFiles
 from nas.engine.trial_worker import TrialWorker, WorkerSettings
-from nas.pareto.result import Result
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
 from trainers.checkpoint import read_checkpoint
@@ -130,12 +130,34 @@ def test_a_candidate_whose_worker_was_killed_goes_on(search, tmp_path):
     assert TrialWorker(first).step()["report"].epoch == 2
 
 
-@pytest.mark.parametrize("state", ["complete", "stopped"])
-def test_an_ended_trial_leaves_no_word_of_a_failed_capture(tmp_path, state):
+def test_a_repeat_is_trained_with_its_own_seed_and_beside_the_first(search, tmp_path):
+    first = search()
+    losses = [TrialWorker(first).step()["report"].loss]
+    reseeded = {"settings": replace(first["settings"], evaluator=TrainFromScratch(TRAIN, 7, "cpu"))}
+    losses.append(TrialWorker(first | reseeded | {"key": "other"}).step()["report"].loss)
+    makes = partial(_training, device="cpu")
+    repeats = {"settings": replace(first["settings"], reseeded=makes)}
+    worker = TrialWorker(first | repeats | {"key": "first-seed7", "seed": 7})
+    losses.append(worker.step()["report"].loss)
+    assert losses[1] == losses[2] != losses[0]
+    assert {path.stem for path in (tmp_path / "checkpoints").glob("first*.pt")} == {
+        "first",
+        "first-seed7",
+    }
+    worker.reset_config(task("third"))
+    assert worker._seed is None
+
+
+def _training(seed, device):
+    return TrainFromScratch(TRAIN, seed, device)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_ended_trial_leaves_no_word_of_a_failed_capture(tmp_path, keep):
     files = TrialFiles(tmp_path, 30)
     mark = CaptureMark.beside(files.checkpoint("first"))
     mark.write("it broke")
-    files.tidy(Result(number=0, space="hybrid", key="first", architecture={}, state=state))
+    files.tidy("first", keep=keep)
     assert mark.reason is None
 
 

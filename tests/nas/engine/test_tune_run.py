@@ -51,7 +51,8 @@ class Script:
         self.waiting, self.lost = self.lost + self.waiting, []
         if not self.waiting or self.interrupted or len(self.running) >= self.slots:
             return None
-        candidate = SimpleNamespace(key=self.waiting.pop(0), record={})
+        key = self.waiting.pop(0)
+        candidate = SimpleNamespace(key=key, name=key, record={}, seed=None)
         self.running[trial_id] = SimpleNamespace(candidate=candidate)
         return candidate
 

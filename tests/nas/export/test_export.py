@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -138,6 +139,14 @@ def test_the_model_card_says_what_it_is_and_where_it_comes_from(search, tmp_path
     assert "- Search: mine, id 1234abcd" in card
     assert f"- torch {torch.__version__}" in card
     assert "no medical device" in card
+
+
+def test_the_model_card_says_of_how_many_trainings_dice_is_the_mean(search, tmp_path):
+    folder, config, *_ = search
+    again = replace(member(POINT.key, 0.5, 1, 1.0), trainings=(0.4, 0.6))
+    write_export(folder, again, export_settings(config, Task.read(folder)), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "mean validation Dice over 2 trainings 0.5000" in card
 
 
 def test_the_card_of_a_retrained_network_tells_its_dice(search, tmp_path):

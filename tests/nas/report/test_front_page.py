@@ -5,12 +5,14 @@ from html.parser import HTMLParser
 from typing import ClassVar
 
 import pytest
+from rich.console import Console
 
-from nas.pareto.front_files import front_csv, front_json, read_baselines, read_front
+from nas.pareto.front_files import Front, front_csv, front_json, read_front
 from nas.pareto.objectives import short_number
 from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
 from nas.report.search_record import SearchRecord
+from nas.report.terminal_tables import front_table
 from nas.report.write_front import write_front
 from search_spaces.axes import axes_for
 from search_spaces.hybrid import Hybrid
@@ -239,7 +241,7 @@ def test_the_three_files_are_written_whole(tmp_path):
 
 
 def test_front_json_has_what_a_program_needs():
-    written = front_json([RESULTS[1]], OBJECTIVES)
+    written = front_json(Front(members=[RESULTS[1]], objectives=OBJECTIVES))
     assert written["objectives"] == ["dice", "params", "latency_ms"]
     assert written["members"] == [
         {
@@ -259,13 +261,57 @@ def test_front_json_has_what_a_program_needs():
     ]
 
 
+REPEATED = [
+    result("large", 0.88, 1_240_000, 8.7, trainings=(0.9, 0.86)),
+    result("small", 0.85, 12_300, 2.0),
+]
+
+
+def test_trainings_and_chances_are_in_the_files_and_read_back(tmp_path):
+    found = record(REPEATED)
+    write_front(tmp_path, found)
+    small, large = json.loads((tmp_path / "front.json").read_text())["members"]
+    assert (small["chance"], large["chance"]) == (found.chances["small"], found.chances["large"])
+    assert (large["trainings"], "trainings" in small) == ([0.9, 0.86], False)
+    front = read_front(tmp_path)
+    assert front.chances == found.chances
+    assert [member.trainings for member in front.members] == [(), (0.9, 0.86)]
+    rows = list(csv.DictReader((tmp_path / "front.csv").open()))
+    assert [row["trainings"] for row in rows] == ["1", "2"]
+    assert [float(row["chance"]) for row in rows] == [small["chance"], large["chance"]]
+
+
+def test_the_page_tells_the_chances_and_how_to_read_them():
+    data = page(REPEATED)
+    large, small = data["networks"]
+    assert (large["trainings"], small["trainings"]) == ([0.9, 0.86], [])
+    assert large["chance"] == record(REPEATED).chances["large"]
+    assert "1 network was trained again with other seeds: Dice is the mean." in data["caption"]
+    plain = page()
+    assert {network["chance"] for network in plain["networks"]} == {None}
+    assert "again" not in plain["caption"]
+
+
+def test_the_terminal_has_chances_where_there_are_any():
+    found, console = record(REPEATED), Console(width=120, file=io.StringIO())
+    console.print(front_table(found.front))
+    shown = console.file.getvalue()
+    assert f"{found.chances['large']:.0%}" in shown
+    assert "0.8800 ×2" in shown  # noqa: RUF001
+    assert "0.8500 ×" not in shown  # noqa: RUF001
+    plain = Front(members=found.members, objectives=OBJECTIVES)
+    assert "chance" not in [column.header for column in front_table(plain).columns]
+
+
 def test_a_class_without_a_dice_is_null():
     nan = result("a", 0.9, 10, dice_per_class={"Anterior": float("nan")})
-    assert front_json([nan], OBJECTIVES)["members"][0]["dice_per_class"] == {"Anterior": None}
+    [member] = front_json(Front(members=[nan], objectives=OBJECTIVES))["members"]
+    assert member["dice_per_class"] == {"Anterior": None}
 
 
 def test_front_csv_reads_back():
-    [row] = csv.DictReader(io.StringIO(front_csv([RESULTS[1]])))
+    front = Front(members=[RESULTS[1]], objectives=OBJECTIVES)
+    [row] = csv.DictReader(io.StringIO(front_csv(front)))
     assert (row["key"], row["dice"], row["dice_Posterior"]) == ("small", "0.85", "0.79")
     assert json.loads(row["architecture"]) == {"width": 16, "tokens": [{"prune": 0.5}]}
 
@@ -284,19 +330,21 @@ def test_baselines_stand_apart_in_front_json_where_old_readers_do_not_look(tmp_p
     assert [member["key"] for member in written["members"]] == ["small", "large"]
     [beside] = written["baselines"]
     assert (beside["baseline"], beside["space"], beside["dice"]) == ("unet-s", "baselines", 0.88)
-    members, objectives = read_front(tmp_path)
-    assert ([member.key for member in members], objectives) == (["small", "large"], OBJECTIVES)
-    assert read_baselines(tmp_path) == [baseline()]
-    assert read_baselines(tmp_path)[0].network() == find_preset("unet-s")
+    front = read_front(tmp_path)
+    assert [member.key for member in front.members] == ["small", "large"]
+    assert front.objectives == OBJECTIVES
+    assert front.baselines == [baseline()]
+    assert front.baselines[0].network() == find_preset("unet-s")
 
 
 def test_baselines_are_the_last_rows_of_front_csv():
-    rows = list(csv.DictReader(io.StringIO(front_csv([RESULTS[1]], [baseline()]))))
+    found = Front(members=[RESULTS[1]], objectives=OBJECTIVES, baselines=[baseline()])
+    rows = list(csv.DictReader(io.StringIO(front_csv(found))))
     assert [(row["key"], row["baseline"]) for row in rows] == [
         ("small", ""),
         (find_preset("unet-s").key, "unet-s"),
     ]
-    assert "baseline" not in front_csv([RESULTS[1]])
+    assert "baseline" not in front_csv(Front(members=[RESULTS[1]], objectives=OBJECTIVES))
 
 
 def test_baselines_are_on_the_page_and_not_among_the_networks_found():

@@ -304,6 +304,27 @@ def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
     assert complaints == []
 
 
+def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
+    path = tmp_path / "front.html"
+    best = max(COMPLETE, key=lambda result: result.dice)
+    again = replace(best, trainings=(best.dice + 0.01, best.dice - 0.01))
+    results = [again if result is best else result for result in RESULTS]
+    record = SearchRecord(results=results, objectives=OBJECTIVES, title="t", classes=CLASSES)
+    path.write_text(front_page(record))
+    page, complaints = browser.new_page(), []
+    listen(page, complaints)
+    page.goto(path.as_uri())
+    heads = page.locator("#networks th").all_inner_texts()
+    row = page.locator("#networks tr.chosen td").all_inner_texts()
+    told = f"{math.floor(100 * record.chances[best.key] + 0.5)} %"
+    assert (row[heads.index("Trainings")], row[heads.index("Chance")]) == ("2", told)
+    card = page.locator("#card dl").inner_text()
+    assert f"{best.dice + 0.01:.4f}, {best.dice - 0.01:.4f}" in card
+    assert told in card
+    page.close()
+    assert complaints == []
+
+
 @pytest.mark.slow
 def test_it_works_in_a_sandboxed_frame(file, browser):
     """As MLflow's artifact viewer shows it: scripts, but no origin and so no storage."""

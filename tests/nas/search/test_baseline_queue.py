@@ -5,6 +5,8 @@ from nas.engine.report import Fidelity, Report
 from nas.pareto.objectives import COSTS
 from nas.search.baseline_queue import BaselineQueue
 from nas.search.candidate_queue import CandidateQueue
+from nas.search.repeats import FrontRepeats
+from nas.search.search_budget import SearchBudget
 from nas.study.baselines import EVERY, BaselineSizes, check_baselines
 from nas.study.stored_results import read_records
 from search_spaces.registry import find_preset, find_space
@@ -27,7 +29,8 @@ class Search:
         sizes = BaselineSizes(self.run.search.baselines, data_space(self.run).space, count)
         self.baselines = BaselineQueue(self.study, sizes, starts)
         queue = CandidateQueue(self.study, self.run.budget, prober, self.baselines)
-        self.session = make_session(self.study, self.run, directory, 1, queue)
+        repeats = FrontRepeats(self.study, SearchBudget(self.run.search, self.run.train), 0)
+        self.session = make_session(self.study, self.run, directory, 1, queue, repeats=repeats)
         self.begun = []
 
     def start(self):
@@ -64,7 +67,7 @@ def search(tmp_path):
 
 
 def searching(**values):
-    return {"trials": 10, "sampler": "random", "early_stopping": None, **values}
+    return {"trials": 10, "confirm": 0, "sampler": "random", "early_stopping": None, **values}
 
 
 def test_one_baseline_of_each_kind_is_trained_after_every_third_candidate(search):
@@ -124,6 +127,18 @@ def test_no_sampler_hears_of_a_baseline(search, tmp_path):
         keys.append([one.key for one in done.begun if not one.baseline])
         assert len(done.begun) == 10 + number
     assert keys[0] == keys[1]
+
+
+def test_candidates_are_trained_again_and_baselines_are_not(search):
+    made = search(search=searching(confirm=0.3, baselines=["unet-s", "nnunet-s"]))
+    while not made.session.over:
+        made.end(dice=0.9 if made.start().baseline else DICE)
+    assert made.trained == ["unet-s", "nnunet-s"]
+    again = [one.seed is not None for one in made.begun if not one.baseline]
+    assert again == [False] * 7 + [True] * 3
+    assert all(one.seed is None for one in made.begun if one.baseline)
+    assert (made.session.done, made.session.fraction_spent) == (10, 1)
+    assert [baseline.trainings for baseline in made.study.baselines] == [(), ()]
 
 
 def test_a_baseline_is_not_stopped_early(search):

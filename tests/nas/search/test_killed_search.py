@@ -143,7 +143,7 @@ def test_a_closed_terminal_ends_a_search_as_sigterm_does(tmp_path, hang_up):
     hang_up(terminal)
     assert process.wait(timeout=60) == 130, (tmp_path / "printed.txt").read_text()
     assert left_of(process) == []
-    assert read_front(tmp_path / "search")[0] == []
+    assert read_front(tmp_path / "search").members == []
     assert json.loads((tmp_path / "search/summary.json").read_text())["status"] == "KILLED"
     assert local(tmp_path / "search")[""]["status"] == "KILLED"
 

@@ -8,8 +8,8 @@ import pytest
 
 from nas.config.run_config import RunConfig
 from nas.study.resume_check import check_settings_unchanged
+from nas.study.search_folder import JOURNAL
 from nas.study.stored_results import read_records
-from nas.study.study import JOURNAL
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
 from tests.nas.parts import open_study

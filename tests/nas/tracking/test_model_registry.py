@@ -112,7 +112,7 @@ def test_names_that_no_address_can_hold_are_refused(name, alias):
 @pytest.mark.slow
 def test_the_command_registers_the_winner_also_for_who_has_no_segnas(search, tmp_path, capsys):
     folder, _ = search
-    member = max(read_front(folder)[0], key=lambda result: result.dice)
+    member = max(read_front(folder).members, key=lambda result: result.dice)
     network = Hybrid.from_json(dict(member.architecture)).build(1, 2)
     weights = folder / "checkpoints" / f"{member.key}.pt"
     weights.parent.mkdir(exist_ok=True)

@@ -310,7 +310,7 @@ def test_front_files_on_a_full_disk_stay_as_they_were(directory):
     assert {path.name: path.read_bytes() for path in directory.glob("*front*")} == before
     try_write_front(directory, record)
     assert (directory / "front.json").read_bytes() != before["front.json"]
-    written = [member.key for member in read_front(directory)[0]]
+    written = [member.key for member in read_front(directory).members]
     assert written == [m.key for m in front(driver.study.results, driver.config.objectives)]
 
 

@@ -5,6 +5,7 @@ import pytest
 from mlflow import MlflowClient
 
 from nas.config.tracking import TrackingConfig
+from nas.pareto.front_chances import front_chances
 from nas.tracking import Search, Tracker, tracker
 from tests.nas.results import flat_result
 
@@ -119,6 +120,25 @@ def test_a_trial_has_its_architecture_curve_and_objectives(opened, runs, client)
     }
     assert child.data.tags["state"] == "complete"
     assert child.data.tags["key"] == "abc"
+
+
+def test_a_trial_that_was_trained_again_has_its_trainings_and_its_chance(
+    opened, runs, client, tmp_path
+):
+    tracking = opened()
+    first, other = result(dice=0.9), result("def", 1, dice=0.8)
+    end(tracking, first, other)
+    again = result(dice=0.85, trainings=(0.9, 0.8))
+    tracking.trial_end(again, [again, other])
+    for _ in range(2):
+        tracking.finish(tmp_path, {})
+    chances = front_chances([again, other], ("dice", "params"))
+    _, children = runs()
+    found = children["abc"].data.metrics
+    assert (found["dice"], found["training/1"], found["training/2"]) == (0.85, 0.9, 0.8)
+    assert {key: child.data.metrics["chance"] for key, child in children.items()} == chances
+    history = client.get_metric_history(children["abc"].info.run_id, "chance")
+    assert len(history) == 1  # the same is not sent twice
 
 
 def test_an_infeasible_trial_says_why_and_has_no_final_dice(opened, runs):
