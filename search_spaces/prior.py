@@ -14,6 +14,7 @@ from search_spaces.space import (
     SearchSpace,
     path_pattern,
     sample,
+    to_params,
 )
 
 USUAL = 0.5
@@ -47,6 +48,16 @@ class PriorTrial:
         if not others or self._rng.random() < self._usual:
             return usual
         return self._rng.choice(others)
+
+
+def draw_params(
+    space: SearchSpace,
+    restrict: Restrictions,
+    rng: random.Random,
+    prior: Mapping[str, Option] | None = None,
+) -> dict[str, Option]:
+    """The parameters of a random network, for which sampling the space gives it."""
+    return to_params(sample(space.kind, PriorTrial(space, rng, prior), restrict))
 
 
 def plain_network(

@@ -14,8 +14,8 @@ from nas.pareto.budget import Budget
 from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.study_settings import Costs
-from search_spaces.prior import PriorTrial
-from search_spaces.space import Option, Restrictions, SearchSpace, sample, to_params
+from search_spaces.prior import draw_params
+from search_spaces.space import Option, Restrictions, SearchSpace
 
 DRAWS = 4  # of which one is proposed
 SIZE = "params"
@@ -45,7 +45,9 @@ class PriorSampler(ArchitectureSampler):
         self._rng = random.Random(seed)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Params:
-        drawn = [self._draw() for _ in range(DRAWS)]
+        drawn = [
+            draw_params(self._space, self._restrict, self._rng, self._prior) for _ in range(DRAWS)
+        ]
         counted = [c for c in map(self._counter.count, drawn) if c]
         before = study.get_trials(deepcopy=False)[: trial.number]
         earlier = [c for t in before if t.params and (c := self._counter.count(t.params))]
@@ -54,10 +56,6 @@ class PriorSampler(ArchitectureSampler):
         if not fitting:
             return drawn[0]
         return min(fitting, key=lambda c: taken[_octave(c)]).params
-
-    def _draw(self) -> Params:
-        trial = PriorTrial(self._space, self._rng, self._prior)
-        return to_params(sample(self._space.kind, trial, self._restrict))
 
 
 def _octave(network: CountedNetwork) -> int:

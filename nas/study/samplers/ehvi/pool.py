@@ -11,8 +11,8 @@ from nas.pareto.budget import Budget
 from nas.study.samplers.architecture_sampler import Params
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.samplers.nsga import VariationOperator
-from search_spaces.prior import PriorTrial
-from search_spaces.space import Option, Restrictions, SearchSpace, sample, to_params
+from search_spaces.prior import draw_params
+from search_spaces.space import Option, Restrictions, SearchSpace
 
 FRESH = 32  # draws of the prior, and as many mutants, at every proposal
 MOST = 400  # networks that are kept
@@ -45,8 +45,7 @@ class Pool:
 
     def draw(self) -> Params:
         """One of the prior."""
-        trial = PriorTrial(self._space, self._rng, self._prior)
-        return to_params(sample(self._space.kind, trial, self._restrict))
+        return draw_params(self._space, self._restrict, self._rng, self._prior)
 
     def add(self, params: Sequence[Params]) -> None:
         """Count these, and keep what is within the budget."""
