@@ -16,15 +16,20 @@ from search_spaces.space import Option, Restrictions, SearchSpace
 Params = Mapping[str, Option]
 
 
+def distributions(space: SearchSpace, restrict: Restrictions) -> dict[str, BaseDistribution]:
+    """Of every parameter that sampling the restricted space can ask for and that is a choice."""
+    return {
+        path: CategoricalDistribution(options)
+        for path, options in all_params(space.kind, restrict).items()
+        if len(options) > 1
+    }
+
+
 class ArchitectureSampler(BaseSampler):
     """Asks `propose` for all parameters of a trial at once; what they lack is drawn evenly."""
 
     def __init__(self, space: SearchSpace, restrict: Restrictions, seed: int) -> None:
-        self._distributions: dict[str, BaseDistribution] = {
-            path: CategoricalDistribution(options)
-            for path, options in all_params(space.kind, restrict).items()
-            if len(options) > 1
-        }
+        self._distributions = distributions(space, restrict)
         self._rest = RandomSampler(seed)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Params:

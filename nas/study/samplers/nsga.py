@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from optuna import Study
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseGASampler, NSGAIIISampler, NSGAIISampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.pareto.front import non_dominated
-from search_spaces.all_params import all_params
+from nas.study.samplers.architecture_sampler import Params, distributions
 from search_spaces.space import (
     Option,
     RandomTrial,
@@ -31,7 +31,6 @@ from search_spaces.space import (
     to_params,
 )
 
-Params = Mapping[str, Option]
 ParamSet = frozenset[tuple[str, Option]]
 ATTEMPTS = 32  # at a child that was not tried before
 
@@ -161,11 +160,7 @@ class _OnArchitectures(BaseGASampler):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} = {value}; expected a probability, 0 to 1")
         self._variation = VariationOperator(space, restrict, seed, crossover_prob, mutation_prob)
-        self._distributions = {
-            path: CategoricalDistribution(options)
-            for path, options in all_params(space.kind, restrict).items()
-            if len(options) > 1
-        }
+        self._distributions = distributions(space, restrict or {})
         self._tried: set[ParamSet] = set()
         self._read: set[int] = set()
         super().__init__(  # type: ignore[call-arg]  # Optuna's NSGA-II or NSGA-III is next
