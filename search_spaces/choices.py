@@ -23,6 +23,8 @@ def choice(
     doc: str,
     when: Mapping[str, Sequence[Option]] | None = None,
     added_later: bool = False,
+    usual: Option | None = None,
+    for_classes: bool = False,
 ) -> Any:
     """A searched field: one of `options`, the first by default.
 
@@ -30,8 +32,17 @@ def choice(
     at its default elsewhere; of several conditions all must hold.
     `added_later`: added when records without this field were already on disk. They stand for its
     default, at which it is not written, so that the keys of old networks stay what they were.
+    `usual`: what people would build, and a search draws most often; left out, the default.
+    `for_classes`: it counts channels that tell classes apart: at least as many are usual.
     """
-    metadata = {"options": options, "doc": doc, "when": when or {}, "added_later": added_later}
+    metadata = {
+        "options": options,
+        "doc": doc,
+        "when": when or {},
+        "added_later": added_later,
+        "usual": options[0] if usual is None else usual,
+        "for_classes": for_classes,
+    }
     return field(default=options[0], metadata=metadata)
 
 

@@ -131,7 +131,21 @@ class Hybrid(LevelledArchitecture):
     levels: int = choice(3, 4, 5, doc="resolutions")
     stem_stride: int = choice(2, 1, doc="stride of the first convolution")
     refine: int = choice(
-        4, 0, 8, doc="channels of the full-resolution refinement", when={"stem_stride": (2,)}
+        4,
+        0,
+        8,
+        doc="channels of the full-resolution refinement",
+        when={"stem_stride": (2,)},
+        for_classes=True,
+    )
+    coarse_logits: bool = choice(
+        False,
+        True,
+        doc="the first level's features give logits, too, beside the refinement (where they have "
+        "as many channels as there are classes)",
+        when={"stem_stride": (2,), "refine": (4, 8)},
+        added_later=True,
+        usual=True,
     )
     convs: int = choice(2, 1, 3, doc="convolutions in each unit")
     residual: bool = choice(True, False, doc="a shortcut around each unit")

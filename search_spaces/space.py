@@ -108,11 +108,14 @@ def to_params(architecture: Part, prefix: str = "") -> dict[str, Option]:
 
 @dataclass(frozen=True)
 class Knob:
-    """One searched field: its name without positions, its options and what it means."""
+    """One searched field: its name without positions, its options and what it means; see `choice`
+    for `usual` and `for_classes`."""
 
     name: str
     options: tuple[Option, ...]
     doc: str
+    usual: Option
+    for_classes: bool = False
 
 
 def knobs(kind: type[Part], prefix: str = "") -> list[Knob]:
@@ -120,7 +123,8 @@ def knobs(kind: type[Part], prefix: str = "") -> list[Knob]:
     found: list[Knob] = []
     for f in searched_fields(kind):
         if options := f.metadata.get("options"):
-            found.append(Knob(prefix + f.name, options, f.metadata["doc"]))
+            told = (f.metadata[name] for name in ("doc", "usual", "for_classes"))
+            found.append(Knob(prefix + f.name, options, *told))
         else:
             found += knobs(f.metadata["kind"], f"{prefix}{f.name}.")
     return found

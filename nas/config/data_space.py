@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nas.config.run_config import SpaceConfig
 from search_spaces.axes import ALIKE, axes_for
 from search_spaces.narrowing import left_out, narrow_to_patch
-from search_spaces.space import ArchitectureError, Restrictions, SearchSpace
+from search_spaces.prior import prior_for
+from search_spaces.space import ArchitectureError, Option, Restrictions, SearchSpace
 from trainers.errors import UserError
 
 
@@ -17,18 +18,25 @@ class DataSpace:
     """`space` knows the axes of the data, `restrict` leaves what takes the patch.
 
     `asked`: what the configuration leaves. `told`: what follows from the data, a line each.
+    `prior`: options that are usual on such data, where they are not so everywhere.
     """
 
     space: SearchSpace
     asked: Restrictions
     restrict: Restrictions
     told: tuple[str, ...] = ()
+    prior: Mapping[str, Option] = field(default_factory=dict)
 
 
 def space_for(
-    config: SpaceConfig, voxel_size: Sequence[float] | None, patch: Sequence[int]
+    config: SpaceConfig,
+    voxel_size: Sequence[float] | None,
+    patch: Sequence[int],
+    classes: int = 1,
 ) -> DataSpace:
     """The configured space for patches of voxels of that size, mm; None where it is not known.
+
+    `classes`: of the data, background included.
 
     Raises UserError where no network of it takes the patch.
     """
@@ -47,4 +55,4 @@ def space_for(
             )
     if gone := left_out(space, config.restrict, restrict):
         told.append(f"Left out, for train.patch = {list(patch)}: {', '.join(gone)}")
-    return DataSpace(space, config.restrict, restrict, tuple(told))
+    return DataSpace(space, config.restrict, restrict, tuple(told), prior_for(space, classes))

@@ -36,6 +36,7 @@ def study_settings(config: RunConfig, within: DataSpace) -> StudySettings:
         budget=config.budget,
         epochs=config.train.epochs,
         search=config.search,
+        prior={**within.prior, **config.search.prior},
         seed=config.seed,
     )
 

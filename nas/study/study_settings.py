@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas.config.run_config import SearchConfig
 from nas.pareto.budget import Budget
-from search_spaces.space import Architecture, Restrictions, SearchSpace
+from search_spaces.space import Architecture, Option, Restrictions, SearchSpace
 
 Costs = Callable[[Architecture], Mapping[str, float]]
 """What an architecture costs before it runs: params, macs, memory, as far as they are known."""
@@ -16,7 +16,8 @@ Costs = Callable[[Architecture], Mapping[str, float]]
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
     """What a study proposes from and by: the space as it is restricted, the objectives, the budget
-    of a network, the `epochs` of a whole training, and how `search` wants proposals made."""
+    of a network, the `epochs` of a whole training, how `search` wants proposals made, and what a
+    `prior` takes for usual in the place of what the space declares."""
 
     space: SearchSpace
     restrict: Restrictions
@@ -24,4 +25,5 @@ class StudySettings:
     budget: Budget
     epochs: int
     search: SearchConfig
+    prior: Mapping[str, Option] = field(default_factory=dict)
     seed: int = 0

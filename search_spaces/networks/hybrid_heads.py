@@ -35,7 +35,12 @@ class PlainHead(nn.Module):
 
 
 class RefiningHead(nn.Module):
-    """Upsamples to `refine` channels, joins the input image, one conv unit, logits."""
+    """Upsamples to `refine` channels, joins the input image, one conv unit, logits.
+
+    With `coarse_logits` the features before it give logits, too, past the few channels of the
+    refinement, as the last unit of MONAI's UNet does. Fewer channels than classes would hold the
+    training up instead, and give none.
+    """
 
     def __init__(self, point: Hybrid, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -49,6 +54,12 @@ class RefiningHead(nn.Module):
             kernel=point.kernel(-1),
         )
         self.classify = nn.Conv3d(point.refine, out_channels, 1)
+        self.coarse = (
+            transposed(3, point.width, out_channels, point.factor(0))
+            if point.coarse_logits and point.width >= out_channels
+            else None
+        )
 
     def forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return self.classify(self.unit(torch.cat([self.up(y), x], dim=1)))
+        logits = self.classify(self.unit(torch.cat([self.up(y), x], dim=1)))
+        return logits if self.coarse is None else logits + self.coarse(y)

@@ -25,7 +25,11 @@ def hybrid_picture(point: Hybrid) -> list[Stage]:
                 side="up",
                 divisor=1,
                 channels=point.refine,
-                holds=(f"1 {point.conv} conv", "joins the image"),
+                holds=(
+                    f"1 {point.conv} conv",
+                    "joins the image",
+                    *["coarse logits"] * point.coarse_logits,
+                ),
             )
         )
     return stages

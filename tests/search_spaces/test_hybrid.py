@@ -190,3 +190,40 @@ def test_a_stage_without_layers_builds_nothing():
     point = with_tokens(stage(), stage("both"))
     (only,) = modules(point, TokenBlock)
     assert only.norm.normalized_shape == (16,)  # at the second deepest level
+
+
+# Logits of the first level
+
+
+def logits_of(network, x):
+    """Those of the refinement, and those of the whole head, whose inputs are the same."""
+    torch.manual_seed(0)
+    y = torch.randn(1, network.head.up.in_channels, *(s // 2 for s in x.shape[2:]))
+    head = network.head
+    refined = head.classify(head.unit(torch.cat([head.up(y), x], dim=1)))
+    return refined, head(y, x), y
+
+
+def test_coarse_logits_are_added_to_those_of_the_refinement():
+    network = Hybrid(coarse_logits=True).build(1, 6).eval()
+    refined, both, y = logits_of(network, torch.randn(1, 1, 16, 16, 16))
+    assert torch.allclose(both, refined + network.head.coarse(y))
+    assert not torch.allclose(both, refined)
+
+
+def test_they_need_as_many_channels_as_there_are_classes():
+    assert Hybrid(coarse_logits=True, width=4).build(1, 6).head.coarse is None
+    assert Hybrid(coarse_logits=True, width=4).build(1, 4).head.coarse is not None
+    without, narrow = Hybrid(width=4), Hybrid(coarse_logits=True, width=4)
+    assert without.build(1, 6).state_dict().keys() == narrow.build(1, 6).state_dict().keys()
+
+
+@pytest.mark.parametrize("choices", [{"refine": 0}, {"stem_stride": 1}])
+def test_without_a_refinement_there_is_nothing_to_add_them_to(choices):
+    assert Hybrid(coarse_logits=True, **choices).key == Hybrid(**choices).key
+
+
+def test_networks_from_before_have_none():
+    record = Hybrid().to_json()
+    assert "coarse_logits" not in record
+    assert not Hybrid.from_json(record).coarse_logits

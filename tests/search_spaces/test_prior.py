@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from search_spaces.hybrid import SPACE, Hybrid
-from search_spaces.prior import PriorTrial, plain_network
+from search_spaces.prior import PriorTrial, plain_network, prior_for
 from search_spaces.registry import SPACES, find_space
 
 DRAWS = 2000
@@ -42,10 +42,18 @@ def test_where_the_usual_option_is_left_out_the_nearest_is_usual():
     assert trial.suggest_categorical("tokens.1.prune", (0.5, 0.9)) == 0.5
 
 
-def test_the_plain_network_of_hybrid_is_its_defaults():
-    assert plain_network(SPACE, {}) == Hybrid()
+def test_the_plain_network_of_hybrid_has_what_is_usual():
+    assert plain_network(SPACE, {}) == Hybrid(coarse_logits=True)
     assert plain_network(SPACE, {"width": (16, 24)}).width == 16
-    assert plain_network(SPACE, {}, {"conv": "ghost"}) == Hybrid(conv="ghost")
+    ghost = plain_network(SPACE, {}, {"conv": "ghost", "coarse_logits": False})
+    assert ghost == Hybrid(conv="ghost")
+
+
+def test_many_classes_want_as_many_channels():
+    assert prior_for(SPACE, 3) == prior_for(SPACE, 4) == {}
+    assert prior_for(SPACE, 6) == {"refine": 8}
+    assert prior_for(SPACE, 14) == {"refine": 8}  # there are no more
+    assert prior_for(find_space("apformer"), 14) == {}
 
 
 @pytest.mark.parametrize("name", list(SPACES))

@@ -28,11 +28,14 @@ def restrictions(candidates: float) -> dict[str, list[Option]]:
 
 
 def space_on(
-    spacing: Sequence[float], patch: Sequence[int], restrict: Restrictions | None = None
+    spacing: Sequence[float],
+    patch: Sequence[int],
+    restrict: Restrictions | None = None,
+    classes: int = 1,
 ) -> DataSpace:
-    """The space for patches (D, H, W) of voxels of that size, mm."""
+    """The space for patches (D, H, W) of voxels of that size, mm, and so many classes."""
     config = SpaceConfig.model_validate({"name": SPACE, "restrict": dict(restrict or {})})
-    return space_for(config, spacing, patch)
+    return space_for(config, spacing, patch, classes)
 
 
 def presets_on(names: Sequence[str], within: DataSpace) -> list[Architecture]:

@@ -96,7 +96,8 @@ def make_preview(
         preloaded()  # imports while the data are prepared
         count_slots(config.resources)  # refuses what no machine has, before it takes any time
     channels, classes, voxel_size, data = _data(config, directory, request.hours, progress)
-    within, budget = space_for(config.space, voxel_size, config.train.patch), config.budget
+    within = space_for(config.space, voxel_size, config.train.patch, classes)
+    budget = config.budget
     space, restrict = within.space, within.restrict
     counting = TrainingCosts(config.train, config.resources, budget, channels, classes)
     draw = draw_points(space, restrict, request.samples, request.seed)

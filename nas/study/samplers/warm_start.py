@@ -50,7 +50,8 @@ def warm_starts(search: SearchConfig, within: DataSpace, count: TrainingCosts) -
     Raises UserError where a name stands for no network, or nothing near it meets the budget.
     """
     rungs = min(RUNGS, max(1, int(search.trials * SHARE)))
-    plain = ladder(within, count, rungs, search.prior) if LADDER in search.warm_start else []
+    prior = {**within.prior, **search.prior}
+    plain = ladder(within, count, rungs, prior) if LADDER in search.warm_start else []
     placed = [WarmStart(f"{LADDER} {n}", point) for n, point in enumerate(plain, start=1)]
     placed += place_warm_starts(search.warm_start, within)
     return _fit_warm_starts(placed, count, within.restrict)

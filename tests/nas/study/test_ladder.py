@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
+from nas.study.samplers import warm_start
 from nas.study.samplers.ladder import SCALE, ladder
 from search_spaces.axes import Axes
 from search_spaces.hybrid import Hybrid
@@ -48,7 +50,8 @@ def test_they_differ_in_size_only():
     networks, _ = rungs(config())
     for network in networks:
         others = {k: v for k, v in to_params(network).items() if k not in SCALE}
-        assert others == {k: v for k, v in to_params(Hybrid()).items() if k not in SCALE}
+        plain = to_params(Hybrid(coarse_logits=True))
+        assert others == {k: v for k, v in plain.items() if k not in SCALE}
     assert len({network.key for network in networks}) == len(networks)
 
 
@@ -89,6 +92,13 @@ def test_a_search_begins_with_it_by_default():
 def test_it_takes_a_third_of_a_short_search_at_most():
     assert len(warm_starts(config(search={"trials": 6}), 1, 3)) == 2
     assert len(warm_starts(config(search={"trials": 1}), 1, 3)) == 1
+
+
+def test_more_classes_than_channels_want_a_wider_refinement():
+    run = config()
+    within = space_for(run.space, None, run.train.patch, classes=6)
+    starts = warm_start.warm_starts(run.search, within, training_costs(run, 1, 6))
+    assert {start.architecture.refine for start in starts} == {8}
 
 
 def test_presets_may_stand_beside_it():
