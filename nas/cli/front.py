@@ -21,6 +21,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--plot", action="store_true", help="draw Dice against each cost in the terminal"
     )
+    command.add_argument(
+        "--all", action="store_true", help="also members whose Dice is below 0.9 of the best"
+    )
     arguments.add_json(command)
 
 
@@ -28,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas front`."""
     from nas.pareto.front_files import front_json, read_front
     from nas.pareto.limits import filter_by_limits, parse_limits
+    from nas.pareto.reference import above_reference
     from nas.report.terminal_tables import front_table
 
     front = read_front(options.dir)
@@ -39,14 +43,15 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(front_json(front)))
         return 0
     console = Console()
-    console.print(front_table(front, numbered=options.plot))
+    console.print(front_table(front, numbered=options.plot, whole=options.all))
     if not front.members:
         note("no network of this search was trained to the end so far")
         return 0
     if options.plot:
+        shown = front.members if options.all else above_reference(front.members)
         from nas.cli.front_chart import front_chart
         from nas.pareto.objectives import COSTS
 
         for cost in [name for name in COSTS if name in front.objectives] or ["params"]:
-            print(f"\n{front_chart(front.members, cost, min(console.width, 100))}")
+            print(f"\n{front_chart(shown, cost, min(console.width, 100))}")
     return 0

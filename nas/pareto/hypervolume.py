@@ -9,6 +9,7 @@ import numpy as np
 
 from nas.pareto.front import objective_points, places
 from nas.pareto.objectives import objective
+from nas.pareto.reference import above_reference
 from nas.pareto.result import Result
 
 
@@ -35,13 +36,13 @@ def ranks(results: Sequence[Result], objectives: Sequence[str]) -> dict[str, int
 def hypervolume(results: Sequence[Result], objectives: Sequence[str]) -> float:
     """The share of the objective space that the complete results dominate, from 0 to 1.
 
-    Each objective is scaled to [0, 1] once and for all: Dice as it is, a cost by its logarithm
-    between the ends of its `span`. The reference is the worst corner (Dice 0, every cost at its
-    upper end), so that the share never falls as results are added, and searches with the same
-    objectives can be compared. Rounded to 9 digits: the order of the results does not show.
+    Only those count that are `above_reference`. Each objective is scaled to [0, 1] once and for
+    all: Dice as it is, a cost by its logarithm between the ends of its `span`, against the worst
+    corner (Dice 0, every cost at its upper end), so that searches with the same objectives can be
+    compared. The share falls only where a better network raises the reference above others. Rounded
+    to 9 digits: the order of the results does not show.
     """
-    complete = [result for result in results if result.state == "complete"]
-    points = objective_points(complete, objectives)
+    points = objective_points(above_reference(results), objectives)
     points = points[~np.isnan(points).any(axis=1)]
     if not len(points):
         return 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nas.pareto.front import knee, objective_points
+from nas.pareto.reference import above_reference
 from nas.pareto.result import Result
 from trainers.errors import UserError
 
@@ -19,17 +20,18 @@ def pick(
 ) -> Result:
     """The front member that `name` means: one of `PICKS`, or (the start of) a key.
 
-    `others`: called for those besides the members who may be meant by their keys. Raises UserError
-    where no network or several fit, and for the fastest where no latency is known.
+    All of `PICKS` are among the members `above_reference`. `others`: called for those besides the
+    members who may be meant by their keys. Raises UserError where no network or several fit, and
+    for the fastest where no latency is known.
     """
     if not members:
         raise UserError("the front is empty: no trial of this search was completed")
     if name == "best-dice":
         return max(members, key=lambda r: r.dice or 0.0)
     if name == "smallest":
-        return min(members, key=lambda r: r.costs.get("params", 0))
+        return min(above_reference(members), key=lambda r: r.costs.get("params", 0))
     if name == "fastest":
-        timed = [member for member in members if "latency_ms" in member.costs]
+        timed = [member for member in above_reference(members) if "latency_ms" in member.costs]
         if not timed:
             raise UserError(
                 "--pick fastest: this search measured no latency; add latency_ms to its objectives "
@@ -37,7 +39,8 @@ def pick(
             )
         return min(timed, key=lambda r: r.costs["latency_ms"])
     if name == "knee":
-        return members[knee(objective_points(members, objectives))]
+        good = above_reference(members)
+        return good[knee(objective_points(good, objectives))]
     found = [r for r in members if r.key.startswith(name)]
     found = found or [r for r in others() if r.key.startswith(name)]
     if len(found) != 1:

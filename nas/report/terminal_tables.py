@@ -6,12 +6,14 @@ from rich.table import Table
 
 from nas.cost.latency import Conditions
 from nas.pareto.front_files import Front
-from nas.pareto.objectives import OBJECTIVES, UNKNOWN
+from nas.pareto.objectives import DICE, OBJECTIVES, UNKNOWN
+from nas.pareto.reference import above_reference, dice_reference
 
 
-def front_table(front: Front, numbered: bool = False) -> Table:
+def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Table:
     """The members of a front, one a row, smallest first; a column an objective that is known.
 
+    Those below the reference in Dice are only counted, unless the `whole` front is wanted.
     Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
     The `baselines` follow under a line, by their names.
     """
@@ -19,14 +21,16 @@ def front_table(front: Front, numbered: bool = False) -> Table:
     if numbered:
         table.add_column("", justify="right", style="dim")
     table.add_column("key", no_wrap=True)
-    rows = [*front.members, *front.baselines]
+    members = front.members if whole else above_reference(front.members)
+    rows = [*members, *front.baselines]
+    captions: dict[str, None] = {}
     known = [o for o in OBJECTIVES.values() if any(r.value(o.name) is not None for r in rows)]
     for objective in known:
         table.add_column(objective.title, justify="right")
     if front.chances:
         table.add_column("chance", justify="right")
     for number, row in enumerate(rows, 1):
-        if number == len(front.members) + 1:
+        if number == len(members) + 1:
             table.add_section()
         cells = [objective.exact(row.value(objective.name)) for objective in known]
         if row.trainings:
@@ -38,7 +42,11 @@ def front_table(front: Front, numbered: bool = False) -> Table:
         table.add_row(*place, row.label, *cells, style="dim" if row.baseline else None)
         if row.latency:
             conditions = Conditions.from_json(row.latency["conditions"])
-            table.caption = f"latency: median of a pass, {conditions.text()}"
+            captions[f"latency: median of a pass, {conditions.text()}"] = None
+    if below := len(front.members) - len(members):
+        least = DICE.exact(dice_reference(front.members))
+        captions[f"{below} more below Dice {least}: segnas front DIR --all"] = None
+    table.caption = "\n".join(captions) or None
     return table
 
 

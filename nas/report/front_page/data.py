@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nas.pareto.objectives import COSTS, OBJECTIVES, PREFIXES, Objective
+from nas.pareto.reference import dice_reference
 from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
 from nas.report.front_page.sentences import caption, importance_text
@@ -40,6 +41,7 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
     return {
         "caption": caption(record),
         "objectives": list(record.objectives),
+        "reference": dice_reference(results),
         "costs": [c for c in COSTS if any(c in r.costs for r in (*results, *record.baselines))],
         "formats": {name: _format(objective) for name, objective in OBJECTIVES.items()},
         "classes": list(classes),

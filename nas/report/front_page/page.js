@@ -87,6 +87,7 @@ if (state.knob) {
 at("which").addEventListener("change", draw);
 state.chosen = frontOf(trained).reduce((best, one) => (best && best.dice >= one.dice ? best : one),
   null)?.key ?? null;
+sliders[0].start(data.reference);
 budget();
 draw();
 document.querySelectorAll(".plane").forEach(listen);

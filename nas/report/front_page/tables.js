@@ -22,7 +22,12 @@ function slider(name, changed) {
   }
   show(false);
   const row = element("label", {}, output, TITLES[name], input);
-  return {name, row, limit, usable: values.length > 1,
+  // As far as this value: what is worse is out at first.
+  const start = (worst) => {
+    input.value = values.findLastIndex((one) => (name === "dice" ? one >= worst : one <= worst));
+    show(false);
+  };
+  return {name, row, limit, start, usable: values.length > 1,
     reset: () => { input.value = end; show(false); }};
 }
 

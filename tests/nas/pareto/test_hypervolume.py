@@ -63,7 +63,10 @@ def test_all_there_can_be_is_one_and_nothing_is_zero():
 
 
 RESULTS = st.lists(
-    st.tuples(st.floats(0, 1), st.integers(1, 10**10), st.booleans()), min_size=1, max_size=8
+    # All of them above the reference, whichever is the best.
+    st.tuples(st.floats(0.9, 1), st.integers(1, 10**10), st.booleans()),
+    min_size=1,
+    max_size=8,
 )
 
 
@@ -81,6 +84,13 @@ def test_a_curve_with_gaps_filled_in_another_order_never_falls(rows, gaps):
     curve = [filled[ended] for ended in sorted(filled)]
     assert sorted(filled) == list(range(1, len(results) + 1))
     assert all(before <= after for before, after in pairwise(curve))
+
+
+def test_it_falls_where_a_better_network_leaves_others_below_the_reference():
+    small, best = result("small", 0.5, 100), result("best", 0.9, 10**8)
+    objectives = ("dice", "params")
+    assert hypervolume([small, best], objectives) == hypervolume([best], objectives)
+    assert hypervolume([best], objectives) < hypervolume([small], objectives)
 
 
 def test_a_curve_that_is_known_has_no_missing_points():

@@ -303,6 +303,19 @@ def test_the_terminal_has_chances_where_there_are_any():
     assert "chance" not in [column.header for column in front_table(plain).columns]
 
 
+def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
+    tiny = result("tiny", 0.2, 300, 0.5)
+    found = record([*RESULTS, tiny])
+    console = Console(width=120, file=io.StringIO())
+    console.print(front_table(found.front))
+    assert "tiny" not in console.file.getvalue()
+    assert "1 more below Dice 0.8100" in console.file.getvalue()
+    console.print(front_table(found.front, whole=True))
+    assert "tiny" in console.file.getvalue()
+    assert page([*RESULTS, tiny])["reference"] == pytest.approx(0.81)
+    assert "tiny" in [row["key"] for row in front_json(found.front)["members"]]
+
+
 def test_a_class_without_a_dice_is_null():
     nan = result("a", 0.9, 10, dice_per_class={"Anterior": float("nan")})
     [member] = front_json(Front(members=[nan], objectives=OBJECTIVES))["members"]

@@ -362,8 +362,10 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
     settle(page)
     members = [result.key for result in front(RESULTS, OBJECTIVES)]
     assert listed(page) == [*members, *(one.key for one in beside)]
-    assert page.inner_text("#left") == "1 network on the front."
+    assert page.inner_text("#left") == "6 networks within the budgets, 1 on the front."
     assert page.inner_text("#card h2") in members
+    page.click("text=Clear budgets")
+    assert page.inner_text("#left") == "1 network on the front."
     assert "baseline" in page.inner_text("#legend")
     assert "unet-s (baseline)" in page.inner_text("#networks")
     squares = page.evaluate(
