@@ -136,7 +136,7 @@ class SearchConfig(Strict):
     confirm: Annotated[float, Field(ge=0, lt=1)] = 0.15
     early_stopping: EarlyStopping | None = EarlyStopping()
     sampler: str | dict[str, Any] = "ehvi"
-    startup: Annotated[int, Field(ge=0)] = 5
+    startup: Annotated[int, Field(ge=0)] = 3
     startup_sampler: Literal["prior", "random", "qmc"] = "prior"
     prior: dict[str, Option] = Field(default_factory=dict)
     warm_start: tuple[str, ...] = ("ladder",)

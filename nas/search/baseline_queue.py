@@ -41,8 +41,11 @@ class BaselineQueue:
             if self._is_begun(name):
                 continue
             if point := self._sizes.largest(name, most, self._refused):
-                return self._candidate(baseline_name(name, point), point)
-            if not self._refused & {point.key for point in points}:
+                baseline = self._candidate(baseline_name(name, point), point)
+                if self._study.pace.fits(baseline.costs):
+                    return baseline
+                self._reasons[name] = "there is no time left to train it"
+            elif not self._refused & {point.key for point in points}:
                 self._reasons[name] = self._sizes.why_none(name, most)
         return None
 

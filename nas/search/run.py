@@ -118,7 +118,8 @@ def run_search(
         prober = None if confirm else open_prober(config, cache, machine_lock.path)
         if prober:
             stack.callback(prober.close)
-        within = space_for(config.space, cache.prepared_voxel_size, config.train.patch)
+        classes, patch = len(cache.classes), config.train.patch
+        within = space_for(config.space, cache.prepared_voxel_size, patch, classes)
         costs = training_costs(config, cache)
         budget = SearchBudget(config.search, config.train, candidates=not confirm)
         baselines: BaselineQueue | None = None

@@ -11,6 +11,9 @@ from nas.search.running import Running
 from nas.study.study import Study
 from trainers.config import TrainConfig
 
+MOST = 1 / 8  # of the time of all slots: what one training may take
+SLOWER = 2.0  # times the quickest one, which may take that whatever its share is
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -44,6 +47,20 @@ class SearchBudget:
         """Of `share` of `search.hours`; infinite where there is no such limit."""
         hours = self.search.hours
         return math.inf if hours is None else 3600 * hours * share - seconds
+
+    def most_seconds(self, elapsed: float, slots: int, quickest: float) -> float:
+        """What a training that begins now may take, with `slots` of them side by side.
+
+        It is to end within `search.hours`, and to leave time for others: not more than `MOST` of
+        all there is, unless every training takes about as long as that.
+        """
+        hours, most = self.search.hours, self.search.trial_hours
+        share = math.inf if hours is None else MOST * 3600 * hours * slots
+        return min(
+            self.seconds_left(elapsed),
+            math.inf if most is None else 3600 * most,
+            max(share, SLOWER * quickest),
+        )
 
     def wants_candidate(self, spent: Spent) -> bool:
         """Whether there is room for another candidate beside those that have spent so much."""

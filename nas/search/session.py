@@ -9,6 +9,7 @@ from nas.engine.report import Report
 from nas.engine.trial_files import TrialFiles
 from nas.pareto.front import front
 from nas.pareto.result import Result
+from nas.report.terminal_tables import clock
 from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.repeats import Repeats
@@ -99,6 +100,7 @@ class Session:
         running = self.running[trial_id]
         running.report = report
         running.train_seconds += report.seconds
+        self._learn_pace(running)
         for callback in self._callbacks:
             callback.on_report(self, running.candidate, report)
         if report.warning:
@@ -205,7 +207,8 @@ class Session:
         """Whether one more network is to be found, once those under way come to their ends."""
         if self._closed:
             return False
-        room = not self.study.exhausted and self.budget.wants_candidate(self._committed)
+        over = self.study.exhausted or self.study.out_of_time
+        room = not over and self.budget.wants_candidate(self._committed)
         return room or self._queue.owes
 
     @property
@@ -230,13 +233,36 @@ class Session:
     def _look_ahead(self) -> None:
         if self._queue.pending is None and not self._needs_candidate():
             return
+        pace, slots = self.study.pace, self.time.slots
+        pace.most = self.budget.most_seconds(self.time.elapsed, slots, pace.quickest)
         self._queue.advance()
+        self._tell_left_out()
         if self.study.refusals.due:
             self.say(self.study.refusals.verdict())
         if self.study.exhausted:
             self.notice = self.notice or self.study.exhausted
         if self._queue.failures == MOST_FAILURES:
             self._give_up("networks in a row have no latency", self.study.results[-1])
+
+    def _learn_pace(self, running: Running) -> None:
+        candidate, epoch = running.candidate, running.report.epoch
+        if not candidate.baseline:
+            pace = self.study.pace
+            pace.observe(candidate.key, candidate.costs, epoch, running.train_seconds)
+
+    def _tell_left_out(self) -> None:
+        """Say what there was no time for, of the networks that were to be tried first."""
+        pace, left_out = self.study.pace, self.study.left_out
+        for candidate in left_out:
+            if name := self.study.starts.get(candidate.key):
+                seconds = clock(pace.seconds(candidate.costs) or 0.0)
+                self._say_once(
+                    f"{name} is left out: it would train for about {seconds}, and "
+                    f"{clock(pace.most)} are allowed"
+                )
+        left_out.clear()
+        if self.study.out_of_time:
+            self._say_once("nothing more that is proposed can be trained in the time that is left")
 
     def _tell(self, running: Running, worker_seconds: float) -> Result:
         result = running.result(worker_seconds)

@@ -29,10 +29,12 @@ from nas.study.stored_results import (
     revised,
 )
 from nas.study.study_settings import Costs, StudySettings
+from nas.study.training_pace import TrainingPace
 from search_spaces.space import Architecture, to_params
 
 PATIENCE = 500  # proposals in a row that may be refused before the space counts as exhausted
 STUCK = 20  # repeats in a row after which every second proposal is a random one
+TOO_SLOW = 50  # proposals in a row that take too long, after which none seems to fit any more
 
 
 class Study:
@@ -41,7 +43,8 @@ class Study:
     `ask` and `tell` are for one process at a time; the journal can be opened again after any death
     of that process, and what was under way is then proposed first. `repeats` counts the proposals
     that were answered from the journal, or dropped since one was running; `begun` the trainings
-    that ended, complete or stopped; `trained_again` the repeats of those.
+    that ended, complete or stopped; `trained_again` the repeats of those. `pace` knows how long
+    trainings take: a proposal that takes more than it allows is left out, and no result.
     """
 
     def __init__(
@@ -66,9 +69,12 @@ class Study:
         self.begun = 0
         self.refusals = RejectionStreak(settings.budget)
         self.exhausted: str | None = None
+        self.pace = TrainingPace(settings.epochs)
+        self.left_out: list[Candidate] = []  # since somebody looked
+        self._too_slow = 0  # in a row
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = settings.seed + len(trials)
-        self._sampler = make_sampler(settings, costs, seed)
+        self._sampler = make_sampler(settings, costs, seed, self.pace)
         self._random = RandomSampler(seed + 2**31)  # not the sampler's own sequence
         for trial in trials:
             if trial.state == TrialState.COMPLETE:
@@ -157,11 +163,12 @@ class Study:
     def ask(self) -> Candidate | None:
         """The next architecture to train; None where `exhausted` says why there is no more.
 
-        Repeats end as their first trial did, and candidates over the budget end here
-        as infeasible: neither is returned. None, too, after every `TELL_AFTER` of the latter in a
-        row, so that the caller can tell the `refusals` and ask again.
+        Repeats end as their first trial did, candidates over the budget end here as infeasible, and
+        what takes too long is left out: none is returned. None, too, after every `TELL_AFTER` over
+        the budget in a row, so that the caller can tell the `refusals` and ask again, and once
+        `out_of_time`.
         """
-        while self._in_vain < self._patience:
+        while self._in_vain < self._patience and not self.out_of_time:
             stuck = self._repeats >= STUCK and self._repeats % 2 == 0
             self._study.sampler = self._random if stuck else self._sampler
             trial = self._study.ask()
@@ -174,17 +181,28 @@ class Study:
             self._repeats = 0
             self._running[architecture.key] = trial
             candidate, reason = self._inspect(trial.number, architecture)
+            if reason is None and not self.pace.fits(candidate.costs):
+                self._leave_out(candidate)
+                continue
             if reason is None:
+                self._too_slow = 0
                 trial.set_user_attr("key", architecture.key)
                 return candidate
             self.refuse(candidate.infeasible(reason))
             if self.refusals.due:
                 return None
+        if self.out_of_time:
+            return None
         self.exhausted = (
             f"{self._patience} proposals in a row were tried before or over budget: the space, "
             "restricted as it is, seems to hold no other architecture"
         )
         return None
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether nothing that is proposed can be trained in the time there is."""
+        return self._too_slow >= TOO_SLOW
 
     def admit(self) -> None:
         """What `ask` returned is trained: not all was in vain."""
@@ -264,6 +282,12 @@ class Study:
         self._remember(self._study.tell(trial, values_of(result, self.objectives)))
         del self._running[result.key]
 
+    def _leave_out(self, candidate: Candidate) -> None:
+        """It is not trained, and may be proposed again: another session has other hours."""
+        self._study.tell(self._running.pop(candidate.key), state=TrialState.FAIL)
+        self.left_out.append(candidate)
+        self._too_slow += 1
+
     def _inspect(self, number: int, architecture: Architecture) -> tuple[Candidate, str | None]:
         """The candidate with its costs, and why it is not to be trained, if so."""
         try:
@@ -290,4 +314,5 @@ class Study:
         if "result" in trial.user_attrs:
             result = self._revise(trial)
             self.begun += result.state != "infeasible"
+            self.pace.observe(result.key, result.costs, result.epochs, result.train_seconds)
             self._told[result.key] = trial

@@ -100,17 +100,18 @@ def _search(search: SearchPlan) -> dict[str, Any]:
     length, tried = search.length, search.forecast.trials
     early = length.early_stopping
     stopping = early.model_dump(include={"grace", "reduction"}) if early else None
-    about = f"whole trainings; about {tried} candidates, since most are stopped early"
+    about = f"whole trainings, roughly; about {tried} candidates, since most are stopped early"
     rungs = "after `grace` epochs, and after three times as many, the best third goes on"
     return {
-        "trials": Choice(search.trials, about if early else "networks, each trained to the end"),
-        "hours": Choice(search.hours, "after these no network is begun"),
+        "budget": Choice("hours", "what is spent to its end"),
+        "hours": Choice(search.hours, "what cannot end within them is not begun"),
+        "trials": Choice(search.trials, about if early else "whole trainings, roughly"),
         "trial_hours": Choice(search.trial_hours, "a network that trains longer is given up"),
         "early_stopping": Choice(
             stopping, rungs if early else "validating takes too long here to compare on the way"
         ),
         "startup": Choice(
-            min(5, max(2, tried // 6)), "proposals of all sizes, before the sampler learns"
+            min(3, max(2, tried // 6)), "proposals of all sizes, before the sampler learns"
         ),
         "warm_start": Choice([LADDER], "the plain network at several sizes, tried first"),
         "baselines": Choice(list(PYRAMIDS), "trained beside the candidates, to compare"),

@@ -30,7 +30,7 @@ PATIENCE = 5  # times the seconds of a typical whole training, after which one i
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """`restrict`: knobs of the space. `hours`: after which no trial starts; `trial_hours`: of one
+    """`restrict`: knobs of the space. `hours`: within which trials end; `trial_hours`: of one
     trial, at most. `forecast`: of the trials."""
 
     length: Length
@@ -55,13 +55,14 @@ def plan_search(
     roughly = choose_length(_pace(known, step, validation_cases, machine), deadline.planned)
     restrict = restrictions(roughly.candidates)
     limits = choose_limits(TYPICAL, step.costs["macs"], step.costs["memory"], machine)
-    space, budget = space_on(step.spacing, step.patch.value, restrict), limits.budget
+    classes, budget = len(bench.sample.cache.classes), limits.budget
+    space = space_on(step.spacing, step.patch.value, restrict, classes)
     typical = step.costs, step.timing
     pool = pool_of(space, step.train, budget, typical, bench, progress)
     pace = _pace(pool, step, validation_cases, machine)
     length = choose_length(pace, deadline.planned)
     whole = length.schedule(1, pace).trial_seconds(pace.timing)
-    hours = max(0.01, math.floor((deadline.training - whole) / 36) / 100)
+    hours = max(0.01, math.floor(deadline.training / 36) / 100)
     counting = bench.counting(step.train, budget)
     starts = [start.architecture for start in warm_starts(SearchConfig(), space, counting)]
     first = bench.costs(starts, step.train, progress)

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import nnls
 
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing
 from nas.config.early_stopping import EarlyStopping
 from nas.cost.latency.config import LatencyConfig
 from nas.study.baselines import due_after
+from nas.study.training_pace import Line, fit_line
 from trainers.config import TrainConfig
 
 START_SECONDS = 15.0  # until the first step of a worker: its process, and what it imports
@@ -22,7 +22,6 @@ TRIAL_SECONDS = 0.5  # of a trial, beside its epochs: it is proposed, counted an
 EPOCH_SECONDS = 0.15  # of an epoch, beside its steps: its checkpoint is written, its report travels
 SEARCHES = 300  # that are simulated
 COVERS = 0.8  # of these, the share within the interval
-PREDICTORS = ("macs", "memory")
 
 
 @dataclass(frozen=True)
@@ -53,23 +52,6 @@ class Schedule:
         """A whole trial, where nothing ends it early."""
         epochs = self.epochs * (self.steps * timing.step + EPOCH_SECONDS)
         return TRIAL_SECONDS + epochs + self.validations * self.windows * timing.window
-
-
-@dataclass(frozen=True)
-class Line:
-    """Seconds of a whole trial: `constant + rate * cost`, neither below zero.
-
-    `error`: the standard deviation of the candidates from it, as a share of their mean seconds.
-    """
-
-    constant: float
-    rate: float
-    cost: str
-    error: float
-
-    def seconds(self, costs: Costs) -> float:
-        """What a trial of a network of these costs takes."""
-        return self.constant + self.rate * costs[self.cost]
 
 
 @dataclass(frozen=True)
@@ -148,24 +130,6 @@ def _mixed(
             mixed.insert(place, seconds)
             places.append(place)
     return mixed, places
-
-
-def fit_line(costs: Sequence[Costs], seconds: Sequence[float]) -> Line:
-    """Non-negative least squares on MACs or on memory, whichever comes nearer.
-
-    With fewer than three candidates, in proportion to MACs, and as uncertain as the whole.
-    """
-    y = np.asarray(seconds, dtype=float)
-    if len(y) < 3:
-        return Line(0.0, float(y.sum() / sum(one["macs"] for one in costs)), "macs", 1.0)
-    lines = []
-    for name in PREDICTORS:
-        x = np.array([one[name] for one in costs])
-        scale = x.max()  # a billion times the constant
-        (constant, rate), rest = nnls(np.column_stack([np.ones_like(x), x / scale]), y)
-        error = rest / (len(y) - 2) ** 0.5 / y.mean()
-        lines.append(Line(float(constant), float(rate / scale), name, float(error)))
-    return min(lines, key=lambda line: line.error)
 
 
 def simulate_schedule(trials: Iterable[float], schedule: Schedule) -> tuple[float, int]:

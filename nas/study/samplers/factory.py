@@ -23,6 +23,7 @@ from nas.study.samplers.prior_sampler import PriorSampler
 from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
 from nas.study.samplers.windowed import RecentTrials
 from nas.study.study_settings import Costs, StudySettings
+from nas.study.training_pace import TrainingPace
 from search_spaces.all_params import all_params
 from search_spaces.registry import find_space
 from trainers.errors import UserError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "segnas.samplers"  # the group in which other packages offer samplers
 OURS = ("ehvi", "tpe", "nsga2", "nsga3", "random", "qmc", "prior")
 REHEARSAL = 6  # trials
+SMALLEST = 4  # population of the genetic samplers
 WITHOUT = {  # samplers of Optuna that no search of ours can use, and what does their work
     "GridSampler": "it needs every knob of a conditional space in one grid and ends a study by "
     "itself; use BruteForceSampler, with space.restrict",
@@ -64,23 +66,28 @@ class _Exhaustive(BruteForceSampler):
         return
 
 
-def make_sampler(settings: StudySettings, costs: Costs, seed: int) -> BaseSampler:
+def make_sampler(
+    settings: StudySettings, costs: Costs, seed: int, pace: TrainingPace | None = None
+) -> BaseSampler:
     """The sampler that `settings.search` names, after its start-up proposals.
 
     `ehvi`: ours, which knows what networks cost. `tpe`: Optuna's, multivariate, grouped (so that
     conditional knobs are modelled together) and with running trials as bad ones; from 1,000 trials
     on, it sees the newest and the best of them. `nsga2`, `nsga3`: on architectures, populations of
-    `startup` unless told otherwise. `random`, `qmc`, `prior`. Else a class of `optuna.samplers`, or
-    one that another package offers; it gets what its constructor takes of `seed`, `space`,
-    `restrict`, `prior`, `costs`, `objectives` and `budget`. Raises TypeError or ValueError for
-    arguments that the sampler does not take, and whatever its constructor raises.
+    `startup`, at least `SMALLEST`, unless told otherwise. `random`, `qmc`, `prior`. Else a class of
+    `optuna.samplers`, or one that another package offers; it gets what its constructor takes of
+    `seed`, `space`, `restrict`, `prior`, `costs`, `pace`, `objectives` and `budget`. Raises
+    TypeError or ValueError for arguments that the sampler does not take, and whatever its
+    constructor raises.
     """
     search = settings.search
-    model = _make(*_named(search), settings, costs, seed)
+    known = _known(settings, costs, pace or TrainingPace(settings.epochs))
+    model = _make(*_named(search), search, known, seed)
     if isinstance(model, (QuasiRandomSampler, PriorSampler)) or type(model) is RandomSampler:
         return model
     other = int(np.random.SeedSequence(seed).generate_state(1)[0])  # for a model that draws, too
-    return Staged(_make(search.startup_sampler, {}, settings, costs, other), model, search.startup)
+    first = _make(search.startup_sampler, {}, search, known, other)
+    return Staged(first, model, search.startup)
 
 
 def check_sampler(search: SearchConfig) -> None:
@@ -142,16 +149,20 @@ def _maker(name: str) -> type[BaseSampler]:
 
 
 def _make(
-    name: str, given: Mapping[str, Any], settings: StudySettings, costs: Costs, seed: int
+    name: str,
+    given: Mapping[str, Any],
+    search: SearchConfig,
+    known: Mapping[str, Any],
+    seed: int,
 ) -> BaseSampler:
     make = _maker(name)
     if name == "tpe":
         given = {"multivariate": True, "group": True, "constant_liar": True, **given}
     if name in ("nsga2", "nsga3"):
-        given = {"population_size": max(settings.search.startup, 2), **given}
+        given = {"population_size": max(search.startup, SMALLEST), **given}
     accepted = _parameters(make)
-    known = {**_known(settings), "costs": costs, "seed": seed}
-    given = {**given, **{name: value for name, value in known.items() if name in accepted}}
+    told = {**known, "seed": seed}
+    given = {**given, **{name: value for name, value in told.items() if name in accepted}}
     if "n_startup_trials" in accepted:  # the start is over when the model is asked
         given.setdefault("n_startup_trials", 1)
     if "warn_independent_sampling" in accepted and make is not TPESampler:  # TPE's is deprecated
@@ -160,7 +171,7 @@ def _make(
     return RecentTrials(model) if isinstance(model, TPESampler) else model
 
 
-def _known(settings: StudySettings) -> dict[str, Any]:
+def _known(settings: StudySettings, costs: Costs, pace: TrainingPace) -> dict[str, Any]:
     """What a study knows of its search, which a sampler gets where its constructor takes it."""
     return {
         "space": settings.space,
@@ -168,13 +179,15 @@ def _known(settings: StudySettings) -> dict[str, Any]:
         "paths": list(all_params(settings.space.kind, settings.restrict)),
         "objectives": settings.objectives,
         "budget": settings.budget,
-        "prior": settings.search.prior,
+        "prior": settings.prior,
+        "costs": costs,
+        "pace": pace,
     }
 
 
 def _accepted(make: type[BaseSampler]) -> str:
     """The arguments that can be written in YAML."""
-    own = {"seed", "space", "restrict", "paths", "objectives", "budget", "prior", "costs"}
+    own = {"seed", "space", "restrict", "paths", "objectives", "budget", "prior", "costs", "pace"}
     own |= {"elitism", "evolution"}
     objects = ("Callable", "Base", "FrozenTrial")
     takes = [

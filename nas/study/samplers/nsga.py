@@ -32,7 +32,7 @@ from search_spaces.space import (
 )
 
 ParamSet = frozenset[tuple[str, Option]]
-ATTEMPTS = 32  # at a child that was not tried before
+ATTEMPTS = 128  # at a child that was not tried before
 
 
 class UniformCrossover:

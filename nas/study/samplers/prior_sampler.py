@@ -14,6 +14,7 @@ from nas.pareto.budget import Budget
 from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.study_settings import Costs
+from nas.study.training_pace import TrainingPace
 from search_spaces.prior import draw_params
 from search_spaces.space import Option, Restrictions, SearchSpace
 
@@ -24,9 +25,9 @@ SIZE = "params"
 class PriorSampler(ArchitectureSampler):
     """Draws from the space's prior, such that every octave of parameters gets its share.
 
-    Of some draws within the budget it proposes one of the octave that has been proposed least,
-    whoever proposed it: small networks are rare among even draws, and large ones among those that a
-    budget leaves.
+    Of some draws within the budget, and for which there is time, it proposes one of the octave that
+    has been proposed least, whoever proposed it: small networks are rare among even draws, and
+    large ones among those that a budget leaves.
     """
 
     def __init__(
@@ -35,13 +36,15 @@ class PriorSampler(ArchitectureSampler):
         restrict: Restrictions,
         *,
         costs: Costs,
+        pace: TrainingPace,
         budget: Budget,
         prior: Mapping[str, Option],
         seed: int,
     ) -> None:
         super().__init__(space, restrict, seed)
         self._space, self._restrict, self._prior = space, restrict, prior
-        self._counter, self._budget = NetworkCounter(space, restrict, costs), budget
+        self._counter = NetworkCounter(space, restrict, costs)
+        self._budget, self._pace = budget, pace
         self._rng = random.Random(seed)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Params:
@@ -52,10 +55,13 @@ class PriorSampler(ArchitectureSampler):
         before = study.get_trials(deepcopy=False)[: trial.number]
         earlier = [c for t in before if t.params and (c := self._counter.count(t.params))]
         tried, taken = {c.key for c in earlier}, Counter(map(_octave, earlier))
-        fitting = [c for c in counted if c.key not in tried and not self._budget.excess(c.costs)]
+        fitting = [c for c in counted if c.key not in tried and self._fits(c)]
         if not fitting:
             return drawn[0]
         return min(fitting, key=lambda c: taken[_octave(c)]).params
+
+    def _fits(self, network: CountedNetwork) -> bool:
+        return not self._budget.excess(network.costs) and self._pace.fits(network.costs)
 
 
 def _octave(network: CountedNetwork) -> int:

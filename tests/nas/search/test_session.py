@@ -11,6 +11,8 @@ from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import overview
 from nas.search.session import MOST_FAILURES
 from nas.study.rejections import RejectionStreak
+from search_spaces.hybrid import Hybrid
+from search_spaces.space import to_params
 from tests.nas.parts import make_session, open_study
 from tests.nas.probers import SaysProber, latency
 from tests.nas.small_run import config
@@ -151,6 +153,57 @@ def test_a_trial_beyond_its_hours_is_infeasible(session):
     (result,) = run.study.results
     assert result.state == "infeasible"
     assert "search.trial_hours is 0.01" in result.reason
+
+
+def hours(**search):
+    return {"budget": "hours", "hours": 1.0, "confirm": 0.0, **search}
+
+
+def trained(run, name, seconds=10.0):
+    """The trial of this name, from its start to its end."""
+    run.start(name)
+    run.now += 3 * seconds
+    for epoch in (1, 2, 3):
+        run.report(name, report(epoch, seconds=seconds))
+    run.end(name)
+
+
+def test_what_cannot_end_within_the_hours_is_not_begun(session):
+    run = session(**hours())
+    run.start("long")
+    trained(run, "a")  # in 30 seconds
+    run.now = 3600 - 20.0
+    assert run.start("b") is None
+    assert "nothing more that is proposed can be trained" in run.told.messages[-1]
+    run.report("long", report())
+    run.end("long")
+    assert run.over
+
+
+def test_a_training_may_take_its_share(session):
+    run = session(**hours())
+    trained(run, "a")  # in 30 seconds
+    run.study._costs = lambda a: {"params": 1000 * a.width, "macs": 31 * 10**6}
+    assert run.start("b") is None
+    assert run.study.pace.most == 2 * 3600 / 8 < 31 * 30
+
+
+def test_what_was_to_be_tried_first_is_missed(session):
+    run = session(**hours())
+    trained(run, "a")
+    run.study._costs = lambda a: {"params": 1000 * a.convs, "macs": 10**6 * 4 ** (2 * a.convs - 3)}
+    slow = Hybrid(width=4, convs=3).canonical()
+    run.study._enqueue(slow.key, to_params(slow))
+    run.study.name_starts({slow.key: "ladder 5"})
+    assert run.start("b").key != slow.key
+    told = "ladder 5 is left out: it would train for about 32:00, and 15:00 are allowed"
+    assert run.told.messages == [told]
+
+
+def test_where_all_are_slow_the_share_grows(session):
+    run = session(**hours(hours=0.1))
+    trained(run, "a", seconds=60.0)  # 180 seconds of 360, twice
+    assert run.start("b") is not None
 
 
 def test_epochs_that_early_stopping_saves_buy_candidates(session):
@@ -320,6 +373,7 @@ def test_a_measured_candidate_that_comes_too_late_is_left_for_the_next_session(s
     assert run.over
     waiting = run._queue.pending.key
     run.requeue()
+    run.study.pace.most = 60.0  # the next session has time again
     assert run.study.ask().key == waiting
 
 

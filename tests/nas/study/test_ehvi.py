@@ -11,12 +11,14 @@ from scipy.stats.qmc import Sobol
 from nas.config.run_config import SearchConfig
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result
-from nas.study.samplers.counted_network import NetworkCounter
+from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
+from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.improvement import best_within, expected_gain, improvement
+from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.factory import make_sampler
 from nas.study.samplers.testing import new_study, settings_of
-from search_spaces.hybrid import SPACE
+from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.space import RandomTrial, to_params
 
 FRONT = np.array([[0.2, 0.5], [0.5, 0.7], [0.9, 0.8]])  # cost, Dice
@@ -56,14 +58,14 @@ def test_what_is_below_the_reference_improves_nothing():
     assert improvement(limits, best, np.array([[0.1]]), np.array([0.6]), np.array([1e-9])) == 0
 
 
-def told(study, params, **found):
+def told(study, params, cost=1e4, **found):
     """End a trial as a search does."""
     study.enqueue_trial(params)
     trial = study.ask()
     network = SPACE.sample(trial)
     result = Result(
         number=trial.number, space="hybrid", key=network.key, architecture=network.to_json(),
-        costs={"params": 1e4}, **found,
+        costs={"params": cost}, **found,
     )  # fmt: skip
     trial.set_user_attr("result", result.to_json())
     complete = result.state == "complete"
@@ -93,6 +95,40 @@ def test_it_proposes_where_all_were_stopped():
     settings = settings_of(SearchConfig(sampler="ehvi", startup=0))
     study.sampler = make_sampler(settings, lambda n: {"params": params_of(n)}, 0)
     assert SPACE.sample(study.ask()).key
+
+
+def test_what_departs_from_the_usual_is_counted_but_for_its_size():
+    features = KnobFeatures(SPACE, {"norm": ("batch", "group")}, {"refine": 8})
+    usual = {"norm": "batch", "refine": 8, "coarse_logits": True}
+    networks = [
+        Hybrid(**usual),
+        Hybrid(**usual, width=32, growth=1.0),
+        Hybrid(**{**usual, "norm": "group", "refine": 4}, conv="ghost"),
+    ]
+    assert features.departures([to_params(n) for n in networks]).tolist() == [0, 0, 3]
+
+
+def test_that_departures_are_bad_is_learned_for_options_that_were_not_tried():
+    """Five plain networks are good, and three others not: so are the others of the pool."""
+    features = KnobFeatures(SPACE, {})
+    plain = [Hybrid(coarse_logits=True, width=width) for width in (4, 8, 12, 16, 24)]
+    others = [
+        Hybrid(conv="ghost", convs=1, skip="add"),
+        Hybrid(norm="group", residual=False, refine=0),
+        Hybrid(anchors=8, convs=3, levels=4),
+    ]
+    study = new_study()
+    for network, dice in [*((n, 0.7) for n in plain), *((n, 0.2) for n in others)]:
+        found = {"state": "complete", "dice": dice, "curve": (dice,)}
+        told(study, to_params(network), params_of(network), **found)
+    seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}))
+    seen.update(study)
+    landscape = Landscape(features, seen, [], ("dice", "params"), Budget(), 0)
+    far = to_params(Hybrid(prior=True, decoder="adaptive", stem_stride=1, growth=1.5))
+    near = to_params(Hybrid(coarse_logits=True, growth=1.5))
+    costs = {"params": 300.0}
+    worth = landscape.worth([CountedNetwork(p, "", costs) for p in (near, far)])
+    assert worth[0] > 1.5 * worth[1]
 
 
 def params_of(network):

@@ -320,3 +320,35 @@ def test_names_of_warm_starts_are_kept_beside_those_of_earlier_openings(opened, 
         "a": "unet-s",
         "b": "hybrid-s",
     }
+
+
+def timed(candidate, **changes):
+    return result(candidate, epochs=1, train_seconds=candidate.costs["macs"] / 1e6, **changes)
+
+
+def growing(architecture):
+    """A training takes 4 to 32 s."""
+    return {"params": 1000 * architecture.width, "macs": 1e6 * architecture.width}
+
+
+@pytest.mark.parametrize("sampler", ["ehvi", "random", "prior", "tpe"])
+def test_what_takes_too_long_is_left_out(opened, sampler):
+    run = config(search={"sampler": sampler, "startup": 1}, train={"patch": [32] * 3, "epochs": 1})
+    study = opened(run, cost=growing)
+    for _ in range(5):
+        study.tell(timed(study.ask()))
+    study.pace.most = 8.5
+    widths = [study.ask().architecture.width for _ in range(4)]
+    assert max(widths) <= 8
+    assert {r.state for r in study.results} == {"complete"}  # nothing is told of it
+
+
+def test_it_may_be_proposed_again(opened):
+    run = config(restrict={"width": [32], "norm": ["batch"]})
+    study = opened(run, cost=growing, patience=200)
+    study.pace.observe("timed", {"macs": 1e6}, 5, 1.0)
+    study.pace.most = 0.0
+    assert study.ask() is None
+    assert study.out_of_time
+    assert study.exhausted is None
+    assert opened(run, cost=growing).ask() is not None

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from nas.study.samplers.architecture_sampler import Params
+from nas.study.samplers.ladder import SCALE
 from search_spaces.all_params import all_params
-from search_spaces.space import Restrictions, SearchSpace, path_pattern
+from search_spaces.fitting import nearest
+from search_spaces.prior import usual_options
+from search_spaces.space import Option, Restrictions, SearchSpace, path_pattern
 
 
 class KnobFeatures:
-    """One column an option of every knob: how often a network has it, in all of its parts."""
+    """Networks of a restricted space by their knobs; `prior` says what is usual, as for draws."""
 
-    def __init__(self, space: SearchSpace, restrict: Restrictions) -> None:
+    def __init__(
+        self, space: SearchSpace, restrict: Restrictions, prior: Mapping[str, Option] | None = None
+    ) -> None:
         pairs = dict.fromkeys(
             (path_pattern(path), option)
             for path, options in all_params(space.kind, restrict).items()
@@ -22,9 +27,26 @@ class KnobFeatures:
             for option in options
         )
         self._columns = {pair: column for column, pair in enumerate(pairs)}
+        self._usual = {
+            name: nearest(option, restrict.get(name, (option,)))
+            for name, option in usual_options(space, prior).items()
+            if name not in SCALE
+        }
+
+    def departures(self, params: Sequence[Params]) -> np.ndarray:
+        """(n,) how many knobs, in all parts of a network, are not at their usual options.
+
+        Those do not count that make it larger and nothing else: costs tell of them.
+        """
+        usual = self._usual
+        found = [
+            sum(usual.get(path_pattern(path), option) != option for path, option in chosen.items())
+            for chosen in params
+        ]
+        return np.array(found, dtype=float)
 
     def matrix(self, params: Sequence[Params]) -> np.ndarray:
-        """(n, d) of n networks."""
+        """(n, d) of n networks: one column an option of every knob, how often a network has it."""
         knobs = np.zeros((len(params), len(self._columns)))
         for row, chosen in enumerate(params):
             for path, option in chosen.items():

@@ -10,6 +10,7 @@ from scipy.stats.qmc import Sobol
 from sklearn.linear_model import BayesianRidge, Ridge
 
 from nas.pareto.budget import Budget
+from nas.pareto.reference import REFERENCE
 from nas.study.samplers.architecture_sampler import Params
 from nas.study.samplers.counted_network import CountedNetwork
 from nas.study.samplers.ehvi.features import KnobFeatures
@@ -17,10 +18,11 @@ from nas.study.samplers.ehvi.improvement import best_within, improvement
 from nas.study.samplers.ehvi.observations import Observations
 
 COUNTED = ("params", "macs")
+MEMORY = "memory"  # by which seconds may be predicted
 LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
 BEYOND = 1.1  # times the range of the costs, so that the largest network counts
-REFERENCE = 0.9  # of the best Dice: what is below improves nothing
 KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
+DEPARTURES = 3.0  # that together matter about as much: a draw of the prior has some
 EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
 MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know
 ENOUGH = 4  # networks with a latency, before it is modelled
@@ -78,9 +80,11 @@ class Landscape:
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, d) what the models see."""
+        params = [network.params for network in networks]
         scaled = (self._counted(networks) - self._centre) / self._scale
-        knobs = self._features.matrix([network.params for network in networks])
-        return np.hstack([KNOBS * knobs, scaled, scaled**2])
+        departures = self._features.departures(params)[:, None] / DEPARTURES
+        knobs = KNOBS * self._features.matrix(params)
+        return np.hstack([knobs, departures, scaled, scaled**2])
 
     def _counted(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         return np.array([network.log_costs(COUNTED) for network in networks])
@@ -99,7 +103,9 @@ def guess_costs(
     params: Sequence[Params], counted: Sequence[CountedNetwork], features: KnobFeatures
 ) -> list[CountedNetwork]:
     """The networks of these parameters with what similar ones cost: to choose whom to count."""
-    x, names = features.matrix([network.params for network in counted]), COUNTED
+    x = features.matrix([network.params for network in counted])
+    known = all(MEMORY in network.costs for network in counted)
+    names = (*COUNTED, MEMORY) if known else COUNTED
     logs = np.array([network.log_costs(names) for network in counted])
     told = 10 ** Ridge(alpha=0.1).fit(x, logs).predict(features.matrix(params))
     return [

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from nas.pareto.budget import Budget
 from nas.pareto.front import non_dominated
+from nas.pareto.reference import REFERENCE
 from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.samplers.ehvi.features import KnobFeatures
@@ -18,9 +19,11 @@ from nas.study.samplers.ehvi.landscape import Landscape, guess_costs
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.ehvi.pool import Pool
 from nas.study.study_settings import Costs
+from nas.study.training_pace import TrainingPace
 from search_spaces.space import Option, Restrictions, SearchSpace
 
 ENOUGH = 4  # trained networks before a model is asked
+PER_SECOND = 0.5  # power of the seconds that divides a promise: those of quick ones err most
 COUNTS = 6  # networks that are counted for a proposal, which takes most of its time
 
 
@@ -30,7 +33,8 @@ class EHVISampler(ArchitectureSampler):
     Parameters and multiply-accumulates are counted before a training, so that of the objectives
     only Dice has to be modelled, and roughly what is measured only. Of new draws of the prior and
     new mutants of the front those that seem most promising are counted and join the pool; of the
-    pool the most promising is proposed. The prior fades as the front and the model know more.
+    pool the one is proposed that promises most for a second of training, of those for which there
+    is time. The prior fades as the front and the model know more.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class EHVISampler(ArchitectureSampler):
         restrict: Restrictions,
         *,
         costs: Costs,
+        pace: TrainingPace,
         objectives: Sequence[str],
         budget: Budget,
         prior: Mapping[str, Option],
@@ -46,8 +51,8 @@ class EHVISampler(ArchitectureSampler):
     ) -> None:
         super().__init__(space, restrict, seed)
         self._objectives, self._budget, self._seed = objectives, budget, seed
-        self._features = KnobFeatures(space, restrict)
-        self._counter = NetworkCounter(space, restrict, costs)
+        self._features = KnobFeatures(space, restrict, prior)
+        self._counter, self._pace = NetworkCounter(space, restrict, costs), pace
         rng = random.Random(seed)
         self._pool = Pool(space, restrict, prior, self._counter, budget, rng)
         self._seen = Observations(objectives, self._counter)
@@ -66,20 +71,28 @@ class EHVISampler(ArchitectureSampler):
         )
         if fresh:
             known = [*(o.network for o in seen.trained[-1000:]), *self._pool.open(seen.proposed)]
-            worth = landscape.worth(guess_costs(fresh, known, self._features))
+            worth = self._worth(landscape, guess_costs(fresh, known, self._features))
             self._pool.add([fresh[place] for place in np.argsort(-worth)[:COUNTS]])
         networks = self._pool.open(seen.proposed)
         if not networks:
             return self._pool.draw()
-        worth = landscape.worth(networks)
+        worth = self._worth(landscape, networks)
         self._pool.keep_best(networks, worth)
         return networks[int(worth.argmax())].params
 
+    def _worth(self, landscape: Landscape, networks: Sequence[CountedNetwork]) -> np.ndarray:
+        """(n,) the expected improvement for a second of training; 0 where there is no time."""
+        seconds = np.array([self._pace.seconds(network.costs) or 1.0 for network in networks])
+        fits = [self._pace.fits(network.costs) for network in networks]
+        return np.where(fits, landscape.worth(networks) / seconds**PER_SECOND, 0.0)
+
     def _front(self) -> list[CountedNetwork]:
-        """Of what was trained to the end."""
+        """Of what was trained to the end, above the reference."""
         whole = [(o.network, o.dice) for o in self._seen.trained if o.dice is not None]
         if not whole:
             return []
+        least = REFERENCE * max(dice for _, dice in whole)
+        whole = [(network, dice) for network, dice in whole if dice >= least]
         costs = [name for name in self._objectives if name != "dice"]
         rows = [[*network.log_costs(costs), -dice] for network, dice in whole]
         kept = non_dominated(np.array(rows))
