@@ -32,6 +32,7 @@ SETUPS: Mapping[str, Setup] = {
     "with TPE, ten quasi-random first": Ours(
         {"sampler": "tpe", "startup": 10, "startup_sampler": "qmc"}
     ),
+    "startup 5": Ours({"startup": 5}),
     "startup 10": Ours({"startup": 10}),
     "with NSGA-II": Ours({"sampler": "nsga2"}),
     "with NSGA-III": Ours({"sampler": "nsga3"}),
