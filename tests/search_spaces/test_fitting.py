@@ -147,7 +147,8 @@ def test_neighbours_are_other_networks_of_the_restricted_space(restricted, seed)
 def test_a_plain_network_has_a_neighbour_for_every_option_but_its_own():
     only = {"width": (4, 8), "levels": (3, 4, 5), "token_stages": (0,), "conv": ("standard",)}
     rest = ("growth", "stem_stride", "refine", "convs", "residual", "norm", "skip", "decoder")
-    only |= {name: (getattr(Hybrid(), name),) for name in (*rest, "prior", "anchors")}
+    rest += ("coarse_logits", "prior", "anchors")
+    only |= {name: (getattr(Hybrid(), name),) for name in rest}
     found = [near for _, near in neighbours(Hybrid(), only)]
     assert found == [Hybrid(width=4), Hybrid(levels=4), Hybrid(levels=5)]
 

@@ -279,7 +279,7 @@ def test_only_trials_whose_rank_changed_are_written(opened, monkeypatch, runs):
 
 def test_the_hypervolume_grows_with_the_trials_that_ended(opened, runs, client):
     failed = result("bad", 1, state="infeasible", reason="NaN loss", dice=None, dice_per_class={})
-    history = [result(dice=0.5, params=10_000), failed, result("def", 2, dice=0.8, params=10**6)]
+    history = [result(dice=0.75, params=10_000), failed, result("def", 2, dice=0.8, params=10**6)]
     tracking = opened()
     for number in (1, 2, 3):
         end(tracking, *history[:number])
@@ -289,9 +289,9 @@ def test_the_hypervolume_grows_with_the_trials_that_ended(opened, runs, client):
         told = client.get_metric_history(parent, "hypervolume")
         return [(point.step, pytest.approx(point.value)) for point in told]
 
-    # From 10^2 to 10^9 parameters are seven decades. Half of the Dice over five of them; then,
-    # over three of those, 0.3 more.
-    first, last = 0.5 * 5 / 7, 0.5 * 5 / 7 + 0.3 * 3 / 7
+    # From 10^2 to 10^9 parameters are seven decades. A Dice of 0.75 over five of them; then, over
+    # three of those, 0.05 more.
+    first, last = 0.75 * 5 / 7, 0.75 * 5 / 7 + 0.05 * 3 / 7
     assert points() == [(1, first), (2, first), (3, last)]
     opened().sync(history)
     assert points() == [(1, first), (2, first), (3, last)]
