@@ -35,6 +35,7 @@ class SamplerContract:
     """
 
     sampler: ClassVar[str | Mapping[str, Any]]
+    repeats: ClassVar[int] = 2  # of its proposals, at most, in a search of `TRIALS`
 
     @pytest.fixture(autouse=True)
     def quiet(self) -> Iterator[None]:
@@ -75,7 +76,7 @@ class SamplerContract:
         lengths = {len(trial.params) for trial in trials}
         assert len(lengths) > 1, f"all trials have {lengths} parameters; expected different numbers"
         assert any(trial.constraints["cost"] > 0 for trial in trials)
-        assert len(proposals(trials)) > TRIALS / 2, "most proposals repeat others"
+        assert len(proposals(trials)) >= TRIALS - self.repeats, "most proposals repeat others"
 
     def test_it_goes_on_without_a_feasible_candidate(self) -> None:
         trials = self.run(12, {"width": (32,), "convs": (3,)}).get_trials()

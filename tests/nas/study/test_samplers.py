@@ -131,6 +131,7 @@ class TestQuasiRandom(SamplerContract):
 
 class TestTPEOfOptuna(SamplerContract):
     sampler = "TPESampler"
+    repeats = 5  # the most in 18 studies
 
 
 class TestNSGAIIOfOptuna(SamplerContract):

@@ -33,8 +33,8 @@ class EHVISampler(ArchitectureSampler):
     Parameters and multiply-accumulates are counted before a training, so that of the objectives
     only Dice has to be modelled, and roughly what is measured only. Of new draws of the prior and
     new mutants of the front those that seem most promising are counted and join the pool; of the
-    pool the one is proposed that promises most for a second of training, of those for which there
-    is time. The prior fades as the front and the model know more.
+    pool the one is proposed that promises most for the time that it trains, of those for which
+    there is some. The prior fades as the front and the model know more.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class EHVISampler(ArchitectureSampler):
         return networks[int(worth.argmax())].params
 
     def _worth(self, landscape: Landscape, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        """(n,) the expected improvement for a second of training; 0 where there is no time."""
+        """(n,) the expected improvement by `PER_SECOND` of seconds; 0 where there is no time."""
         seconds = np.array([self._pace.seconds(network.costs) or 1.0 for network in networks])
         fits = [self._pace.fits(network.costs) for network in networks]
         return np.where(fits, landscape.worth(networks) / seconds**PER_SECOND, 0.0)
