@@ -10,7 +10,10 @@ from nas.pareto.budget import Budget
 from search_spaces.space import Architecture, Option, Restrictions, SearchSpace
 
 Costs = Callable[[Architecture], Mapping[str, float]]
-"""What an architecture costs before it runs: params, macs, memory, as far as they are known."""
+"""What an architecture costs before it runs: params, macs, memory, as far as they are known.
+
+A method `work`, where it has one, leaves out the memory, which takes longest to count.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,10 +26,11 @@ class CountedNetwork:
 
 
 class NetworkCounter:
-    """Counts every network once."""
+    """Counts every network once: params and macs, and the memory of those that are asked for."""
 
     def __init__(self, space: SearchSpace, restrict: Restrictions, costs: Costs) -> None:
-        self._space, self._restrict, self._costs = space, restrict, costs
+        self._space, self._restrict = space, restrict
+        self._work, self._costs = getattr(costs, "work", costs), costs
         self._known: dict[str, CountedNetwork | None] = {}
 
     def architecture(self, params: Params) -> Architecture:
@@ -39,12 +40,18 @@ class NetworkCounter:
     def count(self, params: Params) -> CountedNetwork | None:
         """The network with its costs; None where it cannot be built, which the study will tell."""
         architecture = self.architecture(params)
+        if architecture.key not in self._known:
+            self._count(params, architecture, self._work)
+        return self._known[architecture.key]
+
+    def count_all(self, network: CountedNetwork) -> CountedNetwork | None:
+        """The network with its memory, too, from now on."""
+        self._count(network.params, self.architecture(network.params), self._costs)
+        return self._known[network.key]
+
+    def _count(self, params: Params, architecture: Architecture, costs: Costs) -> None:
         key = architecture.key
-        if key not in self._known:
-            try:
-                costs = self._costs(architecture)
-            except Exception:  # whatever a network raises
-                self._known[key] = None
-            else:
-                self._known[key] = CountedNetwork(params, key, costs)
-        return self._known[key]
+        try:
+            self._known[key] = CountedNetwork(params, key, costs(architecture))
+        except Exception:  # whatever a network raises
+            self._known[key] = None

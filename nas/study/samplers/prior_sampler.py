@@ -55,13 +55,13 @@ class PriorSampler(ArchitectureSampler):
         before = study.get_trials(deepcopy=False)[: trial.number]
         earlier = [c for t in before if t.params and (c := self._counter.count(t.params))]
         tried, taken = {c.key for c in earlier}, Counter(map(_octave, earlier))
-        fitting = [c for c in counted if c.key not in tried and self._fits(c)]
-        if not fitting:
-            return drawn[0]
-        return min(fitting, key=lambda c: taken[_octave(c)]).params
+        new = sorted((c for c in counted if c.key not in tried), key=lambda c: taken[_octave(c)])
+        return next((c.params for c in new if self._fits(c)), drawn[0])
 
     def _fits(self, network: CountedNetwork) -> bool:
-        return not self._budget.excess(network.costs) and self._pace.fits(network.costs)
+        if not (whole := self._counter.count_all(network)):
+            return False
+        return not self._budget.excess(whole.costs) and self._pace.fits(whole.costs)
 
 
 def _octave(network: CountedNetwork) -> int:

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats.qmc import Sobol
-from sklearn.linear_model import BayesianRidge, Ridge
+from sklearn.linear_model import BayesianRidge
 
 from nas.pareto.budget import Budget
 from nas.pareto.reference import REFERENCE
-from nas.study.samplers.architecture_sampler import Params
 from nas.study.samplers.counted_network import CountedNetwork
 from nas.study.samplers.ehvi.features import KnobFeatures
+from nas.study.samplers.ehvi.guessed_costs import COUNTED
 from nas.study.samplers.ehvi.improvement import best_within, improvement
 from nas.study.samplers.ehvi.observations import Observations
 
-COUNTED = ("params", "macs")
-MEMORY = "memory"  # by which seconds may be predicted
 LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
 BEYOND = 1.1  # times the range of the costs, so that the largest network counts
 KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
@@ -97,21 +95,6 @@ class Landscape:
             if rows and (model := self._measured.get(name)):
                 logs[rows, column] = model.predict(self._inputs([networks[i] for i in rows]))
         return logs
-
-
-def guess_costs(
-    params: Sequence[Params], counted: Sequence[CountedNetwork], features: KnobFeatures
-) -> list[CountedNetwork]:
-    """The networks of these parameters with what similar ones cost: to choose whom to count."""
-    x = features.matrix([network.params for network in counted])
-    known = all(MEMORY in network.costs for network in counted)
-    names = (*COUNTED, MEMORY) if known else COUNTED
-    logs = np.array([network.log_costs(names) for network in counted])
-    told = 10 ** Ridge(alpha=0.1).fit(x, logs).predict(features.matrix(params))
-    return [
-        CountedNetwork(each, "", dict(zip(names, costs, strict=True)))
-        for each, costs in zip(params, told.tolist(), strict=True)
-    ]
 
 
 def _fit_measured(

@@ -19,7 +19,10 @@ MOST = 400  # networks that are kept
 
 
 class Pool:
-    """Networks within the budget that were not proposed yet, each once, with their costs."""
+    """Networks within the budget that were not proposed yet, each once, with what they cost.
+
+    Their memory is counted last, of those that are about to be proposed.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,14 @@ class Pool:
         for network in map(self._counter.count, params):
             if network and not self._budget.excess(network.costs):
                 self._networks[network.key] = network
+
+    def admits(self, network: CountedNetwork) -> bool:
+        """Whether it is within the budget with its memory, too; else it is forgotten."""
+        whole = self._counter.count_all(network)
+        within = whole is not None and not self._budget.excess(whole.costs)
+        if not within:
+            del self._networks[network.key]
+        return within
 
     def open(self, proposed: Container[str]) -> list[CountedNetwork]:
         """All that were not proposed yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,8 @@ from nas.pareto.reference import REFERENCE
 from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.samplers.ehvi.features import KnobFeatures
-from nas.study.samplers.ehvi.landscape import Landscape, guess_costs
+from nas.study.samplers.ehvi.guessed_costs import MEMORY, guess_memory, guess_work
+from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.ehvi.pool import Pool
 from nas.study.study_settings import Costs
@@ -24,7 +26,8 @@ from search_spaces.space import Option, Restrictions, SearchSpace
 
 ENOUGH = 4  # trained networks before a model is asked
 PER_SECOND = 0.5  # power of the seconds that divides a promise: those of quick ones err most
-COUNTS = 6  # networks that are counted for a proposal, which takes most of its time
+RECENT = 1000  # trained networks by which the costs of others are guessed
+COUNTS = 5  # networks that are counted for a proposal, which takes most of its time
 
 
 class EHVISampler(ArchitectureSampler):
@@ -70,21 +73,31 @@ class EHVISampler(ArchitectureSampler):
             self._features, seen, pending, self._objectives, self._budget, self._seed + trial.number
         )
         if fresh:
-            known = [*(o.network for o in seen.trained[-1000:]), *self._pool.open(seen.proposed)]
-            worth = self._worth(landscape, guess_costs(fresh, known, self._features))
+            known = [*self._trained(), *self._pool.open(seen.proposed)]
+            worth = self._worth(landscape, guess_work(fresh, known, self._features))
             self._pool.add([fresh[place] for place in np.argsort(-worth)[:COUNTS]])
         networks = self._pool.open(seen.proposed)
         if not networks:
             return self._pool.draw()
         worth = self._worth(landscape, networks)
         self._pool.keep_best(networks, worth)
-        return networks[int(worth.argmax())].params
+        best = (networks[place] for place in np.argsort(-worth)[:COUNTS])
+        return next((n.params for n in best if self._pool.admits(n)), None) or self._pool.draw()
 
     def _worth(self, landscape: Landscape, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        """(n,) the expected improvement by `PER_SECOND` of seconds; 0 where there is no time."""
-        seconds = np.array([self._pace.seconds(network.costs) or 1.0 for network in networks])
-        fits = [self._pace.fits(network.costs) for network in networks]
+        """(n,) the expected improvement by `PER_SECOND` of seconds.
+
+        0 where there is no time, and for what seems to take too much memory.
+        """
+        costs = [n.costs for n in guess_memory(networks, self._trained(), self._features)]
+        seconds = np.array([self._pace.seconds(each) or 1.0 for each in costs])
+        limit = self._budget.memory or math.inf
+        fits = [self._pace.fits(each) and each.get(MEMORY, 0) <= limit for each in costs]
         return np.where(fits, landscape.worth(networks) / seconds**PER_SECOND, 0.0)
+
+    def _trained(self) -> list[CountedNetwork]:
+        """The newest of those that were trained."""
+        return [observation.network for observation in self._seen.trained[-RECENT:]]
 
     def _front(self) -> list[CountedNetwork]:
         """Of what was trained to the end, above the reference."""
