@@ -145,7 +145,9 @@ def run_search(
                 study,
                 CandidateQueue(study, config.budget, prober, baselines),
                 budget,
-                TrialJudge(config.search, config.train, config.objectives, study.results),
+                TrialJudge(
+                    config.search, config.train, config.objectives, study.results, study.starts
+                ),
                 TrialFiles(directory, config.search.stall_minutes),
                 TimeAccount(slots),
                 retries=config.search.retries,

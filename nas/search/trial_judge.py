@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from nas.config.run_config import SearchConfig
 from nas.engine.report import Report
@@ -13,8 +13,11 @@ from trainers.config import TrainConfig
 
 
 class TrialJudge:
-    """The limit on a trial's hours, and early stopping, which baselines are not held to; knows the
-    results of earlier sessions."""
+    """The limit on a trial's hours, and early stopping; knows the results of earlier sessions.
+
+    Baselines are not compared. `starts`, the keys of what a search tries first, are compared and
+    never stopped: somebody asked for them, and every later network is judged beside them.
+    """
 
     def __init__(
         self,
@@ -22,8 +25,10 @@ class TrialJudge:
         train: TrainConfig,
         objectives: tuple[str, ...],
         results: Iterable[Result] = (),
+        starts: Container[str] = (),
     ) -> None:
         self._hours, self._epochs = search.trial_hours, train.epochs
+        self._starts = starts
         self._scheduler: Scheduler | None = None
         if search.early_stopping:
             self._scheduler = Scheduler(search.early_stopping, train, objectives)
@@ -38,6 +43,8 @@ class TrialJudge:
             return "infeasible", f"took too long: {trained}; search.trial_hours is {self._hours:g}"
         if self._scheduler is None or report.dice is None or candidate.baseline:
             return None
-        if self._scheduler.report(candidate.key, report.epoch, report.curve, candidate.costs):
+        key = candidate.key
+        goes_on = self._scheduler.report(key, report.epoch, report.curve, candidate.costs)
+        if goes_on or key in self._starts:
             return None
         return "stopped", f"stopped after {report.epoch} of {self._epochs} epochs"

@@ -47,7 +47,7 @@ def make_session(study, run, directory, slots, queue, callbacks=(), repeats=None
         study,
         queue,
         SearchBudget(run.search, run.train),
-        TrialJudge(run.search, run.train, run.objectives, study.results),
+        TrialJudge(run.search, run.train, run.objectives, study.results, study.starts),
         TrialFiles(directory, run.search.stall_minutes),
         TimeAccount(slots, **clock),
         retries=run.search.retries,
