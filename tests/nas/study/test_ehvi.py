@@ -13,8 +13,10 @@ from nas.pareto.budget import Budget
 from nas.pareto.result import Result
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.samplers.ehvi.features import KnobFeatures
-from nas.study.samplers.ehvi.improvement import best_within, expected_gain, improvement
+from nas.study.samplers.ehvi.guessed_costs import guess_memory
+from nas.study.samplers.ehvi.improvement import NODES, best_within, improvement
 from nas.study.samplers.ehvi.landscape import Landscape
+from nas.study.samplers.ehvi.normal_scores import NormalScores
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.factory import make_sampler
 from nas.study.samplers.testing import new_study, settings_of
@@ -30,19 +32,36 @@ def _quiet():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def test_the_expected_gain_is_the_mean_over_draws():
+def test_the_improvement_at_one_limit_is_the_mean_gain_over_draws():
     draws = np.random.default_rng(0).normal(0.7, 0.1, 200_000)
+    dice = 0.7 + 0.1 * NODES[None]
     for best in (0.5, 0.7, 0.85):
-        mean, std = np.array(0.7), np.array(0.1)
-        gain = expected_gain(mean, std, np.array(best))
-        assert gain == pytest.approx(np.maximum(draws - best, 0).mean(), rel=0.03)
+        found = improvement(np.array([[1.0]]), np.array([best]), np.array([[0.5]]), dice)
+        assert found == pytest.approx(np.maximum(draws - best, 0).mean(), rel=0.1)
+
+
+def test_scores_keep_the_order_and_lead_back_to_the_dice_that_was_seen():
+    dice = np.array([0.86, 0.1, 0.8, 0.87, 0.84, 0.3])
+    scores = NormalScores(dice)
+    assert scores.dice(scores.of_observed) == pytest.approx(dice)
+    assert (np.argsort(scores.of_observed) == np.argsort(dice)).all()
+    assert scores.of_observed.mean() == pytest.approx(0)
+    assert scores.dice(np.array(-9.0)) == 0.1  # nothing is known to be worse
+    assert 0.87 < scores.dice(np.array(scores.of_observed.max() + 1)) < 0.95
+
+
+def test_networks_that_did_not_learn_are_no_nearer_to_each_other_than_good_ones():
+    """Two points of Dice between good networks count as much as twenty between bad ones."""
+    scores = NormalScores(np.array([0.1, 0.3, 0.5, 0.84, 0.86, 0.88])).of_observed
+    assert scores[5] - scores[4] == pytest.approx(scores[1] - scores[0])
 
 
 def test_a_certain_network_improves_by_the_hypervolume_that_it_adds():
     limits = Sobol(1, rng=0).random(4096)
     best = best_within(limits, FRONT[:, :1], FRONT[:, 1], 0.4)
     candidates = np.array([[0.1, 0.45], [0.3, 0.65], [0.6, 0.6], [0.7, 0.9]])
-    found = improvement(limits, best, candidates[:, :1], candidates[:, 1], np.full(4, 1e-9))
+    certain = candidates[:, 1:] + 0 * NODES
+    found = improvement(limits, best, candidates[:, :1], certain)
 
     def volume(points):
         return moocore.hypervolume(points * [1, -1], ref=[1.0, -0.4])
@@ -55,7 +74,7 @@ def test_a_certain_network_improves_by_the_hypervolume_that_it_adds():
 def test_what_is_below_the_reference_improves_nothing():
     limits = Sobol(1, rng=0).random(64)
     best = best_within(limits, FRONT[:, :1], FRONT[:, 1], 0.75)
-    assert improvement(limits, best, np.array([[0.1]]), np.array([0.6]), np.array([1e-9])) == 0
+    assert improvement(limits, best, np.array([[0.1]]), 0.6 + 0 * NODES[None]) == 0
 
 
 def told(study, params, cost=1e4, **found):
@@ -118,7 +137,8 @@ def test_that_departures_are_bad_is_learned_for_options_that_were_not_tried():
         Hybrid(anchors=8, convs=3, levels=4),
     ]
     study = new_study()
-    for network, dice in [*((n, 0.7) for n in plain), *((n, 0.2) for n in others)]:
+    all_dice = 0.66, 0.69, 0.7, 0.705, 0.71, 0.2, 0.3, 0.25
+    for network, dice in zip([*plain, *others], all_dice, strict=True):
         found = {"state": "complete", "dice": dice, "curve": (dice,)}
         told(study, to_params(network), params_of(network), **found)
     seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}))
@@ -184,3 +204,42 @@ def test_draws_of_the_prior_have_all_sizes():
     counts = np.bincount(octaves)[min(octaves) :]
     assert len(counts) >= 5
     assert counts.max() <= 8  # of 24: no octave takes half of them
+
+
+class Counts:
+    """What a network costs; the memory takes long."""
+
+    def __init__(self):
+        self.memories = 0
+
+    def __call__(self, network):
+        self.memories += 1
+        return {**self.work(network), "memory": 1e4 * params_of(network)}
+
+    def work(self, network):
+        return {"params": params_of(network), "macs": 100 * params_of(network)}
+
+
+def test_memory_is_counted_of_what_is_proposed_and_keeps_to_the_budget():
+    search = SearchConfig(sampler="ehvi", startup=5, startup_sampler="random", warm_start=())
+    settings = replace(settings_of(search, SMALL), budget=Budget(memory=4_000_000))
+    study, costs = new_study(), Counts()
+    study.sampler = make_sampler(settings, costs, 0)
+    for number in range(10):
+        trial = study.ask()
+        network = SPACE.sample(trial, SMALL)
+        assert number < 5 or params_of(network) <= 400
+        study.tell(trial, [dice_of(network), params_of(network)])
+    assert 5 <= costs.memories <= 12  # of the five proposals, and few were refused for it
+
+
+def test_memory_is_guessed_from_networks_of_which_it_is_known():
+    features, costs = KnobFeatures(SPACE, SMALL), Counts()
+    networks = [SPACE.sample(RandomTrial(seed), SMALL) for seed in range(12)]
+    known = [CountedNetwork(to_params(n), n.key, costs(n)) for n in networks[:10]]
+    others = [CountedNetwork(to_params(n), n.key, costs.work(n)) for n in networks[10:]]
+    guessed = guess_memory([known[0], *others], known, features)
+    assert guessed[0] == known[0]
+    for network, guess in zip(networks[10:], guessed[1:], strict=True):
+        assert guess.costs["memory"] == pytest.approx(1e4 * params_of(network), rel=0.5)
+    assert guess_memory(others, others, features) == others
