@@ -15,7 +15,9 @@ from nas.search.asha import Scheduler
 from nas.search.components import study_settings
 from nas.study.candidate import Candidate
 from nas.study.constraints import directions
+from nas.study.samplers.warm_start import warm_starts
 from nas.study.study import Study
+from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture, to_params
 
 from .replay import Run
@@ -30,12 +32,11 @@ class Ours:
     """`search`: keys of a configuration's `search:` that differ from the defaults.
 
     `repeats`: an architecture that is proposed again is trained again, as nothing prevents it
-    elsewhere. `extremes`: the networks with the fewest and the most parameters are tried first.
+    elsewhere.
     """
 
     search: Mapping[str, Any] = field(default_factory=dict)
     repeats: bool = False
-    extremes: bool = False
 
     def config(self, table: Table, objectives: Sequence[str], seed: int) -> RunConfig:
         """The search as a configuration."""
@@ -51,22 +52,20 @@ class Ours:
 class _Policy:
     def __init__(self, ours: Ours, table: Table, config: RunConfig, budget: int) -> None:
         self._table, self._retrain = table, ours.repeats
-        study = optuna.create_study(directions=directions(config.objectives))
-        if ours.extremes:
-            for architecture in _extremes(table, config):
-                study.enqueue_trial(to_params(architecture))
         within = space_for(config.space, None, config.train.patch)
-        self._study = _Study(study, study_settings(config, within), self._costs, PATIENCE)
+        counted = config.train, config.resources, config.budget
+        costs = _TableCosts(*counted, channels=0, classes=0, table=table)
+        study = optuna.create_study(directions=directions(config.objectives))
+        starts = warm_starts(config.search, within, costs)
+        self._starts = {start.architecture.key for start in starts}
+        for start in starts:
+            study.enqueue_trial(to_params(start.architecture))
+        self._study = _Study(study, study_settings(config, within), costs, PATIENCE)
         rule = config.search.early_stopping
         self._scheduler = Scheduler(rule, config.train, config.objectives) if rule else None
         self._candidates: dict[str, Candidate] = {}
         self._waiting: deque[Run] = deque()
         self._trained: dict[str, int] = {}
-
-    def _costs(self, architecture: Architecture) -> Mapping[str, float]:
-        """What is known before a network is proposed: its latency is measured later."""
-        costs = self._table.networks[architecture.key].costs
-        return {name: cost for name, cost in costs.items() if name != "latency_ms"}
 
     def ask(self, begun: int) -> Run | None:
         if not self._waiting and not self._study.exhausted:
@@ -85,7 +84,9 @@ class _Policy:
         if run.name == AGAIN:
             return len(curve) < self._trained.get(run.key, self._table.epochs)
         costs = self._candidates[run.key].costs
-        return self._scheduler is None or self._scheduler.report(run.key, len(curve), curve, costs)
+        if self._scheduler is None:
+            return True
+        return self._scheduler.report(run.key, len(curve), curve, costs) or run.key in self._starts
 
     def end(self, run: Run, curve: Sequence[float], complete: bool) -> None:
         if run.name == AGAIN:
@@ -97,6 +98,19 @@ class _Policy:
         else:
             found = {"state": "stopped", "reason": f"after {len(curve)} epochs"}
         self._study.tell(candidate.result(epochs=len(curve), curve=tuple(curve), **found))
+
+
+@dataclass(frozen=True)
+class _TableCosts(TrainingCosts):
+    """What is known before a network is proposed: its latency is measured later."""
+
+    table: Table
+
+    def work(self, architecture: Architecture) -> dict[str, float]:
+        costs = self.table.networks[architecture.key].costs
+        return {name: cost for name, cost in costs.items() if name != "latency_ms"}
+
+    __call__ = work
 
 
 class _Study(Study):
@@ -111,10 +125,3 @@ class _Study(Study):
         if repeat:
             self.repeated.append(key)
         return repeat
-
-
-def _extremes(table: Table, config: RunConfig) -> list[Architecture]:
-    """The networks with the fewest and with the most parameters."""
-    by_size = sorted(table.networks.values(), key=lambda network: network.costs["params"])
-    space = config.space.space()
-    return [space.from_json(network.architecture) for network in (by_size[0], by_size[-1])]

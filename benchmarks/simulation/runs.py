@@ -68,5 +68,5 @@ def _sources() -> list[str]:
     """The code that decides what a replay does."""
     files = [NAS / "search" / "asha.py", *sorted((NAS / "pareto").glob("*.py"))]
     files += sorted((NAS / "study").rglob("*.py"))
-    files += [HERE / f"{name}.py" for name in ("replay", "stock", "ours")]
+    files += [HERE / f"{name}.py" for name in ("replay", "stock", "ours", "peers", "choices")]
     return [file.read_text() for file in files]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .ours import Ours
+from .peers import KINDS, Peer
 from .stock import Stock
 
-Setup = Stock | Ours
+Setup = Stock | Ours | Peer
 
 RANDOM, OURS = "random", "segnas"
 
@@ -17,6 +18,8 @@ STOCK: Mapping[str, Setup] = {
     "OptunaSearch, TPE": Stock("tpe"),
     "OptunaSearch, TPE, ASHA": Stock("tpe", asha=True),
 }
+
+PEERS: Mapping[str, Setup] = {name: Peer(name) for name in KINDS}
 
 SETUPS: Mapping[str, Setup] = {
     RANDOM: Stock("random"),
@@ -37,5 +40,5 @@ SETUPS: Mapping[str, Setup] = {
     "with NSGA-II": Ours({"sampler": "nsga2"}),
     "with NSGA-III": Ours({"sampler": "nsga3"}),
     "with random proposals": Ours({"sampler": "random"}),
-    "smallest and largest first": Ours(extremes=True),
+    "without the ladder": Ours({"warm_start": []}),
 }

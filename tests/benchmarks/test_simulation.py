@@ -3,13 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from math import inf
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.simulation.choices import Choices
 from benchmarks.simulation.ours import Ours
+from benchmarks.simulation.peers import KINDS, Peer
 from benchmarks.simulation.quality import Quality
 from benchmarks.simulation.replay import Run, replay
 from benchmarks.simulation.report import epochs_until, share_above
@@ -175,7 +178,9 @@ def hybrids() -> Table:
     return Table(networks, config)
 
 
-def completions(setup: Stock | Ours, table: Table, budget: int = BUDGET) -> list[tuple[int, str]]:
+def completions(
+    setup: Stock | Ours | Peer, table: Table, budget: int = BUDGET
+) -> list[tuple[int, str]]:
     return replay(setup.policy(table, OBJECTIVES, 0, budget), table.networks, 0, budget)
 
 
@@ -187,6 +192,28 @@ def test_every_setup_trains_networks_of_the_table_and_within_the_budget(name, hy
     assert [trained for trained, _ in found] == sorted({trained for trained, _ in found})
     assert found[-1][0] <= BUDGET
     assert completions(SETUPS[name], hybrids) == found
+
+
+def test_choices_are_all_networks_of_the_table_once(hybrids):
+    choices = Choices(hybrids, ("dice", "params"))
+    places = product(*(range(len(options)) for options in choices.options.values()))
+    keys = [choices.key(dict(zip(choices.options, each, strict=True))) for each in places]
+    assert sorted(keys) == sorted(hybrids.networks)
+    assert "width" in choices.numbers and "conv" not in choices.numbers
+    key = keys[0]
+    params = hybrids.networks[key].costs["params"]
+    assert choices.losses(key, 0.75) == pytest.approx([0.25, np.log10(params)])
+
+
+PACKAGES = {"BoTorch": "botorch", "pymoo": "pymoo", "SMAC": "smac", "Syne": "syne_tune"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_peers_train_networks_of_the_table_and_within_the_budget(name, hybrids):
+    pytest.importorskip(PACKAGES.get(name.split()[0], "neps"))
+    found = completions(Peer(name), hybrids)
+    assert found and {key for _, key in found} <= set(hybrids.networks)
+    assert found[-1][0] <= BUDGET
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
