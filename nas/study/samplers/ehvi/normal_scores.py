@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
@@ -17,12 +15,12 @@ class NormalScores:
     a linear model sees; by ranks they are the last of the row, and the good ones are told apart.
     """
 
-    def __init__(self, dice: Sequence[float]) -> None:
-        found = np.asarray(dice, dtype=float)
-        n = len(found)
-        self.of_observed = ndtri((rankdata(found) - 0.5) / n)
+    def __init__(self, dice: np.ndarray) -> None:
+        """dice: (n,)."""
+        n = len(dice)
+        self.of_observed = ndtri((rankdata(dice) - 0.5) / n)
         """(n,) of the Dice that were given, in their order."""
-        self._dice, self._scores = np.sort(found), ndtri((np.arange(n) + 0.5) / n)
+        self._dice, self._scores = np.sort(dice), ndtri((np.arange(n) + 0.5) / n)
         half = n // 2
         rise, run = self._dice[-1] - self._dice[half], self._scores[-1] - self._scores[half]
         self._slope = rise / run if run > 0 else 0.0
