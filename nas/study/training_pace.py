@@ -33,20 +33,24 @@ class Line:
 def fit_line(costs: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> Line:
     """Non-negative least squares on MACs or on memory, whichever comes nearer.
 
-    With fewer than three candidates, in proportion to MACs, and as uncertain as the whole.
+    In proportion to MACs where all cost the same, and with fewer than three candidates, which are
+    as uncertain as the whole.
     """
     y = np.asarray(seconds, dtype=float)
-    if len(y) < 3:
-        return Line(0.0, float(y.sum() / sum(one["macs"] for one in costs)), "macs", 1.0)
     lines = []
-    for name in PREDICTORS:
+    for name in PREDICTORS if len(y) >= 3 else ():
         if any(name not in one for one in costs):
             continue
         x = np.array([one[name] for one in costs])
+        if x.min() == x.max():
+            continue
         scale = x.max()  # a billion times the constant
         (constant, rate), rest = nnls(np.column_stack([np.ones_like(x), x / scale]), y)
         error = rest / (len(y) - 2) ** 0.5 / y.mean()
         lines.append(Line(float(constant), float(rate / scale), name, float(error)))
+    if not lines:
+        error = float(y.std() / y.mean()) if len(y) >= 3 else 1.0
+        return Line(0.0, float(y.sum() / sum(one["macs"] for one in costs)), "macs", error)
     return min(lines, key=lambda line: line.error)
 
 

@@ -36,6 +36,13 @@ def test_what_does_not_fit_may_not_begin():
     assert not pace.fits({"macs": 2e8})
 
 
+def test_where_all_cost_the_same_others_take_longer_or_shorter_in_proportion():
+    pace = TrainingPace(epochs=1)
+    for name in "abcd":
+        pace.observe(name, {"macs": 1e8}, 1, 10.0)
+    assert pace.seconds({"macs": 5e7}) == pytest.approx(5)
+
+
 def test_only_recent_ones_count():
     pace = TrainingPace(epochs=1)
     pace.observe("old", costs(10), 1, 1.0)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import ndtr
 from scipy.stats.qmc import Sobol
 from sklearn.linear_model import BayesianRidge
 
@@ -23,6 +24,7 @@ BEYOND = 1.1  # times the range of the costs, so that the largest network counts
 KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
 DEPARTURES = 3.0  # that together matter about as much: a draw of the prior has some
 EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
+NOTHING = 1e-9  # of Dice
 ENOUGH = 4  # networks with a latency, before it is modelled
 
 
@@ -71,13 +73,17 @@ class Landscape:
         self._best = best_within(self._limits, ends[counts], found[counts], self._reference)
 
     def worth(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        """(n,) the expected hypervolume improvement of each."""
+        """(n,) the expected hypervolume improvement of each, above 0.
+
+        Of those that promise none, and at the end that may be all, the better ones come first.
+        """
         x = self._inputs(networks)
         mean, std = self._model.predict(x, return_std=True)
         noise = 1 / self._model.alpha_  # of one training, which no network is better by
         std = EXPLORED * np.sqrt(np.maximum(std**2 - noise, 1e-8))
         dice = self._scores.dice(mean[:, None] + std[:, None] * NODES)
-        return improvement(self._limits, self._best, self._log_costs(networks), dice)
+        gain = improvement(self._limits, self._best, self._log_costs(networks), dice)
+        return gain + NOTHING * ndtr(mean)
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, d) what the models see."""

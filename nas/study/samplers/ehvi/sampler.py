@@ -81,7 +81,7 @@ class EHVISampler(ArchitectureSampler):
             return self._pool.draw()
         worth = self._worth(landscape, networks)
         self._pool.keep_best(networks, worth)
-        best = (networks[place] for place in np.argsort(-worth)[:COUNTS])
+        best = (networks[place] for place in np.argsort(-worth)[:COUNTS] if worth[place] > 0)
         return next((n.params for n in best if self._pool.admits(n)), None) or self._pool.draw()
 
     def _worth(self, landscape: Landscape, networks: Sequence[CountedNetwork]) -> np.ndarray:
