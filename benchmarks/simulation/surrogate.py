@@ -16,9 +16,10 @@ from sklearn.model_selection import KFold
 from nas.config.data_space import DataSpace, space_for
 from nas.config.run_config import RunConfig
 from nas.study.samplers.ehvi.features import KnobFeatures
-from nas.study.samplers.ehvi.normal_scores import NormalScores
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture, to_params
+
+from .normal_scores import NormalScores
 
 FOLDS = 10
 
@@ -27,7 +28,7 @@ class Surrogate:
     """Extremely randomised trees on knobs and log costs, of the normal scores of Dice.
 
     Trees and not a linear model, which the search has itself. `path`: a file of
-    benchmarks/trained/. Searches whose splits differ are moved to one median.
+    benchmarks/trained/.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +45,7 @@ class Surrogate:
         self._features = KnobFeatures(self.within.space, self.within.restrict, self.within.prior)
         rows = values["trainings"]
         self._known = [self.within.space.from_json(row["architecture"]) for row in rows]
-        self._final = _on_one_level(rows)
+        self._final = _on_one_level(rows, [network.key for network in self._known])
         self._scores = NormalScores(self._final)
         self._x = self._inputs(self._known)
         self._trees = _trees().fit(self._x, self._scores.of_observed)
@@ -75,21 +76,24 @@ def _trees() -> ExtraTreesRegressor:
     return ExtraTreesRegressor(200, min_samples_leaf=2, max_features=0.5, random_state=0)
 
 
-def _on_one_level(rows: Sequence[dict[str, Any]]) -> np.ndarray:
+def _on_one_level(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> np.ndarray:
     """(n,) the Dice after a whole training, as if all had the split of the first search.
 
     Of what was stopped, its last plus what the complete ones of its search gained from there on, in
-    the median.
+    the median. A search is moved by what the networks differ, in the median, that an earlier one
+    has trained as well; without such networks it stays as it is.
     """
     final = np.zeros(len(rows))
-    for search in {row["search"] for row in rows}:
+    seen: dict[str, float] = {}  # by key
+    for search in sorted({row["search"] for row in rows}):
         own = [place for place, row in enumerate(rows) if row["search"] == search]
         whole = [rows[place]["dice"] for place in own if rows[place]["complete"]]
         for place in own:
             curve, length = rows[place]["dice"], len(rows[place]["dice"])
             rest = median(each[-1] - each[length - 1] for each in whole)
             final[place] = curve[-1] if rows[place]["complete"] else curve[-1] + rest
-        if search:
-            first = [place for place, row in enumerate(rows) if row["search"] == 0]
-            final[own] += np.median(final[first]) - np.median(final[own])
+        shared = [p for p in own if rows[p]["complete"] and keys[p] in seen]
+        if shared:
+            final[own] -= median(final[p] - seen[keys[p]] for p in shared)
+        seen |= {keys[p]: final[p] for p in own if rows[p]["complete"] and keys[p] not in seen}
     return final

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtr
 from scipy.stats.qmc import Sobol
 from sklearn.linear_model import BayesianRidge
 
@@ -15,8 +14,7 @@ from nas.pareto.reference import REFERENCE
 from nas.study.samplers.counted_network import CountedNetwork
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED
-from nas.study.samplers.ehvi.improvement import NODES, best_within, improvement
-from nas.study.samplers.ehvi.normal_scores import NormalScores
+from nas.study.samplers.ehvi.improvement import best_within, improvement
 from nas.study.samplers.ehvi.observations import Observations
 
 LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
@@ -24,7 +22,7 @@ BEYOND = 1.1  # times the range of the costs, so that the largest network counts
 KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
 DEPARTURES = 3.0  # that together matter about as much: a draw of the prior has some
 EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
-NOTHING = 1e-9  # of Dice
+MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know
 ENOUGH = 4  # networks with a latency, before it is modelled
 
 
@@ -52,8 +50,7 @@ class Landscape:
         logs = self._counted(trained)
         self._centre, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
         x = self._inputs(trained)
-        self._scores = NormalScores(dice)
-        self._model = BayesianRidge().fit(x, self._scores.of_observed)
+        self._dice = BayesianRidge().fit(x, np.maximum(dice, self._reference - MARGIN))
         self._measured = {
             name: model for name in self._names if (model := _fit_measured(name, trained, x))
         }
@@ -66,24 +63,18 @@ class Landscape:
         self._limits = low + BEYOND * points * (high - low)
         found = dice
         if pending:
-            expected = self._scores.dice(self._model.predict(self._inputs(pending)))
-            found = np.concatenate([dice, expected])
+            found = np.concatenate([dice, self._dice.predict(self._inputs(pending))])
         # What was stopped is no member of the front, but what is under way may become one.
         counts = np.array([o.dice is not None for o in seen.trained] + [True] * len(pending))
         self._best = best_within(self._limits, ends[counts], found[counts], self._reference)
 
     def worth(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        """(n,) the expected hypervolume improvement of each, above 0.
-
-        Of those that promise none, and at the end that may be all, the better ones come first.
-        """
+        """(n,) the expected hypervolume improvement of each."""
         x = self._inputs(networks)
-        mean, std = self._model.predict(x, return_std=True)
-        noise = 1 / self._model.alpha_  # of one training, which no network is better by
+        mean, std = self._dice.predict(x, return_std=True)
+        noise = 1 / self._dice.alpha_  # of one training, which no network is better by
         std = EXPLORED * np.sqrt(np.maximum(std**2 - noise, 1e-8))
-        dice = self._scores.dice(mean[:, None] + std[:, None] * NODES)
-        gain = improvement(self._limits, self._best, self._log_costs(networks), dice)
-        return gain + NOTHING * ndtr(mean)
+        return improvement(self._limits, self._best, self._log_costs(networks), mean, std)
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, d) what the models see."""

@@ -1,4 +1,4 @@
-"""Dice on a scale on which a linear model fits it: the normal scores of its ranks."""
+"""Dice on a scale on which models fit it: the normal scores of its ranks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class NormalScores:
     """A Gaussian copula of the Dice that was observed (Salinas et al. 2020, A Quantile-based
     Approach for Hyperparameter Transfer Learning).
 
-    Dice has a long lower tail: networks that did not begin to learn. By its value they are all that
-    a linear model sees; by ranks they are the last of the row, and the good ones are told apart.
+    Dice has a long lower tail: networks that did not begin to learn. By its value they are most of
+    what a model sees; by ranks they are the last of the row, and the good ones are told apart.
     """
 
     def __init__(self, dice: np.ndarray) -> None:
