@@ -16,7 +16,7 @@ from .table import Table
 class Choices:
     """`options` of every knob that has several; a choice is the place of one in each.
 
-    `numbers`: the knobs whose options are numbers, in ascending order.
+    `numbers`: the knobs whose options are numbers, in ascending order. `objectives`: how many.
     """
 
     def __init__(self, table: Table, objectives: Sequence[str]) -> None:
@@ -24,6 +24,7 @@ class Choices:
         self._space, self._restrict = config.space(), config.restrict
         self._table = table
         self._costs = [name for name in objectives if name != "dice"]
+        self.objectives = 1 + len(self._costs)
         base = to_params(self._space.sample(RandomTrial(0), self._restrict))
         self.options: Mapping[str, tuple[Option, ...]] = {
             path: _sorted(options)

@@ -151,8 +151,9 @@ class _NSGA2(_Whole):
 
         options = self.choices.options
         last = [len(each) - 1 for each in options.values()]
-        objectives = len(self.choices.losses(self.choices.key(dict.fromkeys(options, 0)), 0.5))
-        problem = Problem(n_var=len(last), n_obj=objectives, xl=0, xu=np.array(last), vtype=int)
+        problem = Problem(
+            n_var=len(last), n_obj=self.choices.objectives, xl=0, xu=np.array(last), vtype=int
+        )
         self.algorithm = NSGA2(
             pop_size=POPULATION,
             sampling=IntegerRandomSampling(),
@@ -195,14 +196,15 @@ class _SMAC(_Whole):
                 space.add(Integer(path, (0, len(options) - 1)))
             else:
                 space.add(Categorical(path, list(range(len(options)))))
-        names = [str(n) for n in range(len(self._some_losses()))]
+        names = [str(n) for n in range(self.choices.objectives)]
+        self.folder = tempfile.TemporaryDirectory(prefix="smac")
         scenario = Scenario(
             space,
             objectives=names,
             n_trials=self.trainings,
             deterministic=True,
             seed=self.seed,
-            output_directory=tempfile.mkdtemp(prefix="smac"),
+            output_directory=self.folder.name,
         )
         self.facade = HyperparameterOptimizationFacade(
             scenario,
@@ -221,9 +223,6 @@ class _SMAC(_Whole):
         from smac.runhistory.dataclasses import TrialValue
 
         self.facade.tell(self.infos[int(name)], TrialValue(cost=losses), save=False)
-
-    def _some_losses(self) -> list[float]:
-        return self.choices.losses(self.choices.key(dict.fromkeys(self.choices.options, 0)), 0.5)
 
 
 class _AgingEvolution(_Whole):
@@ -256,8 +255,7 @@ class _MOASHA:
         from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
         self.choices, self.trials = choices, {}
-        some = choices.losses(choices.key(dict.fromkeys(choices.options, 0)), 0.5)
-        self.metrics = [str(n) for n in range(len(some))]
+        self.metrics = [str(n) for n in range(choices.objectives)]
         self.scheduler = MOASHA(
             _syne_tune_space(choices),
             self.metrics,

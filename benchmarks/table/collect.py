@@ -89,7 +89,6 @@ def entry(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "key": first["key"],
         "params": first["params"],
         "macs": first["macs"],
-        "latency_ms": 0.0,
         "seconds_per_epoch": round(mean(mean(run["seconds"]) for run in runs), 3),
         "dice": [run["dice"] for run in runs],
         "architecture": first["architecture"],
