@@ -13,7 +13,7 @@ from nas.pareto.budget import Budget
 from nas.pareto.result import Result
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.samplers.ehvi.features import KnobFeatures
-from nas.study.samplers.ehvi.guessed_costs import guess_memory
+from nas.study.samplers.ehvi.guessed_costs import MemoryModel
 from nas.study.samplers.ehvi.improvement import best_within, expected_gain, improvement
 from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
@@ -220,8 +220,8 @@ def test_memory_is_guessed_from_networks_of_which_it_is_known():
     networks = [SPACE.sample(RandomTrial(seed), SMALL) for seed in range(12)]
     known = [CountedNetwork(to_params(n), n.key, costs(n)) for n in networks[:10]]
     others = [CountedNetwork(to_params(n), n.key, costs.work(n)) for n in networks[10:]]
-    guessed = guess_memory([known[0], *others], known, features)
+    guessed = MemoryModel(known, features).complete([known[0], *others])
     assert guessed[0] == known[0]
     for network, guess in zip(networks[10:], guessed[1:], strict=True):
         assert guess.costs["memory"] == pytest.approx(1e4 * params_of(network), rel=0.5)
-    assert guess_memory(others, others, features) == others
+    assert MemoryModel(others, features).complete(others) == others

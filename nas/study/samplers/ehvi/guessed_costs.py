@@ -29,32 +29,34 @@ def guess_work(
     ]
 
 
-def guess_memory(
-    networks: Sequence[CountedNetwork], trained: Sequence[CountedNetwork], features: KnobFeatures
-) -> list[CountedNetwork]:
-    """The networks, with a guess of their memory where it is not known: by their costs, and what
-    those leave open by their knobs. As they are where the memory of nobody is known.
-    """
-    known = [network for network in trained if MEMORY in network.costs]
-    if not known:
-        return list(networks)
-    costs, knobs = _costs_and_knobs(known, features)
-    memory = np.array([network.log_costs([MEMORY]) for network in known])
-    line = LinearRegression().fit(costs, memory)
-    rest = _fit(knobs, memory - line.predict(costs))
-    costs, knobs = _costs_and_knobs(networks, features)
-    guesses = 10 ** (line.predict(costs) + rest.predict(knobs).reshape(-1, 1)).ravel()
-    return [
-        replace(network, costs={MEMORY: guess, **network.costs})
-        for network, guess in zip(networks, guesses.tolist(), strict=True)
-    ]
+class MemoryModel:
+    """Memory by the costs of the `trained`, and what those leave open by their knobs."""
 
+    def __init__(self, trained: Sequence[CountedNetwork], features: KnobFeatures) -> None:
+        self._features = features
+        known = [network for network in trained if MEMORY in network.costs]
+        self._knows = bool(known)
+        if known:
+            costs, knobs = self._inputs(known)
+            memory = np.array([network.log_costs([MEMORY]) for network in known])
+            self._line = LinearRegression().fit(costs, memory)
+            self._rest = _fit(knobs, memory - self._line.predict(costs))
 
-def _costs_and_knobs(
-    networks: Sequence[CountedNetwork], features: KnobFeatures
-) -> tuple[np.ndarray, np.ndarray]:
-    logs = np.array([network.log_costs(COUNTED) for network in networks])
-    return logs, features.matrix([network.params for network in networks])
+    def complete(self, networks: Sequence[CountedNetwork]) -> list[CountedNetwork]:
+        """The networks, with a guess where it is not known; as they are where it is of nobody."""
+        if not self._knows:
+            return list(networks)
+        costs, knobs = self._inputs(networks)
+        rest = self._rest.predict(knobs).reshape(-1, 1)
+        guesses = 10 ** (self._line.predict(costs) + rest).ravel()
+        return [
+            replace(network, costs={MEMORY: guess, **network.costs})
+            for network, guess in zip(networks, guesses.tolist(), strict=True)
+        ]
+
+    def _inputs(self, networks: Sequence[CountedNetwork]) -> tuple[np.ndarray, np.ndarray]:
+        logs = np.array([network.log_costs(COUNTED) for network in networks])
+        return logs, self._features.matrix([network.params for network in networks])
 
 
 def _fit(x: np.ndarray, logs: np.ndarray) -> Ridge:

@@ -16,7 +16,7 @@ from nas.pareto.reference import REFERENCE
 from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.samplers.ehvi.features import KnobFeatures
-from nas.study.samplers.ehvi.guessed_costs import MEMORY, guess_memory, guess_work
+from nas.study.samplers.ehvi.guessed_costs import MEMORY, MemoryModel, guess_work
 from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.ehvi.pool import Pool
@@ -72,32 +72,32 @@ class EHVISampler(ArchitectureSampler):
         landscape = Landscape(
             self._features, seen, pending, self._objectives, self._budget, self._seed + trial.number
         )
+        trained = [observation.network for observation in seen.trained[-RECENT:]]
+        memory = MemoryModel(trained, self._features)
         if fresh:
-            known = [*self._trained(), *self._pool.open(seen.proposed)]
-            worth = self._worth(landscape, guess_work(fresh, known, self._features))
+            known = [*trained, *self._pool.open(seen.proposed)]
+            worth = self._worth(landscape, memory, guess_work(fresh, known, self._features))
             self._pool.add([fresh[place] for place in np.argsort(-worth)[:COUNTS]])
         networks = self._pool.open(seen.proposed)
         if not networks:
             return self._pool.draw()
-        worth = self._worth(landscape, networks)
+        worth = self._worth(landscape, memory, networks)
         self._pool.keep_best(networks, worth)
         best = (networks[place] for place in np.argsort(-worth)[:COUNTS] if worth[place] > 0)
         return next((n.params for n in best if self._pool.admits(n)), None) or self._pool.draw()
 
-    def _worth(self, landscape: Landscape, networks: Sequence[CountedNetwork]) -> np.ndarray:
+    def _worth(
+        self, landscape: Landscape, memory: MemoryModel, networks: Sequence[CountedNetwork]
+    ) -> np.ndarray:
         """(n,) the expected improvement by `PER_SECOND` of seconds.
 
         0 where there is no time, and for what seems to take too much memory.
         """
-        costs = [n.costs for n in guess_memory(networks, self._trained(), self._features)]
+        costs = [network.costs for network in memory.complete(networks)]
         seconds = np.array([self._pace.seconds(each) or 1.0 for each in costs])
         limit = self._budget.memory or math.inf
         fits = [self._pace.fits(each) and each.get(MEMORY, 0) <= limit for each in costs]
         return np.where(fits, landscape.worth(networks) / seconds**PER_SECOND, 0.0)
-
-    def _trained(self) -> list[CountedNetwork]:
-        """The newest of those that were trained."""
-        return [observation.network for observation in self._seen.trained[-RECENT:]]
 
     def _front(self) -> list[CountedNetwork]:
         """Of what was trained to the end, above the reference."""
