@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from search_spaces.architecture import (
@@ -40,6 +41,7 @@ PartType = TypeVar("PartType", bound=Part)
 Restrictions = Mapping[str, Sequence[Option]]
 
 
+@lru_cache(maxsize=4096)  # a sampler asks for the same few hundred, a million times
 def path_pattern(path: str) -> str:
     """`tokens.0.layers.1.gate` -> `tokens.layers.gate`: the name of a knob, without positions."""
     return ".".join(word for word in path.split(".") if not word.isdigit())
