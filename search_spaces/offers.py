@@ -30,6 +30,9 @@ On the network:
 - `measured() -> {name: float}`: what it saw of itself in eval passes since the last call.
 - `decoder_stages() -> [(module, channels), ...]`: the decoder's stages that are coarser than the
   logits, the finest first, each giving (B, channels, *S); for deep supervision.
+- `encoder_stages() -> [[module or parameter, ...], ...]`: the encoder's stages, from the input to
+  the deepest: a resolution of convolutions, or a transformer layer, with what embeds for it. For
+  learning rates that decay by layer; what is in none counts as behind them.
 - `recompute: bool | None`: whether training computes activations again in the backward pass, which
   saves memory and takes time; None for its own rule. On a GPU with room trainings set it to False.
 - `bottleneck`: a child module at the deepest map, that `segnas redundancy` sets beside the layers.

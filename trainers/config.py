@@ -1,13 +1,14 @@
 """How a network is trained: the recipe, and nothing about which network."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainers.strict import Strict
+from trainers.strict import Strict, left_out_at
 
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 # Of TrainConfig: how a step is run. They change results by rounding alone.
 EXECUTION_KEYS = {"deterministic", "graphs"}
@@ -49,12 +50,38 @@ class LossConfig(Strict):
         return self
 
 
+class Schedule(Strict):
+    """How the learning rate changes after the warm-up; a word alone is its `kind`.
+
+    `cosine`: half a cosine from `learning_rate` to `minimum` within `t_max` epochs, or within all
+    that are left. After `t_max` it rises again, as torch's CosineAnnealingLR does. `constant`.
+    `poly`: `learning_rate * (1 - t) ** 0.9`, t the share of the steps that is done (nnU-Net).
+    """
+
+    kind: Literal["cosine", "constant", "poly"] = "cosine"
+    t_max: Positive | None = None
+    minimum: Weight = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_is_a_kind(cls, values: Any) -> Any:
+        return {"kind": values} if isinstance(values, str) else values
+
+    @model_validator(mode="after")
+    def _cosine_has_an_end(self) -> Self:
+        if self.kind != "cosine" and (self.t_max is not None or self.minimum):
+            raise ValueError(f"t_max and minimum belong to cosine; remove them from {self.kind}")
+        return self
+
+
 class TrainConfig(Strict):
     """The training recipe. One epoch is `steps_per_epoch` optimiser steps.
 
-    `foreground`: share of patches centred on a labelled voxel. `warmup`: share of all steps with a
-    rising learning rate, before a cosine to zero. `validate_every`: epochs between validations (the
-    last epoch always validates). `precision`: `auto` is bf16 on CUDA and fp32 elsewhere.
+    `foreground`: share of patches centred on a labelled voxel. `optimizer`: Adam and AdamW heed
+    `betas`, SGD Nesterov's `momentum`. `warmup`: share of all steps with a rising learning rate,
+    before the `schedule`. `layer_decay`: what every earlier stage of the encoder multiplies its
+    learning rate by (`layer_scales`); 1 for one rate. `validate_every`: epochs between validations
+    (the last epoch always validates). `precision`: `auto` is bf16 on CUDA and fp32 elsewhere.
     `deterministic`: on CUDA cuDNN's reproducible algorithms and one layout; without it the faster
     ones, found by measuring. `graphs`: on CUDA a step is captured and replayed where that can be.
     """
@@ -64,9 +91,14 @@ class TrainConfig(Strict):
     steps_per_epoch: Positive = 100
     validate_every: Positive = 1
     batch: Positive = 2
+    optimizer: Literal["adamw", "adam", "sgd"] = left_out_at("adamw")
+    betas: tuple[Decay, Decay] = left_out_at((0.9, 0.999))
+    momentum: Decay = left_out_at(0.99)
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    schedule: Schedule = left_out_at(Schedule())
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = left_out_at(1.0)
     clip: Annotated[float, Field(gt=0)] = 1.0
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -75,6 +107,15 @@ class TrainConfig(Strict):
     graphs: bool = True
     augment: Augment = Augment()
     loss: LossConfig = LossConfig()
+
+    @model_validator(mode="after")
+    def _rates_fall(self) -> Self:
+        if self.schedule.minimum >= self.learning_rate:
+            raise ValueError(
+                f"schedule.minimum = {self.schedule.minimum:g}; expected less than learning_rate, "
+                f"{self.learning_rate:g}"
+            )
+        return self
 
     def precision_on(self, device: str) -> Literal["fp32", "bf16", "fp16"]:
         """The number format of passes on a device of that type, `cpu` or `cuda`."""

@@ -4,6 +4,7 @@
 are trained, for schedules of its own. `measured()` on any of them: metrics of its eval passes since
 the last call, such as the share of tokens it pruned, by name. `decoder_stages()` on the network:
 the stages of its decoder that are coarser than its logits, for deep supervision.
+`encoder_stages()` on the network: the parts of its encoder, for rates that decay by layer.
 `capturable = False` on any module: its training passes cannot be repeated as a CUDA graph.
 """
 
@@ -55,3 +56,15 @@ def decoder_stages(network: nn.Module) -> Sequence[tuple[nn.Module, int]]:
     """
     offered = getattr(network, "decoder_stages", None)
     return offered() if offered else ()
+
+
+def encoder_stages(network: nn.Module) -> Sequence[Sequence[nn.Module | nn.Parameter]]:
+    """The encoder's parts, stage by stage from the input to the deepest.
+
+    Those of the outermost module that has `encoder_stages`; empty where none has.
+    """
+    for module in network.modules():
+        if offered := getattr(module, "encoder_stages", None):
+            stages: Sequence[Sequence[nn.Module | nn.Parameter]] = offered()
+            return stages
+    return ()

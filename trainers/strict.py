@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -18,6 +19,12 @@ from trainers.home import from_home
 
 LARGEST = 2**63 - 1  # what a 64-bit integer holds, as PyTorch and NumPy count
 KEPT = ("default", "metadata", "serialization")  # parts of a schema that check nothing
+
+
+def left_out_at(default: Any) -> Any:
+    """A field that is not written at its default: what was written before the field was there says
+    the same, and so does its hash."""
+    return Field(default=default, exclude_if=lambda value: value == default)
 
 
 def _whole(value: Any) -> Any:

@@ -34,10 +34,11 @@ from trainers.step import (
     CaptureMark,
     EagerStep,
     GraphedStep,
-    ScheduledAdamW,
+    ScheduledOptimizer,
     channels_last,
     choose_layout,
     draw_batches,
+    layer_scales,
     training_step,
 )
 from trainers.training_pass import TrainingPass
@@ -133,7 +134,9 @@ class Trainer:
             shape = own // accumulate, cache.channels, *config.patch
             layout = choose_layout(one_pass, shape, device)
         self._average = weight_average(network, refinements.ema) if refinements.ema else None
-        self._optimizer = ScheduledAdamW(one_pass.parameters(), config, device)
+        self._optimizer = ScheduledOptimizer(
+            one_pass.parameters(), config, device, layer_scales(self.network, config.layer_decay)
+        )
         self.curve: list[float] = []
         self.epoch = 0
         if checkpoint is not None and checkpoint.exists():

@@ -31,6 +31,7 @@ from trainers.data.splits import Cases
 from trainers.deep_supervision import DeepSupervision
 from trainers.errors import UserError
 from trainers.parallel import Worker
+from trainers.step import layer_scales
 from trainers.trainer import EpochReport
 
 EpochTold = Callable[[EpochReport, int, str], object]
@@ -113,6 +114,8 @@ def check_plan(export: Export, plan: Plan) -> None:
     Worker(count=plan.workers).part(train.batch)
     if train.deep_supervision:
         DeepSupervision(export.build(), len(export.config.task.classes), nn.Identity())
+    if train.layer_decay != 1:
+        layer_scales(export.build(), train.layer_decay)
     if plan.folds and train.all_cases:
         raise UserError(
             "--folds with train.all_cases: every fold needs cases to validate on; set "

@@ -65,6 +65,10 @@ class APFormerNet(AdaptivelyPruned):
             y = decode(torch.cat([skips.pop(), up(y)], dim=1))
         return unfold_slices(self.head(y), x)
 
+    def encoder_stages(self) -> list[list[nn.Module]]:
+        """Each resolution, the embedding, then each transformer layer; see `offers`."""
+        return [[part] for part in (*self.encoder, self.bridge.embed, *self.bridge.layers)]
+
 
 class Bridge(nn.Module):
     """Transformer layers over the voxels of a feature map, one gate before them all.

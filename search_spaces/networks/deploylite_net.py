@@ -66,6 +66,10 @@ class DeployNet(nn.Module):
             y = fuse(y, features.pop())
         return self.head(y)
 
+    def encoder_stages(self) -> list[list[nn.Module]]:
+        """The levels; see `offers`."""
+        return [list(level) for level in zip(self.entries, self.bodies, strict=True)]
+
 
 class LightFusion(nn.Module):
     """The level below, projected and repeated, joined with the skip; then a light unit.

@@ -65,6 +65,13 @@ class HybridUNet(AdaptivelyPruned):
             y = decode(y, self.skips(features, place), anchors)
         return self.head(y, x)
 
+    def encoder_stages(self) -> list[list[nn.Module]]:
+        """The levels, each with its tokens; see `offers`."""
+        return [
+            [encode, *(self.tokens[name] for name in [str(level)] if name in self.tokens)]
+            for level, encode in enumerate(self.encoder)
+        ]
+
     def decoder_stages(self) -> list[tuple[nn.Module, int]]:
         """The decoder's levels that are coarser than the logits, the finest first, and their
         channels; for losses on them."""

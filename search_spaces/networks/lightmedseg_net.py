@@ -93,6 +93,11 @@ class LightMedSegNet(nn.Module):
             y = decode(y, self._skip(stage, sources[stage], features), anchors)
         return self.head(y)
 
+    def encoder_stages(self) -> list[list[nn.Module]]:
+        """The stem with the structural prior, each stage, the bottleneck; see `offers`."""
+        prior = [] if self.prior is None else [self.prior]
+        return [[self.stem, *prior], *([stage] for stage in self.encoder), [self.bottleneck]]
+
     def _skip(self, stage: int, source: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
         """For that decoder stage, of the size of `source`, which it is where none is routed."""
         routed = len(self.decoder) - len(self.skips)

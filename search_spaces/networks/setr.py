@@ -55,6 +55,10 @@ class SETR(nn.Module):
         self.decoder = nn.Sequential(*steps)
         self.head = conv(point.width, out_channels, 1)
 
+    def encoder_stages(self) -> list[list[nn.Module]]:
+        """The embedding, then each transformer layer; see `offers`."""
+        return [[part] for part in (self.embed, *self.layers)]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         check_size(x, self.strides)
         y = self.embed(fold_slices(x, self.spatial_dims))

@@ -79,6 +79,10 @@ class SlimFormerUNet(nn.Module):
             return logits
         return interpolate(logits, size=x.shape[2:], mode="trilinear")
 
+    def encoder_stages(self) -> list[list[nn.Module]]:
+        """The embedding, each block, the bottleneck; see `offers`."""
+        return [[part] for part in (self.embed, *self.encoder, self.bottleneck)]
+
 
 class EncoderBlock(nn.Module):
     """Gated layers, then patch merging (8C -> 2C where all axes are halved); the skip is a residual

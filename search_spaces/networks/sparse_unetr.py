@@ -88,6 +88,10 @@ class SparseUNETR(nn.Module):
             tokens = [self.encoder(z, position, recompute)] * self.decoder.maps
         return [t.transpose(1, 2).unflatten(2, grid) for t in tokens]
 
+    def encoder_stages(self) -> list[list[nn.Module | nn.Parameter]]:
+        """The embedding with the class token, then each transformer layer; see `offers`."""
+        return [[self.embed, self.class_token], *([layer] for layer in self.encoder.layers)]
+
     def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """DynamicViT's ratio loss of the last training pass; the others train without terms."""
         return self.encoder.take_ratio_loss() if isinstance(self.encoder, SparseEncoder) else {}

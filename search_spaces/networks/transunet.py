@@ -68,6 +68,10 @@ class TransUNet(nn.Module):
             y = decode(torch.cat([skips.pop(), up(y)], dim=1))
         return unfold_slices(self.head(y), x)
 
+    def encoder_stages(self) -> list[list[nn.Module]]:
+        """Each resolution, the embedding, then each transformer layer; see `offers`."""
+        return [[part] for part in (*self.encoder, self.embed, *self.layers)]
+
     def _transform(self, y: torch.Tensor) -> torch.Tensor:
         size = tuple(y.shape[2:])
         z = self.embed(y.flatten(2).transpose(1, 2))  # (B, N, hidden)

@@ -1,12 +1,13 @@
 """What a block may offer is found by its name, whoever wrote the block."""
 
 import pytest
+import torch
 from torch import nn
 
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.offers import assume_kept, counts_itself, fixes_patch, is_gated, own_rule
-from search_spaces.registry import find_preset
+from search_spaces.registry import all_presets, find_preset
 
 
 class Own(nn.Module):
@@ -70,3 +71,30 @@ def test_whose_python_runs_by_the_sizes_fixes_the_patch(architecture, fixed):
 def test_a_gated_layer_is_one_whatever_its_gate_kept():
     assert is_gated(GatedLayer(4, None, None))
     assert is_gated(GatedLayer(4, nn.Linear(4, 4), nn.Linear(4, 4)))
+
+
+STAGED = [name for name, preset in all_presets().items() if preset.space != "baselines"]
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_the_stages_of_an_encoder_are_passed_in_their_order(name):
+    preset = find_preset(name)
+    with torch.device("meta"):
+        network = preset.build(2, 3).eval()
+    holder = next(m for m in network.modules() if hasattr(m, "encoder_stages"))
+    stages, called = holder.encoder_stages(), []
+    for place, stage in enumerate(stages):
+        for part in stage:
+            if isinstance(part, nn.Module):
+                part.register_forward_hook(lambda *_, place=place: called.append(place))
+    x = torch.empty(1, 2, *[2 * stride for stride in preset.strides()], device="meta")
+    with torch.no_grad():
+        network(x)
+    assert called == sorted(called)
+    assert set(called) == set(range(len(stages)))
+    parameters = [id(p) for stage in stages for part in stage for p in _parameters(part)]
+    assert len(parameters) == len(set(parameters))
+
+
+def _parameters(part):
+    return [part] if isinstance(part, nn.Parameter) else part.parameters()

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from trainers.inference import no_pause
-from trainers.step.optimizer import ScheduledAdamW
+from trainers.step.optimizer import ScheduledOptimizer
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -26,7 +26,7 @@ class EagerStep:
     """
 
     one_pass: nn.Module
-    optimizer: ScheduledAdamW
+    optimizer: ScheduledOptimizer
     device: torch.device
     accumulate: int = 1
     pause: Callable[[], None] = no_pause

@@ -9,7 +9,7 @@ from torch import nn
 
 from trainers.config import TrainConfig
 from trainers.errors import GpuLostError
-from trainers.step import CaptureMark, EagerStep, GraphedStep, ScheduledAdamW
+from trainers.step import CaptureMark, EagerStep, GraphedStep, ScheduledOptimizer
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(patch=(4, 4, 4), epochs=1, steps_per_epoch=12, learning_rate=0.05)
@@ -65,7 +65,7 @@ def steps(accumulate=1, calls=None, mark=NO_MARK, told=None, one_pass=None, **re
     eager, inner = (
         EagerStep(
             one_pass=module,
-            optimizer=ScheduledAdamW(module.parameters(), CONFIG, CPU),
+            optimizer=ScheduledOptimizer(module.parameters(), CONFIG, CPU),
             device=CPU,
             accumulate=accumulate,
             pause=pause,

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from trainers.config import TrainConfig
-from trainers.step import ScheduledAdamW
+from trainers.step import ScheduledOptimizer
+from trainers.step.rates import learning_rate
 
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(
@@ -19,8 +20,9 @@ class OfTorch:
     def __init__(self, network):
         self.network = network
         self.adamw = torch.optim.AdamW(network.parameters(), 0.05, weight_decay=0.1)
-        share = ScheduledAdamW(network.parameters(), CONFIG, CPU)._rate
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adamw, lambda n: share(n) / 0.05)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.adamw, lambda n: learning_rate(CONFIG, n) / 0.05
+        )
 
     def step(self, x):
         self.adamw.zero_grad()
@@ -60,7 +62,7 @@ def test_a_training_of_torchs_own_goes_on(before):
     for x in inputs(before):
         theirs.step(x)
     ours = copy.deepcopy(theirs.network)
-    optimizer = ScheduledAdamW(ours.parameters(), CONFIG, CPU)
+    optimizer = ScheduledOptimizer(ours.parameters(), CONFIG, CPU)
     optimizer.load_state(copy.deepcopy(theirs.state()))
     for x in inputs(6):
         theirs.step(x)
@@ -70,7 +72,7 @@ def test_a_training_of_torchs_own_goes_on(before):
 
 def test_a_state_from_a_gpu_goes_on_as_one_from_a_cpu():
     net = network()
-    optimizer = ScheduledAdamW(net.parameters(), CONFIG, CPU)
+    optimizer = ScheduledOptimizer(net.parameters(), CONFIG, CPU)
     for x in inputs(3):
         step(optimizer, net, x)
     state = copy.deepcopy(optimizer.state())
@@ -80,19 +82,19 @@ def test_a_state_from_a_gpu_goes_on_as_one_from_a_cpu():
     weights = []
     for saved in (state, there):
         again = copy.deepcopy(net)
-        resumed = ScheduledAdamW(again.parameters(), CONFIG, CPU)
+        resumed = ScheduledOptimizer(again.parameters(), CONFIG, CPU)
         resumed.load_state(saved)
         step(resumed, again, inputs(1)[0])
         weights.append(again.weight)
         assert resumed.state()["optimizer"]["param_groups"] == [
-            {**state["optimizer"]["param_groups"][0], "lr": resumed._rate(4)}
+            {**state["optimizer"]["param_groups"][0], "lr": learning_rate(CONFIG, 4)}
         ]
     assert torch.equal(*weights)
 
 
 def test_the_saved_learning_rate_is_a_number_that_the_next_step_takes():
     net = network()
-    optimizer = ScheduledAdamW(net.parameters(), CONFIG, CPU)
+    optimizer = ScheduledOptimizer(net.parameters(), CONFIG, CPU)
     step(optimizer, net, inputs(1)[0])
     state = optimizer.state()
     # 12 steps, 1.2 of them rising: the second one is step + 1 = 2 of 2.2
@@ -102,9 +104,73 @@ def test_the_saved_learning_rate_is_a_number_that_the_next_step_takes():
 
 def test_weights_change_in_place_and_rates_that_are_tensors_are_filled():
     net = network()
-    optimizer = ScheduledAdamW(net.parameters(), CONFIG, CPU)
+    optimizer = ScheduledOptimizer(net.parameters(), CONFIG, CPU)
     rate = torch.zeros(())
-    optimizer._adamw.param_groups[0]["lr"] = rate
+    optimizer._optimizer.param_groups[0]["lr"] = rate
     optimizer.begin_step()
-    assert optimizer._adamw.param_groups[0]["lr"] is rate
+    assert optimizer._optimizer.param_groups[0]["lr"] is rate
     assert float(rate) == pytest.approx(0.05 / 2.2)
+
+
+OPTIMIZERS = {
+    "adamw": (lambda p: torch.optim.AdamW(p, 0.05, (0.8, 0.9), weight_decay=0.1)),
+    "adam": (lambda p: torch.optim.Adam(p, 0.05, (0.8, 0.9), weight_decay=0.1)),
+    "sgd": (lambda p: torch.optim.SGD(p, 0.05, momentum=0.7, weight_decay=0.1, nesterov=True)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_that_of_torchs_own_optimiser(name):
+    chosen = {"optimizer": name, "betas": (0.8, 0.9), "momentum": 0.7}
+    config = TrainConfig(**CONFIG.model_dump() | chosen | {"warmup": 0.0, "schedule": "constant"})
+    ours, theirs = network(), network()
+    optimizer, plain = (
+        ScheduledOptimizer(ours.parameters(), config, CPU),
+        OPTIMIZERS[name](theirs.parameters()),
+    )
+    for x in inputs(4):
+        step(optimizer, ours, x)
+        plain.zero_grad()
+        theirs(x).square().mean().backward()
+        nn.utils.clip_grad_norm_(theirs.parameters(), 0.1)
+        plain.step()
+        assert torch.equal(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_with_scales_a_state_goes_on(name):
+    config = TrainConfig(**CONFIG.model_dump() | {"optimizer": name})
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+
+    def optimizer_of(net):
+        return ScheduledOptimizer(net.parameters(), config, CPU, {net[0].weight: 0.25})
+
+    optimizer = optimizer_of(net)
+    for x in inputs(3):
+        step(optimizer, net, x)
+    again, state = copy.deepcopy(net), copy.deepcopy(optimizer.state())
+    rates = [group["lr"] for group in state["optimizer"]["param_groups"]]
+    assert rates == [0.25 * learning_rate(config, 3), learning_rate(config, 3)]
+    resumed = optimizer_of(again)
+    resumed.load_state(state)
+    for x in inputs(5):
+        step(optimizer, net, x)
+        step(resumed, again, x)
+    assert all(map(torch.equal, net.parameters(), again.parameters()))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_fused_update_reads_rates_that_are_tensors(name):
+    """As on CUDA, where a captured update reads them anew."""
+    config = TrainConfig(**CONFIG.model_dump() | {"optimizer": name})
+    plain, fused = (ScheduledOptimizer(n.parameters(), config, CPU) for n in (network(), network()))
+    nets = [optimizer._parameters for optimizer in (plain, fused)]
+    [group] = fused._optimizer.param_groups
+    group |= {"fused": True, "lr": torch.tensor(0.0)}
+    for x in inputs(4):
+        for optimizer, (weight, bias) in zip((plain, fused), nets, strict=True):
+            optimizer.begin_step()
+            optimizer.drop_gradients()
+            optimizer.backward(nn.functional.linear(x, weight, bias).square().mean())
+            optimizer.update()
+    torch.testing.assert_close(*(parameters[0] for parameters in nets), rtol=1e-5, atol=1e-7)

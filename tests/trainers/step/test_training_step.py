@@ -4,7 +4,7 @@ from torch import nn
 
 from trainers.config import DistillationConfig, TrainConfig
 from trainers.distillation import Distillation
-from trainers.step import CaptureMark, EagerStep, ScheduledAdamW, training_step
+from trainers.step import CaptureMark, EagerStep, ScheduledOptimizer, training_step
 from trainers.step.cuda_graphs import CudaGraphs
 from trainers.step.training_step import reason_against_graphs
 
@@ -16,7 +16,9 @@ class ByData(nn.Identity):
 
 
 def step(one_pass=None):
-    optimizer = ScheduledAdamW([nn.Parameter(torch.zeros(1))], TrainConfig(patch=(4, 4, 4)), CPU)
+    optimizer = ScheduledOptimizer(
+        [nn.Parameter(torch.zeros(1))], TrainConfig(patch=(4, 4, 4)), CPU
+    )
     return EagerStep(one_pass=one_pass or nn.Identity(), optimizer=optimizer, device=CPU)
 
 
