@@ -7,10 +7,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from trainers.data.intensities import WordOrModalities, check_window, to_intensity, with_window
+from trainers.data.intensities import (
+    Span,
+    WordOrModalities,
+    check_spans,
+    to_intensity,
+    with_window,
+)
 from trainers.errors import UserError
-from trainers.strict import Strict
-from trainers.volumes.settings import AffineRule, Intensity, ResamplingRule, Settings
+from trainers.strict import Strict, left_out_at
+from trainers.volumes.settings import UNIT, AffineRule, Intensity, ResamplingRule, Settings
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -40,9 +46,11 @@ class Preprocess(Strict):
     `resampling` to it: `by_axis`, cubic, but an axis over three times as coarse as the finest by
     the nearest slice; or `trilinear`, as 0.1 did.
     `crop: foreground` removes the empty border. `intensity`, a volume and channel: `robust`, the
-    z-score between two percentiles of the body (`robust_zscore`); `zscore` of all voxels; or `ct`,
-    which maps `window` (HU) to [0, 1] and clips. Modalities that differ have one each:
-    `{PET: robust, CT: {kind: ct, window: [-100, 300]}}`.
+    z-score between two percentiles of the body (`robust_zscore`); `zscore` of all voxels;
+    `nonzero_zscore` of those that are not 0; `percentile_zscore`, of all once clipped to the 0.5th
+    and 99.5th percentile; `percentiles`, which maps these two to `range`; or `ct`, which maps
+    `window` (HU) to it. `range` is [0, 1] unless told otherwise, and clips. Modalities that differ
+    have one each: `{PET: robust, CT: {kind: ct, window: [-100, 300]}}`.
     """
 
     orientation: str = "RAS"
@@ -55,7 +63,8 @@ class Preprocess(Strict):
     )
     crop: Literal["none", "foreground"] = "foreground"
     intensity: WordOrModalities = "robust"
-    window: tuple[float, float] | None = None
+    window: Span | None = None
+    range: Span | None = left_out_at(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -82,12 +91,13 @@ class Preprocess(Strict):
 
     @model_validator(mode="after")
     def _window_fits(self) -> Self:
-        if isinstance(self.intensity, dict) and self.window is not None:
+        spans = {"window": self.window, "range": self.range}
+        if isinstance(self.intensity, dict) and (told := [n for n, span in spans.items() if span]):
             raise ValueError(
-                "window stands beside an intensity by modality; give it to its modality: "
+                f"{told[0]} stands beside an intensity by modality; give it to its modality: "
                 "`intensity: {CT: {kind: ct, window: [-100, 300]}}`"
             )
-        check_window(self.intensity, self.window, "intensity")
+        check_spans(self.intensity, self.window, self.range, "intensity")
         return self
 
     def of_channels(self, modalities: Sequence[str]) -> Settings:
@@ -105,7 +115,7 @@ class Preprocess(Strict):
 
     def _intensities(self, modalities: Sequence[str]) -> tuple[Intensity, ...]:
         if not isinstance(self.intensity, dict):
-            return (Intensity(self.intensity, self.window),)
+            return (Intensity(self.intensity, self.window, self.range or UNIT),)
         known = ", ".join(modalities) or "none, for their names were not recorded"
         for name in sorted(self.intensity.keys() - set(modalities)):
             raise UserError(f"intensity.{name} is no modality; there are: {known}")

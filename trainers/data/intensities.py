@@ -4,9 +4,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from trainers.strict import Strict
-from trainers.volumes.settings import Intensity, IntensityKind
+from trainers.strict import Strict, left_out_at
+from trainers.volumes.settings import MAPPED, UNIT, Intensity, IntensityKind
 
+Span = tuple[float, float]
 CT_WINDOW = (-175.0, 250.0)
 
 BY_KEY = "[by key]"
@@ -14,10 +15,12 @@ BY_KEY = "[by key]"
 
 
 class IntensityConfig(Strict):
-    """How one modality is normalised, where a word is not enough: a CT window of its own."""
+    """How one modality is normalised, where a word is not enough: a CT window of its own, or what
+    it becomes."""
 
     kind: IntensityKind
-    window: tuple[float, float] | None = None
+    window: Span | None = None
+    range: Span | None = left_out_at(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -26,7 +29,7 @@ class IntensityConfig(Strict):
 
     @model_validator(mode="after")
     def _window_fits(self) -> Self:
-        check_window(self.kind, self.window, "kind")
+        check_spans(self.kind, self.window, self.range, "kind")
         return self
 
 
@@ -37,12 +40,16 @@ def with_window(values: Any, kind: str) -> Any:
     return values
 
 
-def check_window(kind: object, window: tuple[float, float] | None, key: str) -> None:
-    """Raises ValueError where only one of the two is there, or the window is none."""
+def check_spans(kind: object, window: Span | None, to: Span | None, key: str) -> None:
+    """Raises ValueError for a window or a range that the kind does not have, or that is none."""
     if kind != "ct" and window is not None:
         raise ValueError(f"window belongs to `{key}: ct`; remove it or set that")
     if kind == "ct" and (window is None or window[0] >= window[1]):
         raise ValueError(f"window = {window}; expected two HU values, the lower first")
+    if to is not None and kind not in MAPPED:
+        raise ValueError(f"range belongs to `{key}: ct` and `percentiles`; remove it or set one")
+    if to is not None and to[0] >= to[1]:
+        raise ValueError(f"range = {to}; expected two values, the lower first")
 
 
 def _modality_kind(value: Any) -> str:
@@ -68,4 +75,4 @@ WordOrModalities = Annotated[
 def to_intensity(one: str | IntensityConfig) -> Intensity:
     """Of `ct` alone: with the window of soft tissue."""
     config = IntensityConfig.model_validate({"kind": one}) if isinstance(one, str) else one
-    return Intensity(config.kind, config.window)
+    return Intensity(config.kind, config.window, config.range or UNIT)

@@ -36,17 +36,27 @@ def of_each_channel(settings: Settings, channels: int) -> Sequence[Intensity]:
 
 def _scaling(channel: np.ndarray, how: Intensity) -> Callable[[np.ndarray], np.ndarray]:
     """How any of its voxels is normalised."""
-    if how.window:
-        from monai.transforms import ScaleIntensityRange
-
-        low, high = how.window
-        window = ScaleIntensityRange(low, high, 0.0, 1.0, clip=True)
-        return lambda values: np.asarray(window(torch.from_numpy(values)))
     if how.kind == "zscore":
         every = torch.from_numpy(channel)
         mean, deviation = every.mean().item(), every.std(unbiased=False).item() or 1.0
         return lambda values: torch.from_numpy(values).sub(mean).div(deviation).numpy()
-    return robust_zscore(channel)
+    if how.kind == "nonzero_zscore":
+        return nonzero_zscore(channel)
+    if how.kind == "percentile_zscore":
+        return percentile_zscore(channel)
+    if how.kind == "robust":
+        return robust_zscore(channel)
+    low, high = how.window or map(float, _percentiles(channel.ravel()))
+    return _to_range(low, high, how.range)
+
+
+def _to_range(low: float, high: float, to: Sequence[float]) -> Callable[[np.ndarray], np.ndarray]:
+    """`low` and `high` become the ends of `to`; what lies beyond them is clipped."""
+    from monai.transforms import ScaleIntensityRange
+
+    high = high if high > low else low + 1.0  # of a constant volume: all becomes the lower end
+    window = ScaleIntensityRange(low, high, *to, clip=True)
+    return lambda values: np.asarray(window(torch.from_numpy(values)))
 
 
 def body(channel: np.ndarray) -> np.ndarray:
@@ -70,6 +80,26 @@ def robust_zscore(channel: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     mean, deviation = _moments(inside, *_percentiles(inside))
     divisor = deviation or _moments(inside, -np.inf, np.inf)[1] or 1.0
     return lambda values: np.clip((values - mean) / divisor, -FARTHEST, FARTHEST)
+
+
+def nonzero_zscore(channel: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Z-score by the mean and deviation of the voxels that are not 0; those that are stay 0.
+
+    For images with the background removed, as BraTS has them (UNETR's, Hatamizadeh 2022).
+    """
+    inside = channel[channel != 0]
+    if not inside.size:
+        return np.zeros_like
+    mean, deviation = _moments(inside, -np.inf, np.inf)
+    return lambda values: np.where(values != 0, (values - mean) / (deviation or 1.0), 0)
+
+
+def percentile_zscore(channel: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Z-score of all voxels, clipped to their 0.5th and 99.5th percentile before."""
+    every = channel.ravel()
+    low, high = _percentiles(every)
+    mean, deviation = _moments(every, low, high)
+    return lambda values: (np.clip(values, low, high) - mean) / (deviation or 1.0)
 
 
 def _percentiles(values: np.ndarray) -> tuple[np.float64, np.float64]:
@@ -99,8 +129,8 @@ def _moments(values: np.ndarray, low: float, high: float) -> tuple[np.float64, n
 def occupied(channels: Sequence[np.ndarray], settings: Settings) -> Iterator[np.ndarray]:
     """(D, H, W) bool of each channel: what is not empty.
 
-    Above the CT window's lower end; above the minimum of a plain z-score, in all channels; else
-    above each channel's 0.5th percentile.
+    Above the CT window's lower end; above the minimum of a plain z-score, in all channels; what is
+    not 0 for a z-score of that; else above each channel's 0.5th percentile.
     """
     each = list(zip(channels, of_each_channel(settings, len(channels)), strict=True))
     lowest = min((float(c.min()) for c, how in each if how.kind == "zscore"), default=0.0)
@@ -109,5 +139,7 @@ def occupied(channels: Sequence[np.ndarray], settings: Settings) -> Iterator[np.
             yield channel > how.window[0]
         elif how.kind == "zscore":
             yield channel > lowest
+        elif how.kind == "nonzero_zscore":
+            yield channel != 0
         else:
             yield channel > float(np.percentile(channel, LOW))

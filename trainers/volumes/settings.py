@@ -8,15 +8,28 @@ from typing import Literal
 
 AffineRule = Literal["sform", "qform", "pixdim"]
 ResamplingRule = Literal["by_axis", "trilinear"]
-IntensityKind = Literal["robust", "zscore", "ct"]
+IntensityKind = Literal[
+    "robust", "zscore", "nonzero_zscore", "percentile_zscore", "percentiles", "ct"
+]
+
+
+MAPPED: tuple[IntensityKind, ...] = ("ct", "percentiles")
+UNIT = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Intensity:
-    """How a channel is normalised; `window`: (low, high) in HU, of `ct` alone."""
+    """How a channel is normalised; `window`: (low, high) in HU, of `ct` alone. `range`: what the
+    window, or the span between the `percentiles`, is mapped to; of these two kinds alone."""
 
     kind: IntensityKind
     window: Sequence[float] | None = None
+    range: Sequence[float] = UNIT
+
+    @property
+    def bounds(self) -> tuple[float, ...] | None:
+        """What its values lie between; None where they have no bounds."""
+        return tuple(self.range) if self.kind in MAPPED else None
 
 
 @dataclass(frozen=True, kw_only=True)

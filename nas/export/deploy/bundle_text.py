@@ -26,13 +26,13 @@ def metadata(record: Deployment) -> dict[str, Any]:
     """configs/metadata.json, as the schema of 2024-07-25 wants it."""
     task, versions = record.task, record.versions
     tensor = {"dtype": "float32", "spatial_shape": list(task.patch), "is_patch_data": True}
-    windows = all(one.window for one in record.settings.intensities)
+    bounds = {one.bounds for one in record.settings.intensities}
     image = {
         **tensor,
         "type": "image",
         "format": "intensity",
         "num_channels": task.channels,
-        "value_range": [0, 1] if windows else [],
+        "value_range": list(bounds.pop() or ()) if len(bounds) == 1 else [],
         "channel_def": {
             str(i): task.modalities[i] if task.modalities else f"image {i}"
             for i in range(task.channels)

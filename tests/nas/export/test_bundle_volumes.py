@@ -121,6 +121,7 @@ READINGS = {
     "zscore": Preprocess(intensity="zscore", spacing="native"),
     "zscore resampled": Preprocess(intensity="zscore", **SPACED),
     "robust": Preprocess(spacing="native"),
+    "percentiles": Preprocess(intensity="percentiles", range=(-1, 1), spacing="native"),
     "robust resampled": Preprocess(**SPACED),
     "qform": Preprocess(affine="qform", intensity="zscore", **SPACED),
     "pixdim": Preprocess(affine="pixdim", intensity="zscore", **SPACED),

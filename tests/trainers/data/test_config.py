@@ -48,6 +48,9 @@ def test_a_config_survives_its_own_json():
         {"window": (-100, 100)},
         {"intensity": "ct", "window": (100, -100)},
         {"intensity": "ct", "window": None},
+        {"intensity": "ct", "range": (1, -1)},
+        {"intensity": "zscore", "range": (-1, 1)},
+        {"intensity": {"CT": "ct"}, "range": (-1, 1)},
         {"orientation": "RAR"},
         {"orientation": "RA"},
         {"spacing": (1, 0, 1)},
@@ -89,3 +92,17 @@ class TestResampling:
 
     def test_of_native_volumes_nothing_is_said(self):
         assert "resampling" not in Preprocess(spacing="native").model_dump()
+
+
+def test_a_range_is_written_where_there_is_one_alone():
+    """So that prepared volumes of before are found again."""
+    assert "range" not in Preprocess(intensity="ct").model_dump()
+    ranged = Preprocess(intensity={"CT": {"kind": "ct", "range": (-1, 1)}})
+    assert ranged.model_dump()["intensity"]["CT"] == {
+        "kind": "ct",
+        "window": (-175, 250),
+        "range": (-1, 1),
+    }
+    assert Preprocess.model_validate_json(ranged.model_dump_json()) == ranged
+    [how] = ranged.of_channels(["CT"]).intensities
+    assert how.range == how.bounds == (-1, 1)

@@ -98,3 +98,70 @@ def test_in_parts_it_is_what_it_is_at_once(monkeypatch, at_once):
         inner = np.clip(inside, *np.percentile(inside, (0.5, 99.5)))
         expected = np.clip((channel - inner.mean()) / inner.std(), -10, 10)
         np.testing.assert_allclose(robust(channel), expected, rtol=1e-12, atol=1e-12)
+
+
+# What the published set-ups do
+
+
+def normalised(image: np.ndarray, **preprocess) -> np.ndarray:
+    """(D, H, W) of one channel."""
+    return normalise(image[None], settings_of(**preprocess))[0]
+
+
+def test_a_window_may_become_another_range():
+    """BTCV in token sparsification (Zhou 2023, Sec. 3.2): [-958, 326] HU to [-1, 1]."""
+    hu = np.array([-1024, -958, -316, 5, 326, 3000], np.float32).reshape(1, 2, 3)
+    seen = normalised(hu, intensity="ct", window=(-958, 326), range=(-1, 1))
+    np.testing.assert_allclose(seen.ravel(), [-1, -1, 0, 0.5, 1, 1], atol=1e-6)
+
+
+def test_a_zscore_of_what_is_not_0_is_monais():
+    """BraTS in UNETR, and all that follow it."""
+    image = volume() + (volume() != 0) * 3
+    image[6:8] *= -1  # scanners have no negative values, interpolated volumes do
+    monai = NormalizeIntensity(nonzero=True, channel_wise=True)(torch.from_numpy(image[None]))
+    seen = normalised(image, intensity="nonzero_zscore")
+    np.testing.assert_allclose(seen, monai[0], atol=1e-4)
+    assert (seen[image == 0] == 0).all()
+
+
+def test_the_empty_border_moves_no_zscore_of_what_is_not_0():
+    inner = volume()[4:-4, 4:-4, 4:-4]
+    seen = normalised(volume(), intensity="nonzero_zscore")[4:-4, 4:-4, 4:-4]
+    np.testing.assert_allclose(seen, normalised(inner, intensity="zscore"), atol=1e-4)
+    [box] = occupied([volume()], settings_of(intensity="nonzero_zscore"))
+    np.testing.assert_array_equal(box, volume() != 0)
+
+
+@pytest.mark.parametrize("span", [None, (-1, 1)])
+def test_percentiles_become_the_ends_of_a_range(span):
+    """ACDC in LightMedSeg (Sec. 4): clipped at 0.5 and 99.5%, then linearly to [0, 1]."""
+    image = volume()
+    low, high = np.percentile(image, (0.5, 99.5))
+    share = (np.clip(image, low, high) - low) / (high - low)
+    told = {} if span is None else {"range": span}
+    seen = normalised(image, intensity="percentiles", **told)
+    np.testing.assert_allclose(seen, share if span is None else 2 * share - 1, atol=1e-6)
+
+
+def test_a_zscore_after_clipping_at_percentiles():
+    image = spoilt(1e6)
+    clipped = np.clip(image.astype(np.float64), *np.percentile(image, (0.5, 99.5)))
+    expected = (clipped - clipped.mean()) / clipped.std()
+    seen = normalised(image, intensity="percentile_zscore")
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["nonzero_zscore", "percentile_zscore", "percentiles"])
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_a_constant_volume_stays_finite_and_constant(kind, value):
+    seen = normalised(np.full((4, 4, 4), value, np.float32), intensity=kind)
+    np.testing.assert_array_equal(seen, 0)
+
+
+@pytest.mark.parametrize("at_once", [1, 2**23])
+@pytest.mark.parametrize("kind", ["nonzero_zscore", "percentile_zscore", "percentiles"])
+def test_parts_of_a_volume_are_normalised_alike(monkeypatch, at_once, kind):
+    whole = normalised(volume(), intensity=kind)
+    monkeypatch.setattr(rows, "AT_ONCE", at_once)
+    np.testing.assert_allclose(normalised(volume(), intensity=kind), whole, atol=1e-6)
