@@ -1,0 +1,179 @@
+"""Every recipe of `configs/papers` trains its published network on a miniature of its data set."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from nas.config.data_space import space_for
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import read_config, write_config
+from nas.search.run import run_search
+from nas.study.samplers.warm_start import place_warm_starts
+from search_spaces.registry import find_preset
+from tests.papers.miniatures import WRITERS
+from trainers.data.prepare import prepare_data
+from trainers.step.rates import learning_rate
+from trainers.trainer import Trainer
+
+FOLDER = Path(__file__).parents[2] / "configs" / "papers"
+RECIPES = sorted(FOLDER.glob("*.yaml"))
+PATCH = {  # of the miniature
+    "apformer-isic2018": [1, 64, 64],
+    "apformer-synapse": [1, 32, 32],
+    "deploylite-camus": [32, 32, 1],
+}
+SHORT = ("train.epochs=1", "train.steps_per_epoch=2", "train.batch=2", "train.validate_every=1")
+lay_out = runpy.run_path(str(FOLDER / "lay_out.py"))["lay_out"]
+
+
+def set_of(recipe: Path) -> str:
+    return recipe.stem.rpartition("-")[2]
+
+
+@pytest.fixture(scope="session")
+def laid_out(tmp_path_factory):
+    """The folder of a data set, made once."""
+    made = {}
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            raw = tmp_path_factory.mktemp(name)
+            WRITERS[name](raw)
+            made[name] = raw / "laid-out"
+            if name == "brats":  # the Decathlon's own
+                made[name] = raw
+            else:
+                lay_out(name, raw, made[name])
+        return made[name]
+
+    return folder
+
+
+def shortened(recipe: Path, data: Path) -> RunConfig:
+    patch = PATCH.get(recipe.stem, [32, 32, 32])
+    plain = read_config(RunConfig, recipe)
+    settings = [*SHORT, f"data.path={data}", f"train.patch={patch}"]
+    if isinstance(plain.data.split, Path):
+        in_data = plain.data.split.name == "split.json"
+        settings.append(f"data.split={(data if in_data else FOLDER) / plain.data.split.name}")
+    return read_config(RunConfig, recipe, settings)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_good_and_says_what_it_is(recipe, tmp_path):
+    config = read_config(RunConfig, recipe)
+    assert config.name == recipe.stem
+    write_config(config, tmp_path / "again.yaml")
+    assert read_config(RunConfig, tmp_path / "again.yaml", recorded=True) == config
+    first, *lines = [line for line in recipe.read_text().splitlines() if line.startswith("# ")]
+    assert first == f"# segnas search configs/papers/{recipe.name}"
+    told = "\n".join(lines)
+    for part in ("# Needs data/", "# By the paper: ", "# Otherwise than there: "):
+        assert part in told
+    assert config.retrain.epochs == config.train.epochs
+    assert config.retrain.schedule == config.train.schedule
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * path.stem.startswith("stp"))
+        for path in RECIPES
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_recipe_trains_its_network_on_a_miniature(recipe, laid_out, tmp_path):
+    config = shortened(recipe, laid_out(set_of(recipe)))
+    cache, cases = prepare_data(config.data, tmp_path)
+    classes = len(cache.classes)
+    within = space_for(config.space, cache.prepared_voxel_size, config.train.patch, classes)
+    [start] = place_warm_starts(config.search.warm_start, within)
+    if config.space.axes == "isotropic":
+        assert start.architecture.key == find_preset(config.search.warm_start[0]).key
+    network = start.architecture.build(cache.channels, classes)
+    trainer = Trainer(network, cache, cases, config.train, device=torch.device("cpu"), seed=0)
+    report = trainer.run_epoch()
+    assert report.dice is not None
+    assert len(report.dice_per_class) == classes - 1
+
+
+EXPECTED = {  # channels, foreground classes, cases for training, validation, test
+    "btcv": (1, 13, 18, 12, 0),
+    "synapse": (1, 8, 18, 12, 0),
+    "amos22": (1, 15, 3, 2, 0),
+    "abdomenct1k": (1, 4, 4, 1, 0),
+    "brats": (4, 3, 7, 1, 0),
+    "acdc": (1, 3, 8, 2, 2),
+    "isic2018": (3, 1, 7, 1, 2),
+    "camus": (1, 3, 20, 4, 8),
+    "luna16": (1, 1, 7, 1, 2),
+}
+OF_SET = {set_of(path): path for path in RECIPES} | {
+    "btcv": FOLDER / "stp-mta-btcv.yaml",
+    "brats": FOLDER / "lightmedseg-brats.yaml",
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_download_becomes_the_published_classes_and_parts(name, laid_out, tmp_path):
+    config = shortened(OF_SET[name], laid_out(name))
+    cache, cases = prepare_data(config.data, tmp_path)
+    parts = [len(part) for part in (cases.train, cases.validation, cases.test)]
+    assert (cache.channels, len(cache.classes) - 1, *parts) == EXPECTED[name]
+    seen = {int(value) for case in cases.train for value in set(cache.label(case).ravel())}
+    assert seen == set(range(len(cache.classes)))
+
+
+def values_of(recipe, laid_out, tmp_path):
+    """The prepared images of the training cases."""
+    config = shortened(FOLDER / f"{recipe}.yaml", laid_out(recipe.rpartition("-")[2]))
+    cache, cases = prepare_data(config.data, tmp_path)
+    return [cache.image(name) for name in cases.train]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "low", "high"),
+    [("stp-mta-btcv", -1, 1), ("lightmedseg-acdc", 0, 1), ("apformer-isic2018", 0, 1)],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_intensities_are_those_of_the_paper(recipe, low, high, laid_out, tmp_path):
+    for image in values_of(recipe, laid_out, tmp_path):
+        assert low <= image.min() < image.max() <= high
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_every_modality_of_brats_has_mean_0_and_deviation_1_in_the_brain(laid_out, tmp_path):
+    for image in values_of("lightmedseg-brats", laid_out, tmp_path):
+        for channel in image:
+            brain = channel[channel != 0]
+            assert abs(brain.mean()) < 1e-3 and abs(brain.std() - 1) < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_nodule_is_the_ball_of_its_diameter(laid_out, tmp_path):
+    """4.2 mm at 0.7 x 0.7 x 1.25 mm, around voxel (20, 18, 9.5)."""
+    config = shortened(FOLDER / "deploylite-luna16.yaml", laid_out("luna16"))
+    cache, cases = prepare_data(config.data, tmp_path)
+    voxels = [int((cache.label(name) > 0).sum()) for name in cases.train]
+    assert 0.8 < max(voxels) * 0.7 * 0.7 * 1.25 / (4 / 3 * torch.pi * 2.1**3) < 1.2
+    for name in cases.train:
+        lit = cache.image(name)[0][cache.label(name) > 0]
+        assert (lit > 0.7).all()  # of tissue in air
+
+
+def test_the_rates_of_lightmedseg_turn_every_hundred_epochs():
+    train = read_config(RunConfig, FOLDER / "lightmedseg-brats.yaml").train
+    at = [learning_rate(train, train.steps_per_epoch * epoch) for epoch in (3, 103, 203)]
+    assert at == pytest.approx([2e-4, 1e-9, 2e-4], rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_search_by_a_recipe_trains_the_published_network_alone(laid_out, tmp_path):
+    config = shortened(FOLDER / "lightmedseg-acdc.yaml", laid_out("acdc"))
+    outcome = run_search(config, tmp_path / "run", Console(quiet=True))
+    assert [member.key for member in outcome.members] == [find_preset("lightmedseg").key]
