@@ -128,6 +128,14 @@ def test_a_download_becomes_the_published_classes_and_parts(name, laid_out, tmp_
     assert seen == set(range(len(cache.classes)))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_slices_of_synapse_lie_along_the_first_axis(laid_out, tmp_path):
+    """20 slices of 3 mm, 36 x 40 voxels of 0.78 mm to the front and right."""
+    config = shortened(FOLDER / "apformer-synapse.yaml", laid_out("synapse"))
+    cache, cases = prepare_data(config.data, tmp_path)
+    assert {cache.shape(name) for name in cases.train} == {(20, 19, 21)}
+
+
 def values_of(recipe, laid_out, tmp_path):
     """The prepared images of the training cases."""
     config = shortened(FOLDER / f"{recipe}.yaml", laid_out(recipe.rpartition("-")[2]))

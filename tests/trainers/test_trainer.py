@@ -9,7 +9,7 @@ from torch.optim.optimizer import (
 )
 
 from trainers.checkpoint import keep_weights_only, read_checkpoint
-from trainers.config import Augment, LossConfig, TrainConfig
+from trainers.config import Augment, LossConfig, Schedule, TrainConfig
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.trainer import Trainer
@@ -65,14 +65,29 @@ def test_the_same_seed_gives_the_same_losses(phantom):
     assert first[0].loss != other[0].loss
 
 
-def test_going_on_from_a_checkpoint_is_like_never_having_stopped(phantom, tmp_path):
-    whole = trainer(phantom)
+class Staged(nn.Sequential):
+    """The same network, which tells the stages of its encoder."""
+
+    def encoder_stages(self):
+        return [[self[0]], [self[1]]]
+
+
+OTHERS = [
+    {"optimizer": "adam", "betas": (0.8, 0.9), "schedule": Schedule(t_max=1, minimum=1e-4)},
+    {"optimizer": "sgd", "schedule": Schedule(kind="poly"), "layer_decay": 0.75},
+]
+
+
+@pytest.mark.parametrize("recipe", [{}, *OTHERS], ids=["usual", "adam", "sgd"])
+def test_going_on_from_a_checkpoint_is_like_never_having_stopped(phantom, tmp_path, recipe):
+    config = SHORT.model_copy(update=recipe)
+    whole = trainer(phantom, config, Staged(*network()))
     expected = run(whole)
 
-    stopped = trainer(phantom, checkpoint=tmp_path / "a.pt")
+    stopped = trainer(phantom, config, Staged(*network()), tmp_path / "a.pt")
     reports = [stopped.run_epoch(), stopped.run_epoch()]
     torch.rand(5)  # whatever else a process does in between
-    resumed = trainer(phantom, net=network(), checkpoint=tmp_path / "a.pt")
+    resumed = trainer(phantom, config, Staged(*network()), tmp_path / "a.pt")
     assert resumed.epoch == 2
     reports += run(resumed)
 
