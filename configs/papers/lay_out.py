@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -200,9 +201,12 @@ LAYOUTS = {
 def lay_out(name: str, raw: Path, to: Path) -> int:
     """Make the folder `to` of the download `raw`; the number of its cases."""
     layout, parts = LAYOUTS[name], dict[str, list[str]]()
+    cases = layout.cases(raw)
+    if (first := next(cases, None)) is None:
+        raise SystemExit(f"{raw} has no cases; expected {layout.cases.__doc__}")
     for folder in ("imagesTr", "labelsTr"):
         (to / folder).mkdir(parents=True)
-    for case in layout.cases(raw):
+    for case in chain([first], cases):
         for folder, volume in (("imagesTr", case.image), ("labelsTr", case.label)):
             file = to / folder / f"{case.name}.nii.gz"
             if isinstance(volume, Path):
@@ -210,8 +214,6 @@ def lay_out(name: str, raw: Path, to: Path) -> int:
             else:
                 nib.save(volume, file)
         parts.setdefault(case.part, []).append(case.name)
-    if not parts:
-        raise SystemExit(f"{raw} has no cases; expected {layout.cases.__doc__}")
     described = {
         "name": name,
         "modality": dict(enumerate(layout.modalities)),

@@ -181,7 +181,7 @@ class Training:
         try:
             made = trainer()
         except UserError:  # the file is no whole checkpoint of this network: begin again
-            self._checkpoint.unlink()
+            self._checkpoint.unlink(missing_ok=True)  # none where the recipe does not fit it
             made = trainer()
         self._accumulate = made.accumulate
         if made.accumulate > 1:

@@ -26,7 +26,7 @@ PATCH = {  # of the miniature
     "deploylite-camus": [32, 32, 1],
 }
 SHORT = ("train.epochs=1", "train.steps_per_epoch=2", "train.batch=2", "train.validate_every=1")
-lay_out = runpy.run_path(str(FOLDER / "lay_out.py"))["lay_out"]
+LAY_OUT = runpy.run_path(str(FOLDER / "lay_out.py"))
 
 
 def set_of(recipe: Path) -> str:
@@ -46,7 +46,7 @@ def laid_out(tmp_path_factory):
             if name == "brats":  # the Decathlon's own
                 made[name] = raw
             else:
-                lay_out(name, raw, made[name])
+                LAY_OUT["lay_out"](name, raw, made[name])
         return made[name]
 
     return folder
@@ -126,6 +126,29 @@ def test_a_download_becomes_the_published_classes_and_parts(name, laid_out, tmp_
     assert (cache.channels, len(cache.classes) - 1, *parts) == EXPECTED[name]
     seen = {int(value) for case in cases.train for value in set(cache.label(case).ravel())}
     assert seen == set(range(len(cache.classes)))
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs lay_out.py on a small AbdomenCT-1K, as the set of that name."""
+    WRITERS["abdomenct1k"](tmp_path / "raw")
+
+    def run(name):
+        words = ["lay_out.py", name, f"{tmp_path}/raw", f"{tmp_path}/{name}"]
+        monkeypatch.setattr("sys.argv", words)
+        LAY_OUT["main"]()
+
+    return run
+
+
+def test_the_command_counts_the_cases(command, tmp_path, capsys):
+    command("abdomenct1k")
+    assert capsys.readouterr().out == f"{tmp_path}/abdomenct1k: 5 cases\n"
+
+
+def test_another_download_is_refused_with_what_is_expected(command):
+    with pytest.raises(SystemExit, match="has no cases; expected training/patient001"):
+        command("acdc")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -97,6 +97,11 @@ def test_a_damaged_checkpoint_is_dropped(evaluation, tmp_path):
     assert evaluation().advance().epoch == 1
 
 
+def test_a_network_whose_rates_cannot_decay_ends_with_the_reason(evaluation):
+    run = evaluation(config(train={"layer_decay": 0.75}), nn.Conv3d(1, 4, 1))
+    assert "Conv3d does not offer the stages of its encoder" in run.advance().reason
+
+
 def test_a_loss_that_is_no_number_ends_with_its_reason(evaluation):
     class NotANumber(nn.Conv3d):
         def forward(self, x):
