@@ -26,7 +26,8 @@ On any module of a network:
 On the network:
 
 - `auxiliary_losses(target) -> {name: tensor}`: scalar terms of the last training pass, which the
-  trainer adds to its loss; target: (B, 1, *S), integer labels. Each pass is asked for once.
+  trainer adds to its loss; target: (B, 1, *S), integer labels, negative where a voxel does not
+  count. Each pass is asked for once.
 - `measured() -> {name: float}`: what it saw of itself in eval passes since the last call.
 - `decoder_stages() -> [(module, channels), ...]`: the decoder's stages that are coarser than the
   logits, the finest first, each giving (B, channels, *S); for deep supervision.

@@ -26,6 +26,7 @@ from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
 from trainers.volumes.geometry import voxel_sizes
 from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_nifti
+from trainers.volumes.targets import Targets
 
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
 
@@ -67,12 +68,14 @@ class Speed:
 class Evaluation:
     """Overlap and surface distance in the files' own voxels and millimetres.
 
-    `dice`: mean foreground Dice over the cases, None where none has a class. A class that is in
-    neither segmentation of a case is None there and does not count. `means[label][metric]` have
-    intervals by bootstrap over the cases; `foreground[metric]` is the mean over cases of the mean
-    over a case's classes. `one_sided[label]`: in how many cases one segmentation has the class and
-    the other has not; their Dice, IoU and NSD are 0 and count, their distances do not exist.
-    `measured`: the network's own metrics over all cases; see `pop_network_metrics`.
+    A class is a region where the network has these: the union of its labels. Voxels that the label
+    ignores are background in both segmentations. `dice`: mean foreground Dice over the cases, None
+    where none has a class. A class that is in neither segmentation of a case is None there and does
+    not count. `means[label][metric]` have intervals by bootstrap over the cases;
+    `foreground[metric]` is the mean over cases of the mean over a case's classes.
+    `one_sided[label]`: in how many cases one segmentation has the class and the other has not;
+    their Dice, IoU and NSD are 0 and count, their distances do not exist. `measured`: the network's
+    own metrics over all cases; see `pop_network_metrics`.
     """
 
     dice: float | None
@@ -112,8 +115,8 @@ def evaluate_folder(
     UserError that lists all images which cannot be used: without a label, of another geometry than
     theirs, unreadable.
     """
-    classes = segmenter.task.classes
-    check_unique(classes, "class", "the network")
+    targets = segmenter.task.targets
+    check_unique([one.name for one in targets.channels], "class", "the network")
     cases = _checked_cases(segmenter, images, labels)
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
@@ -125,12 +128,12 @@ def evaluate_folder(
             affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
             truth, sizes = load_labels(case.label), voxel_sizes(affine)
         frames += _axial_slices(predicted.shape, affine)
-        scores.append(_case_scores(predicted, truth, len(classes), sizes, tolerance))
+        scores.append(_case_scores(predicted, truth, targets, sizes, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
     names, measured = [case.name for case in cases], pop_network_metrics(segmenter.network)
-    return _evaluation(names, np.stack(scores), classes[1:], tolerance, speed, measured)
+    return _evaluation(names, np.stack(scores), targets.names, tolerance, speed, measured)
 
 
 def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
@@ -141,8 +144,9 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     cases = tuple(
         Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
     )
-    modalities = tuple(map(str, range(segmenter.task.channels)))
-    dataset = Dataset(images, modalities, segmenter.task.classes, cases)
+    task = segmenter.task
+    modalities = tuple(map(str, range(task.channels)))
+    dataset = Dataset(images, modalities, task.classes, cases, ignore=task.ignore)
     rule = segmenter.spec.preprocess.affine
     check_dataset(dataset, rule=rule, expecting="the network")
     return cases
@@ -155,13 +159,15 @@ def _axial_slices(shape: Sequence[int], affine: np.ndarray) -> int:
 def _case_scores(
     predicted: np.ndarray,
     truth: np.ndarray,
-    classes: int,
+    targets: Targets,
     spacing: np.ndarray,
     tolerance: float,
 ) -> np.ndarray:
-    """(classes - 1, METRICS)."""
-    dice = dice_per_class(predicted, truth, classes)
-    surface = surface_per_class(predicted, truth, classes, spacing, tolerance)
+    """(scored, METRICS)."""
+    pair = targets.without_ignored(predicted, truth)
+    classes, groups = len(targets.classes), targets.groups
+    dice = dice_per_class(*pair, classes, groups)
+    surface = surface_per_class(*pair, classes, spacing, tolerance, groups)
     return np.column_stack([dice, iou_from_dice(dice), surface])
 
 
@@ -173,7 +179,7 @@ def _evaluation(
     speed: Speed,
     measured: Mapping[str, float],
 ) -> Evaluation:
-    """scores: (cases, classes - 1, METRICS)."""
+    """scores: (cases, classes, METRICS), of what is scored."""
     dice, hd95 = scores[..., 0], scores[..., 2]
     one_sided = (~np.isnan(dice) & np.isnan(hd95)).sum(axis=0)
     foreground = [case_means(scores[..., metric]) for metric in range(len(METRICS))]

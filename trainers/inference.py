@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import logsigmoid
 
 from trainers.volumes.windows import SlabInferer
 
@@ -37,14 +38,18 @@ class Mirrored(nn.Module):
 class Ensemble(nn.Module):
     """The mean of several networks' softmax probabilities, as their logarithms, which are logits.
 
-    (B, C_in, D, H, W) -> (B, C_cls, D, H, W) float32, whose softmax is that mean.
+    (B, C_in, D, H, W) -> (B, C_cls, D, H, W) float32, whose softmax is that mean. With `regions`
+    probabilities are sigmoids, and the logits are those of their mean.
     """
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module], regions: bool = False) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(networks)
+        self.networks, self.regions = nn.ModuleList(networks), regions
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.regions:
+            logits = torch.stack([network(x).float() for network in self.networks])
+            return logsigmoid(logits).logsumexp(0) - logsigmoid(-logits).logsumexp(0)
         votes = torch.stack([network(x).float().log_softmax(1) for network in self.networks])
         return votes.logsumexp(0) - math.log(len(self.networks))
 

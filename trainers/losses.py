@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy, cross_entropy, max_pool3d
+from torch.nn.functional import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    max_pool3d,
+)
 
 from trainers.config import LossConfig
+from trainers.volumes.targets import Targets
 
 SMOOTH = 1e-5  # so that a class that is neither there nor predicted has a Dice of 1
 
 
-def segmentation_loss(config: LossConfig | None = None) -> nn.Module:
+def segmentation_loss(
+    config: LossConfig | None = None, targets: Targets | None = None
+) -> nn.Module:
     """The loss of that configuration; by default Dice plus cross-entropy, all classes alike.
 
     Called with logits (B, C_cls, D, H, W) and labels (B, 1, D, H, W). Dice is of the whole batch,
-    over the foreground classes; cross-entropy is over all of them.
+    over the foreground classes; cross-entropy is over all of them. `targets`: what the logits stand
+    for, where that is more than classes that exclude each other (`TargetLoss`).
     """
     config = config or LossConfig()
+    if targets is not None and not targets.plain:
+        return TargetLoss(config, targets)
     if config == LossConfig():
         return DiceCELoss()
     return WeightedLoss(config)
@@ -32,14 +45,7 @@ class DiceLoss(nn.Module):
     """
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        predicted = logits.softmax(1)[:, 1:]
-        truth = one_hot(labels, logits.shape[1])[:, 1:]
-        voxels = (0, *range(2, logits.dim()))
-        both = (predicted * truth).sum(voxels)
-        only_predicted = 0.5 * (predicted.sum(voxels) - both)
-        only_truth = 0.5 * (truth.sum(voxels) - both)
-        total = 2 * (both + only_predicted + only_truth)
-        return (1 - (2 * both + SMOOTH) / (total + SMOOTH)).mean()
+        return dice_loss(logits.softmax(1)[:, 1:], one_hot(labels, logits.shape[1])[:, 1:])
 
 
 class DiceCELoss(DiceLoss):
@@ -102,6 +108,84 @@ class WeightedLoss(nn.Module):
         return loss
 
 
+class TargetLoss(nn.Module):
+    """`WeightedLoss` of regions, which overlap, and of labels with voxels that are to be ignored.
+
+    logits: (B, C, D, H, W), labels: (B, 1, D, H, W) -> scalar; the gradient of an ignored voxel's
+    logits is 0. Sums and means are over the voxels that count, 0 where none does. With regions
+    probabilities are sigmoids, Dice is over all of them, and cross-entropy is the binary one, its
+    mean over regions and voxels (nnU-Net's `DC_and_BCE_loss`). With `class_weights: inverse` a
+    region weighs by its own share of the voxels, and 1 where the batch has none of it.
+    """
+
+    def __init__(self, config: LossConfig, targets: Targets) -> None:
+        super().__init__()
+        self.config, self.targets = config, targets
+        self.inverse = config.class_weights == "inverse"
+        self.dice: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self._plain_dice
+        if self.inverse:
+            self.dice = _generalised_dice(of_logits=False)
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        config, targets = self.config, self.targets
+        inside = targets.counted(labels)
+        counted = inside.to(logits)  # (B, 1, D, H, W)
+        truth = targets.truth(labels).to(logits)  # (B, C, D, H, W), 0 in what is ignored
+        weights = self._weights(truth, counted)
+        predicted, loss = targets.probabilities(logits), logits.new_zeros(())
+        if config.dice:
+            loss = loss + config.dice * self.dice(predicted * counted, truth)
+        if config.cross_entropy:
+            entropy = self._cross_entropy(logits, truth, counted, weights)
+            loss = loss + config.cross_entropy * entropy
+        if config.boundary:
+            near = boundary_region(labels, config.boundary_reach, inside) & inside
+            loss = loss + config.boundary * binary_loss(predicted, truth, near, weights)
+        return loss
+
+    def _weights(self, truth: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+        """Of each channel: (C,)."""
+        if not self.inverse:
+            return truth.new_ones(truth.shape[1])
+        sizes = truth.sum((0, 2, 3, 4))
+        inverse = counted.sum() / (len(sizes) * sizes.clamp(min=1))
+        return torch.where(sizes > 0, inverse, float(bool(self.targets.regions)))
+
+    def _plain_dice(self, predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        first = self.targets.first_scored
+        return dice_loss(predicted[:, first:], truth[:, first:])
+
+    def _cross_entropy(
+        self,
+        logits: torch.Tensor,
+        truth: torch.Tensor,
+        counted: torch.Tensor,
+        weights: torch.Tensor,
+    ) -> torch.Tensor:
+        """A mean in which a voxel weighs as its class does, and in all voxels as their region."""
+        weights = weights.view(-1, 1, 1, 1)
+        if self.targets.regions:
+            each = binary_cross_entropy_with_logits(logits, truth, reduction="none") * counted
+            all_weights = (counted * weights).sum()
+        else:
+            each = -truth * logits.log_softmax(1)
+            all_weights = (truth * weights).sum()
+        return (each * weights).sum() / all_weights.clamp(min=SMOOTH)
+
+
+def dice_loss(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """One minus the soft Dice of each channel, over the whole batch, their mean.
+
+    predicted: probabilities, truth: 0 and 1, both (B, C, *S) -> scalar.
+    """
+    voxels = (0, *range(2, predicted.dim()))
+    both = (predicted * truth).sum(voxels)
+    only_predicted = 0.5 * (predicted.sum(voxels) - both)
+    only_truth = 0.5 * (truth.sum(voxels) - both)
+    total = 2 * (both + only_predicted + only_truth)
+    return (1 - (2 * both + SMOOTH) / (total + SMOOTH)).mean()
+
+
 def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
     """labels: (B, 1, *S) of any integer type -> (B, classes, *S) float32."""
     shape = (len(labels), classes, *labels.shape[2:])
@@ -118,13 +202,22 @@ def inverse_frequencies(labels: torch.Tensor, classes: int) -> torch.Tensor:
     return weights * (counts > 0)
 
 
-def boundary_region(labels: torch.Tensor, reach: int) -> torch.Tensor:
+def boundary_region(
+    labels: torch.Tensor, reach: int, counted: torch.Tensor | None = None
+) -> torch.Tensor:
     """Voxels next to one of another class, dilated by `reach` voxels along every axis and diagonal.
 
-    labels: (B, 1, D, H, W) -> bool, the same shape.
+    labels: (B, 1, D, H, W) -> bool, the same shape. counted: of that shape, the voxels that have a
+    class; by default all.
     """
     values = labels.float()
-    edges = _maximum(values, 1) != -_maximum(-values, 1)
+    high, low = values, -values
+    if counted is not None:
+        high, low = (one.masked_fill(~counted, -torch.inf) for one in (high, low))
+    highest, lowest = _maximum(high, 1), -_maximum(low, 1)
+    edges = highest > lowest  # where no class is near, the lowest is infinite
+    if counted is not None:
+        edges = edges & counted
     return _maximum(edges.float(), reach) > 0
 
 
@@ -142,18 +235,27 @@ def boundary_loss(
     it draws no border outwards (LightMedSeg, Sec. 3.7).
     """
     truth = one_hot(labels, logits.shape[1]).to(logits)
-    each = binary_cross_entropy(logits.softmax(1), truth, reduction="none")  # (B, C_cls, D, H, W)
     if weights is None:
         weights = logits.new_ones(logits.shape[1])
-    shares = (weights / weights.sum()).view(1, -1, 1, 1, 1)
-    inside = region.to(logits)
+    return binary_loss(logits.softmax(1), truth, region, weights)
+
+
+def binary_loss(
+    predicted: torch.Tensor, truth: torch.Tensor, region: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """`boundary_loss` of probabilities and truth (B, C, D, H, W)."""
+    each = binary_cross_entropy(predicted, truth, reduction="none")
+    shares = (weights / weights.sum().clamp(min=SMOOTH)).view(1, -1, 1, 1, 1)
+    inside = region.to(predicted)
     return (each * shares * inside).sum() / inside.sum().clamp(min=1)
 
 
-def _generalised_dice() -> nn.Module:
+def _generalised_dice(of_logits: bool = True) -> nn.Module:
     from monai.losses import GeneralizedDiceLoss
 
-    return GeneralizedDiceLoss(softmax=True, to_onehot_y=True, w_type="simple", batch=True)
+    return GeneralizedDiceLoss(
+        softmax=of_logits, to_onehot_y=of_logits, w_type="simple", batch=True
+    )
 
 
 def _maximum(values: torch.Tensor, reach: int) -> torch.Tensor:

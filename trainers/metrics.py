@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+Groups = Sequence[Sequence[int]]
+"""The label values of each class or region that is scored."""
 
-def dice_per_class(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
-    """Dice of every foreground class of one case.
 
-    predicted, truth: integer labels of one shape. Returns (classes - 1,) float64 for the labels
-    1 .. classes - 1; NaN where a class is in neither.
+def dice_per_class(
+    predicted: np.ndarray, truth: np.ndarray, classes: int, groups: Groups | None = None
+) -> np.ndarray:
+    """Dice of every foreground class of one case, or of every group of labels.
+
+    predicted, truth: integer labels of one shape, below `classes`. Returns (groups,) float64, by
+    default (classes - 1,) for the labels 1 .. classes - 1; NaN where a class is in neither.
     """
     pairs = np.bincount(
         predicted.ravel().astype(np.int64) * classes + truth.ravel(), minlength=classes**2
     ).reshape(classes, classes)
-    return dice_of_pairs(pairs)
+    return dice_of_pairs(pairs, groups)
 
 
-def dice_of_pairs(pairs: np.ndarray) -> np.ndarray:
-    """Dice of every foreground class: (..., classes, classes) -> (..., classes - 1) float64.
+def dice_of_pairs(pairs: np.ndarray, groups: Groups | None = None) -> np.ndarray:
+    """Dice of every group of labels: (..., classes, classes) -> (..., groups) float64.
 
-    pairs: how many voxels have label p in one segmentation and t in the other, at [..., p, t]. NaN
-    where a class is in neither.
+    pairs: how many voxels have label p in one segmentation and t in the other, at [..., p, t].
+    groups: by default each foreground class alone. NaN where a group is in neither.
     """
-    both = 2.0 * np.diagonal(pairs, axis1=-2, axis2=-1)
-    total = pairs.sum(-2) + pairs.sum(-1)
+    groups = groups or each_class(pairs.shape[-1])
+    sizes = pairs.sum(-2) + pairs.sum(-1)
+    both = [pairs[..., group, :][..., group].sum((-2, -1)) for group in map(list, groups)]
+    total = [sizes[..., group].sum(-1) for group in map(list, groups)]
     with np.errstate(invalid="ignore"):
-        return np.asarray((both / total)[..., 1:])
+        return np.asarray(2.0 * np.stack(both, -1) / np.stack(total, -1))
+
+
+def each_class(classes: int) -> Groups:
+    """The foreground classes, each alone."""
+    return [(label,) for label in range(1, classes)]
 
 
 def iou_from_dice(dice: np.ndarray) -> np.ndarray:

@@ -12,11 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+import numpy as np
+
 from trainers.atomic import output_folder
+from trainers.channels_file import create_channels
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding, Kind, warn
 from trainers.data.msd_descriptor import DESCRIPTOR
-from trainers.data.volume_folder import find_volumes, output_name
+from trainers.data.volume_folder import case_name, find_volumes, output_name
 from trainers.dicom import (
     MODALITIES,
     Series,
@@ -33,6 +36,7 @@ from trainers.volumes.files import has_ending, is_volume
 from trainers.volumes.geometry import doubts
 from trainers.volumes.nifti import open_nifti, save_segmentation
 
+PROBABILITIES = "_probabilities.nii"
 DATA_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
 
 Format = Literal["nifti", "dicom-seg"]
@@ -52,13 +56,18 @@ class Predictions:
 class Input:
     """One image, and the name of the file that its segmentation goes to.
 
-    `segment(segmenter, draft)` writes the segmentation as `draft`, in a folder that may hold other
-    drafts.
+    `segment(segmenter, draft, probabilities)` writes the segmentation as `draft`, in a folder that
+    may hold other drafts, and the probabilities it is of where a file for them is given.
     """
 
     name: str
     output: str
-    segment: Callable[[Segmenter, Path], None]
+    segment: Callable[[Segmenter, Path, Path | None], None]
+
+    @property
+    def probabilities(self) -> str:
+        """The name of the file that its probabilities go to."""
+        return case_name(Path(self.output.removesuffix(".dcm"))) + PROBABILITIES
 
 
 def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
@@ -90,8 +99,12 @@ def predict_folder(
     progress: Progress | None = None,
     format: Format | None = None,
     skip_existing: bool = False,
+    probabilities: bool = False,
 ) -> Predictions:
     """Segment every case of `images` into a file in `to`, in the case's geometry.
+
+    `probabilities`: beside each segmentation, those of every class or region, as a NIfTI file
+    (`create_channels`) whose name ends in `PROBABILITIES`.
 
     One case is in memory at a time. A case that cannot be segmented, for whatever reason, is noted
     and the others go on. A file in `to` is whole or not there. `skip_existing` leaves out cases
@@ -107,17 +120,24 @@ def predict_folder(
     place = Path(realpath(to))
     if place.name in DATA_FOLDERS and (place.parent / DESCRIPTOR).is_file():
         raise UserError(f"{to} holds the cases of a data set; segmentations need another folder")
+    taken = {case.output for case in inputs} & {case.probabilities for case in inputs}
+    if probabilities and taken:
+        raise UserError(
+            f"{images}: {min(taken)} would be a segmentation, and the probabilities of another "
+            "case; rename the image"
+        )
     output_folder(to)
     written, skipped, failed = [], [], {}
     doubtful: list[Finding] = []
     for done, case in enumerate(inputs, start=1):
         target = to / case.output
-        if skip_existing and target.exists():
+        beside = to / case.probabilities if probabilities else None
+        if skip_existing and target.exists() and (beside is None or beside.exists()):
             skipped.append(target)
         else:
             try:
                 with _doubts_of(case.name, doubtful):
-                    _segment_one(case, segmenter, target)
+                    _segment_one(case, segmenter, target, beside)
                 written.append(target)
             except Exception as error:  # one bad file must not cost the others a night's run
                 failed[case.name] = _reason(error)
@@ -138,18 +158,28 @@ def _doubts_of(case: str, doubtful: list[Finding]) -> Iterator[None]:
         doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=told))
 
 
-def _segment_nifti(path: Path, segmenter: Segmenter, draft: Path) -> None:
+def _segment_nifti(
+    path: Path, segmenter: Segmenter, draft: Path, probabilities: Path | None
+) -> None:
     for told in doubts(open_nifti(path), segmenter.spec.preprocess.affine):
         warnings.warn(DoubtWarning(path, told), stacklevel=2)
-    save_segmentation(segmenter.segment(path), like=path, to=draft)
+    save_segmentation(_labels(segmenter, path, probabilities), like=path, to=draft)
+
+
+def _labels(segmenter: Segmenter, image: Path, probabilities: Path | None) -> np.ndarray:
+    """The labels of a NIfTI file, with their probabilities in a file of their own if wanted."""
+    shares = None
+    if probabilities is not None:
+        shares = create_channels(segmenter.task.targets.outputs, like=image, to=probabilities)
+    return segmenter.segment(image, shares)
 
 
 def _dicom_input(series: Series, format: Format) -> Input:
-    def segment(segmenter: Segmenter, draft: Path) -> None:
+    def segment(segmenter: Segmenter, draft: Path, probabilities: Path | None) -> None:
         slices = read_series(series)
         image = draft.with_name("image.nii")  # the network reads both formats through one geometry
         save_as_nifti(slices, image)
-        labels = segmenter.segment(image)
+        labels = _labels(segmenter, image, probabilities)
         if format == "dicom-seg":
             save_dicom_seg(labels, slices, segmenter.task.classes, draft)
         else:
@@ -159,10 +189,15 @@ def _dicom_input(series: Series, format: Format) -> Input:
     return Input(series.name, series.name + ending, segment)
 
 
-def _segment_one(case: Input, segmenter: Segmenter, target: Path) -> None:
+def _segment_one(
+    case: Input, segmenter: Segmenter, target: Path, probabilities: Path | None
+) -> None:
     with TemporaryDirectory(prefix=".segnas-", dir=target.parent) as folder:
         draft = Path(folder, target.name)
-        case.segment(segmenter, draft)
+        beside = probabilities and Path(folder, probabilities.name)
+        case.segment(segmenter, draft, beside)
+        if beside and probabilities:
+            beside.replace(probabilities)
         draft.replace(target)
 
 

@@ -65,12 +65,13 @@ class Segmenter:
         """What the network reads and tells apart."""
         return self.spec.task
 
-    def segment(self, image: str | Path) -> np.ndarray:
+    def segment(self, image: str | Path, probabilities: np.ndarray | None = None) -> np.ndarray:
         """The labels of one NIfTI file in its own shape (D, H, W), in the smallest unsigned type.
 
-        Raises UserError where the file has other channels than the network expects.
+        `probabilities`: zeros, float32 (classes or regions, D, H, W), in which those of every voxel
+        are written. Raises UserError where the file has other channels than the network expects.
         """
-        return self._segment(self.prepare(Path(image)), str(image))
+        return self._segment(self.prepare(Path(image)), str(image), probabilities)
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
@@ -89,10 +90,12 @@ class Segmenter:
         del values  # as large as what was made of it
         return self._segment(prepared, "the image")
 
-    def _segment(self, prepared: Prepared, name: str) -> np.ndarray:
+    def _segment(
+        self, prepared: Prepared, name: str, probabilities: np.ndarray | None = None
+    ) -> np.ndarray:
         inferer = SlabInferer(self.task.patch, self.spec.overlap, windows=2)
         with onednn_for_single_images(self.network):
-            return segment(prepared, self.network, inferer, len(self.task.classes), name)
+            return segment(prepared, self.network, inferer, self.task.targets, name, probabilities)
 
     def prepare(self, image: Path | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
@@ -131,7 +134,7 @@ class Segmenter:
         All at once, which `segment` avoids for large volumes. Raises UserError where they would
         take more memory than is free.
         """
-        check_logits("the image", len(self.task.classes), prepared.grid.shape)
+        check_logits("the image", self.task.targets, prepared.grid.shape)
         with onednn_for_single_images(self.network):
             return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
 

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import binary_erosion, find_objects
 from scipy.spatial import KDTree
 
+from trainers.metrics import Groups, each_class
+from trainers.volumes.targets import is_in
+
 _ROUNDING = 1e-4  # mm; a distance of exactly the tolerance counts, whatever rounding makes of it
 
 Box = tuple[slice, ...]
@@ -18,13 +21,14 @@ def surface_per_class(
     classes: int,
     spacing: ArrayLike,
     tolerance: float,
+    groups: Groups | None = None,
 ) -> np.ndarray:
-    """HD95, ASSD and NSD of every foreground class of one case.
+    """HD95, ASSD and NSD of every foreground class of one case, or of every group of labels.
 
-    predicted, truth: (D, H, W) integer labels; spacing: mm along D, H, W; tolerance: mm, of the
-    NSD. Returns (classes - 1, 3) float64 for the labels 1 .. classes - 1: HD95 and ASSD in mm, NSD
-    from 0 to 1. A class in neither has NaN throughout; in one of them only, the distances are NaN
-    and its NSD is 0.
+    predicted, truth: (D, H, W) integer labels below `classes`; spacing: mm along D, H, W;
+    tolerance: mm, of the NSD. Returns (groups, 3) float64, by default (classes - 1, 3) for the
+    labels 1 .. classes - 1: HD95 and ASSD in mm, NSD from 0 to 1. A class in neither has NaN
+    throughout; in one of them only, the distances are NaN and its NSD is 0.
 
     A surface is the voxels of a class with a neighbour through a face that is not of it; the
     outside of the volume is not of it. With the distances from each voxel of one surface to the
@@ -32,16 +36,18 @@ def surface_per_class(
     the share of all that is at most the tolerance (definitions as in Metrics Reloaded, Maier-Hein
     2024; NSD of Nikolov 2021 with every surface voxel weighing the same).
     """
-    scores = np.full((classes - 1, 3), np.nan)
+    groups = groups or each_class(classes)
+    scores = np.full((len(groups), 3), np.nan)
     boxes = [find_objects(labels, max_label=classes - 1) for labels in (predicted, truth)]
-    for row, found in enumerate(zip(*boxes, strict=True)):
-        if found[0] is None and found[1] is None:
+    for row, group in enumerate(groups):
+        found = [[b for v in group if (b := of_each[v - 1])] for of_each in boxes]
+        if not any(found):
             continue
-        if found[0] is None or found[1] is None:
+        if not all(found):
             scores[row, 2] = 0.0
             continue
-        box = _around(*found)  # the distances need no more than both objects
-        masks = predicted[box] == row + 1, truth[box] == row + 1
+        box = _around(*found[0], *found[1])  # the distances need no more than both objects
+        masks = is_in(predicted[box], group), is_in(truth[box], group)
         scores[row] = _scores(*masks, spacing, tolerance)
     return scores
 
@@ -62,7 +68,8 @@ def _surface(mask: np.ndarray, spacing: ArrayLike) -> np.ndarray:
     return np.argwhere(mask & ~binary_erosion(mask)) * np.asarray(spacing)
 
 
-def _around(a: Box, b: Box) -> Box:
+def _around(*boxes: Box) -> Box:
     return tuple(
-        slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True)
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in zip(*boxes, strict=True)
     )

@@ -126,7 +126,11 @@ class Trainer:
         )
         self._autocast = partial(autocast, config, device)
         one_pass = TrainingPass(
-            self.network, segmentation_loss(config.loss), refinements.terms, self._autocast
+            self.network,
+            segmentation_loss(config.loss, cache.targets),
+            refinements.terms,
+            self._autocast,
+            cache.ignore,
         )
         self._terms = one_pass.terms
         layout, on_cuda = torch.channels_last_3d, device.type == "cuda"
@@ -215,7 +219,7 @@ class Trainer:
             self._on_unsaved(error)
 
     def validate(self) -> tuple[float, dict[str, float]]:
-        """Mean foreground Dice over the validation cases, and the mean of every class.
+        """Mean foreground Dice over the validation cases, and the mean of every class or region.
 
         `pop_network_metrics` has the network's own metrics of it afterwards. Raises
         TrainingDivergedError where logits are not finite.
@@ -228,7 +232,7 @@ class Trainer:
                 network,
                 map(self._cache.image, names),
                 [self._cache.label(name) for name in names],
-                len(self._cache.classes),
+                self._cache.targets,
                 self.config.patch,
                 self.config.overlap,
                 self._pause,
@@ -236,9 +240,9 @@ class Trainer:
         if not scores.finite.all():
             name = names[int(scores.finite.argmin())]
             raise TrainingDivergedError(f"the logits of case {name} are not all finite")
-        classes = self._cache.classes[1:]
+        names = self._cache.targets.names
         return mean_dice(scores.dice), dict(
-            zip(classes, class_means(scores.dice).tolist(), strict=True)
+            zip(names, class_means(scores.dice).tolist(), strict=True)
         )
 
     def _train(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -16,8 +16,8 @@ class TrainingPass(nn.Module):
 
     images: (B, C, *patch), labels: (B, 1, *patch) -> scalar. `terms` change the loss of the logits,
     one after the other: (loss, images, logits (B, C_cls, *patch), labels) -> scalar. What a
-    network offers as `auxiliary_losses` is added at last. `autocast()` is the context in which the
-    network computes; the losses are outside of it.
+    network offers as `auxiliary_losses` is added at last; voxels of the label `ignore` are -1 to
+    it. `autocast()` is the context in which the network computes; the losses are outside of it.
     """
 
     def __init__(
@@ -26,8 +26,10 @@ class TrainingPass(nn.Module):
         loss: nn.Module,
         terms: Sequence[nn.Module],
         autocast: Callable[[], AbstractContextManager[object]],
+        ignore: int | None = None,
     ) -> None:
         super().__init__()
+        self.ignore = ignore
         self.network, self.loss = network, loss
         self.terms = nn.ModuleList(terms)
         self.autocast = autocast
@@ -37,6 +39,8 @@ class TrainingPass(nn.Module):
             logits = forward_narrow(self.network, images)
         loss = self._supervised(images, logits.float(), labels)
         if extra := getattr(self.network, "auxiliary_losses", None):
+            if self.ignore is not None:
+                labels = labels.long().masked_fill(labels == self.ignore, -1)
             loss = loss + sum(extra(labels).values())
         return loss
 

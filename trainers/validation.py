@@ -12,6 +12,7 @@ from torch import nn
 
 from trainers.inference import no_pause
 from trainers.metrics import dice_of_pairs
+from trainers.volumes.targets import Targets
 from trainers.volumes.windows import SlabInferer, to_device
 
 GPU_VOXELS = 2**20  # of a pass on a GPU, which smaller ones do not fill
@@ -20,8 +21,8 @@ FEWEST_WINDOWS = 2  # of a pass, and as many on a CPU
 
 @dataclass(frozen=True)
 class CaseScores:
-    """`dice`: (cases, classes - 1), as `dice_per_class` has it. `finite`: (cases,) whether all
-    logits of a case are."""
+    """`dice`: (cases, scored), as `dice_per_class` has it of what is scored. `finite`: (cases,)
+    whether all logits of a case are."""
 
     dice: np.ndarray
     finite: np.ndarray
@@ -32,7 +33,7 @@ def score_cases(
     network: nn.Module,
     images: Iterable[np.ndarray],
     labels: Sequence[np.ndarray],
-    classes: int,
+    targets: Targets,
     patch: tuple[int, int, int],
     overlap: float,
     pause: Callable[[], None] = no_pause,
@@ -41,10 +42,12 @@ def score_cases(
 
     `network` is in eval mode; `pause` is called before every pass. Windows of several images share
     passes, and of an image no more logits are held than a slab has that is one window thick along
-    D. Labels are counted on the network's device, from which one array is read, at the end.
+    D. `targets`: what the logits stand for. Labels are counted on the network's device, from which
+    one array is read, at the end.
     """
     device = next(network.parameters()).device
     inferer = SlabInferer(patch, overlap, windows_of_a_pass(patch, device))
+    classes = len(targets.classes)
     # of each case its pairs of labels, and the slabs that are not finite
     counts = torch.zeros((len(labels), classes**2 + 1), dtype=torch.int64, device=device)
 
@@ -55,12 +58,13 @@ def score_cases(
 
     for number, first, logits in inferer.slabs_of_each(images, predict, 0, device):
         rows = labels[number][first : first + logits.shape[1]]
-        truth = to_device(np.array(rows), device)
-        predicted = logits.max(0).indices  # as argmax, which is 8 times slower on a CPU
-        counts[number, :-1] += count_pairs(predicted, truth, classes)
+        truth = to_device(np.array(rows), device).long()
+        pair = targets.without_ignored(targets.label_map(logits), truth)
+        counts[number, :-1] += count_pairs(*pair, classes)
         counts[number, -1] += ~logits.isfinite().all()
     found = counts.cpu().numpy()
-    return CaseScores(dice_of_pairs(found[:, :-1].reshape(-1, classes, classes)), found[:, -1] == 0)
+    pairs = found[:, :-1].reshape(-1, classes, classes)
+    return CaseScores(dice_of_pairs(pairs, targets.groups), found[:, -1] == 0)
 
 
 def windows_of_a_pass(patch: Sequence[int], device: torch.device) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class DataReport:
             "folder": str(source.folder),
             "modalities": source.modalities,
             "classes": source.classes,
+            **({} if source.targets.plain else asdict(source.targets)),
             "faults": len(self.faults),
             "doubts": len(self.doubts),
             "findings": [
@@ -108,17 +109,29 @@ def _intensities(report: DataReport) -> Table:
 
 
 def _classes(report: DataReport) -> Table:
-    """In how many cases a class is, and how large it is there."""
+    """In how many cases a class or region is, and how large it is there; also what is ignored."""
     parts = report.parts or {"cases": tuple(case.name for case in report.cases)}
     table = _table("class", *parts, "volume, ml")
-    for index, name in enumerate(report.source.classes[1:], start=1):
-        having = [case for case in report.cases if case.voxels[index]]
-        counts = [sum(case.name in names for case in having) for names in parts.values()]
-        sizes = [case.voxels[index] * float(np.prod(case.voxel_size)) / 1000 for case in having]
+    for name, voxels in _voxels(report):
+        having = [(case, count) for case, count in zip(report.cases, voxels, strict=True) if count]
+        counts = [sum(case.name in names for case, _ in having) for names in parts.values()]
+        sizes = [count * float(np.prod(case.voxel_size)) / 1000 for case, count in having]
         counted = [Text(str(count), "" if count else "bold yellow") for count in counts]
         volume = _spread(np.array(sizes)) if sizes else "-"
-        table.add_row(Text(f"{index} {name}"), *counted, volume)
+        table.add_row(Text(name), *counted, volume)
     return table
+
+
+def _voxels(report: DataReport) -> Iterator[tuple[str, list[int]]]:
+    """What a row is of, and how many voxels each case has of it."""
+    targets = report.source.targets
+    for index, name in enumerate(targets.classes[1:], start=1):
+        yield f"{index} {name}", [case.voxels[index] for case in report.cases]
+    for region in targets.regions:
+        name = f"{region.name} ({', '.join(map(str, region.labels))})"
+        yield name, [sum(case.voxels[v] for v in region.labels) for case in report.cases]
+    if targets.ignore is not None:
+        yield f"{targets.ignore}, ignored", [case.ignored for case in report.cases]
 
 
 def _findings(report: DataReport) -> Table:

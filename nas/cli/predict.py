@@ -31,6 +31,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out cases whose segmentation is there, to go on after an interruption",
     )
+    command.add_argument(
+        "--save-probabilities",
+        action="store_true",
+        help="beside each segmentation, those of every class or region as CASE_probabilities.nii",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
             bars.count,
             format=options.format,
             skip_existing=options.skip_existing,
+            probabilities=options.save_probabilities,
         )
     existing = f"; {len(done.skipped)} were there" if done.skipped else ""
     print(f"{len(done.written)} segmentations in {options.to}{existing}")

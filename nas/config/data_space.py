@@ -36,7 +36,7 @@ def space_for(
 ) -> DataSpace:
     """The configured space for patches of voxels of that size, mm; None where it is not known.
 
-    `classes`: of the data, background included.
+    `classes`: channels of the logits: the classes of the data, background included, or its regions.
 
     Raises UserError where no network of it takes the patch.
     """

@@ -24,6 +24,7 @@ from trainers.distillation import Distillation
 from trainers.losses import segmentation_loss
 from trainers.step import channels_last
 from trainers.training_pass import TrainingPass
+from trainers.volumes.targets import Targets
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -61,6 +62,7 @@ def memory_of(
     deep_supervision: bool = False,
     teacher: Architecture | None = None,
     recompute: bool | None = None,
+    targets: Targets | None = None,
 ) -> Memory:
     """The memory of `architecture` on patches (D, H, W), or (H, W) where it takes images.
 
@@ -69,15 +71,16 @@ def memory_of(
     lives is added up, and the copies that convolutions make (`conv_workspace`). With
     `deep_supervision` and a `teacher` the step is that of a retraining which has them; they add to
     `activations` and `training` only. `recompute`: what a network that offers it is told; None
-    leaves it to its own rule. Not in it: other
-    memory that kernels take while they work, and what an allocator keeps in reserve. Where the
-    input decides how many queries are computed, all are. The same arguments again cost nothing.
+    leaves it to its own rule. `targets`: what the logits stand for, as in `segmentation_loss`. Not
+    in it: other memory that kernels take while they work, and what an allocator keeps in reserve.
+    Where the input decides how many queries are computed, all are. The same arguments again cost
+    nothing.
     """
     loss, narrow = loss or LossConfig(), _NARROW[precision]
     network = channels_last(build_on_meta(architecture, in_channels, out_channels))
     if recompute is not None and hasattr(network, "recompute"):
         network.recompute = recompute  # type: ignore[assignment]
-    criterion, computing = segmentation_loss(loss), partial(OnDevice, device, narrow)
+    criterion, computing = segmentation_loss(loss, targets), partial(OnDevice, device, narrow)
     terms: list[nn.Module] = []
     beside: list[torch.Tensor] = []  # what lies in memory besides the network
     if deep_supervision:
@@ -85,7 +88,7 @@ def memory_of(
         beside += terms[-1].parameters()
     if teacher is not None:
         taught_by = build_on_meta(teacher, in_channels, out_channels)
-        terms.append(Distillation(taught_by, DistillationConfig(), computing))
+        terms.append(Distillation(taught_by, DistillationConfig(), computing, targets))
         beside += [*taught_by.parameters(), *taught_by.buffers()]
     own = [*network.parameters(), *network.buffers()]
     workspace = partial(scratch, device=device, threads=threads)

@@ -8,6 +8,7 @@ from torch import nn
 from nas.cost.memory import memory_of
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
+from trainers.volumes.targets import Targets
 
 SHARE = 0.5  # of the free memory; the rest is for kernels, the allocator and other trials
 
@@ -27,6 +28,7 @@ def keep_where_it_fits(
     *,
     deep_supervision: bool = False,
     teacher: Architecture | None = None,
+    targets: Targets | None = None,
 ) -> bool:
     """Have the network of `architecture` keep all activations, which is faster, if its training on
     a GPU then takes at most `SHARE` of `free` bytes by estimate; whether it does.
@@ -48,6 +50,7 @@ def keep_where_it_fits(
         deep_supervision=deep_supervision,
         teacher=teacher,
         recompute=False,
+        targets=targets,
     )
     if memory.training > SHARE * free:
         return False

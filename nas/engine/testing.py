@@ -80,7 +80,7 @@ class EvaluatorContract:
     ) -> None:
         evaluate(begin(), SMALLER, tmp_path / "one.pt")
         weights = read_checkpoint(tmp_path / "one.pt")["weights"]
-        SMALLER.build(volumes[0].channels, len(volumes[0].classes)).load_state_dict(weights)
+        SMALLER.build(volumes[0].channels, volumes[0].targets.outputs).load_state_dict(weights)
 
     def test_candidates_follow_each_other(
         self, begin: Callable[[], Evaluator], tmp_path: Path

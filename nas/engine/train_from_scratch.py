@@ -153,14 +153,19 @@ class Training:
 
     @property
     def _task(self) -> tuple[int, int]:
-        """Channels and classes."""
+        """Channels of the images, and of the logits."""
         cache = self._workspace.cache
-        return cache.channels, len(cache.classes)
+        return cache.channels, cache.targets.outputs
 
     def _train(self, network: torch.nn.Module) -> Trainer:
         free = 0 if self._scarce else free_memory(torch.device(self._settings.device))
         self._keeps = keep_where_it_fits(
-            network, self._architecture, *self._task, self._settings.train, free
+            network,
+            self._architecture,
+            *self._task,
+            self._settings.train,
+            free,
+            targets=self._workspace.cache.targets,
         )
 
         def trainer() -> Trainer:

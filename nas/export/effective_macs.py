@@ -18,7 +18,7 @@ def effective_macs(export: Export, measured: Mapping[str, float]) -> dict[str, i
         return {}
     task, patch = export.config.task, tuple(export.config.train.patch)
     cost, kept = (
-        cost_of(export.architecture, task.channels, len(task.classes), patch, kept=share)
+        cost_of(export.architecture, task.channels, task.targets.outputs, patch, kept=share)
         for share in (1.0, 1.0 - measured["alpha"])
     )
     assert cost.macs_least is not None

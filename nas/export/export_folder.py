@@ -110,7 +110,8 @@ class Export:
 
     def build(self) -> nn.Module:
         """The architecture's network with new weights."""
-        return self.architecture.build(self.config.task.channels, len(self.config.task.classes))
+        task = self.config.task
+        return self.architecture.build(task.channels, task.targets.outputs)
 
     def network(self) -> nn.Module:
         """The network with `weights`, an `Ensemble` where they are of folds, in eval mode, on the
@@ -120,7 +121,9 @@ class Export:
             member = self.build()
             load_weights(member, file)
             members.append(member)
-        network = members[0] if self.weights.name != FOLDS else Ensemble(members)
+        network = members[0]
+        if self.weights.name == FOLDS:
+            network = Ensemble(members, regions=bool(self.config.task.regions))
         return network.to(best_device()).eval()
 
     def segmenter(self) -> Segmenter:

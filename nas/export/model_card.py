@@ -52,6 +52,11 @@ def _about(export: Export) -> Iterator[str]:
     yield ""
     yield f"- Input: {task.channels} channel(s), windows of {size} voxels, spacing: {spacing}"
     yield f"- Classes: {', '.join(task.classes)}"
+    if task.regions:
+        regions = ", ".join(map(str, task.regions))
+        yield f"- Regions, of which a label map has the last that a voxel is in: {regions}"
+    if task.ignore is not None:
+        yield f"- Ignored in training and scores: voxels of the label {task.ignore}"
     yield f"- Weights in use: `{export.weights.name}`"
 
 
@@ -117,7 +122,7 @@ def _source(export: Export, origin: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _limits(export: Export) -> Iterator[str]:
-    classes = ", ".join(export.config.task.classes[1:])
+    classes = ", ".join(export.config.task.targets.names)
     yield (
         f"For research on images like those above, to segment {classes}. It is no medical device "
         "and has no approval; do not use it for diagnosis or treatment."

@@ -113,7 +113,8 @@ def check_plan(export: Export, plan: Plan) -> None:
         )
     Worker(count=plan.workers).part(train.batch)
     if train.deep_supervision:
-        DeepSupervision(export.build(), len(export.config.task.classes), nn.Identity())
+        outputs = export.config.task.targets.outputs
+        DeepSupervision(export.build(), outputs, nn.Identity())
     if train.layer_decay != 1:
         layer_scales(export.build(), train.layer_decay)
     if plan.folds and train.all_cases:
@@ -134,6 +135,8 @@ def _check_task(export: Export, cache: VolumeCache) -> None:
     for key, expected, found in (
         ("channels", task.channels, cache.channels),
         ("classes", list(task.classes), list(cache.classes)),
+        ("regions", list(map(str, task.regions)), list(map(str, cache.regions))),
+        ("ignore", task.ignore, cache.ignore),
     ):
         if expected != found:
             raise UserError(

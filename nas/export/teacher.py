@@ -23,6 +23,7 @@ def open_teacher(folder: Path, student: Export) -> Export:
     for what, here, there in (
         ("channels", ours.task.channels, theirs.task.channels),
         ("classes", list(ours.task.classes), list(theirs.task.classes)),
+        ("regions", list(map(str, ours.task.regions)), list(map(str, theirs.task.regions))),
         ("spacing in mm", ours.task.spacing, theirs.task.spacing),
         ("preprocessing", ours.data.preprocess, theirs.data.preprocess),
     ):

@@ -96,16 +96,17 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
     export, config = job.export, job.export.config.train
     torch.manual_seed(job.seed)
     network = export.build()
-    task = export.config.task
+    task, targets = export.config.task, export.config.task.targets
     keep_where_it_fits(
         network,
         export.architecture,
         task.channels,
-        len(task.classes),
+        targets.outputs,
         config,
         free_memory(device),
         deep_supervision=config.deep_supervision,
         teacher=None if job.teacher is None else job.teacher.architecture,
+        targets=targets,
     )
     if job.start == "trial":
         load_weights(network, export.folder / TRIAL_WEIGHTS)
@@ -123,13 +124,13 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
 
 
 def _terms(job: Job, network: nn.Module, device: torch.device) -> list[nn.Module]:
-    config = job.export.config
+    config, targets = job.export.config, job.export.config.task.targets
     terms: list[nn.Module] = []
     if config.train.deep_supervision:
-        loss = segmentation_loss(config.train.loss)
-        terms.append(DeepSupervision(network, len(config.task.classes), loss))
+        loss = segmentation_loss(config.train.loss, targets)
+        terms.append(DeepSupervision(network, targets.outputs, loss))
     if job.teacher is not None:
         teacher = job.teacher.network().to(device)
         passes = partial(autocast, config.train, device)
-        terms.append(Distillation(teacher, config.train.distillation, passes))
+        terms.append(Distillation(teacher, config.train.distillation, passes, targets))
     return terms

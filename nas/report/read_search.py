@@ -33,7 +33,7 @@ def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
         results=tuple(stored.results),
         objectives=config.objectives,
         title=config.name,
-        classes=Task.read(directory).classes[1:],
+        classes=Task.read(directory).targets.names,
         space=config.space.space(),
         starts=stored.starts,
         baselines=stored.baselines,

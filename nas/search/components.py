@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ def export_settings(config: RunConfig, task: Task) -> ExportConfig:
 
 def training_costs(config: RunConfig, cache: VolumeCache) -> TrainingCosts:
     """What counts the costs of candidates."""
-    classes = len(cache.classes)
-    return TrainingCosts(config.train, config.resources, config.budget, cache.channels, classes)
+    of_run, targets = (config.train, config.resources, config.budget), cache.targets
+    return TrainingCosts(*of_run, cache.channels, targets.outputs, targets)
 
 
 def evaluator(config: RunConfig) -> Evaluator:
@@ -104,7 +105,7 @@ def open_prober(config: RunConfig, cache: VolumeCache, machine_lock: Path) -> Pr
     return open_any(
         ProbeTask(
             channels=cache.channels,
-            classes=len(cache.classes),
+            classes=cache.targets.outputs,
             latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
             device=config.resources.device,
             seed=config.seed,
@@ -121,6 +122,7 @@ def fixed_settings(
     latency = {"latency": prober.conditions().to_json()} if prober else {}
     # Told only where it has an effect: before there was the key all networks were isotropic.
     whole["space"].pop("axes", None)
+    targets = {} if cache.targets.plain else asdict(cache.targets)
     waiting = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
     return {
         **{name: whole[name] for name in ("seed", "space", "train", "budget")},
@@ -128,6 +130,7 @@ def fixed_settings(
             "preprocess": whole["data"]["preprocess"],
             "classes": cache.classes,
             "split": json.loads(cases.to_json()),
+            **targets,
         },
         **latency,
         **waiting,

@@ -120,7 +120,7 @@ class Search:
         from trainers.data.task import Task
 
         task = Task.read(self.directory)
-        network = result.network().build(task.channels, len(task.classes))
+        network = result.network().build(task.channels, task.targets.outputs)
         load_weights(network, checkpoint_in(self.directory, result.key))
         return network.eval()
 

@@ -118,7 +118,7 @@ def run_search(
         prober = None if confirm else open_prober(config, cache, machine_lock.path)
         if prober:
             stack.callback(prober.close)
-        classes, patch = len(cache.classes), config.train.patch
+        classes, patch = cache.targets.outputs, config.train.patch
         within = space_for(config.space, cache.prepared_voxel_size, patch, classes)
         costs = training_costs(config, cache)
         budget = SearchBudget(config.search, config.train, candidates=not confirm)
@@ -241,7 +241,7 @@ def _write_front(
         results=tuple(study.results),
         objectives=config.objectives,
         title=config.name,
-        classes=cache.classes[1:],
+        classes=cache.targets.names,
         space=config.space.space(),
         starts=study.starts,
         baselines=study.baselines,

@@ -11,18 +11,23 @@ from nas.pareto.budget import Budget
 from nas.pareto.objectives import OBJECTIVES
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
+from trainers.volumes.targets import Targets
 
 
 @dataclass(frozen=True)
 class TrainingCosts:
     """Counts what networks of `channels` and `classes` cost, trained as `train` says on what
-    `resources` give a trial."""
+    `resources` give a trial.
+
+    `classes`: channels of the logits; `targets`: what these stand for, which a loss depends on.
+    """
 
     train: TrainConfig
     resources: Resources
     budget: Budget
     channels: int
     classes: int
+    targets: Targets | None = None
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Parameters, multiply-accumulates of a patch, bytes at the peak of a training step.
@@ -56,5 +61,6 @@ class TrainingCosts:
             loss=train.loss,
             device=resources.device,
             threads=resources.cpus,
+            targets=self.targets,
         )
         return memory.training

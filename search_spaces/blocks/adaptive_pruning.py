@@ -20,8 +20,9 @@ class AdaptivelyPruned(nn.Module):
     def auxiliary_losses(self, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """The gates' and the attention layers' terms of the last training pass, weighted, once.
 
-        target: (B, 1, *S), integer labels. `gate`: cross-entropy of foreground and background, the
-        mean over the gates. `ssa`: symmetry and entropy of the attention, the mean over the layers.
+        target: (B, 1, *S), integer labels, negative where a voxel does not count. `gate`:
+        cross-entropy of foreground and background, the mean over the gates. `ssa`: symmetry and
+        entropy of the attention, the mean over the layers.
         """
         gates = [m.loss(target) for m in self.modules() if isinstance(m, QueryGate)]
         attention = [m.take_loss() for m in self.modules() if isinstance(m, PrunedAttention)]

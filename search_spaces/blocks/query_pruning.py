@@ -89,17 +89,20 @@ class QueryGate(nn.Module):
     def loss(self, target: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of the last training pass with the mask, which is then forgotten.
 
-        target: (B, 1, *S), integer labels. A patch with any labelled voxel is foreground. Of a
-        volume before a gate in the plane, every slice is an image.
+        target: (B, 1, *S), integer labels, negative where a voxel does not count. A patch with any
+        labelled voxel is foreground, one without any that counts is left out. Of a volume before a
+        gate in the plane, every slice is an image.
         """
         logits, self._logits = self._logits, None
         if logits is None:
             raise RuntimeError("the gate has seen no training pass since its last loss")
-        mask = (target > 0).float()
+        mask = target.sign().float()
         if mask.dim() == self.spatial_dims + 3:
             mask = mask.transpose(1, 2).flatten(0, 1)
         pool = adaptive_max_pool2d if self.spatial_dims == 2 else adaptive_max_pool3d
-        return cross_entropy(logits.float(), pool(mask, list(logits.shape[2:]))[:, 0].long())
+        patches = pool(mask, list(logits.shape[2:]))[:, 0].long()
+        total = cross_entropy(logits.float(), patches, ignore_index=-1, reduction="sum")
+        return total / (patches >= 0).sum().clamp(min=1)
 
     def pruned_and_seen(self) -> tuple[float, int]:
         """Queries pruned, of how many, over the eval passes since the last call."""

@@ -351,6 +351,21 @@ def test_the_terms_of_a_training_pass_are_taken_once():
     assert net.attention.take_loss() is None
 
 
+def test_a_patch_without_a_voxel_that_counts_is_no_lesson_of_the_gate():
+    """Patches of 2 x 2: background, ignored with and without background, foreground beside it."""
+    torch.manual_seed(0)
+    net, (_, x) = Net(), gate(HALF)
+    net(x, torch.randn(2, 6, 8))
+    target = torch.zeros(2, 1, 4, 6, dtype=torch.long)
+    target[0, 0, :2, 2:4] = target[0, 0, 0, 4:] = target[1] = -1
+    target[0, 0, 2, 0] = 1
+    mask = torch.tensor([[0, -1, 0, 1, 0, 0], [-1] * 6]).view(2, 2, 3)
+    expected = WEIGHT * cross_entropy(net.gate.classify(x), mask, ignore_index=-1)
+    torch.testing.assert_close(net.auxiliary_losses(target)["gate"], expected)
+    net(x, torch.randn(2, 6, 8))
+    assert net.auxiliary_losses(torch.full_like(target, -1))["gate"] == 0
+
+
 def test_rates_are_of_the_eval_passes_since_the_last_call():
     """Of 2 x 6 queries 7 are pruned. Rows: of 5 kept queries, 2 heads and 6 keys each."""
     torch.manual_seed(0)

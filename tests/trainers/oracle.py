@@ -10,6 +10,7 @@ from torch import nn
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.segmenter import Segmenter, SegmenterSpec
+from trainers.volumes.targets import Targets
 
 CLASSES = ("background", "liver", "kidney")
 # Left-right and front-back mirrored, axes in another order, 1 x 2 x 3 mm.
@@ -29,6 +30,11 @@ class Oracle(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return -((self.scale * x - self.classes) ** 2)
+
+
+def exclusive(count: int) -> Targets:
+    """So many classes, the background among them."""
+    return Targets(tuple(f"class {index}" for index in range(count)))
 
 
 def segmenter(spacing=None, channels=1, crop="none", classes=CLASSES) -> Segmenter:

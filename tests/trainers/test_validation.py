@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.trainers.oracle import exclusive
 from trainers.inference import predict_logits
 from trainers.metrics import dice_per_class
 from trainers.validation import count_pairs, score_cases, windows_of_a_pass
@@ -30,7 +31,7 @@ def network(classes=3):
 
 def test_cases_of_any_sizes_have_the_dice_that_each_has_alone():
     net, images, labels = network(), [image(*s) for s in MIXED], [label(*s) for s in MIXED]
-    together = score_cases(net, images, labels, 3, PATCH, 0.25)
+    together = score_cases(net, images, labels, exclusive(3), PATCH, 0.25)
     with torch.no_grad():
         alone = [predict_logits(net, one, PATCH, 0.25).argmax(0).numpy() for one in images]
     expected = [dice_per_class(*pair, 3) for pair in zip(alone, labels, strict=True)]
@@ -50,7 +51,7 @@ def test_windows_of_several_cases_share_passes(shapes, batches):
     net.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     pauses = []
     images, labels = [image(*s) for s in shapes], [label(*s) for s in shapes]
-    score_cases(net, images, labels, 3, PATCH, 0.25, lambda: pauses.append(len(seen)))
+    score_cases(net, images, labels, exclusive(3), PATCH, 0.25, lambda: pauses.append(len(seen)))
     assert seen == batches
     assert pauses == list(range(len(batches)))  # one before every pass
 
@@ -66,7 +67,7 @@ def test_a_case_with_a_logit_that_is_no_number_is_told_from_the_others():
     images = [image(8, 8, 8), image(20, 8, 8), image(8, 8, 8)]
     images[1][0, 15, 2, 2] = np.inf
     labels = [label(*one.shape[1:]) for one in images]
-    scores = score_cases(network(), images, labels, 3, PATCH, 0.25)
+    scores = score_cases(network(), images, labels, exclusive(3), PATCH, 0.25)
     assert scores.finite.tolist() == [True, False, True]
 
 
@@ -84,7 +85,7 @@ def test_nothing_is_read_back_case_by_case():
     shapes = [(8, 6, 8)] * 3
     images, labels = [image(*s) for s in shapes], [label(*s) for s in shapes]
     with ReadBacks() as read:
-        score_cases(network(), images, labels, 3, PATCH, 0.25)
+        score_cases(network(), images, labels, exclusive(3), PATCH, 0.25)
     assert read.count == 0
     with ReadBacks() as read:
         bool(torch.ones(1).isfinite().all())

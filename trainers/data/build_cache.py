@@ -76,7 +76,7 @@ def _write(
     spacing = _spacing(preprocess, voxel_size)
     settings = preprocess.of_channels(source.modalities)
     jobs = [
-        CaseJob(case, settings, spacing, len(source.classes), finished / f"{number:05}")
+        CaseJob(case, settings, spacing, source.targets, finished / f"{number:05}")
         for number, case in enumerate(source.cases)
     ]
     entries: dict[str, Entry] = {}
@@ -102,6 +102,9 @@ def _write(
         "preprocess": preprocess.model_dump(mode="json"),
         "entries": {name: asdict(entry) for name, entry in entries.items()},
     }
+    if not (targets := source.targets).plain:
+        index["regions"] = [asdict(region) for region in targets.regions]
+        index["ignore"] = targets.ignore
     (folder / "index.json").write_text(json.dumps(index))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainers.volumes.labels import label_type
+from trainers.volumes.targets import Region, Targets
 
 if TYPE_CHECKING:
     from trainers.data.check.facts import DataCheck
@@ -31,7 +32,8 @@ class Entry:
     """One case of `shape` (D, H, W) in the files of a cache.
 
     `voxel`: how many voxels the cases before it have. `foreground`: how many indices of foreground
-    voxels are kept of them. `counts`: how many are kept of this one, for each foreground class.
+    voxels are kept of them. `counts`: how many are kept of this one, for each foreground class or
+    region, and last, where labels have voxels to ignore, of all that are not.
     """
 
     shape: tuple[int, int, int]
@@ -46,7 +48,7 @@ class VolumeCache:
 
     `classes[0]` is the background. `spacing` in mm, None where each volume keeps its own.
     `voxel_size`: the median of the files' own, mm. `modalities`: the names of the channels; empty
-    where they were not recorded.
+    where they were not recorded. `regions`, `ignore`: as in `Targets`.
     """
 
     folder: Path
@@ -56,6 +58,13 @@ class VolumeCache:
     entries: dict[str, Entry] = field(repr=False)
     voxel_size: Spacing3 | None = None
     modalities: tuple[str, ...] = ()
+    regions: tuple[Region, ...] = ()
+    ignore: int | None = None
+
+    @property
+    def targets(self) -> Targets:
+        """What networks learn of the labels."""
+        return Targets(self.classes, self.regions, self.ignore)
 
     @property
     def prepared_voxel_size(self) -> Spacing3 | None:
@@ -78,6 +87,11 @@ class VolumeCache:
             entries,
             tuple(index["voxel_size"]),
             tuple(index.get("modalities", ())),
+            tuple(
+                Region(one["name"], tuple(one["labels"]), one["value"])
+                for one in index.get("regions", ())
+            ),
+            index.get("ignore"),
         )
 
     def check(self) -> DataCheck:
@@ -103,21 +117,30 @@ class VolumeCache:
         return self._images[start : start + size].reshape(self.channels, *entry.shape)
 
     def label(self, name: str) -> np.ndarray:
-        """(D, H, W), in the smallest unsigned type that holds the classes."""
+        """(D, H, W), in the smallest unsigned type that holds the classes and what is ignored."""
         entry = self.entries[name]
         size = int(np.prod(entry.shape))
         return self._labels[entry.voxel : entry.voxel + size].reshape(entry.shape)
 
     def foreground(self, name: str) -> tuple[np.ndarray, ...]:
-        """Flat int32 indices into the label, for each class that the case has (no background).
+        """Flat int32 indices into the label, for each class or region that the case has (no
+        background).
 
         Of a large organ it is a random sample of 10,000 voxels.
         """
+        return self._sampled(name, slice(len(self.targets.names)))
+
+    def annotated(self, name: str) -> tuple[np.ndarray, ...]:
+        """Such indices of all voxels that are not to be ignored, as one sample; none where no label
+        has such."""
+        return self._sampled(name, slice(len(self.targets.names), None))
+
+    def _sampled(self, name: str, which: slice) -> tuple[np.ndarray, ...]:
         entry = self.entries[name]
         ends = entry.foreground + np.cumsum(entry.counts)
         return tuple(
             self._foreground[end - count : end]
-            for end, count in zip(ends, entry.counts, strict=True)
+            for end, count in zip(ends[which], entry.counts[which], strict=True)
             if count
         )
 
@@ -131,7 +154,7 @@ class VolumeCache:
 
     @cached_property
     def _labels(self) -> np.ndarray:
-        return _map(self.folder / LABEL, label_type(len(self.classes)))
+        return _map(self.folder / LABEL, label_type(self.targets.values))
 
     @cached_property
     def _foreground(self) -> np.ndarray:

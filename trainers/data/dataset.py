@@ -5,25 +5,53 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trainers.data.config import Preprocess
-from trainers.data.source import Case
+from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
+from trainers.volumes.targets import Region, Targets
 
 FORMAT = 2  # of prepared volumes: one more makes all of them anew
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A `DataSource` of NIfTI files. Raises UserError where two cases have one name."""
+    """A `DataSource` of NIfTI files. Raises UserError where two cases have one name.
+
+    `regions`, `ignore`: as in `Targets`.
+    """
 
     folder: Path
     modalities: tuple[str, ...]
     classes: tuple[str, ...]
     cases: tuple[Case, ...]
     described_by: str = "dataset.json"
+    regions: tuple[Region, ...] = ()
+    ignore: int | None = None
+
+    @classmethod
+    def like(
+        cls, source: DataSource, cases: Sequence[Case], targets: Targets | None = None
+    ) -> Dataset:
+        """The source with other cases, and other targets where they are given."""
+        targets = targets or source.targets
+        return cls(
+            source.folder,
+            source.modalities,
+            tuple(targets.classes),
+            tuple(cases),
+            source.described_by,
+            tuple(targets.regions),
+            targets.ignore,
+        )
+
+    @property
+    def targets(self) -> Targets:
+        """What networks learn of the cases."""
+        return Targets(self.classes, self.regions, self.ignore)
 
     def __post_init__(self) -> None:
         counts = Counter(case.name for case in self.cases)
@@ -34,7 +62,8 @@ class Dataset:
             )
 
     def fingerprint(self, preprocess: Preprocess) -> str:
-        """Changes with the settings, the classes, and any file's name, size or time of change."""
+        """Changes with the settings, the classes, regions, what is ignored, and any file's name,
+        size or time of change."""
         facts = {
             "format": FORMAT,
             "preprocess": preprocess.model_dump(mode="json"),
@@ -42,6 +71,9 @@ class Dataset:
             "classes": self.classes,
             "files": [_stamp(path) for case in self.cases for path in (case.image, case.label)],
         }
+        if not self.targets.plain:  # told only then, so that other data keep their fingerprints
+            facts["regions"] = [asdict(region) for region in self.regions]
+            facts["ignore"] = self.ignore
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

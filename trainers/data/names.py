@@ -13,9 +13,14 @@ LONGEST = 100  # characters; MLflow takes 250 for a metric
 
 
 def check_names(source: DataSource) -> None:
-    """Raises UserError where a class or modality has no good name, or the name of another one."""
+    """Raises UserError where a class, region or modality has no good name, or that of another."""
     where = f"{source.folder}: {source.described_by}"
-    for kind, names in (("class", source.classes), ("modality", source.modalities)):
+    regions = [region.name for region in source.targets.regions]
+    for kind, names in (
+        ("class", source.classes),
+        ("region", regions),
+        ("modality", source.modalities),
+    ):
         check_unique(names, kind, where)
         if kind == "class" and (shifted := [n for n in names[1:] if n.lower() == "background"]):
             raise UserError(

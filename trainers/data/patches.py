@@ -33,11 +33,12 @@ class Cut(NamedTuple):
 class PatchSampler:
     """Draws batches of `size` patches; every case comes once before any comes again.
 
-    A share `foreground` of the patches is centred on a voxel of a class drawn evenly from those of
-    the case, the others lie anywhere. Along an axis where the volume is no larger than the patch it
-    is centred, give or take `shift` voxels, between zeros. The volume (not the zeros around it)
-    becomes `x * U(1 - scale, 1 + scale) + U(-offset, offset)`, plus Gaussian noise of deviation
-    `noise`; each axis in `flips` is mirrored half of the time.
+    A share `foreground` of the patches is centred on a voxel of a class or region drawn evenly from
+    those of the case; the others lie anywhere or, where voxels are to be ignored, are centred on
+    one that is not. Along an axis where the volume is no larger than the patch it is centred, give
+    or take `shift` voxels, between zeros. The volume (not the zeros around it) becomes
+    `x * U(1 - scale, 1 + scale) + U(-offset, offset)`, plus Gaussian noise of deviation `noise`;
+    each axis in `flips` is mirrored half of the time.
     """
 
     cache: VolumeCache
@@ -57,7 +58,7 @@ class PatchSampler:
         self._rng = np.random.default_rng(self.seed)
         self._queue: list[int] = []
         # Of wider unsigned types torch knows little more than the name.
-        self._label_type = np.uint8 if len(self.cache.classes) <= 256 else np.int32
+        self._label_type = np.uint8 if self.cache.targets.values <= 256 else np.int32
 
     def batch(self, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Images (B, C, *patch) float32 and labels (B, 1, *patch), uint8 or of many classes int32.
@@ -113,10 +114,9 @@ class PatchSampler:
         return self.names[self._queue.pop()]
 
     def _centre(self, name: str) -> Sequence[int] | None:
-        """A foreground voxel, or None for a patch that may lie anywhere."""
-        if self._rng.random() >= self.foreground:
-            return None
-        classes = self.cache.foreground(name)
+        """A foreground voxel, or one that counts; None for a patch that may lie anywhere."""
+        wanted = self._rng.random() < self.foreground
+        classes = (wanted and self.cache.foreground(name)) or self.cache.annotated(name)
         if not classes:
             return None
         voxels = classes[self._rng.integers(len(classes))]

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
+from pydantic import Field
+
 from trainers.data.config import Preprocess, SharesOrFile, Split
+from trainers.data.targets import Label
 from trainers.strict import Strict
+from trainers.volumes.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,9 @@ class DataSource(Protocol):
 
     `folder`: where the cases lie, for messages. `modalities`: one name for each channel of an
     image. `classes`: one name for each value of a label map, `classes[0]` the background.
-    `cases`: sorted by name, no name twice. `described_by`: what says which cases, modalities and
-    classes there are, for messages: a file's name, such as `dataset.json`.
+    `targets`: what networks learn of them, with the same classes. `cases`: sorted by name, no name
+    twice. `described_by`: what says which cases, modalities and classes there are, for messages: a
+    file's name, such as `dataset.json`.
     """
 
     @property
@@ -37,6 +42,9 @@ class DataSource(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def targets(self) -> Targets: ...
 
     @property
     def cases(self) -> tuple[Case, ...]: ...
@@ -64,12 +72,23 @@ class SourceConfig(Strict, ABC):
 
     `split`: shares, or the path of a JSON file with the lists training, validation and test.
     `cache`: where prepared volumes are kept; by default in the run's folder.
+    `regions`: what is learnt in place of the classes, unions of label values that may overlap:
+    `{WT: [1, 2, 3], TC: [2, 3], ET: [3]}`, in values or names of classes. In a label map a voxel
+    has the value of the last region that it is in: that of `regions_class_order`, else the one
+    label that no later region has. `ignore`: the value, or the name of the last class, of voxels
+    that count nowhere.
     """
 
     source: str
     preprocess: Preprocess = Preprocess()
     split: SharesOrFile = Split()
     cache: Path | None = None
+    # Left out where they are not set: what was written before these keys is read so.
+    regions: dict[str, tuple[Label, ...]] = Field(
+        default_factory=dict, exclude_if=lambda regions: not regions
+    )
+    regions_class_order: tuple[Label, ...] = Field(default=(), exclude_if=lambda order: not order)
+    ignore: Label | None = Field(default=None, exclude_if=lambda value: value is None)
 
     def cache_folder(self, workdir: Path) -> Path:
         """Where prepared volumes are kept, for a run in `workdir`."""

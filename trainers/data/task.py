@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from trainers.config import TrainConfig
 from trainers.errors import UserError
 from trainers.strict import Strict
+from trainers.volumes.targets import Region, Targets
 
 if TYPE_CHECKING:
     from trainers.data.cache import VolumeCache
@@ -19,11 +20,12 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class Task(Strict):
-    """Input channels, classes, voxel size and patch of every network of a search.
+    """Input channels, classes or regions, voxel size and patch of every network of a search.
 
     `classes[0]` is the background. `spacing` in mm, None where volumes keep their own. `patch` in
     voxels. `voxel_size`: the median of the training files' own, mm; None where it was not recorded.
-    `modalities`: the names of the channels; empty where they were not.
+    `modalities`: the names of the channels; empty where they were not. `regions`, `ignore`: as in
+    `Targets`.
     """
 
     channels: Positive
@@ -32,6 +34,13 @@ class Task(Strict):
     patch: tuple[Positive, Positive, Positive]
     voxel_size: tuple[float, float, float] | None = None
     modalities: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    regions: tuple[Region, ...] = Field(default=(), exclude_if=lambda regions: not regions)
+    ignore: int | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def targets(self) -> Targets:
+        """What the channels of a network's logits stand for."""
+        return Targets(self.classes, self.regions, self.ignore)
 
     @classmethod
     def of(cls, cache: VolumeCache, train: TrainConfig) -> Task:
@@ -43,6 +52,8 @@ class Task(Strict):
             patch=train.patch,
             voxel_size=cache.voxel_size,
             modalities=cache.modalities,
+            regions=cache.regions,
+            ignore=cache.ignore,
         )
 
     @classmethod

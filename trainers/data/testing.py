@@ -53,6 +53,7 @@ class DataSourceContract:
         source = config.open(Path("work"))
         assert len(source.modalities) > 0, "no modality; expected a name for each channel"
         assert len(source.classes) > 1, f"classes {source.classes}; expected background and more"
+        assert tuple(source.targets.classes) == tuple(source.classes), "targets of other classes"
         check_dataset(source)
 
     def test_a_missing_file_is_a_case_that_the_check_names(self, config: SourceConfig) -> None:

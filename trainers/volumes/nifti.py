@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -153,21 +153,28 @@ def digits(values: np.ndarray, most: int = 5) -> str:
 def save_segmentation(labels: np.ndarray, like: Path, to: Path) -> None:
     """Write (D, H, W) labels in their own type as NIfTI, where the image `like` is.
 
-    The header says where voxels are, as that of `like` does, and nothing else of it: no text, no
-    intent, no display range.
+    The header has no text, no intent and no display range.
     """
     source = open_nifti(like)
     if labels.shape != source.shape[:3]:
         raise ValueError(f"labels are {labels.shape}, {like.name} is {source.shape[:3]}")
+    header = placed_header(source, labels.shape, labels.dtype)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(type(source)(labels, None, header), to)
+
+
+def placed_header(
+    source: nib.Nifti1Image, shape: Sequence[int], dtype: np.dtype[Any]
+) -> nib.Nifti1Header:
+    """A header for such voxels that says where they are, as `source` does, and nothing else."""
     header = type(source.header)()
-    header.set_data_dtype(labels.dtype)
-    header.set_data_shape(labels.shape)
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape)
     for name in GEOMETRY:
         header[name] = source.header[name]
     header["pixdim"][:4] = source.header["pixdim"][:4]
     header["xyzt_units"] = source.header["xyzt_units"] & 7  # of time there is none
-    to.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(type(source)(labels, None, header), to)
+    return header
 
 
 def _load(path: Path) -> FileBasedImage:

@@ -1,54 +1,92 @@
-"""From logits on a prepared grid back to labels of the file, a slab of all classes at a time."""
+"""From logits on a prepared grid back to labels of the file, a slab of all channels at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
 from .labels import label_type
 from .preprocess import Prepared
-from .resample import argmax_slab
+from .resample import Resampling, argmax_slab
+from .targets import Targets
 
 
-def restore(logits: np.ndarray, prepared: Prepared) -> np.ndarray:
-    """Logits (C_cls, D, H, W) on the prepared grid -> labels in the shape of the file.
+def restore(
+    logits: np.ndarray,
+    prepared: Prepared,
+    targets: Targets,
+    probabilities: np.ndarray | None = None,
+) -> np.ndarray:
+    """Logits (C, D, H, W) on the prepared grid -> labels in the shape of the file.
 
-    In the smallest unsigned type.
+    In the smallest unsigned type. `targets`: what the channels stand for. `probabilities`: zeros,
+    float32 (C, *shape of the file), in which those of the labels are written.
     """
     if logits.shape[1:] != prepared.grid.shape:
         raise ValueError(f"logits are {logits.shape[1:]}, the prepared image {prepared.grid.shape}")
-    return restore_slabs([torch.from_numpy(logits)], 0, len(logits), prepared)
+    return restore_slabs([torch.from_numpy(logits)], 0, prepared, targets, probabilities)
 
 
 def restore_slabs(
-    slabs: Iterable[torch.Tensor], axis: int, classes: int, prepared: Prepared
+    slabs: Iterable[torch.Tensor],
+    axis: int,
+    prepared: Prepared,
+    targets: Targets,
+    probabilities: np.ndarray | None = None,
 ) -> np.ndarray:
     """As `restore`, of logits that come in slabs of rows along `axis`, the first row first.
 
-    slabs: (C_cls, rows, ...), `axis` moved to the front of the other two. Each is read before the
-    next is asked for; of those before it only the rows are kept that its labels depend on too.
+    slabs: (C, rows, ...), `axis` moved to the front of the other two. Each is read before the next
+    is asked for; of those before it only the rows are kept that its labels depend on too.
     """
     way = prepared.back.along(axis)
-    labels = np.zeros(prepared.oriented.shape, label_type(classes))
+    labels = np.zeros(prepared.oriented.shape, label_type(len(targets.classes)))
     inside = np.moveaxis(labels[prepared.box], axis, 0)
+    shares: list[np.ndarray] = []
+    if probabilities is not None:
+        probabilities[: targets.first_scored] = 1  # outside of the box, where there is no logit
+        turned = (prepared.turn.apply(channel)[prepared.box] for channel in probabilities)
+        shares = [np.moveaxis(channel, axis, 0) for channel in turned]  # views
+    for rows, scores in class_scores(slabs, way, targets.outputs, held=1 + 3 * len(shares)):
+        spaced = (way.slab(read, rows) for read in scores)
+        if shares:
+            logits = torch.from_numpy(np.stack(list(spaced)))
+            inside[rows] = targets.label_map(logits).numpy()
+            for share, found in zip(shares, targets.probabilities(logits[None])[0], strict=True):
+                share[rows] = found.numpy()
+        elif targets.regions:
+            inside[rows] = targets.overwritten(spaced)
+        else:
+            inside[rows] = argmax_slab(scores, way, rows)
+    return np.ascontiguousarray(prepared.turn.undo(labels))
+
+
+def class_scores(
+    slabs: Iterable[torch.Tensor], way: Resampling, classes: int, held: int = 1
+) -> Iterator[tuple[slice, Iterator[np.ndarray]]]:
+    """Rows of what `way` makes, from the first to the last, and of each class, one after the other,
+    its scores in `way.reads(rows)`; to be read before the next rows are asked for.
+
+    slabs: (C_cls, rows, ...) of the source, the first row first, each good until the next is asked
+    for. `held`: how many classes are in memory at a time, for which there are fewer rows.
+    """
     # Rows of logits: `old` ones that were kept, from `first` on, and those of the slab after them.
     first, old, done = 0, torch.empty(classes, 0, *way.source[1:]), 0
     for slab in slabs:
         old = old.to(slab.device)
         stop = first + old.shape[1] + slab.shape[1]
-        for rows in way.slices(done, way.ready(stop)):
+        for rows in way.slices(done, way.ready(stop), held):
             read = _shifted(way.reads(rows), first)
-            scores = (
-                _rows(*of_class, read).cpu().numpy() for of_class in zip(old, slab, strict=True)
+            yield (
+                rows,
+                (_rows(*of_class, read).cpu().numpy() for of_class in zip(old, slab, strict=True)),
             )
-            inside[rows] = argmax_slab(scores, way, rows)
             done = rows.stop
-        if done < len(inside):
+        if done < way.shape[0]:
             later = min(way.reads(slice(done, done + 1)).start, stop)
             old, first = _rows(old, slab, slice(later - first, stop - first)), later
-    return np.ascontiguousarray(prepared.turn.undo(labels))
 
 
 def _rows(old: torch.Tensor, new: torch.Tensor, rows: slice) -> torch.Tensor:

@@ -11,37 +11,46 @@ from torch import nn
 from .nifti import check_room
 from .preprocess import Prepared
 from .restore import restore, restore_slabs
+from .targets import Targets
 from .windows import SlabInferer
 
 WHOLE = 2**30  # bytes of logits that are held at once; of larger volumes it is a slab
 
 
 def segment(
-    prepared: Prepared, network: nn.Module, inferer: SlabInferer, classes: int, name: str
+    prepared: Prepared,
+    network: nn.Module,
+    inferer: SlabInferer,
+    targets: Targets,
+    name: str,
+    probabilities: np.ndarray | None = None,
 ) -> np.ndarray:
     """The labels of an image in the shape of its file, in the smallest unsigned type.
 
-    `network` is in eval mode. Raises UserError, which says `name`, where the logits that are held
-    at once would take more memory than is free: all of them or, over `WHOLE`, of a slab that is one
-    window thick.
+    `network` is in eval mode; `targets`: what its logits stand for. `probabilities`: as in
+    `restore`. Raises UserError, which says `name`, where the logits that are held at once would
+    take more memory than is free: all of them or, over `WHOLE`, of a slab that is one window thick.
     """
     device = next(network.parameters()).device
     shape, axis = list(prepared.grid.shape), inferer.across(prepared.grid.shape)
-    by_slab = _size(classes, shape) > WHOLE
+    by_slab = _size(targets.outputs, shape) > WHOLE
     if by_slab:
         shape[axis] = min(shape[axis], inferer.patch[axis])
-    check_logits(name, classes, shape)
+    check_logits(name, targets, shape)
     if by_slab:
         slabs = inferer.slabs(prepared.image, network, axis, device)
-        return restore_slabs(slabs, axis, classes, prepared)
-    return restore(inferer.logits(prepared.image, network, device).cpu().numpy(), prepared)
+        return restore_slabs(slabs, axis, prepared, targets, probabilities)
+    logits = inferer.logits(prepared.image, network, device).cpu().numpy()
+    return restore(logits, prepared, targets, probabilities)
 
 
-def check_logits(name: str, classes: int, shape: Sequence[int]) -> None:
-    """Raises UserError where logits (classes, *shape) would take more memory than is free."""
-    check_room(_size(classes, shape), f"{name}: {classes} classes of {' x '.join(map(str, shape))}")
+def check_logits(name: str, targets: Targets, shape: Sequence[int]) -> None:
+    """Raises UserError where logits (outputs, *shape) would take more memory than is free."""
+    what = f"{targets.outputs} {'regions' if targets.regions else 'classes'}"
+    size = _size(targets.outputs, shape)
+    check_room(size, f"{name}: {what} of {' x '.join(map(str, shape))}")
 
 
-def _size(classes: int, shape: Sequence[int]) -> float:
+def _size(outputs: int, shape: Sequence[int]) -> float:
     """Bytes of float32 logits."""
-    return 4.0 * classes * math.prod(shape)
+    return 4.0 * outputs * math.prod(shape)

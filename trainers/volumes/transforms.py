@@ -20,6 +20,7 @@ from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
 from .segment import segment
 from .settings import Settings
+from .targets import Targets
 from .windows import SlabInferer
 
 Case = dict[str, Any]
@@ -63,11 +64,11 @@ class SegmentImaged:
 
     network: nn.Module
     inferer: SlabInferer
-    classes: int
+    targets: Targets
 
     def __call__(self, case: Case) -> Case:
         prepared = replace(case["prepared"], image=case["image"].numpy())
-        how = self.network, self.inferer, self.classes
+        how = self.network, self.inferer, self.targets
         return {**case, "pred": segment(prepared, *how, name=str(case["file"]))}
 
 

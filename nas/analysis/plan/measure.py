@@ -38,7 +38,9 @@ class Bench:
     def counting(self, train: TrainConfig, budget: Budget) -> TrainingCosts:
         """What a network costs that is trained so on the sample's cases."""
         cache = self.sample.cache
-        return TrainingCosts(train, self.resources, budget, cache.channels, len(cache.classes))
+        targets = cache.targets
+        task = cache.channels, targets.outputs, targets
+        return TrainingCosts(train, self.resources, budget, *task)
 
     def time(
         self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress

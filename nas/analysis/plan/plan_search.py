@@ -55,7 +55,7 @@ def plan_search(
     roughly = choose_length(_pace(known, step, validation_cases, machine), deadline.planned)
     restrict = restrictions(roughly.candidates)
     limits = choose_limits(TYPICAL, step.costs["macs"], step.costs["memory"], machine)
-    classes, budget = len(bench.sample.cache.classes), limits.budget
+    classes, budget = bench.sample.cache.targets.outputs, limits.budget
     space = space_on(step.spacing, step.patch.value, restrict, classes)
     typical = step.costs, step.timing
     pool = pool_of(space, step.train, budget, typical, bench, progress)

@@ -68,5 +68,5 @@ def _windows(
     labelled = {case.name for case in survey.cases if any(case.voxels[1:])}
     names = labelled & set(cases.train) or labelled
     chosen = [case for case in survey.source.cases if case.name in names]
-    foreground = sample_foreground(chosen, progress)
+    foreground = sample_foreground(chosen, progress, survey.source.targets.ignore)
     return {name: ct_window(foreground[:, channel]) for name, channel in ct.items()}

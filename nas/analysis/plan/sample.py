@@ -49,7 +49,7 @@ def prepared_sample(
     names = [survey.cases[index].name for index in chosen]
     source = survey.source
     cases = tuple(case for case in source.cases if case.name in names)
-    few = Dataset(source.folder, source.modalities, source.classes, cases, source.described_by)
+    few = Dataset.like(source, cases)
     with TemporaryDirectory(prefix=".plan-", dir=workdir) as folder:
         started = perf_counter()
         cache = build_cache(few, preprocess, Path(folder), _quiet(progress, len(chosen)))

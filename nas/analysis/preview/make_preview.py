@@ -38,6 +38,7 @@ from trainers.data.open_source import open_source
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 from trainers.volumes.geometry import Spacing3
+from trainers.volumes.targets import Targets
 
 CANDIDATES = 12  # that are timed, in whole rounds of the slots
 LEAST = 6  # of them, however long it takes
@@ -95,11 +96,12 @@ def make_preview(
     if request.hours:
         preloaded()  # imports while the data are prepared
         count_slots(config.resources)  # refuses what no machine has, before it takes any time
-    channels, classes, voxel_size, data = _data(config, directory, request.hours, progress)
-    within = space_for(config.space, voxel_size, config.train.patch, classes)
+    channels, targets, voxel_size, data = _data(config, directory, request.hours, progress)
+    within = space_for(config.space, voxel_size, config.train.patch, targets.outputs)
     budget = config.budget
     space, restrict = within.space, within.restrict
-    counting = TrainingCosts(config.train, config.resources, budget, channels, classes)
+    task = channels, targets.outputs, targets
+    counting = TrainingCosts(config.train, config.resources, budget, *task)
     draw = draw_points(space, restrict, request.samples, request.seed)
     first = []
     with parallel_map(len(draw.points), progress) as parallel:
@@ -142,14 +144,14 @@ def make_preview(
 
 def _data(
     config: RunConfig, directory: Path, prepared: bool, progress: Progress
-) -> tuple[int, int, Spacing3 | None, tuple[VolumeCache, Cases] | None]:
-    """Channels, classes, voxel size in mm, and the prepared data where they are needed."""
+) -> tuple[int, Targets, Spacing3 | None, tuple[VolumeCache, Cases] | None]:
+    """Channels, targets, voxel size in mm, and the prepared data where they are needed."""
     if not prepared:
         source = open_source(config.data, directory)
         voxel_size = prepared_voxel_size(source, config.data.preprocess)
-        return len(source.modalities), len(source.classes), voxel_size, None
+        return len(source.modalities), source.targets, voxel_size, None
     cache, cases = prepare_data(config.data, directory, progress)
-    return cache.channels, len(cache.classes), cache.prepared_voxel_size, (cache, cases)
+    return cache.channels, cache.targets, cache.prepared_voxel_size, (cache, cases)
 
 
 def cost_importances(survey: Survey) -> list[Importance]:

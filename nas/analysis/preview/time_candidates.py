@@ -122,9 +122,10 @@ def short_trainer(architecture: Architecture, workload: Workload, device: torch.
     """Trains a candidate as the search would, but for validation."""
     cache, cases, train, seed = workload.cache, workload.cases, workload.train, workload.seed
     torch.manual_seed(seed)
-    task = cache.channels, len(cache.classes)
+    task = cache.channels, cache.targets.outputs
     network = architecture.build(*task)
-    keep_where_it_fits(network, architecture, *task, train, free_memory(device))
+    free = free_memory(device)
+    keep_where_it_fits(network, architecture, *task, train, free, targets=cache.targets)
     without = replace(cases, validation=())
     return Trainer(network, cache, without, train, device=device, seed=seed)
 
@@ -155,7 +156,7 @@ def _window_seconds(network: nn.Module, workload: Workload) -> float:
     windows = sum(count_windows(label.shape, train) for label in labels)
 
     def validate() -> None:
-        score_cases(network, images, labels, len(cache.classes), train.patch, train.overlap)
+        score_cases(network, images, labels, cache.targets, train.patch, train.overlap)
 
     validate()
     started, rounds = perf_counter(), 0

@@ -97,7 +97,7 @@ def redundancy_report(
     if proposal:
         task, points = segmenter.task, (export.architecture, proposal.architecture)
         for when, point in zip(("before", "after"), points, strict=True):
-            cost = cost_of(point, task.channels, len(task.classes), task.patch)
+            cost = cost_of(point, task.channels, task.targets.outputs, task.patch)
             costs["params"][when], costs["macs"][when] = cost.params, cost.macs
     weights = export.weights.stem
     return Report(export.architecture, weights, redundancy, proposal, costs)

@@ -26,6 +26,7 @@ from nas.export.deploy.record import Deployment
 from trainers import volumes
 from trainers.segmenter import Segmenter
 from trainers.volumes.nifti import open_nifti
+from trainers.volumes.targets import Targets
 
 CONFIG, METADATA = "configs/inference.json", "configs/metadata.json"
 
@@ -87,7 +88,7 @@ def inference_config(record: Deployment) -> dict[str, Any]:
                     "_target_": "scripts.transforms.SegmentImaged",
                     "network": "@network",
                     "inferer": "@inferer",
-                    "classes": len(record.task.classes),
+                    "targets": _targets(record.task.targets),
                 },
                 {"_target_": "scripts.transforms.SaveLabelsd", "output_dir": "@output_dir"},
             ],
@@ -100,6 +101,14 @@ def inference_config(record: Deployment) -> dict[str, Any]:
         ],
         "run": ["$[@postprocessing(case)['pred'].shape for case in @dataset]"],
     }
+
+
+def _targets(targets: Targets) -> dict[str, Any]:
+    regions = [
+        {"_target_": "scripts.targets.Region", **asdict(region)} for region in targets.regions
+    ]
+    told = {"classes": list(targets.classes), "regions": regions, "ignore": targets.ignore}
+    return {"_target_": "scripts.targets.Targets", **told}
 
 
 def run_bundle(folder: Path, images: Sequence[Path], to: Path) -> None:

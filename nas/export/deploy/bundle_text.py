@@ -42,11 +42,11 @@ def metadata(record: Deployment) -> dict[str, Any]:
         **tensor,
         "type": "image",
         "format": "segmentation",
-        "num_channels": len(task.classes),
+        "num_channels": task.targets.outputs,
         "value_range": [],
-        "channel_def": {str(i): name for i, name in enumerate(task.classes)},
+        "channel_def": {str(i): one.name for i, one in enumerate(task.targets.channels)},
     }
-    classes = ", ".join(task.classes[1:])
+    classes = ", ".join(task.targets.names)
     return {
         "schema": SCHEMA,
         "version": "0.1.0",
@@ -96,8 +96,9 @@ def readme(record: Deployment) -> str:
         spacing = f"resampled to {'x'.join(f'{mm:g}' for mm in task.spacing)} mm"
     return f"""# {record.name}
 
-Segments {", ".join(task.classes[1:])} in 3D images (NIfTI, {task.channels} channel(s)). The network
-travels as TorchScript: MONAI, PyTorch, nibabel and psutil are all it needs, and fire for commands.
+Segments {", ".join(task.targets.names)} in 3D images (NIfTI, {task.channels} channel(s)). The
+network travels as TorchScript: MONAI, PyTorch, nibabel and psutil are all it needs, and fire for
+commands.
 
     pip install monai=={record.versions["monai"]} nibabel psutil fire
     python -m monai.bundle run --config_file configs/inference.json \\

@@ -66,7 +66,7 @@ def folder_cases(
     if labels:
         pairs = tuple(Case(name, image, truths[name]) for name, image in found)
         modalities = tuple(map(str, range(task.channels)))
-        dataset = Dataset(images, modalities, task.classes, pairs)
+        dataset = Dataset(images, modalities, task.classes, pairs, ignore=task.ignore)
         check_dataset(dataset, rule=rule, expecting="the network")
     return [CheckCase(name, image, truths.get(name)) for name, image in found]
 
@@ -94,7 +94,8 @@ def check(
     segmentation, differs by more than `DICE_TOLERANCE`, or logits in float32 by more than
     `LOGIT_TOLERANCE`.
     """
-    classes = len(segmenter.task.classes)
+    targets = segmenter.task.targets
+    classes = len(targets.classes)
     gaps, largest, agreements, scores = [], [], [], []
     for case in cases:
         prepared = segmenter.prepare(case.image)
@@ -102,11 +103,12 @@ def check(
         found_logits = replace(segmenter, network=deployed).logits(prepared).cpu()
         gaps.append(float((found_logits - expected).abs().max()))
         largest.append(float(expected.abs().max()))
-        ours, theirs = (logits.argmax(0).numpy() for logits in (expected, found_logits))
+        ours, theirs = (targets.label_map(one).numpy() for one in (expected, found_logits))
         agreements.append(agreement(theirs, ours, classes))
         if case.label is not None:
-            truth = prepare_label(case.label, prepared, classes)
-            scores.append([dice_per_class(labels, truth, classes) for labels in (theirs, ours)])
+            truth = prepare_label(case.label, prepared, targets.values)
+            pairs = [targets.without_ignored(labels, truth) for labels in (theirs, ours)]
+            scores.append([dice_per_class(*pair, classes, targets.groups) for pair in pairs])
     dice, dice_pytorch = (
         (mean_dice(np.stack([s[i] for s in scores])) for i in range(2)) if scores else (None, None)
     )

@@ -99,10 +99,11 @@ def test_a_deployed_folder_segments_as_pytorch_does(cases, tmp_path, kind, preci
         assert agreement(found, ours.segmenter.segment(case.image), 4) > 0.999
 
 
+@pytest.mark.parametrize("regions", [False, True])
 @pytest.mark.parametrize("kind", ["onnx", "torchscript", "torch-export"])
-def test_a_mirrored_ensemble_is_deployed_whole(cases, tmp_path, kind):
+def test_a_mirrored_ensemble_is_deployed_whole(cases, tmp_path, kind, regions):
     torch.manual_seed(1)
-    network = Mirrored(Ensemble([Shrink(), Shrink()]), (0, 2))
+    network = Mirrored(Ensemble([Shrink(), Shrink()], regions), (0, 2))
     deploy(source(network), cases, kind, "fp32", tmp_path / "d", QUICK)
     deployed, _ = open_segmenter(tmp_path / "d")
     x = torch.rand(2, 1, 16, 16, 16)

@@ -82,7 +82,11 @@ def test_a_run_reads_an_installed_source(installed):
     ("setting", "told"),
     [
         ("data.tabel=x", "data.tabel is not a key of `data`. Did you mean table?"),
-        ("data.pth=x", "There are: source, preprocess, split, cache, table, modalities, classes"),
+        (
+            "data.pth=x",
+            "There are: source, preprocess, split, cache, regions, regions_class_order, ignore, "
+            "table, modalities, classes",
+        ),
         ("data.classes=3", "data.classes = 3: "),
         ("data.source=cvs", "data: 'cvs' is no source of data. Did you mean csv? There are: 'msd'"),
         ("data.source=3", "data: expected keys and values, with a `source` of 'msd', 'phantom'"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from tests.trainers.data.volumes import settings_of
+from tests.trainers.oracle import exclusive
 from trainers.errors import UserError
 from trainers.volumes.geometry import check_affine, doubts, read_affine, same_place, voxel_sizes
 from trainers.volumes.nifti import open_nifti, save_segmentation
@@ -56,7 +57,7 @@ def there_and_back(image: Path, label: Path, chosen: Settings, spacing):
     seen = prepare_label(label, prepared, 5)
     assert seen.shape == prepared.image.shape[1:]
     logits = np.stack([seen == n for n in range(5)]).astype(np.float32)
-    return restore(logits, prepared), prepared
+    return restore(logits, prepared, exclusive(5)), prepared
 
 
 @settings(max_examples=300, deadline=None)
@@ -171,7 +172,7 @@ def test_a_prediction_under_another_rule_lies_where_the_image_lies(tmp_path):
     nib.save(volume, tmp_path / "both.nii")
     prepared = prepare_image(tmp_path / "both.nii", settings_of(affine="qform"), None)
     np.testing.assert_allclose(voxel_sizes(prepared.native.affine), (2, 2, 3))
-    labels = restore(prepared.image.repeat(2, axis=0), prepared)
+    labels = restore(prepared.image.repeat(2, axis=0), prepared, exclusive(2))
     save_segmentation(labels, tmp_path / "both.nii", tmp_path / "s.nii")
     written, read = open_nifti(tmp_path / "s.nii"), open_nifti(tmp_path / "both.nii")
     for rule in ("sform", "qform"):

@@ -7,6 +7,7 @@ from monai.transforms import Spacing
 from scipy.spatial.transform import Rotation
 
 from tests.trainers.data.volumes import ball, settings_of, write_nifti
+from tests.trainers.oracle import exclusive
 from trainers.errors import UserError
 from trainers.volumes.geometry import oriented_spacing
 from trainers.volumes.nifti import save_segmentation
@@ -42,7 +43,7 @@ def there_and_back(case, preprocess, spacing):
     seen = prepare_label(label, prepared, 3)
     assert seen.shape == prepared.image.shape[1:]
     logits = np.stack([seen == index for index in range(3)]).astype(np.float32)
-    return restore(logits, prepared)
+    return restore(logits, prepared, exclusive(3))
 
 
 def dice(a, b, index):
@@ -146,7 +147,7 @@ def test_spacing_follows_the_axes():
 def test_logits_of_another_grid_are_refused(case):
     prepared = prepare_image(case[0], settings_of(), None)
     with pytest.raises(ValueError, match="logits are"):
-        restore(np.zeros((3, 4, 4, 4), np.float32), prepared)
+        restore(np.zeros((3, 4, 4, 4), np.float32), prepared, exclusive(3))
 
 
 @pytest.mark.parametrize("content", [b"text", b""])

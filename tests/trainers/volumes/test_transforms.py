@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.trainers.oracle import CROOKED, Oracle, truth, write
+from tests.trainers.oracle import CROOKED, Oracle, exclusive, truth, write
 from trainers.errors import UserError
 from trainers.volumes.settings import Intensity
 from trainers.volumes.transforms import PrepareImaged, SaveLabelsd, SegmentImaged, find_images
@@ -31,7 +31,7 @@ def case(tmp_path):
 
 def segmented(case):
     inferer = SlabInferer((8, 8, 8), overlap=0.25, windows=2)
-    return SegmentImaged(network=Oracle(), inferer=inferer, classes=3)(case)
+    return SegmentImaged(network=Oracle(), inferer=inferer, targets=exclusive(3))(case)
 
 
 def test_an_image_becomes_a_tensor_that_knows_where_it_is(case):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 import numpy as np
+from pydantic import Field
 
 from trainers.data.check.finding import Finding
 from trainers.strict import Strict
@@ -20,8 +21,9 @@ class CaseFacts(Strict):
     """One readable case, its axes turned to right, front and up.
 
     `shape`: (D, H, W) voxels. `voxel_size`: mm. `intensities[channel]`: the volume's percentiles
-    `PERCENTILES`. `voxels[class]`: how many have it. `image` and `label`: hashes of their content
-    on these axes, whatever type, axes and compression their files have.
+    `PERCENTILES`. `voxels[class]`: how many have it; `ignored`: how many are to be ignored. `image`
+    and `label`: hashes of their content on these axes, whatever type, axes and compression their
+    files have.
     """
 
     name: str
@@ -31,6 +33,7 @@ class CaseFacts(Strict):
     voxels: tuple[int, ...]
     image: str
     label: str
+    ignored: int = Field(default=0, exclude_if=lambda count: count == 0)
 
     @property
     def constant(self) -> bool:

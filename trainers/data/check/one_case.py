@@ -76,6 +76,7 @@ class CaseCheck:
         """channels: (C, D, H, W), classes: (D, H, W)."""
         affine = affine_of(image, self.rule)
         turn = Turn.to(AXES, affine)
+        counts = np.bincount(classes.reshape(-1, order="F"), minlength=self._count)
         return CaseFacts(
             name=self.case.name,
             shape=turn.grid(Grid(classes.shape, affine)).shape,
@@ -83,11 +84,10 @@ class CaseCheck:
             intensities=tuple(
                 tuple(np.percentile(channel, PERCENTILES).tolist()) for channel in channels
             ),
-            voxels=tuple(
-                np.bincount(classes.reshape(-1, order="F"), minlength=self._count).tolist()
-            ),
+            voxels=tuple(counts[: self._count].tolist()),
             image=content(turn.apply(np.moveaxis(channels, 0, -1))),
             label=content(turn.apply(classes)),
+            ignored=int(counts[self._count :].sum()),
         )
 
     @property
@@ -173,15 +173,21 @@ class CaseCheck:
             )
             return None
         nearest, close = nearest_classes(values)
-        good = close & (nearest >= 0) & (nearest < self._count)
+        ignore = self.source.targets.ignore
+        ignored = np.False_ if ignore is None else nearest == ignore
+        good = close & (((nearest >= 0) & (nearest < self._count)) | ignored)
         if not good.all():
+            or_ignored = "" if ignore is None else f", or {ignore} to be ignored"
             self._found(
                 Kind.LABEL_VALUES,
                 f"label has the values {digits(values[~good])}, but {self.expecting} expects "
-                f"0 to {self._count - 1} ({_short(path)})",
+                f"0 to {self._count - 1}{or_ignored} ({_short(path)})",
             )
             return None
         self._doubt_label(volume, values, nearest)
+        if not np.logical_and(nearest, ~ignored).any():
+            what = "to be ignored throughout" if np.all(ignored) else "background alone"
+            self._found(Kind.EMPTY, f"label is {what}")
         return nearest.astype(np.int64)
 
     def _doubt_label(
@@ -196,8 +202,6 @@ class CaseCheck:
             self._found(Kind.STORED, told)
         elif scaled:
             self._found(Kind.STORED, f"label has a scale factor in its header{scaled}")
-        if not nearest.any():
-            self._found(Kind.EMPTY, "label is background alone")
 
     def _found(self, kind: Kind, message: str) -> None:
         self.findings.append(Finding(case=self.case.name, kind=kind, message=message))

@@ -29,7 +29,7 @@ def examine(
     expecting: what says how many channels and classes there are, where it is not what lists the
     cases. finished: a folder for what was found of each case, which is not read again then.
     """
-    described = Dataset(source.folder, source.modalities, source.classes, (), source.described_by)
+    described = Dataset.like(source, ())
     names = (f"checked/{number:05}.json" for number in range(len(source.cases)))
     files = [finished and finished / name for name in names]
     work = partial(_check_case, described, rule, expecting or source.described_by)
