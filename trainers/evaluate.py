@@ -18,14 +18,15 @@ from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.names import check_unique
 from trainers.data.source import Case
-from trainers.data.volume_folder import find_volumes
+from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics
 from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
+from trainers.volumes.files import ending_of, files_of
 from trainers.volumes.geometry import voxel_sizes
-from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_nifti
+from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_volume
 
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
 
@@ -122,7 +123,7 @@ def evaluate_folder(
             started = perf_counter()
             predicted = segmenter.segment(case.image)
             seconds += perf_counter() - started
-            affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
+            affine = affine_of(open_volume(case.image), segmenter.spec.preprocess.affine)
             truth, sizes = load_labels(case.label), voxel_sizes(affine)
         frames += _axial_slices(predicted.shape, affine)
         scores.append(_case_scores(predicted, truth, len(classes), sizes, tolerance))
@@ -134,12 +135,13 @@ def evaluate_folder(
 
 
 def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
-    volumes = find_volumes(images)
+    volumes = find_images(images, segmenter.task.channels)
     if not volumes:
-        raise UserError(f"{images} has no .nii or .nii.gz file; expected images to evaluate on")
+        raise UserError(f"{images} has no {VOLUMES}; expected images to evaluate on")
     truths = find_volumes(labels)
     cases = tuple(
-        Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
+        Case(name, image, truths.get(name, labels / (name + ending_of(files_of(image)[0]))))
+        for name, image in volumes.items()
     )
     modalities = tuple(map(str, range(segmenter.task.channels)))
     dataset = Dataset(images, modalities, segmenter.task.classes, cases)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainers.data.config import Preprocess
 from trainers.data.source import Case
 from trainers.errors import UserError
+from trainers.volumes.files import files_of, voxel_files
 
 FORMAT = 2  # of prepared volumes: one more makes all of them anew
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A `DataSource` of NIfTI files. Raises UserError where two cases have one name."""
+    """A `DataSource` of files. Raises UserError where two cases have one name."""
 
     folder: Path
     modalities: tuple[str, ...]
@@ -40,9 +42,16 @@ class Dataset:
             "preprocess": preprocess.model_dump(mode="json"),
             "modalities": self.modalities,
             "classes": self.classes,
-            "files": [_stamp(path) for case in self.cases for path in (case.image, case.label)],
+            "files": [_stamp(path) for case in self.cases for path in _files(case)],
         }
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _files(case: Case) -> Iterator[Path]:
+    """All that a case is read from."""
+    for path in (*files_of(case.image), case.label):
+        yield path
+        yield from voxel_files(path)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
