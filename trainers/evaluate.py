@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -16,9 +18,11 @@ from nibabel.orientations import io_orientation
 from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
+from trainers.data.dicom_pairs import write_pairs
 from trainers.data.names import check_unique
 from trainers.data.source import Case
 from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
+from trainers.dicom import has_dicom
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics
@@ -109,13 +113,33 @@ def evaluate_folder(
 ) -> Evaluation:
     """Segment every image of a folder and compare it with the label of the same name.
 
-    tolerance: mm, of the normalised surface Dice. Labels without an image are ignored. Raises one
+    Of a folder of DICOM, every series that a SEG or RTSTRUCT below `labels` refers to. tolerance:
+    mm, of the normalised surface Dice. Labels without an image are ignored. Raises one
     UserError that lists all images which cannot be used: without a label, of another geometry than
     theirs, unreadable.
     """
     classes = segmenter.task.classes
     check_unique(classes, "class", "the network")
-    cases = _checked_cases(segmenter, images, labels)
+    with _as_volumes(images, labels, classes) as folders:
+        cases = _checked_cases(segmenter, *folders)
+        return _evaluate(segmenter, cases, progress, tolerance)
+
+
+@contextmanager
+def _as_volumes(images: Path, labels: Path, classes: Sequence[str]) -> Iterator[tuple[Path, Path]]:
+    """Folders of volumes: these, or what is made of DICOM in them for as long as it is needed."""
+    if not images.is_dir() or not has_dicom(images):
+        yield images, labels
+        return
+    with TemporaryDirectory(prefix="segnas-") as folder:
+        write_pairs(images, labels, classes, Path(folder))
+        yield Path(folder, "images"), Path(folder, "labels")
+
+
+def _evaluate(
+    segmenter: Segmenter, cases: Sequence[Case], progress: Progress | None, tolerance: float
+) -> Evaluation:
+    classes = segmenter.task.classes
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):

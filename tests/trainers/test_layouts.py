@@ -9,6 +9,7 @@ from tests.trainers.data.layouts import write_volume
 from tests.trainers.oracle import CLASSES, CROOKED, Oracle, segmenter, truth
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
+from trainers.data.volume_folder import find_images
 from trainers.errors import UserError
 from trainers.evaluate import evaluate_folder
 from trainers.predict import predict_folder
@@ -99,6 +100,13 @@ def test_one_channel_in_nnunets_names(tmp_path):
     assert evaluate_folder(segmenter(), folder / "images", folder / "labels").dice == 1.0
     done = predict_folder(segmenter(), folder / "images", folder / "out")
     assert [file.name for file in done.written] == ["a.nii.gz", "b.nii.gz"], done.failed
+
+
+def test_a_picture_of_all_channels_in_nnunets_names(tmp_path):
+    for part, end, shape in (("images", "_0000.png", (12, 9, 3)), ("labels", ".png", (12, 9))):
+        (tmp_path / part).mkdir()
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / part / f"a{end}")
+    assert find_images(tmp_path / "images", 3) == {"a": tmp_path / "images" / "a_0000.png"}
 
 
 def test_names_with_other_numbers_are_names(tmp_path):

@@ -111,7 +111,7 @@ def _names(entries: Sequence[Entry]) -> list[str]:
     paths = [entry.images[0].absolute() for entry in entries]
     for folders in range(max(len(path.parts) for path in paths)):
         names = [
-            entry.name or "_".join([*path.parent.parts[-folders:], case_name(path)][-folders - 1 :])
+            entry.name or "_".join([*path.parent.parts, case_name(path)][-folders - 1 :])
             for entry, path in zip(entries, paths, strict=True)
         ]
         if max(Counter(names).values()) == 1:

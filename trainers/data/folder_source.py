@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from trainers.data.datalist import DatalistData, is_datalist
+from trainers.data.dicom_source import DicomData
 from trainers.data.msd import MsdData
 from trainers.data.msd_descriptor import DESCRIPTOR
 from trainers.data.nnunet import NnunetData
@@ -19,7 +20,7 @@ from trainers.read_json import read_json
 
 LAYOUTS = (
     "a folder with dataset.json, imagesTr and labelsTr, of the Medical Segmentation Decathlon or "
-    "of nnU-Net, a CSV table or a JSON datalist of cases"
+    "of nnU-Net, a CSV table or a JSON datalist of cases, or a folder of DICOM"
 )
 
 
@@ -31,8 +32,9 @@ def is_data(path: Path) -> bool:
 def source_of(data: Path, workdir: Path) -> SourceConfig:
     """The configuration of the source that can open `data`, a folder or a file.
 
-    By dataset.json in it, nnU-Net's or that of the Medical Segmentation Decathlon; without one, by
-    the only table or datalist in it; then sources of installed packages that need a `path` alone.
+    By dataset.json in it, nnU-Net's or that of the Medical Segmentation Decathlon; by the only
+    table or datalist in it, where it has no imagesTr; by DICOM files; then sources of installed
+    packages that need a `path` alone.
     `workdir`: for what a source makes. Raises the UserError of the likeliest where none can.
     """
     if not is_data(data):
@@ -58,14 +60,23 @@ def _opened(kind: type[SourceConfig], path: Path, workdir: Path) -> SourceConfig
 
 def _recognised(data: Path) -> tuple[type[SourceConfig], Path] | None:
     """Which source here reads it, and the path that it is given."""
-    if (data / DESCRIPTOR).exists():
-        return (NnunetData if is_nnunet(read_json(data / DESCRIPTOR)) else MsdData), data
+    descriptor = data / DESCRIPTOR
     files = sorted(data.iterdir()) if data.is_dir() else [data]
-    lists = [(kind, file) for file in files if (kind := _list_kind(file))]
+    lists = [(kind, file) for file in files if (kind := _list_kind(file)) and file != descriptor]
+    if descriptor.exists() and ((data / "imagesTr").exists() or not lists):
+        return (NnunetData if is_nnunet(read_json(descriptor)) else MsdData), data
     if len(lists) > 1:
         named = ", ".join(file.name for _, file in lists)
         raise UserError(f"{data} has several lists of cases, {named}; give the one that counts")
-    return lists[0] if lists else None
+    if lists:
+        return lists[0]
+    return (DicomData, data) if _has_dicom(data) else None
+
+
+def _has_dicom(data: Path) -> bool:
+    from trainers.dicom import has_dicom  # with nibabel, which other layouts can do without
+
+    return has_dicom(data)
 
 
 def _installed() -> Iterator[type[SourceConfig]]:

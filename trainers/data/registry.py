@@ -12,6 +12,7 @@ from pydantic import PlainValidator, SerializeAsAny, ValidationError, Validation
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from trainers.data.datalist import DatalistData
+from trainers.data.dicom_source import DicomData
 from trainers.data.msd import MsdData
 from trainers.data.nnunet import NnunetData
 from trainers.data.phantom_source import PhantomData
@@ -20,7 +21,9 @@ from trainers.data.table import CsvData
 from trainers.errors import UserError
 
 ENTRY_POINTS = "segnas.data_sources"  # the group in which other packages offer sources
-HERE: tuple[type[SourceConfig], ...] = (MsdData, NnunetData, CsvData, DatalistData, PhantomData)
+HERE: tuple[type[SourceConfig], ...] = (
+    MsdData, NnunetData, CsvData, DatalistData, DicomData, PhantomData,
+)  # fmt: skip
 
 
 @cache

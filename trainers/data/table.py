@@ -50,7 +50,7 @@ class CsvData(SourceConfig):
         columns, entries = _read_table(self.path)
         described_by = self.path.parent / DESCRIPTOR
         facts = read_facts(described_by)
-        own = tuple(name.removeprefix("image_") for name in columns) if len(columns) > 1 else None
+        own = tuple(name[len("image_") :] for name in columns) if columns != ["image"] else None
         modalities = self.modalities or own
         return list_cases(self.path, entries, self.classes, modalities, facts, described_by)
 
@@ -59,7 +59,7 @@ class CsvData(SourceConfig):
         return about_json(self.path.parent / DESCRIPTOR, self.path.stem)
 
 
-def _read_table(path: Path) -> tuple[Sequence[str], list[Entry]]:
+def _read_table(path: Path) -> tuple[list[str], list[Entry]]:
     """The columns of images, and the cases. Raises UserError."""
     if not path.is_file():
         what = "no file" if path.exists() else "missing"
@@ -67,10 +67,10 @@ def _read_table(path: Path) -> tuple[Sequence[str], list[Entry]]:
     lines = read_text(path, "CSV table", MOST).lstrip("\r\n").splitlines()
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
     reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    columns = {name.strip().lower(): name for name in reader.fieldnames or () if name.strip()}
-    images = _image_columns(path, columns)
     entries = []
     try:
+        columns = _columns(path, reader.fieldnames or ())
+        images = _image_columns(path, columns)
         for row in reader:
             cells = {name: (row[written] or "").strip() for name, written in columns.items()}
             if None in row:
@@ -84,7 +84,16 @@ def _read_table(path: Path) -> tuple[Sequence[str], list[Entry]]:
     return images, entries
 
 
-def _image_columns(path: Path, columns: Mapping[str, str]) -> Sequence[str]:
+def _columns(path: Path, written: Sequence[str]) -> Mapping[str, str]:
+    """Name in lower case -> as it is written."""
+    columns: dict[str, str] = {}
+    for name in filter(str.strip, written):
+        if (other := columns.setdefault(name.strip().lower(), name)) is not name:
+            raise UserError(f"{path} has the columns {other} and {name}; expected one of them")
+    return columns
+
+
+def _image_columns(path: Path, columns: Mapping[str, str]) -> list[str]:
     several = [written for name, written in columns.items() if name.startswith("image_")]
     if "image" in columns and several:
         raise UserError(f"{path} has the columns image and {several[0]}; expected one or the other")

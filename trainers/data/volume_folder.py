@@ -61,16 +61,19 @@ def find_images(folder: Path, channels: int) -> dict[str, Image]:
     """Case name -> image for a network of so many channels, in order of name.
 
     A file is a case. Where all names end as nnU-Net's do, `_0000` to the last channel, a case is
-    all files that are named alike but for that. Raises UserError as `find_volumes` does, and where
-    a case lacks a channel.
+    all files that are named alike but for that; `_0000` alone may hold all channels. Raises
+    UserError as `find_volumes` does, and where a case lacks a channel.
     """
     volumes = find_volumes(folder)
-    grouped = by_channel(volumes)
+    grouped = by_channel(volumes) or {}
+    found = [set(files) for files in grouped.values()]
     wanted = set(range(channels))
-    if grouped is None or not any(files.keys() == wanted for files in grouped.values()):
+    if found and all(numbers == {0} for numbers in found):
+        return {name: files[0] for name, files in grouped.items()}
+    if wanted not in found:
         return dict(volumes)
     for name, files in grouped.items():
-        if files.keys() != wanted:
+        if set(files) != wanted:
             numbers = ", ".join(f"_{number:04}" for number in sorted(files))
             raise UserError(
                 f"{folder}: {name} has the channels {numbers}; the network expects _0000 to "

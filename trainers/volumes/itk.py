@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from .errors import UserError
+from .pictures import THICKNESS
 from .readable import check_room, readable
 
 MIRROR = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS <-> RAS+
@@ -21,8 +22,9 @@ MIRROR = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS <-> RAS+
 def open_itk(path: Path) -> nib.Nifti1Image:
     """The header and affine of a file, (D, H, W) or (D, H, W, C); voxels are read later.
 
-    A picture is one slice; the components of a voxel, or a fourth axis, are the channels. Raises
-    UserError where SimpleITK is missing or cannot read it, and for complex voxels.
+    The components of a voxel, or a fourth axis, are the channels; two axes are one slice, as in
+    `pictures`. Raises UserError where SimpleITK is missing or cannot read it, and for complex
+    voxels.
     """
     itk = _simple_itk(path)
     reader = itk.ImageFileReader()
@@ -60,10 +62,10 @@ def save_itk(labels: np.ndarray, affine: np.ndarray, to: Path) -> None:
 
 
 def _lps_affine(header: Any, axes: int) -> np.ndarray:
-    """(4, 4), from voxels to ITK's mm, of the first 2 or 3 `axes`; a slice is 1 mm thick."""
+    """(4, 4), from voxels to ITK's mm, of the first 2 or 3 `axes`."""
     every = header.GetDimension()
     direction = np.reshape(header.GetDirection(), (every, every))[:axes, :axes]
-    affine = np.eye(4)
+    affine = np.diag([1.0, 1.0, THICKNESS, 1.0])
     affine[:axes, :axes] = direction * header.GetSpacing()[:axes]
     affine[:axes, 3] = header.GetOrigin()[:axes]
     return affine

@@ -1,6 +1,7 @@
 """PNG, JPEG and BMP pictures as volumes of one slice.
 
 A pixel is 1 mm. Columns run to the patient's left and rows to the back, as ITK places a picture.
+The slice is as thick as nnU-Net takes one, so that no network looks for neighbours across it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from .errors import UserError
 from .readable import check_room, readable
 
-AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
+THICKNESS = 999.0  # mm
+AFFINE = np.diag([-1.0, -1.0, THICKNESS, 1.0])
 LARGEST = 2**15 - 1  # pixels along an axis: a NIfTI header holds no more
 
 

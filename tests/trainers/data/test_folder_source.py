@@ -44,6 +44,7 @@ def test_a_table_or_a_datalist(msd, tmp_path):
     table = table_of(msd, tmp_path / "cases.csv")
     (tmp_path / "dataset.json").write_text(json.dumps(LABELS))
     assert source_of(table, tmp_path) == CsvData(path=table)
+    assert source_of(tmp_path, tmp_path) == CsvData(path=table)
     datalist = datalist_of(msd, tmp_path / "list.json")
     assert source_of(datalist, tmp_path) == DatalistData(path=datalist)
 

@@ -68,6 +68,12 @@ def test_an_image_of_several_files_has_a_column_for_each(tmp_path):
     check_dataset(dataset)
 
 
+def test_a_single_column_names_its_modality_too(msd, tmp_path):
+    pair = pair_of(msd, "a")
+    row = {"Image_CT": pair["image"], "label": pair["label"]}
+    assert opened(table_of(msd, tmp_path / "cases.csv", [row])).modalities == ("CT",)
+
+
 def test_classes_are_those_of_dataset_json_beside_it(file):
     told = {"labels": {"background": 0, "low": 1, "high": 2}, "channel_names": {"0": "T2"}}
     (file.parent / "dataset.json").write_text(json.dumps(told | {"name": "balls"}))
@@ -154,6 +160,8 @@ def test_a_group_in_two_parts_is_a_doubt(msd, tmp_path):
         ("", "has the columns none; expected image and label"),
         ("image,label\n", "lists no case with a label"),
         ("image,image_T1,label\n1,2,3\n", "has the columns image and image_T1; expected one or"),
+        ("image,label,Label\n1,2,3\n", "has the columns label and Label; expected one of them"),
+        ('image,label\n"a.nii,b\n', "is no CSV table: unexpected end of data"),
         ("image,label,splt\n1,2,test\n", "has a column splt. Did you mean split?"),
         ("image,label\na.nii,\n", "row 2 has no label; expected a path"),
         ("image,label\na.nii,b.nii\nc.nii,d.nii,e\n", "row 3 has more cells than columns"),
