@@ -92,8 +92,9 @@ def load_volume(image: Image, rule: AffineRule = "sform") -> MetaTensor:
     if isinstance(image, tuple):
         first = 0
         for file in image:
-            channels = load_volume(file, rule).numpy()
-            values[first : (first := first + len(channels))] = channels
+            part = load_volume(file, rule).numpy()
+            values[first : first + len(part)] = part
+            first += len(part)
         return with_affine(torch.from_numpy(values), affine_of(volume, rule))
     # What is too large is infinite, and refused.
     with readable(image), np.errstate(all="ignore"):
@@ -176,9 +177,14 @@ def save_segmentation(labels: np.ndarray, like: Image, to: Path) -> None:
         raise ValueError(f"labels are {labels.shape}, {_file(source).name} is {source.shape[:3]}")
     to.parent.mkdir(parents=True, exist_ok=True)
     if has_ending(to, ITK):
-        return save_itk(labels, affine_of(source), to)
-    if has_ending(to, PICTURES):
-        return save_picture(labels, to)
+        save_itk(labels, affine_of(source), to)
+    elif has_ending(to, PICTURES):
+        save_picture(labels, to)
+    else:
+        _save_nifti(labels, source, to)
+
+
+def _save_nifti(labels: np.ndarray, source: nib.Nifti1Image, to: Path) -> None:
     header = type(source.header)()
     header.set_data_dtype(labels.dtype)
     header.set_data_shape(labels.shape)
