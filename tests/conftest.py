@@ -28,6 +28,7 @@ WITH_RAY = (  # files that start Ray, or whole commands that do: one after the o
     "tests/test_end_to_end.py",
     "tests/test_pinned.py",
     "tests/test_python.py",
+    "tests/test_sources_end_to_end.py",
 )
 
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.volumes.nifti import CHUNK, open_nifti, placed_header
+from trainers.volumes.files import Image
+from trainers.volumes.nifti import CHUNK, open_volume, placed_header
 
 
-def create_channels(channels: int, like: Path, to: Path) -> np.ndarray:
+def create_channels(channels: int, like: Image, to: Path) -> np.ndarray:
     """A new file of zeros where the image `like` is: (channels, D, H, W) float32.
 
     What is written into the array is in the file, whose last axis the channels are; it is not
     packed. Raises OSError where there is no room for it.
     """
-    source = open_nifti(like)
+    source = open_volume(like)
     shape = (*source.shape[:3], channels)
     header = placed_header(source, shape, np.dtype(np.float32))
     start = int(header.single_vox_offset)

@@ -9,8 +9,8 @@ import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +41,12 @@ _MAY_BE_EMPTY = (
 
 @dataclass(frozen=True)
 class Series:
-    """The files of one series, a slice each, in no order. `name` is fit for a file's."""
+    """The files of one series, a slice each, in no order. `name` is fit for a file's. `uid`: its
+    SeriesInstanceUID; empty where no file of it can be read."""
 
     name: str
     files: tuple[Path, ...]
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,31 @@ class Slices:
 
 def has_dicom(folder: Path) -> bool:
     """Does a file in the folder or below look like DICOM? Needs no package."""
-    return any(_looks_dicom(file) for _, files in _folders(folder) for file in files)
+    return any(True for _ in dicom_files(folder))
 
 
-def find_series(folder: Path) -> list[Series]:
+def dicom_files(folder: Path) -> Iterator[Path]:
+    """The files in the folder and below that look like DICOM. Needs no package."""
+    for _, files in _folders(folder):
+        yield from filter(_looks_dicom, files)
+
+
+def find_series(folder: Path, told: bool = True) -> list[Series]:
     """Every CT, MR or PET series in the folder and below, one for each folder and series UID.
 
     It is named after its folder; where a folder has several, the series UID follows. A file that
     should be DICOM and cannot be read belongs to all series of its folder, since a slice of any may
-    be lost with it. Other modalities are left out with a warning. Raises UserError where the DICOM
-    packages are missing.
+    be lost with it. Other modalities are left out, with a warning where `told`. Raises UserError
+    where the DICOM packages are missing.
     """
     require_packages()
     found = []
     for path, files in _folders(folder):
-        series, damaged = _sort_files([file for file in files if _looks_dicom(file)])
+        series, damaged = _sort_files([file for file in files if _looks_dicom(file)], told)
         name = "_".join(path.relative_to(folder).parts) or folder.resolve().name
         for uid, slices in series.items():
             suffix = "" if len(series) == 1 else "_" + re.sub(r"[^0-9.]", "_", uid)
-            found.append(Series(name + suffix, (*slices, *damaged)))
+            found.append(Series(name + suffix, (*slices, *damaged), uid))
         if damaged and not series:
             found.append(Series(name, tuple(damaged)))
     return _distinct(found)
@@ -92,11 +100,11 @@ def read_series(series: Series) -> Slices:
     """
     from highdicom import get_volume_from_series
 
-    headers = [_read(file, pixels=False) for file in series.files]
+    headers = [read_dicom(file, pixels=False) for file in series.files]
     check_slices(series.name, series.files, headers)
     try:
         volume = get_volume_from_series(
-            [_read(file) for file in series.files],
+            [read_dicom(file) for file in series.files],
             dtype=np.float32,
             apply_real_world_transform=False,
             apply_presentation_lut=False,
@@ -109,6 +117,16 @@ def read_series(series: Series) -> Slices:
     except Exception as error:  # of decoders: they raise whatever they like
         raise UserError(f"series {series.name} cannot be read: {error}") from error
     return Slices(volume, headers)
+
+
+def read_dicom(file: Path, pixels: bool = True) -> Dataset:
+    """What a DICOM file holds. Raises UserError where it is damaged, or something else."""
+    from pydicom import dcmread
+
+    try:
+        return dcmread(file, stop_before_pixels=not pixels)
+    except Exception as error:  # damaged files raise AttributeError, KeyError, struct.error, ...
+        raise UserError(f"{file} cannot be read; expected a DICOM file") from error
 
 
 def save_as_nifti(slices: Slices, to: Path) -> None:
@@ -186,13 +204,13 @@ def _looks_dicom(file: Path) -> bool:
         return False
 
 
-def _sort_files(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
+def _sort_files(files: Sequence[Path], told: bool) -> tuple[dict[str, list[Path]], list[Path]]:
     """The files of each series by its UID, and those that cannot be read."""
     series: dict[str, list[Path]] = defaultdict(list)
     damaged, others = [], set()
     for file in files:
         try:
-            header = _read(file, pixels=False)
+            header = read_dicom(file, pixels=False)
         except UserError:
             damaged.append(file)
             continue
@@ -200,7 +218,7 @@ def _sort_files(files: Sequence[Path]) -> tuple[dict[str, list[Path]], list[Path
             series[str(header.SeriesInstanceUID)].append(file)
         else:
             others.add(header.get("Modality", "none"))
-    if others:
+    if told and others:
         found = ", ".join(sorted(map(str, others)))
         warnings.warn(f"{files[0].parent}: ignored DICOM of modality {found}", stacklevel=3)
     return series, damaged
@@ -214,17 +232,8 @@ def _distinct(series: Sequence[Series]) -> list[Series]:
         names = (each.name, *(f"{each.name}_{n}" for n in range(2, len(series) + 2)))
         name = next(name for name in names if name not in taken)
         taken.add(name)
-        named.append(Series(name, each.files))
+        named.append(replace(each, name=name))
     return named
-
-
-def _read(file: Path, pixels: bool = True) -> Dataset:
-    from pydicom import dcmread
-
-    try:
-        return dcmread(file, stop_before_pixels=not pixels)
-    except Exception as error:  # damaged files raise AttributeError, KeyError, struct.error, ...
-        raise UserError(f"{file} cannot be read; expected a DICOM file") from error
 
 
 def _segment(number: int, label: str) -> Any:

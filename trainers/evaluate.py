@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -16,16 +18,19 @@ from nibabel.orientations import io_orientation
 from trainers.bootstrap import Mean, mean_with_interval
 from trainers.data.check import Progress, check_dataset
 from trainers.data.dataset import Dataset
+from trainers.data.dicom_pairs import write_pairs
 from trainers.data.names import check_unique
 from trainers.data.source import Case
-from trainers.data.volume_folder import find_volumes
+from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
+from trainers.dicom import has_dicom
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
 from trainers.offers import pop_network_metrics
 from trainers.segmenter import Segmenter
 from trainers.surface import surface_per_class
+from trainers.volumes.files import ending_of, files_of
 from trainers.volumes.geometry import voxel_sizes
-from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_nifti
+from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_volume
 from trainers.volumes.targets import Targets
 
 METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
@@ -111,13 +116,33 @@ def evaluate_folder(
 ) -> Evaluation:
     """Segment every image of a folder and compare it with the label of the same name.
 
-    tolerance: mm, of the normalised surface Dice. Labels without an image are ignored. Raises one
+    Of a folder of DICOM, every series that a SEG or RTSTRUCT below `labels` refers to. tolerance:
+    mm, of the normalised surface Dice. Labels without an image are ignored. Raises one
     UserError that lists all images which cannot be used: without a label, of another geometry than
     theirs, unreadable.
     """
     targets = segmenter.task.targets
     check_unique([one.name for one in targets.channels], "class", "the network")
-    cases = _checked_cases(segmenter, images, labels)
+    with _as_volumes(images, labels, targets) as folders:
+        cases = _checked_cases(segmenter, *folders)
+        return _evaluate(segmenter, cases, progress, tolerance)
+
+
+@contextmanager
+def _as_volumes(images: Path, labels: Path, targets: Targets) -> Iterator[tuple[Path, Path]]:
+    """Folders of volumes: these, or what is made of DICOM in them for as long as it is needed."""
+    if not images.is_dir() or not has_dicom(images):
+        yield images, labels
+        return
+    with TemporaryDirectory(prefix="segnas-") as folder:
+        write_pairs(images, labels, targets.classes, Path(folder))
+        yield Path(folder, "images"), Path(folder, "labels")
+
+
+def _evaluate(
+    segmenter: Segmenter, cases: Sequence[Case], progress: Progress | None, tolerance: float
+) -> Evaluation:
+    targets = segmenter.task.targets
     scores, frames, seconds = [], 0, 0.0
     pop_network_metrics(segmenter.network)  # of passes before these
     for done, case in enumerate(cases, start=1):
@@ -125,7 +150,7 @@ def evaluate_folder(
             started = perf_counter()
             predicted = segmenter.segment(case.image)
             seconds += perf_counter() - started
-            affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
+            affine = affine_of(open_volume(case.image), segmenter.spec.preprocess.affine)
             truth, sizes = load_labels(case.label), voxel_sizes(affine)
         frames += _axial_slices(predicted.shape, affine)
         scores.append(_case_scores(predicted, truth, targets, sizes, tolerance))
@@ -137,12 +162,13 @@ def evaluate_folder(
 
 
 def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
-    volumes = find_volumes(images)
+    volumes = find_images(images, segmenter.task.channels)
     if not volumes:
-        raise UserError(f"{images} has no .nii or .nii.gz file; expected images to evaluate on")
+        raise UserError(f"{images} has no {VOLUMES}; expected images to evaluate on")
     truths = find_volumes(labels)
     cases = tuple(
-        Case(name, image, truths.get(name, labels / image.name)) for name, image in volumes.items()
+        Case(name, image, truths.get(name, labels / (name + ending_of(files_of(image)[0]))))
+        for name, image in volumes.items()
     )
     task = segmenter.task
     modalities = tuple(map(str, range(task.channels)))

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from os.path import realpath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +18,7 @@ from trainers.channels_file import create_channels
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding, Kind, warn
 from trainers.data.msd_descriptor import DESCRIPTOR
-from trainers.data.volume_folder import case_name, find_volumes, output_name
+from trainers.data.volume_folder import VOLUMES, case_name, find_images, find_volumes, output_name
 from trainers.dicom import (
     MODALITIES,
     Series,
@@ -32,9 +31,17 @@ from trainers.dicom import (
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 from trainers.volumes.errors import DoubtWarning
-from trainers.volumes.files import has_ending, is_volume
+from trainers.volumes.files import (
+    NIFTI,
+    PICTURES,
+    Image,
+    ending_of,
+    files_of,
+    has_ending,
+    volumes_among,
+)
 from trainers.volumes.geometry import doubts
-from trainers.volumes.nifti import open_nifti, save_segmentation
+from trainers.volumes.nifti import open_volume, save_segmentation
 
 PROBABILITIES = "_probabilities.nii"
 DATA_FOLDERS = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
@@ -70,26 +77,28 @@ class Input:
         return case_name(Path(self.output.removesuffix(".dcm"))) + PROBABILITIES
 
 
-def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
-    """What is to be segmented in `images`: a NIfTI file, a folder of them, or of DICOM series.
+def find_inputs(images: Path, channels: int, format: Format | None = None) -> list[Input]:
+    """What is to be segmented in `images` by a network of so many channels.
 
-    NIfTI gives NIfTI; DICOM gives DICOM SEG unless `format` says otherwise. Raises UserError where
-    there is nothing, or both, or DICOM SEG is wanted for NIfTI.
+    A volume, a folder of them (`find_images`), or of DICOM series. A volume gives one of its own
+    format, DICOM gives DICOM SEG, unless `format` says otherwise. Raises UserError where there is
+    nothing, or both, or DICOM SEG is wanted for volumes.
     """
     if images.is_dir() and has_dicom(images):
-        if find_volumes(images, told=False):
+        volumes = find_volumes(images, told=False).values()
+        if not all(has_ending(file, PICTURES) for file in volumes):  # those are previews
             raise UserError(f"{images} holds NIfTI and DICOM; give each a folder of its own")
-        if not (found := find_series(images)):
+        if not (all_series := find_series(images)):
             raise UserError(f"{images} has no {', '.join(MODALITIES)} series; expected one or more")
-        return [_dicom_input(series, format or "dicom-seg") for series in found]
-    if not (volumes := _volumes(images)):
-        raise UserError(f"{images} has no .nii or .nii.gz file, and no DICOM series")
+        return [_dicom_input(series, format or "dicom-seg") for series in all_series]
+    if not (found := _volumes(images, channels)):
+        raise UserError(f"{images} has no {VOLUMES}, and no DICOM series")
     if format == "dicom-seg":
         raise UserError(
-            f"{images} holds NIfTI; a DICOM SEG refers to the DICOM images that were segmented: "
+            f"{images} holds no DICOM; a DICOM SEG refers to the DICOM images that were segmented: "
             "give their folder, or use --format nifti"
         )
-    return [Input(path.name, output_name(path), partial(_segment_nifti, path)) for path in volumes]
+    return [_volume_input(name, image, format) for name, image in found.items()]
 
 
 def predict_folder(
@@ -112,7 +121,7 @@ def predict_folder(
     are, or links to them lead, or where the labels of a data set are. Warns of what is doubtful,
     once for all cases.
     """
-    inputs = find_inputs(images, format)
+    inputs = find_inputs(images, segmenter.task.channels, format)
     if realpath(to) in _homes(images):
         raise UserError(
             f"{to} holds the images; segmentations of the same names need another folder"
@@ -158,20 +167,24 @@ def _doubts_of(case: str, doubtful: list[Finding]) -> Iterator[None]:
         doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=told))
 
 
-def _segment_nifti(
-    path: Path, segmenter: Segmenter, draft: Path, probabilities: Path | None
-) -> None:
-    for told in doubts(open_nifti(path), segmenter.spec.preprocess.affine):
-        warnings.warn(DoubtWarning(path, told), stacklevel=2)
-    save_segmentation(_labels(segmenter, path, probabilities), like=path, to=draft)
-
-
-def _labels(segmenter: Segmenter, image: Path, probabilities: Path | None) -> np.ndarray:
-    """The labels of a NIfTI file, with their probabilities in a file of their own if wanted."""
+def _labels(segmenter: Segmenter, image: Image, probabilities: Path | None) -> np.ndarray:
+    """The labels of an image, with their probabilities in a file of their own if wanted."""
     shares = None
     if probabilities is not None:
         shares = create_channels(segmenter.task.targets.outputs, like=image, to=probabilities)
     return segmenter.segment(image, shares)
+
+
+def _volume_input(case: str, image: Image, format: Format | None) -> Input:
+    def segment(segmenter: Segmenter, draft: Path, probabilities: Path | None) -> None:
+        for told in doubts(open_volume(image), segmenter.spec.preprocess.affine):
+            warnings.warn(DoubtWarning(first, told), stacklevel=2)
+        save_segmentation(_labels(segmenter, image, probabilities), like=image, to=draft)
+
+    first = files_of(image)[0]
+    name = case + ending_of(first)
+    other = format == "nifti" and not has_ending(first, NIFTI)
+    return Input(name, f"{case}.nii.gz" if other else output_name(Path(name)), segment)
 
 
 def _dicom_input(series: Series, format: Format) -> Input:
@@ -207,14 +220,14 @@ def _reason(error: Exception) -> str:
 
 def _homes(images: Path) -> set[str]:
     """The folder of the images, and the folders that links in it lead to."""
-    files = [images] if images.is_file() else filter(is_volume, images.iterdir())
+    files = [images] if images.is_file() else volumes_among(images.iterdir())
     folder = images.parent if images.is_file() else images
     return {realpath(folder), *(str(Path(realpath(file)).parent) for file in files)}
 
 
-def _volumes(images: Path) -> list[Path]:
+def _volumes(images: Path, channels: int) -> Mapping[str, Image]:
     if not images.is_file():
-        return list(find_volumes(images).values())
+        return find_images(images, channels)
     if not has_ending(images):
-        raise UserError(f"{images} is no .nii or .nii.gz file; give that, or a folder")
-    return [images]
+        raise UserError(f"{images} is no {VOLUMES}; give one, or a folder")
+    return {case_name(images): images}

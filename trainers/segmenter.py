@@ -21,9 +21,10 @@ from trainers.inference import predict_logits
 from trainers.single_image import onednn_for_single_images
 from trainers.strict import Strict
 from trainers.volumes.errors import DoubtWarning
+from trainers.volumes.files import Image, files_of
 from trainers.volumes.geometry import by, voxel_sizes
 from trainers.volumes.intensity import of_each_channel
-from trainers.volumes.nifti import channels, channels_first, open_nifti, with_affine
+from trainers.volumes.nifti import channels, channels_first, open_volume, with_affine
 from trainers.volumes.preprocess import Prepared, prepare_image
 from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import Settings
@@ -65,13 +66,15 @@ class Segmenter:
         """What the network reads and tells apart."""
         return self.spec.task
 
-    def segment(self, image: str | Path, probabilities: np.ndarray | None = None) -> np.ndarray:
-        """The labels of one NIfTI file in its own shape (D, H, W), in the smallest unsigned type.
+    def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
+        """The labels of an image in its own shape (D, H, W), in the smallest unsigned type.
 
-        `probabilities`: zeros, float32 (classes or regions, D, H, W), in which those of every voxel
-        are written. Raises UserError where the file has other channels than the network expects.
+        `image`: a file, or several whose channels follow each other. `probabilities`: zeros,
+        float32 (classes or regions, D, H, W), in which those of every voxel are written. Raises
+        UserError where the image has other channels than the network expects.
         """
-        return self._segment(self.prepare(Path(image)), str(image), probabilities)
+        files = Path(image) if isinstance(image, str) else image
+        return self._segment(self.prepare(files), str(files_of(files)[0]), probabilities)
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
@@ -97,13 +100,15 @@ class Segmenter:
         with onednn_for_single_images(self.network):
             return segment(prepared, self.network, inferer, self.task.targets, name, probabilities)
 
-    def prepare(self, image: Path | MetaTensor) -> Prepared:
+    def prepare(self, image: Image | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
 
         Warns of voxels far from those of the training, in size and, of a plain z-score, in value.
         """
-        name = str(image) if isinstance(image, Path) else "the image"
-        found = channels(open_nifti(image), image) if isinstance(image, Path) else image.shape[0]
+        if isinstance(image, Path | tuple):
+            name, found = str(files_of(image)[0]), channels(open_volume(image))
+        else:
+            name, found = "the image", image.shape[0]
         if found != (expected := self.task.channels):  # a series of 300 volumes is not resampled
             raise UserError(f"{name} has {found} channels; the network expects {expected}")
         prepared = prepare_image(image, self.spec.settings, self.task.spacing)

@@ -11,6 +11,8 @@ from trainers.home import from_home
 path = from_home
 """Reads a path of the command line."""
 
+DATA = "a folder with dataset.json or of DICOM, a CSV table or a JSON datalist of cases"
+
 
 def add_search_folder(command: argparse.ArgumentParser) -> None:
     """Which search."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide
+from nas.cli.planning import search_name
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "data",
         type=path,
         metavar="DATA",
-        help="a folder with dataset.json, or the YAML file of a search: its split is looked at too",
+        help=f"{arguments.DATA}; or the YAML file of a search: its split is looked at too",
     )
     command.add_argument(
         "--dir", type=path, help="for what a YAML's source makes, as in search (default: runs/NAME)"
@@ -50,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """`segnas check DATA`. Returns 1 where a search would refuse the data."""
     if options.sheet:
         _check_sheet(options.sheet)
+    from trainers.data.folder_source import is_data
     from trainers.data.open_source import open_source
 
     config, workdir = _config(options)
@@ -60,11 +62,11 @@ def run(options: argparse.Namespace) -> int:
     from trainers.data.build_cache import unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
-    from trainers.data.splits import split_cases
+    from trainers.data.source_split import split_source
 
     split = finished = None
-    if not options.data.is_dir():
-        split = split_cases((case.name for case in source.cases), config.split)
+    if not is_data(options.data):
+        split = split_source(source, config.split)
         finished = unfinished(source, config.preprocess, config.cache_folder(workdir))
     with Bars(NOTES) as bars:
         check = examine(source, bars.count, config.preprocess.affine, finished=finished)
@@ -101,18 +103,20 @@ def _check_sheet(file: Path) -> None:
 
 def _config(options: argparse.Namespace) -> tuple[SourceConfig, Path]:
     """What says where the cases are, and the folder for what it makes."""
-    if options.data.is_dir():
-        if options.settings or options.dir:
-            raise UserError(
-                f"{options.data} is a folder; --set and --dir go with the YAML file of a search"
-            )
-        from trainers.data.msd import MsdData
+    from trainers.data.folder_source import is_data, source_of
 
-        return MsdData(path=options.data), options.data
+    if is_data(options.data):
+        if options.settings or options.dir:
+            what = "a folder" if options.data.is_dir() else "a list of cases"
+            raise UserError(
+                f"{options.data} is {what}; --set and --dir go with the YAML file of a search"
+            )
+        workdir = Path("runs") / search_name(options.data)
+        return source_of(options.data, workdir), workdir
     if not options.data.exists():
         raise UserError(
-            f"{options.data} is missing; expected a folder with dataset.json, or the YAML file of "
-            "a search"
+            f"{options.data} is missing; expected a folder with dataset.json, a list of cases, or "
+            "the YAML file of a search"
         )
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.cli.arguments import add_hours, path
+from nas.cli.arguments import DATA, add_hours, path
 from nas.cli.console import note
 from nas.cli.planning import make_plan_file, search_name
 from trainers.errors import UserError
@@ -15,7 +15,7 @@ HELP = "look at a folder of data and at this machine, and write a configuration 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas init`."""
-    command.add_argument("data", type=path, metavar="DATA", help="a folder with dataset.json")
+    command.add_argument("data", type=path, metavar="DATA", help=DATA)
     command.add_argument(
         "--to",
         type=path,

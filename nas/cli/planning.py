@@ -12,7 +12,8 @@ PLAN = "plan.yaml"  # in the folder of a search that was planned
 
 def search_name(path: Path) -> str:
     """The path's last part, as far as a search may have it for a name."""
-    letters = "".join(c if c.isalnum() or c in "_.-" else "-" for c in path.resolve().name)
+    name = path.stem if path.is_file() else path.resolve().name
+    letters = "".join(c if c.isalnum() or c in "_.-" else "-" for c in name)
     return letters.lstrip(".-") or "search"
 
 
@@ -61,8 +62,8 @@ def planned_file(data: Path, directory: Path, hours: float | None) -> Path:
         note(f"Wrote {file}: change it and run {again} to go by what it says")
         return file
     own = read_yaml(file).get("data")
-    planned = Path(str(own.get("path"))) if isinstance(own, dict) else None
-    if planned and planned.resolve() != data.resolve():
+    planned = Path(str(own.get("path"))).resolve() if isinstance(own, dict) else None
+    if planned and data.resolve() not in (planned, planned.parent):  # a folder with a list in it
         raise UserError(f"{file} is a plan for {planned}; give another folder for {data} (--dir)")
     if hours is not None:
         raise UserError(

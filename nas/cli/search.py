@@ -23,7 +23,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "config",
         type=path,
         metavar="DATA|CONFIG",
-        help="a folder with dataset.json, for which a search is planned first, or a YAML file",
+        help=f"{arguments.DATA}, for which a search is planned first; or a YAML file",
     )
     arguments.add_hours(command)
     command.add_argument(
@@ -51,17 +51,16 @@ def run(options: argparse.Namespace) -> int:
         from nas.engine.remote_driver import drive
 
         return drive(options.address, _arguments(options))
-    if options.config.is_dir():
+    from trainers.data.folder_source import LAYOUTS, is_data
+
+    if is_data(options.config):
         directory = options.dir or Path("runs") / search_name(options.config)
         _check_resumed(directory, options.resume)
         config_file = planned_file(options.config, directory, options.hours)
         config = read_config(RunConfig, config_file, options.settings)
     else:
         if not options.config.exists():
-            raise UserError(
-                f"{options.config} is missing; expected a folder with dataset.json, imagesTr and "
-                "labelsTr, or a YAML file"
-            )
+            raise UserError(f"{options.config} is missing; expected {LAYOUTS}, or a YAML file")
         if options.hours is not None:
             raise UserError("--hours goes with a folder of data; in a YAML file it is search.hours")
         config = read_config(RunConfig, options.config, options.settings)

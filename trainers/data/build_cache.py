@@ -21,7 +21,7 @@ from trainers.data.source import DataSource
 from trainers.errors import UserError
 from trainers.processes import in_processes, processes_for
 from trainers.volumes.geometry import Spacing3, oriented_spacing
-from trainers.volumes.nifti import CHUNK, affine_of, mended_before, open_nifti
+from trainers.volumes.nifti import CHUNK, affine_of, mended_before, open_volume
 
 
 def build_cache(
@@ -122,7 +122,7 @@ def prepared_voxel_size(source: DataSource, preprocess: Preprocess) -> Spacing3:
 
 
 def _median_voxel(source: DataSource, preprocess: Preprocess) -> Spacing3:
-    affines = (affine_of(open_nifti(case.image), preprocess.affine) for case in source.cases)
+    affines = (affine_of(open_volume(case.image), preprocess.affine) for case in source.cases)
     sizes = [oriented_spacing(affine, preprocess.orientation) for affine in affines]
     x, y, z = np.median(sizes, axis=0)
     return round(float(x), 4), round(float(y), 4), round(float(z), 4)

@@ -167,11 +167,28 @@ class Split(Strict):
         return self
 
 
+class OwnSplit(Strict):
+    """The split that the data bring: a file, lists or a column with training, validation and test.
+
+    `fold`: which of several, counted from 0; without it the first, and a fifth of the cases for
+    validation where the data bring none.
+    """
+
+    fold: Annotated[int, Field(ge=0)] | None = None
+
+
 def _split_kind(value: Any) -> str:
-    return "file" if isinstance(value, str | Path) else "shares"
+    if isinstance(value, str | Path):
+        return "file"
+    own = isinstance(value, OwnSplit) or (isinstance(value, dict) and "fold" in value)
+    return "own" if own else "shares"
 
 
 SharesOrFile = Annotated[
-    Annotated[Split, Tag("shares")] | Annotated[Path, Tag("file")], Discriminator(_split_kind)
+    Annotated[Split, Tag("shares")]
+    | Annotated[OwnSplit, Tag("own")]
+    | Annotated[Path, Tag("file")],
+    Discriminator(_split_kind),
 ]
-"""A mapping is shares, text is a path; an error speaks of the one that was meant."""
+"""A mapping is shares, or a fold of the data's own split; text is a path. An error speaks of the
+one that was meant."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trainers.data.config import Preprocess
 from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
+from trainers.volumes.files import files_of, voxel_files
 from trainers.volumes.targets import Region, Targets
 
 FORMAT = 2  # of prepared volumes: one more makes all of them anew
@@ -19,7 +20,7 @@ FORMAT = 2  # of prepared volumes: one more makes all of them anew
 
 @dataclass(frozen=True)
 class Dataset:
-    """A `DataSource` of NIfTI files. Raises UserError where two cases have one name.
+    """A `DataSource` of files. Raises UserError where two cases have one name.
 
     `regions`, `ignore`: as in `Targets`.
     """
@@ -37,13 +38,30 @@ class Dataset:
         cls, source: DataSource, cases: Sequence[Case], targets: Targets | None = None
     ) -> Dataset:
         """The source with other cases, and other targets where they are given."""
-        targets = targets or source.targets
-        return cls(
+        return cls.of(
             source.folder,
             source.modalities,
+            targets or source.targets,
+            cases,
+            source.described_by,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        modalities: tuple[str, ...],
+        targets: Targets,
+        cases: Sequence[Case],
+        described_by: str = "dataset.json",
+    ) -> Dataset:
+        """The cases of which networks learn the `targets`."""
+        return cls(
+            folder,
+            modalities,
             tuple(targets.classes),
             tuple(cases),
-            source.described_by,
+            described_by,
             tuple(targets.regions),
             targets.ignore,
         )
@@ -69,12 +87,19 @@ class Dataset:
             "preprocess": preprocess.model_dump(mode="json"),
             "modalities": self.modalities,
             "classes": self.classes,
-            "files": [_stamp(path) for case in self.cases for path in (case.image, case.label)],
+            "files": [_stamp(path) for case in self.cases for path in _files(case)],
         }
         if not self.targets.plain:  # told only then, so that other data keep their fingerprints
             facts["regions"] = [asdict(region) for region in self.regions]
             facts["ignore"] = self.ignore
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _files(case: Case) -> Iterator[Path]:
+    """All that a case is read from."""
+    for path in (*files_of(case.image), case.label):
+        yield path
+        yield from voxel_files(path)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

@@ -1,46 +1,99 @@
-"""The source that reads a folder, for commands that are given nothing else."""
+"""The source that reads a folder or a file, for commands that are given nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from trainers.data.datalist import DatalistData, is_datalist
+from trainers.data.dicom_source import DicomData
 from trainers.data.msd import MsdData
-from trainers.data.registry import all_sources
+from trainers.data.msd_descriptor import DESCRIPTOR
+from trainers.data.nnunet import NnunetData
+from trainers.data.nnunet_descriptor import is_nnunet
+from trainers.data.registry import HERE, all_sources
 from trainers.data.source import SourceConfig
+from trainers.data.table import CsvData
 from trainers.errors import UserError
+from trainers.read_json import read_json
+
+LAYOUTS = (
+    "a folder with dataset.json, imagesTr and labelsTr, of the Medical Segmentation Decathlon or "
+    "of nnU-Net, a CSV table or a JSON datalist of cases, or a folder of DICOM"
+)
 
 
-def source_of(folder: Path, workdir: Path) -> SourceConfig:
-    """The configuration of the source that can open `folder`: the Medical Segmentation Decathlon's
-    layout first, then sources of installed packages that need a `path` alone.
+def is_data(path: Path) -> bool:
+    """Is it a folder, a table or a datalist, and no configuration?"""
+    return path.is_dir() or (path.is_file() and _list_kind(path) is not None)
 
-    `workdir`: for what a source makes. Raises the UserError of the first where none can.
+
+def source_of(data: Path, workdir: Path) -> SourceConfig:
+    """The configuration of the source that can open `data`, a folder or a file.
+
+    By dataset.json in it, nnU-Net's or that of the Medical Segmentation Decathlon; by the only
+    table or datalist in it, where it has no imagesTr; by DICOM files; then sources of installed
+    packages that need a `path` alone.
+    `workdir`: for what a source makes. Raises the UserError of the likeliest where none can.
     """
-    if not folder.is_dir():
-        what = "no folder" if folder.exists() else "missing"
-        raise UserError(
-            f"{folder} is {what}; expected a folder with dataset.json, imagesTr and labelsTr"
-        )
-    first: UserError | None = None
-    for kind in _by_path():
+    if not is_data(data):
+        what = "no data" if data.exists() else "missing"
+        raise UserError(f"{data} is {what}; expected {LAYOUTS}")
+    told = UserError(f"{data / DESCRIPTOR} is missing; expected {LAYOUTS}")
+    if recognised := _recognised(data):
         try:
-            config = kind.model_validate(
-                {"source": kind.model_fields["source"].default, "path": folder}
-            )
-            config.open(workdir)
+            return _opened(*recognised, workdir)
         except UserError as error:
-            first = first or error
-        else:
-            return config
-    assert first is not None  # there is the Decathlon's
-    raise first
+            told = error
+    for kind in _installed():
+        with suppress(UserError):
+            return _opened(kind, data, workdir)
+    raise told
 
 
-def _by_path() -> Iterator[type[SourceConfig]]:
-    """The sources whose one key without a default is `path`."""
-    yield MsdData
+def _opened(kind: type[SourceConfig], path: Path, workdir: Path) -> SourceConfig:
+    config = kind.model_validate({"source": kind.model_fields["source"].default, "path": path})
+    config.open(workdir)
+    return config
+
+
+def _recognised(data: Path) -> tuple[type[SourceConfig], Path] | None:
+    """Which source here reads it, and the path that it is given."""
+    descriptor = data / DESCRIPTOR
+    files = sorted(data.iterdir()) if data.is_dir() else [data]
+    lists = [(kind, file) for file in files if (kind := _list_kind(file)) and file != descriptor]
+    if descriptor.exists() and ((data / "imagesTr").exists() or not lists):
+        return (NnunetData if is_nnunet(read_json(descriptor)) else MsdData), data
+    if len(lists) > 1:
+        named = ", ".join(file.name for _, file in lists)
+        raise UserError(f"{data} has several lists of cases, {named}; give the one that counts")
+    if lists:
+        return lists[0]
+    return (DicomData, data) if _has_dicom(data) else None
+
+
+def _has_dicom(data: Path) -> bool:
+    from trainers.dicom import has_dicom  # with nibabel, which other layouts can do without
+
+    return has_dicom(data)
+
+
+def _installed() -> Iterator[type[SourceConfig]]:
+    """The sources of other packages whose one key without a default is `path`."""
     for kind in all_sources().values():
         needed = {name for name, field in kind.model_fields.items() if field.is_required()}
-        if kind is not MsdData and needed - {"source"} == {"path"}:
+        if kind not in HERE and needed - {"source"} == {"path"}:
             yield kind
+
+
+def _list_kind(file: Path) -> type[SourceConfig] | None:
+    """What reads this file, where it is a list of cases."""
+    if file.suffix.lower() == ".csv":
+        return CsvData
+    if file.suffix.lower() != ".json":
+        return None
+    try:
+        return DatalistData if is_datalist(read_json(file)) else None
+    except UserError:
+        return None

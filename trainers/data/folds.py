@@ -12,14 +12,16 @@ from trainers.errors import UserError
 def make_folds(cases: Cases, count: int, seed: int, groups: Groups | None = None) -> list[Cases]:
     """`count` splits of the training and validation cases; each case validates exactly one.
 
-    Test cases stay out of all of them. Cases of one group validate the same fold. The result
+    Test cases stay out of all of them. Cases of one group, by `groups` or as the data say, validate
+    the same fold. The result
     depends on the names and the seed, never on the split that they come from; without groups the
     folds' sizes differ by one at most. Raises UserError where there are fewer groups than folds.
     """
     names = sorted((*cases.train, *cases.validation))
-    together = group_names(names, groups)
+    groups_of = groups or cases.groups
+    together = group_names(names, groups_of)
     if count < 2 or len(together) < count:
-        unit = "cases" if groups is None else "groups of cases"
+        unit = "cases" if groups_of is None else "groups of cases"
         raise UserError(
             f"--folds {count}: there are {len(together)} {unit} to train and validate on; expected "
             f"2 to {len(together)} folds"
@@ -33,6 +35,7 @@ def make_folds(cases: Cases, count: int, seed: int, groups: Groups | None = None
             train=tuple(name for name in names if name not in fold),
             validation=tuple(sorted(fold)),
             test=cases.test,
+            groups=cases.groups,
         )
         for fold in map(set, folds)
     ]

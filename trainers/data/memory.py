@@ -8,7 +8,7 @@ import warnings
 from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.volumes.geometry import Spacing3, read_affine, voxel_sizes
-from trainers.volumes.nifti import open_nifti
+from trainers.volumes.nifti import open_volume
 
 COPIES = 4  # of the image in single precision at the peak; up to 3.1 were measured
 
@@ -21,7 +21,7 @@ def memory_of(case: Case, spacing: Spacing3 | None = None) -> float:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = open_nifti(case.image)
+            image = open_volume(case.image)
             size = math.prod(image.shape)
             if spacing:
                 own = voxel_sizes(read_affine(image))

@@ -9,14 +9,13 @@ from trainers.data.msd_descriptor import (
     DESCRIPTOR,
     Descriptor,
     Pair,
+    about_json,
     read_descriptor,
     refuse_nnunet_names,
 )
 from trainers.data.source import About, Case, SourceConfig
-from trainers.data.volume_folder import find_volumes
+from trainers.data.volume_folder import VOLUMES, find_volumes, strays
 from trainers.errors import UserError
-from trainers.read_json import read_json
-from trainers.volumes.files import is_volume
 
 
 class MsdData(SourceConfig):
@@ -31,22 +30,14 @@ class MsdData(SourceConfig):
 
     def about(self) -> About:
         """What dataset.json says; the folder's name where it is not at hand any more."""
-        try:
-            told = read_json(self.path / DESCRIPTOR)
-        except UserError:
-            told = None
-        told = told if isinstance(told, dict) else {}
-        facts = {
-            name: str(told.get(name) or "") for name in ("description", "reference", "licence")
-        }
-        return About(str(told.get("name") or self.path.name), **facts)
+        return about_json(self.path / DESCRIPTOR, self.path.name)
 
 
 def read_msd(path: Path) -> Dataset:
     """The data set in `path`: dataset.json, imagesTr and labelsTr.
 
     Image and label are matched by file name; a name that occurs on one side only, or only in
-    dataset.json, is a case too, for `check_dataset` to refuse. Warns of files that are no NIfTI.
+    dataset.json, is a case too, for `check_dataset` to refuse. Warns of files that are left out.
     Raises UserError where the folder or dataset.json cannot be understood.
     """
     descriptor = read_descriptor(path)
@@ -60,7 +51,7 @@ def read_msd(path: Path) -> Dataset:
         image = images.get(name) or path / "imagesTr" / _file_name(name, labels, listed)
         cases.append(Case(name, image, labels.get(name) or path / "labelsTr" / image.name))
     if not cases:
-        raise UserError(f"{path}: imagesTr has no .nii or .nii.gz file; expected the volumes there")
+        raise UserError(f"{path}: imagesTr has no {VOLUMES}; expected the volumes there")
     return Dataset(path, descriptor.modalities, descriptor.classes, tuple(cases))
 
 
@@ -70,14 +61,13 @@ def _file_name(name: str, labels: dict[str, Path], listed: dict[str, Pair]) -> s
 
 
 def _warn_of_strays(path: Path) -> None:
-    strays = [
+    others = [
         f"{folder}/{file.name}"
         for folder in ("imagesTr", "labelsTr")
-        for file in sorted((path / folder).iterdir())
-        if not is_volume(file)
+        for file in strays(sorted((path / folder).iterdir()))
     ]
-    if strays:
-        warnings.warn(f"{path}: ignored {', '.join(strays)}", stacklevel=3)
+    if others:
+        warnings.warn(f"{path}: ignored {', '.join(others)}", stacklevel=3)
 
 
 def _warn_of_unlisted(descriptor: Descriptor, unlisted: set[str]) -> None:

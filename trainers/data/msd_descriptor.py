@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from trainers.data.source import About
 from trainers.data.volume_folder import case_name
 from trainers.errors import UserError
 from trainers.read_json import read_json
@@ -71,13 +72,23 @@ def read_descriptor(path: Path) -> Descriptor:
     try:
         values = _File.model_validate(told)
     except ValidationError as error:
-        problems = "\n".join(f"  {_problem(dict(one))}" for one in error.errors()[:9])
-        raise UserError(f"{file} cannot be used:\n{problems}\n{EXPECTED}") from error
+        raise UserError(f"{file} cannot be used:\n{problems_of(error)}\n{EXPECTED}") from error
     _check_pairs(file, values.training or ())
-    classes = _by_number(file, "labels", values.labels)
+    classes = by_number(file, "labels", values.labels)
     if len(classes) < 2:
         raise UserError(f"{file}: labels has no class beside the background")
-    return Descriptor(_by_number(file, "modality", values.modality), classes, values.training)
+    return Descriptor(by_number(file, "modality", values.modality), classes, values.training)
+
+
+def about_json(file: Path, name: str) -> About:
+    """What a JSON file such as dataset.json says of the data; `name` where it is not at hand."""
+    try:
+        told = read_json(file)
+    except UserError:
+        told = None
+    told = told if isinstance(told, dict) else {}
+    facts = {key: str(told.get(key) or "") for key in ("description", "reference", "licence")}
+    return About(str(told.get("name") or name), **facts)
 
 
 def refuse_nnunet_names(path: Path, images: Collection[str], labels: Collection[str]) -> None:
@@ -87,8 +98,8 @@ def refuse_nnunet_names(path: Path, images: Collection[str], labels: Collection[
     if named:
         raise UserError(
             f"{path}: imagesTr has names of nnU-Net, a file for each channel: {named[0]} for the "
-            f"label {channels[named[0]]}. Take _0000 off the names and make channels one 4D image; "
-            f"{AS_THEY_LIE}"
+            f"label {channels[named[0]]}. Take _0000 off the names and make channels one 4D image, "
+            "or write dataset.json as nnU-Net's version 2 has it"
         )
 
 
@@ -96,8 +107,12 @@ def _listed(path: str) -> PurePath:
     return PurePosixPath(path) if "/" in path else PureWindowsPath(path)
 
 
+def problems_of(error: ValidationError) -> str:
+    """What is wrong with a file, a line each, without names of pydantic's types."""
+    return "\n".join(f"  {_problem(dict(one))}" for one in error.errors()[:9])
+
+
 def _problem(error: Mapping[str, Any]) -> str:
-    """One of pydantic's, without names of its types."""
     where = ".".join(map(str, error["loc"])) or "the file"
     if error["type"] in ("model_type", "dict_type"):
         return f"{where}: expected {PAIR if where.startswith('training.') else 'keys and values'}"
@@ -122,15 +137,11 @@ def _refuse_nnunet(file: Path, told: Any) -> None:
     mark = next((key for key in ("channel_names", "file_ending") if key in told), None)
     if mark:
         raise UserError(
-            f"{file} is nnU-Net's (it has {mark}), not one of the Medical Segmentation Decathlon. "
-            f"Write {_as_msd('modality', told.get('channel_names'), 'CT')} and "
-            f"{_as_msd('labels', _turned(told.get('labels')), 'background')}, take _0000 off the "
-            f"names in imagesTr and make channels one 4D image; {AS_THEY_LIE}"
+            f"{file} is nnU-Net's (it has {mark}), not one of the Medical Segmentation Decathlon; "
+            "set data.source to nnunet"
         )
     if turned := _turned(told.get("labels")):
-        raise UserError(
-            f"{file}: labels has numbers by name; write {_as_msd('labels', turned, 'background')}"
-        )
+        raise UserError(f"{file}: labels has numbers by name; write {_as_msd(turned)}")
 
 
 def _turned(labels: Any) -> dict[str, str]:
@@ -140,12 +151,11 @@ def _turned(labels: Any) -> dict[str, str]:
     return {str(number): name for name, number in labels.items()}
 
 
-def _as_msd(key: str, values: Any, first: str) -> str:
-    fits = isinstance(values, dict) and len(values) > 0
-    return f'"{key}": {json.dumps(values if fits else {"0": first}, ensure_ascii=False)}'
+def _as_msd(labels: Mapping[str, str]) -> str:
+    return f'"labels": {json.dumps(labels, ensure_ascii=False)}'
 
 
-def _by_number(file: Path, key: str, names: Mapping[str, str]) -> tuple[str, ...]:
+def by_number(file: Path, key: str, names: Mapping[str, str]) -> tuple[str, ...]:
     """The names in the order of their numbers."""
     numbered: dict[int, str] = {}  # number -> as it is written
     for text in names:

@@ -9,7 +9,8 @@ from trainers.data.check.finding import refuse, warn
 from trainers.data.check.parts import check_parts
 from trainers.data.open_source import open_source
 from trainers.data.source import SourceConfig
-from trainers.data.splits import Cases, split_cases
+from trainers.data.source_split import split_source
+from trainers.data.splits import Cases
 
 
 def prepare_data(
@@ -22,7 +23,7 @@ def prepare_data(
     what is doubtful in them, also where they were prepared before.
     """
     source = open_source(config, workdir)
-    cases = split_cases((case.name for case in source.cases), config.split)
+    cases = split_source(source, config.split)
     cache = build_cache(source, config.preprocess, config.cache_folder(workdir), progress)
     check = cache.check()
     findings = [*check.findings, *check_parts(check.cases, source.classes, cases)]

@@ -11,12 +11,19 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, SerializeAsAny, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from trainers.data.datalist import DatalistData
+from trainers.data.dicom_source import DicomData
 from trainers.data.msd import MsdData
+from trainers.data.nnunet import NnunetData
 from trainers.data.phantom_source import PhantomData
 from trainers.data.source import SourceConfig
+from trainers.data.table import CsvData
 from trainers.errors import UserError
 
 ENTRY_POINTS = "segnas.data_sources"  # the group in which other packages offer sources
+HERE: tuple[type[SourceConfig], ...] = (
+    MsdData, NnunetData, CsvData, DatalistData, DicomData, PhantomData,
+)  # fmt: skip
 
 
 @cache
@@ -26,7 +33,7 @@ def all_sources() -> Mapping[str, type[SourceConfig]]:
     Raises UserError for an entry point that does not import, is no SourceConfig of its name, or
     takes a name that another source has.
     """
-    sources: dict[str, type[SourceConfig]] = {"msd": MsdData, "phantom": PhantomData}
+    sources = {kind.model_fields["source"].default: kind for kind in HERE}
     for entry in entry_points(group=ENTRY_POINTS):
         where = f"entry point {entry.name} = {entry.value}"
         try:

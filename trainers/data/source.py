@@ -12,16 +12,24 @@ from pydantic import Field
 from trainers.data.config import Preprocess, SharesOrFile, Split
 from trainers.data.targets import Label
 from trainers.strict import Strict
+from trainers.volumes.files import Image
 from trainers.volumes.targets import Targets
 
 
 @dataclass(frozen=True)
 class Case:
-    """One NIfTI volume and its label map; `check_dataset` tells where a file is missing."""
+    """One image and its label map; `check_dataset` tells where a file is missing.
+
+    `image`: a file, or several whose channels follow each other. `group`: what cases share that
+    stay together in a split, such as a patient; None where that is not known. `parts`: training,
+    validation or test, or nothing, as the data say, once for each of their splits.
+    """
 
     name: str
-    image: Path
+    image: Image
     label: Path
+    group: str | None = None
+    parts: tuple[str, ...] = ()
 
 
 class DataSource(Protocol):
@@ -70,7 +78,8 @@ class SourceConfig(Strict, ABC):
     """The `data` of a run. A source adds keys of its own, and sets `source` to its name:
     `source: Literal["csv"] = "csv"`.
 
-    `split`: shares, or the path of a JSON file with the lists training, validation and test.
+    `split`: shares, `fold` of the split that the data bring, or the path of a JSON file with the
+    lists training, validation and test.
     `cache`: where prepared volumes are kept; by default in the run's folder.
     `regions`: what is learnt in place of the classes, unions of label values that may overlap:
     `{WT: [1, 2, 3], TC: [2, 3], ET: [3]}`, in values or names of classes. In a label map a voxel

@@ -4,8 +4,8 @@ import difflib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,15 @@ SHOWN = 3  # names of cases
 
 @dataclass(frozen=True)
 class Cases:
-    """Names of the cases in each part, sorted; no case is in two."""
+    """Names of the cases in each part, sorted; no case is in two.
+
+    `groups`: case -> what it shares with those that have to stay with it, where the data say so.
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...] = ()
+    groups: Mapping[str, str] | None = None
 
     @property
     def parts(self) -> dict[str, tuple[str, ...]]:
@@ -37,23 +41,26 @@ class Cases:
         return json.dumps(self.parts, indent=1)
 
 
-def split_cases(names: Iterable[str], split: Split | Path) -> Cases:
+def split_cases(
+    names: Iterable[str], split: Split | Path, groups: Mapping[str, str] | None = None
+) -> Cases:
     """Split the cases by shares, or as a JSON file says.
 
-    The result depends on the names and the seed, never on their order. Raises UserError where a
-    part would be empty, and where the file names a case twice or one that the data do not have.
+    `groups`: case -> group, where the shares have none of their own. The result depends on the
+    names and the seed, never on their order. Raises UserError where a part would be empty, and
+    where the file names a case twice or one that the data do not have.
     """
     if isinstance(split, Path):
-        return _read_split(split, set(names))
-    return _draw(sorted(names), split)
+        return replace(_read_split(split, set(names)), groups=groups)
+    return _draw(sorted(names), split, groups)
 
 
-def _draw(names: list[str], split: Split) -> Cases:
-    groups = group_names(names, split.groups)
+def _draw(names: list[str], split: Split, own_groups: Mapping[str, str] | None) -> Cases:
+    groups = group_names(names, split.groups or own_groups)
     shares = {"validation": split.validation, "test": split.test}
     wanted = {part: share for part, share in shares.items() if share > 0}
     if len(groups) < len(wanted) + 1:
-        unit = "groups" if split.groups else "cases"
+        unit = "groups" if split.groups or own_groups else "cases"
         raise UserError(
             f"data.split: {len(groups)} {unit} cannot make {len(wanted) + 1} parts; expected at "
             "least one for each of training, " + " and ".join(wanted)
@@ -64,7 +71,8 @@ def _draw(names: list[str], split: Split) -> Cases:
     for part, share in wanted.items():
         waiting = len(wanted) - len(parts)  # groups to leave: training, and the parts to come
         parts[part] = _take(rest, share * len(names), len(rest) - waiting)
-    return Cases(train=_flat(rest), **{part: _flat(taken) for part, taken in parts.items()})
+    drawn = {part: _flat(taken) for part, taken in parts.items()}
+    return Cases(_flat(rest), drawn["validation"], drawn.get("test", ()), own_groups)
 
 
 def _take(rest: list[list[str]], target: float, most: int) -> list[list[str]]:
@@ -85,13 +93,14 @@ def _flat(groups: list[list[str]]) -> tuple[str, ...]:
     return tuple(sorted(name for group in groups for name in group))
 
 
-def group_names(names: list[str], groups: Groups | None) -> list[list[str]]:
+def group_names(names: list[str], groups: Groups | Mapping[str, str] | None) -> list[list[str]]:
     """The names that stay together, group by group; without groups each is one of its own."""
     if groups is None:
         return [[name] for name in names]
     members = defaultdict(list)
     for name in names:
-        members[_group_of(name, groups)].append(name)
+        group = _group_of(name, groups) if isinstance(groups, Groups) else groups[name]
+        members[group].append(name)
     return [members[key] for key in sorted(members)]
 
 

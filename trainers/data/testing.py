@@ -12,6 +12,7 @@ from trainers.data.config import Preprocess
 from trainers.data.registry import DataConfig, find_source
 from trainers.data.source import SourceConfig
 from trainers.errors import UserError
+from trainers.volumes.files import files_of
 
 
 class DataSourceContract:
@@ -75,7 +76,7 @@ class DataSourceContract:
     @pytest.mark.parametrize("part", ["image", "label"])
     def test_another_file_has_another_fingerprint(self, config: SourceConfig, part: str) -> None:
         before = fingerprint(config)
-        file: Path = getattr(config.open(Path("work")).cases[0], part)
+        file, *_ = files_of(getattr(config.open(Path("work")).cases[0], part))
         file.write_bytes(file.read_bytes() + b" ")
         assert fingerprint(config) != before, f"{file} changed and the fingerprint did not"
 

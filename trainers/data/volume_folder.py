@@ -1,18 +1,34 @@
-"""The NIfTI files that lie in a folder, by the names of their cases."""
+"""The volumes that lie in a folder, by the names of their cases."""
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
 from trainers.errors import UserError, listed
-from trainers.volumes.files import ENDINGS, is_volume
+from trainers.volumes.files import (
+    ENDINGS,
+    FORMATS,
+    NIFTI,
+    Image,
+    ending_of,
+    has_ending,
+    one_or_all,
+    volumes_among,
+    voxel_files,
+)
 
 MOST_NAMED = 10  # files that are left out
+VOLUMES = f".nii or .nii.gz file, and none of {', '.join(ENDINGS[len(NIFTI) :])}"
+WRITTEN = {".jpg": ".png", ".jpeg": ".png", ".mhd": ".mha"}
+CHANNEL = re.compile(r"(.+)_([0-9]{4})", re.DOTALL)
 
 
 def find_volumes(folder: Path, told: bool = True) -> dict[str, Path]:
-    """Case name -> file, in order of file name.
+    """Case name -> file, in order of file name; see `volumes_among`.
 
     `told`: warns in one line of what else lies there, hidden files apart. Raises UserError where
     the folder is none, or two files are named alike but for the ending or for upper and lower case:
@@ -23,23 +39,82 @@ def find_volumes(folder: Path, told: bool = True) -> dict[str, Path]:
         raise UserError(f"{folder} is {what}; expected a folder of NIfTI volumes")
     volumes: dict[str, Path] = {}
     files = sorted(folder.iterdir())
-    for file in filter(is_volume, files):
+    for file in volumes_among(files):
         if (twin := volumes.setdefault(case_name(file).casefold(), file)) != file:
             raise UserError(f"{folder} has both {twin.name} and {file.name}; remove one")
-    others = [f.name for f in files if not is_volume(f) and not f.name.startswith(".")]
+    others = [file.name for file in strays(files) if not file.name.startswith(".")]
     if told and others:
-        named = listed(others, MOST_NAMED)
-        warnings.warn(f"{folder}: ignored {named} (no .nii or .nii.gz file)", stacklevel=2)
+        named, kind = listed(others, MOST_NAMED), _kind(volumes.values())
+        warnings.warn(f"{folder}: ignored {named} (no {kind} file)", stacklevel=2)
     return {case_name(file): file for file in volumes.values()}
 
 
+def strays(files: Iterable[Path]) -> list[Path]:
+    """What is no volume that `find_volumes` finds among these, and belongs to none."""
+    files = list(files)
+    volumes = volumes_among(files)
+    read = {*volumes, *(other for volume in volumes for other in voxel_files(volume))}
+    return [file for file in files if file not in read]
+
+
+def find_images(folder: Path, channels: int) -> dict[str, Image]:
+    """Case name -> image for a network of so many channels, in order of name.
+
+    A file is a case. Where all names end as nnU-Net's do, `_0000` to the last channel, a case is
+    all files that are named alike but for that; `_0000` alone may hold all channels. Raises
+    UserError as `find_volumes` does, and where a case lacks a channel.
+    """
+    volumes = find_volumes(folder)
+    grouped = by_channel(volumes) or {}
+    found = [set(files) for files in grouped.values()]
+    wanted = set(range(channels))
+    if found and all(numbers == {0} for numbers in found):
+        return {name: files[0] for name, files in grouped.items()}
+    if wanted not in found:
+        return dict(volumes)
+    for name, files in grouped.items():
+        if set(files) != wanted:
+            numbers = ", ".join(f"_{number:04}" for number in sorted(files))
+            raise UserError(
+                f"{folder}: {name} has the channels {numbers}; the network expects _0000 to "
+                f"_{channels - 1:04}"
+            )
+    return {
+        name: one_or_all(files[number] for number in range(channels))
+        for name, files in grouped.items()
+    }
+
+
+def by_channel(volumes: Mapping[str, Path]) -> dict[str, dict[int, Path]] | None:
+    """Case -> channel -> file, of names that end in a number of four digits, as nnU-Net's do.
+
+    None where one does not.
+    """
+    cases: dict[str, dict[int, Path]] = defaultdict(dict)
+    for name, file in volumes.items():
+        if (found := CHANNEL.fullmatch(name)) is None:
+            return None
+        cases[found[1]][int(found[2])] = file
+    return dict(cases)
+
+
 def case_name(path: PurePath) -> str:
-    """The file's name without .nii or .nii.gz."""
-    ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), "")
-    return path.name[: len(path.name) - len(ending)]
+    """The file's name without the ending of a volume."""
+    return path.name.removesuffix(ending_of(path))
 
 
 def output_name(path: PurePath) -> str:
-    """The name of what is made of an image: its own, with the ending in lower case."""
-    name = case_name(path)
-    return name + path.name[len(name) :].lower()
+    """The name of what is made of an image: its own, with the ending in lower case.
+
+    Of a JPEG, which changes numbers, it is a PNG; of a .mhd, which is two files, a .mha.
+    """
+    ending = ending_of(path).lower()
+    return case_name(path) + WRITTEN.get(ending, ending)
+
+
+def _kind(volumes: Iterable[Path]) -> str:
+    """The endings that are read beside these."""
+    first = next(iter(volumes), None)
+    endings = next((kind for kind in FORMATS if first and has_ending(first, kind)), NIFTI)
+    *others, last = sorted(endings, key=len)
+    return f"{', '.join(others)} or {last}"

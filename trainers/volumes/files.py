@@ -1,17 +1,54 @@
-"""Which files are NIfTI volumes, by their names."""
+"""Which files are volumes, by their names, and which files make an image."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
 
-ENDINGS = (".nii.gz", ".nii")  # in upper or lower case
+NIFTI = (".nii.gz", ".nii")
+ITK = (".nrrd", ".mha", ".mhd")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+FORMATS = (NIFTI, ITK, PICTURES)
+ENDINGS = (*NIFTI, *ITK, *PICTURES)  # in upper or lower case
+
+Image = Path | tuple[Path, ...]
+"""The file of an image, or its files, whose channels follow each other in their order."""
 
 
-def is_volume(file: Path) -> bool:
-    """Is it a file called .nii or .nii.gz, and not hidden?"""
-    return has_ending(file) and not file.name.startswith(".") and not file.is_dir()
+def one_or_all(files: Iterable[Path]) -> Image:
+    """The image of these files; of one it is the file itself."""
+    first, *others = files
+    return (first, *others) if others else first
 
 
-def has_ending(file: Path) -> bool:
-    """Is it called .nii or .nii.gz, in upper or lower case?"""
-    return file.name.lower().endswith(ENDINGS)
+def files_of(image: Image) -> tuple[Path, ...]:
+    """The files of an image."""
+    return image if isinstance(image, tuple) else (image,)
+
+
+def voxel_files(file: Path) -> list[Path]:
+    """The files that hold a volume's voxels besides its own, which a .mhd has."""
+    if not has_ending(file, (".mhd",)):
+        return []
+    return [other for end in (".raw", ".zraw") if (other := file.with_suffix(end)).is_file()]
+
+
+def volumes_among(files: Iterable[Path]) -> list[Path]:
+    """Those files that are volumes of one kind, hidden ones and folders apart.
+
+    NIfTI files; NRRD and MetaImage where there are none; pictures where there are none of those.
+    """
+    seen = [file for file in files if not file.name.startswith(".") and not file.is_dir()]
+    kinds = ([file for file in seen if has_ending(file, endings)] for endings in FORMATS)
+    return next((kind for kind in kinds if kind), [])
+
+
+def has_ending(file: PurePath, endings: Sequence[str] = ENDINGS) -> bool:
+    """Does its name end so, in upper or lower case?"""
+    return file.name.lower().endswith(tuple(endings))
+
+
+def ending_of(file: PurePath) -> str:
+    """That of a volume as it is written, or nothing."""
+    length = next((len(end) for end in ENDINGS if has_ending(file, (end,))), 0)
+    return file.name[len(file.name) - length :]

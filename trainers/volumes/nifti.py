@@ -1,11 +1,9 @@
-"""NIfTI files in and out."""
+"""Volumes in and out: NIfTI files here, all other formats by their readers."""
 
 from __future__ import annotations
 
 import gzip
-import logging
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,27 +11,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 import nibabel as nib
 import numpy as np
-import psutil
 import torch
 from nibabel.arrayproxy import ArrayProxy
-from nibabel.filebasedimages import FileBasedImage, ImageFileError
+from nibabel.filebasedimages import FileBasedImage
 from nibabel.fileholders import FileHolder
-from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
 from .errors import DoubtWarning, UserError
-from .files import ENDINGS, has_ending
-from .geometry import read_affine
+from .files import ITK, NIFTI, PICTURES, Image, has_ending
+from .geometry import read_affine, same_place
+from .itk import open_itk, save_itk
+from .pictures import open_picture, save_picture
+from .readable import check_room, nibabel_logs, readable
 from .rows import row_ranges
 from .settings import AffineRule
 
 if TYPE_CHECKING:
     from monai.data import MetaTensor
-
-UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError,
-              zlib.error, KeyError, OverflowError)  # fmt: skip
-"""What nibabel raises for files that are damaged or something else."""
 
 LABEL_TOLERANCE = 1e-3  # of a float label to the class number that it means
 MENDED = "has a wrong header, read so"
@@ -43,6 +38,19 @@ GEOMETRY = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "
             "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z")  # fmt: skip
 
 
+def open_volume(image: Image) -> nib.Nifti1Image:
+    """The header and affine of a volume, as nibabel has them; voxels are read later.
+
+    A file of any format of `files`, or several files: one image with the channels of each in their
+    order. Raises UserError as `open_nifti` does, and where several files are not on one grid.
+    """
+    if isinstance(image, tuple):
+        return _side_by_side([open_volume(file) for file in image])
+    if has_ending(image, ITK):
+        return open_itk(image)
+    return open_picture(image) if has_ending(image, PICTURES) else open_nifti(image)
+
+
 def open_nifti(path: Path) -> nib.Nifti1Image:
     """The header and affine of a NIfTI-1 or -2 file; voxels are read later.
 
@@ -50,7 +58,7 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     where nibabel mends what says where the voxels are: a size of 0 mm becomes 1, a code that is
     none becomes 0.
     """
-    with _readable(path), _nibabel_logs() as logged:
+    with readable(path), nibabel_logs() as logged:
         volume = _load(path)
     if mended := [line for line in logged if line.startswith(("pixdim[1,", "qform", "sform"))]:
         told = DoubtWarning(path, f"{MENDED}: {'; '.join(mended)}")
@@ -72,17 +80,25 @@ def mended_before() -> Iterator[None]:
         yield
 
 
-def load_volume(path: Path, rule: AffineRule = "sform") -> MetaTensor:
+def load_volume(image: Image, rule: AffineRule = "sform") -> MetaTensor:
     """(C, D, H, W) float32 in the file's own orientation with its affine in mm (`read_affine`).
 
-    The file has 3 axes, or 4 with the channels last; further axes of length 1 do not matter. Raises
-    UserError for any other file.
+    A file has 3 axes, or 4 with the channels last; further axes of length 1 do not matter. Raises
+    UserError for any other file, and as `open_volume` does.
     """
-    volume = open_nifti(path)
-    *space, numbers = _four_axes(volume, path)
-    with _readable(path), np.errstate(all="ignore"):  # what is too large is infinite, and refused
-        values = np.empty((numbers, *space), np.float32)
-        stored = channels_first(_whole(volume, path).reshape(*space, numbers))
+    volume = open_volume(image)
+    *space, numbers = _four_axes(volume)
+    values = np.empty((numbers, *space), np.float32)
+    if isinstance(image, tuple):
+        first = 0
+        for file in image:
+            part = load_volume(file, rule).numpy()
+            values[first : first + len(part)] = part
+            first += len(part)
+        return with_affine(torch.from_numpy(values), affine_of(volume, rule))
+    # What is too large is infinite, and refused.
+    with readable(image), np.errstate(all="ignore"):
+        stored = channels_first(_whole(volume).reshape(*space, numbers))
         for rows in row_ranges(space[2], stored[..., 0].size):  # the file's: its last axis is first
             values[..., rows] = _scaled(stored[..., rows], volume)
     return with_affine(torch.from_numpy(values), affine_of(volume, rule))
@@ -94,7 +110,7 @@ def load_labels(path: Path) -> np.ndarray:
     Floats are rounded to the number that they are within 1e-3 of. Raises UserError where one is of
     none, and for more axes.
     """
-    values = read_values(open_nifti(path), path)
+    values = read_values(open_volume(path))
     if values.ndim != 3:
         raise UserError(f"{path} has {values.ndim} axes; expected 3: a class number a voxel")
     nearest, close = nearest_classes(values)
@@ -110,17 +126,17 @@ def nearest_classes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return nearest, np.abs(values - nearest) <= LABEL_TOLERANCE
 
 
-def channels(volume: nib.Nifti1Image, path: Path) -> int:
+def channels(volume: nib.Nifti1Image) -> int:
     """How many numbers a voxel has, by the header. Raises UserError as `read_values` does."""
-    return _four_axes(volume, path)[3]
+    return _four_axes(volume)[3]
 
 
-def read_values(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
+def read_values(volume: nib.Nifti1Image) -> np.ndarray:
     """(D, H, W) or (D, H, W, C) numbers, scaled as the header says. Raises UserError."""
-    *space, numbers = _four_axes(volume, path)
+    *space, numbers = _four_axes(volume)
     shape = (*space, numbers) if numbers > 1 else tuple(space)
-    with _readable(path), np.errstate(all="ignore"):
-        return _scaled(_whole(volume, path), volume).reshape(shape)
+    with readable(_file(volume)), np.errstate(all="ignore"):
+        return _scaled(_whole(volume), volume).reshape(shape)
 
 
 def channels_first(values: np.ndarray) -> np.ndarray:
@@ -130,8 +146,8 @@ def channels_first(values: np.ndarray) -> np.ndarray:
 
 def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:
     """The affine in mm (`read_affine`). Raises UserError that names the file."""
-    path = Path(volume.get_filename() or "the volume")
-    with _readable(path):
+    path = _file(volume)
+    with readable(path):
         try:
             return read_affine(volume, rule)
         except UserError as error:
@@ -150,17 +166,22 @@ def digits(values: np.ndarray, most: int = 5) -> str:
     return ", ".join(repr(v.item()).removesuffix(".0") for v in np.unique(values)[:most])
 
 
-def save_segmentation(labels: np.ndarray, like: Path, to: Path) -> None:
-    """Write (D, H, W) labels in their own type as NIfTI, where the image `like` is.
+def save_segmentation(labels: np.ndarray, like: Image, to: Path) -> None:
+    """Write (D, H, W) labels in their own type where the image `like` is, in the format of `to`.
 
     The header has no text, no intent and no display range.
     """
-    source = open_nifti(like)
+    source = open_volume(like)
     if labels.shape != source.shape[:3]:
-        raise ValueError(f"labels are {labels.shape}, {like.name} is {source.shape[:3]}")
-    header = placed_header(source, labels.shape, labels.dtype)
+        raise ValueError(f"labels are {labels.shape}, {_file(source).name} is {source.shape[:3]}")
     to.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(type(source)(labels, None, header), to)
+    if has_ending(to, ITK):
+        save_itk(labels, affine_of(source), to)
+    elif has_ending(to, PICTURES):
+        save_picture(labels, to)
+    else:
+        header = placed_header(source, labels.shape, labels.dtype)
+        nib.save(type(source)(labels, None, header), to)
 
 
 def placed_header(
@@ -177,9 +198,40 @@ def placed_header(
     return header
 
 
+class _Channels:
+    """The voxels of several volumes, (D, H, W, C), read when they are asked for."""
+
+    is_proxy = True
+
+    def __init__(self, volumes: Sequence[nib.Nifti1Image]) -> None:
+        self._volumes = volumes
+        self.shape = (*volumes[0].shape[:3], sum(map(channels, volumes)))
+        self.ndim = len(self.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        values = [channels_first(read_values(volume)) for volume in self._volumes]
+        return np.moveaxis(np.concatenate(values, dtype=dtype), 0, -1)
+
+
+def _side_by_side(volumes: Sequence[nib.Nifti1Image]) -> nib.Nifti1Image:
+    first, path = volumes[0], _file(volumes[0])
+    space = _four_axes(first)[:3]
+    for other in volumes[1:]:
+        if (found := _four_axes(other)[:3]) != space:
+            how = f"{_shape(found)}, {path.name} {_shape(space)}"
+        elif not same_place(first.affine, other.affine, space):
+            how = f"at another place than {path.name}"
+        else:
+            continue
+        raise UserError(
+            f"{_file(other)} is {how}; expected the files of one case on one grid: resample them"
+        )
+    return type(first)(_Channels(volumes), first.affine, first.header, file_map=first.file_map)
+
+
 def _load(path: Path) -> FileBasedImage:
-    of_one_case = (*ENDINGS, *(ending.upper() for ending in ENDINGS))
-    if path.name.endswith(of_one_case) or not has_ending(path):
+    of_one_case = (*NIFTI, *(ending.upper() for ending in NIFTI))
+    if path.name.endswith(of_one_case) or not has_ending(path, NIFTI):
         return nib.load(path)
     files = {"image": FileHolder(str(path))}  # for a.Nii.gz nibabel opens a.nii.gz
     try:
@@ -188,13 +240,19 @@ def _load(path: Path) -> FileBasedImage:
         return nib.Nifti2Image.from_file_map(files)
 
 
-def _whole(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
+def _file(volume: nib.Nifti1Image) -> Path:
+    """Of several, the first."""
+    return Path(volume.file_map["image"].filename or "the volume")
+
+
+def _whole(volume: nib.Nifti1Image) -> np.ndarray:
     """All voxels, as the file has them before they are scaled.
 
     A packed file is read to its end, where its checksum is: nibabel stops before.
     """
-    voxels = cast(ArrayProxy, volume.dataobj)
-    if path.suffix.lower() != ".gz":
+    if not isinstance(voxels := volume.dataobj, ArrayProxy):
+        return np.asanyarray(voxels)
+    if (path := _file(volume)).suffix.lower() != ".gz":
         return np.asanyarray(voxels.get_unscaled())
     with gzip.open(path) as packed:
         layout = voxels.shape, voxels.dtype, voxels.offset
@@ -205,7 +263,8 @@ def _whole(volume: nib.Nifti1Image, path: Path) -> np.ndarray:
 
 
 def _scaled(stored: np.ndarray, volume: nib.Nifti1Image) -> np.ndarray:
-    voxels = cast(ArrayProxy, volume.dataobj)
+    if not isinstance(voxels := volume.dataobj, ArrayProxy):
+        return stored
     return np.asanyarray(apply_read_scaling(stored, voxels.slope, voxels.inter))
 
 
@@ -220,57 +279,12 @@ def _check_size(volume: nib.Nifti1Image, path: Path) -> None:
     check_room(4 * float(np.prod(volume.shape, dtype=float)), f"{path} is {_shape(volume.shape)}")
 
 
-def check_room(size: float, what: str) -> None:
-    """Raises UserError where `size` bytes are more than the memory that is free."""
-    if size > (free := psutil.virtual_memory().available):
-        raise UserError(
-            f"{what} voxels, which take {size / 1e9:,.1f} GB of memory; {free / 1e9:,.1f} are free"
-        )
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        told = error.strerror or "no such file, or no permission"  # nibabel's own has none
-        raise UserError(f"{path} cannot be read: {_no_file(path) or told}") from error
-    except UNREADABLE as error:
-        told = _no_file(path) or "truncated or no NIfTI file"
-        raise UserError(f"{path} cannot be read: {told}") from error
-
-
-def _no_file(path: Path) -> str | None:
-    """What else than a file there is, as links of git-annex and unpacked archives have it."""
-    if path.is_symlink() and not path.exists():
-        return f"a link to {path.readlink()}, which is missing"
-    return "a folder" if path.is_dir() else None
-
-
-@contextmanager
-def _nibabel_logs() -> Iterator[list[str]]:
-    """What nibabel would print of a header that is not as it should be; its warnings are lost."""
-    told: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        told.append(record.getMessage())
-        return False
-
-    nibabel_log.addFilter(keep)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield told
-    finally:
-        nibabel_log.removeFilter(keep)
-
-
-def _four_axes(volume: nib.Nifti1Image, path: Path) -> tuple[int, int, int, int]:
+def _four_axes(volume: nib.Nifti1Image) -> tuple[int, int, int, int]:
     """(D, H, W, C); further axes of length 1 do not matter."""
     shape = volume.shape
     if len(shape) < 3 or 0 in shape or any(n > 1 for n in shape[4:]):
         raise UserError(
-            f"{path} has {len(shape)} axes ({_shape(shape)}); "
+            f"{_file(volume)} has {len(shape)} axes ({_shape(shape)}); "
             "expected 3, or 4 with the channels as the last"
         )
     d, h, w, c = (*shape, 1)[:4]

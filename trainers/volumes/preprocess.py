@@ -1,4 +1,4 @@
-"""NIfTI file -> network input: turned, cropped, resampled, normalised. `restore` leads back."""
+"""File -> network input: turned, cropped, resampled, normalised. `restore` leads back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import UserError
+from .files import Image, files_of
 from .geometry import Box, Grid, Spacing3, Turn, by, check_affine, voxel_sizes
 from .intensity import normalise, occupied
 from .labels import label_type
-from .nifti import check_room, load_labels, load_volume
+from .nifti import load_labels, load_volume
+from .readable import check_room
 from .resample import Resampling, resample_labels
 from .settings import ResamplingRule, Settings
 
@@ -54,16 +56,18 @@ class Prepared:
 
 
 def prepare_image(
-    image: Path | MetaTensor, settings: Settings, spacing: Spacing3 | None
+    image: Image | MetaTensor, settings: Settings, spacing: Spacing3 | None
 ) -> Prepared:
-    """Prepare one image: a file, or a volume (C, D, H, W) with its affine in mm.
+    """Prepare one image: its files, or a volume (C, D, H, W) with its affine in mm.
 
-    `spacing` in mm; None keeps the image's own. Raises UserError where the file is no NIfTI volume,
-    for numbers that are not finite, affines that `check_affine` refuses, and where resampling would
+    `spacing` in mm; None keeps the image's own. Raises UserError where a file is no volume, for
+    numbers that are not finite, affines that `check_affine` refuses, and where resampling would
     take more memory than is free.
     """
-    name = str(image) if isinstance(image, Path) else "the image"
-    loaded = load_volume(image, settings.affine) if isinstance(image, Path) else image
+    if isinstance(image, Path | tuple):
+        name, loaded = str(files_of(image)[0]), load_volume(image, settings.affine)
+    else:
+        name, loaded = "the image", image
     values = loaded.numpy()
     if not all(np.isfinite(plane).all() for channel in values for plane in channel):
         raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")

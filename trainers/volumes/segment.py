@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
-from .nifti import check_room
 from .preprocess import Prepared
+from .readable import check_room
 from .restore import restore, restore_slabs
 from .targets import Targets
 from .windows import SlabInferer

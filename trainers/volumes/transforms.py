@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .errors import UserError
-from .files import is_volume
+from .files import files_of, one_or_all, volumes_among
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
@@ -27,13 +27,13 @@ Case = dict[str, Any]
 
 
 def find_images(folder: str) -> list[Case]:
-    """A case for each NIfTI file of a folder, hidden ones apart, in order of name.
+    """A case for each volume of a folder, hidden ones apart, in order of name.
 
     Raises UserError where there is none.
     """
     if not Path(folder).is_dir():
         raise UserError(f"{folder} is no folder; give --dataset_dir a folder of NIfTI images")
-    found = [{"image": str(file)} for file in sorted(filter(is_volume, Path(folder).iterdir()))]
+    found = [{"image": str(file)} for file in volumes_among(sorted(Path(folder).iterdir()))]
     if not found:
         raise UserError(f"{folder} has no .nii or .nii.gz file; expected images to segment")
     return found
@@ -41,7 +41,7 @@ def find_images(folder: str) -> list[Case]:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareImaged(Settings):
-    """`image`: a NIfTI file -> the network's input (C, D, H, W), with its affine.
+    """`image`: a file, or a list of them -> the network's input (C, D, H, W), with its affine.
 
     `spacing`: in mm or None. Raises UserError as `prepare_image` does.
     """
@@ -49,7 +49,8 @@ class PrepareImaged(Settings):
     spacing: Spacing3 | None
 
     def __call__(self, case: Case) -> Case:
-        file = Path(case["image"])
+        given = case["image"]
+        file = one_or_all(map(Path, given if isinstance(given, list | tuple) else [given]))
         prepared = prepare_image(file, self, self.spacing)
         image = with_affine(torch.from_numpy(prepared.image), prepared.grid.affine)
         return {**case, "image": image, "file": file, "prepared": prepared}
@@ -69,12 +70,12 @@ class SegmentImaged:
     def __call__(self, case: Case) -> Case:
         prepared = replace(case["prepared"], image=case["image"].numpy())
         how = self.network, self.inferer, self.targets
-        return {**case, "pred": segment(prepared, *how, name=str(case["file"]))}
+        return {**case, "pred": segment(prepared, *how, name=str(files_of(case["file"])[0]))}
 
 
 @dataclass(frozen=True)
 class SaveLabelsd:
-    """Write `pred` to `output_dir` under the file's name, where the file's voxels are.
+    """Write `pred` to `output_dir` under the (first) file's name, where the file's voxels are.
 
     Raises UserError where that is the file itself.
     """
@@ -82,7 +83,8 @@ class SaveLabelsd:
     output_dir: str
 
     def __call__(self, case: Case) -> Case:
-        file, to = case["file"], Path(self.output_dir, case["file"].name)
+        file = files_of(case["file"])[0]
+        to = Path(self.output_dir, file.name)
         if to.resolve() == file.resolve():
             raise UserError(f"{to} is the image itself; give --output_dir another folder")
         save_segmentation(case["pred"], like=file, to=to)

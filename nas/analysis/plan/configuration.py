@@ -13,7 +13,7 @@ from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.preprocessing import Preprocessing
 from nas.study.samplers.warm_start import LADDER
 from search_spaces.baselines import PYRAMIDS
-from trainers.data.config import Groups, Split
+from trainers.data.config import Groups, OwnSplit, Split
 from trainers.data.source import SourceConfig
 
 FAST, SLOW = 8.0e-3, 3.0e-3  # learning rates
@@ -24,7 +24,7 @@ def configuration_tree(
     name: str,
     source: SourceConfig,
     preprocess: Preprocessing,
-    split: Choice[Split],
+    split: Choice[Split] | Choice[OwnSplit],
     groups: Choice[Groups | None],
     step: StepPlan,
     search: SearchPlan,
@@ -50,26 +50,35 @@ def configuration_tree(
 def _data(
     source: SourceConfig,
     preprocess: Preprocessing,
-    split: Choice[Split],
+    split: Choice[Split] | Choice[OwnSplit],
     groups: Choice[Groups | None],
 ) -> dict[str, Any]:
     own = source.model_dump(mode="json", exclude={"preprocess", "split", "cache"})
     cache = {"cache": str(source.cache)} if source.cache else {}
     settings = preprocess.value.model_dump(mode="json", exclude_none=True).items()
-    whys, parts = preprocess.whys, split.value
-    together = groups.value.model_dump(exclude={"size"}) if groups.value else None
+    whys = preprocess.whys
     return {
         **own,
         **cache,
         "preprocess": {
             key: Choice(value, whys[key]) if key in whys else value for key, value in settings
         },
-        "split": {
-            "validation": Choice(parts.validation, "share of the cases that chooses networks"),
-            "test": Choice(parts.test, split.why),
-            "seed": Choice(parts.seed, "of the draw; another one draws other parts"),
-            "groups": Choice(together, groups.why),
-        },
+        "split": _split(split, groups),
+    }
+
+
+def _split(
+    split: Choice[Split] | Choice[OwnSplit], groups: Choice[Groups | None]
+) -> dict[str, Any]:
+    parts = split.value
+    if isinstance(parts, OwnSplit):
+        return {"fold": Choice(parts.fold, split.why)}
+    together = groups.value.model_dump(exclude={"size"}) if groups.value else None
+    return {
+        "validation": Choice(parts.validation, "share of the cases that chooses networks"),
+        "test": Choice(parts.test, split.why),
+        "seed": Choice(parts.seed, "of the draw; another one draws other parts"),
+        "groups": Choice(together, groups.why),
     }
 
 

@@ -12,7 +12,7 @@ from trainers.volumes.nifti import (
     channels_first,
     load_labels,
     mended_before,
-    open_nifti,
+    open_volume,
     read_values,
 )
 
@@ -37,7 +37,7 @@ def sample_foreground(
                 labels[labels == ignore] = 0
             inside = np.flatnonzero(labels)
             places = random.choice(inside, VOXELS)
-            image = channels_first(read_values(open_nifti(case.image), case.image))
+            image = channels_first(read_values(open_volume(case.image)))
             values.append(image.reshape(len(image), -1)[:, places].T)
             progress(done, len(chosen), "windows looked at")
     return np.concatenate(values)

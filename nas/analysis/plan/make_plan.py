@@ -12,7 +12,6 @@ from nas.analysis.plan.choice import coarse
 from nas.analysis.plan.configuration import configuration_tree
 from nas.analysis.plan.data_survey import hand_over, survey_data
 from nas.analysis.plan.deadline import Deadline, default_hours
-from nas.analysis.plan.groups import choose_groups
 from nas.analysis.plan.machine import look_at_machine
 from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.plan_search import plan_search
@@ -20,7 +19,7 @@ from nas.analysis.plan.plan_step import plan_step
 from nas.analysis.plan.preprocessing import choose_preprocessing
 from nas.analysis.plan.sample import prepared_sample
 from nas.analysis.plan.share_gpu import share_gpu
-from nas.analysis.plan.split import choose_split, draw_cases
+from nas.analysis.plan.split import plan_split
 from nas.analysis.plan.summary import summary_lines
 from nas.analysis.plan.write_yaml import commented_yaml, plain
 from nas.analysis.preview.parallel import Progress, preloaded
@@ -55,8 +54,7 @@ def make_plan(
     began = monotonic()
     machine = look_at_machine()
     survey = survey_data(source, workdir, progress)
-    groups = choose_groups(survey.names)
-    split, cases = draw_cases(survey, choose_split(survey.names, groups.value))
+    split, groups, cases = plan_split(survey)
     preprocess = choose_preprocessing(survey, cases, progress)
     hand_over(survey.source, source, preprocess.value, workdir)
     with prepared_sample(survey, preprocess.value, workdir, progress) as sample:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nas.analysis.plan.choice import Choice
 from nas.analysis.plan.data_survey import DataSurvey
+from nas.analysis.plan.groups import choose_groups
 from trainers.data.check.finding import Finding, refuse
 from trainers.data.check.parts import check_parts
-from trainers.data.config import Groups, Split
-from trainers.data.splits import Cases, group_names, split_cases
+from trainers.data.config import Groups, OwnSplit, Split
+from trainers.data.source_split import groups_of, own_splits, split_source
+from trainers.data.splits import Cases, group_names
 from trainers.errors import UserError
 
 VALIDATION, TEST = 0.2, 0.15
@@ -18,14 +20,40 @@ ENOUGH = 30  # groups, for a part that nothing may look at
 DRAWS = 100  # that are tried
 
 
-def choose_split(names: Sequence[str], groups: Groups | None) -> Choice[Split]:
-    """A fifth for validation; from 30 groups on 15% for a test. Raises UserError for one group."""
-    count = len(group_names(list(names), groups))
+def plan_split(
+    survey: DataSurvey,
+) -> tuple[Choice[Split] | Choice[OwnSplit], Choice[Groups | None], Cases]:
+    """The split that the data bring, its first fold; else a drawn one. With groups and the parts.
+
+    Raises UserError for a split of the data that a search refuses, and as `draw_cases` does.
+    """
+    source = survey.source
+    groups = choose_groups(survey.names)
+    if own_groups := groups_of(source.cases):
+        groups = Choice(None, f"{source.described_by} says which cases stay together")
+    if not (count := own_splits(source.cases)):
+        drawn, cases = draw_cases(survey, choose_split(survey.names, groups.value, own_groups))
+        return drawn, groups, cases
+    folds = f"the first of its {count} folds" if count > 1 else "its own parts"
+    own = Choice(OwnSplit(fold=0), f"of {source.described_by}: {folds}")
+    cases = split_source(source, own.value)
+    refuse(check_parts(survey.cases, source.classes, cases), source)
+    return own, groups, cases
+
+
+def choose_split(
+    names: Sequence[str], groups: Groups | None, own_groups: Mapping[str, str] | None = None
+) -> Choice[Split]:
+    """A fifth for validation; from 30 groups on 15% for a test. Raises UserError for one group.
+
+    `own_groups`: case -> group where the data say so, and `groups` are None.
+    """
+    count = len(group_names(list(names), groups or own_groups))
     if count < 2:
         raise UserError(
             f"{count} case cannot be split into training and validation; expected two or more"
         )
-    unit = "patients" if groups else "cases"
+    unit = "patients" if groups or own_groups else "cases"
     if count >= ENOUGH:
         why = f"of {count} {unit}; a part that neither search nor retraining reads"
         return Choice(Split(validation=VALIDATION, test=TEST, groups=groups), why)
@@ -42,7 +70,7 @@ def draw_cases(survey: DataSurvey, split: Choice[Split]) -> tuple[Choice[Split],
     first: list[Finding] = []
     for seed in range(DRAWS):
         drawn = split.value.model_copy(update={"seed": seed})
-        cases = split_cases(survey.names, drawn)
+        cases = split_source(survey.source, drawn)
         findings = check_parts(survey.cases, survey.source.classes, cases)
         if not any(finding.fault for finding in findings):
             return replace(split, value=drawn), cases

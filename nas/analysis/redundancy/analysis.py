@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from nas.cost.count import count_params
 from search_spaces.registry import all_spaces
 from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter
+from trainers.volumes.files import Image
 
 Progress = Callable[[int, int, str], None]
 
@@ -100,7 +100,7 @@ class Redundancy:
 
 def analyse(
     segmenter: Segmenter,
-    volumes: Sequence[Path],
+    volumes: Sequence[Image],
     output: Output = "residual",
     progress: Progress | None = None,
 ) -> Redundancy:

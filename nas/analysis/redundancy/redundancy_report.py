@@ -22,8 +22,10 @@ from nas.export.export_folder import Export
 from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
-from trainers.data.volume_folder import find_volumes
+from trainers.data.volume_folder import VOLUMES
+from trainers.data.volume_folder import find_images as images_in
 from trainers.errors import UserError
+from trainers.volumes.files import Image
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def redundancy_report(
     `prune`: about a quarter of the sub-layers where it is None. Raises UserError for unusable data,
     for a network without sub-layers to compare, and for a `prune` above their number.
     """
-    volumes = find_images(data)
+    volumes = find_images(data, export.config.task.channels)
     segmenter = export.segmenter()
     network = plain_network(segmenter)
     count = check_count(prune, sublayer_count(network))
@@ -103,13 +105,13 @@ def redundancy_report(
     return Report(export.architecture, weights, redundancy, proposal, costs)
 
 
-def find_images(data: Path) -> list[Path]:
-    """The NIfTI images of a folder, or of a data set's `imagesTr`. Raises UserError."""
+def find_images(data: Path, channels: int = 1) -> list[Image]:
+    """The images of a folder, or of a data set's `imagesTr`. Raises UserError."""
     inside = data / "imagesTr"
     folder = inside if inside.is_dir() else data
-    volumes = list(find_volumes(folder).values())
+    volumes = list(images_in(folder, channels).values())
     if not volumes:
-        raise UserError(f"{folder} has no .nii or .nii.gz file")
+        raise UserError(f"{folder} has no {VOLUMES}")
     return volumes
 
 

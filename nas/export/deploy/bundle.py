@@ -25,7 +25,8 @@ from nas.export.deploy.parity_check import DICE_TOLERANCE, CheckCase, agreement
 from nas.export.deploy.record import Deployment
 from trainers import volumes
 from trainers.segmenter import Segmenter
-from trainers.volumes.nifti import open_nifti
+from trainers.volumes.files import Image, files_of
+from trainers.volumes.nifti import open_volume
 from trainers.volumes.targets import Targets
 
 CONFIG, METADATA = "configs/inference.json", "configs/metadata.json"
@@ -111,7 +112,7 @@ def _targets(targets: Targets) -> dict[str, Any]:
     return {"_target_": "scripts.targets.Targets", **told}
 
 
-def run_bundle(folder: Path, images: Sequence[Path], to: Path) -> None:
+def run_bundle(folder: Path, images: Sequence[Image], to: Path) -> None:
     """Segment files as `python -m monai.bundle run` does, into files of their names in `to`."""
     from monai.bundle import run
 
@@ -120,7 +121,7 @@ def run_bundle(folder: Path, images: Sequence[Path], to: Path) -> None:
             config_file=str(folder / CONFIG),
             meta_file=str(folder / METADATA),
             bundle_root=str(folder),
-            datalist=[{"image": str(image)} for image in images],
+            datalist=[{"image": list(map(str, files_of(image)))} for image in images],
             output_dir=str(to),
         )
 
@@ -156,7 +157,7 @@ def check_bundle(
     for case in cases:
         with TemporaryDirectory(prefix="segnas-") as out:
             run_bundle(folder, [case.image], Path(out))  # two cases' files may have one name
-            made = open_nifti(Path(out) / case.image.name)
+            made = open_volume(Path(out) / files_of(case.image)[0].name)
             found, expected = np.asarray(made.dataobj), segmenter.segment(case.image)
         if found.shape != expected.shape:
             raise DeployError(f"the bundle makes {found.shape} of {case.name} {expected.shape}")

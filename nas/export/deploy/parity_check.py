@@ -17,12 +17,13 @@ from nas.export.export_folder import Export
 from trainers.data.check import check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.source import Case
-from trainers.data.splits import split_cases
+from trainers.data.source_split import split_source
 from trainers.data.task import Task
-from trainers.data.volume_folder import find_volumes
+from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.errors import UserError
 from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter
+from trainers.volumes.files import Image
 from trainers.volumes.preprocess import prepare_label
 from trainers.volumes.settings import AffineRule
 
@@ -32,10 +33,10 @@ LOGIT_TOLERANCE = 1e-3  # in float32, relative to the largest logit
 
 @dataclass(frozen=True)
 class CheckCase:
-    """An image file, and its label where there is one."""
+    """An image, and its label where there is one."""
 
     name: str
-    image: Path
+    image: Image
     label: Path | None
 
 
@@ -43,7 +44,7 @@ def export_cases(export: Export, most: int) -> list[CheckCase]:
     """The first validation cases of the export's own data. Raises UserError where they are gone."""
     source = export.config.data.open(export.folder)
     known = {case.name: case for case in source.cases}
-    validation = split_cases(known, export.config.data.split).validation
+    validation = split_source(source, export.config.data.split).validation
     return [CheckCase(n, known[n].image, known[n].label) for n in validation[:most]]
 
 
@@ -58,9 +59,9 @@ def folder_cases(
     geometry or other classes than the task's.
     """
     truths = find_volumes(labels) if labels else {}
-    found = list(find_volumes(images).items())[:most]
+    found = list(find_images(images, task.channels).items())[:most]
     if not found:
-        raise UserError(f"{images} has no .nii or .nii.gz file; expected images to check with")
+        raise UserError(f"{images} has no {VOLUMES}; expected images to check with")
     if labels and (missing := [name for name, _ in found if name not in truths]):
         raise UserError(f"{labels} has no label for {', '.join(missing)}")
     if labels:

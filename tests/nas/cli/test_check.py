@@ -13,6 +13,7 @@ from PIL import Image
 
 from nas.cli.main import main
 from nas.report.contact_sheet import class_colours, evenly
+from tests.trainers.data.layouts import datalist_of, nnunet_of, table_of
 from tests.trainers.data.volumes import SHAPE, ball, write_msd, write_nifti
 from trainers.data.source import Case
 
@@ -107,7 +108,7 @@ def test_the_json_has_it_all(data, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing"], "missing is missing; expected a folder with dataset.json, or the YAML"),
+        (["missing"], "missing is missing; expected a folder with dataset.json, a list"),
         (["."], "dataset.json is missing"),
         ([".", "--set", "data.path=x"], "--set and --dir go with the YAML file"),
         (["balls", "--sheet", "no/sheet.png"], "no is no folder"),
@@ -238,3 +239,33 @@ def test_a_reader_that_has_seen_enough_does_not_make_the_data_bad(data):
     process = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE)
     os.close(writes)
     assert (process.returncode, process.stderr) == (0, b"")
+
+
+def test_other_layouts_are_recognised(data, tmp_path, capsys):
+    folder = nnunet_of(data, tmp_path / "Dataset001")
+    table = table_of(data, tmp_path / "lists" / "cases.csv")
+    labels = {"labels": {"background": 0, "low": 1, "high": 2}}
+    (table.parent / "dataset.json").write_text(json.dumps(labels))
+    datalist = datalist_of(data, tmp_path / "list.json")
+    for given in (folder, table, datalist):
+        assert main(["check", str(given)]) == 0, given
+        out = told(capsys)
+        assert "4 cases" in out and out.endswith("no faults, no doubts")
+
+
+def test_the_split_that_the_data_bring_is_looked_at(data, tmp_path, capsys):
+    folder = nnunet_of(data, tmp_path / "Dataset001")
+    folds = [{"train": ["a", "b", "c"], "val": ["d"]}, {"train": ["a"], "val": ["b", "c"]}]
+    (folder / "splits_final.json").write_text(json.dumps(folds))
+    values = {
+        "name": "balls",
+        "data": {"source": "nnunet", "path": str(folder)},
+        "train": {"patch": [16, 16, 16]},
+    }
+    (file := tmp_path / "search.yaml").write_text(yaml.safe_dump(values))
+    assert main(["check", str(file)]) == 0
+    assert "4 cases; 3 training, 1 validation" in told(capsys)
+    assert main(["check", str(file), "--set", "data.split.fold=1"]) == 0
+    assert "4 cases; 1 training, 2 validation" in told(capsys)
+    assert main(["check", str(file), "--set", "data.split.fold=2"]) == 2
+    assert "data.split.fold = 2, but dataset.json has folds 0 to 1" in capsys.readouterr().err

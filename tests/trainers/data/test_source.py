@@ -12,22 +12,53 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from tests.installed_package import files_of_page, install
 from trainers.data.config import Preprocess
+from trainers.data.datalist import DatalistData
 from trainers.data.dataset import Dataset
 from trainers.data.msd import MsdData
+from trainers.data.nnunet import NnunetData
 from trainers.data.phantom_source import PhantomData
 from trainers.data.registry import DataConfig, all_sources
 from trainers.data.source import About, Case
+from trainers.data.table import CsvData
 from trainers.data.testing import DataSourceContract
 from trainers.errors import UserError
 
+from .layouts import datalist_of, nnunet_of, table_of
 from .volumes import write_msd
 
-CSV = files_of_page("own-data-source.md")
+PATIENTS = files_of_page("own-data-source.md")
 
 
 class TestMsdData(DataSourceContract):
     def make(self, folder):
         return MsdData(path=write_msd(folder, ["b", "a"]), cache=folder / "cache")
+
+
+class TestNnunetData(DataSourceContract):
+    def make(self, folder):
+        msd = write_msd(folder / "msd", ["b", "a"], ("T1", "T2"))
+        return NnunetData(path=nnunet_of(msd, folder / "Dataset001"))
+
+
+class TestCsvData(DataSourceContract):
+    def make(self, folder):
+        msd = write_msd(folder / "msd", ["b", "a"])
+        rows = [
+            {part: str(Path("msd", f"{part}sTr", f"{name}.nii.gz")) for part in ("image", "label")}
+            for name in "ba"
+        ]
+        classes = ("background", "low", "high")
+        return CsvData(path=table_of(msd, folder / "cases.csv", rows), classes=classes)
+
+
+class TestDatalistData(DataSourceContract):
+    def make(self, folder):
+        msd = write_msd(folder / "msd", ["b", "a"])
+        training = [
+            {part: f"{part}sTr/{name}.nii.gz" for part in ("image", "label")} for name in "ba"
+        ]
+        file = datalist_of(msd, folder / "list.json", training=training)
+        return DatalistData(path=file, root=folder / "msd")
 
 
 class TestPhantomData(DataSourceContract):
@@ -49,20 +80,21 @@ def installed(tmp_path, monkeypatch):
 
     yield offer
     all_sources.cache_clear()
-    sys.modules.pop("csv_source", None)
+    sys.modules.pop("patient_source", None)
 
 
 def with_entry(line):
     """The package of the page with another entry point."""
-    project = CSV["pyproject.toml"].replace('csv = "csv_source:CsvData"', line)
+    entry = 'patients = "patient_source:PatientData"'
+    project = PATIENTS["pyproject.toml"].replace(entry, line)
     assert line in project
-    return {**CSV, "pyproject.toml": project}
+    return {**PATIENTS, "pyproject.toml": project}
 
 
 def test_the_source_of_the_page_keeps_the_contract(installed):
-    folder = installed(CSV)
+    folder = installed(PATIENTS)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_csv_source.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_patient_source.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": f"{folder}:{Path.cwd()}", "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -72,8 +104,8 @@ def test_the_source_of_the_page_keeps_the_contract(installed):
 
 
 def test_a_run_reads_an_installed_source(installed):
-    config = read_config(RunConfig, installed(CSV) / "my-task.yaml")
-    assert config.data.table == Path("/data/cases.csv")
+    config = read_config(RunConfig, installed(PATIENTS) / "my-task.yaml")
+    assert config.data.archive == Path("/data/archive")
     assert config.data.preprocess == Preprocess()
     assert RunConfig.model_validate(config.model_dump(mode="json")) == config
 
@@ -81,21 +113,22 @@ def test_a_run_reads_an_installed_source(installed):
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ("data.tabel=x", "data.tabel is not a key of `data`. Did you mean table?"),
+        ("data.archiv=x", "data.archiv is not a key of `data`. Did you mean archive?"),
         (
             "data.pth=x",
             "There are: source, preprocess, split, cache, regions, regions_class_order, ignore, "
-            "table, modalities, classes",
+            "archive, modalities, classes",
         ),
         ("data.classes=3", "data.classes = 3: "),
-        ("data.source=cvs", "data: 'cvs' is no source of data. Did you mean csv? There are: 'msd'"),
-        ("data.source=3", "data: expected keys and values, with a `source` of 'msd', 'phantom'"),
+        ("data.source=patient", "data: 'patient' is no source of data. Did you mean patients?"),
+        ("data.source=zip", "data: 'zip' is no source of data. There are: 'msd', 'nnunet', 'csv'"),
+        ("data.source=3", "data: expected keys and values, with a `source` of 'msd', 'nnunet', 'c"),
         ("data.preprocess.window=[1, 2]", "window belongs to `intensity: ct`"),
     ],
 )
 def test_a_key_that_does_not_fit_an_installed_source_is_named(installed, setting, told):
     with pytest.raises(UserError) as error:
-        read_config(RunConfig, installed(CSV) / "my-task.yaml", [setting])
+        read_config(RunConfig, installed(PATIENTS) / "my-task.yaml", [setting])
     assert told in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -103,10 +136,10 @@ def test_a_key_that_does_not_fit_an_installed_source_is_named(installed, setting
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('csv = "nowhere:CsvData"', "entry point csv = nowhere:CsvData: No module named 'nowhere'"),
-        ('csv = "csv_source:Nothing"', "csv_source:Nothing"),
-        ('csv = "csv_source:UserError"', "expected a SourceConfig with source: Literal"),
-        ('table = "csv_source:CsvData"', "expected a SourceConfig with source: Literal"),
+        ('patients = "nowhere:Data"', "patients = nowhere:Data: No module named 'nowhere'"),
+        ('patients = "patient_source:Nothing"', "patient_source:Nothing"),
+        ('patients = "patient_source:UserError"', "expected a SourceConfig with source: Literal"),
+        ('archive = "patient_source:PatientData"', "expected a SourceConfig with source: Literal"),
         ('msd = "trainers.data.msd:MsdData"', "another source has the name msd"),
     ],
 )

@@ -30,6 +30,9 @@ def test_endings_in_upper_case_are_read(tmp_path):
         ("a.b.nii.gz", "a.b", "a.b.nii.gz"),
         ("a.gz.nii", "a.gz", "a.gz.nii"),
         ("ä.nii", "ä", "ä.nii"),
+        ("a.NRRD", "a", "a.nrrd"),
+        ("a.mhd", "a", "a.mha"),
+        ("a.jpg", "a", "a.png"),
     ],
 )
 def test_what_is_made_of_a_file_keeps_its_name(tmp_path, name, case, output):
@@ -51,6 +54,12 @@ def test_what_is_left_out_is_said_in_one_line_and_hidden_files_are_not(tmp_path)
         assert list(find_volumes(tmp_path)) == ["a"]
     (told,) = [str(warning.message) for warning in caught]
     assert "ignored b.hdr, b.img, c.mha, d.nrrd, e.txt, f.nii (no .nii or .nii.gz file)" in told
+
+
+def test_another_format_is_read_where_there_is_no_nifti(tmp_path):
+    touch(tmp_path, "a.mha", "b.nrrd", "c.mhd", "c.raw", "d.raw", "e.png")
+    with pytest.warns(UserWarning, match=r"ignored d\.raw, e\.png \(no \.mha, \.mhd or \.nrrd"):
+        assert list(find_volumes(tmp_path)) == ["a", "b", "c"]
 
 
 def test_many_that_are_left_out_are_counted(tmp_path):

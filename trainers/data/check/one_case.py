@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +13,7 @@ from trainers.data.check.finding import Finding, Kind
 from trainers.data.check.outliers import far_voxels
 from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
+from trainers.volumes.files import Image, files_of
 from trainers.volumes.geometry import (
     Grid,
     Turn,
@@ -29,7 +29,7 @@ from trainers.volumes.nifti import (
     channels_first,
     digits,
     nearest_classes,
-    open_nifti,
+    open_volume,
     read_values,
 )
 from trainers.volumes.settings import AffineRule
@@ -49,16 +49,21 @@ class CaseCheck:
 
     def read(self) -> CaseFacts | None:
         """The facts, where both files can be used."""
-        has_image, has_label = _is_there(self.case.image), _is_there(self.case.label)
-        if not has_image and not has_label:
+        files = files_of(self.case.image)
+        missing = [file for file in files if not _is_there(file)]
+        has_image, has_label = not missing, _is_there(self.case.label)
+        if len(missing) == len(files) and not has_label:
             self._found(
                 Kind.MISSING,
-                f"listed in {self.source.described_by}, but {_short(self.case.image)} is missing",
+                f"listed in {self.source.described_by}, but {_short(files[0])} is missing",
             )
-        elif not has_image:
+        elif len(missing) == len(files):
             self._found(Kind.MISSING, f"label without an image ({_short(self.case.label)})")
-        elif not has_label:
-            self._found(Kind.MISSING, f"image without a label ({_short(self.case.image)})")
+        elif missing:
+            lost = ", ".join(map(_short, missing))
+            self._found(Kind.MISSING, f"{len(missing)} of {len(files)} files missing ({lost})")
+        if has_image and not has_label:
+            self._found(Kind.MISSING, f"image without a label ({_short(files[0])})")
         image = self._open(self.case.image) if has_image else None
         label = self._open(self.case.label) if has_label else None
         if image and label:
@@ -94,24 +99,24 @@ class CaseCheck:
     def _count(self) -> int:
         return len(self.source.classes)
 
-    def _open(self, path: Path) -> nib.Nifti1Image | None:
+    def _open(self, image: Image) -> nib.Nifti1Image | None:
         try:
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
-                volume = open_nifti(path)
+                volume = open_volume(image)
             affine_of(volume, self.rule)
         except UserError as error:
-            self._found(Kind.UNREADABLE, _told(error, path))
+            self._found(Kind.UNREADABLE, _told(error, image))
             return None
         for warning in told:  # of a header that was mended
-            self._found(Kind.GEOMETRY, _told(warning.message, path))
+            self._found(Kind.GEOMETRY, _told(warning.message, image))
         return volume
 
-    def _values(self, volume: nib.Nifti1Image, path: Path) -> np.ndarray | None:
+    def _values(self, volume: nib.Nifti1Image, image: Image) -> np.ndarray | None:
         try:
-            return read_values(volume, path)
+            return read_values(volume)
         except UserError as error:
-            self._found(Kind.UNREADABLE, _told(error, path))
+            self._found(Kind.UNREADABLE, _told(error, image))
             return None
 
     def _pair(self, image: nib.Nifti1Image, label: nib.Nifti1Image) -> None:
@@ -128,10 +133,9 @@ class CaseCheck:
 
     def _image(self, volume: nib.Nifti1Image) -> np.ndarray | None:
         """(C, D, H, W)."""
-        path = self.case.image
-        if (values := self._values(volume, path)) is None:
+        if (values := self._values(volume, self.case.image)) is None:
             return None
-        channels = channels_first(values)
+        path, channels = files_of(self.case.image)[0], channels_first(values)
         if (found := len(channels)) != (expected := len(self.source.modalities)):
             self._found(
                 Kind.CHANNELS,
@@ -194,9 +198,9 @@ class CaseCheck:
         self, volume: nib.Nifti1Image, values: np.ndarray, nearest: np.ndarray
     ) -> None:
         rounded = values[values != nearest]
-        stored: Any = volume.dataobj  # its scale is not in nibabel's types
-        scaled = f" (scaled by {stored.slope:.7g}, plus {stored.inter:.7g})"
-        scaled = scaled if (stored.slope, stored.inter) != (1, 0) else ""
+        stored = volume.dataobj  # its scale is not in nibabel's types; other formats have none
+        slope, inter = getattr(stored, "slope", 1), getattr(stored, "inter", 0)
+        scaled = f" (scaled by {slope:.7g}, plus {inter:.7g})" if (slope, inter) != (1, 0) else ""
         if rounded.size:
             told = f"label has {digits(rounded)}{scaled}, rounded to whole numbers"
             self._found(Kind.STORED, told)
@@ -213,8 +217,11 @@ def _not_finite(values: np.ndarray) -> int:
         return int(np.count_nonzero(~np.isfinite(values.astype(np.float32, copy=False))))
 
 
-def _told(error: Exception | str, path: Path) -> str:
-    return str(error).replace(str(path), _short(path))
+def _told(error: Warning | Exception | str, image: Image) -> str:
+    told = str(error)
+    for path in files_of(image):
+        told = told.replace(str(path), _short(path))
+    return told
 
 
 def _is_there(path: Path) -> bool:

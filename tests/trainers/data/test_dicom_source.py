@@ -1,0 +1,268 @@
+"""DICOM series with SEG and RTSTRUCT labels as a source of data."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.trainers.dicom_series import lps_affine, pydicom, write_series
+from tests.trainers.oracle import CLASSES
+from tests.trainers.oracle import segmenter as oracle
+from trainers.data.build_cache import build_cache
+from trainers.data.check import check_dataset
+from trainers.data.config import Preprocess, Split
+from trainers.data.dicom_source import DicomData
+from trainers.data.folder_source import source_of
+from trainers.data.source_split import split_source
+from trainers.data.testing import DataSourceContract
+from trainers.dicom import find_series, read_series, save_dicom_seg
+from trainers.errors import UserError
+from trainers.evaluate import evaluate_folder
+
+SHAPE = (6, 10, 8)  # slices, rows, columns
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def labels_of(seed=0) -> np.ndarray:
+    """Two boxes, of which the second is drawn over the first."""
+    first, last = 1 + seed % 2, 5 - seed % 2
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[first:4, 2:7, 1:5] = 1
+    labels[3:last, 5:9, 4:8] = 2
+    return labels
+
+
+def write_case(folder: Path, seed: int = 0, patient: str = "p1", **changes: object) -> np.ndarray:
+    """A series whose values tell its labels, in the folder's `ct`; returns the labels."""
+    labels = labels_of(seed)
+    values = labels * 100.0
+    write_series(folder / "ct", values, PatientID=patient, **changes)
+    return labels
+
+
+def write_seg(folder: Path, labels: np.ndarray, names=CLASSES) -> Path:
+    """A DICOM SEG of the series in `ct`, in a folder of its own."""
+    (series,) = find_series(folder / "ct")
+    (folder / "seg").mkdir(exist_ok=True)
+    save_dicom_seg(labels, read_series(series), names, folder / "seg" / "seg.dcm")
+    return folder / "seg" / "seg.dcm"
+
+
+def write_rtstruct(folder: Path, regions: dict[str, list[np.ndarray]]) -> Path:
+    """Contours by name, each (points, 3) of (slice, row, column), in patient millimetres."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+
+    first = pydicom.dcmread(next((folder / "ct").iterdir()), stop_before_pixels=True)
+    plan = Dataset()
+    plan.file_meta = FileMetaDataset()
+    plan.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    plan.SOPClassUID = plan.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    plan.SOPInstanceUID = plan.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    plan.Modality, plan.PatientID = "RTSTRUCT", first.PatientID
+    series, study, frame = Dataset(), Dataset(), Dataset()
+    series.SeriesInstanceUID = first.SeriesInstanceUID
+    study.RTReferencedSeriesSequence = [series]
+    frame.RTReferencedStudySequence = [study]
+    plan.ReferencedFrameOfReferenceSequence = [frame]
+    plan.StructureSetROISequence, plan.ROIContourSequence = [], []
+    for number, (name, contours) in enumerate(regions.items(), start=1):
+        region, drawn = Dataset(), Dataset()
+        region.ROINumber, region.ROIName, drawn.ReferencedROINumber = number, name, number
+        drawn.ContourSequence = [_contour(points) for points in contours]
+        plan.StructureSetROISequence.append(region)
+        plan.ROIContourSequence.append(drawn)
+    (folder / "rt").mkdir(exist_ok=True)
+    plan.save_as(folder / "rt" / "plan.dcm", enforce_file_format=True)
+    return folder / "rt" / "plan.dcm"
+
+
+def _contour(points):
+    from pydicom.dataset import Dataset
+
+    contour = Dataset()
+    contour.ContourGeometricType = "CLOSED_PLANAR" if len(points) > 1 else "POINT"
+    places = lps_affine() @ np.column_stack([points, np.ones(len(points))]).T
+    contour.ContourData = [f"{x:.5f}" for x in places[:3].T.ravel()]
+    return contour
+
+
+def box(slice_, rows, columns):
+    """Corners half a pixel outside the first and last middles, in order."""
+    (top, bottom), (left, right) = rows, columns
+    corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
+    return np.array([(slice_, row, column) for row, column in corners], float)
+
+
+def opened(folder, workdir, **keys):
+    return DicomData(path=folder, **keys).open(workdir)
+
+
+def label_of(dataset, number=0):
+    return np.asarray(nib.load(dataset.cases[number].label).dataobj)
+
+
+class TestDicomData(DataSourceContract):
+    def make(self, folder):
+        for name, seed in (("b", 0), ("a", 1)):
+            write_seg(folder / name, write_case(folder / name, seed))
+        return DicomData(path=folder)
+
+    def test_a_missing_file_is_a_case_that_the_check_names(self, config):
+        """A series without its segmentation is no case: most studies have such series."""
+        before = config.open(Path("work")).cases
+        (config.path / "a" / "seg" / "seg.dcm").unlink()
+        assert [case.name for case in config.open(Path("work")).cases] == [before[1].name]
+
+    @pytest.mark.parametrize("part", ["image", "label"])
+    def test_another_file_has_another_fingerprint(self, config, part):
+        before = config.open(Path("work")).fingerprint(Preprocess())
+        folder = config.path / "a" / {"image": "ct", "label": "seg"}[part]
+        file = next(folder.iterdir())
+        file.write_bytes(file.read_bytes() + b" ")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("trainers.data.dicom_source.partial", lambda *_: lambda folder: 1 / 0)
+            with pytest.raises(ZeroDivisionError):  # it is made again
+                config.open(Path("work"))
+        assert before
+
+
+def test_a_segmentation_lies_where_its_series_lies(tmp_path):
+    labels = write_case(tmp_path / "a")
+    write_seg(tmp_path / "a", labels)
+    dataset = opened(tmp_path, tmp_path / "work")
+    assert (dataset.modalities, dataset.classes) == (("CT",), ("background", "kidney", "liver"))
+    image, label = (nib.load(getattr(dataset.cases[0], part)) for part in ("image", "label"))
+    np.testing.assert_array_equal(np.asarray(label.dataobj), np.array([0, 2, 1])[labels])
+    np.testing.assert_array_equal(image.get_fdata(), labels * 100.0)
+    for one in (image, label):
+        np.testing.assert_allclose(one.affine, LPS @ lps_affine(), atol=1e-4)
+    check_dataset(dataset)
+
+
+def test_classes_are_found_by_their_names(tmp_path):
+    """Whatever the case; what is not named is background."""
+    write_seg(tmp_path / "a", labels := write_case(tmp_path / "a"))
+    dataset = opened(tmp_path, tmp_path / "work", classes=("background", "Kidney"))
+    np.testing.assert_array_equal(label_of(dataset), labels == 2)
+
+
+def test_contours_hold_the_voxels_whose_middles_they_hold(tmp_path):
+    write_case(tmp_path / "a")
+    whole = box(2, (1.5, 6.5), (0.5, 4.5))
+    hole = box(2, (2.5, 4.5), (1.5, 3.5))
+    triangle = np.array([(4, 0.4, -0.2), (4, 0.4, 5.3), (4, 5.9, -0.2)])
+    write_rtstruct(tmp_path / "a", {"liver": [whole, hole], "kidney": [triangle, [(0, 1, 1)]]})
+    dataset = opened(tmp_path, tmp_path / "work", classes=CLASSES)
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[2, 2:7, 1:5] = 1
+    expected[2, 3:5, 2:4] = 0
+    for row, column in np.ndindex(SHAPE[1:]):  # below the line from (0.4, 5.3) to (5.9, -0.2)
+        if row >= 0.4 and row + column < 5.7:
+            expected[4, row, column] = 2
+    np.testing.assert_array_equal(label_of(dataset), expected)
+
+
+def test_the_same_boxes_as_segmentation_and_as_contours_give_the_same_cache(tmp_path):
+    for name in ("seg", "rt"):
+        labels = write_case(tmp_path / name / "a")
+        if name == "seg":
+            write_seg(tmp_path / name / "a", labels)
+            continue
+        regions = {class_name: [] for class_name in CLASSES[1:]}
+        for number, class_name in enumerate(CLASSES[1:], start=1):
+            for place in np.flatnonzero((labels == number).any(axis=(1, 2))):
+                # The box that was drawn first lies under the second one.
+                full = {1: ((1.5, 6.5), (0.5, 4.5)), 2: ((4.5, 8.5), (3.5, 7.5))}[number]
+                regions[class_name].append(box(place, *full))
+        write_rtstruct(tmp_path / name / "a", regions)
+    preprocess = Preprocess(spacing=(1.5, 1.5, 1.5))
+    one, other = (
+        build_cache(
+            opened(tmp_path / name, tmp_path / "work", classes=CLASSES), preprocess, tmp_path / name
+        )
+        for name in ("seg", "rt")
+    )
+    assert one.names == other.names
+    for name in one.names:
+        np.testing.assert_array_equal(one.image(name), other.image(name))
+        np.testing.assert_array_equal(one.label(name), other.label(name))
+
+
+def test_cases_of_a_patient_stay_together(tmp_path):
+    for number in range(6):
+        patient = f"patient{number // 2}"
+        write_seg(tmp_path / f"{number}", write_case(tmp_path / f"{number}", patient=patient))
+    cases = split_source(opened(tmp_path, tmp_path / "work"), Split(validation=0.34))
+    assert cases.validation in (("0_ct", "1_ct"), ("2_ct", "3_ct"), ("4_ct", "5_ct"))
+
+
+def test_a_folder_of_dicom_is_recognised(tmp_path):
+    write_seg(tmp_path / "data" / "a", write_case(tmp_path / "data" / "a"))
+    assert source_of(tmp_path / "data", tmp_path / "work") == DicomData(path=tmp_path / "data")
+
+
+def test_what_was_written_is_not_written_again(tmp_path):
+    write_seg(tmp_path / "data" / "a", write_case(tmp_path / "data" / "a"))
+    first = opened(tmp_path / "data", tmp_path / "work").cases[0].image
+    time = first.stat().st_mtime_ns
+    assert opened(tmp_path / "data", tmp_path / "work").cases[0].image == first
+    assert first.stat().st_mtime_ns == time
+
+
+def test_a_network_is_evaluated_on_dicom(tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        write_seg(tmp_path / name, write_case(tmp_path / name, seed))
+    done = evaluate_folder(oracle(), tmp_path, tmp_path)
+    assert list(done.cases) == ["a_ct", "b_ct"]
+    assert done.dice == 1.0
+
+
+# What is wrong with it
+
+
+def refused(folder) -> str:
+    with pytest.raises(UserError) as error:
+        opened(folder, folder.parent / "work")
+    return str(error.value)
+
+
+def test_series_without_labels_are_refused(tmp_path):
+    write_case(tmp_path / "data" / "a")
+    assert "data has no DICOM SEG and no RTSTRUCT" in refused(tmp_path / "data")
+    (tmp_path / "empty").mkdir()
+    assert "empty has no DICOM file; set data.path" in refused(tmp_path / "empty")
+
+
+def test_labels_of_a_series_that_is_not_there_are_named(tmp_path):
+    file = write_seg(tmp_path / "a", write_case(tmp_path / "a"))
+    file.rename(tmp_path / "seg.dcm")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "seg.dcm").rename(tmp_path / "data" / "seg.dcm")
+    assert "data/seg.dcm: the series that it is of is not below" in refused(tmp_path / "data")
+
+
+def test_series_of_several_modalities_are_refused(tmp_path):
+    for name, modality in (("a", "CT"), ("b", "MR")):
+        labels = write_case(tmp_path / "data" / name, modality=modality)
+        write_seg(tmp_path / "data" / name, labels)
+    assert "data has series of CT, MR; expected one kind" in refused(tmp_path / "data")
+
+
+def test_contours_between_slices_are_refused(tmp_path):
+    write_case(tmp_path / "data")
+    write_rtstruct(tmp_path / "data", {"liver": [box(9, (1.5, 6.5), (0.5, 4.5))]})
+    assert "plan.dcm: a contour of liver lies in no slice of its series" in refused(
+        tmp_path / "data"
+    )
+
+
+def test_a_segmentation_on_another_grid_is_refused(tmp_path):
+    labels = write_case(tmp_path / "data")
+    file = write_seg(tmp_path / "data", labels)
+    header = pydicom.dcmread(file)
+    shared = header.SharedFunctionalGroupsSequence[0]
+    shared.PixelMeasuresSequence[0].PixelSpacing = [1.0, 1.0]
+    header.save_as(file)
+    assert "cannot be brought to the grid of its series" in refused(tmp_path / "data")

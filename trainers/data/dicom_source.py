@@ -1,0 +1,55 @@
+"""Folders of DICOM as a source of data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from trainers.atomic import make_folder
+from trainers.data.dataset import Dataset
+from trainers.data.source import About, SourceConfig
+from trainers.data.table import CsvData
+from trainers.errors import UserError
+
+
+class DicomData(SourceConfig):
+    """CT, MR or PET series in `path` and below that a DICOM SEG or RTSTRUCT there refers to.
+
+    They are written as NIfTI into the run's folder, unless they are there. Cases of one patient
+    stay together. `classes`: the names of segments or regions of interest, the background first,
+    the later one where two overlap; by default all that there are.
+    """
+
+    source: Literal["dicom"] = "dicom"
+    path: Path
+    classes: tuple[str, ...] | None = None
+
+    def open(self, workdir: Path) -> Dataset:
+        """The series and their labels, in a folder of `workdir`."""
+        from trainers.data.dicom_pairs import TABLE, write_pairs
+        from trainers.dicom import has_dicom, require_packages
+
+        if not has_dicom(self.path):
+            raise UserError(f"{self.path} has no DICOM file; set data.path to a folder of them")
+        require_packages()
+        build = partial(write_pairs, self.path, self.path, self.classes)
+        folder = make_folder(workdir / "dicom" / self._key(), build)
+        dataset = CsvData(path=folder / TABLE).open(workdir)
+        return replace(dataset, folder=self.path, described_by="its SEG and RTSTRUCT files")
+
+    def about(self) -> About:
+        return About(self.path.name)
+
+    def _key(self) -> str:
+        """Changes with the classes, and any DICOM file's name, size or time of change."""
+        from trainers.dicom import dicom_files
+
+        files = [
+            (file.name, (status := file.stat()).st_size, status.st_mtime_ns)
+            for file in dicom_files(self.path)
+        ]
+        return hashlib.sha256(json.dumps([self.classes, files]).encode()).hexdigest()[:16]

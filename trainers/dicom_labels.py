@@ -1,0 +1,136 @@
+"""Labels in DICOM: segmentations (SEG) and contours (RTSTRUCT), on the grid of their series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainers.dicom import Slices, dicom_files, read_dicom
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+LABELS = ("SEG", "RTSTRUCT")
+OUT_OF_PLANE = 0.5  # slices: a contour that is further from a slice belongs to none
+SAME_GRID = 0.01  # mm between affines of a segmentation and its series
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A DICOM SEG or RTSTRUCT. `series`: the UID of that which it refers to; `names`: of what it
+    outlines."""
+
+    path: Path
+    series: str
+    names: tuple[str, ...]
+
+
+def find_labels(folder: Path) -> list[LabelFile]:
+    """Every DICOM SEG and RTSTRUCT in the folder and below. Raises UserError for one that does not
+    say which series it is of, or is damaged."""
+    found = []
+    for file in dicom_files(folder):
+        header = read_dicom(file, pixels=False)
+        if header.get("Modality") in LABELS:
+            found.append(LabelFile(file, _series_of(header, file), tuple(_names(header).values())))
+    return found
+
+
+def read_masks(label: LabelFile, slices: Slices) -> Mapping[str, np.ndarray]:
+    """Name -> (slices, rows, columns) bool on the grid of `slices`.
+
+    A voxel is inside contours where its middle is, of nested ones by turns inside and out. Raises
+    UserError where a segmentation is on another grid, is no binary one, or contours lie between
+    slices.
+    """
+    header = read_dicom(label.path)
+    if header.Modality == "SEG":
+        return _segments(header, label, slices)
+    return {name: _inside(number, header, label, slices) for number, name in _names(header).items()}
+
+
+def _names(header: Dataset) -> dict[int, str]:
+    """Number -> name of each segment or region of interest."""
+    if header.Modality == "SEG":
+        segments = header.SegmentSequence
+        return {int(one.SegmentNumber): str(one.SegmentLabel).strip() for one in segments}
+    regions = header.StructureSetROISequence
+    return {int(one.ROINumber): str(one.ROIName).strip() for one in regions}
+
+
+def _series_of(header: Dataset, file: Path) -> str:
+    try:
+        if header.Modality == "SEG":
+            return str(header.ReferencedSeriesSequence[0].SeriesInstanceUID)
+        study = header.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+        return str(study.RTReferencedSeriesSequence[0].SeriesInstanceUID)
+    except (AttributeError, IndexError, TypeError) as error:
+        raise UserError(f"{file} does not say of which series it is") from error
+
+
+def _segments(header: Dataset, label: LabelFile, slices: Slices) -> dict[str, np.ndarray]:
+    from highdicom.seg import Segmentation
+
+    if header.get("SegmentationType") not in ("BINARY", "LABELMAP"):
+        kind = str(header.get("SegmentationType", "none")).lower()
+        raise UserError(f"{label.path} is a {kind} segmentation; expected a binary one")
+    grid, masks = slices.volume.get_geometry(), {}
+    try:
+        segmentation = Segmentation.from_dataset(header, copy=False)
+        for number, name in _names(header).items():
+            volume = segmentation.get_volume(
+                segment_numbers=[number], combine_segments=True, relabel=True
+            )
+            masks[name] = volume.match_geometry(grid, tol=SAME_GRID).array > 0
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"{label.path} cannot be brought to the grid of its series: {error}; resample it first"
+        ) from error
+    return masks
+
+
+def _inside(number: int, header: Dataset, label: LabelFile, slices: Slices) -> np.ndarray:
+    """The mask of one region of interest."""
+    to_index = np.linalg.inv(slices.volume.affine)
+    mask = np.zeros(slices.volume.shape, bool)
+    for contour in _contours(number, header):
+        points = np.reshape(np.asarray(contour.ContourData, float), (-1, 3))
+        along, rows, columns = to_index[:3, :3] @ points.T + to_index[:3, 3:]
+        place = round(float(along.mean()))
+        if np.abs(along - place).max() >= OUT_OF_PLANE or not 0 <= place < len(mask):
+            raise UserError(
+                f"{label.path}: a contour of {_names(header)[number]} lies in no slice of its "
+                "series; expected contours drawn on its slices"
+            )
+        _toggle(mask[place], rows, columns)
+    return mask
+
+
+def _contours(number: int, header: Dataset) -> Sequence[Any]:
+    """Those of an area; points and open lines have none."""
+    return [
+        contour
+        for region in header.get("ROIContourSequence", ())
+        if int(region.ReferencedROINumber) == number
+        for contour in region.get("ContourSequence", ())
+        if str(contour.ContourGeometricType).startswith("CLOSED_PLANAR")
+    ]
+
+
+def _toggle(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    """Turn the pixels of `mask` whose middles are inside the polygon to their opposite."""
+    from matplotlib.path import Path as Polygon
+
+    box = []
+    for places, length in zip((rows, columns), mask.shape, strict=True):
+        first, last = np.floor(places.min()), np.ceil(places.max()) + 1
+        box.append(slice(int(max(first, 0)), int(min(max(last, 0), length))))
+    part = mask[tuple(box)]
+    middles = np.argwhere(np.ones(part.shape, bool)) + [side.start for side in box]
+    inside = Polygon(np.column_stack([rows, columns])).contains_points(middles)
+    part ^= inside.reshape(part.shape)
