@@ -35,9 +35,9 @@ class Preset:
     """The changes of a patch, in the order in which they are made.
 
     `rotation`: degrees about each of the three axes; where one axis is coarse (`coarse_axis`) only
-    about that one, by `in_plane`. Without `rotation` that is so everywhere, and the last axis
-    stands for the coarse one. `scaling`: edge of what is shown over edge of the patch, above 1
-    where things become smaller; a coarse axis keeps its own. `intensity`: kinds of `draw_changes`.
+    about that one, by `in_plane`. A preset without `rotation` has the last axis for the coarse one
+    where there is none. `scaling`: edge of what is shown over edge of the patch, above 1 where
+    things become smaller; a coarse axis keeps its own. `intensity`: kinds of `draw_changes`.
     `flips`: axes that are mirrored where the configuration does not name any.
     """
 

@@ -26,13 +26,17 @@ def draws(preset, coarse, count=2000):
 
 
 @pytest.mark.parametrize("patch", [(8, 10, 6), SHAPE, (30, 30, 30), (1, 24, 24)])
-@pytest.mark.parametrize("middle", [(9.5, 12.5, 8.5), (4, 20, 8.5), (0, 0, 17)])
-def test_a_turned_patch_is_what_scipy_reads(patch, middle):
+@pytest.mark.parametrize("place", [(9, 12, 8), (4, 20, 8), (0, 0, 16)])
+@pytest.mark.parametrize(
+    ("coarse", "between"), [(None, 0), (0, 0), (1, 0), (2, 0), (1, 0.3)]
+)  # slice by slice, but where it lies between voxels
+def test_a_turned_patch_is_what_scipy_reads(patch, place, coarse, between):
     image, label = volume()
+    middle = np.array(place) + (np.array(patch) - 1) / 2 % 1 + between
     rng = np.random.default_rng(2)
     for _ in range(3):
-        matrix = draw_matrix(ALWAYS, None, rng)
-        found, found_label = read_turned(image, label, Turn(matrix, np.array(middle)), patch)
+        matrix = draw_matrix(ALWAYS, coarse, rng)
+        found, found_label = read_turned(image, label, Turn(matrix, middle), patch)
         offset = middle - matrix @ ((np.array(patch) - 1) / 2)
         for channel in range(2):
             expected = affine_transform(
