@@ -28,7 +28,7 @@ def coarse_axis(patch: Sequence[int], voxel_size: Sequence[float] | None) -> int
 
     It is that of the longest voxels where they are over three times as long as the shortest, and
     else that along which the patch has the fewest voxels, over three times fewer than it has along
-    another: nnU-Net's rule for its two-dimensional augmentation of three-dimensional patches.
+    another. nnU-Net goes by the patch alone, along the axis of the longest voxels.
     """
     for lengths in (voxel_size, [1 / size for size in patch]):
         if lengths and max(lengths) > COARSE * min(lengths):

@@ -376,6 +376,13 @@ def test_retraining_has_augmentation_of_its_own(file):
     assert (today.preset, today.scale, today.noise) == ("basic", 0.1, 0.2)
 
 
+@pytest.mark.parametrize("augment", ["basic", "light", "{preset: nnunet, flips: [2]}"])
+def test_augmentation_is_recorded_and_read_again(file, tmp_path, augment):
+    config = read(file, f"train.augment={augment}")
+    write_config(config, tmp_path / "config.yaml")
+    assert read_config(RunConfig, tmp_path / "config.yaml", recorded=True) == config
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
