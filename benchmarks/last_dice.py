@@ -10,15 +10,22 @@ from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.trainer import Trainer
 
+CPU = torch.device("cpu")
+
 
 def last_dice(
-    point: Architecture, seed: int, cache: VolumeCache, cases: Cases, train: TrainConfig
+    point: Architecture,
+    seed: int,
+    cache: VolumeCache,
+    cases: Cases,
+    train: TrainConfig,
+    device: torch.device = CPU,
 ) -> float:
     """Mean foreground Dice of the validation cases after the last step; they are seen only then."""
     recipe = train.model_copy(update={"validate_every": train.epochs})
     torch.manual_seed(seed)
     network = point.build(cache.channels, len(cache.classes))
-    trainer = Trainer(network, cache, cases, recipe, device=torch.device("cpu"), seed=seed)
+    trainer = Trainer(network, cache, cases, recipe, device=device, seed=seed)
     *_, report = [trainer.run_epoch() for _ in range(recipe.epochs)]
     assert report.dice is not None  # the last epoch validates
     return report.dice

@@ -13,6 +13,7 @@ from search_spaces.hybrid import SPACE
 from search_spaces.registry import all_presets, all_spaces, find_preset, find_space
 from search_spaces.space import knob_table
 from tests.installed_package import DOCS, files_of_page, install
+from trainers.augment.presets import LIGHT, NEVER, NNUNET, Chance
 
 
 def test_the_page_of_the_hybrid_space_lists_its_choices_as_they_are() -> None:
@@ -87,3 +88,22 @@ def test_the_page_for_contributors_names_what_is_there() -> None:
     assert [name for name in named if not any((at / name).exists() for at in places)] == []
     folders = {path.parent.name for path in (root / "nas").glob("*/__init__.py")}
     assert folders <= {name.rstrip("/") for name in named}
+
+
+# The page of augmentation
+
+
+def test_the_page_of_augmentation_has_the_numbers_of_the_presets() -> None:
+    def told(chance: Chance) -> str:
+        return f"{chance.probability:g}: {chance.low:g} to {chance.high:g}"
+
+    text = (DOCS / "augmentation.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| ([\d.-][^|]*) \| ([\d.-][^|]*) \|", text, re.M)
+    expected = []
+    for kind in ("rotation", "in_plane", "scaling", *NNUNET.intensity):
+        both = (
+            getattr(preset, kind, None) or preset.intensity.get(kind, NEVER)
+            for preset in (LIGHT, NNUNET)
+        )
+        expected.append((kind, *("-" if chance == NEVER else told(chance) for chance in both)))
+    assert rows == expected

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from trainers.augment.presets import PRESETS
 from trainers.checkpoint import load_weights, write_checkpoint
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
@@ -121,8 +122,9 @@ class Trainer:
             config.patch,
             config.batch,
             foreground=config.foreground,
+            preset=PRESETS[config.augment.preset],
             seed=seed,
-            **config.augment.model_dump(),
+            **config.augment.model_dump(exclude={"preset"}),
         )
         self._autocast = partial(autocast, config, device)
         one_pass = TrainingPass(
@@ -181,8 +183,9 @@ class Trainer:
         if self._average is not None:
             begin_epoch(self.deployed, self.epoch)
         self._worker.begin_epoch(self._seed, self.epoch)
-        draw, steps = partial(self._sampler.batch, self._part), self.config.steps_per_epoch
-        batches = draw_batches(draw, steps, self.device)
+        sampler, steps = self._sampler, self.config.steps_per_epoch
+        read = partial(sampler.read, part=self._part)
+        batches = draw_batches(sampler.draw, read, steps, self.device)
         with closing(batches), onednn_for_single_images(self.network):
             losses = [self._train(*batch) for batch in batches]
         loss = float(self._worker.mean(torch.stack(losses).mean()))

@@ -39,9 +39,11 @@ def _among(value: Any, options: Sequence[Any]) -> bool:
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes`, key by key also within mappings."""
+    """`base` with `changes`, key by key also within mappings; one with a `preset` replaces all."""
     both = {
-        key: _merge(base[key], value) if isinstance(value, dict) else value
+        key: _merge(base[key], value)
+        if isinstance(value, dict) and "preset" not in value
+        else value
         for key, value in changes.items()
         if isinstance(base.get(key), dict)
     }

@@ -1,51 +1,79 @@
-"""Batches that a thread draws while the GPU works on those before."""
+"""Batches that threads prepare while the GPU works on those before."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import torch
 
 from trainers.step.eager import Batch
 
-AHEAD = 2  # batches
+MOST_THREADS = 8
 
+Drawn = TypeVar("Drawn")
 Batches = Generator[Batch, None, None]
 
 
-def draw_batches(draw: Callable[[], Batch], count: int, device: torch.device) -> Batches:
-    """`count` batches of `draw`: for CUDA drawn ahead, into pinned memory, by a thread.
+def draw_batches(
+    draw: Callable[[], Drawn], read: Callable[[Drawn], Batch], count: int, device: torch.device
+) -> Batches:
+    """`count` batches: what each will be is drawn by `draw`, one after the other, and then `read`.
 
-    The thread draws no more than `count` and has ended when the iterator is exhausted or closed, so
-    that a sampler is then where it would be without it. What `draw` raises is raised here.
-    On a CPU the thread would only take turns with the training.
+    For CUDA threads read ahead, into pinned memory: as many as PyTorch may use here, at most
+    `MOST_THREADS`, each of which computes on one core. On a CPU they would only take turns with the
+    training, so that there are none.
     """
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
-        pool = ThreadPoolExecutor(1, "draw", torch.cuda.set_device, (index,))
-        return drawn_ahead(lambda: _pinned(draw()), count, pool)
-    return (draw() for _ in range(count))
+        threads = min(torch.get_num_threads(), MOST_THREADS)
+        return drawn_ahead(draw, partial(_pinned, read), count, threads, partial(_begin, index))
+    return (read(draw()) for _ in range(count))
 
 
-def drawn_ahead(draw: Callable[[], Batch], count: int, pool: ThreadPoolExecutor) -> Batches:
-    """`count` batches, drawn by the pool's one thread, `AHEAD` at most before they are taken.
+def drawn_ahead(
+    draw: Callable[[], Drawn],
+    read: Callable[[Drawn], Batch],
+    count: int,
+    threads: int,
+    begin: Callable[[], object] | None = None,
+) -> Batches:
+    """`count` batches, in the order in which one thread draws them; `threads` others read them.
 
-    The pool is shut down at the end.
+    At most `1 + threads` are ready or begun before they are taken. No more than `count` are drawn,
+    and when the iterator is exhausted or closed the threads have ended: a sampler is then where it
+    would be without them. What `draw` or `read` raises is raised here. `begin`: what every thread
+    that reads does first.
     """
-    drawing = (pool.submit(draw) for _ in range(count))
+    drawing = ThreadPoolExecutor(1, "draw")
+    reading = ThreadPoolExecutor(threads, "read", begin)
+
+    def submit(_: int) -> Future[Batch]:
+        drawn = drawing.submit(draw)
+        return reading.submit(lambda: read(drawn.result()))
+
+    submitted = map(submit, range(count))
     try:
-        waiting = deque(islice(drawing, AHEAD))
+        waiting = deque(islice(submitted, 1 + threads))
         while waiting:
             batch = waiting.popleft().result()
-            waiting.extend(islice(drawing, 1))
+            waiting.extend(islice(submitted, 1))
             yield batch
     finally:
-        pool.shutdown(cancel_futures=True)
+        for pool in (drawing, reading):
+            pool.shutdown(cancel_futures=True)
 
 
-def _pinned(batch: Batch) -> Batch:
-    images, labels = batch
+def _begin(index: int) -> None:
+    """A thread of its own for one core and this GPU."""
+    torch.set_num_threads(1)
+    torch.cuda.set_device(index)
+
+
+def _pinned(read: Callable[[Drawn], Batch], drawn: Drawn) -> Batch:
+    images, labels = read(drawn)
     return images.pin_memory(), labels.pin_memory()

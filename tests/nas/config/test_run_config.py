@@ -363,6 +363,41 @@ def test_retraining_changes_one_augmentation_and_keeps_the_others(file):
     assert (config.retrain.augment.shift, config.retrain.augment.noise) == (5, 0.5)
 
 
+def test_retraining_has_augmentation_of_its_own(file):
+    presets = "train.augment={preset: light, flips: [0]}", "retrain.augment=nnunet"
+    config = read(file, *presets)
+    assert (config.train.augment.preset, config.train.augment.flips) == ("light", (0,))
+    assert (config.retrain.augment.preset, config.retrain.augment.flips) == ("nnunet", (0, 1, 2))
+    same = read(file, presets[0], "retrain.augment.shift=1").retrain.augment
+    assert (same.preset, same.shift, same.flips) == ("light", 1, (0,))
+    named = read(file, presets[0], "retrain.augment={preset: nnunet, shift: 0}").retrain.augment
+    assert (named.preset, named.shift, named.flips) == ("nnunet", 0, (0, 1, 2))
+    today = read(file, presets[0], "retrain.augment={preset: basic, noise: 0.2}").retrain.augment
+    assert (today.preset, today.scale, today.noise) == ("basic", 0.1, 0.2)
+
+
+@pytest.mark.parametrize("augment", ["basic", "light", "{preset: nnunet, flips: [2]}"])
+def test_augmentation_is_recorded_and_read_again(file, tmp_path, augment):
+    config = read(file, f"train.augment={augment}")
+    write_config(config, tmp_path / "config.yaml")
+    assert read_config(RunConfig, tmp_path / "config.yaml", recorded=True) == config
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("train.augment=nnunett", "train.augment.preset = 'nnunett': "),
+        ("train.augment=3", "train.augment = 3: expected keys and values"),
+        (
+            "train.augment={preset: light, noise: 1}",
+            "train.augment: noise stands beside preset: light, which has its own intensities",
+        ),
+    ],
+)
+def test_augmentation_that_is_none_is_told(file, setting, told):
+    assert told in refused(file, setting)
+
+
 @pytest.mark.parametrize("setting", ["retrain.epoch=3", "retrain=3", "retrain.augment=3"])
 def test_a_wrong_key_of_retraining_is_named(file, setting):
     assert refused(file, setting).startswith(setting.partition("=")[0])
