@@ -20,6 +20,7 @@ from trainers.signals import hearing
 
 # Modules beside this one, each with HELP, add_arguments and run; help lists them in this order.
 COMMANDS = (
+    "fetch",
     "check",
     "init",
     "preview",

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 
-from trainers.trainer import EpochReport
+if TYPE_CHECKING:
+    from trainers.trainer import EpochReport
 
 
 class Bars:
-    """One bar for each thing that is counted. A context manager."""
+    """One bar for each thing that is counted. A context manager. `amount`: the columns that tell
+    how much is done, in the place of `3/10`."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *amount: ProgressColumn) -> None:
         self._console = console
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            *(amount or [MofNCompleteColumn()]),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,

@@ -26,6 +26,8 @@ COMMANDS = [
     ("presets --space hybrid", 0, {"torch", "monai"}),  # networks are built, to count them
     ("front SEARCH", 0, set()),
     ("front SEARCH --plot --within params<=1e9", 0, set()),
+    ("fetch --mirror http://127.0.0.1:9", 0, set()),
+    ("fetch heart --mirror ftp://127.0.0.1 --to EMPTY", 2, set()),
     ("check --help", 0, set()),
     ("check EMPTY", 2, set()),
     ("init --help", 0, set()),
