@@ -55,9 +55,10 @@ def list_cases(
 ) -> Dataset:
     """The cases of `file`, with the names of classes and modalities.
 
-    Those that are None are in the `facts` of the JSON file `described_by`: `labels` by name, which
-    may be regions, or by number, `channel_names` or `modality`. Raises UserError where the classes are said nowhere, or
-    a case has another number of files than there are modalities, and more than one.
+    Those that are None are in the `facts` of the JSON file `described_by`: `labels` by number, or
+    by name, which may be regions; `channel_names` or `modality`. Raises UserError where the classes
+    are said nowhere, or a case has another number of files than there are modalities, and more than
+    one.
     """
     if not entries:
         raise UserError(f"{file} lists no case with a label; expected two or more")
