@@ -21,8 +21,7 @@ from trainers.data.source import Case
 from trainers.data.volume_folder import find_volumes
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
-from trainers.offers import pop_network_metrics
-from trainers.segmenter import Segmenter
+from trainers.segmenter import ImageSegmenter
 from trainers.surface import surface_per_class
 from trainers.volumes.geometry import voxel_sizes
 from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_nifti
@@ -72,7 +71,7 @@ class Evaluation:
     intervals by bootstrap over the cases; `foreground[metric]` is the mean over cases of the mean
     over a case's classes. `one_sided[label]`: in how many cases one segmentation has the class and
     the other has not; their Dice, IoU and NSD are 0 and count, their distances do not exist.
-    `measured`: the network's own metrics over all cases; see `pop_network_metrics`.
+    `measured`: the network's own metrics over all cases; see `trainers.offers`.
     """
 
     dice: float | None
@@ -100,7 +99,7 @@ class Evaluation:
 
 
 def evaluate_folder(
-    segmenter: Segmenter,
+    segmenter: ImageSegmenter,
     images: Path,
     labels: Path,
     progress: Progress | None = None,
@@ -116,24 +115,24 @@ def evaluate_folder(
     check_unique(classes, "class", "the network")
     cases = _checked_cases(segmenter, images, labels)
     scores, frames, seconds = [], 0, 0.0
-    pop_network_metrics(segmenter.network)  # of passes before these
+    segmenter.pop_metrics()  # of passes before these
     for done, case in enumerate(cases, start=1):
         with mended_before():
             started = perf_counter()
             predicted = segmenter.segment(case.image)
             seconds += perf_counter() - started
-            affine = affine_of(open_nifti(case.image), segmenter.spec.preprocess.affine)
+            affine = affine_of(open_nifti(case.image), segmenter.affine)
             truth, sizes = load_labels(case.label), voxel_sizes(affine)
         frames += _axial_slices(predicted.shape, affine)
         scores.append(_case_scores(predicted, truth, len(classes), sizes, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
-    names, measured = [case.name for case in cases], pop_network_metrics(segmenter.network)
+    names, measured = [case.name for case in cases], segmenter.pop_metrics()
     return _evaluation(names, np.stack(scores), classes[1:], tolerance, speed, measured)
 
 
-def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
+def _checked_cases(segmenter: ImageSegmenter, images: Path, labels: Path) -> tuple[Case, ...]:
     volumes = find_volumes(images)
     if not volumes:
         raise UserError(f"{images} has no .nii or .nii.gz file; expected images to evaluate on")
@@ -143,8 +142,7 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     )
     modalities = tuple(map(str, range(segmenter.task.channels)))
     dataset = Dataset(images, modalities, segmenter.task.classes, cases)
-    rule = segmenter.spec.preprocess.affine
-    check_dataset(dataset, rule=rule, expecting="the network")
+    check_dataset(dataset, rule=segmenter.affine, expecting="the network")
     return cases
 
 

@@ -27,7 +27,7 @@ from trainers.dicom import (
     save_dicom_seg,
 )
 from trainers.errors import UserError
-from trainers.segmenter import Segmenter
+from trainers.segmenter import ImageSegmenter
 from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.files import has_ending, is_volume
 from trainers.volumes.geometry import doubts
@@ -58,7 +58,7 @@ class Input:
 
     name: str
     output: str
-    segment: Callable[[Segmenter, Path], None]
+    segment: Callable[[ImageSegmenter, Path], None]
 
 
 def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
@@ -84,7 +84,7 @@ def find_inputs(images: Path, format: Format | None = None) -> list[Input]:
 
 
 def predict_folder(
-    segmenter: Segmenter,
+    segmenter: ImageSegmenter,
     images: Path,
     to: Path,
     progress: Progress | None = None,
@@ -133,19 +133,23 @@ def _doubts_of(case: str, doubtful: list[Finding]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
         yield
-    for message in (one.message for one in warned if issubclass(one.category, UserWarning)):
-        told = message.told if isinstance(message, DoubtWarning) else str(message)
-        doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=told))
+    told = (
+        one.message.told if isinstance(one.message, DoubtWarning) else str(one.message)
+        for one in warned
+        if issubclass(one.category, UserWarning)
+    )
+    for message in dict.fromkeys(told):  # several networks may say one thing
+        doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=message))
 
 
-def _segment_nifti(path: Path, segmenter: Segmenter, draft: Path) -> None:
-    for told in doubts(open_nifti(path), segmenter.spec.preprocess.affine):
+def _segment_nifti(path: Path, segmenter: ImageSegmenter, draft: Path) -> None:
+    for told in doubts(open_nifti(path), segmenter.affine):
         warnings.warn(DoubtWarning(path, told), stacklevel=2)
     save_segmentation(segmenter.segment(path), like=path, to=draft)
 
 
 def _dicom_input(series: Series, format: Format) -> Input:
-    def segment(segmenter: Segmenter, draft: Path) -> None:
+    def segment(segmenter: ImageSegmenter, draft: Path) -> None:
         slices = read_series(series)
         image = draft.with_name("image.nii")  # the network reads both formats through one geometry
         save_as_nifti(slices, image)
@@ -159,7 +163,7 @@ def _dicom_input(series: Series, format: Format) -> Input:
     return Input(series.name, series.name + ending, segment)
 
 
-def _segment_one(case: Input, segmenter: Segmenter, target: Path) -> None:
+def _segment_one(case: Input, segmenter: ImageSegmenter, target: Path) -> None:
     with TemporaryDirectory(prefix=".segnas-", dir=target.parent) as folder:
         draft = Path(folder, target.name)
         case.segment(segmenter, draft)

@@ -25,7 +25,6 @@ def keep_where_it_fits(
     train: TrainConfig,
     free: int,
     *,
-    deep_supervision: bool = False,
     teacher: Architecture | None = None,
 ) -> bool:
     """Have the network of `architecture` keep all activations, which is faster, if its training on
@@ -45,7 +44,8 @@ def keep_where_it_fits(
         precision=train.precision_on("cuda"),
         loss=train.loss,
         device="cuda",
-        deep_supervision=deep_supervision,
+        ema=train.ema > 0,
+        deep_supervision=train.deep_supervision,
         teacher=teacher,
         recompute=False,
     )

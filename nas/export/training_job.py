@@ -18,9 +18,7 @@ from nas.pareto.result import known
 from trainers.checkpoint import load_weights
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
-from trainers.deep_supervision import DeepSupervision
 from trainers.distillation import Distillation
-from trainers.losses import segmentation_loss
 from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.refinements import Refinements
@@ -104,7 +102,6 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         len(task.classes),
         config,
         free_memory(device),
-        deep_supervision=config.deep_supervision,
         teacher=None if job.teacher is None else job.teacher.architecture,
     )
     if job.start == "trial":
@@ -118,18 +115,14 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         device=device,
         seed=job.seed,
         checkpoint=job.checkpoint,
-        refinements=Refinements(ema=config.ema, terms=_terms(job, network, device), worker=worker),
+        refinements=Refinements(terms=_taught(job, device), worker=worker),
     )
 
 
-def _terms(job: Job, network: nn.Module, device: torch.device) -> list[nn.Module]:
-    config = job.export.config
-    terms: list[nn.Module] = []
-    if config.train.deep_supervision:
-        loss = segmentation_loss(config.train.loss)
-        terms.append(DeepSupervision(network, len(config.task.classes), loss))
-    if job.teacher is not None:
+def _taught(job: Job, device: torch.device) -> list[nn.Module]:
+    if job.teacher is None:
+        return []
+    with torch.random.fork_rng([]):  # new weights of the student are drawn as without a teacher
         teacher = job.teacher.network().to(device)
-        passes = partial(autocast, config.train, device)
-        terms.append(Distillation(teacher, config.train.distillation, passes))
-    return terms
+    config = job.export.config.train
+    return [Distillation(teacher, config.distillation, partial(autocast, config, device))]

@@ -56,5 +56,7 @@ class TrainingCosts:
             loss=train.loss,
             device=resources.device,
             threads=resources.cpus,
+            ema=train.ema > 0,
+            deep_supervision=train.deep_supervision,
         )
         return memory.training

@@ -9,7 +9,14 @@ from trainers.light_monai import LEFT_OUT, _LeftOut
 
 LIGHT = [
     *("atomic", "config", "errors", "strict", "data", "data.config", "data.dataset", "data.folds"),
-    *("data.msd", "data.phantom_source", "data.registry", "data.source", "data.splits"),
+    *(
+        "data.fetch.fetch",
+        "data.msd",
+        "data.phantom_source",
+        "data.registry",
+        "data.source",
+        "data.splits",
+    ),
     "data.task",
 ]
 

@@ -119,12 +119,12 @@ class Resampling:
         """The grids are one and the same."""
         return not any(self.taps)
 
-    def slices(self, start: int = 0, stop: int | None = None) -> Iterator[slice]:
+    def slices(self, start: int = 0, stop: int | None = None, held: int = 1) -> Iterator[slice]:
         """Ranges of the result's first axis, one after the other, small enough for memory.
 
-        Of all of it, or of `start` to `stop`.
+        Of all of it, or of `start` to `stop`. `held`: results that are in memory at a time.
         """
-        voxels = max(math.prod(self.shape[1:]), math.prod(self.source[1:]))
+        voxels = held * max(math.prod(self.shape[1:]), math.prod(self.source[1:]))
         return row_ranges(self.shape[0] if stop is None else stop, voxels, start)
 
     def reads(self, rows: slice) -> slice:
