@@ -13,6 +13,8 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 # Of TrainConfig: how a step is run. They change results by rounding alone.
 EXECUTION_KEYS = {"deterministic", "graphs"}
+# Of TrainConfig: searches that do not record them trained without.
+REFINEMENT_KEYS = {"ema", "deep_supervision"}
 
 OF_BASIC = ("scale", "offset", "noise")  # of Augment: what the preset `basic` alone has
 
@@ -114,6 +116,8 @@ class TrainConfig(Strict):
     (the last epoch always validates). `precision`: `auto` is bf16 on CUDA and fp32 elsewhere.
     `deterministic`: on CUDA cuDNN's reproducible algorithms and one layout; without it the faster
     ones, found by measuring. `graphs`: on CUDA a step is captured and replayed where that can be.
+    `ema`: decay of an average of the weights, which is then validated and kept; 0 for none.
+    `deep_supervision`: losses on the decoder's coarser stages, where the network offers any.
     """
 
     patch: tuple[Positive, Positive, Positive]
@@ -135,6 +139,8 @@ class TrainConfig(Strict):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     deterministic: bool = True
     graphs: bool = True
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    deep_supervision: bool = False
     augment: Augment = Augment()
     loss: LossConfig = LossConfig()
 
@@ -166,15 +172,12 @@ class RetrainConfig(TrainConfig):
 
     `all_cases`: train on the validation cases as well, which leaves none to validate on; the test
     cases are never used. `mirror`: axes along which the trained network also segments the mirrored
-    image, to average the logits; each one doubles the time. `ema`: decay of an average of the
-    weights, which is then validated and kept; 0 for none. `deep_supervision`: losses on the
-    decoder's coarser stages. `distillation`: how a teacher is learned from, where there is one.
+    image, to average the logits; each one doubles the time. `distillation`: how a teacher is
+    learned from, where there is one. `deep_supervision` needs a network that offers stages.
     """
 
     all_cases: bool = False
     mirror: tuple[Literal[0, 1, 2], ...] = ()
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    deep_supervision: bool = False
     distillation: DistillationConfig = DistillationConfig()
 
     @model_validator(mode="after")

@@ -14,6 +14,11 @@ from trainers.errors import UserError
 from trainers.offers import decoder_stages
 
 
+def deep_supervision(network: nn.Module, classes: int, loss: nn.Module) -> list[nn.Module]:
+    """The term of the loss, or none for a network that has no coarser stages."""
+    return [DeepSupervision(network, classes, loss)] if decoder_stages(network) else []
+
+
 class DeepSupervision(nn.Module):
     """A term of the loss: a head of 1^3 convolution on every coarser stage of the decoder.
 

@@ -25,8 +25,7 @@ from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.dicom import has_dicom
 from trainers.errors import UserError
 from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
-from trainers.offers import pop_network_metrics
-from trainers.segmenter import Segmenter
+from trainers.segmenter import ImageSegmenter
 from trainers.surface import surface_per_class
 from trainers.volumes.files import ending_of, files_of
 from trainers.volumes.geometry import voxel_sizes
@@ -80,7 +79,7 @@ class Evaluation:
     `foreground[metric]` is the mean over cases of the mean over a case's classes.
     `one_sided[label]`: in how many cases one segmentation has the class and the other has not;
     their Dice, IoU and NSD are 0 and count, their distances do not exist. `measured`: the network's
-    own metrics over all cases; see `pop_network_metrics`.
+    own metrics over all cases; see `trainers.offers`.
     """
 
     dice: float | None
@@ -108,7 +107,7 @@ class Evaluation:
 
 
 def evaluate_folder(
-    segmenter: Segmenter,
+    segmenter: ImageSegmenter,
     images: Path,
     labels: Path,
     progress: Progress | None = None,
@@ -140,28 +139,28 @@ def _as_volumes(images: Path, labels: Path, targets: Targets) -> Iterator[tuple[
 
 
 def _evaluate(
-    segmenter: Segmenter, cases: Sequence[Case], progress: Progress | None, tolerance: float
+    segmenter: ImageSegmenter, cases: Sequence[Case], progress: Progress | None, tolerance: float
 ) -> Evaluation:
     targets = segmenter.task.targets
     scores, frames, seconds = [], 0, 0.0
-    pop_network_metrics(segmenter.network)  # of passes before these
+    segmenter.pop_metrics()  # of passes before these
     for done, case in enumerate(cases, start=1):
         with mended_before():
             started = perf_counter()
             predicted = segmenter.segment(case.image)
             seconds += perf_counter() - started
-            affine = affine_of(open_volume(case.image), segmenter.spec.preprocess.affine)
+            affine = affine_of(open_volume(case.image), segmenter.affine)
             truth, sizes = load_labels(case.label), voxel_sizes(affine)
         frames += _axial_slices(predicted.shape, affine)
         scores.append(_case_scores(predicted, truth, targets, sizes, tolerance))
         if progress:
             progress(done, len(cases), "evaluated")
     speed = Speed(seconds, len(cases) / seconds, frames / seconds)
-    names, measured = [case.name for case in cases], pop_network_metrics(segmenter.network)
+    names, measured = [case.name for case in cases], segmenter.pop_metrics()
     return _evaluation(names, np.stack(scores), targets.names, tolerance, speed, measured)
 
 
-def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Case, ...]:
+def _checked_cases(segmenter: ImageSegmenter, images: Path, labels: Path) -> tuple[Case, ...]:
     volumes = find_images(images, segmenter.task.channels)
     if not volumes:
         raise UserError(f"{images} has no {VOLUMES}; expected images to evaluate on")
@@ -173,8 +172,7 @@ def _checked_cases(segmenter: Segmenter, images: Path, labels: Path) -> tuple[Ca
     task = segmenter.task
     modalities = tuple(map(str, range(task.channels)))
     dataset = Dataset(images, modalities, task.classes, cases, ignore=task.ignore)
-    rule = segmenter.spec.preprocess.affine
-    check_dataset(dataset, rule=rule, expecting="the network")
+    check_dataset(dataset, rule=segmenter.affine, expecting="the network")
     return cases
 
 

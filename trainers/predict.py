@@ -29,7 +29,7 @@ from trainers.dicom import (
     save_dicom_seg,
 )
 from trainers.errors import UserError
-from trainers.segmenter import Segmenter
+from trainers.segmenter import ImageSegmenter
 from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.files import (
     NIFTI,
@@ -69,7 +69,7 @@ class Input:
 
     name: str
     output: str
-    segment: Callable[[Segmenter, Path, Path | None], None]
+    segment: Callable[[ImageSegmenter, Path, Path | None], None]
 
     @property
     def probabilities(self) -> str:
@@ -102,7 +102,7 @@ def find_inputs(images: Path, channels: int, format: Format | None = None) -> li
 
 
 def predict_folder(
-    segmenter: Segmenter,
+    segmenter: ImageSegmenter,
     images: Path,
     to: Path,
     progress: Progress | None = None,
@@ -162,12 +162,16 @@ def _doubts_of(case: str, doubtful: list[Finding]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
         yield
-    for message in (one.message for one in warned if issubclass(one.category, UserWarning)):
-        told = message.told if isinstance(message, DoubtWarning) else str(message)
-        doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=told))
+    told = (
+        one.message.told if isinstance(one.message, DoubtWarning) else str(one.message)
+        for one in warned
+        if issubclass(one.category, UserWarning)
+    )
+    for message in dict.fromkeys(told):  # several networks may say one thing
+        doubtful.append(Finding(case=case, kind=Kind.GEOMETRY, message=message))
 
 
-def _labels(segmenter: Segmenter, image: Image, probabilities: Path | None) -> np.ndarray:
+def _labels(segmenter: ImageSegmenter, image: Image, probabilities: Path | None) -> np.ndarray:
     """The labels of an image, with their probabilities in a file of their own if wanted."""
     shares = None
     if probabilities is not None:
@@ -176,8 +180,8 @@ def _labels(segmenter: Segmenter, image: Image, probabilities: Path | None) -> n
 
 
 def _volume_input(case: str, image: Image, format: Format | None) -> Input:
-    def segment(segmenter: Segmenter, draft: Path, probabilities: Path | None) -> None:
-        for told in doubts(open_volume(image), segmenter.spec.preprocess.affine):
+    def segment(segmenter: ImageSegmenter, draft: Path, probabilities: Path | None) -> None:
+        for told in doubts(open_volume(image), segmenter.affine):
             warnings.warn(DoubtWarning(first, told), stacklevel=2)
         save_segmentation(_labels(segmenter, image, probabilities), like=image, to=draft)
 
@@ -188,7 +192,7 @@ def _volume_input(case: str, image: Image, format: Format | None) -> Input:
 
 
 def _dicom_input(series: Series, format: Format) -> Input:
-    def segment(segmenter: Segmenter, draft: Path, probabilities: Path | None) -> None:
+    def segment(segmenter: ImageSegmenter, draft: Path, probabilities: Path | None) -> None:
         slices = read_series(series)
         image = draft.with_name("image.nii")  # the network reads both formats through one geometry
         save_as_nifti(slices, image)
@@ -203,7 +207,7 @@ def _dicom_input(series: Series, format: Format) -> Input:
 
 
 def _segment_one(
-    case: Input, segmenter: Segmenter, target: Path, probabilities: Path | None
+    case: Input, segmenter: ImageSegmenter, target: Path, probabilities: Path | None
 ) -> None:
     with TemporaryDirectory(prefix=".segnas-", dir=target.parent) as folder:
         draft = Path(folder, target.name)

@@ -1,4 +1,4 @@
-"""Additions to training: averaged weights, terms of the loss, several processes."""
+"""Additions to training that its configuration does not hold: terms of the loss, processes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from trainers.parallel import ALONE, Worker
 class Refinements:
     """What the training of a chosen network adds to that of a search.
 
-    `ema`: the decay of `weight_average`, 0 for none. `worker`: this process among several. `terms`:
-    modules that change the loss, see `TrainingPass`; their parameters are trained with the
-    network's, and are not saved for use.
+    `worker`: this process among several. `terms`: modules that change the loss, see `TrainingPass`;
+    their parameters are trained with the network's, and are not saved for use.
     """
 
-    ema: float = 0.0
     terms: Sequence[nn.Module] = ()
     worker: Worker = ALONE
 

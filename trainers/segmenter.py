@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import predict_logits
+from trainers.offers import pop_network_metrics
 from trainers.single_image import onednn_for_single_images
 from trainers.strict import Strict
 from trainers.volumes.errors import DoubtWarning
@@ -27,7 +28,7 @@ from trainers.volumes.intensity import of_each_channel
 from trainers.volumes.nifti import channels, channels_first, open_volume, with_affine
 from trainers.volumes.preprocess import Prepared, prepare_image
 from trainers.volumes.segment import check_logits, segment
-from trainers.volumes.settings import Settings
+from trainers.volumes.settings import AffineRule, Settings
 from trainers.volumes.windows import SlabInferer
 
 if TYPE_CHECKING:
@@ -54,9 +55,40 @@ class SegmenterSpec(Strict):
         return self.preprocess.of_channels(self.task.modalities)
 
 
+class ImageSegmenter(Protocol):
+    """What segments images: a `Segmenter`, or several of them together (`trainers.ensemble`)."""
+
+    @property
+    def task(self) -> Task:
+        """What it reads and tells apart."""
+
+    @property
+    def affine(self) -> AffineRule:
+        """Which affine of a header counts."""
+
+    def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
+        """The labels of an image in its own shape (D, H, W), in the smallest unsigned type.
+
+        `image`: a file, or several whose channels follow each other. `probabilities`: zeros,
+        float32 (classes or regions, D, H, W), in which those of every voxel are written. Raises
+        UserError where the image has other channels than are expected.
+        """
+
+    def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
+        """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
+
+        `affine`: (4, 4), from voxels to mm in RAS+, as nibabel has it; `np.diag([dx, dy, dz, 1])`
+        for voxels of that size whose axes point right, to the front and up. Raises UserError as
+        `segment` does, and for other axes.
+        """
+
+    def pop_metrics(self) -> dict[str, float]:
+        """The network's own metrics since the last call, see `pop_network_metrics`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Segmenter:
-    """`network` (eval mode, on its device), used as `spec` says."""
+    """An `ImageSegmenter`. `network` (eval mode, on its device), used as `spec` says."""
 
     network: nn.Module
     spec: SegmenterSpec
@@ -66,39 +98,35 @@ class Segmenter:
         """What the network reads and tells apart."""
         return self.spec.task
 
-    def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
-        """The labels of an image in its own shape (D, H, W), in the smallest unsigned type.
+    @property
+    def affine(self) -> AffineRule:
+        """Which affine of a header counts."""
+        return self.spec.preprocess.affine
 
-        `image`: a file, or several whose channels follow each other. `probabilities`: zeros,
-        float32 (classes or regions, D, H, W), in which those of every voxel are written. Raises
-        UserError where the image has other channels than the network expects.
-        """
+    @property
+    def inferer(self) -> SlabInferer:
+        """The windows in which the network sees an image."""
+        return SlabInferer(self.task.patch, self.spec.overlap, windows=2)
+
+    def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
+        """As `ImageSegmenter` says."""
         files = Path(image) if isinstance(image, str) else image
         return self._segment(self.prepare(files), str(files_of(files)[0]), probabilities)
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
-        """The labels of an image (D, H, W), or (D, H, W, C) of several channels: (D, H, W).
+        """As `ImageSegmenter` says."""
+        return self._segment(self.prepare(volume_of(image, affine)), "the image")
 
-        `affine`: (4, 4), from voxels to mm in RAS+, as nibabel has it; `np.diag([dx, dy, dz, 1])`
-        for voxels of that size whose axes point right, to the front and up. Raises UserError as
-        `segment` does, and for other axes.
-        """
-        if image.ndim not in (3, 4) or np.shape(affine) != (4, 4):
-            raise UserError(
-                f"an image of shape {image.shape} with an affine of {np.shape(affine)}; expected "
-                "(D, H, W) or (D, H, W, C), with (4, 4)"
-            )
-        values = torch.from_numpy(np.ascontiguousarray(channels_first(image), np.float32))
-        prepared = self.prepare(with_affine(values, np.asarray(affine, np.float64)))
-        del values  # as large as what was made of it
-        return self._segment(prepared, "the image")
+    def pop_metrics(self) -> dict[str, float]:
+        """As `ImageSegmenter` says."""
+        return pop_network_metrics(self.network)
 
     def _segment(
         self, prepared: Prepared, name: str, probabilities: np.ndarray | None = None
     ) -> np.ndarray:
-        inferer = SlabInferer(self.task.patch, self.spec.overlap, windows=2)
+        how = self.inferer, self.task.targets, name, probabilities
         with onednn_for_single_images(self.network):
-            return segment(prepared, self.network, inferer, self.task.targets, name, probabilities)
+            return segment(prepared, self.network, *how)
 
     def prepare(self, image: Image | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
@@ -142,6 +170,17 @@ class Segmenter:
         check_logits("the image", self.task.targets, prepared.grid.shape)
         with onednn_for_single_images(self.network):
             return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
+
+
+def volume_of(image: np.ndarray, affine: np.ndarray) -> MetaTensor:
+    """An array, as `segment_array` takes it, as a volume (C, D, H, W) float32 with its affine."""
+    if image.ndim not in (3, 4) or np.shape(affine) != (4, 4):
+        raise UserError(
+            f"an image of shape {image.shape} with an affine of {np.shape(affine)}; expected "
+            "(D, H, W) or (D, H, W, C), with (4, 4)"
+        )
+    values = torch.from_numpy(np.ascontiguousarray(channels_first(image), np.float32))
+    return with_affine(values, np.asarray(affine, np.float64))
 
 
 def best_device() -> torch.device:

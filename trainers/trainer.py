@@ -21,6 +21,7 @@ from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
+from trainers.deep_supervision import deep_supervision
 from trainers.ema import weight_average
 from trainers.errors import TrainingDivergedError
 from trainers.freed_memory import keep_freed_memory
@@ -81,8 +82,10 @@ class Trainer:
     made with more passes goes on with as many. The parts of several workers are such passes, too;
     their seeds must be the same, since each draws the whole batch and trains its part.
 
-    `refinements`: what a search does without. With `ema` the averaged weights are validated and
-    saved for use; the others are in the checkpoint's part for training.
+    `refinements`: what a search does without. With `config.ema` the averaged weights are validated
+    and saved for use; the others are in the checkpoint's part for training. The heads of
+    `config.deep_supervision` are new ones, and are in that part alone; a network without stages for
+    them is trained without.
     """
 
     def __init__(
@@ -107,6 +110,11 @@ class Trainer:
         if not 1 <= accumulate <= own:
             raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {own}")
         keep_freed_memory()
+        loss = segmentation_loss(config.loss, cache.targets)
+        terms = list(refinements.terms)
+        if config.deep_supervision:
+            outputs = cache.targets.outputs
+            terms = [*deep_supervision(network.to(device), outputs, loss), *terms]
         torch.manual_seed(seed)
         torch.backends.cudnn.deterministic = config.deterministic
         torch.backends.cudnn.benchmark = not config.deterministic
@@ -127,19 +135,13 @@ class Trainer:
             **config.augment.model_dump(exclude={"preset"}),
         )
         self._autocast = partial(autocast, config, device)
-        one_pass = TrainingPass(
-            self.network,
-            segmentation_loss(config.loss, cache.targets),
-            refinements.terms,
-            self._autocast,
-            cache.ignore,
-        )
+        one_pass = TrainingPass(self.network, loss, terms, self._autocast, cache.ignore)
         self._terms = one_pass.terms
         layout, on_cuda = torch.channels_last_3d, device.type == "cuda"
         if on_cuda and self._worker.count == 1 and not config.deterministic:
             shape = own // accumulate, cache.channels, *config.patch
             layout = choose_layout(one_pass, shape, device)
-        self._average = weight_average(network, refinements.ema) if refinements.ema else None
+        self._average = weight_average(network, config.ema) if config.ema else None
         self._optimizer = ScheduledOptimizer(
             one_pass.parameters(), config, device, layer_scales(self.network, config.layer_decay)
         )

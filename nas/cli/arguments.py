@@ -33,6 +33,17 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("out", type=path, metavar="OUT", help="an exported folder")
 
 
+def add_segmenters(command: argparse.ArgumentParser) -> None:
+    """Which networks segment."""
+    command.add_argument(
+        "dirs",
+        type=path,
+        nargs="+",
+        metavar="DIR",
+        help="an exported or deployed folder; of several, the probabilities are averaged",
+    )
+
+
 def add_settings(command: argparse.ArgumentParser) -> None:
     """Changes of the configuration."""
     command.add_argument(

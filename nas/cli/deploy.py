@@ -25,7 +25,13 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas deploy`."""
-    arguments.add_export(command)
+    command.add_argument(
+        "outs",
+        type=path,
+        nargs="+",
+        metavar="OUT",
+        help="an exported folder; of several, the ensemble is written",
+    )
     command.add_argument("--format", choices=FORMATS, required=True, help="what is written")
     command.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default: fp32")
     command.add_argument("--to", type=path, required=True, help="a new folder")
@@ -47,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.labels and not options.check_images:
         raise UserError("--labels goes with --check-images; give both, or neither")
-    export = Export(options.out)
+    exports = [Export(out) for out in options.outs]
+    export = exports[0]
     if options.check_images:
         config = export.config
         cases = folder_cases(
@@ -59,8 +66,9 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         cases = export_cases(export, options.cases)
-    source = Source.of(export)
-    note(f"using the {source.weights} weights: {export.weights}")
+    source = Source.of(*exports)
+    weights = " and ".join(str(export.weights) for export in exports)
+    note(f"using the {source.weights} weights: {weights}")
     record = deploy(source, cases, options.format, options.precision, options.to, progress=note)
     if options.json:
         print(record.model_dump_json())

@@ -9,12 +9,12 @@ from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide
 
-HELP = "score an exported or deployed network on labelled images"
+HELP = "score an exported or deployed network, or several, on labelled images"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas evaluate`."""
-    command.add_argument("dir", type=path, metavar="DIR", help="an exported or deployed folder")
+    arguments.add_segmenters(command)
     command.add_argument("--images", type=path, required=True, help="folder of NIfTI images")
     command.add_argument("--labels", type=path, required=True, help="folder of their labels")
     command.add_argument(
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from trainers.atomic import output_folder, replace_files
     from trainers.evaluate import evaluate_folder
 
-    segmenter, used = open_segmenter(options.dir)
+    segmenter, used = open_segmenter(*options.dirs)
     if options.to:
         output_folder(options.to)
     note(f"using the {used}")
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
             segmenter, options.images, options.labels, bars.count, options.tolerance
         )
     measured = evaluation.measured
-    macs = effective_macs(Export(options.dir), measured) if measured else {}
+    macs = effective_macs(Export(options.dirs[0]), measured) if measured else {}
     record = {"network": used, **evaluation.to_json(), **macs}
     if options.to:
         replace_files(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 
+from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note
 
-HELP = "segment images with an exported or deployed network"
+HELP = "segment images with an exported or deployed network, or several"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Those of `segnas predict`."""
-    command.add_argument("dir", type=path, metavar="DIR", help="an exported or deployed folder")
+    arguments.add_segmenters(command)
     command.add_argument(
         "--images",
         type=path,
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.search.progress_bars import Bars
     from trainers.predict import predict_folder
 
-    segmenter, used = open_segmenter(options.dir)
+    segmenter, used = open_segmenter(*options.dirs)
     note(f"using the {used}")
     with Bars(NOTES) as bars:
         done = predict_folder(

@@ -19,7 +19,7 @@ from nas.cost.meta_network import build_on_meta
 from nas.cost.remember import remember
 from search_spaces.space import Architecture
 from trainers.config import DistillationConfig, LossConfig
-from trainers.deep_supervision import DeepSupervision
+from trainers.deep_supervision import deep_supervision as supervise
 from trainers.distillation import Distillation
 from trainers.losses import segmentation_loss
 from trainers.step import channels_last
@@ -59,6 +59,7 @@ def memory_of(
     loss: LossConfig | None = None,
     device: Device = "cpu",
     threads: int = 1,
+    ema: bool = False,
     deep_supervision: bool = False,
     teacher: Architecture | None = None,
     recompute: bool | None = None,
@@ -68,13 +69,13 @@ def memory_of(
 
     `device`: what it trains on, with so many `threads` of a CPU. A step as the trainer makes it,
     and a pass in eval mode, run on the meta device, where tensors have sizes and no values; what
-    lives is added up, and the copies that convolutions make (`conv_workspace`). With
-    `deep_supervision` and a `teacher` the step is that of a retraining which has them; they add to
-    `activations` and `training` only. `recompute`: what a network that offers it is told; None
-    leaves it to its own rule. `targets`: what the logits stand for, as in `segmentation_loss`. Not
-    in it: other memory that kernels take while they work, and what an allocator keeps in reserve.
-    Where the input decides how many queries are computed, all are. The same arguments again cost
-    nothing.
+    lives is added up, and the copies that convolutions make (`conv_workspace`). `ema`: their
+    average lies beside the weights. With `deep_supervision`, where the network offers stages, and
+    with a `teacher` the step has their terms. These add to `activations` and `training` only.
+    `recompute`: what a network that offers it is told; None leaves it to its own rule. `targets`:
+    what the logits stand for, as in `segmentation_loss`. Not in it: other memory that kernels take
+    while they work, and what an allocator keeps in reserve. Where the input decides how many
+    queries are computed, all are. The same arguments again cost nothing.
     """
     loss, narrow = loss or LossConfig(), _NARROW[precision]
     network = channels_last(build_on_meta(architecture, in_channels, out_channels))
@@ -84,8 +85,8 @@ def memory_of(
     terms: list[nn.Module] = []
     beside: list[torch.Tensor] = []  # what lies in memory besides the network
     if deep_supervision:
-        terms.append(DeepSupervision(network, out_channels, criterion))
-        beside += terms[-1].parameters()
+        terms += supervise(network, out_channels, criterion)
+        beside += [weight for term in terms for weight in term.parameters()]
     if teacher is not None:
         taught_by = build_on_meta(teacher, in_channels, out_channels)
         terms.append(Distillation(taught_by, DistillationConfig(), computing, targets))
@@ -98,7 +99,8 @@ def memory_of(
     activations, training = _training_step(one_pass, images, device, count)
     inference = _inference(network, (1, *images[1:]), narrow, device, count)
     weights = _bytes(own)
-    return Memory(weights, activations, weights + _bytes(beside) + training, weights + inference)
+    lying = weights * (2 if ema else 1) + _bytes(beside)
+    return Memory(weights, activations, lying + training, weights + inference)
 
 
 def _training_step(

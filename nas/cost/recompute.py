@@ -26,7 +26,6 @@ def keep_where_it_fits(
     train: TrainConfig,
     free: int,
     *,
-    deep_supervision: bool = False,
     teacher: Architecture | None = None,
     targets: Targets | None = None,
 ) -> bool:
@@ -47,7 +46,8 @@ def keep_where_it_fits(
         precision=train.precision_on("cuda"),
         loss=train.loss,
         device="cuda",
-        deep_supervision=deep_supervision,
+        ema=train.ema > 0,
+        deep_supervision=train.deep_supervision,
         teacher=teacher,
         recompute=False,
         targets=targets,

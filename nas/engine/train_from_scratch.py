@@ -217,6 +217,6 @@ def _validated(trainer: Trainer) -> EpochReport:
     """A training whose last report was lost: only what validation tells is missing."""
     started = perf_counter()
     dice, per_class = trainer.validate()
-    measured = pop_network_metrics(trainer.network)
+    measured = pop_network_metrics(trainer.deployed)
     seconds = perf_counter() - started
     return EpochReport(trainer.epoch, math.nan, dice, per_class, seconds, measured)

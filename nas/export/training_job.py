@@ -18,9 +18,7 @@ from nas.pareto.result import known
 from trainers.checkpoint import load_weights
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
-from trainers.deep_supervision import DeepSupervision
 from trainers.distillation import Distillation
-from trainers.losses import segmentation_loss
 from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.refinements import Refinements
@@ -104,7 +102,6 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         targets.outputs,
         config,
         free_memory(device),
-        deep_supervision=config.deep_supervision,
         teacher=None if job.teacher is None else job.teacher.architecture,
         targets=targets,
     )
@@ -119,18 +116,14 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         device=device,
         seed=job.seed,
         checkpoint=job.checkpoint,
-        refinements=Refinements(ema=config.ema, terms=_terms(job, network, device), worker=worker),
+        refinements=Refinements(terms=_taught(job, device), worker=worker),
     )
 
 
-def _terms(job: Job, network: nn.Module, device: torch.device) -> list[nn.Module]:
-    config, targets = job.export.config, job.export.config.task.targets
-    terms: list[nn.Module] = []
-    if config.train.deep_supervision:
-        loss = segmentation_loss(config.train.loss, targets)
-        terms.append(DeepSupervision(network, targets.outputs, loss))
-    if job.teacher is not None:
+def _taught(job: Job, device: torch.device) -> list[nn.Module]:
+    if job.teacher is None:
+        return []
+    with torch.random.fork_rng([]):  # new weights of the student are drawn as without a teacher
         teacher = job.teacher.network().to(device)
-        passes = partial(autocast, config.train, device)
-        terms.append(Distillation(teacher, config.train.distillation, passes, targets))
-    return terms
+    train, targets = job.export.config.train, job.export.config.task.targets
+    return [Distillation(teacher, train.distillation, partial(autocast, train, device), targets)]

@@ -21,7 +21,7 @@ from nas.export.export_folder import ExportConfig
 from nas.study.study_settings import StudySettings
 from nas.study.training_cost import TrainingCosts
 from search_spaces.axes import Axes
-from trainers.config import EXECUTION_KEYS
+from trainers.config import EXECUTION_KEYS, REFINEMENT_KEYS
 from trainers.data.cache import VolumeCache
 from trainers.data.config import Split
 from trainers.data.splits import Cases
@@ -120,8 +120,10 @@ def fixed_settings(
     """What results of one study have in common: other values would make them incomparable."""
     whole = config.model_dump(mode="json", exclude={"train": EXECUTION_KEYS})
     latency = {"latency": prober.conditions().to_json()} if prober else {}
-    # Told only where it has an effect: before there was the key all networks were isotropic.
+    # Told only where they have an effect: before there was the key all networks were isotropic, and
+    # all were trained without refinements.
     whole["space"].pop("axes", None)
+    whole["train"] = {k: v for k, v in whole["train"].items() if v or k not in REFINEMENT_KEYS}
     targets = {} if cache.targets.plain else asdict(cache.targets)
     waiting = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
     return {

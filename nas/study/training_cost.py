@@ -61,6 +61,8 @@ class TrainingCosts:
             loss=train.loss,
             device=resources.device,
             threads=resources.cpus,
+            ema=train.ema > 0,
+            deep_supervision=train.deep_supervision,
             targets=self.targets,
         )
         return memory.training

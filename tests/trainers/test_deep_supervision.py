@@ -7,7 +7,7 @@ from scipy import ndimage
 from torch import nn
 
 from search_spaces.hybrid import Hybrid
-from tests.trainers.test_trainer import run
+from tests.trainers.test_trainer import SHORT, figures, run
 from tests.trainers.test_trainer import trainer as plain_trainer
 from trainers.checkpoint import read_checkpoint
 from trainers.deep_supervision import DeepSupervision, reduced
@@ -25,10 +25,10 @@ def hybrid(stem_stride=1):
 
 
 def trainer(phantom, checkpoint=None, ema=0.0):
-    net = hybrid()
+    net, config = hybrid(), SHORT.model_copy(update={"ema": ema})
     term = DeepSupervision(net, 4, segmentation_loss())
-    refinements = Refinements(ema=ema, terms=[term])
-    return plain_trainer(phantom, net=net, checkpoint=checkpoint, refinements=refinements), term
+    refinements = Refinements(terms=[term])
+    return plain_trainer(phantom, config, net, checkpoint, refinements=refinements), term
 
 
 @pytest.mark.parametrize(("stem_stride", "sizes"), [(1, [8, 4]), (2, [8, 4, 2])])
@@ -98,6 +98,20 @@ def test_validation_keeps_nothing_of_the_stages(phantom):
     training.validate()
     training.network.eval()(torch.zeros(1, 1, 16, 16, 16))
     assert term._seen == [None, None]
+
+
+def test_a_recipe_that_has_it_trains_with_the_same_heads(phantom):
+    expected = figures(run(trainer(phantom)[0]))
+    recipe = SHORT.model_copy(update={"deep_supervision": True})
+    assert figures(run(plain_trainer(phantom, recipe, hybrid()))) == expected
+    plain = figures(run(plain_trainer(phantom, net=hybrid())))
+    assert expected[0][1] != plain[0][1]
+
+
+def test_a_recipe_that_has_it_trains_networks_without_coarser_stages_as_before(phantom):
+    recipe = SHORT.model_copy(update={"deep_supervision": True})
+    found, expected = (figures(run(plain_trainer(phantom, r))) for r in (recipe, SHORT))
+    assert str(found) == str(expected)
 
 
 def test_a_network_without_coarser_stages_is_refused():

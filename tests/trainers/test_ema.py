@@ -2,15 +2,14 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from tests.trainers.test_trainer import figures, network, run
+from tests.trainers.test_trainer import SHORT, figures, network, run
 from tests.trainers.test_trainer import trainer as plain_trainer
 from trainers.checkpoint import keep_weights_only, load_weights, read_checkpoint
 from trainers.ema import decay_after, weight_average
-from trainers.refinements import Refinements
 
 
 def trainer(phantom, ema, checkpoint=None):
-    return plain_trainer(phantom, checkpoint=checkpoint, refinements=Refinements(ema=ema))
+    return plain_trainer(phantom, SHORT.model_copy(update={"ema": ema}), checkpoint=checkpoint)
 
 
 def test_the_average_moves_as_by_hand():

@@ -11,6 +11,7 @@ LIGHT = [
     *("atomic", "config", "errors", "strict", "data", "data.config", "data.dataset", "data.folds"),
     *("data.msd", "data.phantom_source", "data.registry", "data.source", "data.splits"),
     *("data.datalist", "data.dicom_source", "data.folder_source", "data.nnunet", "data.table"),
+    "data.fetch.fetch",
     "data.task",
 ]
 

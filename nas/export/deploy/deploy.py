@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from nas.export.deploy.runtime import Deployed, open_file
 from nas.export.export_folder import Export
 from trainers.atomic import make_folder
 from trainers.errors import UserError
-from trainers.segmenter import Segmenter
+from trainers.inference import Ensemble
+from trainers.segmenter import Segmenter, SegmenterSpec
 
 FILES = {
     "bundle": "models/model.ts",
@@ -50,16 +52,38 @@ class Source:
     weights: str
 
     @classmethod
-    def of(cls, export: Export) -> Source:
-        """The network of an exported folder with its weights."""
-        first, *others = export.architecture.strides()
+    def of(cls, *exports: Export) -> Source:
+        """The network of an exported folder with its weights; of several folders their ensemble.
+
+        Raises UserError where these are used on other patches or volumes prepared in another way.
+        """
+        first, *others = segmenters = [export.segmenter() for export in exports]
+        for export, other in zip(exports[1:], others, strict=True):
+            if differing := _differing(other.spec, first.spec):
+                raise UserError(
+                    f"{exports[0].folder} and {export.folder} differ in {', '.join(differing)}; "
+                    "expected one way to prepare an image and one patch. Deploy each by itself: "
+                    "segnas predict averages deployed folders"
+                )
+        network = Ensemble([s.network for s in segmenters]).eval() if others else first.network
+        strides = [_three(export.architecture.strides()) for export in exports]
         return cls(
-            segmenter=export.segmenter(),
-            strides=(first, *others) if len(others) == 2 else (first,) * 3,
-            name=export.config.name,
-            key=export.architecture.key,
-            weights=export.weights.stem,
+            segmenter=replace(first, network=network),
+            strides=tuple(map(math.lcm, *strides)) if others else strides[0],
+            name=exports[0].config.name,
+            key="+".join(export.architecture.key for export in exports),
+            weights="+".join(dict.fromkeys(export.weights.stem for export in exports)),
         )
+
+
+def _three(strides: Sequence[int]) -> tuple[int, ...]:
+    return tuple(strides) if len(strides) == 3 else (strides[0],) * 3
+
+
+def _differing(ours: SegmenterSpec, theirs: SegmenterSpec) -> list[str]:
+    """Keys by which a network is used, of which the two have other values."""
+    (a, b) = ({**dict(s.task), **dict(s.preprocess), "overlap": s.overlap} for s in (ours, theirs))
+    return [key for key in a if a[key] != b[key]]
 
 
 def deploy(

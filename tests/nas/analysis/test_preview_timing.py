@@ -1,7 +1,7 @@
 """Candidates that are trained a little, in processes of their own."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from nas.analysis.preview.side_by_side import SideBySide, measure_side_by_side, 
 from nas.analysis.preview.time_candidates import (
     Timing,
     Workload,
+    short_trainer,
     time_candidate,
     time_candidates,
 )
@@ -61,6 +62,13 @@ def test_a_candidate_is_timed_and_others_fail_by_themselves(workload):
         2: "its process died",
     }
     assert told[-1] == (3, 3, "candidates timed")
+
+
+def test_what_is_timed_has_the_refinements_of_the_recipe(workload):
+    recipe = workload.train.model_copy(update={"ema": 0.9, "deep_supervision": True})
+    trainer = short_trainer(SMALL, replace(workload, train=recipe), torch.device("cpu"))
+    assert trainer.deployed is not trainer.network
+    assert len(trainer._terms) == 1 and trainer._terms[0].heads
 
 
 def test_when_the_time_is_up_only_the_least_are_timed(workload):

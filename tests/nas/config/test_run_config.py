@@ -352,6 +352,16 @@ def test_retraining_minimises_the_same_loss(file):
     assert config.retrain.loss.class_weights == "inverse"
 
 
+def test_retraining_refines_as_training_does_unless_it_says_otherwise(file):
+    same = read(file, "train.ema=0.99", "train.deep_supervision=true")
+    assert (same.retrain.ema, same.retrain.deep_supervision) == (0.99, True)
+    other = read(file, "train.ema=0.99", "retrain.ema=0", "retrain.deep_supervision=true")
+    assert (other.retrain.ema, other.retrain.deep_supervision) == (0.0, True)
+    assert (other.train.ema, other.train.deep_supervision) == (0.99, False)
+    again = RunConfig.model_validate_json(other.model_dump_json())
+    assert again == other
+
+
 def test_retraining_has_keys_of_its_own(file):
     config = read(file, "train.epochs=5", "retrain.epochs=6", "retrain.all_cases=true")
     assert config.retrain.epochs == 6

@@ -16,7 +16,6 @@ from search_spaces.space import Architecture
 from trainers.config import DistillationConfig, LossConfig, TrainConfig
 from trainers.deep_supervision import DeepSupervision
 from trainers.distillation import Distillation
-from trainers.errors import UserError
 from trainers.losses import segmentation_loss
 from trainers.precision import autocast
 
@@ -238,9 +237,27 @@ def test_a_teacher_has_weights_and_neither_gradients_nor_moments():
     assert 0 < maps < 64 * VOXELS
 
 
-def test_deep_supervision_of_a_network_without_stages_is_refused():
-    with pytest.raises(UserError, match="TwoLayers has no decoder stages"):
-        memory_of(TwoLayered(), 1, 2, PATCH, batch=1, deep_supervision=True)
+def test_so_it_is_with_all_that_a_recipe_adds(threads):
+    threads(1)
+    config = TrainConfig(
+        patch=(16, 24, 16), batch=2, epochs=1, steps_per_epoch=2, ema=0.9, deep_supervision=True
+    )
+    architecture = replace(find_preset("hybrid-xs"), width=32)
+    one = partial(memory_of, architecture, 1, 3, config.patch, batch=2)
+    found = one(ema=True, deep_supervision=True)
+    real = measured_peak(architecture, 1, 3, config, torch.device("cpu"))
+    assert 0.8 < found.training / real < 1.2
+    assert one(ema=True).training == one().training + one().weights
+    assert found.training > one(ema=True).training > one().training
+    assert (found.weights, found.inference) == (one().weights, one().inference)
+
+
+def test_deep_supervision_of_a_network_without_stages_costs_nothing():
+    without, asked = (
+        memory_of(TwoLayered(), 1, 2, PATCH, batch=1, deep_supervision=asked)
+        for asked in (False, True)
+    )
+    assert asked == without
 
 
 @pytest.mark.slow

@@ -92,6 +92,42 @@ def test_a_finished_training_whose_report_was_lost_is_not_trained_again(evaluati
     assert again.curve == expected.curve
 
 
+REFINED = {"ema": 0.9, "deep_supervision": True}
+
+
+def test_a_recipe_with_an_average_and_deep_supervision_is_that_of_a_trainer(evaluation, phantom):
+    run = evaluation(config(train=REFINED))
+    reports = [run.advance(), run.advance()]
+    cache, cases = phantom
+    recipe = config(train=REFINED).train
+    torch.manual_seed(0)
+    network = TINY.build(1, 4)
+    trainer = Trainer(network, cache, cases, recipe, device=torch.device("cpu"), seed=0)
+    expected = [trainer.run_epoch(), trainer.run_epoch()]
+    assert [r.loss for r in reports] == [r.loss for r in expected]
+    assert [r.dice for r in reports] == [r.dice for r in expected]
+    assert trainer.deployed is not trainer.network
+    for off in ({"ema": 0.0}, {"deep_supervision": False}):  # each of them makes a difference
+        without = evaluation(config(train=REFINED | off))
+        without._checkpoint.unlink()
+        first = without.advance()
+        assert (first.loss, first.dice) != (reports[0].loss, reports[0].dice)
+
+
+def test_a_refined_training_goes_on_and_keeps_the_average(evaluation, tmp_path):
+    whole = evaluation(config(train=REFINED))
+    whole.advance()
+    expected = whole.advance()
+    kept = read_checkpoint(tmp_path / "tiny.pt")["weights"]
+    assert kept.keys() == TINY.build(1, 4).state_dict().keys()
+    (tmp_path / "tiny.pt").unlink()
+    evaluation(config(train=REFINED)).advance()
+    last = evaluation(config(train=REFINED)).advance()
+    assert (last.loss, last.dice) == (expected.loss, expected.dice)
+    again = read_checkpoint(tmp_path / "tiny.pt")["weights"]
+    assert all(torch.equal(kept[name], value) for name, value in again.items())
+
+
 def test_a_damaged_checkpoint_is_dropped(evaluation, tmp_path):
     (tmp_path / "tiny.pt").write_bytes(b"half a file")
     assert evaluation().advance().epoch == 1

@@ -49,6 +49,15 @@ def test_a_budget_that_the_smallest_network_meets_passes():
     check(config(budget={"params": SMALLEST}), 1, 2)
 
 
+@pytest.mark.parametrize(("space", "possible"), [("hybrid", True), ("apformer", False)])
+def test_deep_supervision_needs_a_space_that_has_stages_for_it(space, possible):
+    run = config(train={"patch": [32, 32, 32], "deep_supervision": True}, space={"name": space})
+    if possible:
+        check(run, 1, 2)
+    else:
+        assert "train.deep_supervision: of 8 networks of apformer none has" in refused(run)
+
+
 def test_a_budget_of_macs_is_checked_as_well():
     assert "budget.macs = 10 (smallest found: " in refused(config(budget={"macs": 10}))
 

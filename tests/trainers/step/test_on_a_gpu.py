@@ -10,7 +10,6 @@ from torch import nn
 from search_spaces.apformer import presets as apformers
 from search_spaces.hybrid import presets as hybrids
 from trainers.config import TrainConfig
-from trainers.refinements import Refinements
 from trainers.step import GraphedStep
 from trainers.trainer import Trainer
 
@@ -20,7 +19,7 @@ CONFIG = TrainConfig(patch=(32, 32, 32), epochs=3, steps_per_epoch=12, precision
 NETWORKS = {"hybrid-s": hybrids, "apformer-xs": apformers}
 
 
-def trainer(phantom, network="hybrid-s", checkpoint=None, ema=0.0, accumulate=1, **config):
+def trainer(phantom, network="hybrid-s", checkpoint=None, accumulate=1, **config):
     cache, cases = phantom
     if isinstance(network, str):
         torch.manual_seed(0)
@@ -34,7 +33,6 @@ def trainer(phantom, network="hybrid-s", checkpoint=None, ema=0.0, accumulate=1,
         seed=0,
         checkpoint=checkpoint,
         accumulate=accumulate,
-        refinements=Refinements(ema=ema),
     )
 
 

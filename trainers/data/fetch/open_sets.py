@@ -71,7 +71,7 @@ def find_open_set(name: str) -> OpenSet:
 
     Raises UserError, with the nearest name, where there is none.
     """
-    names = {}
+    names: dict[str, OpenSet] = {}
     for one in OPEN_SETS:
         task = one.folder.partition("_")[0]
         names |= {alias.casefold(): one for alias in (one.name, task, one.folder)}
