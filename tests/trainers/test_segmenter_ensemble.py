@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import map_coordinates
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from torch import nn
 
 from tests.trainers.oracle import CLASSES, CROOKED, segmenter, truth, write
@@ -16,18 +16,22 @@ from trainers.data.task import Task
 from trainers.ensemble import SegmenterEnsemble
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter, SegmenterSpec
+from trainers.volumes.targets import Region
 
 SHAPE = (16, 12, 20)
 
 
-def member(seed=0, patch=SHAPE, spacing=None, **preprocess):
+REGIONS = (Region("both", (1, 2), 1), Region("one", (2,), 2), Region("none", (1,), 1))
+
+
+def member(seed=0, patch=SHAPE, spacing=None, regions=(), **preprocess):
     """A network of random weights, used so; a patch as large as the image is a single window."""
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Conv3d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv3d(6, 3, 1)).eval()
     resampled = "native" if spacing is None else "median"
     chosen = {"spacing": resampled, "crop": "none", "intensity": "zscore", **preprocess}
     spec = SegmenterSpec(
-        task=Task(channels=1, classes=CLASSES, spacing=spacing, patch=patch),
+        task=Task(channels=1, classes=CLASSES, spacing=spacing, patch=patch, regions=regions),
         preprocess=Preprocess(**chosen),
         overlap=0.25,
     )
@@ -72,6 +76,31 @@ def test_probabilities_are_averaged(image):
     np.testing.assert_array_equal(found, mean.argmax(0))
     votes = np.mean([logits(one, image) for one in members], axis=0)
     assert (found != votes.argmax(0)).any()  # the mean of logits is something else
+
+
+def test_a_region_is_where_the_mean_of_its_probabilities_is_above_a_half(image):
+    members = [member(seed, regions=REGIONS) for seed in (1, 2)]
+    mean = np.mean([expit(logits(one, image)) for one in members], axis=0)
+    expected = np.zeros(SHAPE, int)
+    for region, share in zip(REGIONS, mean, strict=True):
+        expected[share > 0.5] = region.value
+    shares = np.zeros((3, *SHAPE), np.float32)
+    np.testing.assert_array_equal(together(*members).segment(image, shares), expected)
+    np.testing.assert_allclose(shares, mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("affine", [np.eye(4), CROOKED])
+def test_the_mean_of_probabilities_is_told(tmp_path, affine):
+    values = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    write(tmp_path / "a.nii", values, affine)
+    members = [member(seed, (8, 8, 8), crop="foreground") for seed in (1, 2)]
+    of_each = np.zeros((2, 3, *SHAPE), np.float32)
+    for one, shares in zip(members, of_each, strict=True):
+        one.segment(tmp_path / "a.nii", shares)
+    found = np.zeros((3, *SHAPE), np.float32)
+    labels = together(*members).segment(tmp_path / "a.nii", found)
+    np.testing.assert_allclose(found, of_each.mean(0), atol=1e-6)
+    np.testing.assert_array_equal(labels, found.argmax(0))
 
 
 def test_networks_of_other_spacings_vote_on_the_voxels_of_the_image(image):
