@@ -55,7 +55,7 @@ def _to_range(low: float, high: float, to: Sequence[float]) -> Callable[[np.ndar
     from monai.transforms import ScaleIntensityRange
 
     high = high if high > low else low + 1.0  # of a constant volume: all becomes the lower end
-    window = ScaleIntensityRange(low, high, *to, clip=True)
+    window = ScaleIntensityRange(low, high, to[0], to[1], clip=True)
     return lambda values: np.asarray(window(torch.from_numpy(values)))
 
 
