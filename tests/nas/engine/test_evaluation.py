@@ -258,7 +258,7 @@ class Keeping(Hungry):
 def test_who_runs_out_of_memory_by_keeping_activations_goes_by_its_own_rule(
     evaluation, monkeypatch
 ):
-    def keep(network, *others):
+    def keep(network, *others, targets):
         *_, free = others
         network.recompute = False if free else None
         return bool(free)

@@ -20,6 +20,7 @@ from search_spaces.apformer import APFormer
 from search_spaces.hybrid import Hybrid
 from tests.nas.parts import make_session, open_study, start_training
 from tests.nas.results import flat_result
+from trainers.data.task import Task
 
 TRAIN = {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 1, "batch": 1}
 CONFIG = RunConfig.model_validate(
@@ -106,7 +107,7 @@ def test_results_are_read_with_and_without_it():
 
 
 def export(architecture):
-    task = SimpleNamespace(channels=1, classes=("background", "organ"))
+    task = Task(channels=1, classes=("background", "organ"), spacing=None, patch=(8, 32, 32))
     config = SimpleNamespace(task=task, train=SimpleNamespace(patch=(8, 32, 32)))
     return SimpleNamespace(architecture=architecture, config=config)
 
