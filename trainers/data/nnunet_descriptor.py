@@ -36,7 +36,7 @@ class NnunetDescriptor(NamedTuple):
     modalities: tuple[str, ...]
     classes: tuple[str, ...]
     ending: str
-    count: int | None
+    num_training: int | None
     files: Mapping[str, Files] | None
 
 
@@ -44,7 +44,7 @@ class _File(BaseModel):
     channel_names: dict[str, str]
     labels: dict[str, Any]
     file_ending: str
-    count: int | None = Key(default=None, alias="numTraining")
+    num_training: int | None = Key(default=None, alias="numTraining")
     dataset: dict[str, Files] | None = None
 
 
@@ -85,7 +85,7 @@ def read_nnunet_descriptor(path: Path) -> NnunetDescriptor:
         by_number(file, "channel_names", values.channel_names),
         classes_by_name(file, values.labels),
         values.file_ending,
-        values.count,
+        values.num_training,
         values.dataset,
     )
 
