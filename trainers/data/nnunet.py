@@ -60,11 +60,9 @@ def read_nnunet(path: Path) -> Dataset:
     )
     if not cases:
         raise UserError(f"{path}: imagesTr has no {descriptor.ending} file; expected images there")
-    if descriptor.count not in (None, len(cases)):
-        warnings.warn(
-            f"{path}: dataset.json says numTraining {descriptor.count}, there are {len(cases)}",
-            stacklevel=2,
-        )
+    if (said := descriptor.num_training) not in (None, len(cases)):
+        told = f"{path}: dataset.json says numTraining {said}, there are {len(cases)}"
+        warnings.warn(told, stacklevel=2)
     return Dataset.of(path, descriptor.modalities, descriptor.targets, cases)
 
 

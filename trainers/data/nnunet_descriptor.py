@@ -38,7 +38,7 @@ class NnunetDescriptor(NamedTuple):
     modalities: tuple[str, ...]
     targets: Targets
     ending: str
-    count: int | None
+    num_training: int | None
     files: Mapping[str, Files] | None
 
 
@@ -47,7 +47,7 @@ class _File(BaseModel):
     labels: dict[str, Any]
     regions_class_order: list[int] = []
     file_ending: str
-    count: int | None = Key(default=None, alias="numTraining")
+    num_training: int | None = Key(default=None, alias="numTraining")
     dataset: dict[str, Files] | None = None
 
 
@@ -88,7 +88,7 @@ def read_nnunet_descriptor(path: Path) -> NnunetDescriptor:
         by_number(file, "channel_names", values.channel_names),
         nnunet_targets(values.labels, values.regions_class_order, str(file)),
         values.file_ending,
-        values.count,
+        values.num_training,
         values.dataset,
     )
 

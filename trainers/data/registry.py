@@ -22,7 +22,7 @@ from trainers.errors import UserError
 
 ENTRY_POINTS = "segnas.data_sources"  # the group in which other packages offer sources
 HERE: tuple[type[SourceConfig], ...] = (
-    MsdData, NnunetData, CsvData, DatalistData, DicomData, PhantomData,
+    MsdData, PhantomData, NnunetData, CsvData, DatalistData, DicomData,
 )  # fmt: skip
 
 

@@ -140,7 +140,8 @@ def _read_split(path: Path, names: set[str]) -> Cases:
             f"{path}: {', '.join(unknown)} not in the data, whose cases are {known}; remove or "
             "rename them"
         )
-    return Cases(*(tuple(sorted(part)) for part in (cases.train, cases.validation, cases.test)))
+    train, validation, test = map(sorted, (cases.train, cases.validation, cases.test))
+    return Cases(tuple(train), tuple(validation), tuple(test))
 
 
 def _read_lists(path: Path) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ from nas.cost.count import count_params
 from search_spaces.registry import all_spaces
 from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter
-from trainers.volumes.files import Image
+from trainers.volumes.files import Image, files_of
 
 Progress = Callable[[int, int, str], None]
 
@@ -115,7 +115,7 @@ def analyse(
             segmenter.segment(volume)
             if progress:
                 progress(done, len(volumes), "measured")
-    return _collect(network, probe, [volume.name for volume in volumes])
+    return _collect(network, probe, [files_of(volume)[0].name for volume in volumes])
 
 
 def plain_network(segmenter: Segmenter) -> nn.Module:

@@ -227,7 +227,7 @@ def test_a_folder_without_dataset_json_is_refused(tmp_path, monkeypatch, capsys)
     (tmp_path / "empty").mkdir()
     for command in ("init", "search"):
         assert main([command, "empty"]) == 2
-        assert "dataset.json is missing; expected the folder of a Medical" in told(capsys)
+        assert "dataset.json is missing; expected a folder with dataset.json" in told(capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 

@@ -121,8 +121,8 @@ def test_a_run_reads_an_installed_source(installed):
         ),
         ("data.classes=3", "data.classes = 3: "),
         ("data.source=patient", "data: 'patient' is no source of data. Did you mean patients?"),
-        ("data.source=zip", "data: 'zip' is no source of data. There are: 'msd', 'nnunet', 'csv'"),
-        ("data.source=3", "data: expected keys and values, with a `source` of 'msd', 'nnunet', 'c"),
+        ("data.source=zip", "data: 'zip' is no source of data. There are: 'msd', 'phantom'"),
+        ("data.source=3", "data: expected keys and values, with a `source` of 'msd', 'phantom'"),
         ("data.preprocess.window=[1, 2]", "window belongs to `intensity: ct`"),
     ],
 )
