@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -106,7 +106,7 @@ def _read_box(values: np.ndarray, turn: Turn, patch: Sequence[int], mode: str) -
     reach = np.abs(turn.matrix) @ ((edges - 1) / 2)
     low = np.floor(turn.middle - reach).astype(int).clip(0, size - 1)
     high = np.minimum(np.ceil(turn.middle + reach).astype(int) + 1, size)
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    box: Any = (..., *(slice(a, b) for a, b in zip(low, high, strict=True)))
     # `grid_sample` counts from -1 to 1 from edge to edge, and the axes backwards. The sum of what
     # each axis adds is there several times as fast as `affine_grid`.
     scale = 2 / (high - low)
@@ -118,7 +118,7 @@ def _read_box(values: np.ndarray, turn: Turn, patch: Sequence[int], mode: str) -
         along = [length if other == axis else 1 for other in range(len(patch))]
         grid = grid + added.reshape(-1, *along).astype(np.float32)
     coordinates = torch.from_numpy(grid).movedim(0, -1)
-    region = np.array(values[..., *box], np.float32, order="C")
+    region = values[box].astype(np.float32, order="C")
     found = F.grid_sample(
         torch.from_numpy(region).view(1, -1, *region.shape[-len(patch) :]),
         coordinates[None],

@@ -134,7 +134,7 @@ class PatchSampler:
             inside += np.float32(self.noise) * cut.noise
         make_changes(image, cut.changes)
         if cut.flipped:
-            axes = [axis + 1 for axis in cut.flipped]
+            axes = tuple(axis + 1 for axis in cut.flipped)
             image[:], label[:] = np.flip(image, axes), np.flip(label, axes)
 
     def _next_name(self) -> str:

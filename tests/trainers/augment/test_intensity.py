@@ -143,15 +143,23 @@ def test_a_lower_resolution_keeps_what_is_even_and_loses_what_is_fine():
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_gamma_is_the_papers(inverted):
-    """nnU-Net, supplementary note 4: a power of the image scaled to [0, 1], inverted or not, then
-    scaled back to its mean and deviation."""
-    x = voxels().double().numpy()
-    y = -x if inverted else x
-    power = ((y - y.min()) / (y.max() - y.min())) ** 1.4
-    expected = (power - power.mean()) / power.std() * y.std() + y.mean()
-    found = gamma(voxels(), 1.4, inverted).numpy()
-    np.testing.assert_allclose(found, -expected if inverted else expected, atol=2e-3)
+@pytest.mark.parametrize("factor", [0.75, 1.4])
+def test_gamma_and_contrast_are_monais(inverted, factor):
+    from monai.transforms import AdjustContrast, ScaleIntensityFixedMean
+
+    x = voxels()
+    expected = AdjustContrast(factor, invert_image=inverted, retain_stats=True)(x).as_tensor()
+    torch.testing.assert_close(gamma(x, factor, inverted), expected)
+    expected = ScaleIntensityFixedMean(factor - 1, preserve_range=True)(x).as_tensor()
+    torch.testing.assert_close(contrast(x, factor), expected)
+
+
+def test_what_is_changed_is_a_copy():
+    x = voxels()
+    before = x.clone()
+    for change in (gamma, contrast):
+        assert not torch.equal(change(x, 1.3), before)
+        assert torch.equal(x, before)
 
 
 def test_an_image_of_one_value_stays_finite():
