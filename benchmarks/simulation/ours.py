@@ -104,7 +104,7 @@ class _Policy:
 class _TableCosts(TrainingCosts):
     """What is known before a network is proposed: its latency is measured later."""
 
-    table: Table
+    table: Table = field(kw_only=True)
 
     def work(self, architecture: Architecture) -> dict[str, float]:
         costs = self.table.networks[architecture.key].costs
