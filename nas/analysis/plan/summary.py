@@ -34,7 +34,7 @@ def summary_lines(
     shape, spacing = np.median(survey.shapes, axis=0), np.median(survey.spacings, axis=0)
     yield (
         f"Data: {len(survey.cases)} cases ({parts}) of {', '.join(source.modalities)}, in the "
-        f"median {by(shape)} voxels of {by(spacing)} mm. {_classes(survey)}"
+        f"median {by(shape)} voxels of {by(spacing)} mm. {told_classes(survey)}"
     )
     length, told = search.length, search.forecast
     yield (
@@ -56,13 +56,16 @@ def summary_lines(
         )
 
 
-def _classes(survey: DataSurvey) -> str:
-    """Names of the classes, and which one is smallest where it is."""
-    names = survey.source.classes[1:]
-    voxels = np.array([case.voxels for case in survey.cases], dtype=float)[:, 1:]
-    sizes = [np.median(column[column > 0]) if column.any() else 0.0 for column in voxels.T]
+def told_classes(survey: DataSurvey) -> str:
+    """Names of the classes or regions, and which one is smallest where it is."""
+    targets = survey.source.targets
+    names = targets.names
+    voxels = np.array([case.voxels for case in survey.cases], dtype=float)
+    each = [voxels[:, group].sum(1) for group in targets.groups]
+    sizes = [np.median(column[column > 0]) if column.any() else 0.0 for column in each]
     least = int(np.argmin(sizes))
-    which = "Class" if len(names) == 1 else f"{len(names)} classes"
+    one, several = ("Region", "regions") if targets.regions else ("Class", "classes")
+    which = one if len(names) == 1 else f"{len(names)} {several}"
     return (
         f"{which}: {listed(names, SHOWN)}; the smallest, {names[least]}, has {sizes[least]:,.0f} "
         "voxels in the median."

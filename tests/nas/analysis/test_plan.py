@@ -26,7 +26,7 @@ from nas.analysis.plan.preprocessing import choose_preprocessing
 from nas.analysis.plan.sample import prepared_sample
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.plan.split import choose_split
-from nas.analysis.plan.summary import summary_lines
+from nas.analysis.plan.summary import summary_lines, told_classes
 from nas.analysis.plan.write_yaml import commented_yaml, plain
 from nas.analysis.preview.time_candidates import Timing
 from nas.cli.main import main
@@ -123,6 +123,15 @@ def test_what_is_told_of_a_plan(made):
     assert "2 classes: low, high; the smallest" in data
     assert "patches of 12 x 16 x 12, 2 a step" in plan
     assert float(expected.split()[1]) <= 0.5
+
+
+def test_regions_are_told_in_the_place_of_classes(tmp_path):
+    folder = write_msd(tmp_path / "data", ["a", "b"])
+    regions = {"whole": [1, 2], "core": [2]}
+    survey = survey_data(MsdData(path=folder, regions=regions), tmp_path, silent)
+    core = int(np.median([case.voxels[2] for case in survey.cases]))
+    told = f"2 regions: whole, core; the smallest, core, has {core:,} voxels in the median."
+    assert told_classes(survey) == told
 
 
 def test_a_forecast_takes_as_many_trials_as_there_is_time_for():
