@@ -5,10 +5,10 @@
     python benchmarks/waiting_for_data.py runs/a --step-ms 20 50          # beside a GPU
 
 The first trains a network of the `hybrid` space for some steps, by the plan of each folder, whose
-cache is made where there is none; on a CPU one thread draws and trains, on a GPU threads draw
-ahead, and each step is waited for. The second needs no GPU: in the place of a step it waits so many
-milliseconds, in which threads draw ahead as they do for one, one to as many as there are cores.
-About a minute a row.
+cache is made where there is none; on a CPU one thread draws and trains, and its own seconds are
+counted; on a GPU threads draw ahead, and each step is waited for. The second needs no GPU: in the
+place of a step it waits so many milliseconds, in which threads draw ahead as they do for a GPU, one
+to as many as there are cores. About a minute a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter, sleep, thread_time
 
 import torch
 from prepared_search import network_on, read_plan
@@ -42,23 +42,27 @@ WARM_UP = 3  # steps
 
 
 class Clock:
-    """Counts the seconds that an iterator of batches is waited for, and those between."""
+    """Counts the seconds that an iterator of batches is waited for, and those between.
 
-    def __init__(self) -> None:
+    `now`: reads them; `thread_time` are those of this thread's core, which neighbours do not share.
+    """
+
+    def __init__(self, now: Callable[[], float] = perf_counter) -> None:
+        self.now = now
         self.waiting = self.working = 0.0
         self.steps = 0
 
     def timed(self, batches: Batches) -> Batches:
         """The same batches; the first `WARM_UP` are not counted."""
-        last = perf_counter()
+        last = self.now()
         with closing(batches):
             for number, batch in enumerate(batches):
-                waited = perf_counter() - last
-                started = perf_counter()
+                waited = self.now() - last
+                started = self.now()
                 yield batch
                 if torch.cuda.is_available():
                     torch.cuda.synchronize()
-                last = perf_counter()
+                last = self.now()
                 if number >= WARM_UP:
                     self.waiting += waited
                     self.working += last - started
@@ -96,7 +100,9 @@ def here(
     name: str, config: RunConfig, cache: VolumeCache, cases: Cases, options: argparse.Namespace
 ) -> Iterator[list[str]]:
     """A training on this machine's device."""
-    clock = Clock()
+    device = best_device()
+    alone = device.type == "cpu" and options.threads == 1
+    clock = Clock(thread_time if alone else perf_counter)
     network = network_on(options.network, config, cache).build(cache.channels, len(cache.classes))
     recipe = config.train.model_copy(
         update={
@@ -106,7 +112,7 @@ def here(
         }
     )
     unvalidated = Cases(train=cases.train, validation=())
-    training = Trainer(network, cache, unvalidated, recipe, device=best_device(), seed=0)
+    training = Trainer(network, cache, unvalidated, recipe, device=device, seed=0)
     trainers.trainer.draw_batches = lambda *asked: clock.timed(draw_batches(*asked))
     training.run_epoch()
     yield [options.network, *clock.row]

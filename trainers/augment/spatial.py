@@ -71,7 +71,7 @@ def read_turned(
     """
     axis = _across(turn, patch)
     read = _read_box if axis is None else partial(_read_slices, axis=axis)
-    turned = read(image, turn, patch, "bilinear"), read(label[None], turn, patch, "nearest")
+    turned = read([image, label[None]], turn, patch)
     return turned[0], turned[1].astype(label.dtype)[0]
 
 
@@ -86,23 +86,24 @@ def _across(turn: Turn, patch: Sequence[int]) -> int | None:
 
 
 def _read_slices(
-    values: np.ndarray, turn: Turn, patch: Sequence[int], mode: str, axis: int
-) -> np.ndarray:
+    both: Sequence[np.ndarray], turn: Turn, patch: Sequence[int], axis: int
+) -> list[np.ndarray]:
     """As `_read_box`, of a turn that leaves every slice across `axis` in its place."""
     plane = [other for other in range(3) if other != axis]
     flat = Turn(turn.matrix[np.ix_(plane, plane)], turn.middle[plane])
     start = int(turn.middle[axis] - (patch[axis] - 1) / 2)
-    low, high = max(start, 0), min(start + patch[axis], values.shape[axis + 1])
-    slices = np.moveaxis(values, axis + 1, 1)[:, low:high]
-    turned = _read_box(slices, flat, [patch[other] for other in plane], mode)
-    whole = np.zeros((len(values), *patch), np.float32)
-    np.moveaxis(whole, axis + 1, 1)[:, low - start : high - start] = turned
+    low, high = max(start, 0), min(start + patch[axis], both[0].shape[axis + 1])
+    slices = [np.moveaxis(values, axis + 1, 1)[:, low:high] for values in both]
+    whole = [np.zeros((len(values), *patch), np.float32) for values in both]
+    turned = _read_box(slices, flat, [patch[other] for other in plane])
+    for into, values in zip(whole, turned, strict=True):
+        np.moveaxis(into, axis + 1, 1)[:, low - start : high - start] = values
     return whole
 
 
-def _read_box(values: np.ndarray, turn: Turn, patch: Sequence[int], mode: str) -> np.ndarray:
-    """(..., *patch) of `values`, whose last dimensions are those of the patch and of the turn."""
-    size, edges = np.array(values.shape[-len(patch) :]), np.array(patch)
+def _read_box(both: Sequence[np.ndarray], turn: Turn, patch: Sequence[int]) -> list[np.ndarray]:
+    """(..., *patch) of image and label, whose last dimensions are the patch's and the turn's."""
+    size, edges = np.array(both[0].shape[-len(patch) :]), np.array(patch)
     reach = np.abs(turn.matrix) @ ((edges - 1) / 2)
     low = np.floor(turn.middle - reach).astype(int).clip(0, size - 1)
     high = np.minimum(np.ceil(turn.middle + reach).astype(int) + 1, size)
@@ -118,12 +119,16 @@ def _read_box(values: np.ndarray, turn: Turn, patch: Sequence[int], mode: str) -
         along = [length if other == axis else 1 for other in range(len(patch))]
         grid = grid + added.reshape(-1, *along).astype(np.float32)
     coordinates = torch.from_numpy(grid).movedim(0, -1)
-    region = values[box].astype(np.float32, order="C")
-    found = F.grid_sample(
-        torch.from_numpy(region).view(1, -1, *region.shape[-len(patch) :]),
-        coordinates[None],
-        mode,
-        "zeros",
-        align_corners=False,
-    )
-    return found.view(*region.shape[: -len(patch)], *patch).numpy()
+    regions = [values[box].astype(np.float32, order="C") for values in both]
+    return [
+        F.grid_sample(
+            torch.from_numpy(region).view(1, -1, *region.shape[-len(patch) :]),
+            coordinates[None],
+            mode,
+            "zeros",
+            align_corners=False,
+        )
+        .view(*region.shape[: -len(patch)], *patch)
+        .numpy()
+        for region, mode in zip(regions, ("bilinear", "nearest"), strict=True)
+    ]
