@@ -88,7 +88,8 @@ def load_volume(image: Image, rule: AffineRule = "sform") -> MetaTensor:
     """
     volume = open_volume(image)
     *space, numbers = _four_axes(volume)
-    values = np.empty((numbers, *space), np.float32)
+    with readable(_file(volume)):
+        values = np.empty((numbers, *space), np.float32)
     if isinstance(image, tuple):
         first = 0
         for file in image:
