@@ -9,15 +9,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    field_serializer,
     field_validator,
     model_validator,
 )
 
 from nas.config.durations import Hours, Minutes
 from nas.config.early_stopping import EarlyStopping
-from nas.config.nested import leaves
+from nas.config.nested import leaves, with_left_out
 from nas.config.removed import without_removed
 from nas.config.resources import Resources
 from nas.config.tracking import TrackingConfig
@@ -194,6 +196,14 @@ class RunConfig(Strict):
             return validate(values)
         like = {**train.model_dump(), "epochs": 4 * train.epochs}
         return validate(_merge(like, values or {}))
+
+    @field_serializer("retrain", mode="wrap")
+    def _otherwise_than_train(
+        self, retrain: RetrainConfig, dump: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        """With the keys that are left out at their default where `train` has another value, which
+        reading would put in their place."""
+        return with_left_out(retrain, dump(retrain), self.train.model_dump())
 
     @field_validator("name")
     @classmethod

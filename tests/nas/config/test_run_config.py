@@ -386,6 +386,32 @@ def test_retraining_has_augmentation_of_its_own(file):
     assert (today.preset, today.scale, today.noise) == ("basic", 0.1, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("train", "retrain"),
+    [
+        ({"optimizer": "adam"}, {"optimizer": "adamw"}),
+        ({"layer_decay": 0.75}, {"layer_decay": 1.0}),
+        ({"betas": [0.8, 0.9]}, {"betas": [0.9, 0.999]}),
+        ({"schedule": "poly"}, {"schedule": "cosine"}),
+        ({"schedule": {"t_max": 3, "minimum": 1e-5}}, {"schedule": {"t_max": None, "minimum": 0}}),
+        ({"augment": "nnunet"}, {"augment": "basic"}),
+        ({"augment": "nnunet"}, {"augment": {"preset": "basic", "flips": [0]}}),
+        ({"augment": "light"}, {"augment": {"flips": [1]}}),
+        ({"ema": 0.99}, {"ema": 0.0}),
+    ],
+)
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_retraining_at_the_defaults_stays_so_where_the_search_is_not(
+    file, tmp_path, train, retrain, recorded
+):
+    plain = read_config(RunConfig, file)
+    values = plain.model_dump(mode="json")
+    values = {**values, "train": {**values["train"], **train}, "retrain": retrain}
+    config = RunConfig.model_validate(values)
+    write_config(config, tmp_path / "config.yaml")
+    assert read_config(RunConfig, tmp_path / "config.yaml", recorded=recorded) == config
+
+
 @pytest.mark.parametrize("augment", ["basic", "light", "{preset: nnunet, flips: [2]}"])
 def test_augmentation_is_recorded_and_read_again(file, tmp_path, augment):
     config = read(file, f"train.augment={augment}")
