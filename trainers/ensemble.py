@@ -116,8 +116,8 @@ class SegmenterEnsemble:
                 rows = slice(done, done + votes.shape[1])
                 # As of logits, which are above 0 where a region has more than half of the votes.
                 along[rows] = targets.label_map(torch.from_numpy(votes - all_votes / 2)).numpy()
-                for share, each in zip(shares, votes / all_votes, strict=bool(shares)):
-                    share[rows] = each
+                for share, each in zip(shares, votes, strict=bool(shares)):
+                    share[rows] = each / all_votes
                 done = rows.stop
         return np.ascontiguousarray(first.turn.undo(labels))
 
