@@ -1,7 +1,7 @@
 """Measure the latencies of the networks that make.py has trained, and write the table.
 
-    python benchmarks/table/collect.py table.jsonl --to benchmarks/table/hippocampus.json
-    python benchmarks/table/collect.py benchmarks/table/hippocampus.json --to again.json
+    python collect.py table.jsonl --config hippocampus.yaml --to hippocampus.json
+    python collect.py hippocampus.json --to again.json
 
 Needs a quiet machine: some three seconds a network. All are measured in turns, several times, and
 each has the median of its medians. A network that make.py trained with several seeds has a Dice
@@ -25,9 +25,8 @@ from nas.config.yaml_file import read_config
 from nas.cost.latency import Latency, LatencyConfig
 from nas.cost.latency.measure import measure_latency
 from search_spaces.registry import find_space
+from trainers.errors import UserError
 
-CONFIG = Path(__file__).with_name("table.yaml")
-CHANNELS, CLASSES = 1, 3
 ROUNDS = 3
 
 
@@ -36,15 +35,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("lines", type=Path, help="JSON lines, of make.py, or a table")
+    parser.add_argument("--config", type=Path, help="what make.py went by, of JSON lines")
     parser.add_argument("--to", type=Path, required=True, help="JSON")
     options = parser.parse_args()
-    table = read_table(options.lines)
+    table = read_table(options.lines, options.config)
     rounds: dict[str, list[float]] = {row["key"]: [] for row in table["networks"]}
     config = RunConfig.model_validate(
         {"name": "table", "data": {"source": "phantom"}, **table["config"]}
     )
     for row in track(ROUNDS * table["networks"], "latencies"):
-        latency = measure(row["architecture"], config)
+        latency = measure(row["architecture"], table["task"], config)
         rounds[row["key"]].append(latency.p50_ms)
     table["latency"] = latency.conditions.text()
     networks = [
@@ -55,31 +55,34 @@ def main() -> None:
     options.to.write_text(f'{head[:-1]}, "networks": [\n{rows}\n]}}\n')
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """The table in there; of JSON lines, without latencies."""
+def read_table(path: Path, config_file: Path | None) -> dict[str, Any]:
+    """The table in there; of JSON lines, without latencies. Raises UserError."""
     if path.suffix == ".json":
         return json.loads(path.read_text())
+    if config_file is None:
+        raise UserError(f"{path} does not say what make.py went by; expected --config FILE")
     trained: dict[str, list[dict[str, Any]]] = {}
     for line in path.read_text().splitlines():
         record = json.loads(line)
         trained.setdefault(record["key"], []).append(record)
-    config = read_config(RunConfig, CONFIG)
+    config = read_config(RunConfig, config_file)
     return {
         "about": "validation Dice of every epoch, by real training; see make.py beside this file",
         "latency": "",
         "config": config.model_dump(mode="json", include={"space", "train"}),
+        "task": record["task"],
         "networks": [
             entry(sorted(trained[key], key=lambda run: run["seed"])) for key in sorted(trained)
         ],
     }
 
 
-def measure(architecture: dict[str, Any], config: RunConfig) -> Latency:
-    """Of one pass of a training patch, on one thread."""
+def measure(architecture: dict[str, Any], task: tuple[int, int], config: RunConfig) -> Latency:
+    """Of one pass of a training patch, on one thread; `task`: channels of images and logits."""
     torch.manual_seed(0)
-    network = find_space(config.space.name).from_json(architecture).build(CHANNELS, CLASSES)
+    network = find_space(config.space.name).from_json(architecture).build(*task)
     settings = LatencyConfig(patch=config.train.patch, seconds=0.5)
-    return measure_latency(network, CHANNELS, settings, torch.device("cpu"))
+    return measure_latency(network, task[0], settings, torch.device("cpu"))
 
 
 def entry(runs: list[dict[str, Any]]) -> dict[str, Any]:

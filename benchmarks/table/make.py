@@ -1,12 +1,13 @@
 """Train every network of a sub-space of `hybrid`, for a benchmark of search by looking up.
 
-    python benchmarks/table/make.py --data Task04_Hippocampus --to table.jsonl --seeds 2
-    python benchmarks/table/collect.py table.jsonl --to benchmarks/table/hippocampus.json
+    cd benchmarks/table
+    python make.py hippocampus.yaml --data Task04_Hippocampus --to table.jsonl --seeds 2
+    python collect.py table.jsonl --config hippocampus.yaml --to hippocampus.json
 
-The sub-space and the recipe are in table.yaml. One JSON line is added for every training: key,
+The sub-space and the recipe are in the YAML file. One JSON line is added for every training: key,
 architecture, seed, validation Dice after every epoch, process seconds of every epoch. What the file
 holds already is not trained again, and several processes may share the work: each takes the next
-training that nobody has begun. Some 40 s a training on one core.
+training that nobody has begun. Some 40 s a training of the hippocampus on one core.
 """
 
 from __future__ import annotations
@@ -28,19 +29,18 @@ from search_spaces.space import Architecture, RandomTrial, path_pattern, to_para
 from trainers.data.prepare import prepare_data
 from trainers.trainer import Trainer
 
-CONFIG = Path(__file__).with_name("table.yaml")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("config", type=Path, help="sub-space and recipe")
     parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
     parser.add_argument("--to", type=Path, required=True, help="JSON lines")
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    config = read_config(RunConfig, CONFIG, [f"data.path={options.data}"])
+    config = read_config(RunConfig, options.config, [f"data.path={options.data}"])
     cache, cases = prepare_data(config.data, options.to.with_suffix(".cache"))
     points = every_point(config)
     for seed in range(options.seeds):
@@ -49,8 +49,9 @@ def main() -> None:
             if not claim(options.to, point.key, seed):
                 continue
             torch.manual_seed(seed)
-            network = point.build(cache.channels, len(cache.classes))
-            cost = cost_of(point, cache.channels, len(cache.classes), config.train.patch)
+            task = cache.channels, cache.targets.outputs
+            network = point.build(*task)
+            cost = cost_of(point, *task, config.train.patch)
             trainer = Trainer(
                 network, cache, cases, config.train, device=torch.device("cpu"), seed=seed
             )
@@ -64,6 +65,7 @@ def main() -> None:
                 "seed": seed,
                 "params": cost.params,
                 "macs": cost.macs,
+                "task": task,
                 "dice": [round(dice, 5) for dice in trainer.curve],
                 "seconds": seconds,
                 "architecture": point.to_json(),
