@@ -1,5 +1,6 @@
 import copy
 import json
+from time import sleep
 
 import pytest
 import torch
@@ -88,6 +89,21 @@ def test_networks_measured_together_keep_their_order():
     light, heavy = measure_prepared([prepare(network(n), 2, QUICK, CPU) for n in (1, 200)])
     assert heavy.p50_ms > 2 * light.p50_ms
     assert measure_prepared([]) == []
+
+
+def test_a_pass_is_the_mean_over_all_windows():
+    """The second window takes 20 ms, the first none."""
+
+    class Waits(nn.Module):
+        def forward(self, x):
+            sleep(0.02 * bool(x.any()))
+            return x
+
+    windows = torch.stack([torch.zeros(1, 2, *PATCH), torch.ones(1, 2, *PATCH)])
+    prepared = [prepare(Waits(), 2, changed(warmup=0), CPU)]
+    (latency,) = measure_prepared(prepared, windows)
+    assert 10 <= latency.p50_ms < 20
+    assert latency.windows == 2
 
 
 @pytest.mark.parametrize(("training", "precision"), [(True, "fp32"), (False, "bf16")])
