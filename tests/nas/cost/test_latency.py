@@ -1,6 +1,5 @@
 import copy
 import json
-from time import sleep
 
 import pytest
 import torch
@@ -16,7 +15,8 @@ from nas.cost.latency import (
     conditions_of,
 )
 from nas.cost.latency.machine import latency_device
-from nas.cost.latency.measure import measure_latency, measure_prepared, prepare
+from nas.cost.latency.measure import Prepared, measure_latency, measure_prepared, prepare
+from nas.cost.latency.runner import Runner
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 
@@ -92,18 +92,16 @@ def test_networks_measured_together_keep_their_order():
 
 
 def test_a_pass_is_the_mean_over_all_windows():
-    """The second window takes 20 ms, the first none."""
-
-    class Waits(nn.Module):
-        def forward(self, x):
-            sleep(0.02 * bool(x.any()))
-            return x
-
-    windows = torch.stack([torch.zeros(1, 2, *PATCH), torch.ones(1, 2, *PATCH)])
-    prepared = [prepare(Waits(), 2, changed(warmup=0), CPU)]
-    (latency,) = measure_prepared(prepared, windows)
-    assert 10 <= latency.p50_ms < 20
-    assert latency.windows == 2
+    """By a clock that tells what the window says."""
+    seen = []
+    runner = Runner(
+        lambda x: seen.append(float(x.max())), CPU, torch.float32, lambda work: work() or seen[-1]
+    )
+    prepared = Prepared(runner, QUICK, conditions_of(2, QUICK, CPU))
+    windows = torch.stack([torch.full((1, 2, *PATCH), ms) for ms in (1.0, 2.0, 9.0)])
+    (latency,) = measure_prepared([prepared], windows)
+    assert (latency.p50_ms, latency.mean_ms, latency.windows) == (4.0, 4.0, 3)
+    assert seen == [1.0, 2.0, 9.0] * (QUICK.warmup + latency.repeats)
 
 
 @pytest.mark.parametrize(("training", "precision"), [(True, "fp32"), (False, "bf16")])
