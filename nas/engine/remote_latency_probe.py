@@ -37,7 +37,7 @@ class _Probe:
         self, architectures: Sequence[Architecture], parcel: Parcel | None
     ) -> list[Latency | Failure]:
         with TemporaryDirectory() as folder:
-            self._prober.submit(architectures, parcel and parcel.unpack(Path(folder)))
+            self._prober.submit(architectures, parcel.unpack(Path(folder)) if parcel else None)
             while (answers := self._prober.poll(1.0)) is None:
                 pass
         return answers
@@ -53,9 +53,8 @@ class Parcel:
     @classmethod
     def of(cls, trained: Trained) -> Parcel:
         """Read the files."""
-        return cls(
-            [file and file.read_bytes() for file in trained.weights], trained.windows.read_bytes()
-        )
+        weights = [None if file is None else file.read_bytes() for file in trained.weights]
+        return cls(weights, trained.windows.read_bytes())
 
     def unpack(self, folder: Path) -> Trained:
         """Write them into the folder."""
@@ -115,7 +114,7 @@ class RemoteProber:
         """See `Prober`."""
         if self._pending is not None:
             raise RuntimeError("a set is under way; poll until it is measured")
-        self._parcel = trained and Parcel.of(trained)
+        self._parcel = Parcel.of(trained) if trained else None
         self._architectures, self._losses = list(architectures), 0
         self._request()
 
