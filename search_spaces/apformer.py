@@ -84,7 +84,8 @@ class APFormer(AxialArchitecture):
         0,
         5,
         20,
-        doc="epochs before the thresholds' common factor g is trained",
+        doc="epochs of 400, or that share of any schedule, before the thresholds' common factor g "
+        "is trained",
         when={"prune_dependencies": (True,)},
     )
 

@@ -22,7 +22,7 @@ def choice(
     *options: Option,
     doc: str,
     when: Mapping[str, Sequence[Option]] | None = None,
-    added_later: bool = False,
+    added_later: int = False,
     usual: Option | None = None,
     for_classes: bool = False,
 ) -> Any:
@@ -31,7 +31,9 @@ def choice(
     `when={"layers_count": (3, 4)}`: a choice only where the earlier field `layers_count` is 3 or 4,
     at its default elsewhere; of several conditions all must hold.
     `added_later`: added when records without this field were already on disk. They stand for its
-    default, at which it is not written, so that the keys of old networks stay what they were.
+    default, at which it is not written, so that the keys of old networks stay what they were. A
+    number from 2 on where seeded searches were on disk, too: quasi-random proposals give the knobs
+    of each number coordinates of their own, and the others keep theirs.
     `usual`: what people would build, and a search draws most often; left out, the default.
     `for_classes`: it counts channels that tell classes apart: at least as many are usual.
     """

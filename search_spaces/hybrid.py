@@ -87,6 +87,15 @@ class TokenStage(Part):
         when={"mixer": ("adaptive",)},
         added_later=True,
     )
+    confidence: float = choice(
+        0.9,
+        0.7,
+        0.8,
+        0.95,
+        doc="probability of background from which on a query is left out",
+        when={"mixer": ("adaptive",), "prune_queries": (True,)},
+        added_later=2,
+    )
     prune_dependencies: bool = choice(
         False,
         True,
@@ -100,6 +109,13 @@ class TokenStage(Part):
         doc="Gaussian-prior relative position embedding",
         when={"mixer": ("adaptive",)},
         added_later=True,
+    )
+    regularise: bool = choice(
+        True,
+        False,
+        doc="train towards symmetric, certain attention",
+        when={"mixer": ("adaptive",)},
+        added_later=2,
     )
 
     @property

@@ -19,6 +19,7 @@ On any module of a network:
   `z + mlp(mlp_norm(z))`; each a module, or None where a gate left it out. `segnas redundancy`
   measures it; where the architecture has a field `gate` for each of them, in the order in which
   they are built, it proposes gates to close.
+- `begin_training(epochs: int)`: called with the epochs of the whole schedule before the first.
 - `begin_epoch(epoch: int)`: called before every epoch of training with the number of those before.
 - `capturable = False`: what its training pass does depends on values, which Python has to read, or
   it changes Python's state. No CUDA graph can repeat that; steps are then taken eagerly.
@@ -28,7 +29,8 @@ On the network:
 - `auxiliary_losses(target) -> {name: tensor}`: scalar terms of the last training pass, which the
   trainer adds to its loss; target: (B, 1, *S), integer labels, negative where a voxel does not
   count. Each pass is asked for once.
-- `measured() -> {name: float}`: what it saw of itself in eval passes since the last call.
+- `measured() -> {name: float}`: what it saw of itself in eval passes since the last call. `alpha`
+  is the share of queries that was pruned: by it, searches count networks with `assumed_kept`.
 - `decoder_stages() -> [(module, channels), ...]`: the decoder's stages that are coarser than the
   logits, the finest first, each giving (B, channels, *S); for deep supervision.
 - `encoder_stages() -> [[module or parameter, ...], ...]`: the encoder's stages, from the input to

@@ -145,6 +145,17 @@ def check_architecture(
             _check_measured(network, x)
             _check_state(network, architecture, x)
             _check_spelling(architecture, x, out_channels)
+            check_half_precision(network, x[:1], out_channels)
+
+
+def check_half_precision(network: nn.Module, x: torch.Tensor, out_channels: int) -> None:
+    """A pass of a network in eval mode with all that is in it, and x (B, C_in, *S), in bfloat16.
+
+    The network keeps that precision. Raises ContractError, or what the network raised.
+    """
+    logits = network.to(torch.bfloat16)(x.to(torch.bfloat16))
+    _check_shape(logits, x, out_channels)
+    _check_finite("logits in bfloat16", logits)
 
 
 def _check_record(point: Architecture) -> None:

@@ -113,8 +113,10 @@ def from_apformer(a: APFormer) -> Hybrid:
         mlp_ratio=a.mlp_ratio,
         mixer="adaptive" if adaptive else "attention",
         prune_queries=queries,
+        confidence=a.confidence,
         prune_dependencies=a.prune_dependencies,
         grpe=grpe,
+        regularise=own and a.regularise,
     )
     return _hybrid(
         stage,

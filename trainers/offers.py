@@ -1,11 +1,13 @@
 """Methods that a network may have besides `forward`, and the functions that call them.
 
-`begin_epoch(epoch)` on any of its modules: called before each epoch with the number of epochs that
-are trained, for schedules of its own. `measured()` on any of them: metrics of its eval passes since
-the last call, such as the share of tokens it pruned, by name. `decoder_stages()` on the network:
-the stages of its decoder that are coarser than its logits, for deep supervision.
-`encoder_stages()` on the network: the parts of its encoder, for rates that decay by layer.
-`capturable = False` on any module: its training passes cannot be repeated as a CUDA graph.
+`begin_training(epochs)` on any of its modules: called before the first epoch, and where a training
+goes on, with the epochs of the whole schedule. `begin_epoch(epoch)` on any of them: called before
+each epoch with the number of epochs that are trained, for schedules of its own. `measured()` on any
+of them: metrics of its eval passes since the last call, such as the share of tokens it pruned, by
+name. `decoder_stages()` on the network: the stages of its decoder that are coarser than its logits,
+for deep supervision. `encoder_stages()` on the network: the parts of its encoder, for rates that
+decay by layer. `capturable = False` on any module: its training passes cannot be repeated as a CUDA
+graph.
 """
 
 from __future__ import annotations
@@ -14,6 +16,13 @@ from collections.abc import Sequence
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def begin_training(network: nn.Module, epochs: int) -> None:
+    """Call `begin_training` of every module that has it: a schedule of `epochs` begins."""
+    for module in network.modules():
+        if begin := getattr(module, "begin_training", None):
+            begin(epochs)
 
 
 def begin_epoch(network: nn.Module, epoch: int) -> bool:

@@ -28,7 +28,7 @@ from trainers.freed_memory import keep_freed_memory
 from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
 from trainers.metrics import class_means, mean_dice
-from trainers.offers import begin_epoch, pop_network_metrics
+from trainers.offers import begin_epoch, begin_training, pop_network_metrics
 from trainers.precision import autocast
 from trainers.refinements import NO_REFINEMENTS, Refinements
 from trainers.single_image import onednn_for_single_images
@@ -119,6 +119,7 @@ class Trainer:
         torch.backends.cudnn.deterministic = config.deterministic
         torch.backends.cudnn.benchmark = not config.deterministic
         self.network = channels_last(network.to(device))
+        begin_training(self.network, config.epochs)
         self.config, self.device, self.checkpoint = config, device, checkpoint
         self._seed = seed
         self.accumulate = accumulate

@@ -38,6 +38,12 @@ class Cost:
         return 2 * self.macs
 
 
+def kept_share(measured: Mapping[str, float]) -> float | None:
+    """The share of its queries that a network kept, by what it `measured()` of itself: all but
+    `alpha`, the share that it pruned. None where it told none."""
+    return 1 - measured["alpha"] if "alpha" in measured else None
+
+
 def count_params(network: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

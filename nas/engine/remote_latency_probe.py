@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
@@ -12,7 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 from nas.cost.failure import Failure
 from nas.cost.latency import Conditions, Latency
 from nas.cost.latency_probe.local import LocalProber
-from nas.cost.latency_probe.task import ProbeTask
+from nas.cost.latency_probe.task import ProbeTask, Trained
 from search_spaces.space import Architecture
 from trainers.errors import UserError, first_line
 
@@ -30,11 +33,41 @@ class _Probe:
     def conditions(self) -> Conditions:
         return self._prober.conditions()
 
-    def measure(self, architectures: Sequence[Architecture]) -> list[Latency | Failure]:
-        self._prober.submit(architectures)
-        while (answers := self._prober.poll(1.0)) is None:
-            pass
+    def measure(
+        self, architectures: Sequence[Architecture], parcel: Parcel | None
+    ) -> list[Latency | Failure]:
+        with TemporaryDirectory() as folder:
+            self._prober.submit(architectures, parcel.unpack(Path(folder)) if parcel else None)
+            while (answers := self._prober.poll(1.0)) is None:
+                pass
         return answers
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """The files of a `Trained`, on their way to another node."""
+
+    weights: Sequence[bytes | None]
+    windows: bytes
+
+    @classmethod
+    def of(cls, trained: Trained) -> Parcel:
+        """Read the files."""
+        weights = [None if file is None else file.read_bytes() for file in trained.weights]
+        return cls(weights, trained.windows.read_bytes())
+
+    def unpack(self, folder: Path) -> Trained:
+        """Write them into the folder."""
+
+        def written(name: str, content: bytes) -> Path:
+            (folder / name).write_bytes(content)
+            return folder / name
+
+        weights = [
+            None if content is None else written(f"{number}.pt", content)
+            for number, content in enumerate(self.weights)
+        ]
+        return Trained(weights, written("windows.npy", self.windows))
 
 
 class RemoteProber:
@@ -49,6 +82,7 @@ class RemoteProber:
         self._actor: Any = None
         self._connection: tuple[str, str] | None = None
         self._architectures: list[Architecture] = []
+        self._parcel: Parcel | None = None
         self._answers: list[Latency | Failure] = []
         self._pending: Any = None
         self._losses = 0
@@ -76,10 +110,11 @@ class RemoteProber:
                 f"latency.resources: the probe was lost: {first_line(error)}"
             ) from error
 
-    def submit(self, architectures: Sequence[Architecture]) -> None:
+    def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
         """See `Prober`."""
         if self._pending is not None:
             raise RuntimeError("a set is under way; poll until it is measured")
+        self._parcel = Parcel.of(trained) if trained else None
         self._architectures, self._losses = list(architectures), 0
         self._request()
 
@@ -97,7 +132,7 @@ class RemoteProber:
         self._end_actor()
 
     def _request(self) -> None:
-        self._pending = self._started().measure.remote(self._architectures)
+        self._pending = self._started().measure.remote(self._architectures, self._parcel)
 
     def _receive(self) -> None:
         pending, self._pending = self._pending, None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.cost.latency import Conditions
+from nas.cost.latency import Latency
 from nas.export.export_folder import FOLDS, RETRAINED, Export
 from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result, class_dice
@@ -66,10 +66,20 @@ def _costs(result: Result) -> Iterator[str]:
     for name, value in result.costs.items():
         cost = objective(name)
         yield f"| {cost.meaning or cost.phrase} | {cost.exact(value)} |"
+    if result.macs_bounds:
+        least, most = map(objective("macs").exact, result.macs_bounds)
+        yield ""
+        yield (
+            f"How much it computes depends on the image: from {least} multiply-accumulates, where "
+            f"all queries are pruned, to {most}. The number above is that of the share of queries "
+            "that it kept in the search's validation."
+        )
     if result.latency:
         yield ""
-        conditions = Conditions.from_json(result.latency["conditions"])
-        yield f"Latency was measured on {conditions.text()}."
+        latency = Latency.from_json(result.latency)
+        seen = f", in the mean of {latency.windows} windows of validation cases"
+        real = "" if latency.windows is None else seen
+        yield f"Latency was measured on {latency.conditions.text()}{real}."
 
 
 def _quality(export: Export, result: Result | None) -> Iterator[str]:

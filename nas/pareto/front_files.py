@@ -25,6 +25,7 @@ FIELDS = (
     "device",
     "latency",
     "trainings",
+    "macs_bounds",
 )
 
 
@@ -77,7 +78,8 @@ def front_json(front: Front) -> dict[str, Any]:
     """The space, the objectives and the members; a Dice that is not a number is null.
 
     Where there are baselines they stand apart, each with its name and its own space. Where networks
-    were trained again, members have their `chance`, and these their `trainings`.
+    were trained again, members have their `chance`, and these their `trainings`. Those whose input
+    decides how many queries are computed have `macs_bounds`, the least and the most.
     """
     beside = {"baselines": [_row(each, front) for each in front.baselines]}
     return {
@@ -91,13 +93,15 @@ def front_json(front: Front) -> dict[str, Any]:
 def front_csv(front: Front) -> str:
     """One row a member, one column a class (`dice_<class>`), the architecture as JSON.
 
-    `trainings` is how many Dice is the mean of; a chance is left out where it is not known. Rows of
-    baselines come last; a last column, there only with them, holds their names.
+    `trainings` is how many Dice is the mean of; a chance is left out where it is not known. Columns
+    `macs_least` and `macs_most` are there only with bounds. Rows of baselines come last; a last
+    column, there only with them, holds their names.
     """
     results = [*front.members, *front.baselines]
     classes = list(dict.fromkeys(name for result in results for name in result.dice_per_class))
     columns = ["key", "dice", *(f"dice_{name}" for name in classes)]
     columns += [*COSTS, "device", "epochs", "number", "architecture", "trainings", "chance"]
+    columns += ["macs_least", "macs_most"] if any(r.macs_bounds for r in results) else []
     columns += ["baseline"] if front.baselines else []
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
@@ -106,7 +110,9 @@ def front_csv(front: Front) -> str:
         row = {**_row(result, front), "trainings": len(result.trainings) or 1}
         dice = result.dice_per_class.items()
         per_class = {f"dice_{name}": ABSENT if value is None else value for name, value in dice}
-        table.writerow(row | per_class | {"architecture": json.dumps(row["architecture"])})
+        table.writerow(
+            row | per_class | result.bounds | {"architecture": json.dumps(row["architecture"])}
+        )
     return text.getvalue()
 
 

@@ -46,7 +46,9 @@ class Result:
     validation case (and predicted in none). `measured`: what the network told of itself in its last
     validation, such as the share of queries it pruned. `accumulate`: in how many passes a batch was
     trained, more than one where memory ran out. `baseline`: what a network is called that was set
-    beside the candidates of a search; empty for a candidate.
+    beside the candidates of a search; empty for a candidate. `macs_bounds`: where the input decides
+    how many queries are computed, the least and the most multiply-accumulates there are; `costs`
+    has those at the share that it was seen to keep. None where there is one number.
     """
 
     number: int
@@ -68,11 +70,22 @@ class Result:
     accumulate: int = 1
     trainings: tuple[float, ...] = ()
     baseline: str = ""
+    macs_bounds: tuple[float, float] | None = None
 
     @property
     def label(self) -> str:
         """What tables and messages call it: a baseline by its name, a candidate by its key."""
         return self.baseline or self.key
+
+    @property
+    def most_costs(self) -> Mapping[str, float]:
+        """Its costs with every query kept: what is known before a training, and admitted by."""
+        return {**self.costs, "macs": self.macs_bounds[1]} if self.macs_bounds else self.costs
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """`macs_bounds` as columns, `macs_least` and `macs_most`; empty where there are none."""
+        return dict(zip(("macs_least", "macs_most"), self.macs_bounds or (), strict=False))
 
     def value(self, objective: str) -> float | None:
         """Its Dice or one of its costs; None where it is not known."""
@@ -92,11 +105,11 @@ class Result:
         baseline.
 
         Costs stand beside the other values, those that are always asked for even if unknown;
-        `trainings` only where there are several.
+        `trainings` only where there are several, `macs_bounds` only where there are any.
         """
         told: dict[str, Any] = {}
         untold = set() if self.baseline else {"space", "baseline"}
-        untold |= set() if self.trainings else {"trainings"}
+        untold |= {name for name in ("trainings", "macs_bounds") if not getattr(self, name)}
         for name in (f.name for f in fields(self) if f.name not in untold):
             if name == "costs":
                 told |= {**dict.fromkeys(COSTS), **self.costs}
@@ -112,5 +125,7 @@ class Result:
         series = {name: tuple(values.get(name, ())) for name in ("curve", "trainings")}
         # Version 0.1 wrote NaN for a class in no validation case.
         dice = {name: known(value) for name, value in values.get("dice_per_class", {}).items()}
+        bounds = values.get("macs_bounds")
+        others["macs_bounds"] = None if bounds is None else tuple(bounds)
         read = {"costs": costs, "dice_per_class": dice, **series}
         return cls(**{"space": space, **others, **read})

@@ -21,6 +21,8 @@ from search_spaces.space import SearchSpace
 if TYPE_CHECKING:  # it needs Optuna, reading a front does not
     from nas.study.knob_importance import Importance
 
+KEPT = "MACs of networks that prune queries are those at the share that validation saw them keep"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRecord:
@@ -101,6 +103,11 @@ class SearchRecord:
         """Under which the latencies were measured, on one line; None where none was."""
         values = next((r.latency["conditions"] for r in self.results if r.latency), None)
         return Conditions.from_json(values).text() if values else None
+
+    @cached_property
+    def prunes(self) -> bool:
+        """Whether a network has its multiply-accumulates at the share of queries that it kept."""
+        return any(result.macs_bounds for result in self.results)
 
     @cached_property
     def known_costs(self) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nas.pareto.objectives import Objective, objective
 from nas.pareto.result import class_dice
-from nas.report.search_record import SearchRecord
+from nas.report.search_record import KEPT, SearchRecord
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -96,9 +96,10 @@ def latex_table(record: SearchRecord) -> str:
 
 
 def caption(record: SearchRecord) -> str:
-    """The caption of the table, with the conditions of the latencies."""
+    """The caption of the table: what its MACs are, and the conditions of its latencies."""
     latency = f" Latency: {record.conditions}." if record.conditions else ""
-    return f"Pareto front of the search {record.title}, validation Dice.{latency}"
+    macs = f" {KEPT}." if record.prunes else ""
+    return f"Pareto front of the search {record.title}, validation Dice.{macs}{latency}"
 
 
 def escaped(text: str) -> str:

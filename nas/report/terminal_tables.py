@@ -40,6 +40,9 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
             cells.append(UNKNOWN if chance is None else f"{chance:.0%}")
         place = [] if not numbered else [""] if row.baseline else [str(number)]
         table.add_row(*place, row.label, *cells, style="dim" if row.baseline else None)
+        if row.macs_bounds:
+            least, most = map(OBJECTIVES["macs"].short, row.macs_bounds)
+            captions[f"{row.label}: MACs of the queries that it keeps, of {least} to {most}"] = None
         if row.latency:
             conditions = Conditions.from_json(row.latency["conditions"])
             captions[f"latency: median of a pass, {conditions.text()}"] = None

@@ -71,7 +71,7 @@ class Scheduler:
     def restore(self, results: Iterable[Result]) -> None:
         """Take in the ended candidates of an earlier session; nobody is judged."""
         for result in results:
-            self._record(result.key, result.epochs, result.curve, result.costs)
+            self._record(result.key, result.epochs, result.curve, result.most_costs)
             if result.state == "stopped":
                 self._stopped[result.key] = result.epochs
 

@@ -20,7 +20,7 @@ class BaselineQueue:
 
     def __init__(self, study: Study, sizes: BaselineSizes, starts: int) -> None:
         self._study, self._sizes, self._starts = study, sizes, starts
-        self._macs = {r.key: r.costs.get("macs", 0.0) for r in study.results if r.epochs}
+        self._macs = {r.key: r.most_costs.get("macs", 0.0) for r in study.results if r.epochs}
         self._refused: set[str] = set()  # keys
         self._reasons: dict[str, str] = {}
         self.abandon()

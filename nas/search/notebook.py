@@ -66,7 +66,8 @@ class Search:
 
         Columns: `key`, `state`, `front` (whether it is a member), `rank` (1 for members; None where
         an objective is not known), `dice` (the mean of so many `trainings`), `chance` (to be on the
-        front, where it is known), `dice_CLASS` for each class, the costs, `epochs`,
+        front, where it is known), `dice_CLASS` for each class, the costs (`macs_least`, `macs_most`
+        where the input decides between them), `epochs`,
         `train_seconds`, `reason`, and every knob by its path, such as `tokens.0.prune`.
         """
         members = {member.key for member in self.record.members}
@@ -83,6 +84,7 @@ class Search:
             "chance": self.record.chances.get(result.key),
             **{f"dice_{name}": dice for name, dice in result.dice_per_class.items()},
             **result.costs,
+            **result.bounds,
             "epochs": result.epochs,
             "train_seconds": result.train_seconds,
             "reason": result.reason,

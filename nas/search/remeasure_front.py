@@ -9,18 +9,22 @@ from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.front import front
 from nas.pareto.objectives import objective
 from nas.pareto.result import Result
+from nas.search.trained_networks import TrainedNetworks
 from nas.study.study import Study
 
 ROUNDS = 3
 
 
-def remeasure_front(study: Study, prober: Prober, say: Callable[[str], None]) -> list[Result]:
+def remeasure_front(
+    study: Study, prober: Prober, trained: TrainedNetworks, say: Callable[[str], None]
+) -> list[Result]:
     """Measure the members of the front and the baselines again, interleaved; return those whose
     latency changed.
 
-    What that brings to the front is measured as well, with all others anew, in `ROUNDS` rounds at
-    most. Every change of rank is said, and who joins and leaves. A member that
-    cannot be measured keeps its first latency.
+    They have their trained weights now, and see windows of validation cases: with drawn weights a
+    network that lets its input decide computes everything. What comes to the front by that is
+    measured as well, with all others anew, in `ROUNDS` rounds at most. Every change of rank is
+    said, and who joins and leaves. A member that cannot be measured keeps its first latency.
     """
     revised: dict[str, Result] = {}
     first = {member.key for member in front(study.results, study.objectives)}
@@ -30,8 +34,15 @@ def remeasure_front(study: Study, prober: Prober, say: Callable[[str], None]) ->
         if all(study.was_revised(member.key) for member in members):
             break
         beside = f" and {len(baselines)} baselines beside it" if baselines else ""
-        say(f"Measuring the {len(found)} members of the front{beside} again, interleaved and idle")
-        prober.submit([member.network() for member in members])
+        say(
+            f"Measuring the {len(found)} members of the front{beside} again, interleaved and idle, "
+            "as they were trained, on windows of validation cases"
+        )
+        measured_by = trained.of(members)
+        for member, weights in zip(members, measured_by.weights, strict=True):
+            if weights is None:
+                say(f"{member.label} is measured with drawn weights: its own are gone")
+        prober.submit([member.network() for member in members], measured_by)
         again = dict(_revisions(study, members, _wait(prober), say))
         for line in rank_changes([m for m in members if m.key in again], list(again.values())):
             say(line)

@@ -94,7 +94,7 @@ def choose_repeats(study: Study, top: int, times: int, seed: int) -> ChosenRepea
 
 def repeat_of(result: Result, seed: int) -> Candidate:
     """The training of the same network with another seed."""
-    return Candidate(result.number, result.network(), result.costs, seed=seed)
+    return Candidate(result.number, result.network(), result.most_costs, seed=seed)
 
 
 def _by_dice(result: Result) -> tuple[float, str]:

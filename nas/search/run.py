@@ -47,6 +47,7 @@ from nas.search.search_budget import SearchBudget
 from nas.search.search_info import search_info
 from nas.search.session import Session
 from nas.search.time_account import TimeAccount
+from nas.search.trained_networks import trained_networks
 from nas.search.trial_judge import TrialJudge
 from nas.study.baselines import BaselineSizes, check_baselines
 from nas.study.folder_lock import alone_in
@@ -160,7 +161,9 @@ def run_search(
             workers = worker_settings(config, directory, cache, lock_name)
             ended = run_trials(session, cluster, workers)
             if ended and prober:
-                for result in remeasure_front(study, prober, session.say):
+                with trained_networks(directory, config, cache, cases.validation) as trained:
+                    revised = remeasure_front(study, prober, trained, session.say)
+                for result in revised:
                     tracker.trial_end(result, study.results)
         summary = session.summary()
         record = write_front(ended=True)

@@ -265,8 +265,7 @@ class Session:
             self._say_once("nothing more that is proposed can be trained in the time that is left")
 
     def _tell(self, running: Running, worker_seconds: float) -> Result:
-        result = running.result(worker_seconds)
-        self.study.tell(result)
+        result = self.study.tell(running.result(worker_seconds))
         self._tidy(result.key, keep=result.state == "complete")
         if not result.baseline:
             self._give_up_if_hopeless(result)

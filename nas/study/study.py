@@ -15,6 +15,7 @@ from nas.cost.latency import Latency
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
 from nas.study.constraints import values_of, violations
+from nas.study.kept_share import at_kept_share
 from nas.study.open_journal import open_journal
 from nas.study.rejections import RejectionStreak
 from nas.study.repeats import Repeat, read_repeats
@@ -215,13 +216,19 @@ class Study:
         self.refusals.add(result)
         self._record(result)
 
-    def tell(self, result: Result) -> None:
-        """Record how the training of a baseline, or of a candidate that `ask` returned, ended."""
+    def tell(self, result: Result) -> Result:
+        """Record how the training of a baseline, or of a candidate that `ask` returned, ended.
+
+        Returns it as it is recorded: where a network was seen to leave out queries, with the
+        multiply-accumulates that are left.
+        """
+        result = at_kept_share(result, self._costs)
         if result.baseline:
             self._study.set_user_attr(BASELINE + result.baseline, result.to_json())
-            return
+            return result
         self.admit()
         self._record(result)
+        return result
 
     def requeue(self) -> None:
         """Fail what is under way, or was when a process died, and propose it again first."""
@@ -314,5 +321,5 @@ class Study:
         if "result" in trial.user_attrs:
             result = self._revise(trial)
             self.begun += result.state != "infeasible"
-            self.pace.observe(result.key, result.costs, result.epochs, result.train_seconds)
+            self.pace.observe(result.key, result.most_costs, result.epochs, result.train_seconds)
             self._told[result.key] = trial

@@ -12,7 +12,9 @@ from search_spaces.space import Architecture, Option, Restrictions, SearchSpace
 Costs = Callable[[Architecture], Mapping[str, float]]
 """What an architecture costs before it runs: params, macs, memory, as far as they are known.
 
-A method `work`, where it has one, leaves out the memory, which takes longest to count.
+A method `work`, where it has one, leaves out the memory, which takes longest to count. Methods
+`macs_bounds` and `macs_at` are of networks whose input decides how many queries they compute; see
+`TrainingCosts`.
 """
 
 

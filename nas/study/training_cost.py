@@ -48,6 +48,17 @@ class TrainingCosts:
         cost = cost_of(architecture, self.channels, self.classes, self.train.patch)
         return {name: o.counted(cost) for name, o in OBJECTIVES.items() if o.counted}
 
+    def macs_bounds(self, architecture: Architecture) -> tuple[float, float] | None:
+        """The least and the most multiply-accumulates of a patch, where the input decides how many
+        queries are computed; else None."""
+        cost = cost_of(architecture, self.channels, self.classes, self.train.patch)
+        return None if cost.macs_least is None else (cost.macs_least, cost.macs)
+
+    def macs_at(self, architecture: Architecture, kept: float) -> float:
+        """The multiply-accumulates of a patch of which that share of the queries is kept."""
+        patch = self.train.patch
+        return cost_of(architecture, self.channels, self.classes, patch, kept=kept).macs
+
     def memory(self, architecture: Architecture) -> int:
         """Bytes at the peak of a training step."""
         train, resources = self.train, self.resources

@@ -20,12 +20,14 @@ def final_metrics(result: Result) -> dict[str, float]:
     """What MLflow shows of an ended trial, by the metric's name, as far as it is known.
 
     Its objectives, `dice_<class>` for each class, `latency/<name>` for the rest of the latency's
-    distribution, the epochs and seconds trained, and what the network measured of itself. Trained
+    distribution, the epochs and seconds trained, and what the network measured of itself, with the
+    least and the most multiply-accumulates where its input decides between them. Trained
     again, `training/<number>` is the Dice of each training, of which `dice` is the mean.
     """
     values = {
         "dice": result.dice,
         **result.costs,
+        **result.bounds,
         **{f"latency/{name}": (result.latency or {}).get(name) for name in SPREAD},
         "epochs": result.epochs,
         "train_seconds": result.train_seconds,

@@ -8,6 +8,7 @@ from torch import nn
 from search_spaces.blocks.exporting import exporting
 
 START = -2.0  # of g: at first a threshold is at most sigmoid(-2) = 12% up the row's range
+ROUNDS = 400  # of the paper's schedule (Sec. IV-B), of which `frozen_rounds` are counted
 SHARPNESS = 10.0
 
 
@@ -15,21 +16,27 @@ class DependencyPruning(nn.Module):
     """Attention weights in which every query keeps what reaches its own threshold.
 
     The threshold lies between the row's least and largest weight (Eq. 13), at the share
-    sigmoid(W_t q) sigmoid(g). `g` starts at -2 and is trained once `frozen_rounds` epochs are over,
-    which `begin_epoch` tells. A mask has no gradient, and the paper names none; it gets that of a
-    sigmoid around the threshold (straight through, Bengio 2013), or W_t and g would never learn.
+    sigmoid(W_t q) sigmoid(g). `g` starts at -2 and is trained once `frozen_rounds` of the paper's
+    400 epochs are over, the same share of a schedule of any length: `begin_training` tells its
+    epochs, `begin_epoch` those that are trained. A mask has no gradient, and the paper names none;
+    it gets that of a sigmoid around the threshold (straight through, Bengio 2013), or W_t and g
+    would never learn.
     """
 
     def __init__(self, head_channels: int, frozen_rounds: int = 100) -> None:
         super().__init__()
-        self.frozen_rounds = frozen_rounds
+        self._frozen_rounds, self._epochs = frozen_rounds, ROUNDS
         self.threshold = nn.Linear(head_channels, 1, bias=False)
         self.g = nn.Parameter(torch.tensor(START), requires_grad=frozen_rounds == 0)
         self._pruned, self._seen = torch.zeros(()), torch.zeros(())
 
+    def begin_training(self, epochs: int) -> None:
+        """Called by a trainer before the first epoch of so many."""
+        self._epochs = epochs
+
     def begin_epoch(self, epoch: int) -> None:
         """Called by a trainer before the epoch that follows `epoch` trained ones."""
-        self.g.requires_grad_(epoch >= self.frozen_rounds)
+        self.g.requires_grad_(epoch * ROUNDS >= self._frozen_rounds * self._epochs)
 
     def forward(
         self, scores: torch.Tensor, q: torch.Tensor, valid: torch.Tensor | None = None

@@ -7,12 +7,14 @@ from typing import Any
 
 from torch import nn
 
+from search_spaces.blocks.average_pool import AvgPool3d
+
 Make = Callable[..., Any]  # sizes along each axis are tuples whose length mypy cannot know
 
 CONV: dict[int, Make] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED_CONV: dict[int, Make] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 MAX_POOL: dict[int, Make] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-AVERAGE_POOL: dict[int, Make] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+AVERAGE_POOL: dict[int, Make] = {2: nn.AvgPool2d, 3: AvgPool3d}
 INSTANCE_NORM: dict[int, Make] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 BATCH_NORM: dict[int, Make] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d, avg_pool3d
+from torch.nn.functional import avg_pool2d
 
 from search_spaces.blocks.attention import product_macs
+from search_spaces.blocks.average_pool import avg_pool3d
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.windows import numbers
 

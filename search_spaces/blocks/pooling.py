@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d, avg_pool3d, pad
+from torch.nn.functional import avg_pool2d, pad
+
+from search_spaces.blocks.average_pool import avg_pool3d
 
 KERNEL = 3  # tokens along an axis of a neighbourhood
 

@@ -68,7 +68,8 @@ class PrunedAttention(nn.Module):
             weights = scores.softmax(-1)
         else:
             weights = self.dependencies(scores, q, None if kept is None else kept.valid)
-        mixed = self.project((weights @ v).transpose(1, 2).flatten(2))
+        # Positions and thresholds are in single precision, whatever the precision of the values.
+        mixed = self.project((weights.to(v.dtype) @ v).transpose(1, 2).flatten(2))
         return mixed if kept is None else kept.put_back(mixed)
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:

@@ -29,7 +29,7 @@ REACH = 8  # patches around a query whose offsets GRPE's table tells apart
 
 def token_stage(stage: hybrid.TokenStage, channels: int) -> TokenStage:
     """The stage for a map of that many channels."""
-    gate = QueryGate(3, channels) if stage.prune_queries else None
+    gate = QueryGate(3, channels, stage.confidence) if stage.prune_queries else None
     queries = None if gate is None else gate.queries
     layers = [
         gated_layer(
@@ -70,5 +70,5 @@ def _adaptive(stage: hybrid.TokenStage, channels: int, queries: Queries | None) 
         queries=queries,
         dependencies=DependencyPruning(channels // heads) if prunes else None,
         position=GRPE(3, heads, REACH) if stage.grpe else None,
-        regularise=True,
+        regularise=stage.regularise,
     )

@@ -33,12 +33,14 @@ class SaysProber:
 
     def __init__(self, says):
         self.says, self.ready, self.sets, self.closed = says, True, [], False
+        self.trained = []
 
     def conditions(self):
         return CONDITIONS
 
-    def submit(self, architectures):
+    def submit(self, architectures, trained=None):
         self.sets.append(list(architectures))
+        self.trained.append(trained)
 
     def poll(self, seconds=0.0):
         return [self.says(a) for a in self.sets[-1]] if self.ready else None

@@ -262,6 +262,20 @@ def test_g_is_trained_only_after_a_hundred_rounds():
     assert len(set(seen[99:])) == 4
 
 
+@pytest.mark.parametrize(
+    ("rounds", "epochs", "frozen"), [(100, 6, 2), (100, 20, 5), (20, 40, 2), (5, 4, 1), (0, 6, 0)]
+)
+def test_g_waits_for_the_same_share_of_any_schedule(rounds, epochs, frozen):
+    """The paper's 100 of 400 epochs are a quarter; a share of an epoch counts as one."""
+    pruning = DependencyPruning(4, rounds)
+    pruning.begin_training(epochs)
+    trained = []
+    for epoch in range(epochs):
+        pruning.begin_epoch(epoch)
+        trained.append(pruning.g.requires_grad)
+    assert trained == [False] * frozen + [True] * (epochs - frozen)
+
+
 # Attention
 
 
@@ -314,6 +328,29 @@ def test_patches_of_another_grid_than_the_gates_are_refused():
     made(x)
     with pytest.raises(ValueError, match="2 sets of 7 patches; the gate decided for 2 of 6"):
         attention(torch.randn(2, 7, 8))
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "parts", [("position",), ("dependencies",), ("queries", "position", "dependencies")]
+)
+def test_it_runs_with_all_that_is_in_it_in_half_precision(parts, half):
+    """Positions and thresholds are worked out in single precision, and values have half."""
+    torch.manual_seed(0)
+    made, x = gate(HALF)
+    made(x)
+    every = {
+        "queries": made.queries,
+        "position": GRPE(2, 2, reach=3),
+        "dependencies": DependencyPruning(4),
+    }
+    attention = PrunedAttention(8, 2, **{name: every[name] for name in parts}).eval()
+    z = torch.randn(2, 6, 8)
+    with torch.no_grad():
+        single = attention(z, (2, 3))
+        found = attention.to(half)(z.to(half), (2, 3))
+    assert found.dtype == half
+    torch.testing.assert_close(found.float(), single, atol=0.05, rtol=0.05)
 
 
 def test_channels_that_the_heads_do_not_divide_are_refused():

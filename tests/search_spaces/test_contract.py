@@ -6,6 +6,7 @@ pytest -m slow tests/search_spaces/test_contract.py
 from itertools import count
 
 import pytest
+import torch
 
 from nas.cost.count import cost_of, count_params
 from search_spaces.registry import SPACES, all_presets
@@ -13,6 +14,7 @@ from search_spaces.testing import (
     SMALL,
     anisotropic_point,
     check_architecture,
+    check_half_precision,
     check_records,
     random_point,
 )
@@ -52,6 +54,20 @@ def test_records(space):
 @pytest.mark.parametrize("preset", list(preset_cases()))
 def test_preset(preset):
     check_architecture(preset)
+
+
+LARGE_PRESETS = [pytest.param(*case.values, id=case.id) for case in preset_cases() if case.marks]
+
+
+@pytest.mark.parametrize("preset", LARGE_PRESETS)
+def test_large_presets_run_in_bfloat16_too(preset, monkeypatch):
+    """The others do in `test_preset`. A hundred million weights all alike are there at once."""
+    for drawn in ("uniform_", "normal_"):
+        monkeypatch.setattr(torch.Tensor, drawn, lambda weights, *_, **__: weights.fill_(0.01))
+    network = preset.build(2, 3).eval()
+    patch = [n * times for n, times in zip(preset.strides(), SMALL, strict=False)]
+    with torch.no_grad():
+        check_half_precision(network, torch.ones(1, 2, *patch), 3)
 
 
 @every_space

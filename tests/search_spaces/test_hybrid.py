@@ -97,8 +97,10 @@ def test_conditional_choices_are_not_asked_in_vain(trial):
             prunes = has_room and point.tokens[i].mixer not in ("adaptive", "pool")
             assert (f"tokens.{i}.prune" in recording.choices) == prunes
             adapts = has_stage and point.tokens[i].mixer == "adaptive"
-            for knob in ("prune_queries", "prune_dependencies", "grpe"):
+            for knob in ("prune_queries", "prune_dependencies", "grpe", "regularise"):
                 assert (f"tokens.{i}.{knob}" in recording.choices) == adapts
+            gated = adapts and point.tokens[i].prune_queries
+            assert (f"tokens.{i}.confidence" in recording.choices) == gated
 
 
 # The network

@@ -17,6 +17,7 @@ from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.skip_router import SkipRouter
 from search_spaces.blocks.windows import Windowed
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
+from search_spaces.registry import find_preset
 
 
 def hybrid(*gates, tokens=None, **choices):
@@ -59,6 +60,18 @@ def cost(architecture):
 def test_a_token_knob_builds_its_block_in_every_layer_that_mixes(tokens, kind, expected):
     assert count(hybrid("both", "mixer", "mlp", tokens=tokens), kind) == expected
     assert count(hybrid("both", "mixer", "mlp"), kind) == 0
+
+
+def test_a_gate_is_as_sure_as_its_knob_says():
+    sure = hybrid("both", tokens={"mixer": "adaptive", "prune_queries": True, "confidence": 0.7})
+    (gate,) = (m for m in sure.build(1, 2).modules() if isinstance(m, QueryGate))
+    assert gate.confidence == 0.7
+
+
+def test_attention_trains_without_its_own_terms_where_they_are_off():
+    network = hybrid("both", tokens={"mixer": "adaptive", "regularise": False}).build(1, 2)
+    network.train()(torch.randn(1, 1, 16, 16, 16))
+    assert network.auxiliary_losses(torch.zeros(1, 1, 16, 16, 16, dtype=torch.long)) == {}
 
 
 def test_the_prior_routes_every_encoder_level_by_one_texture():
@@ -123,6 +136,9 @@ def test_knobs_at_their_default_do_not_rename_old_networks():
     assert not record.keys() & {"decoder", "prior"}
     assert not record["tokens"][0].keys() & {"mixer", "rank", "window", "grpe"}
     assert Hybrid.from_json(record) == hybrid("both")
+    pruned = find_preset("hybrid-adaptive")
+    assert not pruned.to_json()["tokens"][0].keys() & {"confidence", "regularise"}
+    assert pruned.key == "af66d14c29"  # from before there were the two
 
 
 def test_the_work_of_pruned_queries_is_between_two_bounds():

@@ -97,7 +97,7 @@ FOUR = ("both",) * 4
         (
             "transunet-pruned",
             with_tokens(
-                tokens(*FOUR, mixer="adaptive", mlp_ratio=4, **PRUNING),
+                tokens(*FOUR, mixer="adaptive", mlp_ratio=4, **PRUNING, regularise=False),
                 width=16,
                 levels=5,
                 stem_stride=1,
@@ -188,6 +188,14 @@ def test_a_stem_of_stride_four_is_one_of_two_and_a_level_more():
 def test_pruning_places_decide_the_layers(places, layers):
     (stage,) = translate(TokenSparse(prune=0.5, places=places), HYBRID).tokens
     assert (stage.layers_count, stage.prune) == (layers, 0.5)
+
+
+def test_how_sure_a_gate_is_and_the_terms_of_attention_are_kept():
+    sure = replace(APFormer(), confidence=0.7, regularise=False)
+    (stage,) = translate(sure, HYBRID).tokens
+    assert (stage.confidence, stage.regularise) == (0.7, False)
+    (plugged,) = translate(APFormer(design="setr"), HYBRID).tokens
+    assert not plugged.regularise
 
 
 def test_attention_that_nothing_adapts_is_plain():

@@ -5,6 +5,7 @@ import dataclasses
 import torch
 from torch import nn
 
+from search_spaces.registry import find_preset
 from trainers.config import TrainConfig
 from trainers.evaluate import evaluate_folder
 from trainers.inference import Mirrored
@@ -34,9 +35,9 @@ class Counting(nn.Module):
         return {"passes": float(passes)} if passes else {}
 
 
-def trainer(phantom, network, **options):
+def trainer(phantom, network, config=CONFIG, **options):
     cache, cases = phantom
-    return Trainer(network, cache, cases, CONFIG, device=torch.device("cpu"), seed=0, **options)
+    return Trainer(network, cache, cases, config, device=torch.device("cpu"), seed=0, **options)
 
 
 def test_an_epochs_report_has_what_its_validation_measured(phantom):
@@ -63,6 +64,32 @@ def test_every_module_is_told_of_the_epochs_also_after_a_restart(phantom, tmp_pa
     trainer(phantom, resumed, checkpoint=tmp_path / "a.pt").run_epoch()
     assert network[0].epochs == [0, 1]
     assert resumed[0].epochs == [2]
+
+
+def test_g_of_pruned_attention_is_trained_in_a_short_schedule(phantom):
+    """Frozen in the first quarter: the first of three epochs."""
+    network = find_preset("hybrid-adaptive").build(1, 4)
+    training = trainer(phantom, network)
+    (first, *_) = (p for name, p in network.named_parameters() if name.endswith(".g"))
+    seen = []
+    for _ in range(3):
+        training.run_epoch()
+        seen.append(first.item())
+    assert seen[0] == -2.0
+    assert len(set(seen)) == 3
+
+
+def test_every_module_is_told_how_long_the_schedule_is(phantom, tmp_path):
+    class Told(Counting):
+        def begin_training(self, epochs):
+            self.schedule = epochs
+
+    network, resumed = Told(), Told()
+    averaging = CONFIG.model_copy(update={"ema": 0.9})
+    stopped = trainer(phantom, network, config=averaging, checkpoint=tmp_path / "a.pt")
+    stopped.run_epoch()
+    trainer(phantom, resumed, config=averaging, checkpoint=tmp_path / "a.pt")
+    assert network.schedule == resumed.schedule == stopped.deployed.schedule == CONFIG.epochs
 
 
 def test_a_networks_epochs_begin_in_all_its_modules():

@@ -106,6 +106,14 @@ class SlabInferer:
                     yield from volume.blended(logits, place, weight())
 
 
+def window_at(image: np.ndarray, patch: Sequence[int], overlap: float, share: float) -> np.ndarray:
+    """The window (C_in, D, H, W) of an image behind that share of all of them, below 1, as a
+    `SlabInferer` gives it to a network."""
+    volume = _Volume(0, image, patch, overlap, 0)
+    place = volume.places[int(share * len(volume.places))]
+    return volume.padded[(slice(None), *place)]
+
+
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """To a GPU it goes through pinned memory, and nobody waits for it; a CPU shares the array."""
     here = torch.from_numpy(array)

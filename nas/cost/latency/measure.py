@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -55,33 +57,42 @@ def prepare(
 
 
 @torch.inference_mode()
-def measure_prepared(prepared: Sequence[Prepared]) -> list[Latency]:
+def measure_prepared(
+    prepared: Sequence[Prepared], windows: torch.Tensor | None = None
+) -> list[Latency]:
     """Time eval-mode passes of networks prepared under one configuration, in turns.
 
-    All get the same random input. Memory is cleared first, Python's garbage collector is off
-    meanwhile, and clocks are left alone. Each network has two runs of `config.repeats` passes or
-    `config.seconds`; where their medians differ by more than 5% for any network, all are measured
-    again, three times at most, and the quietest attempt is kept. CUDA passes are timed by events,
-    from an idle device on; on a CPU, and in ONNX Runtime, by the clock. The number of threads is
-    left as it was.
+    All get the same random input, or in every pass all of `windows` (N, B, C, D, H, W), of which
+    the mean counts: where the input decides what is computed, one window is not like another.
+    Memory is cleared first, Python's garbage collector is off meanwhile, and clocks are left alone.
+    Each network has two runs of `config.repeats` passes or `config.seconds`; where their medians
+    differ by more than 5% for any network, all are measured again, three times at most, and the
+    quietest attempt is kept. CUDA passes are timed by events, from an idle device on; on a CPU, and
+    in ONNX Runtime, by the clock. The number of threads is left as it was.
     """
     if not prepared:
         return []
     config = prepared[0].config
     with threads_set(config.threads), memory_settled():
-        passes = [_pass(p) for p in prepared]
+        passes = [_pass(p, windows) for p in prepared]
         samples = take_samples(passes, config.warmup, config.repeats, config.seconds)
         volumes: list[VolumeLatency | None] = [None] * len(prepared)
         if config.volume is not None:
             volumes[:] = _measure_volumes(prepared, config)
     return [
-        summary(sample, config.warmup, p.conditions, volume)
+        summary(
+            sample, config.warmup, p.conditions, volume, None if windows is None else len(windows)
+        )
         for sample, p, volume in zip(samples, prepared, volumes, strict=True)
     ]
 
 
 def summary(
-    sample: Sample, warmup: int, conditions: Conditions, volume: VolumeLatency | None = None
+    sample: Sample,
+    warmup: int,
+    conditions: Conditions,
+    volume: VolumeLatency | None = None,
+    windows: int | None = None,
 ) -> Latency:
     """The distribution of both runs together."""
     p50, p90, p99 = map(float, np.percentile(sample.times, [50, 90, 99]))
@@ -95,13 +106,15 @@ def summary(
         noise=sample.noise,
         conditions=conditions,
         volume=volume,
+        windows=windows,
     )
 
 
-def _pass(prepared: Prepared) -> Pass:
+def _pass(prepared: Prepared, windows: torch.Tensor | None) -> Pass:
     runner = prepared.runner
-    x = example(prepared.conditions.shape).to(runner.device, runner.dtype)
-    return lambda: runner.stopwatch(lambda: runner.forward(x))
+    given = example(prepared.conditions.shape)[None] if windows is None else windows
+    inputs = given.to(runner.device, runner.dtype).unbind()
+    return lambda: fmean(runner.stopwatch(partial(runner.forward, x)) for x in inputs)
 
 
 def _measure_volumes(prepared: Sequence[Prepared], config: LatencyConfig) -> list[VolumeLatency]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from nas.cost.latency.conditions import Conditions
 from nas.cost.latency.record import Record
 
@@ -30,7 +32,8 @@ class Latency(Record):
     """Milliseconds of one forward pass, batch included.
 
     `repeats`: passes counted, those of both runs. `noise`: by how much the medians of two runs of
-    the same network differed, relative to their mean.
+    the same network differed, relative to their mean. `windows`: a pass is the mean over so many
+    windows of validation cases, with trained weights; None: one of noise, with drawn ones.
     """
 
     p50_ms: float
@@ -42,6 +45,7 @@ class Latency(Record):
     noise: float
     conditions: Conditions
     volume: VolumeLatency | None = None
+    windows: int | None = Field(default=None, exclude_if=lambda windows: windows is None)
 
     @property
     def patches_per_s(self) -> float:

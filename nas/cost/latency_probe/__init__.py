@@ -2,6 +2,6 @@
 
 from nas.cost.failure import Failure
 from nas.cost.latency_probe.prober import Prober
-from nas.cost.latency_probe.task import ProbeTask
+from nas.cost.latency_probe.task import ProbeTask, Trained
 
-__all__ = ["Failure", "ProbeTask", "Prober"]
+__all__ = ["Failure", "ProbeTask", "Prober", "Trained"]

@@ -9,19 +9,22 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 
 from nas.cost.failure import reason_of
-from nas.cost.latency import conditions_of
+from nas.cost.latency import LatencyError, conditions_of
 from nas.cost.latency.measure import measure_prepared, prepare
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.cost.latency_probe.task import ProbeTask
 from search_spaces.registry import load_architecture
+from trainers.checkpoint import load_weights
 from trainers.errors import UserError
 from trainers.signals import ignore_terminal
 
@@ -31,7 +34,8 @@ Tell = Callable[..., None]
 def main(descriptor: int) -> None:
     """Serve the process at the other end of the socket; end with it.
 
-    The first message is the task; then come `{"measure": records}` and `{"conditions": true}`.
+    The first message is the task; then come `{"measure": records}`, of which each may name its
+    `weights` and the whole its `windows` (see `Trained`), and `{"conditions": true}`.
     What is told back is dated by the clock that both processes share.
     """
     ignore_terminal()  # Ctrl-C is for the search, which ends this one
@@ -66,7 +70,7 @@ def _answer(task: ProbeTask, request: Mapping[str, Any], tell: Tell) -> None:
         if "conditions" in request:
             tell(conditions=conditions_of(task.channels, task.latency, device).to_json())
         else:
-            _measure(task, request["measure"], device, tell)
+            _measure(task, request["measure"], request.get("windows"), device, tell)
     except UserError as error:
         tell(refused=str(error))
     except Exception as error:  # the network's own fault, whatever it is
@@ -74,23 +78,38 @@ def _answer(task: ProbeTask, request: Mapping[str, Any], tell: Tell) -> None:
 
 
 def _measure(
-    task: ProbeTask, records: Sequence[Mapping[str, Any]], device: torch.device, tell: Tell
+    task: ProbeTask,
+    records: Sequence[Mapping[str, Any]],
+    file: str | None,
+    device: torch.device,
+    tell: Tell,
 ) -> None:
     """Build and compile all beside the trials; warm up and time while alone."""
     prepared = []
+    windows = None if file is None else torch.from_numpy(np.load(file))
     for index, record in enumerate(records):
         tell(stage="build", index=index)
         torch.manual_seed(task.seed)
         network = load_architecture(record).build(task.channels, task.classes)
+        if weights := record.get("weights"):
+            _load(network, Path(weights))
         prepared.append(prepare(network, task.channels, task.latency, device))
     tell(stage="wait")
     with MachineLock(task.machine_lock).exclusive() if task.machine_lock else nullcontext():
         tell(stage="measure")
-        latencies = measure_prepared(prepared)
+        latencies = measure_prepared(prepared, windows)
     tell(latencies=[latency.to_json() for latency in latencies])
     prepared.clear()
     gc.collect()
     torch.cuda.empty_cache()
+
+
+def _load(network: torch.nn.Module, weights: Path) -> None:
+    """What is wrong with its weights is one network's fault, not that of the others."""
+    try:
+        load_weights(network, weights)
+    except UserError as error:
+        raise LatencyError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+import numpy as np
+
 from nas.cost.failure import Failure
 from nas.cost.latency import Conditions, Latency
 from nas.cost.latency_probe.child_process import Child
-from nas.cost.latency_probe.task import ProbeTask
+from nas.cost.latency_probe.task import ProbeTask, Trained
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
 from trainers.errors import UserError
@@ -31,6 +33,8 @@ class LocalProber:
         self._child: Child | None = None
         self._starts = 0
         self._records: list[dict[str, Any]] = []
+        self._windows: dict[str, str] = {}  # where there are any
+        self._inputs = 1  # of a pass
         self._answers: list[Latency | Failure | None] = []
         self._rounds: deque[list[int]] = deque()  # sets of positions to measure
         self._round: list[int] = []  # the set under way
@@ -58,10 +62,18 @@ class LocalProber:
                 self._replace(message["died"])
                 self._started().send({"conditions": True})
 
-    def submit(self, architectures: Sequence[Architecture]) -> None:
+    def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
         """See `Prober`."""
         self._expect_idle()
         self._records = [architecture_record(architecture) for architecture in architectures]
+        self._windows, self._inputs = {}, 1
+        if trained:
+            self._windows = {"windows": str(trained.windows)}
+            self._inputs = len(np.load(trained.windows, mmap_mode="r"))
+        for record, weights in zip(
+            self._records, trained.weights if trained else (), strict=bool(trained)
+        ):
+            record["weights"] = weights and str(weights)
         self._answers = [None] * len(self._records)
         self._rounds.append(list(range(len(self._records))))
         self._begin_round()
@@ -110,7 +122,7 @@ class LocalProber:
             self._request()
 
     def _request(self) -> None:
-        self._started().send({"measure": [self._records[n] for n in self._round]})
+        self._started().send({"measure": [self._records[n] for n in self._round], **self._windows})
 
     def _take(self, message: dict[str, Any]) -> None:
         """Go on by what the child tells."""
@@ -123,7 +135,10 @@ class LocalProber:
                 self._left -= at - self._since
                 self._building, self._since = None, None
             case {"stage": "measure", "at": at}:
-                self._left, self._since = self._left + timeout * (len(self._round) - 1), at
+                self._left, self._since = (
+                    self._left + timeout * (self._inputs * len(self._round) - 1),
+                    at,
+                )
             case {"latencies": latencies}:
                 for n, latency in zip(self._round, latencies, strict=True):
                     self._answers[n] = Latency.from_json(latency)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from nas.cost.failure import Failure
 from nas.cost.latency import Conditions, Latency
+from nas.cost.latency_probe.task import Trained
 from search_spaces.space import Architecture
 
 
@@ -19,8 +20,11 @@ class Prober(Protocol):
         Raises UserError where nothing can be measured like that.
         """
 
-    def submit(self, architectures: Sequence[Architecture]) -> None:
-        """Begin to measure; several are measured in turns, so that their ranks can be trusted."""
+    def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
+        """Begin to measure; several are measured in turns, so that their ranks can be trusted.
+
+        `trained`: of these networks, in their order; None for drawn weights and noise.
+        """
 
     def poll(self, seconds: float = 0.0) -> list[Latency | Failure] | None:
         """One answer for each architecture submitted, in their order; None while under way.

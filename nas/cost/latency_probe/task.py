@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nas.cost.latency import LatencyConfig
@@ -21,3 +23,15 @@ class ProbeTask(Record):
     device: str
     seed: int = 0
     machine_lock: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What networks are measured by in place of drawn weights and noise.
+
+    `weights`: the checkpoint of each network, None where it has none and weights are drawn.
+    `windows`: an `.npy` file of (N, B, C, D, H, W) float32; see `measure_prepared`.
+    """
+
+    weights: Sequence[Path | None]
+    windows: Path

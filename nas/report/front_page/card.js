@@ -22,6 +22,9 @@ function costsOf(network) {
   if (network.chance !== null) rows.push(["Chance of the front", percent(network.chance)]);
   if (network.state === "stopped") rows.push(["Dice when stopped", shown("dice", lastDice(network))]);
   for (const cost of data.costs) rows.push([TITLES[cost], shown(cost, network.costs[cost])]);
+  if (network.macsBounds) {
+    rows.push(["MACs, least and most", network.macsBounds.map((n) => shown("macs", n)).join(", ")]);
+  }
   if (network.epochs) rows.push(["Epochs trained", network.epochs]);
   return element("dl", {}, ...rows.flatMap(([name, number]) => [
     element("dt", {}, name), element("dd", {}, String(number))]));

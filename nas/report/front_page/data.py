@@ -93,6 +93,7 @@ def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
         "dice": _number(result.dice),
         "perClass": [_class_dice(result, name) for name in classes],
         "costs": {cost: _number(result.value(cost)) for cost in COSTS},
+        **({"macsBounds": list(result.macs_bounds)} if result.macs_bounds else {}),
         "epochs": result.epochs,
         "curve": [_number(value, digits=4) for value in result.curve],
         "text": compact(result.architecture),

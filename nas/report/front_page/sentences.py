@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nas.pareto.objectives import objective
-from nas.report.search_record import SearchRecord
+from nas.report.search_record import KEPT, SearchRecord
 
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
@@ -37,6 +37,8 @@ def _caption(record: SearchRecord) -> Iterator[str]:
         )
     if record.baseline_verdict:
         yield record.baseline_verdict
+    if record.prunes:
+        yield f"{KEPT}."
     if record.conditions:
         yield f"Latency is the median of one pass: {record.conditions}."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,15 +14,37 @@ from search_spaces.space import Architecture, RandomTrial, Restrictions, SearchS
 
 @dataclass(frozen=True)
 class CountedNetwork:
-    """`params`: for which sampling gives the network of this `key`."""
+    """`params`: for which sampling gives the network of this `key`.
+
+    Where the input decides how many queries are computed, `costs` has the multiply-accumulates of
+    all, `least` those of none, and `kept` the share that a trained one was seen to compute.
+    """
 
     params: Params
     key: str
     costs: Mapping[str, float]
+    least: float | None = None
+    kept: float | None = None
+
+    def at(self, share: float) -> CountedNetwork:
+        """With the multiply-accumulates at the share that it keeps, or at that one where nobody
+        knows; itself where the input decides nothing."""
+        if self.least is None:
+            return self
+        share = share if self.kept is None else self.kept
+        macs = self.least + share * (self.costs["macs"] - self.least)
+        return replace(self, costs={**self.costs, "macs": macs})
 
     def log_costs(self, names: Sequence[str]) -> np.ndarray:
         """(k,) log10 of the costs of these names; 0 where one is not known."""
         return np.log10([self.costs.get(name, 1.0) for name in names])
+
+
+def share_kept(trained: Sequence[CountedNetwork]) -> float:
+    """What a network that was not trained is believed to keep of its queries: the mean of those
+    that told, and of one that keeps all, as costs have it before anybody told."""
+    told = [network.kept for network in trained if network.kept is not None]
+    return (1 + sum(told)) / (1 + len(told))
 
 
 class NetworkCounter:
@@ -31,6 +53,7 @@ class NetworkCounter:
     def __init__(self, space: SearchSpace, restrict: Restrictions, costs: Costs) -> None:
         self._space, self._restrict = space, restrict
         self._work, self._costs = getattr(costs, "work", costs), costs
+        self._bounds = getattr(costs, "macs_bounds", None)
         self._known: dict[str, CountedNetwork | None] = {}
 
     def architecture(self, params: Params) -> Architecture:
@@ -52,6 +75,8 @@ class NetworkCounter:
     def _count(self, params: Params, architecture: Architecture, costs: Costs) -> None:
         key = architecture.key
         try:
-            self._known[key] = CountedNetwork(params, key, costs(architecture))
+            counted = costs(architecture)
+            bounds = self._bounds(architecture) if self._bounds else None
+            self._known[key] = CountedNetwork(params, key, counted, bounds and bounds[0])
         except Exception:  # whatever a network raises
             self._known[key] = None

@@ -24,7 +24,7 @@ from nas.study.samplers.sobol import QuasiRandomSampler, proposals_before
 from nas.study.samplers.windowed import RecentTrials
 from nas.study.study_settings import Costs, StudySettings
 from nas.study.training_pace import TrainingPace
-from search_spaces.all_params import all_params
+from search_spaces.all_params import params_as_added
 from search_spaces.registry import find_space
 from trainers.errors import UserError
 
@@ -176,7 +176,7 @@ def _known(settings: StudySettings, costs: Costs, pace: TrainingPace) -> dict[st
     return {
         "space": settings.space,
         "restrict": settings.restrict,
-        "paths": list(all_params(settings.space.kind, settings.restrict)),
+        "paths": params_as_added(settings.space.kind, settings.restrict),
         "objectives": settings.objectives,
         "budget": settings.budget,
         "prior": settings.prior,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,19 @@ def proposals_before(study: Study, number: int) -> int:
 class QuasiRandomSampler(RandomSampler):
     """A scrambled Sobol sequence (Sobol 1967, Owen 1998) with a coordinate for every parameter.
 
+    `paths`: of `params_as_added`. Each list is scrambled on its own: a knob that a space is given
+    later leaves the coordinates of the others as they were.
+
     The n-th proposal of a study is the n-th point, whoever made those between, and the study keeps
     the seed of the scrambling: another process goes on where the last one ended. Optuna's
     QMCSampler knows only the parameters that its first trial has, draws all others at random
     and begins with a random trial.
     """
 
-    def __init__(self, paths: Sequence[str], seed: int) -> None:
+    def __init__(self, paths: Sequence[Sequence[str]], seed: int) -> None:
         super().__init__(seed)
-        self._axes = {path: axis for axis, path in enumerate(paths)}
+        self._lists = [len(paths_added) for paths_added in paths]
+        self._axes = {path: axis for axis, path in enumerate(chain.from_iterable(paths))}
         self._seed = seed
         self._points: tuple[int, np.ndarray] | None = None
 
@@ -50,10 +55,9 @@ class QuasiRandomSampler(RandomSampler):
 
     def _point(self, study: Study, number: int) -> np.ndarray:
         if self._points is None or self._points[0] != number:
-            sequence = Sobol(len(self._axes), rng=self._seed_of(study))
-            if skipped := proposals_before(study, number):
-                sequence.fast_forward(skipped)
-            self._points = number, sequence.random(1)[0]
+            skipped, seed = proposals_before(study, number), self._seed_of(study)
+            parts = [_added(self._lists[: n + 1], seed, skipped) for n in range(len(self._lists))]
+            self._points = number, np.concatenate(parts)
         return self._points[1]
 
     def _seed_of(self, study: Study) -> int:
@@ -62,3 +66,12 @@ class QuasiRandomSampler(RandomSampler):
             study.set_user_attr(SEED, self._seed)
             return self._seed
         return int(kept)
+
+
+def _added(lists: Sequence[int], seed: int, skipped: int) -> np.ndarray:
+    """Of a point of a sequence for all of these lists of coordinates, those of the last one."""
+    rng = np.random.default_rng(seed if len(lists) == 1 else [seed, len(lists)])
+    sequence = Sobol(sum(lists), rng=rng)
+    if skipped:
+        sequence.fast_forward(skipped)
+    return sequence.random(1)[0, sum(lists[:-1]) :]

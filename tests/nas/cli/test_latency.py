@@ -51,8 +51,19 @@ def test_the_table_has_figures_reasons_and_conditions(capsys):
 
 
 def test_exit_status_1_where_every_combination_failed(capsys):
-    assert main(["latency", "hybrid-xs", *ARGUMENTS, "--precision", "int8,bf16"]) == 1
-    assert "avg_pool3d" in capsys.readouterr().out
+    assert (
+        main(["latency", "hybrid-xs", *ARGUMENTS, "--precision", "int8", "--threads", "1,2"]) == 1
+    )
+    assert capsys.readouterr().out.count("precision int8 with backend eager") == 2
+
+
+def test_pruned_attention_and_pooling_run_in_half_precision(capsys):
+    presets = "apformer-3d-xs", "hybrid-adaptive"
+    for preset in presets:
+        arguments = [preset, *ARGUMENTS, "--precision", "bf16,fp16", "--json"]
+        assert main(["latency", *arguments]) == 0
+        rows = json.loads(capsys.readouterr().out)["rows"]
+        assert [row["latency"]["conditions"]["precision"] for row in rows] == ["bf16", "fp16"]
 
 
 def test_architecture_files_and_plane_networks_are_taken(tmp_path, capsys):

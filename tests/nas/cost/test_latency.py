@@ -15,7 +15,8 @@ from nas.cost.latency import (
     conditions_of,
 )
 from nas.cost.latency.machine import latency_device
-from nas.cost.latency.measure import measure_latency, measure_prepared, prepare
+from nas.cost.latency.measure import Prepared, measure_latency, measure_prepared, prepare
+from nas.cost.latency.runner import Runner
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 
@@ -88,6 +89,19 @@ def test_networks_measured_together_keep_their_order():
     light, heavy = measure_prepared([prepare(network(n), 2, QUICK, CPU) for n in (1, 200)])
     assert heavy.p50_ms > 2 * light.p50_ms
     assert measure_prepared([]) == []
+
+
+def test_a_pass_is_the_mean_over_all_windows():
+    """By a clock that tells what the window says."""
+    seen = []
+    runner = Runner(
+        lambda x: seen.append(float(x.max())), CPU, torch.float32, lambda work: work() or seen[-1]
+    )
+    prepared = Prepared(runner, QUICK, conditions_of(2, QUICK, CPU))
+    windows = torch.stack([torch.full((1, 2, *PATCH), ms) for ms in (1.0, 2.0, 9.0)])
+    (latency,) = measure_prepared([prepared], windows)
+    assert (latency.p50_ms, latency.mean_ms, latency.windows) == (4.0, 4.0, 3)
+    assert seen == [1.0, 2.0, 9.0] * (QUICK.warmup + latency.repeats)
 
 
 @pytest.mark.parametrize(("training", "precision"), [(True, "fp32"), (False, "bf16")])

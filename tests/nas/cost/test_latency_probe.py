@@ -4,11 +4,12 @@ import json
 from collections import deque
 from time import monotonic
 
+import numpy as np
 import pytest
 
 from nas.cost.failure import reason_of
 from nas.cost.latency import Conditions, Latency, LatencyConfig
-from nas.cost.latency_probe import Failure, ProbeTask
+from nas.cost.latency_probe import Failure, ProbeTask, Trained
 from nas.cost.latency_probe.local import STARTS, LocalProber
 from search_spaces.hybrid import SPACE
 from search_spaces.space import RandomTrial
@@ -143,6 +144,14 @@ def test_the_limit_holds_for_building_and_timing_and_not_for_waiting(count, seco
     else:
         assert answers is None
         assert (script.started > 1) == late  # another process looks at each of them alone
+
+
+@pytest.mark.parametrize(("seconds", "late"), [((50, 0, 7 * 60), False), ((50, 0, 8 * 60), True)])
+def test_the_limit_holds_for_each_window_of_a_pass(seconds, late, tmp_path):
+    np.save(tmp_path / "windows.npy", np.zeros((8, 1, 1, 8, 8, 8), np.float32))
+    prober = LocalProber(TASK, Script(seconds=seconds))
+    prober.submit([A], Trained([None], tmp_path / "windows.npy"))
+    assert (prober.poll() is not None) == late
 
 
 def test_a_process_that_does_not_start_is_tried_again_and_then_an_error():

@@ -9,14 +9,16 @@ from contextlib import closing
 from fcntl import LOCK_NB, LOCK_SH, LOCK_UN, flock
 from time import sleep
 
+import numpy as np
 import psutil
 import pytest
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.cost.latency_probe import Failure, ProbeTask
+from nas.cost.latency_probe import Failure, ProbeTask, Trained
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.open_prober import open_prober
 from search_spaces.registry import all_spaces, find_space
+from trainers.checkpoint import write_checkpoint
 
 QUICK = LatencyConfig(patch=(8, 8, 8), warmup=1, repeats=3, seconds=0.01, timeout=60)
 TASK = ProbeTask(channels=1, classes=2, latency=QUICK, device="cpu")
@@ -115,6 +117,26 @@ def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
         prober.submit([toy("kill")])
         assert wait_for(prober) == [Failure("latency: crashed (SIGKILL)")]
     assert set(psutil.Process().children()) <= others
+
+
+def test_trained_networks_are_measured_on_windows_and_weights_that_do_not_fit_are_their_own_fault(
+    tmp_path,
+):
+    network = find_space("hybrid").presets()["hybrid-xs"]
+    fitting, other = tmp_path / "fitting.pt", tmp_path / "other.pt"
+    write_checkpoint(fitting, {"weights": network.build(1, 2).state_dict()})
+    write_checkpoint(other, {"weights": network.build(1, 3).state_dict()})
+    np.save(tmp_path / "windows.npy", np.zeros((3, 1, 1, 16, 16, 16), np.float32))
+    larger = QUICK.model_copy(update={"patch": (16, 16, 16)})
+    with closing(open_prober(TASK.model_copy(update={"latency": larger}))) as prober:
+        trained = Trained([fitting, other, None], tmp_path / "windows.npy")
+        prober.submit([network] * 3, trained)
+        first, failure, drawn = wait_for(prober)
+        prober.submit([network])
+        (noise,) = wait_for(prober)
+    assert (first.windows, drawn.windows, noise.windows) == (3, 3, None)
+    assert "other.pt holds another network's weights" in failure.reason
+    assert "windows" not in noise.to_json()
 
 
 def test_a_process_that_has_measured_has_imported_no_more_than_it_needs(monkeypatch):

@@ -10,10 +10,10 @@ import ray
 from ray.cluster_utils import Cluster
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.cost.latency_probe import ProbeTask
+from nas.cost.latency_probe import ProbeTask, Trained
 from nas.engine.cluster import QUIET
 from nas.engine.open_prober import open_prober
-from nas.engine.remote_latency_probe import _options
+from nas.engine.remote_latency_probe import Parcel, _options
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
 
@@ -65,6 +65,21 @@ def test_cpus_and_gpus_are_taken_only_where_they_are_named():
         "memory": None,
         "resources": {"a100": 0.5},
     }
+
+
+def test_files_of_trained_networks_travel_as_they_are(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"weights")
+    (tmp_path / "w.npy").write_bytes(b"windows")
+    parcel = Parcel.of(Trained([tmp_path / "a.pt", None], tmp_path / "w.npy"))
+    (there := tmp_path / "there").mkdir()
+    arrived = parcel.unpack(there)
+    first, second = arrived.weights
+    assert (first.read_bytes(), second, arrived.windows.read_bytes()) == (
+        b"weights",
+        None,
+        b"windows",
+    )
+    assert first.parent == arrived.windows.parent == there
 
 
 @pytest.mark.slow

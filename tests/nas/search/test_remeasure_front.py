@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from nas.config.run_config import RunConfig
-from nas.cost.latency_probe import Failure
+from nas.cost.latency_probe import Failure, Trained
 from nas.search.remeasure_front import rank_changes, remeasure_front
+from nas.search.trained_networks import TrainedNetworks
 from tests.nas.parts import open_study
 from tests.nas.probers import SaysProber, latency
 from tests.nas.results import flat_result
@@ -36,10 +39,18 @@ def study(tmp_path):
     return study
 
 
-def again(study, space, says):
+def again(study, space, says, directory=None):
     prober, said = SaysProber(says), []
-    revised = remeasure_front(study, prober, said.append)
+    trained = Known() if directory is None else TrainedNetworks(directory, Path("windows.npy"))
+    revised = remeasure_front(study, prober, trained, said.append)
     return prober, revised, said
+
+
+class Known:
+    """Every network has its weights."""
+
+    def of(self, results):
+        return Trained([Path(result.key) for result in results], Path("windows.npy"))
 
 
 def test_the_members_are_measured_together_and_their_latencies_replaced(study):
@@ -50,6 +61,18 @@ def test_the_members_are_measured_together_and_their_latencies_replaced(study):
     assert {r.key: r.costs["latency_ms"] for r in revised} == {keys[0]: 11.0, keys[1]: 19.0}
     assert [r.costs["latency_ms"] for r in made.results] == [11.0, 19.0, 30.0]
     assert len(said) == 1
+
+
+def test_they_have_their_trained_weights_but_where_these_are_gone(study, tmp_path):
+    made, keys, space = study((0.8, 10.0), (0.9, 20.0))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / f"{keys[0]}.pt").touch()
+    prober, revised, said = again(made, space, lambda a: latency(5.0), tmp_path)
+    [trained], [asked] = prober.trained, prober.sets
+    weights = dict(zip([a.key for a in asked], trained.weights, strict=True))
+    assert weights == {keys[0]: tmp_path / "checkpoints" / f"{keys[0]}.pt", keys[1]: None}
+    assert f"{keys[1]} is measured with drawn weights: its own are gone" in said
+    assert len(revised) == 2
 
 
 def test_what_comes_to_the_front_by_that_is_measured_as_well(study):

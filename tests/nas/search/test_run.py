@@ -113,6 +113,7 @@ def test_members_of_the_front_were_measured_again(search):
     for member in outcome.members:
         assert member.costs["latency_ms"] == again[member.key]["p50_ms"]
         assert first[member.key]["latency"]["conditions"] == member.latency["conditions"]
+        assert (first[member.key]["latency"].get("windows"), member.latency["windows"]) == (None, 8)
     assert "members of the front again, interleaved and idle" in printed
 
 

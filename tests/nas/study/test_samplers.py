@@ -20,7 +20,7 @@ from nas.study.samplers.nsga import ArchitectureNSGAII, VariationOperator
 from nas.study.samplers.sobol import QuasiRandomSampler
 from nas.study.samplers.testing import SamplerContract, cost_of, settings_of
 from nas.study.samplers.windowed import RecentTrials
-from search_spaces.all_params import all_params
+from search_spaces.all_params import all_params, params_as_added
 from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.space import (
     Architecture,
@@ -309,7 +309,7 @@ def unevenness(study: optuna.Study, restrict: Restrictions) -> float:
 
 def test_quasi_random_proposals_cover_options_evenly() -> None:
     restrict = {**TOKENS, "tokens.layers_count": (3,), "tokens.mixer": ("mamba",)}
-    paths = list(all_params(SPACE.kind, restrict))
+    paths = params_as_added(SPACE.kind, restrict)
     even = [
         unevenness(run(QuasiRandomSampler(paths, seed), 16, restrict), restrict)
         for seed in range(5)
@@ -320,13 +320,29 @@ def test_quasi_random_proposals_cover_options_evenly() -> None:
 
 
 def test_quasi_random_proposals_go_on_in_another_process() -> None:
-    paths = list(all_params(SPACE.kind, {}))
+    paths = params_as_added(SPACE.kind)
     at_once = run(QuasiRandomSampler(paths, 7), 12)
     study = run(QuasiRandomSampler(paths, 7), 5)
     study.enqueue_trial(dict(to_params(SPACE.presets()["hybrid-xs"])))
     study = run(QuasiRandomSampler(paths, 12), 8, study=study)
     parts = [t.params for t in study.get_trials() if "fixed_params" not in t.system_attrs]
     assert parts == [trial.params for trial in at_once.get_trials()]
+
+
+def test_a_knob_that_came_later_leaves_the_proposals_of_the_others() -> None:
+    before, later = params_as_added(SPACE.kind)
+    knobs = ("confidence", "regularise")
+    assert later == [f"tokens.{stage}.{knob}" for stage in range(2) for knob in knobs]
+    plain = {"tokens.mixer": ("attention", "mamba")}
+    alone, both = (
+        [trial.params for trial in run(QuasiRandomSampler(paths, 7), 12, plain).get_trials()]
+        for paths in ([before], [before, later])
+    )
+    assert alone == both
+    adaptive = {**TOKENS, "tokens.mixer": ("adaptive",), "tokens.prune_queries": (True,)}
+    trials = run(QuasiRandomSampler([before, later], 7), 16, adaptive).get_trials()
+    counts = Counter(trial.params["tokens.0.confidence"] for trial in trials)
+    assert set(counts.values()) == {4}  # 16 points of a Sobol sequence, a quarter each
 
 
 def test_the_model_sees_the_newest_the_best_and_those_running() -> None:

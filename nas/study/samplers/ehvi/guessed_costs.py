@@ -22,10 +22,19 @@ def guess_work(
     """The networks of these parameters, with guesses of what is counted, by their knobs."""
     logs = np.array([network.log_costs(COUNTED) for network in counted])
     x = features.matrix([network.params for network in counted])
-    told = 10 ** _fit(x, logs).predict(features.matrix(params))
-    return [
+    knobs = features.matrix(params)
+    told = 10 ** _fit(x, logs).predict(knobs)
+    guessed = [
         CountedNetwork(each, "", dict(zip(COUNTED, costs, strict=True)))
         for each, costs in zip(params, told.tolist(), strict=True)
+    ]
+    if all(network.least is None for network in counted):
+        return guessed
+    shares = [(n.least or n.costs["macs"]) / n.costs["macs"] for n in counted]  # with no query
+    least = np.minimum(10 ** _fit(x, np.log10(shares)).predict(knobs), 1.0)
+    return [
+        replace(network, least=network.costs["macs"] * share)
+        for network, share in zip(guessed, least.tolist(), strict=True)
     ]
 
 

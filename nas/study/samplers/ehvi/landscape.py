@@ -11,7 +11,7 @@ from sklearn.linear_model import BayesianRidge
 
 from nas.pareto.budget import Budget
 from nas.pareto.reference import REFERENCE
-from nas.study.samplers.counted_network import CountedNetwork
+from nas.study.samplers.counted_network import CountedNetwork, share_kept
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED
 from nas.study.samplers.ehvi.improvement import best_within, improvement
@@ -46,6 +46,7 @@ class Landscape:
         self._names = [name for name in objectives if name != "dice"]
         trained = [observation.network for observation in seen.trained]
         dice = np.array(seen.final_dice())
+        self._kept = share_kept(trained)
         self._reference = REFERENCE * dice.max()
         logs = self._counted(trained)
         self._centre, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
@@ -88,8 +89,9 @@ class Landscape:
         return np.array([network.log_costs(COUNTED) for network in networks])
 
     def _log_costs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        """(n, k) of every cost among the objectives; what is not known is predicted."""
-        logs = np.array([network.log_costs(self._names) for network in networks])
+        """(n, k) of every cost among the objectives; what is not known is predicted, and of queries
+        as many are taken to be kept as others keep."""
+        logs = np.array([network.at(self._kept).log_costs(self._names) for network in networks])
         for column, name in enumerate(self._names):
             rows = [i for i, network in enumerate(networks) if name not in network.costs]
             if rows and (model := self._measured.get(name)):

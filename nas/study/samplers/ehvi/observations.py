@@ -10,6 +10,7 @@ from statistics import median
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.cost.count import kept_share
 from nas.pareto.result import Result
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 
@@ -69,7 +70,9 @@ class Observations:
             return
         result = Result.from_json(told, "")
         self.proposed.add(result.key)
-        network = CountedNetwork(trial.params, result.key, result.costs)
+        least = result.macs_bounds and result.macs_bounds[0]
+        kept = None if least is None else kept_share(result.measured)
+        network = CountedNetwork(trial.params, result.key, result.most_costs, least, kept)
         if result.state == "complete" or (result.state == "stopped" and result.curve):
             self.trained.append(Observation(network, result.dice, result.curve))
 

@@ -34,10 +34,11 @@ class EHVISampler(ArchitectureSampler):
     """Proposes by expected hypervolume improvement over a pool of networks with exact costs.
 
     Parameters and multiply-accumulates are counted before a training, so that of the objectives
-    only Dice has to be modelled, and roughly what is measured only. Of new draws of the prior and
-    new mutants of the front those that seem most promising are counted and join the pool; of the
-    pool the one is proposed that promises most for the time that it trains, of those for which
-    there is some. The prior fades as the front and the model know more.
+    only Dice has to be modelled, and roughly what is measured only. Where the input decides how
+    many queries are computed, a network is believed to keep the share that trained ones kept. Of
+    new draws of the prior and new mutants of the front those that seem most promising are counted
+    and join the pool; of the pool the one is proposed that promises most for the time that it
+    trains, of those for which there is some. The prior fades as the front and the model know more.
     """
 
     def __init__(
@@ -107,6 +108,6 @@ class EHVISampler(ArchitectureSampler):
         least = REFERENCE * max(dice for _, dice in whole)
         whole = [(network, dice) for network, dice in whole if dice >= least]
         costs = [name for name in self._objectives if name != "dice"]
-        rows = [[*network.log_costs(costs), -dice] for network, dice in whole]
+        rows = [[*network.at(1.0).log_costs(costs), -dice] for network, dice in whole]
         kept = non_dominated(np.array(rows))
         return [network for (network, _), keep in zip(whole, kept, strict=True) if keep]

@@ -1,0 +1,59 @@
+"""What the trained networks of a search are measured by: their weights, and real windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from nas.config.run_config import RunConfig
+from nas.cost.latency_probe import Trained
+from nas.pareto.result import Result
+from nas.study.search_folder import checkpoint_in
+from trainers.data.cache import VolumeCache
+from trainers.volumes.windows import window_at
+
+WINDOWS = 8  # of a pass: how much is computed differs by window
+GOLDEN = (5**0.5 - 1) / 2  # its multiples lie evenly in [0, 1), however many there are
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """`directory`: of the search that trained them. `windows`: see `Trained`."""
+
+    directory: Path
+    windows: Path
+
+    def of(self, results: Sequence[Result]) -> Trained:
+        """What these are measured by; a network whose weights are gone, by drawn ones."""
+        files = [checkpoint_in(self.directory, result.key) for result in results]
+        return Trained([file if file.is_file() else None for file in files], self.windows)
+
+
+@contextmanager
+def trained_networks(
+    directory: Path, config: RunConfig, cache: VolumeCache, names: Sequence[str]
+) -> Iterator[TrainedNetworks]:
+    """Those of the search in `directory`, and windows of its validation cases `names`."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "windows.npy"
+        patch = config.latency.patch or config.train.patch
+        count = WINDOWS * config.latency.batch
+        windows = spread_windows(cache, names, patch, config.train.overlap, count)
+        np.save(file, windows.reshape(WINDOWS, config.latency.batch, *windows.shape[1:]))
+        yield TrainedNetworks(directory, file)
+
+
+def spread_windows(
+    cache: VolumeCache, names: Sequence[str], patch: Sequence[int], overlap: float, count: int
+) -> np.ndarray:
+    """(count, C, D, H, W) float32: windows of the cases, spread over and within them."""
+    windows = [
+        window_at(cache.image(names[i * len(names) // count]), patch, overlap, i * GOLDEN % 1)
+        for i in range(count)
+    ]
+    return np.stack(windows)

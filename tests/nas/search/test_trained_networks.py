@@ -1,0 +1,57 @@
+"""The windows that trained networks are timed on."""
+
+import numpy as np
+
+from nas.config.run_config import RunConfig
+from nas.search.trained_networks import WINDOWS, spread_windows, trained_networks
+from tests.nas.results import flat_result
+from trainers.volumes.window_grid import window_places
+
+
+def test_windows_are_of_all_cases_and_of_all_places(phantom):
+    cache, cases = phantom
+    names = cases.validation
+    found = spread_windows(cache, names, (16, 16, 16), 0.25, 8)
+    assert found.shape == (8, 1, 16, 16, 16)
+    assert found.dtype == np.float32
+    places = [
+        next(
+            (name, place)
+            for name in names
+            for place in window_places(cache.shape(name), (16, 16, 16), 0.25)
+            if np.array_equal(window, cache.image(name)[(slice(None), *place)])
+        )
+        for window in found
+    ]
+    assert {name for name, _ in places} == set(names)
+    assert len(set(map(str, places))) == 8
+
+
+def test_a_case_smaller_than_the_window_is_padded(phantom):
+    cache, cases = phantom
+    [window] = spread_windows(cache, cases.validation, (32, 24, 24), 0.25, 1)
+    assert window.shape == (1, 32, 24, 24)
+    assert not window[:, :4].any()
+    assert np.array_equal(window[:, 4:28], cache.image(cases.validation[0]))
+
+
+def test_they_lie_in_a_file_by_passes_while_they_are_needed(phantom, tmp_path):
+    cache, cases = phantom
+    run = RunConfig.model_validate(
+        {
+            "name": "test",
+            "data": {"source": "phantom"},
+            "train": {"patch": [16, 16, 16]},
+            "latency": {"batch": 2},
+        }
+    )
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "a.pt").touch()
+    results = [
+        flat_result(number=0, key=key, architecture={}, state="complete") for key in ("a", "b")
+    ]
+    with trained_networks(tmp_path, run, cache, cases.validation) as trained:
+        found = trained.of(results)
+        assert np.load(found.windows).shape == (WINDOWS, 2, 1, 16, 16, 16)
+        assert found.weights == [tmp_path / "checkpoints" / "a.pt", None]
+    assert not found.windows.exists()
