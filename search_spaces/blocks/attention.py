@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 ATTENTION = "attention"  # the mechanism; see `search_spaces.offers`
+RECEIVED = "received, 1 on average"
 WEIGHTS = 2**24  # attention weights that are held at once
 
 
@@ -49,7 +50,7 @@ class Attention(nn.Module):
 
     def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
         """See `search_spaces.offers`."""
-        return {ATTENTION: {ATTENTION: on_grid(self.received(*inputs), *inputs[1:2])}}
+        return {ATTENTION: {RECEIVED: on_grid(self.received(*inputs), *inputs[1:2])}}
 
     def replacements(self) -> dict[str, dict[str, Any]]:
         """See `search_spaces.offers`."""

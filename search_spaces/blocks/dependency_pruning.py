@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from search_spaces.blocks.attention import ATTENTION
+from search_spaces.blocks.attention import ATTENTION, RECEIVED
 from search_spaces.blocks.exporting import exporting
 
 START = -2.0  # of g: at first a threshold is at most sigmoid(-2) = 12% up the row's range
@@ -74,8 +74,8 @@ class DependencyPruning(nn.Module):
             torch.einsum("bhkn,bk->bn", t, share) for t in ((output > 0).to(output.dtype), output)
         )
         return {
-            DEPENDENCY_PRUNING: {"looked at": kept},
-            ATTENTION: {ATTENTION: weight * output.shape[-1]},
+            DEPENDENCY_PRUNING: {"share that looks": kept},
+            ATTENTION: {RECEIVED: weight * output.shape[-1]},
         }
 
     def replacements(self) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
-from search_spaces.blocks.attention import ATTENTION, product_macs
+from search_spaces.blocks.attention import ATTENTION, RECEIVED, product_macs
 from search_spaces.blocks.shared_heads import SharedHeads, without_keys
 from search_spaces.blocks.windows import numbers
 
@@ -46,7 +46,7 @@ class PooledWindows(nn.Module):
         received = received.unflatten(1, counts)
         for axis, (length, w) in enumerate(zip(size, window, strict=True), start=1):
             received = received.repeat_interleave(w, dim=axis).narrow(axis, 0, length)
-        return {ATTENTION: {ATTENTION: received}}
+        return {ATTENTION: {RECEIVED: received}}
 
     def replacements(self) -> dict[str, dict[str, Any]]:
         """See `search_spaces.offers`."""

@@ -8,7 +8,13 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from search_spaces.blocks.attention import ATTENTION, looked_at, on_grid, product_macs
+from search_spaces.blocks.attention import (
+    ATTENTION,
+    RECEIVED,
+    looked_at,
+    on_grid,
+    product_macs,
+)
 from search_spaces.blocks.mlp import low_rank_linear
 
 
@@ -92,7 +98,7 @@ class SharedHeads(nn.Module):
 
     def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
         """See `search_spaces.offers`."""
-        return {ATTENTION: {ATTENTION: on_grid(self.received(*inputs), *inputs[1:2])}}
+        return {ATTENTION: {RECEIVED: on_grid(self.received(*inputs), *inputs[1:2])}}
 
     def replacements(self) -> dict[str, dict[str, Any]]:
         """See `search_spaces.offers`."""

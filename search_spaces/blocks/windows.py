@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from search_spaces.blocks.attention import ATTENTION
+from search_spaces.blocks.attention import ATTENTION, RECEIVED
 from search_spaces.blocks.exporting import kept
 
 
@@ -62,7 +62,7 @@ class Windowed(nn.Module):
             return {}
         z, size = inputs
         windows = Windowed(_Received(self.mixer), self.window, self.shift, self.dilated)
-        return {ATTENTION: {ATTENTION: windows(z, size).squeeze(-1).unflatten(1, size)}}
+        return {ATTENTION: {RECEIVED: windows(z, size).squeeze(-1).unflatten(1, size)}}
 
 
 class _Received(nn.Module):

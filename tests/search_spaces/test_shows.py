@@ -134,9 +134,9 @@ def test_what_gate_and_dependencies_show_are_the_rates_that_they_measure():
     (rows,) = seen
     asking = kept.asks.sum(1)
     pruned, of = attention.dependencies.pruned_and_seen()
-    looked = rows["dependency pruning"]["looked at"].mean(1)
+    looked = rows["dependency pruning"]["share that looks"].mean(1)
     assert float((looked * asking).sum() / asking.sum()) == pytest.approx(1 - pruned / of)
-    torch.testing.assert_close(rows["attention"]["attention"].mean(1), torch.ones(2))
+    torch.testing.assert_close(the_only({"": rows["attention"]}).mean(1), torch.ones(2))
 
 
 def test_queries_are_replaced_by_as_many_or_by_all_and_the_layers_hear_of_it():

@@ -45,7 +45,7 @@ class ExplainedCases:
         """What to know of the cases, in words; empty where there is nothing."""
         if self.learnt:
             return "the network was trained on all of these cases: Dice is too good"
-        return f"left out {self.left_out} cases that it was trained on" if self.left_out else ""
+        return f"left out: {self.left_out} cases that it was trained on" if self.left_out else ""
 
 
 def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -> ExplainedCases:

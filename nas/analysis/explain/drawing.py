@@ -31,10 +31,12 @@ COLOURS = (
 
 @dataclass(frozen=True)
 class _Look:
-    """How all tiles of a figure are coloured: `norm` of a single value, else `colours` by name."""
+    """How all tiles of a figure are coloured: by `norm` of the single value `name`, else by
+    `colours` of each."""
 
     colours: Mapping[str, np.ndarray]
     norm: Normalize | None
+    name: str = ""
 
 
 def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
@@ -58,7 +60,7 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
         row[0].set_ylabel(view.name, color=INK, fontsize=8)
         for ax, (item, plane) in zip(row[1:], columns, strict=True):
             _draw_item(ax, view.planes[plane], item, look)
-    axes[0][0].set_title("image", fontsize=8, color=MUTED)
+    axes[0][0].set_title(f"image, {first[0].name}", fontsize=8, color=MUTED)
     for ax, (item, plane) in zip(axes[0][1:], columns, strict=True):
         title = item.label if len(items) > 1 else first[plane].name
         ax.set_title(title, fontsize=8, color=MUTED)
@@ -91,7 +93,7 @@ def _look(items: Sequence[Item], views: Sequence[CaseView]) -> _Look:
     if len(names) == 1:
         values = np.concatenate([one[names[0]].ravel() for one in maps])
         low, high = np.nanpercentile(values, RANGE)
-        return _Look({}, Normalize(low, high if high > low else low + 1e-6))
+        return _Look({}, Normalize(low, high if high > low else low + 1e-6), names[0])
     colours = (to_rgb(COLOURS[i % len(COLOURS)]) for i in range(len(names)))
     return _Look({n: np.array(c) for n, c in zip(names, colours, strict=True)}, None)
 
@@ -163,6 +165,7 @@ def _explain_colours(figure: Figure, look: _Look, axes: np.ndarray) -> None:
             shrink=0.6, aspect=30, pad=0.01,
         )  # fmt: skip
         bar.ax.tick_params(labelsize=7, colors=MUTED)
+        bar.set_label(look.name, fontsize=8, color=MUTED)
         bar.outline.set_visible(False)  # type: ignore[operator]
     figure.legend(
         handles=marks, loc="outside lower left", ncols=len(marks), frameon=False, fontsize=8,

@@ -55,8 +55,9 @@ def _page(explanation: Explanation, pictures: dict[str, bytes]) -> str:
     for mechanism in explanation.mechanisms:
         parts.append(_mechanism(explanation, mechanism, pictures[mechanism]))
     title = f"What {point.space} {point.key} does"
-    notes = [f"With the {explanation.weights} weights. {READING}", explanation.note]
-    return html_page(title, [paragraphs(*filter(None, notes)), fact_tiles(facts), *parts])
+    note = explanation.note and f" {explanation.note[0].upper()}{explanation.note[1:]}."
+    told = paragraphs(f"With the {explanation.weights} weights.{note} {READING}")
+    return html_page(title, [told, fact_tiles(facts), *parts])
 
 
 def _mechanism(explanation: Explanation, mechanism: str, picture: bytes) -> str:
