@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.export.export_folder import Export
+from nas.export.export_folder import FOLDS, FOLDS_RECORD, TRIAL_WEIGHTS, Export
 from trainers.data.config import Groups
 from trainers.data.dataset import Dataset
 from trainers.data.folder_source import source_of
@@ -108,8 +108,17 @@ def _is_plain(data: Path) -> bool:
 
 
 def _trained_on(export: Export) -> set[str]:
+    """Cases that the network learnt from: of an ensemble the first, which is explained."""
     split = export.config.data.split
     if not isinstance(split, Path) or not split.exists():
         return set()
     parts = read_json(split)
-    return set(parts.get("training", parts.get("train", ()))) if isinstance(parts, dict) else set()
+    if not isinstance(parts, dict):
+        return set()
+    train = set(parts.get("training", parts.get("train", ())))
+    all_cases = train | set(parts.get("validation", ()))
+    if export.weights.name == FOLDS:
+        first = read_json(export.weights / FOLDS_RECORD)["folds"][0]
+        return all_cases - set(first["validation"])
+    retrained = export.weights.name != TRIAL_WEIGHTS
+    return all_cases if retrained and export.trained.all_cases else train

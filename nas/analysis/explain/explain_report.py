@@ -134,11 +134,13 @@ def explain(
 
 def _ablated(
     export: Export, segmenter: Segmenter, found: ExplainedCases, data: Path, progress: Progress
-) -> Ablation | None:
-    """None where the network offers nothing that can be replaced."""
+) -> Ablation:
     what = replacements_of(segmenter.network)
     if not what:
-        return None
+        raise UserError(
+            "nothing that this network decides has a replacement; leave --ablate out for the "
+            "pictures alone"
+        )
     dataset = labelled(found.cases, export, data)
     check_dataset(dataset, rule=segmenter.affine, expecting="the network")
     shown = MeansShown()

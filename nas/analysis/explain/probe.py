@@ -115,7 +115,8 @@ def shows_anything(network: nn.Module) -> bool:
 
 
 def _is_inside(item: Item, name: str, mechanism: str) -> bool:
-    return item.mechanism == mechanism and item.module.startswith(f"{name}.")
+    within = f"{name}." if name else ""
+    return item.mechanism == mechanism and item.module != name and item.module.startswith(within)
 
 
 def _maps(seen: _Seen, depth: int) -> dict[str, torch.Tensor]:

@@ -35,7 +35,7 @@ class Ablated:
         if seen.low is None or seen.high is None:
             return "a single patient tells nothing"
         if self.saved > 0:
-            return _of_saving(seen.low, seen.high, f"saves {self.saved:.0%} of MACs")
+            return _of_saving(seen.low, seen.high, f"saves {100 * self.saved:.2g}% of MACs")
         if seen.high < 0:
             return "earns its cost"
         if seen.low > 0:

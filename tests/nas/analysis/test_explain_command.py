@@ -6,7 +6,9 @@ import shutil
 
 import pytest
 
+from nas.analysis.explain.cases import find_cases
 from nas.cli.main import main
+from nas.export.export_folder import Export
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import find_preset
 from tests.nas.exports import write_export
@@ -85,6 +87,31 @@ def test_images_without_labels_are_drawn_but_nothing_is_evaluated(
     labels = ["--labels", str(phantom_folder / "labelsTr")]
     assert main([*arguments, *labels, "--ablate", "--cases", "1"]) == 0
     assert "a single patient tells nothing" in capsys.readouterr().out
+
+
+def test_cases_that_the_network_learnt_are_left_out(phantom_folder, tmp_path):
+    cases = Cases((TRAINED,), ("phantom_002", "phantom_003"), ("phantom_004",))
+    out = write_export(tmp_path / "out", phantom_folder, cases, all_cases=True)
+
+    def names():
+        found = find_cases(Export(out), phantom_folder, None, tmp_path)
+        return [case.name[-1] for case in found.cases]
+
+    assert names() == list("23456")  # of the trial, which never has the validation cases
+    (out / "retrained.pt").touch()
+    assert names() == list("456")
+    folds = [{"validation": ["phantom_003"]}, {"validation": [TRAINED, "phantom_002"]}]
+    (out / "folds").mkdir()
+    (out / "folds" / "folds.json").write_text(json.dumps({"folds": folds}))
+    (out / "retrained.json").write_text(json.dumps({"weights": "folds"}))
+    assert names() == list("3456")
+
+    everything = Cases(tuple(f"phantom_00{n}" for n in range(1, 6)), ("phantom_006",))
+    out = write_export(tmp_path / "all", phantom_folder, everything, all_cases=True)
+    (out / "retrained.pt").touch()
+    found = find_cases(Export(out), phantom_folder, None, tmp_path)
+    assert len(found.cases) == 6
+    assert "trained on all of these cases" in found.note()
 
 
 def test_a_network_without_a_mechanism_is_told_which_have_some(phantom_folder, tmp_path, capsys):
