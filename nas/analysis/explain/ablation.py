@@ -169,7 +169,7 @@ def _offered(network: nn.Module) -> Iterator[tuple[str, str, Mapping[str, Any]]]
     """Module name, mechanism, and its replacements by name."""
     for name, module in network.named_modules():
         if hasattr(module, "replacements"):
-            for mechanism, offered in module.replacements().items():  # type: ignore[operator]
+            for mechanism, offered in module.replacements().items():
                 yield name, mechanism, offered
 
 

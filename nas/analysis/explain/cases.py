@@ -115,7 +115,7 @@ def _trained_on(export: Export) -> set[str]:
     parts = read_json(split)
     if not isinstance(parts, dict):
         return set()
-    train = set(parts.get("training", parts.get("train", ())))
+    train = set(parts.get("training") or parts.get("train") or ())
     all_cases = train | set(parts.get("validation", ()))
     if export.weights.name == FOLDS:
         first = read_json(export.weights / FOLDS_RECORD)["folds"][0]

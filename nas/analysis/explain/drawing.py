@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -51,8 +52,10 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
         columns = [(item, 0) for item in items]
     look = _look(items, views)
     height, width = _shape(views, [0, *(plane for _, plane in columns)])
-    figure = Figure(figsize=(width, height + 0.75), dpi=DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr]
+    figure = Figure(figsize=(width, height + 0.75), dpi=DPI)
+    figure.set_layout_engine(
+        ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    )
     ratios = [_width(views, 0), *(_width(views, plane) for _, plane in columns)]
     axes = figure.subplots(len(views), len(ratios), squeeze=False, width_ratios=ratios)
     for row, view in zip(axes, views, strict=True):
@@ -166,7 +169,7 @@ def _explain_colours(figure: Figure, look: _Look, axes: np.ndarray) -> None:
         )  # fmt: skip
         bar.ax.tick_params(labelsize=7, colors=MUTED)
         bar.set_label(look.name, fontsize=8, color=MUTED)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     figure.legend(
         handles=marks, loc="outside lower left", ncols=len(marks), frameon=False, fontsize=8,
         labelcolor=MUTED, handlelength=1.2, columnspacing=1.4,

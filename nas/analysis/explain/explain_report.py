@@ -124,7 +124,7 @@ def explain(
         export.architecture,
         export.weights.stem,
         cases.note(),
-        _about(network, [one.item for one in (*shares, *moved)]),
+        _about(network, [*(share.item for share in shares), *(one.item for one in moved)]),
         tuple(views),
         shares,
         moved,

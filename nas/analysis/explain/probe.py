@@ -75,7 +75,7 @@ class Probe:
         whole number is the middle of a voxel, as `search_spaces.blocks.anchors.PositionBias` takes
         them. Tokens that fill no map are left out.
         """
-        placed = {}
+        placed: dict[Item, Values] = {}
         for item, seen in self._taken().items():
             if isinstance(seen.values, torch.Tensor):
                 placed[item] = _voxels(seen.values, shape)
