@@ -52,10 +52,8 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
         columns = [(item, 0) for item in items]
     look = _look(items, views)
     height, width = _shape(views, [0, *(plane for _, plane in columns)])
-    figure = Figure(figsize=(width, height + 0.75), dpi=DPI)
-    figure.set_layout_engine(
-        ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    )
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(width, height + 0.75), dpi=DPI, layout=layout)
     ratios = [_width(views, 0), *(_width(views, plane) for _, plane in columns)]
     axes = figure.subplots(len(views), len(ratios), squeeze=False, width_ratios=ratios)
     for row, view in zip(axes, views, strict=True):
