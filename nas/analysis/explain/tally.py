@@ -66,7 +66,8 @@ class Tally:
                 continue
             for name, cells in values.items():
                 cells = cells.double().cpu()
-                share = adaptive_avg_pool3d(mask, tuple(cells.shape))[0].double()
+                d, h, w = cells.shape
+                share = adaptive_avg_pool3d(mask, (d, h, w))[0].double()
                 sums = self._sums[item, name]
                 sums.count += cells.numel()
                 sums.total += float(cells.sum())
