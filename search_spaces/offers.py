@@ -24,6 +24,24 @@ On any module of a network:
 - `capturable = False`: what its training pass does depends on values, which Python has to read, or
   it changes Python's state. No CUDA graph can repeat that; steps are then taken eagerly.
 
+On any module, for `segnas explain`, which draws what a trained network decides, and puts other
+things in the place of its decisions. A mechanism is a name, and modules that use the same one are
+one mechanism:
+
+- `shows(inputs, output) -> {mechanism: values}`: what one eval call decided; `inputs` are the
+  positional ones. Values are {name: tensor}, a number for every voxel, (B, *S) over the whole
+  input at any resolution, or for every token, (B, N). A single one is drawn by its strength;
+  several, which sum to one, as a mixture of colours. Tokens fill the map of the last convolution
+  before, in row-major order, and one token more than that has voxels is a class token in front;
+  other tokens are not drawn. Or the values are one tensor (B, K, axes): points, 0 to 1 along each
+  axis of the input. What a module shows stands for what modules inside it show.
+- `replacements() -> {mechanism: {by what: replace}}`: what tells whether a mechanism is worth it.
+  `replace(inputs, output, mean) -> output` gives in the place of a call's output one that decides
+  nothing. `mean` is that of what the module showed over all cases: points (K, axes), or a float for
+  each name; None where it showed nothing.
+- `spends() -> {mechanism: [module, ...]}`: those whose multiply-accumulates are its price; without
+  it the module itself is, for what it has replacements of.
+
 On the network:
 
 - `auxiliary_losses(target) -> {name: tensor}`: scalar terms of the last training pass, which the

@@ -36,6 +36,7 @@ COMMANDS = (
     "predict",
     "deploy",
     "redundancy",
+    "explain",
     "cost",
     "latency",
     "spaces",

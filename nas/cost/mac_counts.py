@@ -110,7 +110,7 @@ class CountedCalls:
             counter.paused += shares is not None
             self._outside.append(counter.within)
             counter.within = module if self._by_module else None
-            return _positional(module, args, kwargs) if kwargs else None
+            return positional(module, args, kwargs) if kwargs else None
 
         def leave(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             counter.within = self._outside.pop()
@@ -144,7 +144,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _positional(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def positional(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The same call with its arguments by position, the only ones that rules see."""
     bound = inspect.signature(module.forward).bind(*args, **kwargs)
     return bound.args, bound.kwargs

@@ -45,7 +45,7 @@ def case_slices(
     grey = _grey(image, settings, modality)
     box = _view(grey, label)
     grey, label = grey[box], label[box]
-    at = _middles(label)
+    at = middles(label)
     planes = []
     for axis in (2, 1, 0):  # axial, coronal, sagittal
         across = [index for index in range(3) if index != axis]
@@ -104,8 +104,9 @@ def _reach(inside: np.ndarray, margin: float) -> tuple[int, int]:
     return max(0, first - wider), min(len(inside), last + wider)
 
 
-def _middles(label: np.ndarray) -> list[int]:
-    """The slice of each axis; in the middle of the volume where there is no label."""
+def middles(label: np.ndarray) -> list[int]:
+    """The slice of each axis with most classes, and of those with most of their voxels; in the
+    middle of the volume where there is no label. label: (D, H, W)."""
     if not label.any():
         return [length // 2 for length in label.shape]
     chosen = []

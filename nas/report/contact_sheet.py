@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,8 +19,9 @@ from trainers.atomic import replace_files
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding
 from trainers.data.config import Preprocess
-from trainers.data.source import Case, DataSource
+from trainers.data.source import DataSource
 
+AnyCase = TypeVar("AnyCase")
 DPI = 100
 CAPTION, HEAD, BORDER = 30, 84, 16  # pixels
 WIDTH = 1700  # pixels of a sheet whose head is drawn at its size
@@ -76,7 +78,7 @@ def write_sheet(
     return len(cases)
 
 
-def evenly(cases: Sequence[Case], most: int) -> list[Case]:
+def evenly(cases: Sequence[AnyCase], most: int) -> list[AnyCase]:
     """`most` of them at most, the first and the last among them."""
     places = np.linspace(0, len(cases) - 1, min(most, len(cases))).round().astype(int)
     return [cases[place] for place in dict.fromkeys(places.tolist())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterable
 from html import escape
@@ -84,6 +85,12 @@ def png(figure: Figure, background: str = "white") -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", facecolor=background)
     return file.getvalue()
+
+
+def embedded(image: bytes, told: str) -> str:
+    """A PNG inside of the page; `told`: what it shows, for who cannot see it."""
+    data = base64.b64encode(image).decode()
+    return f'<img class="picture" src="data:image/png;base64,{data}" alt="{escape(told)}">'
 
 
 def _svg(figure: Figure) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ from search_spaces.blocks.conv import (
     transposed,
 )
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
+
+PATH_MIXING = "path mixing"  # the mechanism; see `search_spaces.offers`
 
 
 class AdaptiveDecoder(nn.Module):
@@ -79,6 +82,7 @@ class AdaptiveMixing(nn.Module):
         self, spatial_dims: int, channels: int, conv: ConvKind = "ghost", kernel: Size = 3
     ) -> None:
         super().__init__()
+        self.names = ("depthwise", conv, "pointwise")
         convs = (
             dense(spatial_dims, channels, channels, kernel=kernel, groups=channels),
             make_conv(conv, spatial_dims, channels, channels, kernel=kernel),
@@ -94,3 +98,20 @@ class AdaptiveMixing(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shares = self.weights(x).split(1, dim=1)
         return reduce(torch.add, (s * path(x) for s, path in zip(shares, self.paths, strict=True)))
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        shares = self.weights(inputs[0]).unbind(1)
+        return {PATH_MIXING: dict(zip(self.names, shares, strict=True))}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            return torch.stack([path(inputs[0]) for path in self.paths]).mean(0)
+
+        return {PATH_MIXING: {"uniform shares": uniform}}
+
+    def spends(self) -> dict[str, list[nn.Module]]:
+        """See `search_spaces.offers`."""
+        return {PATH_MIXING: [self.choose]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -9,6 +11,8 @@ from search_spaces.axes import ALIKE, Axes
 from search_spaces.blocks.conv import dense
 from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.norms import SpreadGroupNorm
+
+ANCHORS = "anchors"  # the mechanism; see `search_spaces.offers`
 
 
 class AnchorDetector(nn.Module):
@@ -37,6 +41,20 @@ class AnchorDetector(nn.Module):
         pooled = self.encoder(x).flatten(2).mean(-1)  # (B, 8)
         return torch.sigmoid(self.mlp(pooled)).unflatten(1, (-1, self.spatial_dims))
 
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        return {ANCHORS: output}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def everywhere(
+            inputs: tuple[Any, ...], output: torch.Tensor, mean: torch.Tensor
+        ) -> torch.Tensor:
+            return mean.to(output).expand_as(output)
+
+        return {ANCHORS: {"mean over cases": everywhere}}
+
 
 class FiLM(nn.Module):
     """Scales and shifts channels by a linear map of the anchors (LightMedSeg, Eq. 6).
@@ -55,6 +73,10 @@ class FiLM(nn.Module):
         s = anchors.flatten(1)
         per_channel = x.shape[:2] + (1,) * (x.dim() - 2)
         return (1 + self.gamma(s)).view(per_channel) * x + self.beta(s).view(per_channel)
+
+    def spends(self) -> dict[str, list[nn.Module]]:
+        """See `search_spaces.offers`."""
+        return {ANCHORS: [self]}
 
 
 class PositionBias(nn.Module):
@@ -77,3 +99,7 @@ class PositionBias(nn.Module):
             shape[axis] = length
             distance = distance + offset.view(batch, k, *shape)
         return self.project(distance)
+
+    def spends(self) -> dict[str, list[nn.Module]]:
+        """See `search_spaces.offers`."""
+        return {ANCHORS: [self]}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
+from search_spaces.blocks.attention import ATTENTION, RECEIVED
 from search_spaces.blocks.exporting import exporting
 
 START = -2.0  # of g: at first a threshold is at most sigmoid(-2) = 12% up the row's range
 ROUNDS = 400  # of the paper's schedule (Sec. IV-B), of which `frozen_rounds` are counted
 SHARPNESS = 10.0
+DEPENDENCY_PRUNING = "dependency pruning"  # the mechanism; see `search_spaces.offers`
 
 
 class DependencyPruning(nn.Module):
@@ -65,6 +69,29 @@ class DependencyPruning(nn.Module):
         counts = float(self._pruned), float(self._seen)
         self._pruned, self._seen = torch.zeros(()), torch.zeros(())
         return counts
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`. Of every patch: the share of the heads' queries that look at
+        it, and how much they do, 1 on average."""
+        asking = output.new_ones(output[:, 0, :, 0].shape)  # (B, K)
+        if len(inputs) > 2 and inputs[2] is not None:
+            asking = inputs[2].to(output.dtype)
+        share = asking / (output.shape[1] * asking.sum(1, keepdim=True).clamp(min=1))
+        kept, weight = (
+            torch.einsum("bhkn,bk->bn", t, share) for t in ((output > 0).to(output.dtype), output)
+        )
+        return {
+            DEPENDENCY_PRUNING: {"share that looks": kept},
+            ATTENTION: {RECEIVED: weight * output.shape[-1]},
+        }
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def all_kept(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            return inputs[0].float().softmax(-1).to(output.dtype)
+
+        return {DEPENDENCY_PRUNING: {"nothing pruned": all_kept}}
 
     def _count(self, kept: torch.Tensor, valid: torch.Tensor | None) -> None:
         if kept.is_meta or exporting():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +11,12 @@ from torch.nn.functional import gumbel_softmax, logsigmoid
 
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.gated_layer import GatedLayer
-from search_spaces.blocks.token_pruning import Pruned, checked_ratio, keep_highest
+from search_spaces.blocks.token_pruning import (
+    Pruned,
+    checked_ratio,
+    keep_highest,
+    pruned_otherwise,
+)
 from search_spaces.blocks.token_scores import TokenScores
 
 RATIO_WEIGHT = 2.0  # Rao 2021, Sec. 4; Zhou 2023, Sec. 3.3
@@ -31,6 +37,10 @@ class DynamicPruning(nn.Module):
 
     def forward(self, z: torch.Tensor) -> Pruned:
         return keep_highest(z, self.scores(z), self.ratio)
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+        return pruned_otherwise(self.ratio)
 
     def decide(self, z: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
         """Which of the tokens `alive` (B, N) stay so: (B, N) of 0 and 1 (Sec. 3.2).

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from search_spaces.blocks.attention import Attention
-from search_spaces.blocks.token_pruning import Pruned, checked_ratio, keep_highest
+from search_spaces.blocks.token_pruning import (
+    Pruned,
+    checked_ratio,
+    keep_highest,
+    pruned_otherwise,
+)
 
 
 class AttentiveTopK(nn.Module):
@@ -23,6 +30,10 @@ class AttentiveTopK(nn.Module):
 
     def forward(self, z: torch.Tensor, attention: torch.Tensor) -> Pruned:
         return keep_highest(z, attention, self.ratio)
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+        return pruned_otherwise(self.ratio)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from search_spaces.blocks.conv import Size, dense, four_group_norm, normed_silu,
 from search_spaces.blocks.dimensions import along_each_axis
 
 DetailKind = Literal["dense", "depthwise"]
+TEXTURE, EXPERTS = "texture routing", "experts"  # the mechanisms; see `search_spaces.offers`
 
 
 class LSPM(nn.Module):
@@ -29,6 +30,10 @@ class LSPM(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.texture(x), self.mix(x, self.complexity(x))
 
+    def spends(self) -> dict[str, list[nn.Module]]:
+        """See `search_spaces.offers`."""
+        return {EXPERTS: [self.complexity]}
+
 
 class TextureMap(nn.Module):
     """What a 5^n depthwise smoothing takes away (LightMedSeg, Eq. 2 and 3).
@@ -45,6 +50,20 @@ class TextureMap(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.project((self.smooth(x) - x).abs()))
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        return {TEXTURE: {"texture": output[:, 0]}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def constant(
+            inputs: tuple[Any, ...], output: torch.Tensor, mean: dict[str, float]
+        ) -> torch.Tensor:
+            return torch.full_like(output, mean["texture"])
+
+        return {TEXTURE: {"constant": constant}}
 
 
 class ComplexityHead(nn.Sequential):
@@ -87,6 +106,23 @@ class ExpertMixer(nn.Module):
         first, second = self.weights(complexity).split(1, dim=1)
         return first * self.experts[0](x) + second * self.experts[1](x)
 
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        first, second = self.weights(inputs[1]).unbind(1)
+        return {EXPERTS: {"expert 1": first, "expert 2": second}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            return torch.stack([expert(inputs[0]) for expert in self.experts]).mean(0)
+
+        return {EXPERTS: {"uniform shares": uniform}}
+
+    def spends(self) -> dict[str, list[nn.Module]]:
+        """See `search_spaces.offers`."""
+        return {EXPERTS: [self.gate]}
+
 
 def detail_path(
     spatial_dims: int, channels: int, kind: DetailKind = "dense", kernel: Size = 3
@@ -116,3 +152,7 @@ class TextureRouting(nn.Module):
 
     def forward(self, x: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
         return texture * self.detail(x) + (1 - texture) * self.smooth(x)
+
+    def spends(self) -> dict[str, list[nn.Module]]:
+        """See `search_spaces.offers`."""
+        return {TEXTURE: [self.smooth]}

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
-from search_spaces.blocks.attention import product_macs
+from search_spaces.blocks.attention import ATTENTION, RECEIVED, product_macs
 from search_spaces.blocks.average_pool import avg_pool3d
-from search_spaces.blocks.shared_heads import SharedHeads
+from search_spaces.blocks.shared_heads import SharedHeads, without_keys
 from search_spaces.blocks.windows import numbers
 
 
@@ -31,15 +31,40 @@ class PooledWindows(nn.Module):
         self.attention, self.window = attention, window
 
     def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-        tokens = z[..., : self.attention.channels]
-        if self.attention.keys_values is None:
-            return self.attention.attend(tokens, self._pool(z[..., tokens.shape[-1] :], size))
-        return self.attention.attend(tokens, self.attention.keys_values(self._pool(z, size)))
+        return self.attention.attend(*self._tokens_and_kv(z, size))
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
         """Every token with every window, those at the border clipped."""
         windows = [-(-length // min(self.window, length)) for length in inputs[1]]
         return product_macs(output, keys=math.prod(windows))
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`. Every token shows its window's."""
+        z, size = inputs
+        received = self.attention.looked_at(*self._tokens_and_kv(z, size))  # (B, windows)
+        window = [min(self.window, length) for length in size]
+        counts = [-(-length // w) for length, w in zip(size, window, strict=True)]
+        received = received.unflatten(1, counts)
+        for axis, (length, w) in enumerate(zip(size, window, strict=True), start=1):
+            received = received.repeat_interleave(w, dim=axis).narrow(axis, 0, length)
+        return {ATTENTION: {RECEIVED: received}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            tokens, kv = self._tokens_and_kv(*inputs)
+            return self.attention.attend(tokens, without_keys(kv))
+
+        return {ATTENTION: {"to all alike": uniform}}
+
+    def _tokens_and_kv(
+        self, z: torch.Tensor, size: tuple[int, ...]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = z[..., : self.attention.channels]
+        if self.attention.keys_values is None:
+            return tokens, self._pool(z[..., tokens.shape[-1] :], size)
+        return tokens, self.attention.keys_values(self._pool(z, size))
 
     def _pool(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         """(B, N, C) -> (B, windows, C)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,6 +11,8 @@ from torch.nn.functional import adaptive_max_pool2d, adaptive_max_pool3d, cross_
 
 from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.exporting import capturing, exporting
+
+QUERY_PRUNING = "query pruning"  # the mechanism; see `search_spaces.offers`
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,23 @@ class KeptQueries:
     index: torch.Tensor
     valid: torch.Tensor
     tokens: int
+
+    @classmethod
+    def without(cls, pruned: torch.Tensor) -> KeptQueries:
+        """All patches but those pruned, (B, N)."""
+        kept = (~pruned).sum(1)
+        most = int(kept.max())
+        # A stable sort puts the kept ones first and leaves them in order.
+        index = pruned.to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+        valid = torch.arange(most, device=pruned.device) < kept[:, None]
+        return cls(index, valid, pruned.shape[1])
+
+    @property
+    def asks(self) -> torch.Tensor:
+        """Which of all patches ask: (B, N)."""
+        return self.valid.new_zeros((len(self.index), self.tokens)).scatter(
+            1, self.index, self.valid
+        )
 
     def take(self, z: torch.Tensor) -> torch.Tensor:
         """The kept tokens of z (B, N, C): (B, K, C)."""
@@ -71,15 +91,10 @@ class QueryGate(nn.Module):
             index = torch.arange(pruned.shape[1], device=x.device).expand(x.shape[0], -1)
             self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])
             return self.queries.kept
-        kept = (~pruned).sum(1)
-        most = int(kept.max())
-        # A stable sort puts the kept ones first and leaves them in order.
-        index = pruned.to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
-        valid = torch.arange(most, device=x.device) < kept[:, None]
         if not self.training:
             self._pruned = self._pruned.to(x.device) + pruned.sum()
             self._seen += pruned.numel()
-        self.queries.kept = KeptQueries(index, valid, pruned.shape[1])
+        self.queries.kept = KeptQueries.without(pruned)
         return self.queries.kept
 
     def watch(self, module: nn.Module, inputs: object, output: torch.Tensor) -> None:
@@ -109,6 +124,29 @@ class QueryGate(nn.Module):
         counts = float(self._pruned), self._seen
         self._pruned, self._seen = torch.zeros(()), 0
         return counts
+
+    def shows(self, inputs: tuple[Any, ...], output: KeptQueries) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        asks = output.asks.unflatten(1, inputs[0].shape[2:]).float()  # (B, *S)
+        return {QUERY_PRUNING: {"asks": asks, "pruned": 1 - asks}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`. Random ones: of every image as many as asked."""
+
+        def any_asks(inputs: tuple[Any, ...], output: KeptQueries, mean: object) -> KeptQueries:
+            if output.index.is_meta:
+                return output
+            order = torch.rand(output.asks.shape, device=output.index.device).argsort(1)
+            self.queries.kept = KeptQueries.without(~output.asks.gather(1, order))
+            return self.queries.kept
+
+        def all_ask(inputs: tuple[Any, ...], output: KeptQueries, mean: object) -> KeptQueries:
+            index = torch.arange(output.tokens, device=output.index.device)
+            index = index.expand(len(output.index), -1)
+            self.queries.kept = KeptQueries(index, torch.ones_like(index).bool(), output.tokens)
+            return self.queries.kept
+
+        return {QUERY_PRUNING: {"random queries": any_asks, "nothing pruned": all_ask}}
 
     def _assume(self, logits: torch.Tensor) -> KeptQueries:
         tokens = logits[0, 0].numel()

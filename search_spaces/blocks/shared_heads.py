@@ -8,7 +8,13 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from search_spaces.blocks.attention import product_macs
+from search_spaces.blocks.attention import (
+    ATTENTION,
+    RECEIVED,
+    looked_at,
+    on_grid,
+    product_macs,
+)
 from search_spaces.blocks.mlp import low_rank_linear
 
 
@@ -72,6 +78,47 @@ class SharedHeads(nn.Module):
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
         return product_macs(output, keys=output.shape[1])
+
+    def received(
+        self,
+        z: torch.Tensor,
+        size: tuple[int, ...] | None = None,
+        mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """How much each token is looked at, called as `forward`; see `looked_at`."""
+        return self.looked_at(*self._tokens_and_kv(z), mask)
+
+    def looked_at(
+        self, z: torch.Tensor, kv: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """How much queries of z look at the M tokens of kv, as `attend` takes them: (B, M)."""
+        q = self.query(z).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        k = kv.unflatten(-1, (2, self.kv_heads, -1))[:, :, 0].transpose(1, 2)
+        return looked_at(q, k.repeat_interleave(self.heads // self.kv_heads, dim=1), mask)
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        return {ATTENTION: {RECEIVED: on_grid(self.received(*inputs), *inputs[1:2])}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            z, kv = self._tokens_and_kv(inputs[0])
+            return self.attend(z, without_keys(kv), *inputs[2:3])
+
+        return {ATTENTION: {"to all alike": uniform}}
+
+    def _tokens_and_kv(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.keys_values is None:
+            return z[..., : self.channels], z[..., self.channels :]
+        return z, self.keys_values(z)
+
+
+def without_keys(kv: torch.Tensor) -> torch.Tensor:
+    """Keys and values (B, M, kv_width) with keys of zero, which all queries meet alike."""
+    keys, values = kv.chunk(2, dim=-1)
+    return torch.cat([torch.zeros_like(keys), values], dim=-1)
 
 
 def key_value_projection(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import nn
 
 from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.resample import resample
+
+SKIP_ROUTER = "skip router"  # the mechanism; see `search_spaces.offers`
 
 
 class SkipRouter(nn.Module):
@@ -41,8 +44,7 @@ class SkipRouter(nn.Module):
     def forward(
         self, features: Sequence[torch.Tensor], place: int, size: Sequence[int]
     ) -> torch.Tensor:
-        aligned = [resample(p(f), size) for p, f in zip(self.project, features, strict=True)]
-        return self.release[place](self.mix(aligned))
+        return self.release[place](self.mix(self._aligned(features, size)))
 
     def weights(self, aligned: Sequence[torch.Tensor]) -> torch.Tensor:
         """M maps (B, width, *S) -> (B, M, *S), the stages' shares, which sum to one (Eq. 12)."""
@@ -52,3 +54,21 @@ class SkipRouter(nn.Module):
         """M maps (B, width, *S) -> their mixture (B, width, *S) (Eq. 13)."""
         shares = self.weights(aligned).split(1, dim=1)
         return reduce(torch.add, (s * f for s, f in zip(shares, aligned, strict=True)))
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        features, _, size = inputs
+        shares = self.weights(self._aligned(features, size)).unbind(1)
+        return {SKIP_ROUTER: {f"stage {i}": share for i, share in enumerate(shares, start=1)}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            features, place, size = inputs
+            return self.release[place](torch.stack(self._aligned(features, size)).mean(0))
+
+        return {SKIP_ROUTER: {"uniform shares": uniform}}
+
+    def _aligned(self, features: Sequence[torch.Tensor], size: Sequence[int]) -> list[torch.Tensor]:
+        return [resample(p(f), size) for p, f in zip(self.project, features, strict=True)]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import nn
+
+from search_spaces.blocks.token_pruning import TOKEN_PRUNING
+
+Dropped = Sequence[tuple[torch.Tensor, torch.Tensor]]
 
 
 class TokenAssembly(nn.Module):
@@ -23,7 +30,7 @@ class TokenAssembly(nn.Module):
         self,
         survivors: torch.Tensor,
         index: torch.Tensor,
-        dropped: list[tuple[torch.Tensor, torch.Tensor]],
+        dropped: Dropped,
         position: torch.Tensor,
     ) -> torch.Tensor:
         marked = [tokens + self.place[i] for i, (tokens, _) in enumerate(dropped)]
@@ -31,3 +38,18 @@ class TokenAssembly(nn.Module):
         places = torch.cat([index, *(where for _, where in dropped)], dim=1)
         back = places.argsort(dim=1)[..., None].expand_as(tokens)
         return tokens.gather(1, back) + position
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        return {TOKEN_PRUNING: where_dropped(inputs[1], inputs[2])}
+
+
+def where_dropped(index: torch.Tensor, dropped: Dropped) -> dict[str, torch.Tensor]:
+    """For every token, (B, N) of 0 and 1: whether it was kept to the end, or at which pruning place
+    it was dropped. `index`: (B, K) of those kept; `dropped`: as in `TokenAssembly`."""
+    tokens = index.shape[1] + sum(where.shape[1] for _, where in dropped)
+    place = index.new_zeros((len(index), tokens))
+    for number, (_, where) in enumerate(dropped, start=1):
+        place = place.scatter(1, where, number)
+    names = ["kept", *(f"dropped at place {number}" for number in range(1, 1 + len(dropped)))]
+    return {name: (place == number).float() for number, name in enumerate(names)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from search_spaces.blocks.gated_layer import transformer_layer
-from search_spaces.blocks.token_assembly import TokenAssembly
-
-Dropped = Sequence[tuple[torch.Tensor, torch.Tensor]]
+from search_spaces.blocks.token_assembly import Dropped, TokenAssembly, where_dropped
+from search_spaces.blocks.token_pruning import TOKEN_PRUNING
 
 
 class Completion(nn.Module):
@@ -44,6 +43,10 @@ class Completion(nn.Module):
         """The same where tokens are only masked: kept is (B, N) of 0 and 1, and a pruning place has
         all tokens as they were there (B, N, C) and who was dropped there (B, N)."""
         raise NotImplementedError
+
+    def spends(self) -> dict[str, list[nn.Module]]:
+        """See `search_spaces.offers`."""
+        return {TOKEN_PRUNING: [self]}
 
     def _finish(self, first: torch.Tensor, filled: torch.Tensor) -> torch.Tensor:
         return self.leave(self.layer(torch.cat([first, filled], dim=1))[:, 1:])
@@ -109,6 +112,10 @@ class MaskTokenCompletion(Completion):
         z = self.enter(z)
         seen = kept[..., None]
         return self._finish(z[:, :1], z[:, 1:] * seen + self.mask * (1 - seen) + position)
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`."""
+        return {TOKEN_PRUNING: where_dropped(inputs[1], inputs[2])}
 
 
 def _mapped(channels: int) -> nn.Sequential:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from search_spaces.blocks.exporting import exporting
+
+TOKEN_PRUNING = "token pruning"  # the mechanism; see `search_spaces.offers`
 
 
 class Pruned(NamedTuple):
@@ -53,6 +55,10 @@ class SoftTopK(nn.Module):
         soft = (log_scores / self.tau).softmax(1).gather(1, pruned.kept_index)
         return pruned._replace(kept=pruned.kept * (1 + soft - soft.detach())[..., None])
 
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+        return pruned_otherwise(self.ratio)
+
     def _logits(self, z: torch.Tensor) -> torch.Tensor:
         if self.scores is not None:
             return self.scores(z)
@@ -97,3 +103,18 @@ def split_by_selection(scores: torch.Tensor, keep: int) -> tuple[torch.Tensor, t
 def take(z: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """The tokens of z (B, N, C) at index (B, K): (B, K, C)."""
     return z.gather(1, index[..., None].expand(-1, -1, z.shape[-1]))
+
+
+def pruned_otherwise(ratio: float) -> dict[str, dict[str, Any]]:
+    """As many tokens of inputs[0] (B, N, C), but any; or none. See `search_spaces.offers`."""
+
+    def any_kept(inputs: tuple[Any, ...], output: Pruned, mean: object) -> Pruned:
+        z = inputs[0]
+        return keep_highest(z, torch.rand(z.shape[:2], device=z.device), ratio)
+
+    def all_kept(inputs: tuple[Any, ...], output: Pruned, mean: object) -> Pruned:
+        z = inputs[0]
+        index = torch.arange(z.shape[1], device=z.device).expand(z.shape[0], -1)
+        return Pruned(z, z[:, :0], index, index[:, :0])
+
+    return {TOKEN_PRUNING: {"random scores": any_kept, "nothing pruned": all_kept}}

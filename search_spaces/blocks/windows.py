@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from search_spaces.blocks.attention import ATTENTION, RECEIVED
 from search_spaces.blocks.exporting import kept
 
 
@@ -54,6 +55,28 @@ class Windowed(nn.Module):
             y = _moved(y, [-s for s in shift])
         inside = (slice(None), *(slice(length) for length in size))
         return y[inside].flatten(1, -2)
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`. Where the mixer is attention, that of all its windows."""
+        if not hasattr(self.mixer, "received"):
+            return {}
+        z, size = inputs
+        windows = Windowed(_Received(self.mixer), self.window, self.shift, self.dilated)
+        return {ATTENTION: {RECEIVED: windows(z, size).squeeze(-1).unflatten(1, size)}}
+
+
+class _Received(nn.Module):
+    """A mixer that gives in the place of a token how much it is looked at."""
+
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        self.attention = attention
+
+    def forward(
+        self, z: torch.Tensor, size: tuple[int, ...], mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        received: torch.Tensor = self.attention.received(z, size, mask)
+        return received[..., None]
 
 
 def numbers(size: Sequence[int]) -> tuple[int, ...]:

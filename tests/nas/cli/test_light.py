@@ -36,6 +36,7 @@ COMMANDS = [
     ("front EMPTY", 2, set()),
     ("export EMPTY --pick knee --to NEW", 2, set()),
     ("export SEARCH --pick unknown --to NEW", 2, {"optuna"}),  # looked for beyond the front, too
+    ("explain --help", 0, set()),
     ("report SEARCH", 0, REPORT),
     ("report EMPTY", 2, REPORT),
 ]

@@ -1,0 +1,124 @@
+"""Which cases a network is explained on: with labels where there are some, and none it learnt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.export.export_folder import FOLDS, FOLDS_RECORD, TRIAL_WEIGHTS, Export
+from trainers.data.config import Groups
+from trainers.data.dataset import Dataset
+from trainers.data.folder_source import source_of
+from trainers.data.msd_descriptor import DESCRIPTOR
+from trainers.data.open_source import open_source
+from trainers.data.source import Case
+from trainers.data.source_split import groups_of
+from trainers.data.splits import group_names
+from trainers.data.volume_folder import find_images, find_volumes
+from trainers.errors import UserError
+from trainers.read_json import read_json
+from trainers.volumes.files import Image, volumes_among
+
+
+@dataclass(frozen=True)
+class ExplainedCase:
+    """`label`: None where there is none."""
+
+    name: str
+    image: Image
+    label: Path | None
+
+
+@dataclass(frozen=True)
+class ExplainedCases:
+    """`patients`: names of cases that are one patient's. `left_out`: how many of the data's cases
+    the network was trained on; where it was on all, none is left out, and `learnt` says so."""
+
+    cases: tuple[ExplainedCase, ...]
+    patients: tuple[tuple[str, ...], ...]
+    left_out: int
+    learnt: bool
+
+    def note(self) -> str:
+        """What to know of the cases, in words; empty where there is nothing."""
+        if self.learnt:
+            return "the network was trained on all of these cases: Dice is too good"
+        return f"left out: {self.left_out} cases that it was trained on" if self.left_out else ""
+
+
+def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -> ExplainedCases:
+    """The cases of `data`, but for those that the export was trained on.
+
+    `data`: a folder of images, with their `labels` in another or without, or a data set as `segnas
+    check` takes it. `workdir`: for what a source makes. Raises UserError where there is none.
+    """
+    task, groups = export.config.task, export.config.groups
+    own: Mapping[str, str] | None = None
+    if labels is not None or _is_plain(data):
+        truths = {} if labels is None else find_volumes(labels)
+        images = find_images(data, task.channels)
+        found = [ExplainedCase(name, image, truths.get(name)) for name, image in images.items()]
+        if labels is not None and (lacking := [case.name for case in found if case.label is None]):
+            raise UserError(f"{labels} has no label of {', '.join(lacking[:5])}; expected them all")
+    else:
+        source = open_source(source_of(data, workdir), workdir)
+        own = groups_of(source.cases)
+        found = [ExplainedCase(case.name, case.image, case.label) for case in source.cases]
+    if not found:
+        raise UserError(f"{data} has no images; expected cases to explain the network on")
+    learnt = _trained_on(export)
+    new = [case for case in found if case.name not in learnt]
+    chosen = tuple(new or found)
+    names = [case.name for case in chosen]
+    patients = tuple(map(tuple, group_names(names, _fitting(groups or own, names))))
+    return ExplainedCases(chosen, patients, len(found) - len(chosen), not new)
+
+
+def labelled(cases: Sequence[ExplainedCase], export: Export, data: Path) -> Dataset:
+    """The cases with labels, as one data set to check. Raises UserError where one lacks its."""
+    task = export.config.task
+    found = tuple(Case(c.name, c.image, c.label) for c in cases if c.label is not None)
+    if len(found) < len(cases):
+        raise UserError(
+            f"--ablate compares Dice, and {data} has no labels; name their folder with "
+            "--labels, or give a data set with labels"
+        )
+    modalities = tuple(map(str, range(task.channels)))
+    return Dataset(data, modalities, task.classes, found, ignore=task.ignore)
+
+
+def _fitting(
+    groups: Groups | Mapping[str, str] | None, names: Sequence[str]
+) -> Groups | Mapping[str, str] | None:
+    """None where the groups of the training do not know names of other data."""
+    if isinstance(groups, Groups) and not all(re.search(groups.pattern, name) for name in names):
+        return None
+    return groups
+
+
+def _is_plain(data: Path) -> bool:
+    """A folder with volumes and nothing that describes them."""
+    return (
+        data.is_dir()
+        and not (data / DESCRIPTOR).exists()
+        and bool(volumes_among(sorted(data.iterdir())))
+    )
+
+
+def _trained_on(export: Export) -> set[str]:
+    """Cases that the network learnt from: of an ensemble the first, which is explained."""
+    split = export.config.data.split
+    if not isinstance(split, Path) or not split.exists():
+        return set()
+    parts = read_json(split)
+    if not isinstance(parts, dict):
+        return set()
+    train = set(parts.get("training") or parts.get("train") or ())
+    all_cases = train | set(parts.get("validation", ()))
+    if export.weights.name == FOLDS:
+        first = read_json(export.weights / FOLDS_RECORD)["folds"][0]
+        return all_cases - set(first["validation"])
+    retrained = export.weights.name != TRIAL_WEIGHTS
+    return all_cases if retrained and export.trained.all_cases else train
