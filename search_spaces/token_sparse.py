@@ -46,6 +46,13 @@ class TokenSparse(AxialArchitecture):
     tau: float = choice(
         1.0, 0.1, 0.01, doc="temperature of the soft top-K", when={**_PRUNED, "sampler": ("stp",)}
     )
+    noiseless: bool = choice(
+        False,
+        True,
+        doc="train without Gumbel noise on the scores",
+        when={**_PRUNED, "sampler": ("stp",)},
+        added_later=True,
+    )
     completion: str = choice(
         "mta",
         "mim",
