@@ -30,11 +30,13 @@ from nas.cost.latency import device_name
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.conv import make_conv
 from search_spaces.blocks.gated_layer import Gate, GatedLayer, gated_layer
+from search_spaces.blocks.halo_windows import HaloWindows
 from search_spaces.blocks.light_conv import LightConv
 from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.token_stage import TokenStage
+from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
 
 Make = Callable[[], nn.Module]
@@ -97,13 +99,17 @@ def heads() -> Promise:
 
 
 def windows() -> Promise:
-    """Attention to all tokens, in windows, and by the two exchanges across windows."""
+    """Attention to all tokens, in windows, by the two exchanges across windows, in windows that
+    overlap, and to the nearest of 64 windows (top-k sparse attention)."""
 
     def mixing(mixer: nn.Module) -> nn.Module:
         return TokenStage(64, [GatedLayer(64, mixer, None)])
 
     def attention() -> SharedHeads:
         return SharedHeads(64, 4, kv_heads=4)
+
+    def nearest(top: int) -> nn.Module:
+        return mixing(TopWindows(attention(), 4, top))
 
     return (1, 64, 16, 16, 16), {
         "global": lambda: mixing(attention()),
@@ -112,7 +118,9 @@ def windows() -> Promise:
         "windows of 4^3, shifted": lambda: mixing(Windowed(attention(), 4, shift=True)),
         "dilated windows of 4^3": lambda: mixing(Windowed(attention(), 4, dilated=True)),
         "pooled windows of 4^3": lambda: mixing(PooledWindows(attention(), 4)),
-    }
+        "windows of 4^3 that overlap by 1": lambda: mixing(HaloWindows(attention(), 4, 1)),
+        "windows of 4^3 that overlap by 2": lambda: mixing(HaloWindows(attention(), 4, 2)),
+    } | {f"the {top} nearest windows of 4^3": partial(nearest, top) for top in (2, 4, 8, 16, 64)}
 
 
 GHOSTS = ((8, 48), (16, 48), (32, 48), (32, 24), (64, 24), (128, 12))

@@ -1,4 +1,5 @@
-"""Plain networks to set beside every front: MONAI's U-Nets, SegResNet, UNETR and SwinUNETR."""
+"""Well-known networks to set beside every front: MONAI's U-Nets, SegResNet, UNETR, SwinUNETR, and
+those that MONAI does not have, 3D UX-Net, SegFormer3D and a U-Net on MobileNetV2."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from search_spaces.axes import ALIKE
+from search_spaces.networks.baseline_pictures import baseline_picture
 from search_spaces.space import Architecture, AxialArchitecture, SearchSpace, choice, knobs
-from search_spaces.stages import Stage, several, ways_down, ways_up
+from search_spaces.stages import Stage
 from search_spaces.widths import level_channels
 
 if TYPE_CHECKING:
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
 
 
 PYRAMIDS = ("unet", "segresnet", "nnunet")
+STRIDES = {"unetr": 16, "uxnet": 16, "swin-unetr": 32, "segformer3d": 32, "mobile-unet": 32}
 SIZES = ("width", "levels", "residual_units")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(AxialArchitecture):
-    """One of five well-known networks at a size."""
+    """One of the well-known networks at a size."""
 
     space: ClassVar[str] = "baselines"
 
@@ -32,17 +35,21 @@ class Baseline(AxialArchitecture):
         "unetr",
         "swin-unetr",
         "nnunet",
-        doc="which network; `nnunet`: the U-Net of nnU-Net's plans",
+        "uxnet",
+        "segformer3d",
+        "mobile-unet",
+        doc="which network; `nnunet`: the U-Net of nnU-Net's plans; `uxnet`: 3D UX-Net; "
+        "`mobile-unet`: a U-Net on MobileNetV2",
     )
     width: int = choice(
         16,
         8,
         32,
         doc="channels of the first level",
-        when={"kind": ("unet", "segresnet", "unetr", "nnunet")},
+        when={"kind": (*PYRAMIDS, "unetr", "segformer3d", "mobile-unet")},
     )
     swin_width: int = choice(
-        24, 12, 48, doc="channels of the first level", when={"kind": ("swin-unetr",)}
+        24, 12, 48, doc="channels of the first level", when={"kind": ("swin-unetr", "uxnet")}
     )
     levels: int = choice(4, 3, 5, doc="resolutions", when={"kind": PYRAMIDS})
     residual_units: int = choice(
@@ -58,61 +65,10 @@ class Baseline(AxialArchitecture):
         return level_channels(self.width, 2, self.levels)
 
     def stride(self) -> int:
-        if self.kind == "unetr":
-            return 16
-        return 32 if self.kind == "swin-unetr" else 2 ** (self.levels - 1)
+        return STRIDES.get(self.kind, 2 ** (self.levels - 1))
 
     def picture(self) -> list[Stage]:
-        widths = self.channels
-        if self.kind == "unet":
-            divisors = [2 ** (i + 1) for i in range(self.levels - 1)]
-            unit = "residual unit" if self.residual_units else "1 conv"
-            down = ways_down(widths, [*divisors, divisors[-1]], unit)
-            return down + ways_up(widths[:-2], divisors[:-1], unit, skip="concat")
-        if self.kind == "nnunet":
-            divisors = [2**i for i in range(self.levels)]
-            down = ways_down(widths, divisors, "2 convs")
-            return down + ways_up(widths[:-1], divisors[:-1], "2 convs", skip="concat")
-        if self.kind == "segresnet":
-            divisors = [2**i for i in range(self.levels)]
-            counts = (1, *[2] * (self.levels - 2), 4)
-            down = [
-                Stage(name="encoder", divisor=d, channels=c, holds=[several(n, "residual unit")])
-                for c, d, n in zip(widths, divisors, counts, strict=True)
-            ]
-            return down + ways_up(widths[:-1], divisors[:-1], "1 residual unit", skip="add")
-        swin = self.kind == "swin-unetr"
-        width, steps = (self.swin_width, 5) if swin else (self.width, 4)
-        image = Stage(name="image", divisor=1, channels=width, holds=["residual unit"])
-        shift = 1 if swin else 0
-        up = ways_up(
-            [width * 2 ** max(i - shift, 0) for i in range(steps)],
-            [2**i for i in range(steps)],
-            "residual unit",
-            skip="concat",
-        )
-        return [image, *(self._swin_tokens() if swin else [self._unetr_tokens()]), *up]
-
-    def _unetr_tokens(self) -> Stage:
-        return Stage(
-            name="tokens",
-            divisor=16,
-            channels=self.hidden,
-            holds=[f"attention, {self.hidden // 64} heads"],
-            layers=("both",) * 12,
-        )
-
-    def _swin_tokens(self) -> list[Stage]:
-        return [
-            Stage(
-                name="tokens",
-                divisor=2 ** (i + 1),
-                channels=self.swin_width * 2**i,
-                holds=["windows of 7"] if i < 4 else ["residual unit"],
-                layers=("both",) * (2 if i < 4 else 0),
-            )
-            for i in range(5)
-        ]
+        return baseline_picture(self.canonical())
 
     def build(self, in_channels: int, out_channels: int) -> Strided:
         from search_spaces.networks.baselines import NETWORKS, Strided
@@ -135,6 +91,12 @@ def presets() -> Mapping[str, Architecture]:
         "unetr-s": Baseline(kind="unetr", width=8, hidden=192),
         "swin-unetr": Baseline(kind="swin-unetr", swin_width=48),
         "swin-unetr-s": Baseline(kind="swin-unetr", swin_width=12),
+        "uxnet": Baseline(kind="uxnet", swin_width=48),
+        "uxnet-s": Baseline(kind="uxnet", swin_width=12),
+        "segformer3d": Baseline(kind="segformer3d", width=32),
+        "segformer3d-s": Baseline(kind="segformer3d", width=8),
+        "mobile-unet": Baseline(kind="mobile-unet"),
+        "mobile-unet-s": Baseline(kind="mobile-unet", width=8),
     }
 
 

@@ -4,7 +4,8 @@ Source: Liu, "Towards Clinical Deployment: A Deployment-Oriented Lightweight Tra
 Low-Latency Medical Image Segmentation", Sec. 3.2. It names the parts (light convolutions in
 shallow stages, light transformers in deep ones, windows of several sizes with an exchange across
 them at key layers, parameters shared among heads, low-rank factors, feature fusion) and gives no
-layer table: each part is here in the standard form that its block cites.
+layer table: each part is here in the standard form that its block cites. Its "overlapping windows"
+and its "dynamic sparse attention" are the choices `halo` and `top`.
 """
 
 from __future__ import annotations
@@ -39,11 +40,29 @@ class TokenLevel(Part):
     window: int = choice(
         4, 0, *(w for w in WINDOWS if w != 4), doc="tokens along a window's axis (0: global)"
     )
+    halo: int = choice(
+        0,
+        1,
+        2,
+        doc="tokens that a window sees beyond each of its sides: windows overlap",
+        when={"window": WINDOWS},
+        added_later=True,
+    )
+    top: int = choice(
+        1,
+        2,
+        4,
+        8,
+        doc="windows that a window attends to: itself and those nearest to it in feature space "
+        "(top-k sparse attention)",
+        when={"window": WINDOWS, "halo": (0,)},
+        added_later=True,
+    )
     shift: bool = choice(
         True,
         False,
         doc="every second layer's windows moved by half a window",
-        when={"window": WINDOWS, "depth": (2, 3, 4, 6)},
+        when={"window": WINDOWS, "halo": (0,), "top": (1,), "depth": (2, 3, 4, 6)},
     )
     exchange: Exchange = choice(
         "pooled",
@@ -124,6 +143,8 @@ class DeployLite(LevelledArchitecture):
         ):
             holds = [f"attention, {several(heads, 'head')}"]
             holds += [f"windows of {tokens.window}"] * bool(tokens.window)
+            holds += [f"overlapping by {tokens.halo}"] * bool(tokens.halo)
+            holds += [f"the {tokens.top} nearest windows"] * (tokens.top > 1)
             holds += [f"{tokens.exchange} exchange"] * (tokens.exchange != "none")
             down.append(
                 Stage(

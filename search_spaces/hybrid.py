@@ -24,9 +24,14 @@ from search_spaces.stages import Stage
 from search_spaces.widths import level_channels
 
 if TYPE_CHECKING:
+    from search_spaces.blocks.anchors import AnchorsHead
     from search_spaces.blocks.conv import ConvKind, NormKind
     from search_spaces.blocks.gated_layer import Gate
     from search_spaces.networks.hybrid_unet import HybridUNet
+
+
+PRUNED = (0.25, 0.5, 0.75, 0.9)
+SPARSE_MIXERS = ("attention", "shared", "mamba")  # that need no grid, and so take pruned tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +73,31 @@ class TokenStage(Part):
         0.5,
         0.75,
         0.9,
-        doc="share of tokens that each pruning place drops (needs three layers)",
-        when={"layers_count": (3, 4), "mixer": ("attention", "shared", "mamba")},
+        doc="share of tokens that each pruning place drops (needs three layers); on small volumes "
+        "learned scores were no better than random ones",
+        when={"layers_count": (3, 4), "mixer": SPARSE_MIXERS},
+    )
+    places: int = choice(
+        2,
+        1,
+        doc="pruning places, after the first layers",
+        when={"layers_count": (4,), "prune": PRUNED, "mixer": SPARSE_MIXERS},
+        added_later=True,
+    )
+    tau: float = choice(
+        1.0,
+        0.1,
+        0.01,
+        doc="temperature of the gradient of the soft top-K",
+        when={"layers_count": (3, 4), "prune": PRUNED, "mixer": SPARSE_MIXERS},
+        added_later=True,
+    )
+    noiseless: bool = choice(
+        False,
+        True,
+        doc="train without Gumbel noise on the scores of tokens",
+        when={"layers_count": (3, 4), "prune": PRUNED, "mixer": SPARSE_MIXERS},
+        added_later=True,
     )
     window: int = choice(
         0,
@@ -77,7 +105,14 @@ class TokenStage(Part):
         4,
         8,
         doc="width of the windows in which tokens mix (0: all tokens)",
-        when={"mixer": ("attention", "shared", "mamba"), "prune": (0.0,)},
+        when={"mixer": SPARSE_MIXERS, "prune": (0.0,)},
+        added_later=True,
+    )
+    directions: int = choice(
+        1,
+        2,
+        doc="in which Mamba scans the tokens: in their order, or in both",
+        when={"mixer": ("mamba",)},
         added_later=True,
     )
     prune_queries: bool = choice(
@@ -187,6 +222,14 @@ class Hybrid(LevelledArchitecture):
         added_later=True,
     )
     anchors: int = choice(0, 4, 8, 16, 32, doc="learned spatial anchors (0: none)")
+    anchors_head: AnchorsHead = choice(
+        "pooled",
+        "soft-argmax",
+        doc="how anchors are found: from each channel's mean over the volume, as published, which "
+        "is nearly the same in every case; or as the place where a map is highest",
+        when={"anchors": (4, 8, 16, 32)},
+        added_later=True,
+    )
     token_stages: int = choice(0, 1, 2, doc="levels with transformer layers, the deepest first")
     tokens: tuple[TokenStage, ...] = repeat(
         TokenStage, count="token_stages", doc="the token stages, the deepest level first"

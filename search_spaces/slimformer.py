@@ -59,6 +59,14 @@ class SlimBlock(Part):
         doc="tokens along each axis of the windows that are mixed apart (0: all at once)",
         when={"layers_count": (1, 2, 3), "mixer": ("summary_mamba", "mamba", "attention")},
     )
+    directions: int = choice(
+        1,
+        2,
+        doc="in which Mamba scans the tokens: one, which the published counts hold, or both, as "
+        "Vision Mamba, which the text cites",
+        when={"layers_count": (1, 2, 3), "mixer": ("summary_mamba", "mamba")},
+        added_later=True,
+    )
     mlp_ratio: int = choice(
         4,
         1,
@@ -77,7 +85,7 @@ class SlimBlock(Part):
         layers = tuple(layer for layer in self.layers if layer.gate != "none")
         working = replace(self, layers_count=len(layers), layers=layers)
         if all(layer.gate == "mlp" for layer in layers):
-            working = replace(working, mixer=SlimBlock.mixer, window=SlimBlock.window)
+            working = replace(working, mixer=SlimBlock.mixer, window=SlimBlock.window, directions=1)
         if all(layer.gate == "mixer" for layer in layers):
             working = replace(working, mlp_ratio=SlimBlock.mlp_ratio)
         return super(SlimBlock, working).canonical()
@@ -126,7 +134,7 @@ class SlimFormer(LevelledArchitecture):
                 name="encoder",
                 divisor=d,
                 channels=c,
-                holds=[block.mixer.replace("_", " ")] if set(block.gates) - {"mlp"} else (),
+                holds=[_mixer_words(block)] if set(block.gates) - {"mlp"} else (),
                 layers=block.gates,
             )
             for block, c, d in zip(blocks, channels, divisors, strict=False)
@@ -145,6 +153,10 @@ class SlimFormer(LevelledArchitecture):
         from search_spaces.networks.slimformer_unet import SlimFormerUNet
 
         return SlimFormerUNet(self.canonical(), in_channels, out_channels)
+
+
+def _mixer_words(block: SlimBlock) -> str:
+    return block.mixer.replace("_", " ") + ", both ways" * (block.directions == 2)
 
 
 def presets() -> Mapping[str, Architecture]:

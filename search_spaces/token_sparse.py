@@ -34,7 +34,15 @@ class TokenSparse(AxialArchitecture):
     bottom: str = choice(
         "tokens", "pooled", doc="where the decoder starts: the tokens' grid, or half of it"
     )
-    prune: float = choice(0.75, 0.0, 0.25, 0.5, 0.9, doc="share of tokens that each place drops")
+    prune: float = choice(
+        0.75,
+        0.0,
+        0.25,
+        0.5,
+        0.9,
+        doc="share of tokens that each place drops; on small volumes learned scores were no better "
+        "than random ones",
+    )
     places: int = choice(3, 1, 2, doc="pruning places, evenly spaced in depth", when=_PRUNED)
     sampler: Sampler = choice(
         "stp",
@@ -45,6 +53,13 @@ class TokenSparse(AxialArchitecture):
     )
     tau: float = choice(
         1.0, 0.1, 0.01, doc="temperature of the soft top-K", when={**_PRUNED, "sampler": ("stp",)}
+    )
+    noiseless: bool = choice(
+        False,
+        True,
+        doc="train without Gumbel noise on the scores",
+        when={**_PRUNED, "sampler": ("stp",)},
+        added_later=True,
     )
     completion: str = choice(
         "mta",

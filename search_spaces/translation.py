@@ -72,6 +72,7 @@ def from_lightmedseg(a: LightMedSeg) -> Hybrid:
         decoder="adaptive" if a.mixing else "residual",
         prior=a.lspm,
         anchors=a.anchors,
+        anchors_head=a.anchors_head,
     )
 
 
@@ -91,6 +92,7 @@ def _slim_stage(block: SlimBlock) -> TokenStage:
         block.gates,
         mixer="mamba" if block.mixer == "summary_mamba" else block.mixer,
         window=block.window,
+        directions=block.directions,
         mlp_ratio=block.mlp_ratio,
     )
 
@@ -98,7 +100,13 @@ def _slim_stage(block: SlimBlock) -> TokenStage:
 def from_token_sparse(a: TokenSparse) -> Hybrid:
     """A UNETR; the pruning places fix the layers, which are pruned after all but the last two."""
     layers = a.places + 2 if a.prune else a.depth
-    stage = _stage(["both"] * layers, mlp_ratio=a.mlp_ratio, prune=a.prune)
+    stage = _stage(
+        ["both"] * layers,
+        mlp_ratio=a.mlp_ratio,
+        prune=a.prune,
+        tau=a.tau,
+        noiseless=a.noiseless,
+    )
     return _unetr(a.patch, a.features, stage)
 
 
@@ -164,6 +172,13 @@ def from_baseline(a: Baseline) -> Hybrid:
     if a.kind == "swin-unetr":
         stage = _stage(["both"] * 2, window=7, mlp_ratio=4)
         return _hybrid(stage, stage, width=a.swin_width, levels=5, refine=8)
+    if a.kind == "segformer3d":
+        stage = _stage(["both"] * 2, mlp_ratio=4)
+        return _hybrid(stage, stage, width=a.width, levels=5, refine=0)
+    if a.kind == "mobile-unet":
+        return _hybrid(width=a.width, growth=1.5, levels=5, refine=0, conv="ghost", norm="batch")
+    if a.kind == "uxnet":
+        return _hybrid(width=a.swin_width, levels=5, stem_stride=1)
     if a.kind == "segresnet":
         return _hybrid(width=a.width, levels=a.levels, stem_stride=1, norm="group", skip="add")
     if a.kind == "nnunet":

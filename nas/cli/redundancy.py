@@ -31,6 +31,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default="residual",
         help="the output of a mixer or MLP with its residual, or alone (default: residual)",
     )
+    command.add_argument(
+        "--cka",
+        choices=("centred", "uncentred"),
+        default="centred",
+        help="CKA of centred features, or of raw ones, as SlimFormer-3D's Eq. 3 writes it "
+        "(default: centred)",
+    )
     arguments.add_json(command)
 
 
@@ -44,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
     to = output_folder(options.out, options.to)
     note(f"using the {export.weights.stem} weights: {export.weights}")
     with Bars(NOTES) as bars:
-        report = redundancy_report(export, options.data, options.prune, options.output, bars.count)
+        report = redundancy_report(
+            export, options.data, options.prune, options.output, options.cka, bars.count
+        )
     written = write_report(report, to)
     if options.json:
         print(json.dumps(report.to_json()))

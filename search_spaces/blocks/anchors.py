@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from search_spaces.axes import ALIKE, Axes
-from search_spaces.blocks.conv import dense
+from search_spaces.blocks.conv import dense, pointwise
 from search_spaces.blocks.dimensions import CONV
 from search_spaces.blocks.norms import SpreadGroupNorm
 
 ANCHORS = "anchors"  # the mechanism; see `search_spaces.offers`
+AnchorsHead = Literal["pooled", "soft-argmax"]
+
+SHARPNESS = 4.0
+"""Of the soft argmax at the start. With 1 all voxels weigh nearly the same, and every anchor stands
+in the middle of every case."""
 
 
 class AnchorDetector(nn.Module):
-    """K coordinates predicted from the input volume (LightMedSeg, Eq. 1).
+    """K coordinates predicted from the input volume (LightMedSeg, Sec. 3.2).
 
     x: (B, C, *S) -> (B, K, spatial_dims), every coordinate in [0, 1]. Its three strided
     convolutions heed the `axes` of the volume.
+
+    `head`: `pooled` is Eq. 1, an MLP of each channel's mean over all voxels. Where every case has
+    mean 0 and every map is normalised these means hardly differ between cases, and they do not say
+    where anything is: the anchors are constants. `soft-argmax` keeps the place: K maps, and of each
+    the mean place by its softmax over all voxels (Levine 2016, Sec. 4.2).
     """
 
     def __init__(
-        self, spatial_dims: int, in_channels: int, anchors: int, axes: Axes = ALIKE
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        anchors: int,
+        axes: Axes = ALIKE,
+        head: AnchorsHead = "pooled",
     ) -> None:
         super().__init__()
         self.spatial_dims = spatial_dims
@@ -33,12 +48,19 @@ class AnchorDetector(nn.Module):
             conv = dense(spatial_dims, channels, 8, axes.step(step), axes.kernel(step))
             steps += [conv, SpreadGroupNorm(4, 8), nn.SiLU()]
         self.encoder = nn.Sequential(*steps)
-        self.mlp = nn.Sequential(
-            nn.Linear(8, 128), nn.SiLU(), nn.Linear(128, anchors * spatial_dims)
-        )
+        self.head = head
+        if head == "pooled":
+            self.mlp = nn.Sequential(
+                nn.Linear(8, 128), nn.SiLU(), nn.Linear(128, anchors * spatial_dims)
+            )
+        else:
+            self.locate = pointwise(spatial_dims, 8, anchors)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pooled = self.encoder(x).flatten(2).mean(-1)  # (B, 8)
+        y = self.encoder(x)  # (B, 8, *S / 8)
+        if self.head == "soft-argmax":
+            return soft_argmax(SHARPNESS * self.locate(y))
+        pooled = y.flatten(2).mean(-1)  # (B, 8)
         return torch.sigmoid(self.mlp(pooled)).unflatten(1, (-1, self.spatial_dims))
 
     def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
@@ -54,6 +76,22 @@ class AnchorDetector(nn.Module):
             return mean.to(output).expand_as(output)
 
         return {ANCHORS: {"mean over cases": everywhere}}
+
+
+def soft_argmax(maps: torch.Tensor) -> torch.Tensor:
+    """The mean place of each map's softmax over its voxels: (B, K, *S) of n axes -> (B, K, n).
+
+    Voxel i of an axis of length L is at (i + 1/2) / L.
+    """
+    kind = torch.promote_types(maps.dtype, torch.float32)
+    share = maps.flatten(2).softmax(-1, dtype=kind).unflatten(2, maps.shape[2:])
+    means = []
+    for axis in range(2, maps.dim()):
+        others = [other for other in range(2, maps.dim()) if other != axis]
+        length = maps.shape[axis]
+        place = (torch.arange(length, device=maps.device, dtype=kind) + 0.5) / length
+        means.append((share.sum(others) * place).sum(-1))
+    return torch.stack(means, dim=-1).to(maps.dtype)
 
 
 class FiLM(nn.Module):

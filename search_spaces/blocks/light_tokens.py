@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.halo_windows import HaloWindows
 from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.shared_heads import SharedHeads, key_value_projection
+from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
 
 Exchange = Literal["none", "pooled", "grid"]
@@ -22,10 +24,12 @@ class LightTokens(nn.Module):
     """`depth` transformer layers over the voxels of a feature map, with a residual around them.
 
     `window` 0: global attention; else attention in windows, every second layer's moved by half a
-    window if `shift`, and after the last layer an exchange across windows: attention to one pooled
-    token for each (`PooledWindows`), in dilated windows, or none. `share_layers`: the keys
-    and values of every two layers are one projection of the tokens that enter the first of them
-    (CLA2; Brandon 2024, Sec. 3). `kv_heads` and `rank_ratio`: see `SharedHeads`.
+    window if `shift`; or windows that overlap by `halo` tokens on every side (`HaloWindows`); or
+    each window with the `top` nearest to it, itself among them (`TopWindows`). After the last layer
+    comes an exchange across windows: attention to one pooled token for each (`PooledWindows`), in
+    dilated windows, or none. `share_layers`: the keys and values of every two layers are one
+    projection of the tokens that enter the first of them (CLA2; Brandon 2024, Sec. 3). `kv_heads`
+    and `rank_ratio`: see `SharedHeads`.
 
     x: (B, C, *S) -> (B, C, *S).
     """
@@ -38,6 +42,8 @@ class LightTokens(nn.Module):
         heads: int,
         kv_heads: int,
         window: int = 0,
+        halo: int = 0,
+        top: int = 1,
         shift: bool = False,
         exchange: Exchange = "none",
         share_layers: bool = False,
@@ -49,10 +55,19 @@ class LightTokens(nn.Module):
         def attention() -> SharedHeads:
             return SharedHeads(channels, heads, kv_heads, rank_ratio, project_kv=not share_layers)
 
+        def mixer(layer: int) -> nn.Module:
+            if not window:
+                return attention()
+            if halo:
+                return HaloWindows(attention(), window, halo)
+            if top > 1:
+                return TopWindows(attention(), window, top)
+            return Windowed(attention(), window, shift and layer % 2 == 1)
+
         self.layers = nn.ModuleList(
             GatedLayer(
                 channels,
-                Windowed(attention(), window, shift and i % 2 == 1) if window else attention(),
+                mixer(i),
                 MLP(channels, mlp_ratio * channels, rank_ratio),
             )
             for i in range(depth)

@@ -14,20 +14,22 @@ from search_spaces.blocks.windows import Windowed
 MixerKind = Literal["attention", "mamba", "summary_mamba", "pool"]
 
 
-def make_mixer(kind: MixerKind, channels: int, heads: int = 1, window: int = 0) -> nn.Module:
+def make_mixer(
+    kind: MixerKind, channels: int, heads: int = 1, window: int = 0, directions: int = 1
+) -> nn.Module:
     """A mixer called as `mixer(z, size)`, z: (B, N, C) with N = prod(size) -> (B, N, C).
 
     `window`: tokens along every axis of the windows that are mixed apart; 0 mixes all. Pooling has
-    a neighbourhood of its own and no windows. `heads` are those of attention. Raises ValueError for
-    another kind.
+    a neighbourhood of its own and no windows. `heads` are those of attention, `directions` those of
+    Mamba. Raises ValueError for another kind.
     """
     mixer: nn.Module
     if kind == "attention":
         mixer = Attention(channels, heads)
     elif kind == "mamba":
-        mixer = Mamba(channels)
+        mixer = Mamba(channels, directions=directions)
     elif kind == "summary_mamba":
-        mixer = SummaryMamba(channels)
+        mixer = SummaryMamba(channels, directions)
     elif kind == "pool":
         return Pooling()
     else:

@@ -58,14 +58,21 @@ class SharedHeads(nn.Module):
         size: tuple[int, ...] | None = None,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
+        return self.attend(*self.keys_values_of(z), mask)
+
+    def keys_values_of(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens (B, N, C), and their keys and values (B, N, kv_width): made, or found there."""
         if self.keys_values is None:
-            return self.attend(z[..., : self.channels], z[..., self.channels :], mask)
-        return self.attend(z, self.keys_values(z), mask)
+            return z[..., : self.channels], z[..., self.channels :]
+        return z, self.keys_values(z)
 
     def attend(
         self, z: torch.Tensor, kv: torch.Tensor, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Queries of z (B, N, C) on keys and values kv (B, M, kv_width) -> (B, N, C)."""
+        """Queries of z (B, N, C) on keys and values kv (B, M, kv_width) -> (B, N, C).
+
+        `mask`: (B, N, M), or (B, 1, M) where it is the same for all queries.
+        """
         q = self.query(z).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, d)
         k, v = kv.unflatten(-1, (2, self.kv_heads, -1)).permute(
             2, 0, 3, 1, 4

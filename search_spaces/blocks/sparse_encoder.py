@@ -25,10 +25,12 @@ from search_spaces.blocks.token_scores import TokenScores
 Sampler = Literal["stp", "evit", "dynamic"]
 
 
-def sampler(kind: Sampler, channels: int, ratio: float, tau: float) -> nn.Module:
-    """The module that prunes: STP, EViT or DynamicViT."""
+def sampler(
+    kind: Sampler, channels: int, ratio: float, tau: float, noise: bool = True
+) -> nn.Module:
+    """The module that prunes: STP, EViT or DynamicViT; `tau` and `noise` are of STP alone."""
     if kind == "stp":
-        return SoftTopK(channels, ratio, tau, TokenScores(channels))
+        return SoftTopK(channels, ratio, tau, TokenScores(channels), noise)
     return AttentiveTopK(ratio) if kind == "evit" else DynamicPruning(channels, ratio)
 
 

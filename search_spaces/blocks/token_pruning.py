@@ -25,15 +25,22 @@ class SoftTopK(nn.Module):
     """Keeps the K = int((1 - ratio) N) tokens, at least one, with the highest predicted scores.
 
     Training draws them by Gumbel noise with a straight-through softmax gradient at temperature
-    `tau` (Eq. 2); inference is a plain top-K. z: (B, N, C) -> Pruned. Both index sets are in
-    ascending order. The scores are Eq. 1: sigmoid(MLP2([z, mean(MLP1(z))])); `scores` is a module
-    that gives their logits, (B, N, C) -> (B, N), in place of the built-in two layers.
+    `tau` (Eq. 2); inference is a plain top-K. `noise=False` trains by the plain top-K as well, with
+    the same gradient (the paper's ST TopK, Table 4c). z: (B, N, C) -> Pruned. Both index sets are
+    in ascending order. The scores are Eq. 1: sigmoid(MLP2([z, mean(MLP1(z))])); `scores` is a
+    module that gives their logits, (B, N, C) -> (B, N), in place of the built-in two layers.
     """
 
     def __init__(
-        self, channels: int, ratio: float, tau: float = 1.0, scores: nn.Module | None = None
+        self,
+        channels: int,
+        ratio: float,
+        tau: float = 1.0,
+        scores: nn.Module | None = None,
+        noise: bool = True,
     ) -> None:
         super().__init__()
+        self.noise = noise
         self.ratio, self.tau, self.scores = checked_ratio(ratio), tau, scores
         if scores is None:
             self.local = nn.Sequential(
@@ -46,7 +53,7 @@ class SoftTopK(nn.Module):
 
     def forward(self, z: torch.Tensor) -> Pruned:
         log_scores = nn.functional.logsigmoid(self._logits(z))  # (B, N)
-        if self.training:
+        if self.training and self.noise:
             noise = torch.empty_like(log_scores).exponential_().log()  # -Gumbel(0, 1)
             log_scores = log_scores - noise
         pruned = keep_highest(z, log_scores, self.ratio)

@@ -17,9 +17,10 @@ from search_spaces.blocks.token_pruning import SoftTopK
 class TokenStage(nn.Module):
     """Gated layers over the voxels of a feature map: sparse encoding, then token completion.
 
-    With a pruning ratio, STP follows every layer but the last two, and the last layer is the
-    transformer of MTA (Zhou 2023, Eq. 3): it sees all tokens again. Fewer than three layers leave
-    no room for pruning. A `gate` sees the map first, and decides which queries the layers compute.
+    With a pruning ratio, STP follows every layer but the last two, or the first `places` of these,
+    and the last layer is the transformer of MTA (Zhou 2023, Eq. 3): it sees all tokens again. Fewer
+    than three layers leave no room for pruning. `tau`, `noise`: see `SoftTopK`. A `gate` sees the
+    map first, and decides which queries the layers compute.
     x: (B, C, *S) -> (B, C, *S), with a residual around the whole stage.
     """
 
@@ -29,13 +30,20 @@ class TokenStage(nn.Module):
         layers: Sequence[GatedLayer],
         prune: float = 0.0,
         gate: QueryGate | None = None,
+        *,
+        places: int | None = None,
+        tau: float = 1.0,
+        noise: bool = True,
     ) -> None:
         super().__init__()
         self.gate = gate
         self.layers = nn.ModuleList(layers)
-        places = len(layers) - 2 if prune else 0
-        self.prune = nn.ModuleList(SoftTopK(channels, prune) for _ in range(max(places, 0)))
-        self.assemble = TokenAssembly(channels, places) if places > 0 else None
+        room = max(len(layers) - 2, 0) if prune else 0
+        places = room if places is None else min(places, room)
+        self.prune = nn.ModuleList(
+            SoftTopK(channels, prune, tau, noise=noise) for _ in range(places)
+        )
+        self.assemble = TokenAssembly(channels, places) if places else None
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,6 +66,7 @@ class TokenStage(nn.Module):
             pruned = prune(layer(z))
             dropped.append((pruned.dropped, index.gather(1, pruned.dropped_index)))
             z, index = pruned.kept, index.gather(1, pruned.kept_index)
-        z = self.layers[-2](z)
+        for layer in self.layers[len(self.prune) : -1]:
+            z = layer(z)
         assert self.assemble is not None
         return self.layers[-1](self.assemble(z, index, dropped, position))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -33,18 +35,15 @@ class Windowed(nn.Module):
         self.mixer, self.window, self.shift, self.dilated = mixer, window, shift, dilated
 
     def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-        size = numbers(size)
-        window = tuple(min(self.window, length) for length in size)
+        tiling = Tiling.of(size, self.window)
+        size, window = tiling.size, tiling.window
         shift = tuple(
             w // 2 if self.shift and w < length else 0
             for w, length in zip(window, size, strict=True)
         )
-        filling = [-length % w for w, length in zip(window, size, strict=True)]
-        x = z.unflatten(1, size)  # (B, *S, C)
-        if any(filling):
-            x = pad(x, [0, 0, *(p for f in reversed(filling) for p in (0, f))])
+        x = tiling.filled(z)
         mask = None
-        if any(filling) or any(shift):
+        if tiling.is_filled or any(shift):
             mask = window_mask(size, window, shift, str(z.device), self.dilated)
             mask = mask.repeat(z.shape[0], 1, 1)
         windows = partition(_interleave(x, window) if self.dilated else _moved(x, shift), window)
@@ -53,8 +52,7 @@ class Windowed(nn.Module):
             y = _interleave(y, [n // w for n, w in zip(x.shape[1:-1], window, strict=True)])
         else:
             y = _moved(y, [-s for s in shift])
-        inside = (slice(None), *(slice(length) for length in size))
-        return y[inside].flatten(1, -2)
+        return tiling.emptied(y)
 
     def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
         """See `search_spaces.offers`. Where the mixer is attention, that of all its windows."""
@@ -77,6 +75,64 @@ class _Received(nn.Module):
     ) -> torch.Tensor:
         received: torch.Tensor = self.attention.received(z, size, mask)
         return received[..., None]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Windows side by side on a grid of that size, which is filled up where they do not divide it.
+
+    N tokens are those of the grid, n those of a window.
+    """
+
+    size: tuple[int, ...]
+    window: tuple[int, ...]
+
+    @classmethod
+    def of(cls, size: Sequence[int], window: int) -> Self:
+        """Windows of that width, clipped to the grid."""
+        size = numbers(size)
+        return cls(size, tuple(min(window, length) for length in size))
+
+    @property
+    def filling(self) -> list[int]:
+        """By how many tokens each axis is filled up."""
+        return [-length % w for w, length in zip(self.window, self.size, strict=True)]
+
+    @property
+    def is_filled(self) -> bool:
+        return any(self.filling)
+
+    @property
+    def windows(self) -> int:
+        """How many there are."""
+        return math.prod(-(-n // w) for w, n in zip(self.window, self.size, strict=True))
+
+    def filled(self, z: torch.Tensor) -> torch.Tensor:
+        """(B, N, C) -> (B, *S, C), zeros filled up."""
+        x = z.unflatten(1, self.size)
+        if self.is_filled:
+            x = pad(x, [0, 0, *(p for f in reversed(self.filling) for p in (0, f))])
+        return x
+
+    def emptied(self, x: torch.Tensor) -> torch.Tensor:
+        """The inverse of `filled`."""
+        inside = (slice(None), *(slice(length) for length in self.size))
+        return x[inside].flatten(1, -2)
+
+    def parts(self, z: torch.Tensor) -> torch.Tensor:
+        """(B, N, C) -> (B * windows, n, C)."""
+        return partition(self.filled(z), self.window)
+
+    def joined(self, windows: torch.Tensor) -> torch.Tensor:
+        """The inverse of `parts`."""
+        grid = [length + f for length, f in zip(self.size, self.filling, strict=True)]
+        return self.emptied(unpartition(windows, self.window, grid))
+
+    def product_macs(self, output: torch.Tensor, keys: int) -> int:
+        """Of Q K^T and its product with V, every token of every window looking at `keys` others;
+        output: (B, N, C)."""
+        tokens = self.windows * math.prod(self.window)
+        return 2 * len(output) * tokens * output.shape[-1] * keys
 
 
 def numbers(size: Sequence[int]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Well-known networks as MONAI builds them, held to this package's contract of sizes."""
+"""Well-known networks, most of them MONAI's, held to this package's contract of sizes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from search_spaces.blocks.norms import spread_norms
 from search_spaces.blocks.swin_merging import SwinMerging
 from search_spaces.blocks.unetr_decoder import UNETRDecoder
 from search_spaces.networks.input_size import check_size
+from search_spaces.networks.mobile_unet import MobileUNet
+from search_spaces.networks.segformer3d import SegFormer3D
+from search_spaces.networks.uxnet import UXNet
 
 if TYPE_CHECKING:
     from search_spaces.baselines import Baseline
@@ -110,6 +113,21 @@ def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Modul
         if point.axes != ALIKE:
             _halve_by_axis(network, point.axes)
     return network.to(torch.get_default_device())
+
+
+def uxnet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
+    """3D UX-Net (Lee 2023)."""
+    return UXNet(in_channels, out_channels, point.swin_width, point.axes)
+
+
+def segformer3d(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
+    """SegFormer3D (Perera 2024)."""
+    return SegFormer3D(in_channels, out_channels, point.width, point.axes)
+
+
+def mobile_unet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
+    """A U-Net on MobileNetV2 (Sandler 2018)."""
+    return MobileUNet(in_channels, out_channels, point.width, point.axes)
 
 
 def _halve_by_axis(network: SwinUNETR, axes: Axes) -> None:
@@ -213,4 +231,7 @@ NETWORKS: Mapping[str, Callable[[Baseline, int, int], nn.Module]] = {
     "segresnet": segresnet,
     "unetr": unetr,
     "swin-unetr": swin_unetr,
+    "uxnet": uxnet,
+    "segformer3d": segformer3d,
+    "mobile-unet": mobile_unet,
 }

@@ -144,6 +144,8 @@ def _tokens(point: DeployLite, level: TokenLevel, channels: int, heads: int) -> 
         heads=heads,
         kv_heads=1 if point.shared_heads else heads,
         window=level.window,
+        halo=level.halo,
+        top=level.top,
         shift=level.shift,
         exchange=level.exchange,
         share_layers=point.share_layers,

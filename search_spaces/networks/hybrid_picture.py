@@ -40,7 +40,8 @@ def _down(point: Hybrid, level: int) -> Stage:
     stage = point.tokens[depth] if depth < point.token_stages else None
     gates = stage.gates if stage else ()
     holds = [several(point.convs, f"{point.conv} conv")]
-    holds += [f"FiLM by {point.anchors} anchors"] * bool(point.anchors)
+    anchors = "anchors" if point.anchors_head == "pooled" else f"{point.anchors_head} anchors"
+    holds += [f"FiLM by {point.anchors} {anchors}"] * bool(point.anchors)
     holds += ["structural prior"] * (point.prior and level == 0)
     holds += ["texture routing"] * point.prior
     return Stage(
@@ -69,6 +70,7 @@ def _up(point: Hybrid, level: int, skip: str) -> Stage:
 def _token_words(stage: TokenStage) -> list[str]:
     mixed = any(gate != "mlp" for gate in stage.gates)
     words = [f"{stage.mixer} mixer" if stage.mixer in ("shared", "adaptive") else stage.mixer]
+    words = [f"{words[0]}, both ways"] if stage.directions == 2 else words
     words = words * mixed + [f"windows of {stage.window}"] * bool(stage.window)
     words += [f"drops {stage.prune:.0%} of tokens"] * bool(stage.prune)
     words += [f"rank {stage.rank:.0%}"] * (stage.rank < 1)

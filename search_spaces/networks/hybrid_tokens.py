@@ -40,7 +40,15 @@ def token_stage(stage: hybrid.TokenStage, channels: int) -> TokenStage:
         )
         for kept in stage.gates
     ]
-    return TokenStage(channels, layers, stage.prune, gate)
+    return TokenStage(
+        channels,
+        layers,
+        stage.prune,
+        gate,
+        places=stage.places,
+        tau=stage.tau,
+        noise=not stage.noiseless,
+    )
 
 
 def _mixer(stage: hybrid.TokenStage, channels: int, queries: Queries | None) -> nn.Module:
@@ -48,7 +56,10 @@ def _mixer(stage: hybrid.TokenStage, channels: int, queries: Queries | None) -> 
         return Pooling()
     if stage.mixer == "adaptive":
         return _adaptive(stage, channels, queries)
-    mixer = Mamba(channels) if stage.mixer == "mamba" else _attention(stage, channels)
+    if stage.mixer == "mamba":
+        mixer: nn.Module = Mamba(channels, directions=stage.directions)
+    else:
+        mixer = _attention(stage, channels)
     return Windowed(mixer, stage.window) if stage.window else mixer
 
 

@@ -47,7 +47,9 @@ class HybridUNet(AdaptivelyPruned):
             decoder_level(point, level) for level in reversed(range(point.levels - 1))
         )
         self.detect = (
-            AnchorDetector(3, in_channels, point.anchors, point.axes) if point.anchors else None
+            AnchorDetector(3, in_channels, point.anchors, point.axes, point.anchors_head)
+            if point.anchors
+            else None
         )
         self.head = hybrid_head(point, in_channels, out_channels)
 

@@ -41,7 +41,9 @@ class LightMedSegNet(nn.Module):
             four_group_norm(first),
         )
         self.detect = (
-            AnchorDetector(3, in_channels, point.anchors, point.axes) if point.anchors else None
+            AnchorDetector(3, in_channels, point.anchors, point.axes, point.anchors_head)
+            if point.anchors
+            else None
         )
         self.prior = LSPM(3, first, point.kernel(0)) if point.lspm else None
         self.encoder = nn.ModuleList(

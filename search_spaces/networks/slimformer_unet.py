@@ -101,7 +101,9 @@ class EncoderBlock(nn.Module):
             gated_layer(
                 channels,
                 gate,
-                mixer=lambda: make_mixer(block.mixer, channels, heads, block.window),
+                mixer=lambda: make_mixer(
+                    block.mixer, channels, heads, block.window, block.directions
+                ),
                 mlp=lambda: MLP(channels, block.mlp_ratio * channels),
             )
             for gate in block.gates

@@ -137,9 +137,10 @@ def _sparse_encoder(point: TokenSparse, layers: Sequence[GatedLayer]) -> SparseE
         completion = MultiLayerAssembly(point.width, point.heads, point.mlp_ratio, point.places)
     else:
         completion = MaskTokenCompletion(point.width, point.heads, point.mlp_ratio)
+    kind, width, noise = point.sampler, point.width, not point.noiseless
     return SparseEncoder(
         layers,
         evenly_spaced(point.depth, point.places),
-        [sampler(point.sampler, point.width, point.prune, point.tau) for _ in range(point.places)],
+        [sampler(kind, width, point.prune, point.tau, noise) for _ in range(point.places)],
         completion,
     )

@@ -30,8 +30,9 @@ SEARCH = {
             "levels": [3],
             "convs": [1, 2],
             "anchors": [0, 4],
+            "anchors_head": ["pooled"],
             "token_stages": [0, 1],
-            "tokens": {"layers_count": [0, 1], "window": [0]},
+            "tokens": {"layers_count": [0, 1], "window": [0], "directions": [1]},
         }
     },
     "train": {"patch": [16, 16, 16], "epochs": 3, "steps_per_epoch": 10, "learning_rate": 8e-3},

@@ -4,12 +4,14 @@ from torch import nn
 
 from nas.cost.count import cost_of
 from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.halo_windows import HaloWindows
 from search_spaces.blocks.light_conv import LightConv, PatchMerging
 from search_spaces.blocks.light_tokens import LightTokens
 from search_spaces.blocks.mlp import MLP, low_rank_linear
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.subvoxel_head import SubvoxelHead
+from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
 from search_spaces.deploylite import SPACE, DeployLite, TokenLevel
 from search_spaces.networks.deploylite_net import LightFusion
@@ -89,6 +91,61 @@ def test_one_key_and_value_for_all_heads_has_their_parameters_once():
 def test_heads_that_do_not_divide_are_refused(channels, heads, kv_heads):
     with pytest.raises(ValueError, match="do not divide"):
         SharedHeads(channels, heads, kv_heads)
+
+
+# Windows that overlap, and the few that matter
+
+GRIDS = [(4, 6), (5, 7), (4, 2, 6), (3, 5, 4)]  # which windows of 2 divide, or not
+
+
+def window_of(size, window=2):
+    """The window that each token of the grid is in, (N, axes)."""
+    places = torch.cartesian_prod(*map(torch.arange, size))
+    return places, places // window
+
+
+@pytest.mark.parametrize("size", GRIDS)
+@pytest.mark.parametrize("halo", [1, 2])
+def test_a_window_with_a_halo_is_attention_to_what_lies_in_both(size, halo):
+    attention, z = SharedHeads(16, 4, 2), torch.randn(2, len(window_of(size)[0]), 16)
+    places, windows = window_of(size)
+    low, high = 2 * windows - halo, 2 * windows + 2 + halo  # (N, axes)
+    seen = ((places[None] >= low[:, None]) & (places[None] < high[:, None])).all(-1)
+    expected = by_hand(attention, z, seen.expand(2, -1, -1))
+    torch.testing.assert_close(HaloWindows(attention, 2, halo)(z, size), expected)
+
+
+@pytest.mark.parametrize("size", GRIDS)
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_all_windows_are_attention_to_all_tokens(size, kv_heads):
+    attention, z = SharedHeads(16, 4, kv_heads), torch.randn(2, len(window_of(size)[0]), 16)
+    difference = TopWindows(attention, 2, top=1000)(z, size) - attention(z)
+    assert difference.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("size", GRIDS)
+@pytest.mark.parametrize("top", [1, 2, 3])
+def test_a_window_attends_to_itself_and_to_the_nearest(size, top):
+    torch.manual_seed(0)
+    attention, z = SharedHeads(16, 4, 2), torch.randn(1, len(window_of(size)[0]), 16)
+    _, windows = window_of(size)
+    names, number = windows.unique(dim=0, return_inverse=True)
+    q, k = attention.query(z)[0], attention.keys_values(z)[0, :, :8]
+    k = k.unflatten(-1, (2, 1, 4)).expand(-1, -1, 2, -1).flatten(1)  # a key for each query's head
+    mean = [torch.stack([t[number == w].mean(0) for w in range(len(names))]) for t in (q, k)]
+    near = (mean[0] @ mean[1].T).fill_diagonal_(torch.inf)
+    chosen = torch.zeros_like(near, dtype=torch.bool).scatter(1, near.topk(top).indices, True)
+    expected = by_hand(attention, z, chosen[number][:, number][None])
+    torch.testing.assert_close(TopWindows(attention, 2, top)(z, size), expected)
+
+
+def test_fewer_windows_are_less_work():
+    def macs(**choices):
+        return cost_of(levels(TokenLevel(window=3, **choices)), 1, 2, (96, 96, 96)).macs
+
+    by_top = [macs(top=k) for k in (2, 4, 8)]
+    assert macs(shift=False) < by_top[0] < by_top[1] < by_top[2]
+    assert macs(shift=False) < macs(halo=1) < macs(halo=2)
 
 
 # Exchange across windows
@@ -223,6 +280,9 @@ def test_fusion_by_concatenation_is_a_convolution_of_both():
     [
         (TokenLevel(window=0, shift=False, exchange="grid"), TokenLevel(window=0)),
         (TokenLevel(depth=1, shift=False), TokenLevel(depth=1)),
+        (TokenLevel(halo=1, top=4, shift=False), TokenLevel(halo=1)),
+        (TokenLevel(top=4, shift=False), TokenLevel(top=4)),
+        (TokenLevel(window=0, halo=1), TokenLevel(window=0)),
     ],
 )
 def test_choices_of_windows_do_not_matter_where_there_are_none(spelling, plain):

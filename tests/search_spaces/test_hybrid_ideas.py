@@ -15,6 +15,7 @@ from search_spaces.blocks.query_pruning import QueryGate
 from search_spaces.blocks.selective_scan import SelectiveScan
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.skip_router import SkipRouter
+from search_spaces.blocks.token_pruning import SoftTopK
 from search_spaces.blocks.windows import Windowed
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.registry import find_preset
@@ -119,6 +120,38 @@ def test_a_mixer_that_no_layer_has_is_no_difference(tokens, plain):
     assert params(spelt) == params(canonical)
 
 
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"tau": 0.1},
+        {"noiseless": True},
+        {"places": 1},
+        {"directions": 2},
+    ],
+)
+def test_knobs_of_what_is_not_there_are_no_difference(choices):
+    three, four = (("both",) * n for n in (3, 4))
+    assert hybrid(*four, tokens=choices).key == hybrid(*four).key
+    spelt = {"prune": 0.5, "mixer": "mamba", **choices}
+    plain = {"prune": 0.5, "mixer": "mamba"}
+    assert hybrid(*four, tokens=spelt).key != hybrid(*four, tokens=plain).key
+    if "places" in choices:  # three layers have room for one
+        assert hybrid(*three, tokens=spelt).key == hybrid(*three, tokens=plain).key
+
+
+@pytest.mark.parametrize("mixer", ["attention", "mamba"])
+def test_stp_s_knobs_reach_its_places(mixer):
+    chosen = {"prune": 0.5, "mixer": mixer, "tau": 0.1, "noiseless": True, "places": 1}
+    network = hybrid("both", "both", "both", "both", tokens=chosen).build(1, 2)
+    [stp] = (m for m in network.modules() if isinstance(m, SoftTopK))
+    assert (stp.tau, stp.noise, stp.ratio) == (0.1, False, 0.5)
+
+
+def test_anchors_that_are_not_there_have_no_head():
+    assert hybrid(anchors_head="soft-argmax").key == hybrid().key
+    assert hybrid(anchors=4, anchors_head="soft-argmax").key != hybrid(anchors=4).key
+
+
 def test_the_rank_of_linear_maps_that_no_layer_has_is_no_difference():
     assert hybrid("mixer", tokens={"mixer": "pool", "rank": 0.5}).canonical() == hybrid(
         "mixer", tokens={"mixer": "pool"}
@@ -133,8 +166,9 @@ def test_an_adaptive_decoder_always_concatenates():
 
 def test_knobs_at_their_default_do_not_rename_old_networks():
     record = hybrid("both").to_json()
-    assert not record.keys() & {"decoder", "prior"}
-    assert not record["tokens"][0].keys() & {"mixer", "rank", "window", "grpe"}
+    assert not record.keys() & {"decoder", "prior", "anchors_head"}
+    later = {"mixer", "rank", "window", "grpe", "places", "tau", "noiseless", "directions"}
+    assert not record["tokens"][0].keys() & later
     assert Hybrid.from_json(record) == hybrid("both")
     pruned = find_preset("hybrid-adaptive")
     assert not pruned.to_json()["tokens"][0].keys() & {"confidence", "regularise"}

@@ -72,6 +72,7 @@ def test_the_text_alone_gives_less_than_its_tables(conv, expected):
     """One convolution a stage and a depthwise detail path: 0.264 M and 0.372 M by hand."""
     text = LightMedSeg(conv=conv, convs=1, detail="depthwise")
     assert params(built(text)) == expected
+    assert (conv == "ghost") == (PRESETS["lightmedseg-text"] == text)
 
 
 def test_the_published_network_has_the_recomputed_macs():
@@ -141,6 +142,15 @@ def test_the_anchors_move_with_the_image_and_get_a_gradient():
     assert network.detect.mlp[-1].weight.grad.abs().sum() > 0
     first, second = network.detect(x)
     assert not torch.allclose(first, second)
+
+
+def test_a_head_that_keeps_the_place_is_a_choice_where_there_are_anchors():
+    located = LightMedSeg(anchors_head="soft-argmax")
+    saved = (8 + 1) * 128 + (128 + 1) * 24 - (8 + 1) * 8
+    assert params(built(LightMedSeg())) - params(built(located)) == saved
+    assert "anchors_head" not in LightMedSeg().to_json()
+    assert LightMedSeg(anchors=0, anchors_head="soft-argmax").key == LightMedSeg(anchors=0).key
+    assert located.key != LightMedSeg().key
 
 
 # The space

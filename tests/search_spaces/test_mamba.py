@@ -172,6 +172,27 @@ def test_mamba_is_causal():
     assert changed_by(Mamba(8), 5) == [5, 6, 7, 8, 9, 10, 11]
 
 
+def test_a_second_direction_reaches_the_tokens_before():
+    assert changed_by(Mamba(8, directions=2), 5) == list(range(12))
+
+
+def test_the_second_direction_is_the_first_from_the_other_side():
+    """With the weights of the first in both, and with those alone added up."""
+    torch.manual_seed(0)
+    both, one, z = Mamba(8, directions=2).double(), Mamba(8).double(), torch.randn(2, 9, 8).double()
+    one.load_state_dict(both.state_dict(), strict=False)
+    for name, tensor in both.reverse.state_dict().items():
+        tensor.copy_(one.state_dict()[name])
+    torch.testing.assert_close(both(z), one(z) + one(z.flip(1)).flip(1))
+
+
+def test_one_direction_has_the_weights_that_it_had():
+    """Those of a checkpoint from before there was a choice, in their order."""
+    names = ["enter.weight", "conv.weight", "conv.bias", "select.weight", "step.weight"]
+    names += ["step.bias", "scan.log_decay", "scan.skip", "leave.weight"]
+    assert list(Mamba(8).state_dict()) == names
+
+
 def test_the_summary_reaches_every_token():
     assert changed_by(SummaryMamba(8), 5) == list(range(12))
 
@@ -185,9 +206,11 @@ def test_windows_are_mixed_apart(kind):
 
 
 @pytest.mark.parametrize("mixer_type", [Mamba, SummaryMamba])
-def test_a_group_of_the_mask_is_a_sequence_of_its_own(mixer_type):
+@pytest.mark.parametrize("directions", [1, 2])
+def test_a_group_of_the_mask_is_a_sequence_of_its_own(mixer_type, directions):
     torch.manual_seed(0)
-    mixer, z = mixer_type(8).double(), torch.randn(2, 14, 8, dtype=torch.double)
+    mixer = mixer_type(8, directions=directions).double()
+    z = torch.randn(2, 14, 8, dtype=torch.double)
     groups = torch.tensor([[0, 1, 0, 0, 2, 1, 1, 0, 0, 0, 2, 1, 0, 0], [3] * 5 + [1] * 9])
     mixed = mixer(z, mask=groups[:, :, None] == groups[:, None, :])
     for sample in range(2):

@@ -75,6 +75,17 @@ def test_the_gradient_of_soft_top_k_is_that_of_the_softmax(monkeypatch, tau):
     torch.testing.assert_close(logits.grad[0], by_log_score * (1 - s))  # d log s / d logit
 
 
+def test_without_noise_training_keeps_the_highest_and_still_learns():
+    """Table 4c: the plain top-K, with the same gradient."""
+    z, logits = torch.randn(1, 8, 4), torch.randn(1, 8, requires_grad=True)
+    stp = SoftTopK(4, 0.5, scores=Given(logits), noise=False).train()
+    pruned = [stp(z) for _ in range(4)]
+    highest = sorted(logits[0].topk(4).indices.tolist())
+    assert all(p.kept_index[0].tolist() == highest for p in pruned)
+    pruned[0].kept.sum().backward()
+    assert logits.grad.abs().sum() > 0
+
+
 class Given(nn.Module):
     def __init__(self, logits):
         super().__init__()

@@ -278,6 +278,14 @@ def test_the_temperature_names_a_network_only_where_it_is_used():
     assert replace(SMALL, sampler="evit", tau=0.1).key == replace(SMALL, sampler="evit").key
 
 
+def test_noise_names_a_network_only_where_it_is_drawn():
+    assert replace(SMALL, noiseless=True).key != SMALL.key
+    for other in (replace(SMALL, sampler="dynamic"), replace(SMALL, prune=0.0)):
+        assert replace(other, noiseless=True).key == other.key
+    network, x = replace(SMALL, noiseless=True).build(1, 2).train(), torch.randn(1, 1, 16, 16, 16)
+    assert torch.equal(network(x), network(x))
+
+
 def test_the_space_reaches_from_tiny_to_the_paper():
     tiny = TokenSparse(
         patch=8, width=48, depth=4, heads=3, mlp_ratio=1, features=4, prune=0.75, sampler="evit"

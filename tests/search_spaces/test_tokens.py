@@ -232,6 +232,15 @@ def test_pruned_layers_see_fewer_tokens_and_the_last_all_again():
     assert seen == [64, 32, 16, 64]
 
 
+def test_fewer_places_are_the_first():
+    stage = TokenStage(8, layers_of(["both"] * 4), prune=0.5, places=1)
+    seen = []
+    for layer in stage.layers:
+        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    stage(torch.randn(1, 8, 4, 4, 4))
+    assert seen == [64, 32, 32, 64]
+
+
 def test_every_token_is_back_in_its_place_after_the_stage():
     """Layers that do nothing and markers of zero leave x + norm(x + 2 positions)."""
     stage = TokenStage(8, layers_of(["none"] * 4), prune=0.5).eval()

@@ -15,8 +15,12 @@ PLAIN: Mapping[str, tuple[Option, ...]] = {
     "skip": ("concat", "add"),
     "decoder": ("residual",),
     "prior": (False,),
+    "anchors_head": ("pooled",),
     "tokens.mixer": ("attention",),
     "tokens.rank": (1.0,),
+    "tokens.places": (2,),
+    "tokens.tau": (1.0,),
+    "tokens.noiseless": (False,),
     "tokens.window": (0,),
 }
 FEW = 60  # candidates, below which a search is kept to the plain parts

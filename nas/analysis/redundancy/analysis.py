@@ -17,7 +17,7 @@ from nas.analysis.redundancy.layer_hooks import (
     kept_parts,
     parent,
 )
-from nas.analysis.redundancy.similarity import Scores
+from nas.analysis.redundancy.similarity import Centring, Scores
 from nas.cost.count import count_params
 from search_spaces.registry import all_spaces
 from trainers.inference import Ensemble, Mirrored
@@ -84,6 +84,7 @@ class Redundancy:
     layers: tuple[Layer, ...]
     sublayers: tuple[SubLayer, ...]
     bottleneck: Scores | None = None
+    cka: Centring = "centred"
 
     def ranked(self) -> list[SubLayer]:
         """The sub-layers, most redundant first; those without a redundancy are left out."""
@@ -102,6 +103,7 @@ def analyse(
     segmenter: Segmenter,
     volumes: Sequence[Image],
     output: Output = "residual",
+    cka: Centring = "centred",
     progress: Progress | None = None,
 ) -> Redundancy:
     """Segment `volumes` as `predict` does, window by window, and measure the layers meanwhile.
@@ -110,7 +112,7 @@ def analyse(
     """
     network = plain_network(segmenter)
     segmenter = replace(segmenter, network=network)
-    with Probe(network, output) as probe:
+    with Probe(network, output, cka) as probe:
         for done, volume in enumerate(volumes, start=1):
             segmenter.segment(volume)
             if progress:
@@ -166,4 +168,5 @@ def _collect(network: nn.Module, probe: Probe, volumes: Sequence[str]) -> Redund
         layers=tuple(Layer(n, *places[n], sums.scores()) for n, sums in probe.layers.items()),
         sublayers=tuple(sublayers),
         bottleneck=probe.bottleneck.scores() if probe.bottleneck.tokens else None,
+        cka=probe.cka,
     )

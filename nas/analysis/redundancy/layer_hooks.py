@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import nn
 
-from nas.analysis.redundancy.similarity import Similarity
+from nas.analysis.redundancy.similarity import Centring, Similarity
 from search_spaces.offers import is_gated
 
 Part = Literal["mixer", "mlp"]
@@ -30,19 +30,21 @@ class Probe:
     """Measures every gated layer of `network` while it runs. A context manager.
 
     `output`: of a sub-layer f with input x and z = LN(x), "residual" compares x with x + f(z), and
-    z with z + f(z); "branch" compares x, and z, with f(z) alone.
+    z with z + f(z); "branch" compares x, and z, with f(z) alone. `cka`: see `Similarity`.
     `layers` and `blocks` (layers with a common parent module) hold the sums by module name, in the
     order of execution once the network has run; `parts` hold those of the sub-layers, with the LN
     and without it. `bottleneck`: the sums of the voxels that go through the convolutions that a
     network calls so, the contrast of SlimFormer-3D's Fig. 2a.
     """
 
-    def __init__(self, network: nn.Module, output: Output = "residual") -> None:
-        self.output = output
+    def __init__(
+        self, network: nn.Module, output: Output = "residual", cka: Centring = "centred"
+    ) -> None:
+        self.output, self.cka = output, cka
         self.layers: dict[str, Similarity] = {}
         self.blocks: dict[str, Similarity] = {}
         self.parts: dict[tuple[str, Part], tuple[Similarity, Similarity]] = {}
-        self.bottleneck = Similarity()
+        self.bottleneck = Similarity(cka)
         self._bottleneck = dict(network.named_children()).get("bottleneck")
         self._gated = gated_layers(network)
         self._entered: dict[str, torch.Tensor] = {}  # a block's input, until its last layer ends
@@ -63,7 +65,8 @@ class Probe:
         self._hooks.clear()
 
     def _watch_part(self, name: str, layer: nn.Module, part: Part) -> None:
-        with_norm, without_norm = self.parts[name, part] = (Similarity(), Similarity())
+        with_norm, without_norm = Similarity(self.cka), Similarity(self.cka)
+        self.parts[name, part] = with_norm, without_norm
         seen: list[torch.Tensor] = []
 
         def normed(_: nn.Module, inputs: tuple[torch.Tensor, ...], z: torch.Tensor) -> None:
@@ -80,9 +83,9 @@ class Probe:
     def _see_layer(
         self, name: str, _: nn.Module, inputs: tuple[torch.Tensor, ...], y: torch.Tensor
     ) -> None:
-        self.layers.setdefault(name, Similarity()).update(inputs[0], y)
+        self.layers.setdefault(name, Similarity(self.cka)).update(inputs[0], y)
         block = parent(name)
-        similarity = self.blocks.setdefault(block, Similarity())
+        similarity = self.blocks.setdefault(block, Similarity(self.cka))
         members = [other for other in self._gated if parent(other) == block]
         if name == members[0]:
             self._entered[block] = inputs[0]

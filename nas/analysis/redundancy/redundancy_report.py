@@ -17,6 +17,7 @@ from nas.analysis.redundancy.analysis import (
 from nas.analysis.redundancy.figure import NAMES
 from nas.analysis.redundancy.layer_hooks import Output
 from nas.analysis.redundancy.pruning_proposal import Proposal, check_count, propose
+from nas.analysis.redundancy.similarity import Centring
 from nas.cost.count import cost_of
 from nas.export.export_folder import Export
 from nas.pareto.objectives import short_number
@@ -81,6 +82,7 @@ def redundancy_report(
     data: Path,
     prune: int | None = None,
     output: Output = "residual",
+    cka: Centring = "centred",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Report:
     """Measure an exported network over the volumes of `data` and propose to drop `prune` parts.
@@ -92,7 +94,7 @@ def redundancy_report(
     segmenter = export.segmenter()
     network = plain_network(segmenter)
     count = check_count(prune, sublayer_count(network))
-    redundancy = analyse(segmenter, volumes, output, progress)
+    redundancy = analyse(segmenter, volumes, output, cka, progress)
     proposal = propose(export.architecture, network, redundancy.ranked(), count)
 
     costs: dict[str, dict[str, int]] = {"params": {}, "macs": {}} if proposal else {}

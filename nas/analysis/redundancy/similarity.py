@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+
+Centring = Literal["centred", "uncentred"]
 
 TOKENS = 1 << 15  # taken at a time: bounds the memory of the float64 copies
 CONSTANT = 1e-12  # a centred cross product this much below the raw one is rounding
@@ -30,11 +33,14 @@ class Scores:
 class Similarity:
     """Angular similarity and linear CKA of paired tokens x and y, (B, N, C) each, batch by batch.
 
-    The tokens of all batches are the samples. Sums are float64 and stay on the tokens' device;
-    their size is that of a (2 C, 2 C) matrix, whatever the number of tokens.
+    `cka`: of features that are centred over the tokens, as the original (Kornblith 2019, Sec. 3)
+    and the name have it, or as they are, which is what SlimFormer-3D's Eq. 3 writes. The tokens of
+    all batches are the samples. Sums are float64 and stay on the tokens' device; their size is that
+    of a (2 C, 2 C) matrix, whatever the number of tokens.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cka: Centring = "centred") -> None:
+        self.centred = cka == "centred"
         self.tokens = 0
         self._product = torch.zeros(())  # (2 C, 2 C) once there are tokens, of [x, y]
         self._total = torch.zeros(())  # (2 C,)
@@ -73,20 +79,21 @@ class Similarity:
     def cka(self) -> float | None:
         """Linear CKA, `|X'Y|^2 / (|X'X| |Y'Y|)` in Frobenius norms (SlimFormer-3D, Eq. 3).
 
-        X and Y (tokens, C) are centred over the tokens, as in the original (Kornblith 2019, Sec. 3)
-        and as the measure's name says, though Eq. 3 does not write it. Unmoved by shift, rotation
-        and scale of either. The products are between channels, (C, C), never between tokens. None
-        where X or Y is the same in all tokens.
+        X, Y: (tokens, C). Unmoved by rotation and scale of either and, where it is centred, by
+        shift. The products are between channels, (C, C), never between tokens. None where X or Y is
+        the same in all tokens (uncentred: zero).
         """
         if not self.tokens:
             return None
-        centred = self._product - torch.outer(self._total, self._total) / self.tokens
-        c = len(centred) // 2
-        xx, yy = centred[:c, :c].norm(), centred[c:, c:].norm()
+        product = self._product
+        if self.centred:
+            product = product - torch.outer(self._total, self._total) / self.tokens
+        c = len(product) // 2
+        xx, yy = product[:c, :c].norm(), product[c:, c:].norm()
         raw_xx, raw_yy = self._product[:c, :c].norm(), self._product[c:, c:].norm()
         if xx <= CONSTANT * raw_xx or yy <= CONSTANT * raw_yy:
             return None
-        return float(centred[:c, c:].norm() ** 2 / (xx * yy))
+        return float(product[:c, c:].norm() ** 2 / (xx * yy))
 
 
 def _angles(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

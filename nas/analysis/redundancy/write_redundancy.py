@@ -24,6 +24,10 @@ COMPARED = {
     "without it would pass on",
     "branch": "the output of a sub-layer is taken without its residual",
 }
+CKA = {
+    "centred": "CKA is of centred features",
+    "uncentred": "CKA is of features that are not centred, as SlimFormer-3D's Eq. 3 has it",
+}
 
 
 def output_folder(export: Path, to: Path | None) -> Path:
@@ -73,7 +77,7 @@ def _page(report: Report, title: str) -> str:
             f"Input against output of every block, layer and sub-layer with the {report.weights} "
             f"weights over {volumes} volume{'s' if volumes > 1 else ''}: 1 is no change, a "
             "redundant part is near 1. With LN: the input before the layer norm; without: after "
-            f"it; {COMPARED[redundancy.output]}.",
+            f"it; {COMPARED[redundancy.output]}. {CKA[redundancy.cka]}.",
             f"{report.conclusion()}. In the table, {LEGEND}.",
         ),
         svg_panels(redundancy_panels(redundancy, report.closed), 380),

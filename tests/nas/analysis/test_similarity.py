@@ -48,6 +48,18 @@ def test_cka_is_that_of_centred_gram_matrices():
     assert similarity(x, y).cka() == pytest.approx(expected, rel=1e-12)
 
 
+def test_cka_as_slimformer_3d_writes_it_is_that_of_the_features_as_they_are():
+    """SlimFormer-3D, Eq. 3, with the products between tokens in place of those between channels."""
+    x, y = features()
+    a, b = (t.flatten(0, 1).double().numpy() for t in (x, y))
+    k, m = a @ a.T, b @ b.T
+    expected = (k * m).sum() / (np.linalg.norm(k) * np.linalg.norm(m))
+    uncentred = Similarity("uncentred")
+    uncentred.update(x.double(), y.double())
+    assert uncentred.cka() == pytest.approx(expected, rel=1e-12)
+    assert uncentred.cka() > similarity(x, y).cka() + 0.1  # what all tokens share counts, too
+
+
 def test_batches_one_by_one_give_what_all_at_once_gives(monkeypatch):
     x, y = features(shape=(4, 30, 5))
     whole = similarity(x, y).scores()

@@ -10,11 +10,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from nas.cost.count import count_macs
 from nas.cost.mac_counts import count_twice
 from search_spaces.blocks.attention import Attention
+from search_spaces.blocks.halo_windows import HaloWindows
 from search_spaces.blocks.mamba import Mamba
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.query_pruning import QueryGate
 from search_spaces.blocks.shared_heads import SharedHeads
+from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
 
 
@@ -97,6 +99,24 @@ MHA = 10 * 12 * 48 + 2 * 10 * 10 * 12  # four projections of 10 tokens of width 
             (1, 36, 12),
             36 * 12 * 24 + 4 * 12 * 6 + 2 * 36 * 4 * 12,
         ),
+        # the same grid filled up to 4 windows of 16, each with the 6 x 6 tokens that it sees
+        (
+            lambda: Call(HaloWindows(SharedHeads(12, 4), 4, 1), lambda m, z: m(z, (6, 6))),
+            (1, 36, 12),
+            64 * 12 * 24 + 36 * 12 * 6 + 2 * 64 * 36 * 12,
+        ),
+        # 9 windows of 4, each with 3: a mean query and a mean key of width 3 for each to choose by
+        (
+            lambda: Call(TopWindows(SharedHeads(12, 4), 2, 3), lambda m, z: m(z, (6, 6))),
+            (1, 36, 12),
+            36 * 12 * 24 + 36 * 12 * 6 + 2 * 36 * 12 * 12 + 9 * 12 * 12 + 9 * 9 * 3,
+        ),
+        # 4 windows of 16, filled up, and nothing to choose
+        (
+            lambda: Call(TopWindows(SharedHeads(12, 4), 4, 8), lambda m, z: m(z, (6, 6))),
+            (1, 36, 12),
+            64 * 12 * 24 + 36 * 12 * 6 + 2 * 64 * 64 * 12,
+        ),
         (lambda: SABlock(12, 3), (1, 10, 12), MHA),
         (
             lambda: Call(WindowAttention(12, 3, (2, 2, 2)), lambda m, z: m(z, None)),
@@ -119,12 +139,14 @@ def test_both_counts_are_those_of_the_hand_formula(make, shape, expected):
     assert both.differing() == []
 
 
-def test_the_scan_is_counted_once_by_itself():
-    """Inner width 24, rank 1, 16 states: what enters, the taps, what selects, the step and what
-    leaves; 9 FLOPs a channel, state and token, two a multiply-accumulate."""
-    both = count_twice(on_meta(lambda: Mamba(12)), (1, 10, 12), by_module=True)
-    layers = 10 * (12 * 48 + 24 * 4 + 24 * (1 + 32) + 1 * 24 + 24 * 12)
-    scan = 9 * 10 * 24 * 16 // 2
+@pytest.mark.parametrize("directions", [1, 2])
+def test_the_scan_is_counted_once_by_itself(directions):
+    """Inner width 24, rank 1, 16 states: what enters and what leaves; of each direction the taps,
+    what selects and the step; 9 FLOPs a channel, state and token, two a multiply-accumulate."""
+    mamba = on_meta(lambda: Mamba(12, directions=directions))
+    both = count_twice(mamba, (1, 10, 12), by_module=True)
+    layers = 10 * (12 * 48 + 24 * 12 + directions * (24 * 4 + 24 * (1 + 32) + 1 * 24))
+    scan = directions * 9 * 10 * 24 * 16 // 2
     assert dict(both.named) == {"selective_scan": scan}
     assert both.macs == layers + scan
     assert both.differing() == []
