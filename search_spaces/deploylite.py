@@ -46,7 +46,7 @@ class TokenLevel(Part):
         2,
         doc="tokens that a window sees beyond each of its sides: windows overlap",
         when={"window": WINDOWS},
-        added_later=True,
+        added_later=2,
     )
     top: int = choice(
         1,
@@ -56,7 +56,7 @@ class TokenLevel(Part):
         doc="windows that a window attends to: itself and those nearest to it in feature space "
         "(top-k sparse attention)",
         when={"window": WINDOWS, "halo": (0,)},
-        added_later=True,
+        added_later=2,
     )
     shift: bool = choice(
         True,

@@ -82,7 +82,7 @@ class TokenStage(Part):
         1,
         doc="pruning places, after the first layers",
         when={"layers_count": (4,), "prune": PRUNED, "mixer": SPARSE_MIXERS},
-        added_later=True,
+        added_later=2,
     )
     tau: float = choice(
         1.0,
@@ -90,14 +90,14 @@ class TokenStage(Part):
         0.01,
         doc="temperature of the gradient of the soft top-K",
         when={"layers_count": (3, 4), "prune": PRUNED, "mixer": SPARSE_MIXERS},
-        added_later=True,
+        added_later=2,
     )
     noiseless: bool = choice(
         False,
         True,
         doc="train without Gumbel noise on the scores of tokens",
         when={"layers_count": (3, 4), "prune": PRUNED, "mixer": SPARSE_MIXERS},
-        added_later=True,
+        added_later=2,
     )
     window: int = choice(
         0,
@@ -113,7 +113,7 @@ class TokenStage(Part):
         2,
         doc="in which Mamba scans the tokens: in their order, or in both",
         when={"mixer": ("mamba",)},
-        added_later=True,
+        added_later=2,
     )
     prune_queries: bool = choice(
         False,
@@ -228,7 +228,7 @@ class Hybrid(LevelledArchitecture):
         doc="how anchors are found: from each channel's mean over the volume, as published, which "
         "is nearly the same in every case; or as the place where a map is highest",
         when={"anchors": (4, 8, 16, 32)},
-        added_later=True,
+        added_later=2,
     )
     token_stages: int = choice(0, 1, 2, doc="levels with transformer layers, the deepest first")
     tokens: tuple[TokenStage, ...] = repeat(

@@ -45,7 +45,7 @@ class LightMedSeg(LevelledArchitecture):
         doc="how anchors are found: from each channel's mean over the volume, as published, which "
         "is nearly the same in every case; or as the place where a map is highest",
         when={"anchors": (4, 8, 16, 32)},
-        added_later=True,
+        added_later=2,
     )
     lspm: bool = choice(True, False, doc="structural prior, and routing by its texture map")
     router: bool = choice(True, False, doc="the lower skips mix all encoder stages")

@@ -65,7 +65,7 @@ class SlimBlock(Part):
         doc="in which Mamba scans the tokens: one, which the published counts hold, or both, as "
         "Vision Mamba, which the text cites",
         when={"layers_count": (1, 2, 3), "mixer": ("summary_mamba", "mamba")},
-        added_later=True,
+        added_later=2,
     )
     mlp_ratio: int = choice(
         4,

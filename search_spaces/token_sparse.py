@@ -59,7 +59,7 @@ class TokenSparse(AxialArchitecture):
         True,
         doc="train without Gumbel noise on the scores",
         when={**_PRUNED, "sampler": ("stp",)},
-        added_later=True,
+        added_later=2,
     )
     completion: str = choice(
         "mta",
