@@ -38,7 +38,8 @@ class PooledWindows(nn.Module):
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
         """Every token with every window, those at the border clipped."""
         windows = [-(-length // min(self.window, length)) for length in inputs[1]]
-        return product_macs(output, keys=math.prod(windows))
+        width = self.attention.heads * self.attention.head_width
+        return product_macs(output, width, keys=math.prod(windows))
 
     def _pool(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         """(B, N, C) -> (B, windows, C)."""
