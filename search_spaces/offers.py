@@ -19,6 +19,8 @@ On any module of a network:
   `z + mlp(mlp_norm(z))`; each a module, or None where a gate left it out. `segnas redundancy`
   measures it; where the architecture has a field `gate` for each of them, in the order in which
   they are built, it proposes gates to close.
+- `prunable() -> {name: Units}`: units that can be taken out of it whole, such as heads, and where
+  their weights lie (`search_spaces.blocks.prunable`). `segnas compress` prunes them.
 - `begin_training(epochs: int)`: called with the epochs of the whole schedule before the first.
 - `begin_epoch(epoch: int)`: called before every epoch of training with the number of those before.
 - `capturable = False`: what its training pass does depends on values, which Python has to read, or

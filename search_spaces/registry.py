@@ -17,6 +17,7 @@ from search_spaces import (
     slimformer,
     token_sparse,
 )
+from search_spaces.compressed import Compressed
 from search_spaces.space import Architecture, ArchitectureError, SearchSpace
 
 SPACES: Mapping[str, SearchSpace] = {
@@ -111,7 +112,10 @@ def load_architecture(record: Mapping[str, Any]) -> Architecture:
             )
     if not isinstance(record["space"], str):
         raise ArchitectureError(f"space = {record['space']!r}; expected the name of a space")
-    architecture = find_space(record["space"]).from_json(record["architecture"])
+    if record["space"] == Compressed.space:
+        architecture = Compressed.read(record["architecture"], load_architecture)
+    else:
+        architecture = find_space(record["space"]).from_json(record["architecture"])
     if record.get("key", architecture.key) != architecture.key:
         raise ArchitectureError(
             f"key is {record['key']}, but these choices are {architecture.key}; "

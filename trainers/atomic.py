@@ -24,6 +24,13 @@ def output_folder(folder: Path) -> Path:
     return folder
 
 
+def new_folder(folder: Path) -> None:
+    """Raise UserError unless `folder` is missing or empty, and can be made and written to."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty, or no folder; give --to a new folder")
+    output_folder(folder if folder.exists() else folder.parent)
+
+
 def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
     """`folder`, filled by `build` unless it exists.
 

@@ -161,10 +161,15 @@ class TrainConfig(Strict):
 
 
 class DistillationConfig(Strict):
-    """Learning from a teacher: its share of the loss, and the temperature of the softmaxes."""
+    """Learning from a teacher: its share of the loss, and the temperature of the softmaxes.
+
+    `features`: the weight, beside that loss, of a term on where the features of both lie
+    (`FeatureDistillation`); 0 for none.
+    """
 
     weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     temperature: Annotated[float, Field(gt=0)] = 2.0
+    features: Weight = left_out_at(0.0)
 
 
 class RetrainConfig(TrainConfig):

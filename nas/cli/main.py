@@ -32,6 +32,7 @@ COMMANDS = (
     "confirm",
     "export",
     "retrain",
+    "compress",
     "evaluate",
     "predict",
     "deploy",

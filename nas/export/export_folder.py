@@ -28,6 +28,7 @@ from trainers.strict import Strict
 CONFIG, SPLIT = "retrain.yaml", "split.json"
 TRIAL_WEIGHTS, RETRAINED_WEIGHTS, RETRAINED = "trial.pt", "retrained.pt", "retrained.json"
 FOLDS, FOLDS_RECORD = "folds", "folds.json"
+COMPRESSION = "compression.json"  # of a network that was made smaller
 
 
 class ExportConfig(Strict):

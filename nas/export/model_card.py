@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.cost.latency import Latency
-from nas.export.export_folder import FOLDS, RETRAINED, Export
+from nas.cost.latency import Conditions, Latency
+from nas.export.export_folder import COMPRESSION, FOLDS, RETRAINED, Export
 from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
+from trainers.read_json import read_json
 
 CARD = "README.md"
 
@@ -32,6 +33,7 @@ def model_card(folder: Path) -> str:
     sections = {
         export.config.name: _about(export),
         **({"What it costs": _costs(result)} if result else {}),
+        **({"What was made smaller": _smaller(folder)} if (folder / COMPRESSION).exists() else {}),
         "How good it is": _quality(export, result),
         "Data": _data(export),
         "Where it comes from": _source(export, record.get("origin", {})),
@@ -82,6 +84,31 @@ def _costs(result: Result) -> Iterator[str]:
         yield f"Latency was measured on {latency.conditions.text()}{real}."
 
 
+def _smaller(folder: Path) -> Iterator[str]:
+    record = read_json(folder / COMPRESSION)
+    original = record["original"]
+    what = (
+        f", {record['keep']:g} of its {' and '.join(record['of'])} left" if "of" in record else ""
+    )
+    yield (
+        f"Made from the network `{original['key']}` by `segnas compress --method "
+        f"{record['method']}`{what}. Dice on the same validation cases; latency of one window:"
+    )
+    yield ""
+    yield "| | Dice | parameters | bytes | MACs | ms |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for name, row in record["figures"].items():
+        cells = [
+            DICE.exact(row["dice"]),
+            *(row.get(key, "") for key in ("params", "bytes", "macs")),
+        ]
+        cells.append(f"{row['latency_ms']:.4g}" if "latency_ms" in row else "")
+        yield f"| {name} | {' | '.join(map(str, cells))} |"
+    conditions = Conditions.from_json(record["figures"]["original"]["latency"]["conditions"])
+    yield ""
+    yield f"Latency was measured on {conditions.text()}. `{COMPRESSION}` has all of it."
+
+
 def _quality(export: Export, result: Result | None) -> Iterator[str]:
     """A folder that was written by hand has no result of a search."""
     if result:
@@ -104,9 +131,11 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
         )
     else:
         each = _per_class(retrained.get("dice_per_class", {}))
+        tuned = (export.folder / COMPRESSION).exists() and retrained.get("from") == "trial"
+        how = "Fine-tuned, taught by the original" if tuned else "Retrained on its whole schedule"
         yield (
-            "Retrained on its whole schedule: validation Dice "
-            f"{DICE.exact(retrained.get('dice'))}{each}. `{RETRAINED}` has its curve and settings."
+            f"{how}: validation Dice {DICE.exact(retrained.get('dice'))}{each}. `{RETRAINED}` has "
+            "its curve and settings."
         )
 
 

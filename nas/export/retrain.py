@@ -43,13 +43,14 @@ class Plan:
 
     `folds`: so many networks of a cross-validation; with 0, one network on the export's own split.
     `start`: as in `Job`. `teacher`: the folder of the export to distil from. `workers`: processes
-    that train one network together.
+    that train one network together. `quantise_aware`: as in `Job`.
     """
 
     start: Start = "scratch"
     teacher: Path | None = None
     folds: int = 0
     workers: int = 1
+    quantise_aware: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def retrain(
         seed=config.seed,
         start=plan.start,
         teacher=teacher,
+        quantise_aware=plan.quantise_aware,
     )
     if plan.folds:
         folds = make_folds(cases, plan.folds, config.seed, config.groups)
@@ -224,6 +226,7 @@ def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
     settings = config.model_dump_json(exclude={"data": {"split"}, "train": EXECUTION_KEYS})
     taught = None if teacher is None else fingerprint(teacher)
     parts = [settings, cases, plan.start, plan.folds, taught]
+    parts += ["quantise_aware"] if plan.quantise_aware else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
 
 
@@ -241,6 +244,7 @@ def _used(job: Job, plan: Plan) -> dict[str, Any]:
         "seed": job.export.config.seed,
         "workers": plan.workers,
         "teacher": teacher,
+        **({"quantise_aware": True} if plan.quantise_aware else {}),
         "train": job.export.config.train.model_dump(mode="json"),
     }
 

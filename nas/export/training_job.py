@@ -19,6 +19,8 @@ from trainers.checkpoint import load_weights
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.distillation import Distillation
+from trainers.fake_quantise import fake_quantise
+from trainers.feature_distillation import FeatureDistillation
 from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.refinements import Refinements
@@ -37,7 +39,7 @@ class Job:
     `volumes`: the folder of the cached volumes. `checkpoint`: the file that an interrupted training
     goes on from, and that holds the weights in the end. `start`: `scratch` begins with new weights
     drawn by `seed`, `trial` with those of the search's trial. `teacher`: the export that the
-    network is distilled from, if any.
+    network is distilled from, if any. `quantise_aware`: it computes in training as in int8.
     """
 
     export: Export
@@ -47,6 +49,7 @@ class Job:
     seed: int
     start: Start = "scratch"
     teacher: Export | None = None
+    quantise_aware: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
     )
     if job.start == "trial":
         load_weights(network, export.folder / TRIAL_WEIGHTS)
+    if job.quantise_aware:
+        fake_quantise(network)
     network = channels_last(network.to(device))
     return Trainer(
         network,
@@ -116,14 +121,18 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         device=device,
         seed=job.seed,
         checkpoint=job.checkpoint,
-        refinements=Refinements(terms=_taught(job, device), worker=worker),
+        refinements=Refinements(terms=_taught(job, network, device), worker=worker),
     )
 
 
-def _taught(job: Job, device: torch.device) -> list[nn.Module]:
+def _taught(job: Job, network: nn.Module, device: torch.device) -> list[nn.Module]:
     if job.teacher is None:
         return []
     with torch.random.fork_rng([]):  # new weights of the student are drawn as without a teacher
         teacher = job.teacher.network().to(device)
     train, targets = job.export.config.train, job.export.config.task.targets
-    return [Distillation(teacher, train.distillation, partial(autocast, train, device), targets)]
+    how = train.distillation
+    terms: list[nn.Module] = [Distillation(teacher, how, partial(autocast, train, device), targets)]
+    if how.features:
+        terms.append(FeatureDistillation(network, teacher, how.features))
+    return terms

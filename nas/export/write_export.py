@@ -14,7 +14,7 @@ from nas.export.model_card import write_card
 from nas.pareto.result import Result
 from nas.study.search_folder import checkpoint_in, search_id
 from search_spaces.registry import ARCHITECTURE, architecture_record
-from trainers.atomic import fill_folder, output_folder
+from trainers.atomic import fill_folder, new_folder
 from trainers.data.source import SourceConfig
 from trainers.errors import UserError
 
@@ -28,8 +28,7 @@ def write_export(search: Path, member: Result, settings: ExportConfig, to: Path)
     something already or cannot be written, or the search lost the member's weights; nothing is
     written then, nor where anything else is raised.
     """
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise UserError(f"{to} is not empty, or no folder; give --to a new folder")
+    new_folder(to)
     weights = checkpoint_in(search, member.key)
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
@@ -48,7 +47,6 @@ def write_export(search: Path, member: Result, settings: ExportConfig, to: Path)
         write_config(export, folder / CONFIG)
         write_card(folder)
 
-    output_folder(to if to.exists() else to.parent)
     try:
         fill_folder(to, build)
     except OSError as error:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from search_spaces.blocks.prunable import Place, Units
+
 ATTENTION = "attention"  # the mechanism; see `search_spaces.offers`
 RECEIVED = "received, 1 on average"
 WEIGHTS = 2**24  # attention weights that are held at once
@@ -25,7 +27,7 @@ class Attention(nn.Module):
         super().__init__()
         if channels % heads:
             raise ValueError(f"{channels} channels do not divide into {heads} heads")
-        self.heads = heads
+        self.heads, self.head_width = heads, channels // heads
         self.qkv = nn.Linear(channels, 3 * channels)
         self.project = nn.Linear(channels, channels)
 
@@ -73,13 +75,25 @@ class Attention(nn.Module):
         return self.project(mixed.transpose(1, 2).flatten(2))
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
-        return product_macs(output, keys=output.shape[1])
+        return product_macs(output, self.heads * self.head_width, keys=output.shape[1])
+
+    def prunable(self) -> dict[str, Units]:
+        return {
+            "heads": Units(
+                "heads",
+                self.heads,
+                made=(Place(self.qkv, before=3, after=self.head_width),),
+                read=(Place(self.project, after=self.head_width),),
+                counts=((self, "heads"),),
+            )
+        }
 
 
-def product_macs(mixed: torch.Tensor, keys: int) -> int:
-    """Multiply-accumulates of Q K^T and of its product with V: mixed (B, N, C), every one of the N
-    tokens looking at `keys` others."""
-    return 2 * mixed.numel() * keys
+def product_macs(output: torch.Tensor, width: int, keys: int) -> int:
+    """Multiply-accumulates of Q K^T and of its product with V: output (B, N, C), heads that are
+    `width` wide together, every one of the N tokens looking at `keys` others."""
+    batch, tokens = output.shape[:2]
+    return 2 * batch * tokens * width * keys
 
 
 def looked_at(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:

@@ -19,6 +19,7 @@ from search_spaces.blocks.dimensions import (
     along_each_axis,
 )
 from search_spaces.blocks.norms import SpreadGroupNorm, spread_norms
+from search_spaces.blocks.prunable import Place, Units, weight_of
 
 ConvKind = Literal["standard", "ghost"]
 NormKind = Literal["instance", "batch", "group"]
@@ -175,6 +176,38 @@ class ResidualUnit(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.body(x)
         return y if self.shortcut is None else y + self.shortcut(x)
+
+    @property
+    def width(self) -> int:
+        """The channels that it gives."""
+        return weight_of(self.units[-1][1]).numel()
+
+    @property
+    def units(self) -> list[ConvUnit]:
+        """The conv units in their row."""
+        return [unit for unit in self.body if isinstance(unit, ConvUnit)]
+
+    def prunable(self) -> dict[str, Units]:
+        """The channels between a convolution and the next; of ghost ones, with their ghosts."""
+        return {f"channels.{i}": _between(*pair) for i, pair in enumerate(pairwise(self.units))}
+
+
+def _between(unit: ConvUnit, following: ConvUnit) -> Units:
+    """The channels that a conv unit gives to the one that follows."""
+    conv, norm, reader = unit[0], unit[1], following[0]
+    into = reader.primary if isinstance(reader, GhostConv) else reader
+    groups = norm.num_groups if isinstance(norm, nn.GroupNorm) else 1
+    if isinstance(conv, GhostConv):
+        return Units(
+            "channels",
+            weight_of(conv.cheap).shape[0],
+            made=(Place(conv.primary), Place(conv.cheap), Place(norm, before=2)),
+            read=(Place(into, before=2),),
+            sections=max(1, groups // 2),
+        )
+    made = (Place(conv), Place(norm))
+    count = weight_of(norm).numel()
+    return Units("channels", count, made=made, read=(Place(into),), sections=groups)
 
 
 def _shortcut(spatial_dims: int, in_channels: int, out_channels: int, stride: Size) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -40,6 +42,13 @@ class GRPE(nn.Module):
         relative = nn.functional.embedding(entry, self.table).permute(0, 3, 1, 2)
         width = (2 * (self.theta * self.reach).square() + 1e-6)[:, None, None]
         return torch.exp(-distance[:, None] / width) + relative
+
+    def keep_heads(self, kept: Sequence[int]) -> None:
+        """Take out all heads but these; a table that all of them share stays."""
+        heads = list(kept)
+        if self.table.shape[1] > 1:
+            self.table = nn.Parameter(self.table.detach()[:, heads])
+        self.theta = nn.Parameter(self.theta.detach()[heads])
 
 
 @kept(8)

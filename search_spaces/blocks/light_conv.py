@@ -10,6 +10,7 @@ from torch import nn
 from search_spaces.blocks.conv import Size, dense
 from search_spaces.blocks.dimensions import along_each_axis
 from search_spaces.blocks.norms import SpreadGroupNorm
+from search_spaces.blocks.prunable import Place, Units
 
 
 class LightConv(nn.Module):
@@ -41,6 +42,17 @@ class LightConv(nn.Module):
         y = self.norm(self.depthwise(last.movedim(-1, 1))).movedim(1, -1)
         y = self.act(y if self.expand is None else self.expand(y))
         return (last + self.project(y)).movedim(-1, 1)
+
+    def prunable(self) -> dict[str, Units]:
+        """The channels of the inverted bottleneck's wide end."""
+        if self.expand is None:
+            return {}
+        hidden = self.expand.out_features
+        return {
+            "channels": Units(
+                "channels", hidden, made=(Place(self.expand),), read=(Place(self.project),)
+            )
+        }
 
 
 class PatchMerging(nn.Module):

@@ -13,7 +13,8 @@ from search_spaces.blocks.halo_windows import HaloWindows
 from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.position import sincos_embedding
-from search_spaces.blocks.shared_heads import SharedHeads, key_value_projection
+from search_spaces.blocks.prunable import Place, Units
+from search_spaces.blocks.shared_heads import SharedHeads, head_units, key_value_projection
 from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
 
@@ -94,3 +95,15 @@ class LightTokens(nn.Module):
                 kv = self.keys_values[i // 2](z)
             z = layer(z, size, kv)
         return x + self.norm(z).transpose(1, 2).unflatten(2, size)
+
+    def prunable(self) -> dict[str, Units]:
+        """The heads of layers that have the same keys and values, one for each head."""
+        attention = [m for m in self.modules() if isinstance(m, SharedHeads)]
+        units = {}
+        for pair, projection in enumerate(self.keys_values):
+            layers = attention[2 * pair : 2 * pair + 2]
+            if layers[0].kv_heads == layers[0].heads:
+                _, linear = projection.children()
+                made = Place(linear, before=2, after=layers[0].head_width)
+                units[f"heads.{pair}"] = head_units(*layers, keys_values=made)
+        return units

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from torch import nn
 
+from search_spaces.blocks.prunable import Place, Units
+
 
 def low_rank_linear(in_features: int, out_features: int, ratio: float) -> nn.Module:
     """(..., in_features) -> (..., out_features) through `ratio * min(in, out)` features.
@@ -35,3 +37,15 @@ class MLP(nn.Sequential):
             activation(),
             low_rank_linear(hidden, channels, rank_ratio),
         )
+        self.hidden = hidden
+
+    def prunable(self) -> dict[str, Units]:
+        return {
+            "neurons": Units(
+                "neurons",
+                self.hidden,
+                made=(Place(self[0]),),
+                read=(Place(self[2]),),
+                counts=((self, "hidden"),),
+            )
+        }

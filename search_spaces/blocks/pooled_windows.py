@@ -36,7 +36,8 @@ class PooledWindows(nn.Module):
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
         """Every token with every window, those at the border clipped."""
         windows = [-(-length // min(self.window, length)) for length in inputs[1]]
-        return product_macs(output, keys=math.prod(windows))
+        width = self.attention.heads * self.attention.head_width
+        return product_macs(output, width, keys=math.prod(windows))
 
     def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
         """See `search_spaces.offers`. Every token shows its window's."""

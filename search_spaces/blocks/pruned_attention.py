@@ -11,6 +11,7 @@ from torch.nn.functional import linear
 from search_spaces.blocks.attention_regularisation import ssa_loss
 from search_spaces.blocks.dependency_pruning import DependencyPruning
 from search_spaces.blocks.grpe import GRPE
+from search_spaces.blocks.prunable import Place, Units
 from search_spaces.blocks.query_pruning import KeptQueries, Queries
 
 
@@ -82,6 +83,20 @@ class PrunedAttention(nn.Module):
             return 2 * batch * tokens**2 * inner
         asking = kept.index.shape[1]
         return batch * inner * (2 * asking * tokens + (asking + 2 * tokens) * channels)
+
+    def prunable(self) -> dict[str, Units]:
+        width = self.project.in_features // self.heads
+        made = [Place(self.qkv, before=3, after=width)]
+        made += [] if self.position is None else [Place(self.position)]
+        return {
+            "heads": Units(
+                "heads",
+                self.heads,
+                made=tuple(made),
+                read=(Place(self.project, after=width),),
+                counts=((self, "heads"),),
+            )
+        }
 
     def take_loss(self) -> torch.Tensor | None:
         """The SSA loss of the last training pass, once."""

@@ -16,6 +16,7 @@ from search_spaces.blocks.attention import (
     product_macs,
 )
 from search_spaces.blocks.mlp import low_rank_linear
+from search_spaces.blocks.prunable import Place, Units
 
 
 class SharedHeads(nn.Module):
@@ -46,6 +47,7 @@ class SharedHeads(nn.Module):
         if heads % kv_heads:
             raise ValueError(f"{heads} heads do not divide into {kv_heads} groups")
         self.channels, self.heads, self.kv_heads = channels, heads, kv_heads
+        self.head_width = channels // heads
         self.query = low_rank_linear(channels, channels, rank_ratio)
         self.keys_values = (
             key_value_projection(channels, heads, kv_heads, rank_ratio) if project_kv else None
@@ -84,7 +86,17 @@ class SharedHeads(nn.Module):
         return self.project(mixed.transpose(1, 2).flatten(2))
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
-        return product_macs(output, keys=output.shape[1])
+        return product_macs(output, self.heads * self.head_width, keys=output.shape[1])
+
+    def prunable(self) -> dict[str, Units]:
+        """Queries alone where they share keys and values, as many from every group; whole heads
+        where each has its own. Heads whose keys and values are made elsewhere are offered there."""
+        if self.kv_heads < self.heads:
+            return {"heads": head_units(self, sections=self.kv_heads)}
+        if self.keys_values is None:
+            return {}
+        own = Place(self.keys_values, before=2, after=self.head_width)
+        return {"heads": head_units(self, keys_values=own)}
 
     def received(
         self,
@@ -93,7 +105,7 @@ class SharedHeads(nn.Module):
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """How much each token is looked at, called as `forward`; see `looked_at`."""
-        return self.looked_at(*self._tokens_and_kv(z), mask)
+        return self.looked_at(*self.keys_values_of(z), mask)
 
     def looked_at(
         self, z: torch.Tensor, kv: torch.Tensor, mask: torch.Tensor | None = None
@@ -111,15 +123,31 @@ class SharedHeads(nn.Module):
         """See `search_spaces.offers`."""
 
         def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
-            z, kv = self._tokens_and_kv(inputs[0])
+            z, kv = self.keys_values_of(inputs[0])
             return self.attend(z, without_keys(kv), *inputs[2:3])
 
         return {ATTENTION: {"to all alike": uniform}}
 
-    def _tokens_and_kv(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.keys_values is None:
-            return z[..., : self.channels], z[..., self.channels :]
-        return z, self.keys_values(z)
+
+def head_units(*layers: SharedHeads, sections: int = 1, keys_values: Place | None = None) -> Units:
+    """The heads that these attention layers have in common, with the keys and values that they
+    share among layers, if they go with them."""
+    first, whole = layers[0], keys_values is not None
+    return Units(
+        "heads",
+        first.heads,
+        made=(
+            *(Place(layer.query, after=layer.head_width) for layer in layers),
+            *([keys_values] if keys_values is not None else []),
+        ),
+        read=tuple(Place(layer.project, after=layer.head_width) for layer in layers),
+        sections=sections,
+        counts=tuple(
+            (layer, name)
+            for layer in layers
+            for name in ("heads", *(["kv_heads"] if whole else []))
+        ),
+    )
 
 
 def without_keys(kv: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,10 @@ from torch.nn.functional import interpolate
 from search_spaces.blocks.conv import ConvKind, ConvUnit, ResidualUnit, transposed
 from search_spaces.blocks.light_conv import LightConv, PatchMerging
 from search_spaces.blocks.light_tokens import LightTokens
+from search_spaces.blocks.prunable import Units
 from search_spaces.blocks.subvoxel_head import SubvoxelHead
 from search_spaces.networks.input_size import check_size
+from search_spaces.networks.unet_streams import deploylite_streams
 
 if TYPE_CHECKING:
     from search_spaces.deploylite import DeployLite, TokenLevel
@@ -65,6 +67,9 @@ class DeployNet(nn.Module):
         for fuse in self.decoder:
             y = fuse(y, features.pop())
         return self.head(y)
+
+    def prunable(self) -> dict[str, Units]:
+        return deploylite_streams(self)
 
     def encoder_stages(self) -> list[list[nn.Module]]:
         """The levels; see `offers`."""

@@ -9,10 +9,12 @@ from torch import nn
 
 from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
 from search_spaces.blocks.anchors import AnchorDetector
+from search_spaces.blocks.prunable import Units
 from search_spaces.networks.hybrid_heads import hybrid_head
-from search_spaces.networks.hybrid_levels import EncoderLevel, Skips, decoder_level
+from search_spaces.networks.hybrid_levels import DecoderLevel, EncoderLevel, Skips, decoder_level
 from search_spaces.networks.hybrid_tokens import token_stage
 from search_spaces.networks.input_size import check_size
+from search_spaces.networks.unet_streams import hybrid_streams
 
 if TYPE_CHECKING:
     from search_spaces.hybrid import Hybrid
@@ -74,8 +76,14 @@ class HybridUNet(AdaptivelyPruned):
             for level, encode in enumerate(self.encoder)
         ]
 
+    def prunable(self) -> dict[str, Units]:
+        return hybrid_streams(self)
+
     def decoder_stages(self) -> list[tuple[nn.Module, int]]:
         """The decoder's levels that are coarser than the logits, the finest first, and their
         channels; for losses on them."""
-        levels = list(zip(reversed(self.decoder), self._channels[:-1], strict=True))
+        levels = [
+            (level, level.unit.width if isinstance(level, DecoderLevel) else width)
+            for level, width in zip(reversed(self.decoder), self._channels[:-1], strict=True)
+        ]
         return levels if self._halved else levels[1:]

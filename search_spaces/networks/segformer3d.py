@@ -117,7 +117,8 @@ class ReducedAttention(nn.Module):
         return self.attention.attend(z, self.attention.keys_values_of(seen)[1])
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
-        return product_macs(output, keys=output.shape[1] // self.fewer)
+        width = self.attention.heads * self.attention.head_width
+        return product_macs(output, width, keys=output.shape[1] // self.fewer)
 
 
 class MixMLP(nn.Module):

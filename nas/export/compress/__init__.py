@@ -1,0 +1,1 @@
+"""A trained network made smaller, as an export of its own."""

@@ -1,0 +1,254 @@
+"""From an exported network to a smaller one: an export of its own, taught by the first."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from nas.config.yaml_file import write_config
+from nas.export.compress.figures import figures, latencies, validation_dice
+from nas.export.compress.int8 import int8_figures
+from nas.export.compress.low_rank import factorise
+from nas.export.compress.patches import TrainingPatches
+from nas.export.compress.prune import prune
+from nas.export.export_folder import COMPRESSION, CONFIG, FOLDS, SPLIT, TRIAL_WEIGHTS, Export
+from nas.export.model_card import write_card
+from nas.export.retrain import EpochTold, Plan, check_plan, retrain
+from nas.export.teacher import fingerprint
+from search_spaces.compressed import compressed
+from search_spaces.registry import ARCHITECTURE, architecture_record
+from search_spaces.space import Architecture, axes_of
+from trainers.atomic import fill_folder, new_folder, replace_files
+from trainers.checkpoint import write_checkpoint
+from trainers.config import RetrainConfig
+from trainers.data.cache import VolumeCache
+from trainers.data.check import Progress
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
+from trainers.errors import UserError
+from trainers.losses import segmentation_loss
+from trainers.segmenter import best_device
+
+Method = Literal["prune", "low-rank", "distil", "quantise-aware"]
+USUAL = {"prune": ("heads", "neurons"), "low-rank": ("linear",)}
+FEATURES = 1.0  # weight of the teacher's features where a network is distilled
+Note = Callable[[str], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compression:
+    """What is made smaller, and how it is trained then.
+
+    `keep`: the share that is left, of every block's units, or of every map's weights. `of`: which
+    units or maps, by default those of `USUAL`. `student`: of `distil`, which is trained from new
+    weights. `steps`: of training; None for 300, of `distil` for the whole schedule. `settings`: of
+    that training, as `key=value`. `patches`: of training cases, from which is told what matters.
+    `threads`: of the CPU, for latencies.
+    """
+
+    method: Method
+    keep: float = 0.5
+    of: tuple[str, ...] = ()
+    student: Architecture | None = None
+    steps: int | None = None
+    settings: tuple[str, ...] = ()
+    patches: int = 32
+    threads: int = 1
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What it reduces."""
+        return self.of or USUAL.get(self.method, ())
+
+
+def compress(
+    export: Export,
+    plan: Compression,
+    to: Path,
+    report: EpochTold,
+    progress: Progress | None = None,
+    note: Note = lambda _: None,
+) -> dict[str, Any]:
+    """Fill the folder `to` with the compressed network, trained; returns its `compression.json`.
+
+    The network in use of `export` is the teacher, and is left as it is. Raises UserError where it
+    has nothing of what is to be compressed, or `to` holds something already; nothing is written
+    then, nor where anything else is raised.
+    """
+    _check(export, plan)
+    new_folder(to)
+    cache, cases = prepare_data(export.config.data, export.folder, progress)
+    before = export.network()
+    network, sizes = _smaller(before, export, plan, cache, cases, note)
+    if plan.student is not None:
+        architecture = plan.student.with_axes(axes_of(export.architecture)).canonical()
+    else:
+        architecture = compressed(export.architecture, **sizes)
+    record: dict[str, Any] = {}
+
+    def build(folder: Path) -> None:
+        _write(folder, export, plan, architecture, network)
+        steps = 300 if plan.steps is None and plan.method != "distil" else plan.steps
+        if steps != 0:
+            _train(folder, export, plan, steps, report)
+        rows = _compare(folder, export, plan, before, network, cache, cases, note)
+        told = {
+            "method": plan.method,
+            **({"keep": plan.keep, "of": plan.parts} if plan.parts else {}),
+            "steps": steps,
+            "original": {
+                "folder": str(export.folder.resolve()),
+                "key": export.architecture.key,
+                "weights": fingerprint(export),
+            },
+            "figures": rows,
+        }
+        record.update(told)
+        replace_files({folder / COMPRESSION: json.dumps(told, indent=1).encode()})
+        write_card(folder)
+
+    fill_folder(to, build)
+    return record
+
+
+def _check(export: Export, plan: Compression) -> None:
+    """Raise UserError for what is wrong before anything is computed."""
+    if export.weights.name == FOLDS:
+        raise UserError(
+            f"{export.folder} uses the networks of several folds, and one is compressed; train one "
+            "with segnas retrain, or have the ensemble teach it with segnas retrain --teacher"
+        )
+    if (plan.method == "distil") != (plan.student is not None):
+        raise UserError("--student goes with --method distil, which needs one; give both or none")
+    if plan.method == "distil" and plan.steps == 0:
+        raise UserError("--steps 0 with --method distil: a student with new weights has to learn")
+
+
+def _smaller(
+    network: nn.Module,
+    export: Export,
+    plan: Compression,
+    cache: VolumeCache,
+    cases: Cases,
+    note: Note,
+) -> tuple[nn.Module | None, dict[str, Mapping[str, int]]]:
+    """A copy of the trained network with less in it, and the sizes left; None of `distil`."""
+    nothing: dict[str, Mapping[str, int]] = {"kept": {}, "ranks": {}}
+    if plan.method == "distil":
+        return None, nothing
+    smaller, device = deepcopy(network), best_device()
+    train = export.trained
+    patches = TrainingPatches(cache, cases.train, train, plan.patches, export.config.seed)
+    if plan.method == "prune":
+        note(f"which {' and '.join(plan.parts)} matter, on {plan.patches} patches")
+        loss = segmentation_loss(train.loss, cache.targets)
+        kept = prune(smaller, plan.keep, plan.parts, patches(device), loss)
+        found = {**nothing, "kept": kept}
+    elif plan.method == "low-rank":
+        note(f"what maps are given, on {plan.patches} patches")
+        images = (image for image, _ in patches(device))
+        found = {**nothing, "ranks": factorise(smaller, plan.keep, plan.parts, images)}
+    else:
+        return smaller, nothing
+    if plan.keep < 1 and not any(found.values()):
+        what = " or ".join(plan.parts)
+        raise UserError(
+            f"{export.folder}: a network of {export.architecture.space} without {what} that can be "
+            f"reduced to {plan.keep:g}; choose others with --of, or another --method"
+        )
+    return smaller, found
+
+
+def _write(
+    folder: Path,
+    export: Export,
+    plan: Compression,
+    architecture: Architecture,
+    network: nn.Module | None,
+) -> None:
+    """The folder as `segnas export` has it; the trial's weights are those before fine-tuning."""
+    config, source = export.config, json.loads((export.folder / ARCHITECTURE).read_text())
+    split = config.data.split
+    if isinstance(split, Path):
+        shutil.copyfile(split, folder / SPLIT)
+    data = config.data.portable().model_copy(
+        update={
+            "split": Path(SPLIT) if isinstance(split, Path) else split,
+            "cache": config.data.cache_folder(export.folder).resolve(),
+        }
+    )
+    train = export.trained
+    if plan.method == "distil":
+        taught = train.distillation.model_copy(update={"features": FEATURES})
+        train = train.model_copy(update={"distillation": taught})
+    changes = {"name": f"{config.name}-{plan.method}", "data": data, "train": train}
+    write_config(config.model_copy(update=changes), folder / CONFIG)
+    record = {**architecture_record(architecture), "origin": source.get("origin", {})}
+    (folder / ARCHITECTURE).write_text(json.dumps(record, indent=1))
+    if network is not None:
+        write_checkpoint(folder / TRIAL_WEIGHTS, {"weights": network.state_dict()})
+
+
+def _train(
+    folder: Path, export: Export, plan: Compression, steps: int | None, report: EpochTold
+) -> None:
+    schedule = Export(folder).config.train
+    length = [] if steps is None else _settings(schedule, steps)
+    distil = plan.method == "distil"
+    how = Plan(
+        start="scratch" if distil else "trial",
+        teacher=export.folder,
+        quantise_aware=plan.method == "quantise-aware",
+    )
+    smaller = Export(folder, ["train.all_cases=false", *length, *plan.settings])
+    check_plan(smaller, how)
+    retrain(smaller, how, report)
+
+
+def _settings(train: RetrainConfig, steps: int) -> list[str]:
+    """Of a schedule of so many steps, in epochs of the usual length, or in one shorter one."""
+    each = min(train.steps_per_epoch, steps)
+    return [f"train.epochs={max(1, round(steps / each))}", f"train.steps_per_epoch={each}"]
+
+
+def _compare(
+    folder: Path,
+    export: Export,
+    plan: Compression,
+    before: nn.Module,
+    cut: nn.Module | None,
+    cache: VolumeCache,
+    cases: Cases,
+    note: Note,
+) -> dict[str, Any]:
+    """Figures by row: the original, its Dice once cut, and the compressed network."""
+    made = Export(folder)
+    after = made.network()
+    note(f"Dice on {len(cases.validation)} validation cases, and latency")
+    if export.trained.all_cases and export.weights.name != TRIAL_WEIGHTS:
+        note("the original was trained on them, too: every Dice here is better than on new cases")
+    if plan.method == "quantise-aware":
+        return int8_figures(export, before, after, cache, cases, plan.threads)
+    dice = [validation_dice(each, cache, cases.validation, export) for each in (before, after)]
+    times = latencies((before, after), export, plan.threads)
+    architectures = export.architecture, made.architecture
+    rows = {
+        name: figures(*each, export).to_json()
+        for name, each in zip(
+            ("original", "compressed"),
+            zip((before, after), architectures, dice, times, strict=True),
+            strict=True,
+        )
+    }
+    if cut is None:
+        return rows
+    mean, per_class = validation_dice(cut, cache, cases.validation, export)
+    unrefined = {"dice": mean, "dice_per_class": per_class}
+    return {"original": rows["original"], "before fine-tuning": unrefined, **rows}

@@ -1,0 +1,269 @@
+"""From a trained network to a smaller one that is an export like any other."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from nas.cli.main import main
+from nas.export.compress.compress import Compression, compress
+from nas.export.compress.low_rank import factorise
+from nas.export.compress.prune import importance, most_important, prune
+from nas.export.export_folder import Export
+from nas.export.retrain import Plan, retrain
+from nas.export.teacher import fingerprint
+from search_spaces.blocks.gated_layer import transformer_layer
+from search_spaces.blocks.low_rank import Factors
+from search_spaces.blocks.prunable import prunable
+from search_spaces.compressed import Compressed
+from search_spaces.hybrid import Hybrid, Layer, TokenStage
+from tests.nas.exports import weights_in, write_export
+from trainers.errors import UserError
+
+POINT = Hybrid(
+    width=8, growth=2.0, convs=2, levels=3, stem_stride=1, norm="group", token_stages=1,
+    tokens=(TokenStage(layers_count=1, layers=(Layer(),)),),
+)  # fmt: skip
+X = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory, phantom_folder, phantom):
+    """A network with heads, neurons and channels, as a search leaves it."""
+    folder = tmp_path_factory.mktemp("original") / "out"
+    return Export(write_export(folder, phantom_folder, phantom[1], point=POINT))
+
+
+def silent(report, epochs, which):
+    pass
+
+
+def go(export, to, **plan):
+    return compress(export, Compression(patches=2, **plan), to, silent)
+
+
+@pytest.fixture(scope="module")
+def pruned(export, tmp_path_factory):
+    """Half of everything pruned, and two steps of training."""
+    to = tmp_path_factory.mktemp("pruned") / "out"
+    record = go(export, to, method="prune", of=("heads", "neurons", "channels"), steps=2)
+    return Export(to), record
+
+
+@pytest.mark.parametrize("method", ["prune", "low-rank"])
+def test_with_nothing_removed_the_logits_are_identical(export, tmp_path, method):
+    record = go(export, tmp_path / "same", method=method, keep=1.0, steps=0)
+    same = Export(tmp_path / "same")
+    assert same.architecture == export.architecture
+    with torch.inference_mode():
+        assert torch.equal(same.network()(X), export.network()(X))
+    rows = record["figures"]
+    assert rows["original"]["dice"] == rows["before fine-tuning"]["dice"]
+    assert rows["original"]["macs"] == rows["compressed"]["macs"]
+
+
+def test_a_pruned_network_is_an_export_that_was_taught_by_the_original(export, pruned):
+    made, record = pruned
+    assert isinstance(made.architecture, Compressed)
+    assert made.weights.name == "retrained.pt"
+    rows = record["figures"]
+    for name in ("params", "bytes", "macs"):
+        assert rows["compressed"][name] < rows["original"][name]
+    assert rows["compressed"]["params"] == sum(p.numel() for p in made.network().parameters())
+    assert made.retrained["teacher"]["weights"] == fingerprint(export)
+    assert made.retrained["epochs"] * made.retrained["train"]["steps_per_epoch"] == 2
+    assert made.config.train == export.config.train  # the whole schedule, for a retraining
+    assert json.loads((made.folder / "compression.json").read_text()) == json.loads(
+        json.dumps(record)
+    )
+    card = (made.folder / "README.md").read_text()
+    assert "What was made smaller" in card and export.architecture.key in card
+    assert "whole schedule" not in card
+
+
+def test_it_is_costed_segmented_and_retrained(pruned, capsys):
+    made, record = pruned
+    shape = ["--input", "1x16x16x16", "--classes", "4"]
+    assert main(["cost", str(made.folder), *shape, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["macs"] == record["figures"]["compressed"]["macs"]
+    assert made.segmenter().network(X.to(next(made.network().parameters()).device)).shape[1] == 4
+    before = weights_in(made.folder / "retrained.pt")
+    retrain(Export(made.folder, ["train.epochs=1"]), Plan(start="trial"), silent)
+    after = weights_in(made.folder / "retrained.pt")
+    assert before.keys() == after.keys()
+
+
+def test_it_can_be_compressed_again(pruned, tmp_path):
+    made, record = pruned
+    again = go(made, tmp_path / "again", method="prune", of=("neurons",), steps=0)
+    sizes = dict(made.architecture.kept), dict(Export(tmp_path / "again").architecture.kept)
+    name = next(name for name in sizes[0] if name.endswith("neurons"))
+    assert sizes[1] == {**sizes[0], name: sizes[0][name] // 2}
+    assert again["figures"]["original"]["macs"] == record["figures"]["compressed"]["macs"]
+
+
+def test_maps_of_lower_rank(export, tmp_path):
+    record = go(export, tmp_path / "thin", method="low-rank", keep=0.5, steps=0)
+    made = Export(tmp_path / "thin")
+    assert made.architecture.ranks and not made.architecture.kept
+    assert record["figures"]["compressed"]["macs"] < record["figures"]["original"]["macs"]
+
+
+def test_a_student_learns_the_features_too(export, tmp_path):
+    student = Hybrid(width=4, growth=1.0, levels=3, stem_stride=1, skip="add", norm="group")
+    go(export, tmp_path / "student", method="distil", student=student, steps=2)
+    made = Export(tmp_path / "student")
+    assert made.architecture == student and made.config.train.distillation.features == 1.0
+    alone = Export(made.folder, ["train.distillation.features=0", "train.epochs=1"])
+    taught = weights_in(made.folder / "retrained.pt")
+    retrain(alone, Plan(teacher=export.folder), silent)
+    without = weights_in(made.folder / "retrained.pt")
+    assert not all(torch.equal(taught[name], without[name]) for name in taught)
+
+
+def test_training_for_int8_leaves_a_plain_network(export, tmp_path):
+    record = go(export, tmp_path / "int8", method="quantise-aware", steps=2)
+    made, rows = Export(tmp_path / "int8"), record["figures"]
+    assert made.architecture == export.architecture and made.retrained["quantise_aware"]
+    assert rows["compressed int8"]["bytes"] < rows["original"]["bytes"]
+    conditions = [rows[name]["latency"]["conditions"] for name in rows]
+    assert [each["precision"] for each in conditions] == ["fp32", "int8", "int8"]
+    plain = Export(made.folder, ["train.epochs=1"])
+    aware = weights_in(made.folder / "retrained.pt")
+    retrain(plain, Plan(start="trial", teacher=export.folder), silent)
+    assert not all(
+        torch.equal(aware[name], other)
+        for name, other in weights_in(made.folder / "retrained.pt").items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "what"),
+    [
+        ({"method": "distil"}, "needs one"),
+        ({"method": "prune", "student": POINT}, "give both or none"),
+        ({"method": "distil", "student": POINT, "steps": 0}, "has to learn"),
+        (
+            {"method": "prune", "of": ("heads",), "keep": 0.9},
+            "without heads that can be reduced to 0.9",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_written(export, tmp_path, plan, what):
+    with pytest.raises(UserError, match=what):
+        go(export, tmp_path / "none", **plan)
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_interruption_leaves_nothing(export, tmp_path):
+    class StoppedError(Exception):
+        pass
+
+    def stop(report, epochs, which):
+        raise StoppedError
+
+    plan = Compression(method="prune", steps=2, patches=1)
+    with pytest.raises(StoppedError):
+        compress(export, plan, tmp_path / "none", stop)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(UserError, match="not empty"):
+        compress(export, plan, tmp_path / "full", silent)
+
+
+def test_the_command_prints_the_figures_and_refuses_parts_of_another_method(
+    export, tmp_path, capsys
+):
+    out = str(export.folder)
+    told = ["--method", "prune", "--of", "neurons", "--steps", "0", "--to", str(tmp_path / "out")]
+    assert main(["compress", out, *told]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("before fine-tuning", "MMACs", "change", "next:"))
+    wrong = ["--method", "low-rank", "--of", "heads", "--to", str(tmp_path / "other")]
+    assert main(["compress", out, *wrong]) == 2
+    assert "linear, convolutions" in capsys.readouterr().err
+
+
+class Mean(nn.Module):
+    """A loss: the weighted mean of what comes out."""
+
+    def forward(self, logits, labels):
+        return (logits * labels).mean()
+
+
+def batches(count=3, tokens=5, channels=32):
+    generator = torch.Generator().manual_seed(3)
+    draw = [torch.randn(2, 1, tokens, channels, generator=generator) for _ in range(count)]
+    return [(images, labels) for images, labels in draw]
+
+
+def test_importance_is_the_derivative_by_a_factor_on_what_the_unit_gives():
+    torch.manual_seed(0)
+    layer = transformer_layer(32, 4, 2).double().eval()
+    data = [(x.double(), y.double()) for x, y in batches()]
+    units = prunable(layer)
+    found = importance(layer, units, data, Mean())
+    for name, weight, width in (
+        ("mixer.heads", layer.mixer.project.weight, 8),
+        ("mlp.neurons", layer.mlp[2].weight, 1),
+    ):
+        for unit in (0, 3):
+            expected, own = 0.0, slice(unit * width, (unit + 1) * width)
+            whole = weight.detach().clone()
+            for x, y in data:
+                values = []
+                for factor in (1 + 1e-4, 1 - 1e-4):
+                    with torch.no_grad():
+                        weight[:, own] = whole[:, own] * factor
+                        values.append(Mean()(layer(x), y))
+                        weight.copy_(whole)
+                expected += abs(float(values[0] - values[1]) / 2e-4)
+            assert float(found[name][unit]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_units_that_nothing_hears_go_first():
+    torch.manual_seed(0)
+    layer = transformer_layer(32, 4, 2).eval()
+    with torch.no_grad():
+        layer.mixer.project.weight[:, 8:24] = 0  # heads 1 and 2
+        layer.mlp[2].weight[:, ::2] = 0
+    x, y = batches(1)[0]
+    expected = layer(x)
+    left = prune(layer, 0.5, ("heads", "neurons"), [(x, y)], Mean())
+    assert left == {"mixer.heads": 2, "mlp.neurons": 32}
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_of_every_section_as_many_are_kept():
+    found = torch.tensor([9.0, 8.0, 7.0, 1.0, 2.0, 3.0])
+    assert most_important(found, 2, 4) == [0, 1, 4, 5]
+
+
+def test_factors_of_full_rank_are_the_layer_and_thin_ones_know_the_inputs():
+    torch.manual_seed(0)
+    layer = nn.Linear(12, 8)
+    whole = Factors(layer, 8)
+    whole.fill(layer)
+    x = torch.randn(500, 12) @ torch.diag(torch.logspace(0, -3, 12)) @ torch.randn(12, 12)
+    torch.testing.assert_close(whole(x), layer(x), rtol=1e-4, atol=1e-4)
+    blind, seeing = Factors(layer, 2), Factors(layer, 2)
+    blind.fill(layer)
+    seeing.fill(layer, x.T @ x / len(x))
+    gaps = [float((each(x) - layer(x)).detach().square().mean()) for each in (blind, seeing)]
+    assert gaps[1] < 0.5 * gaps[0]
+    conv = nn.Conv3d(4, 6, 3, stride=2, padding=1)
+    both = Factors(conv, 6)
+    both.fill(conv)
+    volume = torch.randn(1, 4, 8, 8, 8)
+    torch.testing.assert_close(both(volume), conv(volume), rtol=1e-4, atol=1e-4)
+
+
+def test_maps_that_are_factors_or_thin_stay_whole():
+    network = nn.Sequential(
+        nn.Linear(32, 32), nn.GELU(), nn.Linear(32, 8), nn.GELU(),
+        nn.Sequential(nn.Linear(8, 20), nn.Linear(20, 32)),
+    ).eval()  # fmt: skip
+    ranks = factorise(network, 0.5, ("linear",), [torch.randn(64, 32)])
+    assert ranks == {"0": 8}  # 8 (32 + 32) = half of 32 * 32
