@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.cost.latency import Conditions
 from nas.export.export_folder import FOLDS, RETRAINED, Export
+from nas.export.postprocess_record import PostprocessRecord
 from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
@@ -33,6 +34,7 @@ def model_card(folder: Path) -> str:
         export.config.name: _about(export),
         **({"What it costs": _costs(result)} if result else {}),
         "How good it is": _quality(export, result),
+        **({"Postprocessing": _postprocessing(export)} if export.postprocess else {}),
         "Data": _data(export),
         "Where it comes from": _source(export, record.get("origin", {})),
         "Intended use and limits": _limits(export),
@@ -98,6 +100,23 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
             "Retrained on its whole schedule: validation Dice "
             f"{DICE.exact(retrained.get('dice'))}{each}. `{RETRAINED}` has its curve and settings."
         )
+
+
+def _postprocessing(export: Export) -> Iterator[str]:
+    record = PostprocessRecord.read(export.folder)
+    assert record is not None, "there are steps"
+    yield (
+        "Done with label maps after the network, class by class. It was chosen on "
+        f"{len(record.cases)} cases that the weights were not trained on; a step is there where it "
+        "helped by more than luck, and its gain is a little optimistic. Means over these cases:"
+    )
+    yield ""
+    yield "| class | steps | Dice, raw | then | HD95 mm, raw | then |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for name, one in record.classes.items():
+        dice = f"{one.before.dice:.4f} | {one.after.dice:.4f}"
+        hd95 = f"{one.before.hd95_mm:.2f} | {one.after.hd95_mm:.2f}"
+        yield f"| {name} | {one.steps} | {dice} | {hd95} |"
 
 
 def _data(export: Export) -> Iterator[str]:
