@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
 
 def postprocess_table(record: PostprocessRecord) -> Table:
     """The steps of each class, and what they are worth."""
+    from trainers.postprocess.choose import FEWEST
+
     table = Table(
         "class",
         "Dice, raw",
@@ -71,6 +73,8 @@ def postprocess_table(record: PostprocessRecord) -> Table:
         box=box.SIMPLE_HEAD,
         title=f"postprocessing, chosen on {len(record.cases)} cases",
         title_justify="left",
+        caption="" if len(record.cases) >= FEWEST else f"none on fewer than {FEWEST} cases",
+        caption_justify="left",
     )
     for name, one in record.classes.items():
         qualities = one.before, one.after

@@ -16,6 +16,7 @@ from trainers.postprocess.measure import SegmentedCase
 from trainers.postprocess.priors import Prior
 from trainers.volumes.steps import Steps
 
+FEWEST = 5  # cases: of fewer, all may be better by luck
 MOST_DICE = 0.002  # that a class may lose
 RADII = (1, 2)  # of opening and closing, in voxels of the finest axis
 
@@ -26,7 +27,7 @@ def choose(
     priors: Mapping[str, Prior],
     progress: Progress | None = None,
 ) -> dict[str, Choice]:
-    """The steps of every class but the background, measured on `cases`.
+    """The steps of every class but the background, measured on `cases`; none on under `FEWEST`.
 
     A step helps where the 95% interval of what it takes from the HD95, by bootstrap over the cases,
     lies above 0; or that of what it adds to the Dice does, and the HD95 grows no larger. It is left
@@ -66,6 +67,8 @@ def _offers(prior: Prior | None, finest: float) -> Iterator[dict[str, Any]]:
 
 def _greedy(cases: Sequence[SegmentedCase], value: int, offers: Sequence[dict[str, Any]]) -> Steps:
     best, raw = Steps(), _scores(cases, value, Steps())
+    if len(cases) < FEWEST:
+        return best
     while True:
         now = _scores(cases, value, best)
         helping = []
@@ -102,7 +105,7 @@ def _surely_above(values: np.ndarray, least: float) -> bool:
     if not values.mean() > least:
         return False
     low = mean_with_interval(values).low
-    return bool(low is None or low > least)
+    return low is not None and low > least
 
 
 def _means(scores: np.ndarray) -> Quality:

@@ -54,6 +54,12 @@ def test_an_island_in_one_case_of_many_is_luck():
     assert steps_of(cases)["liver"] == Steps()
 
 
+@pytest.mark.parametrize(("count", "chosen"), [(4, False), (5, True)])
+def test_few_cases_tell_nothing_apart_from_luck(count, chosen):
+    cases = [case(with_island(truth(n)), truth(n)) for n in range(count)]
+    assert bool(steps_of(cases)["liver"].used()) is chosen
+
+
 def test_what_costs_dice_is_left_out():
     """A class of two parts: islands go with the largest component, but so does the smaller part."""
     real = [with_island(truth(n), at=(20, 3, 2)) for n in range(6)]
