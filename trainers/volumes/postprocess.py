@@ -76,8 +76,8 @@ class LabelMap:
             box, middle = self.box(value), None
             if box is not None:
                 found, count = ndimage.label(self.labels[box] == value, JOINED)
-                largest = np.bincount(found.ravel(), minlength=count + 1)[1:].argmax() + 1
-                middle = self._places(found, [largest], box)[0]
+                sizes = np.bincount(found.ravel(), minlength=count + 1)[1:]
+                middle = self._places(found, np.array([sizes.argmax() + 1]), box)[0]
             self._middles[name] = middle
         return self._middles[name]
 
@@ -117,7 +117,7 @@ class LabelMap:
         here = np.mean(votes, axis=0) >= 0.5
         return kept[here] if here.any() else kept
 
-    def _places(self, found: np.ndarray, numbers: Sequence[int], box: Box) -> np.ndarray:
+    def _places(self, found: np.ndarray, numbers: np.ndarray, box: Box) -> np.ndarray:
         """(n, 3) mm: the middles of these components."""
         voxels = np.array(ndimage.center_of_mass(found > 0, found, numbers))
         voxels += [side.start for side in box]
