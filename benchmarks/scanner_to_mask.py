@@ -112,7 +112,10 @@ def _labels(
 ) -> None:
     """Each from the front, all classes of a column of voxels one over the other."""
     across = int(np.abs(affine[1, :3]).argmax())
-    figure, axes = plt.subplots(1, len(maps), figsize=(2.8 * len(maps), 3.0))
+    body = np.argwhere(image > image.min())
+    box = tuple(map(slice, body.min(0), body.max(0) + 1))
+    image, maps = image[box], [(name, labels[box]) for name, labels in maps]
+    figure, axes = plt.subplots(1, len(maps), figsize=(2.4 * len(maps), 2.9))
     for axis, (name, labels) in zip(axes, maps, strict=True):
         bright = np.percentile(image, 99.9)
         axis.imshow(image.max(across).T, cmap="gray", origin="lower", vmax=bright)

@@ -108,7 +108,7 @@ def _postprocessing(export: Export) -> Iterator[str]:
     yield (
         "Done with label maps after the network, class by class. It was chosen on "
         f"{len(record.cases)} cases that the weights were not trained on; a step is there where it "
-        "helped by more than luck, and its gain is a little optimistic. Means over these cases:"
+        "helped, so that elsewhere its gain may be smaller. Means over these cases:"
     )
     yield ""
     yield "| class | steps | Dice, raw | then | HD95 mm, raw | then |"

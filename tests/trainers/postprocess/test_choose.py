@@ -49,8 +49,15 @@ def test_islands_in_many_cases_are_taken_away_and_the_figures_are_right():
     assert liver.before.hd95_mm == pytest.approx(np.mean([c.scores(1, Steps())[1] for c in cases]))
 
 
-def test_an_island_in_one_case_of_many_is_luck():
+def test_what_helps_one_case_is_taken_where_it_harms_none():
     cases = [case(with_island(truth(n)) if n == 3 else truth(n), truth(n)) for n in range(6)]
+    assert steps_of(cases)["liver"].components == 1
+
+
+def test_what_helps_one_case_and_harms_another_is_luck():
+    """Some volume that is missing in one case's truth is there in another's."""
+    real = [with_island(truth(n)) if n == 2 else truth(n) for n in range(6)]
+    cases = [case(with_island(truth(n)) if n in (2, 3) else one, one) for n, one in enumerate(real)]
     assert steps_of(cases)["liver"] == Steps()
 
 
