@@ -10,7 +10,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 COPY . /tmp/segnas
-RUN pip install --no-cache-dir -c /tmp/segnas/constraints.txt '/tmp/segnas[cluster,onnx,dicom,itk,bundle]' \
+RUN pip install --no-cache-dir -c /tmp/segnas/constraints.txt '/tmp/segnas[cluster,onnx,dicom,itk,filters,bundle]' \
     && rm -rf /tmp/segnas
 
 RUN useradd --create-home --uid 1000 segnas

@@ -179,11 +179,13 @@ class RetrainConfig(TrainConfig):
     cases are never used. `mirror`: axes along which the trained network also segments the mirrored
     image, to average the logits; each one doubles the time. `distillation`: how a teacher is
     learned from, where there is one. `deep_supervision` needs a network that offers stages.
+    `postprocess`: choose steps for label maps on the validation cases.
     """
 
     all_cases: bool = False
     mirror: tuple[Literal[0, 1, 2], ...] = ()
     distillation: DistillationConfig = DistillationConfig()
+    postprocess: bool = left_out_at(True)
 
     @model_validator(mode="after")
     def _mirror_is_trained(self) -> Self:

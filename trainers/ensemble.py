@@ -15,16 +15,18 @@ import torch
 
 from trainers.data.task import Task
 from trainers.errors import UserError
-from trainers.segmenter import Segmenter, volume_of
+from trainers.segmenter import Segmenter, SegmenterSpec, volume_of
 from trainers.single_image import onednn_for_single_images
 from trainers.volumes.files import Image, files_of
 from trainers.volumes.labels import label_type
 from trainers.volumes.nifti import check_room
+from trainers.volumes.postprocess import postprocess
 from trainers.volumes.preprocess import Prepared
 from trainers.volumes.restore import class_scores
 from trainers.volumes.rows import row_ranges, to_front
 from trainers.volumes.segment import WHOLE
 from trainers.volumes.settings import AffineRule
+from trainers.volumes.steps import Postprocess, Steps
 
 # A probability is counted as a whole number of 2**-40, so that sums are exact, in whatever order.
 ONE = 2.0**40
@@ -38,7 +40,7 @@ class SegmenterEnsemble:
     At every voxel of the image the softmax of each one's logits (of regions the sigmoid), resampled
     to it, is averaged; outside of what its crop leaves, a network is sure of the background. In
     memory are the images as they were prepared, and a slab of each one's logits (see
-    `trainers.volumes.segment`).
+    `trainers.volumes.segment`). Of the postprocessing a class has what all agree on.
     """
 
     members: tuple[Segmenter, ...]
@@ -90,6 +92,16 @@ class SegmenterEnsemble:
         del volume  # as large as what was made of it
         return self._segment(prepared, "the image")
 
+    @property
+    def raw(self) -> SegmenterEnsemble:
+        """As `ImageSegmenter` says."""
+        return SegmenterEnsemble(tuple(one.raw for one in self.members))
+
+    @property
+    def postprocess(self) -> Postprocess:
+        """As `ImageSegmenter` says."""
+        return common_steps([one.spec for one in self.members])
+
     def pop_metrics(self) -> dict[str, float]:
         """None: the networks' own metrics are of each, and have no mean."""
         for one in self.members:
@@ -119,7 +131,20 @@ class SegmenterEnsemble:
                 for share, each in zip(shares, votes, strict=bool(shares)):
                     share[rows] = each / all_votes
                 done = rows.stop
-        return np.ascontiguousarray(first.turn.undo(labels))
+        restored = np.ascontiguousarray(first.turn.undo(labels))
+        if not self.postprocess:
+            return restored
+        return postprocess(restored, first.native.affine, targets.classes, self.postprocess)
+
+
+def common_steps(specs: Sequence[SegmenterSpec]) -> dict[str, Steps]:
+    """The postprocessing of those classes for which all have the same."""
+    first, *others = (spec.postprocess for spec in specs)
+    return {
+        name: steps
+        for name, steps in first.items()
+        if all(other.get(name) == steps for other in others)
+    }
 
 
 def _said(value: object) -> str:

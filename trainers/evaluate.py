@@ -21,23 +21,33 @@ from trainers.data.dataset import Dataset
 from trainers.data.dicom_pairs import write_pairs
 from trainers.data.names import check_unique
 from trainers.data.source import Case
+from trainers.data.task import Task
 from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.dicom import has_dicom
 from trainers.errors import UserError
-from trainers.metrics import case_means, class_means, dice_per_class, iou_from_dice, mean_dice
+from trainers.metric_names import METRICS
+from trainers.metrics import (
+    case_means,
+    class_means,
+    dice_of_pairs,
+    iou_from_dice,
+    label_pairs,
+    mean_dice,
+    rates_of_pairs,
+)
 from trainers.segmenter import ImageSegmenter
 from trainers.surface import surface_per_class
 from trainers.volumes.files import ending_of, files_of
 from trainers.volumes.geometry import voxel_sizes
 from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_volume
+from trainers.volumes.settings import AffineRule
 from trainers.volumes.targets import Targets
-
-METRICS = ("dice", "iou", "hd95_mm", "assd_mm", "nsd")
 
 
 @dataclass(frozen=True)
 class Score:
-    """One class of one case. None where a metric is undefined; see `surface_per_class`."""
+    """One class of one case. None where a metric is undefined; see `surface_per_class` and
+    `rates_of_pairs`."""
 
     case: str
     label: str
@@ -46,6 +56,10 @@ class Score:
     hd95_mm: float | None
     assd_mm: float | None
     nsd: float | None
+    hd_mm: float | None
+    sensitivity: float | None
+    specificity: float | None
+    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ def evaluate_folder(
     targets = segmenter.task.targets
     check_unique([one.name for one in targets.channels], "class", "the network")
     with _as_volumes(images, labels, targets) as folders:
-        cases = _checked_cases(segmenter, *folders)
+        cases = labelled_cases(*folders, segmenter.task, segmenter.affine)
         return _evaluate(segmenter, cases, progress, tolerance)
 
 
@@ -160,8 +174,14 @@ def _evaluate(
     return _evaluation(names, np.stack(scores), targets.names, tolerance, speed, measured)
 
 
-def _checked_cases(segmenter: ImageSegmenter, images: Path, labels: Path) -> tuple[Case, ...]:
-    volumes = find_images(images, segmenter.task.channels)
+def labelled_cases(
+    images: Path, labels: Path, task: Task, rule: AffineRule = "sform"
+) -> tuple[Case, ...]:
+    """Every image of a folder with the label of the same name, checked.
+
+    rule: which affine of a header counts. Raises UserError as `evaluate_folder` does.
+    """
+    volumes = find_images(images, task.channels)
     if not volumes:
         raise UserError(f"{images} has no {VOLUMES}; expected images to evaluate on")
     truths = find_volumes(labels)
@@ -169,10 +189,9 @@ def _checked_cases(segmenter: ImageSegmenter, images: Path, labels: Path) -> tup
         Case(name, image, truths.get(name, labels / (name + ending_of(files_of(image)[0]))))
         for name, image in volumes.items()
     )
-    task = segmenter.task
     modalities = tuple(map(str, range(task.channels)))
     dataset = Dataset(images, modalities, task.classes, cases, ignore=task.ignore)
-    check_dataset(dataset, rule=segmenter.affine, expecting="the network")
+    check_dataset(dataset, rule=rule, expecting="the network")
     return cases
 
 
@@ -190,9 +209,10 @@ def _case_scores(
     """(scored, METRICS)."""
     pair = targets.without_ignored(predicted, truth)
     classes, groups = len(targets.classes), targets.groups
-    dice = dice_per_class(*pair, classes, groups)
+    pairs = label_pairs(*pair, classes)
+    dice, rates = dice_of_pairs(pairs, groups), rates_of_pairs(pairs, groups)
     surface = surface_per_class(*pair, classes, spacing, tolerance, groups)
-    return np.column_stack([dice, iou_from_dice(dice), surface])
+    return np.column_stack([dice, iou_from_dice(dice), surface, rates])
 
 
 def _evaluation(

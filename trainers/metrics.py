@@ -10,6 +10,15 @@ Groups = Sequence[Sequence[int]]
 """The label values of each class or region that is scored."""
 
 
+def label_pairs(predicted: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """How many voxels have label p in one segmentation and t in the other, at [p, t].
+
+    predicted, truth: integer labels of one shape, below `classes`.
+    """
+    pairs = predicted.ravel().astype(np.int64) * classes + truth.ravel()
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
 def dice_per_class(
     predicted: np.ndarray, truth: np.ndarray, classes: int, groups: Groups | None = None
 ) -> np.ndarray:
@@ -18,10 +27,7 @@ def dice_per_class(
     predicted, truth: integer labels of one shape, below `classes`. Returns (groups,) float64, by
     default (classes - 1,) for the labels 1 .. classes - 1; NaN where a class is in neither.
     """
-    pairs = np.bincount(
-        predicted.ravel().astype(np.int64) * classes + truth.ravel(), minlength=classes**2
-    ).reshape(classes, classes)
-    return dice_of_pairs(pairs, groups)
+    return dice_of_pairs(label_pairs(predicted, truth, classes), groups)
 
 
 def dice_of_pairs(pairs: np.ndarray, groups: Groups | None = None) -> np.ndarray:
@@ -36,6 +42,25 @@ def dice_of_pairs(pairs: np.ndarray, groups: Groups | None = None) -> np.ndarray
     total = [sizes[..., group].sum(-1) for group in map(list, groups)]
     with np.errstate(invalid="ignore"):
         return np.asarray(2.0 * np.stack(both, -1) / np.stack(total, -1))
+
+
+def rates_of_pairs(pairs: np.ndarray, groups: Groups | None = None) -> np.ndarray:
+    """Sensitivity, specificity and accuracy of every group of labels against all others:
+    (classes, classes) -> (groups, 3) float64.
+
+    pairs: as `label_pairs` counts them. TP / (TP + FN), TN / (TN + FP) and (TP + TN) / all; NaN
+    throughout where a group is in neither, the sensitivity also where it is not in the truth.
+    """
+    rates = []
+    for group in map(list, groups or each_class(len(pairs))):
+        hit = pairs[group][:, group].sum()
+        found, real = pairs[group].sum(), pairs[:, group].sum()
+        neither = pairs.sum() - found - real + hit
+        with np.errstate(invalid="ignore"):
+            counts = [(hit, real), (neither, pairs.sum() - real), (hit + neither, pairs.sum())]
+            of_group = [np.float64(part) / whole for part, whole in counts]
+        rates.append(of_group if found or real else [np.nan] * 3)
+    return np.array(rates)
 
 
 def each_class(classes: int) -> Groups:

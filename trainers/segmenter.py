@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -29,6 +29,7 @@ from trainers.volumes.nifti import channels, channels_first, open_volume, with_a
 from trainers.volumes.preprocess import Prepared, prepare_image
 from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import AffineRule, Settings
+from trainers.volumes.steps import Postprocess, Steps
 from trainers.volumes.windows import SlabInferer
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ class SegmenterSpec(Strict):
 
     `task`: the channels it reads, the classes it tells apart, the spacing images are brought to and
     the size of a window. `preprocess`: what it was trained under. `overlap`: the share of its
-    length that a window has in common with the next.
+    length that a window has in common with the next. `postprocess`: what is done with the label map
+    afterwards, by class.
     """
 
     task: Task
     preprocess: Preprocess
     overlap: Annotated[float, Field(ge=0, lt=1)]
+    postprocess: dict[str, Steps] = Field(default_factory=dict, exclude_if=lambda steps: not steps)
 
     @property
     def settings(self) -> Settings:
@@ -65,6 +68,14 @@ class ImageSegmenter(Protocol):
     @property
     def affine(self) -> AffineRule:
         """Which affine of a header counts."""
+
+    @property
+    def postprocess(self) -> Postprocess:
+        """What is done with label maps after the network, by class."""
+
+    @property
+    def raw(self) -> ImageSegmenter:
+        """The same without postprocessing."""
 
     def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
         """The labels of an image in its own shape (D, H, W), in the smallest unsigned type.
@@ -104,6 +115,16 @@ class Segmenter:
         return self.spec.preprocess.affine
 
     @property
+    def postprocess(self) -> Postprocess:
+        """As `ImageSegmenter` says."""
+        return self.spec.postprocess
+
+    @property
+    def raw(self) -> Segmenter:
+        """As `ImageSegmenter` says."""
+        return replace(self, spec=self.spec.model_copy(update={"postprocess": {}}))
+
+    @property
     def inferer(self) -> SlabInferer:
         """The windows in which the network sees an image."""
         return SlabInferer(self.task.patch, self.spec.overlap, windows=2)
@@ -126,7 +147,7 @@ class Segmenter:
     ) -> np.ndarray:
         how = self.inferer, self.task.targets, name, probabilities
         with onednn_for_single_images(self.network):
-            return segment(prepared, self.network, *how)
+            return segment(prepared, self.network, *how, self.spec.postprocess)
 
     def prepare(self, image: Image | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.

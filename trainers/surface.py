@@ -23,21 +23,22 @@ def surface_per_class(
     tolerance: float,
     groups: Groups | None = None,
 ) -> np.ndarray:
-    """HD95, ASSD and NSD of every foreground class of one case, or of every group of labels.
+    """HD95, ASSD, NSD and HD of every foreground class of one case, or of every group of labels.
 
     predicted, truth: (D, H, W) integer labels below `classes`; spacing: mm along D, H, W;
-    tolerance: mm, of the NSD. Returns (groups, 3) float64, by default (classes - 1, 3) for the
-    labels 1 .. classes - 1: HD95 and ASSD in mm, NSD from 0 to 1. A class in neither has NaN
-    throughout; in one of them only, the distances are NaN and its NSD is 0.
+    tolerance: mm, of the NSD. Returns (groups, 4) float64, by default (classes - 1, 4) for the
+    labels 1 .. classes - 1: HD95 and ASSD in mm, NSD from 0 to 1, HD in mm. A class in neither has
+    NaN throughout; in one of them only, the distances are NaN and its NSD is 0.
 
     A surface is the voxels of a class with a neighbour through a face that is not of it; the
     outside of the volume is not of it. With the distances from each voxel of one surface to the
-    nearest of the other, HD95 is the larger of the two 95th percentiles, ASSD the mean of all, NSD
-    the share of all that is at most the tolerance (definitions as in Metrics Reloaded, Maier-Hein
-    2024; NSD of Nikolov 2021 with every surface voxel weighing the same).
+    nearest of the other, HD95 is the larger of the two 95th percentiles, HD the largest of all
+    (Hausdorff's distance), ASSD the mean of all, NSD the share of all that is at most the tolerance
+    (definitions as in Metrics Reloaded, Maier-Hein 2024; NSD of Nikolov 2021 with every surface
+    voxel weighing the same).
     """
     groups = groups or each_class(classes)
-    scores = np.full((len(groups), 3), np.nan)
+    scores = np.full((len(groups), 4), np.nan)
     boxes = [find_objects(labels, max_label=classes - 1) for labels in (predicted, truth)]
     for row, group in enumerate(groups):
         found = [[b for v in group if (b := of_each[v - 1])] for of_each in boxes]
@@ -54,13 +55,14 @@ def surface_per_class(
 
 def _scores(
     predicted: np.ndarray, truth: np.ndarray, spacing: ArrayLike, tolerance: float
-) -> tuple[float, float, float]:
+) -> tuple[float, float, float, float]:
     a, b = _surface(predicted, spacing), _surface(truth, spacing)
     # Trees of surface voxels, since a distance transform costs as much as the box is large.
     one_way = KDTree(b).query(a)[0], KDTree(a).query(b)[0]
     both = np.concatenate(one_way)
     hd95 = max(float(np.percentile(each, 95)) for each in one_way)
-    return hd95, float(both.mean()), float((both <= tolerance + _ROUNDING).mean())
+    nsd = float((both <= tolerance + _ROUNDING).mean())
+    return hd95, float(both.mean()), nsd, float(both.max())
 
 
 def _surface(mask: np.ndarray, spacing: ArrayLike) -> np.ndarray:

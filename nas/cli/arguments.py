@@ -81,6 +81,13 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def add_raw(command: argparse.ArgumentParser) -> None:
+    """Whether postprocessing is left out."""
+    command.add_argument(
+        "--raw", action="store_true", help="label maps without the network's postprocessing"
+    )
+
+
 def add_network(command: argparse.ArgumentParser) -> None:
     """Which network, for which input and output."""
     command.add_argument("network", metavar="PRESET|OUT|FILE", help="preset, export, or JSON file")

@@ -8,8 +8,10 @@ import json
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide
+from trainers.metric_names import METRICS
 
 HELP = "score an exported or deployed network, or several, on labelled images"
+USUAL = METRICS[:5]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -25,8 +27,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="of the normalised surface Dice, in mm (default: 1)",
     )
     command.add_argument(
+        "--columns",
+        type=_columns,
+        default=USUAL,
+        metavar="NAMES",
+        help=f"of the table, in the files are all: {','.join(METRICS)} (default: "
+        f"{','.join(USUAL)})",
+    )
+    command.add_argument(
         "--to", type=path, metavar="OUT", help="folder for evaluation.csv and evaluation.json"
     )
+    arguments.add_raw(command)
     arguments.add_json(command)
 
 
@@ -40,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from trainers.atomic import output_folder, replace_files
     from trainers.evaluate import evaluate_folder
 
-    segmenter, used = open_segmenter(*options.dirs)
+    segmenter, used = open_segmenter(*options.dirs, raw=options.raw)
     if options.to:
         output_folder(options.to)
     note(f"using the {used}")
@@ -62,9 +73,18 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(record))
         return 0
-    for table in evaluation_tables(evaluation):
+    for table in evaluation_tables(evaluation, options.columns):
         print_wide(table)
     print(speed_line(evaluation))
     if line := measured_line(measured, macs):
         print(line)
     return 0
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := [name for name in names if name not in METRICS]:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is no metric; expected some of {','.join(METRICS)}"
+        )
+    return names

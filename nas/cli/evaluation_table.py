@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -11,18 +11,29 @@ from trainers.bootstrap import RESAMPLES, Mean
 from trainers.evaluate import Evaluation, Score
 
 WORST = 5
+HEADS = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "hd95_mm": "HD95 mm",
+    "assd_mm": "ASSD mm",
+    "nsd": "NSD {tolerance:g} mm",
+    "hd_mm": "HD mm",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "accuracy": "accuracy",
+}
 
 
-def evaluation_tables(evaluation: Evaluation) -> Iterator[Table]:
-    """The mean of every metric for each class, and the cases of lowest Dice."""
-    yield _means(evaluation)
+def evaluation_tables(evaluation: Evaluation, columns: Sequence[str]) -> Iterator[Table]:
+    """The means of the metrics `columns` for each class, and the cases of lowest Dice."""
+    yield _means(evaluation, columns)
     yield _worst(evaluation)
 
 
-def _means(evaluation: Evaluation) -> Table:
+def _means(evaluation: Evaluation, columns: Sequence[str]) -> Table:
     table = Table(
         "class",
-        *("Dice", "IoU", "HD95 mm", "ASSD mm", f"NSD {evaluation.tolerance_mm:g} mm"),
+        *(HEADS[column].format(tolerance=evaluation.tolerance_mm) for column in columns),
         "cases",
         box=SIMPLE_HEAD,
         caption=_caption(evaluation),
@@ -32,13 +43,9 @@ def _means(evaluation: Evaluation) -> Table:
     )
     rows = [*evaluation.means.items(), ("all classes", evaluation.foreground)]
     for name, means in rows:
-        table.add_row(name, *_cells(means), str(means["dice"].cases))
+        cells = (_mean(means[metric], 2 if metric.endswith("_mm") else 3) for metric in columns)
+        table.add_row(name, *cells, str(means["dice"].cases))
     return table
-
-
-def _cells(means: Mapping[str, Mean]) -> Iterator[str]:
-    for metric, mean in means.items():
-        yield _mean(mean, 2 if metric.endswith("_mm") else 3)
 
 
 def _mean(mean: Mean, digits: int) -> str:

@@ -32,6 +32,7 @@ COMMANDS = (
     "confirm",
     "export",
     "retrain",
+    "postprocess",
     "compress",
     "evaluate",
     "predict",

@@ -32,6 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out cases whose segmentation is there, to go on after an interruption",
     )
+    arguments.add_raw(command)
     command.add_argument(
         "--save-probabilities",
         action="store_true",
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.search.progress_bars import Bars
     from trainers.predict import predict_folder
 
-    segmenter, used = open_segmenter(*options.dirs)
+    segmenter, used = open_segmenter(*options.dirs, raw=options.raw)
     note(f"using the {used}")
     with Bars(NOTES) as bars:
         done = predict_folder(

@@ -107,5 +107,9 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
             if outcome.dice is not None
         ]
         lines.append("In use from now on: the mean of the folds' probabilities.")
+    if done.postprocess:
+        steps = done.postprocess.steps
+        each = "; ".join(f"{name}: {one}" for name, one in steps.items())
+        lines.append(f"postprocessing: {each or 'none, for nothing helped'}")
     lines.append(f"next: segnas evaluate {export.folder} --images DIR --labels DIR")
     return lines

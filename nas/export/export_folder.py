@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from torch import nn
 from nas.config.architecture_file import load_architecture_file
 from nas.config.explain import explain
 from nas.config.yaml_file import read_config
+from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
 from search_spaces.registry import ARCHITECTURE
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
@@ -24,6 +28,7 @@ from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter, SegmenterSpec, best_device
 from trainers.strict import Strict
+from trainers.volumes.steps import Steps
 
 CONFIG, SPLIT = "retrain.yaml", "split.json"
 TRIAL_WEIGHTS, RETRAINED_WEIGHTS, RETRAINED = "trial.pt", "retrained.pt", "retrained.json"
@@ -91,6 +96,32 @@ class Export:
         return files
 
     @property
+    def fingerprint(self) -> str:
+        """Ten hexadecimal digits that change with those weights."""
+        digest = hashlib.sha256()
+        for file in self.weights_files:
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:10]
+
+    @cached_property
+    def postprocess(self) -> dict[str, Steps]:
+        """The steps that were chosen for those weights, by class.
+
+        None, with a warning, where they were chosen for others.
+        """
+        if not (record := PostprocessRecord.read(self.folder)):
+            return {}
+        if record.weights == self.fingerprint:
+            return record.steps
+        warnings.warn(
+            f"{self.folder / POSTPROCESS} was chosen for other weights and is not used; choose "
+            f"again with segnas postprocess {self.folder}",
+            UserWarning,
+            stacklevel=2,
+        )
+        return {}
+
+    @property
     def retrained(self) -> dict[str, Any]:
         """`retrained.json`, what the last retraining used and gave; empty where there was none."""
         record = self.folder / RETRAINED
@@ -117,25 +148,29 @@ class Export:
     def network(self) -> nn.Module:
         """The network with `weights`, an `Ensemble` where they are of folds, in eval mode, on the
         GPU where there is one."""
-        members = []
-        for file in self.weights_files:
-            member = self.build()
-            load_weights(member, file)
-            members.append(member)
+        members = [self.loaded(file) for file in self.weights_files]
         network = members[0]
         if self.weights.name == FOLDS:
             network = Ensemble(members, regions=bool(self.config.task.regions))
         return network.to(best_device()).eval()
 
-    def segmenter(self) -> Segmenter:
-        """That network with its preprocessing, mirrored as it was retrained to be."""
-        network, trained = self.network(), self.trained
+    def loaded(self, weights: Path) -> nn.Module:
+        """The network with the weights of one file."""
+        network = self.build()
+        load_weights(network, weights)
+        return network
+
+    def segmenter(self, network: nn.Module | None = None, raw: bool = False) -> Segmenter:
+        """That network, or another one in its place, with its preprocessing and, unless `raw`, its
+        postprocessing; mirrored as it was retrained to be."""
+        network, trained = network or self.network(), self.trained
         if trained.mirror and self.weights.name != TRIAL_WEIGHTS:
             network = Mirrored(network, trained.mirror).eval()
         spec = SegmenterSpec(
             task=self.config.task.model_copy(update={"patch": trained.patch}),
             preprocess=self.config.data.preprocess,
             overlap=trained.overlap,
+            postprocess={} if raw else self.postprocess,
         )
         return Segmenter(network=network, spec=spec)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.cost.latency import Conditions, Latency
 from nas.export.export_folder import COMPRESSION, FOLDS, RETRAINED, Export
+from nas.export.postprocess_record import PostprocessRecord
 from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
@@ -35,6 +36,7 @@ def model_card(folder: Path) -> str:
         **({"What it costs": _costs(result)} if result else {}),
         **({"What was made smaller": _smaller(folder)} if (folder / COMPRESSION).exists() else {}),
         "How good it is": _quality(export, result),
+        **({"Postprocessing": _postprocessing(export)} if export.postprocess else {}),
         "Data": _data(export),
         "Where it comes from": _source(export, record.get("origin", {})),
         "Intended use and limits": _limits(export),
@@ -137,6 +139,23 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
             f"{how}: validation Dice {DICE.exact(retrained.get('dice'))}{each}. `{RETRAINED}` has "
             "its curve and settings."
         )
+
+
+def _postprocessing(export: Export) -> Iterator[str]:
+    record = PostprocessRecord.read(export.folder)
+    assert record is not None, "there are steps"
+    yield (
+        "Done with label maps after the network, class by class. It was chosen on "
+        f"{len(record.cases)} cases that the weights were not trained on; a step is there where it "
+        "helped, so that elsewhere its gain may be smaller. Means over these cases:"
+    )
+    yield ""
+    yield "| class | steps | Dice, raw | then | HD95 mm, raw | then |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for name, one in record.classes.items():
+        dice = f"{one.before.dice:.4f} | {one.after.dice:.4f}"
+        hd95 = f"{one.before.hd95_mm:.2f} | {one.after.hd95_mm:.2f}"
+        yield f"| {name} | {one.steps} | {dice} | {hd95} |"
 
 
 def _data(export: Export) -> Iterator[str]:

@@ -14,8 +14,10 @@ from uuid import uuid4
 
 from torch import nn
 
+from nas.export.choose_postprocess import renew_postprocess
 from nas.export.export_folder import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_WEIGHTS, Export
-from nas.export.teacher import fingerprint, open_teacher
+from nas.export.postprocess_record import PostprocessRecord
+from nas.export.teacher import open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
 from nas.pareto.result import known
 from search_spaces.axes import by_axis
@@ -59,12 +61,14 @@ class Retrained:
 
     `weights`: the file written, or the folder of the folds' files. `outcomes`: of each training.
     `dice`: that of the training, or the mean of the folds; `spread`: the folds' standard deviation.
+    `postprocess`: what was chosen for the weights, None where nothing was asked for or possible.
     """
 
     weights: Path
     outcomes: tuple[Outcome, ...]
     dice: float | None
     spread: float | None = None
+    postprocess: PostprocessRecord | None = None
 
 
 def retrain(
@@ -78,7 +82,8 @@ def retrain(
 
     `report` is called after every epoch with that epoch, the number of epochs, and the fold's name
     where there are folds. A retraining that was interrupted goes on from its last epoch when it is
-    called again with the same plan and settings; finished folds are not trained again.
+    called again with the same plan and settings; finished folds are not trained again. At the end
+    the postprocessing of the new weights takes the place of the old one's.
 
     Raises UserError for a plan that does not fit the network or its data, before anything is
     trained.
@@ -101,8 +106,10 @@ def retrain(
     )
     if plan.folds:
         folds = make_folds(cases, plan.folds, config.seed, config.groups)
-        return _cross_validate(job, folds, plan, draft, report, train)
-    return _train_once(job, plan, report, train)
+        done = _cross_validate(job, folds, plan, draft, report, train)
+    else:
+        done = _train_once(job, plan, report, train)
+    return replace(done, postprocess=renew_postprocess(Export(export.folder), progress))
 
 
 def check_plan(export: Export, plan: Plan) -> None:
@@ -224,7 +231,7 @@ def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
     config, split = export.config, export.config.data.split
     cases = split.read_text() if isinstance(split, Path) else split.model_dump_json()
     settings = config.model_dump_json(exclude={"data": {"split"}, "train": EXECUTION_KEYS})
-    taught = None if teacher is None else fingerprint(teacher)
+    taught = None if teacher is None else teacher.fingerprint
     parts = [settings, cases, plan.start, plan.folds, taught]
     parts += ["quantise_aware"] if plan.quantise_aware else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
@@ -237,7 +244,7 @@ def _used(job: Job, plan: Plan) -> dict[str, Any]:
         teacher = {
             "folder": str(job.teacher.folder),
             "key": job.teacher.architecture.key,
-            "weights": fingerprint(job.teacher),
+            "weights": job.teacher.fingerprint,
         }
     return {
         "from": plan.start,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -34,17 +33,6 @@ def open_teacher(folder: Path, student: Export) -> Export:
             )
     _try(teacher, ours.train.patch, student)
     return teacher
-
-
-def fingerprint(teacher: Export) -> str:
-    """Ten hexadecimal digits that change with the teacher's weights.
-
-    A training that was interrupted goes on only with the teacher it began with.
-    """
-    digest = hashlib.sha256()
-    for file in teacher.weights_files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:10]
 
 
 def _try(teacher: Export, patch: tuple[int, int, int], student: Export) -> None:

@@ -25,7 +25,8 @@ def test_a_perfect_segmentation_scores_one(folder):
     assert found.cases.keys() == {"a", "b"}
     for score in found.scores:
         assert (score.dice, score.iou, score.nsd) == (1, 1, 1)
-        assert (score.hd95_mm, score.assd_mm) == (0, 0)
+        assert (score.hd95_mm, score.assd_mm, score.hd_mm) == (0, 0, 0)
+        assert (score.sensitivity, score.specificity, score.accuracy) == (1, 1, 1)
 
 
 def one_sided_folder(folder):
@@ -79,8 +80,8 @@ def test_a_class_in_neither_segmentation_does_not_count(folder):
     one_sided_folder(folder)
     found = evaluate_folder(segmenter(), folder / "images", folder / "labels")
     (row,) = (each for each in found.scores if (each.case, each.label) == ("b", "kidney"))
-    assert (row.dice, row.iou, row.hd95_mm, row.assd_mm, row.nsd) == (None,) * 5
-    assert [mean.cases for mean in found.means["kidney"].values()] == [1] * 5
+    assert {value for name, value in vars(row).items() if name not in ("case", "label")} == {None}
+    assert [mean.cases for mean in found.means["kidney"].values()] == [1] * 9
     assert found.one_sided == {"liver": 0, "kidney": 0}
 
 
@@ -94,10 +95,11 @@ def test_a_class_in_one_segmentation_only_scores_zero_and_has_no_distance(folder
     found = evaluate_folder(segmenter(), folder / "images", folder / "labels")
     (row,) = (each for each in found.scores if (each.case, each.label) == ("b", "kidney"))
     assert (row.dice, row.iou, row.nsd) == (0, 0, 0)
-    assert (row.hd95_mm, row.assd_mm) == (None, None)
+    assert (row.hd95_mm, row.assd_mm, row.hd_mm, row.sensitivity) == (None,) * 4
+    assert row.specificity == row.accuracy == 1 - 128 / 512
     assert found.one_sided == {"liver": 0, "kidney": 1}
     means = found.means["kidney"]
-    assert [mean.cases for mean in means.values()] == [2, 2, 1, 1, 2]
+    assert [mean.cases for mean in means.values()] == [2, 2, 1, 1, 2, 1, 1, 2, 2]
     assert means["dice"].value == pytest.approx((2 * 64 / (128 + 64) + 0) / 2)
 
 

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
+import torch
+from monai.metrics import compute_confusion_matrix_metric, get_confusion_matrix
+from monai.networks import one_hot
 
-from trainers.metrics import class_means, dice_per_class, mean_dice
+from trainers.metrics import (
+    class_means,
+    dice_per_class,
+    label_pairs,
+    mean_dice,
+    rates_of_pairs,
+)
 
 NAN = float("nan")
 
@@ -16,6 +25,25 @@ def test_dice_by_hand():
 
 def test_a_class_found_where_there_is_none_scores_zero():
     assert dice_per_class(np.array([1, 0]), np.array([0, 0]), classes=2).tolist() == [0.0]
+
+
+def test_rates_are_monais():
+    random = np.random.default_rng(0)
+    predicted, truth = random.integers(0, 4, (2, 6, 7, 8))
+    found = rates_of_pairs(label_pairs(predicted, truth, 4))
+    pair = [one_hot(torch.tensor(one)[None, None], 4) for one in (predicted, truth)]
+    counts = get_confusion_matrix(*pair, include_background=False)[0]
+    for column, name in enumerate(("sensitivity", "specificity", "accuracy")):
+        expected = compute_confusion_matrix_metric(name, counts)
+        np.testing.assert_allclose(found[:, column], expected, rtol=1e-6)
+
+
+def test_rates_of_a_class_that_is_in_one_or_neither():
+    predicted, truth = np.array([0, 0, 1, 0]), np.array([0, 0, 0, 2])
+    found = rates_of_pairs(label_pairs(predicted, truth, 4))
+    np.testing.assert_allclose(found, [[NAN, 3 / 4, 3 / 4], [0, 1, 3 / 4], [NAN] * 3])
+    union = rates_of_pairs(label_pairs(predicted, truth, 4), [(1, 2)])
+    np.testing.assert_allclose(union, [[0, 2 / 3, 2 / 4]])
 
 
 def test_perfect_and_disjoint():

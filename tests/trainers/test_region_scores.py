@@ -95,7 +95,7 @@ def test_surfaces_of_regions_are_those_of_their_unions(folder):
     pair = TARGETS.without_ignored(image, label)
     for score, labels in zip(found.scores[:3], ((1, 2, 3), (2, 3), (3,)), strict=True):
         masks = (np.isin(one, labels).astype(np.uint8) for one in pair)
-        assert [score.hd95_mm, score.assd_mm, score.nsd] == pytest.approx(
+        assert [score.hd95_mm, score.assd_mm, score.nsd, score.hd_mm] == pytest.approx(
             surface_per_class(*masks, 2, spacing, 1.0)[0].tolist()
         )
 

@@ -31,13 +31,14 @@ def surface(mask):
 
 
 def by_every_pair(a, b, spacing, tolerance):
-    """HD95, ASSD and NSD from the table of all distances between both surfaces."""
+    """HD95, ASSD, NSD and HD from the table of all distances between both surfaces."""
     a, b = surface(a) * np.array(spacing), surface(b) * np.array(spacing)
     table = np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
     one, other = table.min(1), table.min(0)
     hd95 = max(np.percentile(one, 95), np.percentile(other, 95))
     both = [*one, *other]
-    return hd95, sum(both) / len(both), sum(d <= tolerance for d in both) / len(both)
+    nsd = sum(d <= tolerance for d in both) / len(both)
+    return hd95, sum(both) / len(both), nsd, max(both)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -75,15 +76,15 @@ def test_two_points_by_hand():
     """3 and 4 voxels of 1 mm apart: 5 mm, seen from both sides."""
     a, b = cube((2, 2, 2), (3, 3, 3)), cube((5, 6, 2), (6, 7, 3))
     found = surface_per_class(a, b, 2, (1.0, 1.0, 1.0), tolerance=5.0)
-    np.testing.assert_allclose(found, [[5.0, 5.0, 1.0]])
+    np.testing.assert_allclose(found, [[5.0, 5.0, 1.0, 5.0]])
     found = surface_per_class(a, b, 2, (1.0, 1.0, 1.0), tolerance=4.9)
-    np.testing.assert_allclose(found, [[5.0, 5.0, 0.0]])
+    np.testing.assert_allclose(found, [[5.0, 5.0, 0.0, 5.0]])
 
 
 def test_two_plates_by_hand():
     """One voxel thick and 2 apart along 2.5 mm: every voxel is 5 mm from the other plate."""
     a, b = cube((0, 0, 4), (16, 16, 5)), cube((0, 0, 6), (16, 16, 7))
-    np.testing.assert_allclose(surface_per_class(a, b, 2, MM, 1.0), [[5.0, 5.0, 0.0]])
+    np.testing.assert_allclose(surface_per_class(a, b, 2, MM, 1.0), [[5.0, 5.0, 0.0, 5.0]])
 
 
 @pytest.mark.parametrize("step", [0.1, 0.3, 0.7, 1.1, 1.3])
@@ -96,7 +97,7 @@ def test_a_distance_of_exactly_the_tolerance_counts(step):
 
 def test_a_perfect_segmentation():
     mask = cube((0, 3, 3), (5, 9, 16))
-    np.testing.assert_array_equal(surface_per_class(mask, mask, 2, MM, 0.0), [[0, 0, 1]])
+    np.testing.assert_array_equal(surface_per_class(mask, mask, 2, MM, 0.0), [[0, 0, 1, 0]])
 
 
 def test_both_sides_are_treated_alike():
@@ -110,4 +111,4 @@ def test_a_class_in_neither_or_in_one_only():
     a, b = cube((1, 1, 1), (4, 4, 4)), 2 * cube((1, 1, 1), (4, 4, 4))
     found = surface_per_class(a, b, 4, MM, 1.0)
     nan = np.nan
-    np.testing.assert_array_equal(found, [[nan, nan, 0], [nan, nan, 0], [nan, nan, nan]])
+    np.testing.assert_array_equal(found, [[nan, nan, 0, nan], [nan, nan, 0, nan], [nan] * 4])

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from trainers.data.intensities import (
+    Filters,
     Span,
+    Window,
     WordOrModalities,
     check_spans,
     to_intensity,
@@ -16,7 +18,7 @@ from trainers.data.intensities import (
 )
 from trainers.errors import UserError
 from trainers.strict import Strict, left_out_at
-from trainers.volumes.settings import UNIT, AffineRule, Intensity, ResamplingRule, Settings
+from trainers.volumes.settings import AffineRule, Intensity, ResamplingRule, Settings
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -38,7 +40,7 @@ WordOrSizes = Annotated[
 """Text is a word, all else voxel sizes; an error speaks of the one that was meant."""
 
 
-class Preprocess(Strict):
+class Preprocess(Filters):
     """From a NIfTI file to the array that a network sees.
 
     `orientation`: directions of the three axes. `affine`: which of a header's answers counts where
@@ -49,8 +51,10 @@ class Preprocess(Strict):
     z-score between two percentiles of the body (`robust_zscore`); `zscore` of all voxels;
     `nonzero_zscore` of those that are not 0; `percentile_zscore`, of all once clipped to the 0.5th
     and 99.5th percentile; `percentiles`, which maps these two to `range`; or `ct`, which maps
-    `window` (HU) to it. `range` is [0, 1] unless told otherwise, and clips. Modalities that differ
-    have one each: `{PET: robust, CT: {kind: ct, window: [-100, 300]}}`.
+    `window` (HU, also as `{level: 40, width: 400}`) to it. `range` is [0, 1] unless told otherwise,
+    and clips. Modalities that differ have one each:
+    `{PET: robust, CT: {kind: ct, window: [-100, 300]}}`. Then `clahe` equalises the contrast of
+    what has a range (`equalised`), and `denoise` takes away noise (`denoised`).
     """
 
     orientation: str = "RAS"
@@ -63,7 +67,7 @@ class Preprocess(Strict):
     )
     crop: Literal["none", "foreground"] = "foreground"
     intensity: WordOrModalities = "robust"
-    window: Span | None = None
+    window: Window | None = None
     range: Span | None = left_out_at(None)
 
     @model_validator(mode="before")
@@ -91,13 +95,14 @@ class Preprocess(Strict):
 
     @model_validator(mode="after")
     def _window_fits(self) -> Self:
-        spans = {"window": self.window, "range": self.range}
-        if isinstance(self.intensity, dict) and (told := [n for n, span in spans.items() if span]):
+        of_all = ("window", "range", "clahe", "denoise")
+        told = [name for name in of_all if getattr(self, name)]
+        if isinstance(self.intensity, dict) and told:
             raise ValueError(
                 f"{told[0]} stands beside an intensity by modality; give it to its modality: "
                 "`intensity: {CT: {kind: ct, window: [-100, 300]}}`"
             )
-        check_spans(self.intensity, self.window, self.range, "intensity")
+        check_spans(self.intensity, self.window, self.range, self.clahe, "intensity")
         return self
 
     def of_channels(self, modalities: Sequence[str]) -> Settings:
@@ -115,7 +120,7 @@ class Preprocess(Strict):
 
     def _intensities(self, modalities: Sequence[str]) -> tuple[Intensity, ...]:
         if not isinstance(self.intensity, dict):
-            return (Intensity(self.intensity, self.window, self.range or UNIT),)
+            return (self.filtered(self.intensity, self.window, self.range),)
         known = ", ".join(modalities) or "none, for their names were not recorded"
         for name in sorted(self.intensity.keys() - set(modalities)):
             raise UserError(f"intensity.{name} is no modality; there are: {known}")

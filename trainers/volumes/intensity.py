@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
+from .filters import denoised, equalised
 from .rows import row_ranges
 from .settings import Intensity, Settings
 
@@ -22,6 +23,10 @@ def normalise(image: np.ndarray, settings: Settings) -> np.ndarray:
         scale = _scaling(channel, how)
         for rows in row_ranges(len(channel), channel[0].size):
             to[rows] = scale(channel[rows])
+        if how.clahe:
+            to[...] = equalised(to, how.range, how.clahe)
+        if how.denoise:
+            to[...] = denoised(to, how.denoise)
     return scaled
 
 

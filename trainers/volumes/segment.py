@@ -11,6 +11,7 @@ from torch import nn
 from .preprocess import Prepared
 from .readable import check_room
 from .restore import restore, restore_slabs
+from .steps import Postprocess
 from .targets import Targets
 from .windows import SlabInferer
 
@@ -24,13 +25,31 @@ def segment(
     targets: Targets,
     name: str,
     probabilities: np.ndarray | None = None,
+    steps: Postprocess | None = None,
 ) -> np.ndarray:
     """The labels of an image in the shape of its file, in the smallest unsigned type.
 
     `network` is in eval mode; `targets`: what its logits stand for. `probabilities`: as in
-    `restore`. Raises UserError, which says `name`, where the logits that are held at once would
-    take more memory than is free: all of them or, over `WHOLE`, of a slab that is one window thick.
+    `restore`; `steps`: what is done with the labels afterwards. Raises UserError, which says
+    `name`, where the logits that are held at once would take more memory than is free: all of them
+    or, over `WHOLE`, of a slab that is one window thick.
     """
+    labels = _labels(prepared, network, inferer, targets, name, probabilities)
+    if not steps:
+        return labels
+    from .postprocess import postprocess  # SciPy, which a bundle without steps does without
+
+    return postprocess(labels, prepared.native.affine, targets.classes, steps)
+
+
+def _labels(
+    prepared: Prepared,
+    network: nn.Module,
+    inferer: SlabInferer,
+    targets: Targets,
+    name: str,
+    probabilities: np.ndarray | None,
+) -> np.ndarray:
     device = next(network.parameters()).device
     shape, axis = list(prepared.grid.shape), inferer.across(prepared.grid.shape)
     by_slab = _size(targets.outputs, shape) > WHOLE

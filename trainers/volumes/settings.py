@@ -18,13 +18,33 @@ UNIT = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
+class Clahe:
+    """Contrast-limited adaptive histogram equalisation; see `equalised`."""
+
+    clip_limit: float
+    tiles: int
+
+
+@dataclass(frozen=True)
+class NonLocalMeans:
+    """Non-local means; see `denoised`."""
+
+    strength: float
+    patch: int
+    distance: int
+
+
+@dataclass(frozen=True)
 class Intensity:
     """How a channel is normalised; `window`: (low, high) in HU, of `ct` alone. `range`: what the
-    window, or the span between the `percentiles`, is mapped to; of these two kinds alone."""
+    window, or the span between the `percentiles`, is mapped to; of these two kinds alone, as
+    `clahe` is. Then `clahe`, then `denoise`, where there are any."""
 
     kind: IntensityKind
     window: Sequence[float] | None = None
     range: Sequence[float] = UNIT
+    clahe: Clahe | None = None
+    denoise: NonLocalMeans | None = None
 
     @property
     def bounds(self) -> tuple[float, ...] | None:

@@ -6,7 +6,7 @@ and `prepared` lead from one to the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
 from .segment import segment
 from .settings import Settings
+from .steps import Postprocess
 from .targets import Targets
 from .windows import SlabInferer
 
@@ -60,17 +61,19 @@ class PrepareImaged(Settings):
 class SegmentImaged:
     """`pred`: what `network` (eval mode) makes of `image`, as labels (D, H, W) of the file.
 
-    Raises UserError as `segment` does.
+    `steps`: what is done with them afterwards. Raises UserError as `segment` does.
     """
 
     network: nn.Module
     inferer: SlabInferer
     targets: Targets
+    steps: Postprocess = field(default_factory=dict)
 
     def __call__(self, case: Case) -> Case:
         prepared = replace(case["prepared"], image=case["image"].numpy())
         how = self.network, self.inferer, self.targets
-        return {**case, "pred": segment(prepared, *how, name=str(files_of(case["file"])[0]))}
+        name = str(files_of(case["file"])[0])
+        return {**case, "pred": segment(prepared, *how, name=name, steps=self.steps)}
 
 
 @dataclass(frozen=True)

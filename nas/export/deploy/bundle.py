@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -27,31 +27,39 @@ from trainers import volumes
 from trainers.segmenter import Segmenter
 from trainers.volumes.files import Image, files_of
 from trainers.volumes.nifti import open_volume
-from trainers.volumes.targets import Targets
 
 CONFIG, METADATA = "configs/inference.json", "configs/metadata.json"
+TORCHSCRIPT = "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)"
 
 
 def write_bundle(folder: Path, record: Deployment) -> None:
     """Fill `folder`, whose models/model.ts is there, with configuration, scripts and words.
 
-    The specification wants models/model.pt as well, the weights alone. The scripts are the files of
-    `trainers.volumes`.
+    The specification wants models/model.pt as well, the weights alone.
     """
     network = torch.jit.load(folder / "models" / "model.ts", map_location="cpu")
     torch.save(network.state_dict(), folder / "models" / "model.pt")
-    for name in ("configs", "docs", "scripts"):
-        (folder / name).mkdir(exist_ok=True)
-    (folder / CONFIG).write_text(json.dumps(inference_config(record), indent=1))
+    write_pipeline(folder, record, TORCHSCRIPT)
+    (folder / "docs").mkdir(exist_ok=True)
     (folder / METADATA).write_text(json.dumps(metadata(record), indent=1))
     (folder / "docs" / "README.md").write_text(readme(record))
     (folder / "docs" / "license.txt").write_text(LICENSE)
+
+
+def write_pipeline(folder: Path, record: Deployment, network: Any) -> None:
+    """The configuration, and the scripts that it names: the files of `trainers.volumes`.
+
+    network: what the configuration opens the network by.
+    """
+    for name in ("configs", "scripts"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps(inference_config(record, network), indent=1))
     for module in Path(volumes.__path__[0]).glob("*.py"):
         (folder / "scripts" / module.name).write_bytes(module.read_bytes())
     (folder / "scripts" / "__init__.py").write_text(scripts_init(record))
 
 
-def inference_config(record: Deployment) -> dict[str, Any]:
+def inference_config(record: Deployment, network: Any) -> dict[str, Any]:
     """configs/inference.json: files of `dataset_dir` -> segmentations in `output_dir`."""
     settings = record.settings
     return {
@@ -61,7 +69,7 @@ def inference_config(record: Deployment) -> dict[str, Any]:
         "dataset_dir": "$@bundle_root + '/images'",
         "output_dir": "$@bundle_root + '/segmentations'",
         "datalist": {"_target_": "scripts.transforms.find_images", "folder": "@dataset_dir"},
-        "network_def": "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)",
+        "network_def": network,
         "network": "$@network_def.eval()",
         "preprocessing": {
             "_target_": "scripts.transforms.PrepareImaged",
@@ -69,10 +77,7 @@ def inference_config(record: Deployment) -> dict[str, Any]:
             "affine": settings.affine,
             "resampling": settings.resampling,
             "crop": settings.crop,
-            "intensities": [
-                {"_target_": "scripts.settings.Intensity", **asdict(one)}
-                for one in settings.intensities
-            ],
+            "intensities": [_made("settings", one) for one in settings.intensities],
             "spacing": record.task.spacing,
         },
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},
@@ -89,7 +94,10 @@ def inference_config(record: Deployment) -> dict[str, Any]:
                     "_target_": "scripts.transforms.SegmentImaged",
                     "network": "@network",
                     "inferer": "@inferer",
-                    "targets": _targets(record.task.targets),
+                    "targets": _made("targets", record.task.targets),
+                    "steps": {
+                        name: _made("steps", steps) for name, steps in record.postprocess.items()
+                    },
                 },
                 {"_target_": "scripts.transforms.SaveLabelsd", "output_dir": "@output_dir"},
             ],
@@ -104,12 +112,15 @@ def inference_config(record: Deployment) -> dict[str, Any]:
     }
 
 
-def _targets(targets: Targets) -> dict[str, Any]:
-    regions = [
-        {"_target_": "scripts.targets.Region", **asdict(region)} for region in targets.regions
-    ]
-    told = {"classes": list(targets.classes), "regions": regions, "ignore": targets.ignore}
-    return {"_target_": "scripts.targets.Targets", **told}
+def _made(module: str, value: Any) -> Any:
+    """How MONAI makes a dataclass of that script again, and what it holds, however deep."""
+    if isinstance(value, list | tuple):
+        return [_made(module, one) for one in value]
+    if not is_dataclass(value):
+        return value
+    name = f"scripts.{module}.{type(value).__name__}"
+    parts = {field.name: _made(module, getattr(value, field.name)) for field in fields(value)}
+    return {"_target_": name, **parts}
 
 
 def run_bundle(folder: Path, images: Sequence[Image], to: Path) -> None:
@@ -119,7 +130,6 @@ def run_bundle(folder: Path, images: Sequence[Image], to: Path) -> None:
     with quiet(), _undone():
         run(
             config_file=str(folder / CONFIG),
-            meta_file=str(folder / METADATA),
             bundle_root=str(folder),
             datalist=[{"image": list(map(str, files_of(image)))} for image in images],
             output_dir=str(to),
@@ -145,10 +155,10 @@ def _scripts() -> dict[str, ModuleType]:
     return {n: module for n, module in sys.modules.items() if n.partition(".")[0] == "scripts"}
 
 
-def check_bundle(
+def check_runner(
     folder: Path, record: Deployment, segmenter: Segmenter, cases: Sequence[CheckCase]
 ) -> float:
-    """Run the bundle on the cases' files: the worst Dice of its files against segnas' own labels.
+    """Run the folder on the cases' files: the worst Dice of its files against segnas' own labels.
 
     Raises DeployError where it is below 1 by more than `DICE_TOLERANCE`, or a file has another
     shape.
@@ -160,10 +170,10 @@ def check_bundle(
             made = open_volume(Path(out) / files_of(case.image)[0].name)
             found, expected = np.asarray(made.dataobj), segmenter.segment(case.image)
         if found.shape != expected.shape:
-            raise DeployError(f"the bundle makes {found.shape} of {case.name} {expected.shape}")
+            raise DeployError(f"the folder makes {found.shape} of {case.name} {expected.shape}")
         worst = min(worst, agreement(found, expected, len(record.task.classes)))
     if worst < 1.0 - DICE_TOLERANCE[record.precision]:
         raise DeployError(
-            f"from file to file the bundle has Dice {worst:.4f} against segnas' labels"
+            f"from file to file the folder has Dice {worst:.4f} against segnas' labels"
         )
     return worst

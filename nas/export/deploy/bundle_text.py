@@ -54,7 +54,7 @@ def metadata(record: Deployment) -> dict[str, Any]:
         "monai_version": versions["monai"],
         "pytorch_version": versions["torch"].partition("+")[0],
         "numpy_version": versions["numpy"],
-        "required_packages_version": {name: versions[name] for name in ("nibabel", "psutil")},
+        "required_packages_version": {name: versions[name] for name in needed_packages(record)[1:]},
         "name": record.name,
         "task": f"segmentation of {classes} in 3D images",
         "description": (
@@ -68,6 +68,16 @@ def metadata(record: Deployment) -> dict[str, Any]:
         "eval_metrics": {} if record.checks.dice is None else {"mean_dice": record.checks.dice},
         "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
     }
+
+
+def needed_packages(record: Deployment) -> tuple[str, ...]:
+    """What the scripts import, besides PyTorch and NumPy; MONAI first."""
+    filters = any(one.clahe or one.denoise for one in record.settings.intensities)
+    return (
+        *("monai", "nibabel", "psutil"),
+        *(("scikit-image", "PyWavelets") if filters else ()),
+        *(("scipy",) if record.postprocess else ()),
+    )
 
 
 def scripts_init(record: Deployment) -> str:
@@ -91,16 +101,17 @@ def readme(record: Deployment) -> str:
         else f" Mean Dice against their labels: {checks.dice:.4f}; PyTorch's: "
         f"{checks.dice_pytorch:.4f}."
     )
+    monai, *others = needed_packages(record)
     spacing = "not resampled"
     if task.spacing:
         spacing = f"resampled to {'x'.join(f'{mm:g}' for mm in task.spacing)} mm"
     return f"""# {record.name}
 
 Segments {", ".join(task.targets.names)} in 3D images (NIfTI, {task.channels} channel(s)). The
-network travels as TorchScript: MONAI, PyTorch, nibabel and psutil are all it needs, and fire for
+network travels as TorchScript: PyTorch and these packages are all it needs, of which fire is for
 commands.
 
-    pip install monai=={record.versions["monai"]} nibabel psutil fire
+    pip install {monai}=={record.versions["monai"]} {" ".join(others)} fire
     python -m monai.bundle run --config_file configs/inference.json \\
         --meta_file configs/metadata.json --bundle_root . \\
         --dataset_dir IMAGES --output_dir SEGMENTATIONS
@@ -108,7 +119,7 @@ commands.
 From another folder, give the paths of both files and of this folder as --bundle_root. Every .nii
 and .nii.gz file of IMAGES becomes a label map of its name, in its geometry. Images are turned to
 {record.preprocess.orientation}, {spacing}, and read in windows of
-{"x".join(map(str, task.patch))} voxels.
+{"x".join(map(str, task.patch))} voxels.{_after(record)}
 
 The Python files in scripts/ read the images and write the label maps. They are copies of segnas'
 own and under the Apache License 2.0. No licence was given for the network and its weights in
@@ -121,3 +132,11 @@ Written for the device type {record.device}; on another one, deploy it again the
 research; not a medical device. What it was checked with is not what it will meet elsewhere: test
 it on your own images first.
 """
+
+
+def _after(record: Deployment) -> str:
+    """What is done with the label maps, as a paragraph."""
+    if not record.postprocess:
+        return ""
+    each = "".join(f"\n- {name}: {steps}" for name, steps in record.postprocess.items())
+    return f"\n\nOf the label maps these are kept or changed, in millimetres of the image:\n{each}"

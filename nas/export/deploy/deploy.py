@@ -15,15 +15,17 @@ from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.onnx_export import OPSET
 from nas.cost.latency.quantise import quantise
 from nas.cost.latency.timing import threads_set
-from nas.export.deploy.bundle import check_bundle, write_bundle
+from nas.export.deploy.bundle import check_runner, write_bundle
 from nas.export.deploy.errors import DeployError
 from nas.export.deploy.formats import write_network
 from nas.export.deploy.latency import time_both
+from nas.export.deploy.onnx_runner import write_onnx_runner
 from nas.export.deploy.parity_check import CheckCase, calibration, check
 from nas.export.deploy.record import Deployment, Format, Precision
 from nas.export.deploy.runtime import Deployed, open_file
 from nas.export.export_folder import Export
 from trainers.atomic import make_folder
+from trainers.ensemble import common_steps
 from trainers.errors import UserError
 from trainers.inference import Ensemble
 from trainers.segmenter import Segmenter, SegmenterSpec
@@ -35,8 +37,14 @@ FILES = {
     "torchscript": "network.ts",
 }
 PACKAGES = (
-    "segnas", "torch", "monai", "nibabel", "numpy", "psutil", "onnx", "onnxscript", "onnxruntime",
+    "segnas", "torch", "monai", "nibabel", "numpy", "psutil", "scipy", "scikit-image", "PyWavelets",
+    "onnx", "onnxscript", "onnxruntime",
 )  # fmt: skip
+RUNNERS: dict[Format, Callable[[Path, Deployment], None]] = {
+    "bundle": write_bundle,
+    "onnx": write_onnx_runner,
+}
+"""What makes a folder that goes from file to file without segnas."""
 
 Progress = Callable[[str], None]
 
@@ -53,7 +61,8 @@ class Source:
 
     @classmethod
     def of(cls, *exports: Export) -> Source:
-        """The network of an exported folder with its weights; of several folders their ensemble.
+        """The network of an exported folder with its weights; of several folders their ensemble,
+        with the postprocessing that all agree on.
 
         Raises UserError where these are used on other patches or volumes prepared in another way.
         """
@@ -67,8 +76,10 @@ class Source:
                 )
         network = Ensemble([s.network for s in segmenters]).eval() if others else first.network
         strides = [_three(export.architecture.strides()) for export in exports]
+        steps = common_steps([one.spec for one in segmenters])
+        spec = first.spec.model_copy(update={"postprocess": steps})
         return cls(
-            segmenter=replace(first, network=network),
+            segmenter=replace(first, network=network, spec=spec),
             strides=tuple(map(math.lcm, *strides)) if others else strides[0],
             name=exports[0].config.name,
             key="+".join(export.architecture.key for export in exports),
@@ -164,10 +175,10 @@ def _build(
         checks=checks,
         latency={name: latency.to_json() for name, latency in times.items()},
     )
-    if kind == "bundle":
-        write_bundle(folder, record)
-        progress("running the bundle")
-        found = check_bundle(folder, record, segmenter, cases)
+    if kind in RUNNERS:
+        RUNNERS[kind](folder, record)
+        progress(f"running the {kind} folder by itself")
+        found = check_runner(folder, record, segmenter, cases)
         checks = checks.model_copy(update={"pipeline": found})
         record = record.model_copy(update={"checks": checks})
     record.write(folder)

@@ -41,8 +41,8 @@ class Checks(Strict):
 
     `max_difference` of logits; `largest`: the largest logit, absolute. `dice`: mean foreground Dice
     against the labels, None where there were none; `agreement`: Dice of one segmentation against
-    the other, the worst case's; `pipeline`: that of a bundle's whole way from file to file against
-    segnas' own. Random batches of `shapes` were tried besides.
+    the other, the worst case's; `pipeline`: that of the folder's own way from file to file, of a
+    bundle or ONNX, against segnas'. Random batches of `shapes` were tried besides.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # a network that fails them may give any number

@@ -16,7 +16,7 @@ from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter, SegmenterSpec
 from trainers.volumes.intensity import normalise
-from trainers.volumes.settings import Intensity
+from trainers.volumes.settings import Clahe, Intensity, NonLocalMeans
 
 from .volumes import SHAPE, robust, settings_of, write_msd
 
@@ -100,6 +100,12 @@ def test_modalities_are_those_of_the_data(pet_ct, tmp_path, intensity, told):
             "Did you mean window?",
         ),
         ("{intensity: {CT: ct}, window: [1, 3]}", "give it to its modality"),
+        ("{intensity: {CT: ct}, clahe: {}}", "clahe stands beside an intensity by modality"),
+        ("{clahe: {}}", "clahe needs values with bounds, those of `intensity: ct` and"),
+        ("{intensity: {CT: {kind: zscore, clahe: {}}}}", "those of `kind: ct` and `percentiles`"),
+        ("{intensity: ct, clahe: {clip_limit: 2}}", "data.preprocess.clahe.clip_limit = 2"),
+        ("{denoise: {sigma: 2}}", "data.preprocess.denoise.sigma is not a key"),
+        ("{intensity: ct, window: {level: 40}}", "expected [low, high] or {level: 40, width: 400}"),
         ("{intensity: {}}", "data.preprocess.intensity: "),
     ],
 )
@@ -113,3 +119,39 @@ def test_a_record_keeps_what_was_written(tmp_path):
     config = read(tmp_path, "{intensity: {PET: robust, CT: {kind: ct, window: [-50, 150]}}}")
     write_config(config, tmp_path / "config.yaml")
     assert read_config(RunConfig, tmp_path / "config.yaml", recorded=True) == config
+
+
+def test_a_window_may_be_told_as_level_and_width():
+    told = Preprocess(intensity="ct", window={"level": 40, "width": 400})
+    assert told == Preprocess(intensity="ct", window=(-160, 240))
+    modality = {"kind": "ct", "window": {"level": 600, "width": 2800.0}}
+    (ct,) = Preprocess(intensity={"CT": modality}).of_channels(["CT"]).intensities
+    assert ct.window == (-800, 2000)
+
+
+def test_filters_are_written_where_there_are_any_and_read_again():
+    plain, filtered = Preprocess(), Preprocess(intensity="percentiles", clahe={}, denoise={})
+    assert not {"clahe", "denoise"} & plain.model_dump().keys()
+    assert Preprocess.model_validate_json(filtered.model_dump_json()) == filtered
+    (found,) = filtered.of_channels(["MR"]).intensities
+    assert found.clahe == Clahe(clip_limit=0.01, tiles=8)
+    assert found.denoise == NonLocalMeans(strength=0.8, patch=3, distance=2)
+    by_modality = {"CT": {"kind": "ct", "clahe": {"tiles": 4}}, "PET": "robust"}
+    ct, pet = Preprocess(intensity=by_modality).of_channels(["CT", "PET"]).intensities
+    assert (ct.clahe, pet.clahe) == (Clahe(clip_limit=0.01, tiles=4), None)
+
+
+def test_a_network_is_trained_and_used_with_the_same_filters(pet_ct, tmp_path):
+    pytest.importorskip("skimage")
+    filters = {"clahe": {"tiles": 2}, "denoise": {"distance": 1}}
+    plain = Preprocess(spacing="native", crop="none", intensity="percentiles")
+    preprocess = Preprocess.model_validate({**plain.model_dump(), **filters})
+    cache = build_cache(read_msd(pet_ct), preprocess, tmp_path)
+    spec = SegmenterSpec(
+        task=Task.of(cache, TrainConfig(patch=SHAPE)), preprocess=preprocess, overlap=0.25
+    )
+    seen = Segmenter(network=nn.Identity(), spec=spec).prepare(pet_ct / "imagesTr" / "b.nii.gz")
+    np.testing.assert_array_equal(seen.image, cache.image("b"))
+    assert (
+        np.abs(seen.image - build_cache(read_msd(pet_ct), plain, tmp_path).image("b")).max() > 0.1
+    )

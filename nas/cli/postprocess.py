@@ -1,0 +1,84 @@
+"""`segnas postprocess`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+from nas.cli import arguments
+from nas.cli.arguments import path
+from nas.cli.console import NOTES, note, print_wide
+from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.export.postprocess_record import PostprocessRecord
+
+HELP = "choose what is done with an exported network's label maps, by what helps"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Those of `segnas postprocess`."""
+    arguments.add_export(command)
+    command.add_argument(
+        "--images",
+        type=path,
+        metavar="FOLDER",
+        help="cases to choose on that the network has not seen, in place of its validation cases",
+    )
+    command.add_argument("--labels", type=path, metavar="FOLDER", help="those of --images")
+    arguments.add_json(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run `segnas postprocess`."""
+    from nas.export.choose_postprocess import choose_postprocess
+    from nas.export.export_folder import Export
+    from nas.export.model_card import write_card
+    from nas.search.progress_bars import Bars
+    from nas.study.folder_lock import alone_in
+    from trainers.evaluate import labelled_cases
+
+    if bool(options.images) != bool(options.labels):
+        raise UserError("--images and --labels go together; give both, or neither")
+    export = Export(options.out)
+    cases = None
+    if options.images:
+        how = export.config.task, export.config.data.preprocess.affine
+        cases = labelled_cases(options.images, options.labels, *how)
+    note(f"using the {export.weights.stem} weights: {export.weights}")
+    with alone_in(export.folder), Bars(NOTES) as bars:
+        record = choose_postprocess(export, cases, bars.count)
+    write_card(export.folder)
+    if options.json:
+        print(record.model_dump_json(exclude_defaults=True))
+        return 0
+    print_wide(postprocess_table(record))
+    return 0
+
+
+def postprocess_table(record: PostprocessRecord) -> Table:
+    """The steps of each class, and what they are worth."""
+    from trainers.postprocess.choose import FEWEST
+
+    table = Table(
+        "class",
+        "Dice, raw",
+        "then",
+        "HD95 mm, raw",
+        "then",
+        "steps",
+        box=box.SIMPLE_HEAD,
+        title=f"postprocessing, chosen on {len(record.cases)} cases",
+        title_justify="left",
+        caption="" if len(record.cases) >= FEWEST else f"none on fewer than {FEWEST} cases",
+        caption_justify="left",
+    )
+    for name, one in record.classes.items():
+        qualities = one.before, one.after
+        dice = (f"{quality.dice:.4f}" for quality in qualities)
+        hd95 = (f"{quality.hd95_mm:.2f}" for quality in qualities)
+        table.add_row(name, *dice, *hd95, str(one.steps))
+    return table

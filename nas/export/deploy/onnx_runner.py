@@ -1,0 +1,52 @@
+"""What lets an ONNX folder go from file to file: the pipeline of a bundle around ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.export.deploy.bundle import write_pipeline
+from nas.export.deploy.bundle_text import needed_packages
+from nas.export.deploy.record import Deployment
+
+PROGRAM = "segment.py"
+
+
+def write_onnx_runner(folder: Path, record: Deployment) -> None:
+    """`segment.py`, and the configuration and scripts that it needs, beside the network's file."""
+    network = {
+        "_target_": "scripts.onnx_network.OnnxNetwork",
+        "file": f"$@bundle_root + '/{record.network}'",
+    }
+    write_pipeline(folder, record, network)
+    (folder / PROGRAM).write_text(_program(record))
+
+
+def _program(record: Deployment) -> str:
+    packages = " ".join(("onnxruntime", *needed_packages(record)))
+    return f'''"""Segments {", ".join(record.task.targets.names)}.
+
+    pip install {packages}
+    python segment.py IMAGES SEGMENTATIONS
+
+Every NIfTI file of the folder IMAGES becomes a label map of its name in SEGMENTATIONS. The network
+runs in ONNX Runtime; MONAI and PyTorch prepare the images and put the windows together. Research
+only; not a medical device.
+"""
+
+import argparse
+from pathlib import Path
+
+from monai.bundle import run
+
+parser = argparse.ArgumentParser(description="Segment a folder of NIfTI images.")
+parser.add_argument("images", help="a folder of .nii and .nii.gz files")
+parser.add_argument("segmentations", help="a folder for label maps of the same names")
+options = parser.parse_args()
+here = Path(__file__).resolve().parent
+run(
+    config_file=str(here / "configs" / "inference.json"),
+    bundle_root=str(here),
+    dataset_dir=options.images,
+    output_dir=options.segmentations,
+)
+'''
