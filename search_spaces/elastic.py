@@ -40,12 +40,18 @@ def options_of(space: SearchSpace, restrict: Restrictions) -> dict[str, Sequence
 
 
 def refused(space: SearchSpace, restrict: Restrictions) -> dict[str, str]:
-    """What of the restricted space cannot share weights, `norm: batch`, each with the reason."""
+    """What of the restricted space cannot share weights, `norm=batch`, each with the reason.
+
+    Raises ArchitectureError for a space of which nothing can.
+    """
     if space.name != "hybrid":
-        return {space.name: "only networks of hybrid share weights; search that space"}
+        raise ArchitectureError(
+            f"space.name = {space.name}: only networks of hybrid share weights; search that space, "
+            "or train every network on its own"
+        )
     options = options_of(space, restrict)
     return {
-        f"{knob}: {option}": reason
+        f"{knob}={option}": reason
         for (knob, option), reason in REFUSED.items()
         if option in options[knob]
     }

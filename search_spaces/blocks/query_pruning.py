@@ -56,7 +56,8 @@ class QueryGate(nn.Module):
         self.queries = Queries()
         self.assumed_kept = 1.0
         self._logits: torch.Tensor | None = None
-        self._pruned, self._seen = torch.zeros(()), 0
+        self._pruned: torch.Tensor | int = 0
+        self._seen = 0
 
     def forward(self, x: torch.Tensor) -> KeptQueries:
         logits = self.classify(x)
@@ -77,7 +78,7 @@ class QueryGate(nn.Module):
         index = pruned.to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
         valid = torch.arange(most, device=x.device) < kept[:, None]
         if not self.training:
-            self._pruned = self._pruned.to(x.device) + pruned.sum()
+            self._pruned = self._pruned + pruned.sum()
             self._seen += pruned.numel()
         self.queries.kept = KeptQueries(index, valid, pruned.shape[1])
         return self.queries.kept
@@ -107,7 +108,7 @@ class QueryGate(nn.Module):
     def pruned_and_seen(self) -> tuple[float, int]:
         """Queries pruned, of how many, over the eval passes since the last call."""
         counts = float(self._pruned), self._seen
-        self._pruned, self._seen = torch.zeros(()), 0
+        self._pruned, self._seen = 0, 0
         return counts
 
     def _assume(self, logits: torch.Tensor) -> KeptQueries:
