@@ -285,13 +285,12 @@ def add_without_conflict(
         for p, g in zip(parameters, gradients, strict=True)
         if p.grad is not None and g is not None
     ]
-    opposed = sum((float((a * g).sum()) for a, g in both), 0.0)
-    square = sum((float(a.square().sum()) for a, _ in both), 0.0)
-    factor = opposed / square if opposed < 0 and square > 0 else 0.0
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient is None:
-            continue
+    if both:
+        product = torch.stack([(a * g).sum() for a, g in both]).sum()
+        square = torch.stack([a.square().sum() for a, _ in both]).sum()
+        opposed = (product / square.clamp_min(1e-30)).clamp(max=0)
+        for own, gradient in both:
+            own.mul_(1 - opposed).add_(gradient)
+    for parameter, alone in zip(parameters, gradients, strict=True):
         if parameter.grad is None:
-            parameter.grad = gradient
-        else:
-            parameter.grad.mul_(1 - factor).add_(gradient)
+            parameter.grad = alone

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import prod
 
 import torch
 from torch import nn
 
 from search_spaces.hybrid import Hybrid
-from search_spaces.supernet.sharing import Place, Sizes, cut_in_bank, group_of, places
+from search_spaces.supernet.joined import Sizes
+from search_spaces.supernet.sharing import Place, group_of, places
 
 Entry = tuple[str, str]  # group, name
+Heads = Sequence[tuple[int, int | torch.Tensor]]  # axis, and the first so many or those indices
 
 
 @dataclass(frozen=True)
@@ -72,17 +76,33 @@ def initial_weights(
             own, where = dict(network.named_parameters()), places(network, point)
             for entry in entries:
                 name = shapes[entry].name
-                weights[entry] = _spread(own[name].detach(), where[name], shapes[entry].parts)
+                weights[entry] = _spread(own[name].detach(), where[name].parts, shapes[entry].parts)
     return {entry: weights[entry] for entry in shapes}
 
 
-def cut_weight(weight: torch.Tensor, parts: tuple[Sizes, ...], place: Place) -> torch.Tensor:
-    """The place's part of an entry, with gradients to it; the entry itself where that is all."""
-    for axis, indices in cut_in_bank(parts, place):
-        if indices == list(range(len(indices))):
-            weight = weight.narrow(axis, 0, len(indices))
+def heads_of(long: tuple[Sizes, ...], short: tuple[Sizes, ...]) -> Heads:
+    """What a network has of an entry along every axis of which it has less than all.
+
+    `long`: the sizes of the entry's parts, each at least as long as that of the network, `short`.
+    """
+    heads: list[tuple[int, int | torch.Tensor]] = []
+    for axis, (parts, own) in enumerate(zip(long, short, strict=True)):
+        if sum(parts) == sum(own):
+            continue
+        pairs = zip(accumulate(parts, initial=0), own, strict=False)
+        places = [start + i for start, n in pairs for i in range(n)]
+        one_head = places == list(range(len(places)))
+        heads.append((axis, len(places) if one_head else torch.tensor(places)))
+    return heads
+
+
+def cut_weight(weight: torch.Tensor, heads: Heads) -> torch.Tensor:
+    """Those of an entry, with gradients to it; the entry itself where there are none to take."""
+    for axis, taken in heads:
+        if isinstance(taken, int):
+            weight = weight.narrow(axis, 0, taken)
         else:
-            weight = weight.index_select(axis, torch.tensor(indices, device=weight.device))
+            weight = weight.index_select(axis, taken.to(weight.device))
     return weight
 
 
@@ -90,19 +110,11 @@ def _places(point: Hybrid, in_channels: int, out_channels: int) -> dict[str, Pla
     return places(meta_network(point, in_channels, out_channels), point)
 
 
-def _add(
-    shapes: dict[Entry, Shape], entry: Entry, point: Hybrid, name: str, place: Place
-) -> None:
-    old = shapes.get(entry)
-    elements = 1
-    for sizes in place.parts:
-        elements *= sum(sizes)
-    if old is None:
-        shapes[entry] = Shape(place.parts, point, name, elements)
-        return
-    parts = tuple(_longest(a, b) for a, b in zip(old.parts, place.parts, strict=True))
-    most = (point, name, elements) if elements > old.elements else (old.source, old.name, old.elements)
-    shapes[entry] = Shape(parts, *most)
+def _add(shapes: dict[Entry, Shape], entry: Entry, point: Hybrid, name: str, place: Place) -> None:
+    new = Shape(place.parts, point, name, prod(map(sum, place.parts)))
+    old = shapes.get(entry, new)
+    parts = tuple(_longest(a, b) for a, b in zip(old.parts, new.parts, strict=True))
+    shapes[entry] = replace(new if new.elements > old.elements else old, parts=parts)
 
 
 def _longest(a: Sizes, b: Sizes) -> Sizes:
@@ -112,14 +124,11 @@ def _longest(a: Sizes, b: Sizes) -> Sizes:
     return tuple(map(max, a, b))
 
 
-def _spread(weight: torch.Tensor, place: Place, parts: tuple[Sizes, ...]) -> torch.Tensor:
-    for axis, (own, whole) in enumerate(zip(place.parts, parts, strict=True)):
-        own = own + (0,) * (len(whole) - len(own))
-        starts = [sum(own[:i]) for i in range(len(own))]
-        indices = [
-            at + i % n if n else 0
-            for at, n, length in zip(starts, own, whole, strict=True)
-            for i in range(length)
-        ]
-        weight = weight.index_select(axis, torch.tensor(indices)) if indices else weight
+def _spread(weight: torch.Tensor, own: tuple[Sizes, ...], whole: tuple[Sizes, ...]) -> torch.Tensor:
+    """A weight of these parts repeated to those, part by part."""
+    for axis, (short, long) in enumerate(zip(own, whole, strict=True)):
+        starts = accumulate(short, initial=0)
+        parts = zip(starts, short, long, strict=False)
+        places = [at + i % max(n, 1) for at, n, length in parts for i in range(length)]
+        weight = weight.index_select(axis, torch.tensor(places))
     return weight.clone()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,9 +70,8 @@ def _shared_name(name: str, point: Hybrid) -> str:
         stage = point.tokens[point.levels - 1 - int(words[1])]
         at = words.index("mixer")
         words[at : at + 1] = ["mixer", stage.mixer]
-    joined = "/".join(words).replace("/mixer/attention/mixer/", "/mixer/attention/")
-    joined = re.sub(r"/mixer/(\w+)/mixer/", r"/mixer/\1/", joined)  # in windows
-    return re.sub(r"/shortcut/\d+/", "/shortcut/", joined)  # behind a pool, or without
+    path = re.sub(r"/mixer/(\w+)/mixer/", r"/mixer/\1/", "/".join(words))  # in windows
+    return re.sub(r"/shortcut/\d+/", "/shortcut/", path)  # behind a pool, or without
 
 
 # In a ghost network a level's channels are two halves, one made of the other.
@@ -105,18 +103,3 @@ def _of_the_level(name: str, axis: int) -> bool:
     if layer in ("qkv", "query", "keys_values", "enter"):
         return axis == IN and thin in (None, "0")
     return layer in ("project", "leave") and axis == OUT and thin in (None, "1")
-
-
-def cut_in_bank(bank: tuple[Sizes, ...], place: Place) -> Iterator[tuple[int, list[int]]]:
-    """(axis, which of its indices) for every axis of the bank's entry that the place has less of.
-
-    `bank`: the sizes of the entry's parts, each at least as long as that of the place.
-    """
-    for axis, (long, short) in enumerate(zip(bank, place.parts, strict=True)):
-        if sum(long) == sum(short):
-            continue
-        starts = [sum(long[:i]) for i in range(len(long))]
-        yield (
-            axis,
-            [at + i for at, n in zip(starts, short, strict=False) for i in range(n)],
-        )

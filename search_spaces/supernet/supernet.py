@@ -13,23 +13,26 @@ from search_spaces.elastic import check_shareable, extreme, options_of
 from search_spaces.space import Architecture, Restrictions, SearchSpace
 from search_spaces.supernet.bank import (
     Entry,
+    Heads,
     bank_shapes,
     cut_weight,
+    heads_of,
     initial_weights,
     meta_network,
 )
 from search_spaces.supernet.cover import convolutional_cover, token_cover
-from search_spaces.supernet.sharing import Place, places
+from search_spaces.supernet.sharing import places
 
 KEPT = 256  # networks without weights, which are light
 
 
 @dataclass
 class _Cut:
-    """A network without weights, where its weights are, and how many epochs it has heard of."""
+    """A network without weights; of each weight the entry and what it has of it; and how many
+    epochs the network has heard of."""
 
     network: nn.Module
-    places: dict[str, Place]
+    weights: dict[str, tuple[str, Heads]]
     epoch: int | None = None
 
 
@@ -142,7 +145,11 @@ class Supernet(nn.Module):
         if key not in self._cuts:
             point = architecture.canonical()
             network = meta_network(point, self.in_channels, self.out_channels)
-            self._cuts[key] = _Cut(network, places(network, point))
+            weights = {}
+            for name, place in places(network, point).items():
+                entry = place.group, place.name
+                weights[name] = _key(entry), heads_of(self._parts[entry], place.parts)
+            self._cuts[key] = _Cut(network, weights)
             if len(self._cuts) > KEPT:
                 self._cuts.popitem(last=False)
         self._cuts.move_to_end(key)
@@ -150,9 +157,8 @@ class Supernet(nn.Module):
 
     def _weights(self, cut: _Cut) -> dict[str, torch.Tensor]:
         return {
-            name: cut_weight(self.bank[_key(entry)], self._parts[entry], place)
-            for name, place in cut.places.items()
-            for entry in [(place.group, place.name)]
+            name: cut_weight(self.bank[entry], heads)
+            for name, (entry, heads) in cut.weights.items()
         }
 
 

@@ -125,7 +125,7 @@ def test_a_smaller_network_can_stand_for_the_largest(phantom):
     wide = {n: p.detach().clone() for n, p in training.supernet.named_parameters()}
     training._step(torch.randn(2, 1, 16, 16, 16), torch.ones(2, 1, 16, 16, 16, dtype=torch.uint8))
     assert asked
-    name = next(n for n in wide if n.startswith("standard") and "encoder/1/unit/body/0/0" in n)
+    name = next(n for n in wide if "standard/" in n and "encoder/1/unit/body/0/0/weight" in n)
     rows = (dict(training.supernet.named_parameters())[name] != wide[name]).flatten(1).any(1)
     assert rows[:4].all()
 
