@@ -153,16 +153,12 @@ class SupernetTrainer(Generic[Point]):
         dice: float | None = None
         per_class: dict[str, float] = {}
         measured: dict[str, float] = {}
-        if self._cases.validation and (
-            self.done or self.epoch % self.config.validate_every == 0
-        ):
+        if self._cases.validation and (self.done or self.epoch % self.config.validate_every == 0):
             dice, per_class = self.score(self._fit(self.supernet.largest))
             measured["dice_smallest"], _ = self.score(self._fit(self.supernet.smallest))
             self.curve.append(dice)
         self.save()
-        return EpochReport(
-            self.epoch, loss, dice, per_class, perf_counter() - started, measured
-        )
+        return EpochReport(self.epoch, loss, dice, per_class, perf_counter() - started, measured)
 
     def score(
         self, architecture: Point, names: Sequence[str] | None = None
@@ -174,7 +170,11 @@ class SupernetTrainer(Generic[Point]):
         """
         names = self._cases.validation if names is None else names
         return score_network(
-            self.deployed.cut(architecture), self._cache, names, self.config, self._autocast,
+            self.deployed.cut(architecture),
+            self._cache,
+            names,
+            self.config,
+            self._autocast,
             self._pause,
         )
 

@@ -2,81 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from functools import partial
+from itertools import accumulate, product
 from math import prod
 
 import torch
 from torch import nn
 
-from search_spaces.hybrid import Hybrid
+from search_spaces.axes import Axes
+from search_spaces.meta_network import on_meta
+from search_spaces.networks.hybrid_tokens import token_stage
+from search_spaces.supernet.cover import Options, convolutional_cover, token_cover
 from search_spaces.supernet.joined import Sizes
-from search_spaces.supernet.sharing import Place, group_of, places
+from search_spaces.supernet.sharing import Place, group_of, places, stage_places
 
 Entry = tuple[str, str]  # group, name
 Heads = Sequence[tuple[int, int | torch.Tensor]]  # axis, and the first so many or those indices
 
 
 @dataclass(frozen=True)
+class Source:
+    """A part of a network: how it is made, and where its weights are by their names in it."""
+
+    make: Callable[[], nn.Module]
+    places: Mapping[str, Place]
+
+
+@dataclass(frozen=True)
 class Shape:
-    """Sizes of the parts along every axis of an entry, and the network that has most of it, with
-    the name that the weight has there."""
+    """Sizes of the parts along every axis of an entry, and the source that has most of it, with the
+    name that the weight has there."""
 
     parts: tuple[Sizes, ...]
-    source: Hybrid
+    source: Source
     name: str
     elements: int
 
 
 def bank_shapes(
-    convolutional: Iterable[Hybrid],
-    tokens: Iterable[Hybrid],
-    in_channels: int,
-    out_channels: int,
+    options: Options, axes: Axes, in_channels: int, out_channels: int
 ) -> dict[Entry, Shape]:
-    """Every entry, as large as the largest network has it.
-
-    Token stages are those of every group with the same convolutions.
-    """
+    """Every entry that networks of these options have, as large as the largest has it."""
     shapes: dict[Entry, Shape] = {}
     groups: set[str] = set()
-    for point in convolutional:
+    for point in convolutional_cover(options):
+        point = point.with_axes(axes).canonical()
+        make = partial(point.build, in_channels, out_channels)
+        source = Source(make, places(on_meta(make), point))
         groups.add(group_of(point))
-        for name, place in _places(point, in_channels, out_channels).items():
-            _add(shapes, (place.group, place.name), point, name, place)
-    for point in tokens:
-        alike = [group for group in sorted(groups) if group.split("/")[0] == point.conv]
-        for name, place in _places(point, in_channels, out_channels).items():
-            for group in alike if name.startswith("tokens.") else ():
-                _add(shapes, (group, place.name), point, name, place)
+        for name, place in source.places.items():
+            _add(shapes, (place.group, place.name), source, name)
+    for level, channels, stage in token_cover(options):
+        make = partial(token_stage, stage, channels)
+        network = on_meta(make)
+        for halved in (False, True):
+            alike = [group for group in sorted(groups) if group.startswith("ghost/") == halved]
+            source = Source(make, stage_places(network, level, stage.mixer, halved))
+            for group, (name, place) in product(alike, source.places.items()):
+                _add(shapes, (group, place.name), source, name)
     return shapes
 
 
-def meta_network(point: Hybrid, in_channels: int, out_channels: int) -> nn.Module:
-    """The network without weights."""
-    with torch.device("meta"):
-        return point.build(in_channels, out_channels)
-
-
-def initial_weights(
-    shapes: Mapping[Entry, Shape], in_channels: int, out_channels: int, seed: int
-) -> dict[Entry, torch.Tensor]:
-    """Every entry with the numbers that its source starts with; where no single network has all of
-    an entry, they are repeated."""
-    by_source: dict[str, list[Entry]] = {}
+def initial_weights(shapes: Mapping[Entry, Shape], seed: int) -> dict[Entry, torch.Tensor]:
+    """Every entry with the numbers that its source starts with; where no single one has all of an
+    entry, they are repeated."""
+    by_source: dict[int, list[Entry]] = {}
     for entry, shape in shapes.items():
-        by_source.setdefault(shape.source.key, []).append(entry)
+        by_source.setdefault(id(shape.source), []).append(entry)
     weights = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for entries in by_source.values():
-            point = shapes[entries[0]].source
-            network = point.build(in_channels, out_channels)
-            own, where = dict(network.named_parameters()), places(network, point)
+            source = shapes[entries[0]].source
+            own = dict(source.make().named_parameters())
             for entry in entries:
-                name = shapes[entry].name
-                weights[entry] = _spread(own[name].detach(), where[name].parts, shapes[entry].parts)
+                name, parts = shapes[entry].name, shapes[entry].parts
+                weights[entry] = _spread(own[name].detach(), source.places[name].parts, parts)
     return {entry: weights[entry] for entry in shapes}
 
 
@@ -106,15 +109,12 @@ def cut_weight(weight: torch.Tensor, heads: Heads) -> torch.Tensor:
     return weight
 
 
-def _places(point: Hybrid, in_channels: int, out_channels: int) -> dict[str, Place]:
-    return places(meta_network(point, in_channels, out_channels), point)
-
-
-def _add(shapes: dict[Entry, Shape], entry: Entry, point: Hybrid, name: str, place: Place) -> None:
-    new = Shape(place.parts, point, name, prod(map(sum, place.parts)))
+def _add(shapes: dict[Entry, Shape], entry: Entry, source: Source, name: str) -> None:
+    parts = source.places[name].parts
+    new = Shape(parts, source, name, prod(map(sum, parts)))
     old = shapes.get(entry, new)
-    parts = tuple(_longest(a, b) for a, b in zip(old.parts, new.parts, strict=True))
-    shapes[entry] = replace(new if new.elements > old.elements else old, parts=parts)
+    longest = tuple(_longest(a, b) for a, b in zip(old.parts, new.parts, strict=True))
+    shapes[entry] = replace(new if new.elements > old.elements else old, parts=longest)
 
 
 def _longest(a: Sizes, b: Sizes) -> Sizes:

@@ -16,60 +16,42 @@ Options = Mapping[str, Sequence[Option]]
 
 
 def convolutional_cover(options: Options) -> Iterator[Hybrid]:
-    """Networks without tokens: of every combination of kinds the largest."""
+    """Networks without tokens: of every kind of convolutions, norms and decoder the largest, with
+    the largest refinement and, where the options have it, with none."""
     sizes: dict[str, Any] = {
         name: by_size(name, options[name])[-1]
         for name in ("width", "growth", "levels", "convs", "anchors", "prior", "coarse_logits")
     }
-    refine = {by_size("refine", options["refine"])[-1], *(r for r in options["refine"] if r == 0)}
     kinds = ("stem_stride", "residual", "conv", "norm", "skip", "decoder")
-    seen = set()
-    for *values, refined in product(*(options[kind] for kind in kinds), refine):
-        point = Hybrid(**sizes, **dict(zip(kinds, values, strict=True)), refine=refined)
-        point = point.canonical()
-        if point.key not in seen:
-            seen.add(point.key)
-            yield point
+    refine = by_size("refine", options["refine"])
+    found: dict[str, Hybrid] = {}
+    for values in product(*(options[kind] for kind in kinds)):
+        kind: dict[str, Any] = dict(zip(kinds, values, strict=True))
+        point = Hybrid(**sizes, **kind, refine=refine[-1]).canonical()
+        found.setdefault(point.key, point)
+        first = all(kind[name] == options[name][0] for name in ("norm", "skip", "decoder"))
+        if first and refine[0] == 0:
+            point = Hybrid(**sizes, **kind, refine=0).canonical()
+            found.setdefault(point.key, point)
+    yield from found.values()
 
 
-def token_cover(options: Options) -> Iterator[Hybrid]:
-    """For every kind of token stage, and every level at which it can be, the largest networks.
-
-    They stand for those with other strides and shortcuts, whose token stages are the same.
-    """
-    stages = int(max(options["token_stages"], default=0))  # type: ignore[type-var]
-    if not stages:
-        return
-    first: dict[str, Any] = {
-        name: options[name][0] for name in ("stem_stride", "residual", "norm", "skip", "decoder")
-    }
-    for conv, levels in product(options["conv"], options["levels"]):
-        for width, growth in _widest(options, int(levels), stages):
-            for stage in _stages(options):
-                yield Hybrid(
-                    **first,
-                    conv=conv,  # type: ignore[arg-type]
-                    levels=int(levels),
-                    width=width,
-                    growth=growth,
-                    convs=1,
-                    token_stages=min(stages, int(levels)),
-                    tokens=(stage,) * stages,
-                ).canonical()
-
-
-def _widest(options: Options, levels: int, stages: int) -> list[tuple[int, float]]:
-    """Widths and growths of the most channels, the most heads and the widest heads at a level."""
-    pairs = list(product(options["width"], options["growth"]))
-    chosen = set()
-    for level in range(levels - stages, levels):
-        sizes = {
-            pair: (c, heads := attention_heads(c, HEAD_WIDTH), c // heads)
-            for pair in pairs
-            for c in [level_channels(*pair, levels, multiple=2)[level]]  # type: ignore[arg-type]
+def token_cover(options: Options) -> Iterator[tuple[int, int, TokenStage]]:
+    """(level, channels, token stage): at every level where there can be one, of every kind, with
+    all layers. They are of the most channels, the most heads and the widest heads there are."""
+    count = int(max(options["token_stages"], default=0))  # type: ignore[type-var]
+    last = {int(levels) - 1 for levels in options["levels"]}
+    stages = list(_stages(options)) if count else []
+    for level in sorted({deepest - i for deepest in last for i in range(count)}):
+        widths = {
+            level_channels(width, growth, level + 1, multiple=2)[level]  # type: ignore[arg-type]
+            for width, growth in product(options["width"], options["growth"])
         }
-        chosen |= {max(pairs, key=lambda pair: sizes[pair][i]) for i in range(3)}
-    return sorted(chosen)  # type: ignore[arg-type]
+        heads = {c: attention_heads(c, HEAD_WIDTH) for c in sorted(widths)}
+        widest = {max(heads), max(heads, key=lambda c: heads[c])}
+        widest.add(max(heads, key=lambda c: c // heads[c]))
+        for channels, stage in product(sorted(widest), stages):
+            yield level, channels, stage
 
 
 def _stages(options: Options) -> Iterator[TokenStage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,45 +38,59 @@ def group_of(point: Hybrid) -> str:
 
 def places(network: nn.Module, point: Hybrid) -> dict[str, Place]:
     """The place of every parameter of the network that was built of `point`."""
-    group, joined = group_of(point), joined_axes(network)
+    mixers = {point.levels - 1 - i: stage.mixer for i, stage in enumerate(point.tokens)}
+    joins = f"{point.decoder}/{'add' if point.skip == 'add' else 'concat'}"
     halved = point.conv == "ghost"
+    return {
+        name: Place(group_of(point), _shared_name(path, point.levels - 2, joins, mixers), parts)
+        for name, (path, parts) in _paths(network, halved).items()
+    }
+
+
+def stage_places(stage: nn.Module, level: int, mixer: str, halved: bool) -> dict[str, Place]:
+    """The same of a token stage alone, of no group. `halved`: of networks of ghost convolutions."""
+    return {
+        name: Place("", _shared_name(f"tokens.{level}.{path}", 0, "", {level: mixer}), parts)
+        for name, (path, parts) in _paths(stage, halved).items()
+    }
+
+
+def _paths(network: nn.Module, halved: bool) -> dict[str, tuple[str, tuple[Sizes, ...]]]:
+    """Of every parameter its name, followed by the kind of module and the kernel, and its parts."""
+    joined = joined_axes(network)
     found = {}
     for path, module in network.named_modules():
         for own, weight in module.named_parameters(recurse=False):
-            name = f"{path}.{own}"
+            name = f"{path}.{own}" if path else own
             sizes = [joined.get((name, axis), (n,)) for axis, n in enumerate(weight.shape)]
             if halved:
                 sizes = [_halved(name, axis, parts) for axis, parts in enumerate(sizes)]
             kernel = "x".join(map(str, weight.shape[2:]))
             kind = type(module).__name__ + (f"-{kernel}" if kernel else "")
-            found[name] = Place(group, f"{_shared_name(name, point)}/{kind}", tuple(sizes))
+            found[name] = (f"{name}.{kind}", tuple(sizes))
     return found
 
 
-def _shared_name(name: str, point: Hybrid) -> str:
+def _shared_name(name: str, last: int, joins: str, mixers: Mapping[int, str]) -> str:
     """The name by which networks of other depths and kinds know the weight.
 
-    Levels count from the shallow end, as in the encoder: decoder level 0 is the last one. Layers,
+    Levels count from the shallow end, as in the encoder: decoder level 0 is the `last` one. Layers,
     convolutions and pruning places count from the first. Windows hold no weights. What the decoder
-    joins and how (`skip`, `decoder`), and the token mixer, are kinds with weights of their own.
+    joins and how (`joins`), and the token mixer, are kinds with weights of their own.
     """
     words = name.split(".")
-    last = point.levels - 2
     if words[0] == "decoder":
-        joins = "add" if point.skip == "add" else "concat"
-        words[:2] = ["decoder", point.decoder, joins, str(last - int(words[1]))]
+        words[:2] = ["decoder", joins, str(last - int(words[1]))]
     elif words[:3] == ["skips", "router", "release"]:
         words[3] = str(last - int(words[3]))
     elif words[0] == "tokens" and "mixer" in words:
-        stage = point.tokens[point.levels - 1 - int(words[1])]
-        at = words.index("mixer")
-        words[at : at + 1] = ["mixer", stage.mixer]
+        words.insert(words.index("mixer") + 1, mixers[int(words[1])])
     path = re.sub(r"/mixer/(\w+)/mixer/", r"/mixer/\1/", "/".join(words))  # in windows
     return re.sub(r"/shortcut/\d+/", "/shortcut/", path)  # behind a pool, or without
 
 
 # In a ghost network a level's channels are two halves, one made of the other.
-_MIXER = re.compile(r"^tokens\.\d+\.layers\.\d+\.mixer\.(?:mixer\.)?(\w+)\.(?:(\d)\.)?(weight|bias)")
+_MIXER = re.compile(r"\.mixer\.(?:mixer\.)?(\w+)\.(?:(\d)\.)?(?:weight|bias)$")
 
 
 def _halved(name: str, axis: int, parts: Sizes) -> Sizes:
@@ -96,10 +111,10 @@ def _halved(name: str, axis: int, parts: Sizes) -> Sizes:
 
 def _of_the_level(name: str, axis: int) -> bool:
     """Whether the axis of a mixer's weight is that of the tokens which enter or leave it."""
-    found = _MIXER.match(name)
+    found = _MIXER.search(name)
     if found is None:
         return False
-    layer, thin, _ = found.groups()
+    layer, thin = found.groups()
     if layer in ("qkv", "query", "keys_values", "enter"):
         return axis == IN and thin in (None, "0")
     return layer in ("project", "leave") and axis == OUT and thin in (None, "1")

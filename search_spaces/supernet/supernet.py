@@ -10,6 +10,7 @@ from torch import nn
 from torch.func import functional_call
 
 from search_spaces.elastic import check_shareable, extreme, options_of
+from search_spaces.meta_network import build_on_meta, gc_disabled
 from search_spaces.space import Architecture, Restrictions, SearchSpace
 from search_spaces.supernet.bank import (
     Entry,
@@ -18,9 +19,7 @@ from search_spaces.supernet.bank import (
     cut_weight,
     heads_of,
     initial_weights,
-    meta_network,
 )
-from search_spaces.supernet.cover import convolutional_cover, token_cover
 from search_spaces.supernet.sharing import places
 
 KEPT = 256  # networks without weights, which are light
@@ -62,20 +61,12 @@ class Supernet(nn.Module):
         check_shareable(space, restrict)
         self.space, self.restrict = space, restrict
         self.in_channels, self.out_channels = in_channels, out_channels
-        options = options_of(space, restrict)
-        on_axes = [
-            [point.with_axes(space.axes).canonical() for point in cover(options)]
-            for cover in (convolutional_cover, token_cover)
-        ]
-        shapes = bank_shapes(*on_axes, in_channels, out_channels)
+        with gc_disabled():
+            shapes = bank_shapes(options_of(space, restrict), space.axes, in_channels, out_channels)
         self._parts = {entry: shape.parts for entry, shape in shapes.items()}
+        weights = initial_weights(shapes, seed)
         self.bank = nn.ParameterDict(
-            {
-                _key(entry): nn.Parameter(weight)
-                for entry, weight in initial_weights(
-                    shapes, in_channels, out_channels, seed
-                ).items()
-            }
+            {_key(entry): nn.Parameter(weight) for entry, weight in weights.items()}
         )
         self._cuts: OrderedDict[str, _Cut] = OrderedDict()
         self._epoch: int | None = None
@@ -136,7 +127,7 @@ class Supernet(nn.Module):
                 name: weight.detach().clone()
                 for name, weight in self._weights(self._cut(architecture)).items()
             }
-        network = meta_network(architecture.canonical(), self.in_channels, self.out_channels)
+        network = build_on_meta(architecture.canonical(), self.in_channels, self.out_channels)
         network.load_state_dict(weights, assign=True)
         return network
 
@@ -144,7 +135,7 @@ class Supernet(nn.Module):
         key = architecture.key
         if key not in self._cuts:
             point = architecture.canonical()
-            network = meta_network(point, self.in_channels, self.out_channels)
+            network = build_on_meta(point, self.in_channels, self.out_channels)
             weights = {}
             for name, place in places(network, point).items():
                 entry = place.group, place.name

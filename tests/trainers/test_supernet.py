@@ -97,7 +97,8 @@ def test_who_learns_from_the_largest_alone_sees_no_labels(phantom):
         training.supernet.train()
         _, taught = training._pass(largest, images, labels, None, 1.0)
         losses[teacher] = [
-            float(training._pass(smallest, images, of, taught, 1.0)[0]) for of in (labels, labels + 1)
+            float(training._pass(smallest, images, of, taught, 1.0)[0])
+            for of in (labels, labels + 1)
         ]
     assert losses[1.0][0] == losses[1.0][1] and losses[0.0][0] != losses[0.0][1]
 

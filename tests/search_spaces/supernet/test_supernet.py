@@ -1,12 +1,14 @@
 """A network cut out of shared weights is the network that is exported."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from search_spaces.elastic import extreme, refused
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
+from search_spaces.meta_network import build_on_meta, on_meta
 from search_spaces.narrowing import narrow_to_patch
 from search_spaces.slimformer import SPACE as SLIMFORMER
 from search_spaces.space import ArchitectureError, RandomTrial
@@ -36,6 +38,14 @@ def image(point, batch=1):
     return torch.randn(batch, IMAGES, 2 * depth, *plane)
 
 
+@torch.no_grad()
+def same_logits(supernet, point, network):
+    x = image(point)
+    found, expected = supernet.eval()(point, x), network.eval()(x)
+    assert found.shape == (1, CLASSES, *x.shape[2:])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6, msg=lambda m: f"{point}: {m}")
+
+
 def exported(supernet, point):
     """Built as an export builds it, with the weights loaded that the cut network has."""
     network = point.build(IMAGES, CLASSES)
@@ -48,28 +58,22 @@ def shapes(network):
 
 
 def test_every_point_of_the_whole_space_finds_all_of_its_weights():
-    with torch.device("meta"):
-        whole = Supernet(SPACE, SHAREABLE, IMAGES, CLASSES)
-        for point in points(SHAREABLE, 200):
-            assert shapes(whole.cut(point)) == shapes(point.build(IMAGES, CLASSES)), point
+    whole = on_meta(partial(Supernet, SPACE, SHAREABLE, IMAGES, CLASSES))
+    for point in points(SHAREABLE, 60):
+        own = build_on_meta(point, IMAGES, CLASSES)
+        assert shapes(on_meta(partial(whole.cut, point))) == shapes(own), point
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_have_the_logits_of_the_exported_network(supernet, name):
-    same_logits(supernet, PRESETS[name])
+    same_logits(supernet, PRESETS[name], exported(supernet, PRESETS[name]))
 
 
-def test_two_hundred_points_have_the_logits_of_the_exported_network(supernet):
+def test_two_hundred_points_have_the_logits_of_the_network_that_is_cut_out(supernet):
     for point in points(NARROW, 200):
-        same_logits(supernet, point)
-
-
-@torch.no_grad()
-def same_logits(supernet, point):
-    network, x = exported(supernet, point).eval(), image(point)
-    found, expected = supernet.eval()(point, x), network(x)
-    assert found.shape == (1, CLASSES, *x.shape[2:])
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6, msg=lambda m: f"{point}: {m}")
+        network = supernet.cut(point)
+        assert shapes(network) == shapes(build_on_meta(point, IMAGES, CLASSES)), point
+        same_logits(supernet, point, network)
 
 
 ADAPTIVE = PRESETS["hybrid-adaptive"]
@@ -235,7 +239,10 @@ def test_what_cannot_share_weights_is_refused_by_name():
 
 
 def test_the_seed_decides_the_first_weights_and_nothing_else_does():
-    few = {**SHAREABLE, "width": [4], "levels": [3], "token_stages": [0], "conv": ["standard"]}
+    few = {
+        **SHAREABLE, "width": [4], "levels": [3], "token_stages": [0], "conv": ["standard"],
+        "stem_stride": [2], "residual": [True], "skip": ["add"], "decoder": ["residual"],
+    }  # fmt: skip
     state = torch.get_rng_state()
     one, again, other = (Supernet(SPACE, few, 1, 2, seed=seed).state_dict() for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
@@ -248,17 +255,17 @@ def test_axes_that_differ_are_those_of_the_space():
 
     patch = (16, 64, 64)
     space = SPACE.on(axes_for((5.0, 1.0, 1.0), patch))
-    few = {**NARROW, "width": [4, 6], "growth": [1.5]}
+    few = {**NARROW, "width": [4, 6], "growth": [1.5], "conv": ["standard"], "residual": [True]}
     restrict = narrow_to_patch(space, few, patch)
     uneven = Supernet(space, restrict, IMAGES, CLASSES)
     for seed in range(10):
         point = space.sample(RandomTrial(seed), restrict)
-        same_logits(uneven, point)
+        same_logits(uneven, point, exported(uneven, point))
 
 
 @pytest.mark.slow
 def test_thousands_of_points_find_their_weights():
-    with torch.device("meta"):
-        whole = Supernet(SPACE, SHAREABLE, IMAGES, CLASSES)
-        for point in points(SHAREABLE, 3000):
-            assert shapes(whole.cut(point)) == shapes(point.build(IMAGES, CLASSES)), point
+    whole = on_meta(partial(Supernet, SPACE, SHAREABLE, IMAGES, CLASSES))
+    for point in points(SHAREABLE, 3000):
+        own = build_on_meta(point, IMAGES, CLASSES)
+        assert shapes(on_meta(partial(whole.cut, point))) == shapes(own), point
