@@ -83,6 +83,14 @@ def initial_weights(shapes: Mapping[Entry, Shape], seed: int) -> dict[Entry, tor
     return {entry: weights[entry] for entry in shapes}
 
 
+def fits(long: tuple[Sizes, ...], short: tuple[Sizes, ...]) -> bool:
+    """Whether no axis has more parts, or a longer one, than that of the entry, `long`."""
+    return all(
+        len(own) <= len(parts) and all(n <= m for n, m in zip(own, parts, strict=False))
+        for own, parts in zip(short, long, strict=True)
+    )
+
+
 def heads_of(long: tuple[Sizes, ...], short: tuple[Sizes, ...]) -> Heads:
     """What a network has of an entry along every axis of which it has less than all.
 

@@ -11,16 +11,17 @@ from torch.func import functional_call
 
 from search_spaces.elastic import check_shareable, extreme, options_of
 from search_spaces.meta_network import build_on_meta, gc_disabled
-from search_spaces.space import Architecture, Restrictions, SearchSpace
+from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
 from search_spaces.supernet.bank import (
     Entry,
     Heads,
     bank_shapes,
     cut_weight,
+    fits,
     heads_of,
     initial_weights,
 )
-from search_spaces.supernet.sharing import places
+from search_spaces.supernet.sharing import Place, places
 
 KEPT = 256  # networks without weights, which are light
 
@@ -93,7 +94,7 @@ class Supernet(nn.Module):
         """x: (B, C_in, *S) -> logits (B, C_cls, *S) of that network, as `build` makes it.
 
         Gradients reach the weights that it has, and no others. Raises ArchitectureError for a
-        network that is not of the restricted space, as far as its weights tell.
+        network that has weights which those of the restricted space have not.
         """
         cut = self._cut(architecture)
         network = cut.network.train(self.training)
@@ -136,15 +137,24 @@ class Supernet(nn.Module):
         if key not in self._cuts:
             point = architecture.canonical()
             network = build_on_meta(point, self.in_channels, self.out_channels)
-            weights = {}
-            for name, place in places(network, point).items():
-                entry = place.group, place.name
-                weights[name] = _key(entry), heads_of(self._parts[entry], place.parts)
+            weights = {name: self._heads(place) for name, place in places(network, point).items()}
             self._cuts[key] = _Cut(network, weights)
             if len(self._cuts) > KEPT:
                 self._cuts.popitem(last=False)
         self._cuts.move_to_end(key)
         return self._cuts[key]
+
+    def _heads(self, place: Place) -> tuple[str, Heads]:
+        """The entry, and what a network has of it."""
+        entry = place.group, place.name
+        whole = self._parts.get(entry)
+        if whole is None or not fits(whole, place.parts):
+            raise ArchitectureError(
+                f"{_key(entry)}: the networks that share weights here have "
+                f"{'none' if whole is None else 'less of it'}; expected one of the space as it is "
+                "restricted"
+            )
+        return _key(entry), heads_of(whole, place.parts)
 
     def _weights(self, cut: _Cut) -> dict[str, torch.Tensor]:
         return {

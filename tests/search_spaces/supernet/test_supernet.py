@@ -238,6 +238,12 @@ def test_what_cannot_share_weights_is_refused_by_name():
         Supernet(SLIMFORMER, {}, IMAGES, CLASSES)
 
 
+def test_networks_of_another_space_are_refused(supernet):
+    for other, found in ({"width": 32}, "less of it"), ({"norm": "batch"}, "none"):
+        with pytest.raises(ArchitectureError, match=f"have {found}; expected one of the space"):
+            supernet(Hybrid(**other), torch.zeros(1, IMAGES, 16, 16, 16))
+
+
 def test_the_seed_decides_the_first_weights_and_nothing_else_does():
     few = {
         **SHAREABLE, "width": [4], "levels": [3], "token_stages": [0], "conv": ["standard"],
