@@ -14,7 +14,7 @@ from torch import nn
 from search_spaces.axes import Axes
 from search_spaces.meta_network import on_meta
 from search_spaces.networks.hybrid_tokens import token_stage
-from search_spaces.supernet.cover import Options, convolutional_cover, token_cover
+from search_spaces.supernet.cover import Options, Size, convolutional_cover, token_cover
 from search_spaces.supernet.joined import Sizes
 from search_spaces.supernet.sharing import Place, group_of, places, stage_places
 
@@ -42,19 +42,19 @@ class Shape:
 
 
 def bank_shapes(
-    options: Options, axes: Axes, in_channels: int, out_channels: int
+    options: Options, sizes: Sequence[Size], axes: Axes, in_channels: int, out_channels: int
 ) -> dict[Entry, Shape]:
-    """Every entry that networks of these options have, as large as the largest has it."""
+    """Every entry that networks of these options and sizes have, as large as any has it."""
     shapes: dict[Entry, Shape] = {}
     groups: set[str] = set()
-    for point in convolutional_cover(options):
+    for point in convolutional_cover(options, sizes):
         point = point.with_axes(axes).canonical()
         make = partial(point.build, in_channels, out_channels)
         source = Source(make, places(on_meta(make), point))
         groups.add(group_of(point))
         for name, place in source.places.items():
             _add(shapes, (place.group, place.name), source, name)
-    for level, channels, stage in token_cover(options):
+    for level, channels, stage in token_cover(options, sizes):
         make = partial(token_stage, stage, channels)
         network = on_meta(make)
         for halved in (False, True):

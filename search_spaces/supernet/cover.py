@@ -13,45 +13,65 @@ from search_spaces.space import Option
 from search_spaces.widths import attention_heads, level_channels
 
 Options = Mapping[str, Sequence[Option]]
+Size = tuple[int, float, int]  # width, growth, levels
 
 
-def convolutional_cover(options: Options) -> Iterator[Hybrid]:
+def sizes_of(options: Options) -> list[Size]:
+    """All combinations that the options have."""
+    found = product(options["width"], options["growth"], options["levels"])
+    return [(int(width), float(growth), int(levels)) for width, growth, levels in found]
+
+
+def convolutional_cover(options: Options, sizes: Sequence[Size]) -> Iterator[Hybrid]:
     """Networks without tokens: of every kind of convolutions, norms and decoder the largest, with
     the largest refinement and, where the options have it, with none."""
-    sizes: dict[str, Any] = {
+    others: dict[str, Any] = {
         name: by_size(name, options[name])[-1]
-        for name in ("width", "growth", "levels", "convs", "anchors", "prior", "coarse_logits")
+        for name in ("convs", "anchors", "prior", "coarse_logits")
     }
     kinds = ("stem_stride", "residual", "conv", "norm", "skip", "decoder")
     refine = by_size("refine", options["refine"])
     found: dict[str, Hybrid] = {}
-    for values in product(*(options[kind] for kind in kinds)):
+    for size, *values in product(_largest(sizes), *(options[kind] for kind in kinds)):
         kind: dict[str, Any] = dict(zip(kinds, values, strict=True))
-        point = Hybrid(**sizes, **kind, refine=refine[-1]).canonical()
-        found.setdefault(point.key, point)
+        kind |= {**others, **dict(zip(("width", "growth", "levels"), size, strict=True))}
         first = all(kind[name] == options[name][0] for name in ("norm", "skip", "decoder"))
-        if first and refine[0] == 0:
-            point = Hybrid(**sizes, **kind, refine=0).canonical()
+        for refined in (refine[-1], *([0] if first and refine[0] == 0 else [])):
+            point = Hybrid(**kind, refine=refined).canonical()
             found.setdefault(point.key, point)
     yield from found.values()
 
 
-def token_cover(options: Options) -> Iterator[tuple[int, int, TokenStage]]:
+def token_cover(options: Options, sizes: Sequence[Size]) -> Iterator[tuple[int, int, TokenStage]]:
     """(level, channels, token stage): at every level where there can be one, of every kind, with
     all layers. They are of the most channels, the most heads and the widest heads there are."""
     count = int(max(options["token_stages"], default=0))  # type: ignore[type-var]
-    last = {int(levels) - 1 for levels in options["levels"]}
     stages = list(_stages(options)) if count else []
-    for level in sorted({deepest - i for deepest in last for i in range(count)}):
-        widths = {
-            level_channels(width, growth, level + 1, multiple=2)[level]  # type: ignore[arg-type]
-            for width, growth in product(options["width"], options["growth"])
-        }
-        heads = {c: attention_heads(c, HEAD_WIDTH) for c in sorted(widths)}
+    widths: dict[int, set[int]] = {}
+    for size in sizes:
+        for level, channels in list(enumerate(_channels(size)))[-count:]:
+            widths.setdefault(level, set()).add(channels)
+    for level in sorted(widths):
+        heads = {c: attention_heads(c, HEAD_WIDTH) for c in sorted(widths[level])}
         widest = {max(heads), max(heads, key=lambda c: heads[c])}
         widest.add(max(heads, key=lambda c: c // heads[c]))
         for channels, stage in product(sorted(widest), stages):
             yield level, channels, stage
+
+
+def _channels(size: Size) -> list[int]:
+    return level_channels(*size, multiple=2)
+
+
+def _largest(sizes: Sequence[Size]) -> list[Size]:
+    """Those of which no other has at least as many channels at every level."""
+    kept: list[Size] = []
+    for size in sorted(set(sizes), key=lambda s: (len(_channels(s)), _channels(s)), reverse=True):
+        own = _channels(size)
+        longer = (_channels(other)[: len(own)] for other in kept)
+        if not any(all(a >= b for a, b in zip(other, own, strict=True)) for other in longer):
+            kept.append(size)
+    return kept
 
 
 def _stages(options: Options) -> Iterator[TokenStage]:

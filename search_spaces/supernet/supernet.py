@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from search_spaces.supernet.bank import (
     heads_of,
     initial_weights,
 )
+from search_spaces.supernet.cover import Size, sizes_of
 from search_spaces.supernet.sharing import Place, places
 
 KEPT = 256  # networks without weights, which are light
@@ -44,7 +46,9 @@ class Supernet(nn.Module):
     of every part of an axis that is several (`joined`); `sharing` says which weights two networks
     have in common. So a network that is cut out is an ordinary one.
 
-    `axes` are those of the space (`SearchSpace.on`). The same `seed` gives the same weights. Raises
+    `sizes`: the (width, growth, levels) that occur, where it is not all of the restricted space:
+    within a budget wide networks are shallow, and the bank need not be wide and deep. Axes are
+    those of the space (`SearchSpace.on`). The same `seed` gives the same weights. Raises
     ArchitectureError, naming the knob, where the restricted space has options that cannot share
     weights (`search_spaces.elastic.refused`).
     """
@@ -56,14 +60,17 @@ class Supernet(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
+        sizes: Sequence[Size] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         check_shareable(space, restrict)
         self.space, self.restrict = space, restrict
         self.in_channels, self.out_channels = in_channels, out_channels
+        options = options_of(space, restrict)
+        occurring = sizes_of(options) if sizes is None else sizes
         with gc_disabled():
-            shapes = bank_shapes(options_of(space, restrict), space.axes, in_channels, out_channels)
+            shapes = bank_shapes(options, occurring, space.axes, in_channels, out_channels)
         self._parts = {entry: shape.parts for entry, shape in shapes.items()}
         weights = initial_weights(shapes, seed)
         self.bank = nn.ParameterDict(

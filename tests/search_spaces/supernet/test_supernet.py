@@ -18,6 +18,11 @@ SHAREABLE = {"norm": ["instance", "group"]}
 NARROW = {
     **SHAREABLE, "width": [4, 6, 8, 12, 16, 24], "growth": [1.0, 1.5], "levels": [3, 4],
 }  # fmt: skip
+FEW = {
+    **SHAREABLE, "width": [4], "growth": [1.5], "levels": [3], "token_stages": [0],
+    "conv": ["standard"], "stem_stride": [2], "residual": [True], "skip": ["add"],
+    "decoder": ["residual"],
+}  # fmt: skip
 PRESETS = SPACE.presets()
 IMAGES, CLASSES = 2, 3
 
@@ -238,6 +243,19 @@ def test_what_cannot_share_weights_is_refused_by_name():
         Supernet(SLIMFORMER, {}, IMAGES, CLASSES)
 
 
+def test_sizes_that_occur_need_no_network_that_is_both_wide_and_deep():
+    few = {**FEW, "width": [4, 12], "levels": [3, 5]}
+    sizes = [(12, 1.5, 3), (4, 1.5, 5)]
+    within, all_sizes = (Supernet(SPACE, few, IMAGES, CLASSES, sizes=s) for s in (sizes, None))
+    counts = [sum(p.numel() for p in net.parameters()) for net in (within, all_sizes)]
+    assert counts[0] < counts[1] / 3
+    for width, growth, levels in sizes:
+        point = replace(within.largest, width=width, growth=growth, levels=levels)
+        same_logits(within, point, within.cut(point))
+    with pytest.raises(ArchitectureError, match="have less of it"):
+        within.cut(all_sizes.largest)
+
+
 def test_networks_of_another_space_are_refused(supernet):
     for other, found in ({"width": 32}, "less of it"), ({"norm": "batch"}, "none"):
         with pytest.raises(ArchitectureError, match=f"have {found}; expected one of the space"):
@@ -245,12 +263,8 @@ def test_networks_of_another_space_are_refused(supernet):
 
 
 def test_the_seed_decides_the_first_weights_and_nothing_else_does():
-    few = {
-        **SHAREABLE, "width": [4], "levels": [3], "token_stages": [0], "conv": ["standard"],
-        "stem_stride": [2], "residual": [True], "skip": ["add"], "decoder": ["residual"],
-    }  # fmt: skip
     state = torch.get_rng_state()
-    one, again, other = (Supernet(SPACE, few, 1, 2, seed=seed).state_dict() for seed in (0, 0, 1))
+    one, again, other = (Supernet(SPACE, FEW, 1, 2, seed=seed).state_dict() for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
