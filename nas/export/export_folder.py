@@ -27,6 +27,7 @@ from trainers.strict import Strict
 
 CONFIG, SPLIT = "retrain.yaml", "split.json"
 TRIAL_WEIGHTS, RETRAINED_WEIGHTS, RETRAINED = "trial.pt", "retrained.pt", "retrained.json"
+INHERITED_WEIGHTS = "inherited.pt"  # of a trial that began with weights that candidates share
 FOLDS, FOLDS_RECORD = "folds", "folds.json"
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas.cost.recompute import free_memory, keep_where_it_fits
-from nas.export.export_folder import TRIAL_WEIGHTS, Export
+from nas.export.export_folder import INHERITED_WEIGHTS, TRIAL_WEIGHTS, Export
 from nas.pareto.result import known
 from trainers.checkpoint import load_weights
 from trainers.data.cache import VolumeCache
@@ -26,7 +26,8 @@ from trainers.segmenter import best_device
 from trainers.step import channels_last
 from trainers.trainer import EpochReport, Trainer
 
-Start = Literal["scratch", "trial"]
+Start = Literal["scratch", "trial", "inherited"]
+BEGINNINGS = {"trial": TRIAL_WEIGHTS, "inherited": INHERITED_WEIGHTS}
 Report = Callable[[EpochReport], object]
 
 
@@ -36,8 +37,8 @@ class Job:
 
     `volumes`: the folder of the cached volumes. `checkpoint`: the file that an interrupted training
     goes on from, and that holds the weights in the end. `start`: `scratch` begins with new weights
-    drawn by `seed`, `trial` with those of the search's trial. `teacher`: the export that the
-    network is distilled from, if any.
+    drawn by `seed`, `trial` with those of the search's trial, `inherited` with those that the trial
+    began with, of a supernet. `teacher`: the export that the network is distilled from, if any.
     """
 
     export: Export
@@ -105,8 +106,8 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         teacher=None if job.teacher is None else job.teacher.architecture,
         targets=targets,
     )
-    if job.start == "trial":
-        load_weights(network, export.folder / TRIAL_WEIGHTS)
+    if file := BEGINNINGS.get(job.start):
+        load_weights(network, export.folder / file)
     network = channels_last(network.to(device))
     return Trainer(
         network,
