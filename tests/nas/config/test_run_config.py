@@ -511,10 +511,7 @@ def test_candidates_are_fine_tuned_for_a_share_of_the_epochs(file):
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        (
-            "space.name=slimformer3d",
-            "networks of the space hybrid share weights, and space",
-        ),
+        ("space.name=slimformer", "networks of the space hybrid share weights, and space.name is"),
         ("search.evaluator=mine", "strategy: supernet trains candidates itself, and evaluator is"),
         ("train.deep_supervision=true", "train.deep_supervision = True: a supernet cannot be"),
         ("train.layer_decay=0.9", "train.layer_decay = 0.9: a supernet cannot be trained so"),
