@@ -47,7 +47,7 @@ def bank_shapes(
     """Every entry that networks of these options and sizes have, as large as any has it."""
     shapes: dict[Entry, Shape] = {}
     groups: set[str] = set()
-    for point in convolutional_cover(options, sizes):
+    for point in convolutional_cover(options, sizes, in_channels):
         point = point.with_axes(axes).canonical()
         make = partial(point.build, in_channels, out_channels)
         source = Source(make, places(on_meta(make), point))

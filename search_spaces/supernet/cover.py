@@ -22,9 +22,12 @@ def sizes_of(options: Options) -> list[Size]:
     return [(int(width), float(growth), int(levels)) for width, growth, levels in found]
 
 
-def convolutional_cover(options: Options, sizes: Sequence[Size]) -> Iterator[Hybrid]:
+def convolutional_cover(
+    options: Options, sizes: Sequence[Size], in_channels: int
+) -> Iterator[Hybrid]:
     """Networks without tokens: of every kind of convolutions, norms and decoder the largest, with
-    the largest refinement and, where the options have it, with none."""
+    the largest refinement and, where the options have it, with none. Images of as many channels as
+    the first level has need no convolution in its shortcut: the next smaller network has that."""
     others: dict[str, Any] = {
         name: by_size(name, options[name])[-1]
         for name in ("convs", "anchors", "prior", "coarse_logits")
@@ -32,7 +35,9 @@ def convolutional_cover(options: Options, sizes: Sequence[Size]) -> Iterator[Hyb
     kinds = ("stem_stride", "residual", "conv", "norm", "skip", "decoder")
     refine = by_size("refine", options["refine"])
     found: dict[str, Hybrid] = {}
-    for size, *values in product(_largest(sizes), *(options[kind] for kind in kinds)):
+    others_than_image = [size for size in sizes if size[0] != in_channels]
+    largest = {*_largest(sizes), *_largest(others_than_image)}
+    for size, *values in product(sorted(largest), *(options[kind] for kind in kinds)):
         kind: dict[str, Any] = dict(zip(kinds, values, strict=True))
         kind |= {**others, **dict(zip(("width", "growth", "levels"), size, strict=True))}
         first = all(kind[name] == options[name][0] for name in ("norm", "skip", "decoder"))
@@ -55,6 +60,8 @@ def token_cover(options: Options, sizes: Sequence[Size]) -> Iterator[tuple[int, 
         heads = {c: attention_heads(c, HEAD_WIDTH) for c in sorted(widths[level])}
         widest = {max(heads), max(heads, key=lambda c: heads[c])}
         widest.add(max(heads, key=lambda c: c // heads[c]))
+        if alone := [c for c in heads if heads[c] == 1]:
+            widest.add(max(alone))  # to share with nobody is a layer of another kind
         for channels, stage in product(sorted(widest), stages):
             yield level, channels, stage
 

@@ -62,22 +62,16 @@ def shapes(network):
     return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
-def test_every_point_of_the_whole_space_finds_all_of_its_weights():
-    whole = on_meta(partial(Supernet, SPACE, SHAREABLE, IMAGES, CLASSES))
-    for point in points(SHAREABLE, 60):
-        own = build_on_meta(point, IMAGES, CLASSES)
-        assert shapes(on_meta(partial(whole.cut, point))) == shapes(own), point
-
-
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_have_the_logits_of_the_exported_network(supernet, name):
     same_logits(supernet, PRESETS[name], exported(supernet, PRESETS[name]))
 
 
 def test_two_hundred_points_have_the_logits_of_the_network_that_is_cut_out(supernet):
-    for point in points(NARROW, 200):
+    for number, point in enumerate(points(NARROW, 200)):
         network = supernet.cut(point)
-        assert shapes(network) == shapes(build_on_meta(point, IMAGES, CLASSES)), point
+        if number % 4 == 0:
+            assert shapes(network) == shapes(build_on_meta(point, IMAGES, CLASSES)), point
         same_logits(supernet, point, network)
 
 
@@ -256,6 +250,20 @@ def test_sizes_that_occur_need_no_network_that_is_both_wide_and_deep():
         within.cut(all_sizes.largest)
 
 
+def test_layers_that_only_some_widths_have_are_found():
+    """Keys and values of a single head are of low rank, those that heads share are not; and an
+    image of as many channels as the first level has no convolution in its shortcut."""
+    tokens = {"token_stages": [1], "tokens.layers_count": [1], "tokens.layers.gate": ["both"]}
+    tokens |= {"tokens.mixer": ["shared"], "tokens.rank": [0.5], "tokens.window": [0]}
+    few = {**FEW, **tokens, "width": [4, 8, 32], "growth": [1.0]}
+    for images in (1, 32):
+        net = on_meta(partial(Supernet, SPACE, few, images, CLASSES))
+        for width in (4, 8, 32):
+            point = replace(net.largest, width=width)
+            own = build_on_meta(point, images, CLASSES)
+            assert shapes(on_meta(partial(net.cut, point))) == shapes(own), (images, width)
+
+
 def test_networks_of_another_space_are_refused(supernet):
     for other, found in ({"width": 32}, "less of it"), ({"norm": "batch"}, "none"):
         with pytest.raises(ArchitectureError, match=f"have {found}; expected one of the space"):
@@ -284,8 +292,8 @@ def test_axes_that_differ_are_those_of_the_space():
 
 
 @pytest.mark.slow
-def test_thousands_of_points_find_their_weights():
+def test_a_thousand_points_of_the_whole_space_find_theirs():
     whole = on_meta(partial(Supernet, SPACE, SHAREABLE, IMAGES, CLASSES))
-    for point in points(SHAREABLE, 3000):
+    for point in points(SHAREABLE, 1000):
         own = build_on_meta(point, IMAGES, CLASSES)
         assert shapes(on_meta(partial(whole.cut, point))) == shapes(own), point
