@@ -18,7 +18,6 @@ from nas.search.notebook import open_search
 from nas.search.run import run_search
 from nas.search.supernet_record import SupernetRecord
 from nas.study.scores import SCORES, Scores
-from tests.nas.search.test_killed_search import told
 from tests.nas.tracking.test_sync import local
 from trainers.checkpoint import read_checkpoint
 from trainers.data.prepare import prepare_data
@@ -62,6 +61,12 @@ def config(**search):
     return RunConfig.model_validate({**CONFIG, "search": changed})
 
 
+def told(directory):
+    """The results in the journal."""
+    logs = map(json.loads, (directory / "journal.log").read_text().splitlines())
+    return [log["user_attr"]["result"] for log in logs if "result" in log.get("user_attr", {})]
+
+
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     """A search of three candidates and a baseline; its folder, and what it printed."""
@@ -97,7 +102,7 @@ def test_mlflow_has_the_curves_of_the_supernet_and_no_score(search):
     directory, _ = search
     runs = local(directory)
     points = runs.pop("")["points"]
-    losses = {step: value for name, value, step in map(tuple, points) if name == "supernet/loss"}
+    losses = {step: value for name, step, value in map(tuple, points) if name == "supernet/loss"}
     assert sorted(losses) == [1, 2, 3, 4]
     record = SupernetRecord.read(directory)
     assert [epoch["loss"] for epoch in record.curve] == [losses[n] for n in (1, 2, 3, 4)]
