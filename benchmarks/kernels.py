@@ -27,7 +27,7 @@ from gpu.census import inference_counts, training_counts
 from rich.console import Console
 from rich.table import Table
 
-from nas.cost.meta_network import gc_disabled
+from search_spaces.meta_network import gc_disabled
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture
 

@@ -26,6 +26,7 @@ WITH_RAY = (  # files that start Ray, or whole commands that do: one after the o
     "tests/nas/search/test_pruned_search.py",
     "tests/nas/search/test_regions.py",
     "tests/nas/search/test_run.py",
+    "tests/nas/search/test_supernet_search.py",
     "tests/test_end_to_end.py",
     "tests/test_pinned.py",
     "tests/test_python.py",

@@ -27,7 +27,6 @@ from trainers.errors import TrainingDivergedError
 from trainers.freed_memory import keep_freed_memory
 from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
-from trainers.metrics import class_means, mean_dice
 from trainers.offers import begin_epoch, begin_training, pop_network_metrics
 from trainers.precision import autocast
 from trainers.refinements import NO_REFINEMENTS, Refinements
@@ -44,7 +43,7 @@ from trainers.step import (
     training_step,
 )
 from trainers.training_pass import TrainingPass
-from trainers.validation import score_cases
+from trainers.validation import score_network
 
 
 @dataclass(frozen=True)
@@ -230,25 +229,14 @@ class Trainer:
         `pop_network_metrics` has the network's own metrics of it afterwards. Raises
         TrainingDivergedError where logits are not finite.
         """
-        network = self.deployed.eval()
-        pop_network_metrics(network)  # of passes before these
-        names = self._cases.validation
-        with self._autocast(), onednn_for_single_images(network):
-            scores = score_cases(
-                network,
-                map(self._cache.image, names),
-                [self._cache.label(name) for name in names],
-                self._cache.targets,
-                self.config.patch,
-                self.config.overlap,
-                self._pause,
-            )
-        if not scores.finite.all():
-            name = names[int(scores.finite.argmin())]
-            raise TrainingDivergedError(f"the logits of case {name} are not all finite")
-        names = self._cache.targets.names
-        return mean_dice(scores.dice), dict(
-            zip(names, class_means(scores.dice).tolist(), strict=True)
+        pop_network_metrics(self.deployed)  # of passes before these
+        return score_network(
+            self.deployed,
+            self._cache,
+            self._cases.validation,
+            self.config,
+            self._autocast,
+            self._pause,
         )
 
     def _train(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

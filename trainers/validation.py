@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
+from trainers.config import TrainConfig
+from trainers.data.cache import VolumeCache
+from trainers.errors import TrainingDivergedError
 from trainers.inference import no_pause
-from trainers.metrics import dice_of_pairs
+from trainers.metrics import class_means, dice_of_pairs, mean_dice
+from trainers.single_image import onednn_for_single_images
 from trainers.volumes.targets import Targets
 from trainers.volumes.windows import SlabInferer, to_device
 
@@ -65,6 +70,37 @@ def score_cases(
     found = counts.cpu().numpy()
     pairs = found[:, :-1].reshape(-1, classes, classes)
     return CaseScores(dice_of_pairs(pairs, targets.groups), found[:, -1] == 0)
+
+
+def score_network(
+    network: nn.Module,
+    cache: VolumeCache,
+    names: Sequence[str],
+    config: TrainConfig,
+    compute: Callable[[], AbstractContextManager[object]],
+    pause: Callable[[], None] = no_pause,
+) -> tuple[float, dict[str, float]]:
+    """Mean foreground Dice of a network over cases of the cache, and the mean of every class.
+
+    `compute()`: the context in which it computes. Raises TrainingDivergedError where logits are not
+    finite.
+    """
+    network.eval()
+    with compute(), onednn_for_single_images(network):
+        scores = score_cases(
+            network,
+            map(cache.image, names),
+            [cache.label(name) for name in names],
+            cache.targets,
+            config.patch,
+            config.overlap,
+            pause,
+        )
+    if not scores.finite.all():
+        name = names[int(scores.finite.argmin())]
+        raise TrainingDivergedError(f"the logits of case {name} are not all finite")
+    means = class_means(scores.dice).tolist()
+    return mean_dice(scores.dice), dict(zip(cache.targets.names, means, strict=True))
 
 
 def windows_of_a_pass(patch: Sequence[int], device: torch.device) -> int:

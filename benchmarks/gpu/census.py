@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from nas.cost.meta_autocast import OnDevice
 from nas.cost.meta_cache import compute, has_channels_last
-from nas.cost.meta_network import build_on_meta
+from search_spaces.meta_network import build_on_meta
 from search_spaces.space import Architecture
 from trainers.losses import segmentation_loss
 from trainers.step import channels_last

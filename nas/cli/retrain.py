@@ -23,9 +23,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--from",
         dest="start",
-        choices=("scratch", "trial"),
+        choices=("scratch", "trial", "inherited"),
         default="scratch",
-        help="begin with new weights, or with the trial's (default: scratch)",
+        help="begin with new weights, with the trial's, or with those that the trial inherited "
+        "from a supernet (default: scratch)",
     )
     command.add_argument(
         "--folds",

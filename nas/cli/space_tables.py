@@ -63,7 +63,7 @@ def describe_presets(
 def _describe(name: str, architecture: Architecture, shape: Sequence[int], classes: int) -> Preset:
     # Here, for spaces are listed without PyTorch.
     from nas.cost.count import cost_of, count_params
-    from nas.cost.meta_network import build_on_meta
+    from search_spaces.meta_network import build_on_meta
 
     channels, *patch = shape
     if patch and not misfit(architecture, patch):

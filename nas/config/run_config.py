@@ -22,6 +22,7 @@ from nas.config.early_stopping import EarlyStopping
 from nas.config.nested import leaves, with_left_out
 from nas.config.removed import without_removed
 from nas.config.resources import Resources
+from nas.config.supernet import SPACE, SupernetConfig
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget
@@ -32,7 +33,7 @@ from search_spaces.space import Option, SearchSpace
 from trainers.config import RetrainConfig, TrainConfig
 from trainers.data.registry import DataConfig
 from trainers.errors import shortened
-from trainers.strict import Strict
+from trainers.strict import Strict, left_out_at
 
 
 def _among(value: Any, options: Sequence[Any]) -> bool:
@@ -125,6 +126,10 @@ class SearchConfig(Strict):
     candidates, by the same recipe: `unet`, `segresnet` and `nnunet` at sizes that the search
     chooses, other presets as they are.
 
+    `strategy`: `train` trains every candidate by itself. `supernet` trains one network whose
+    weights all share, scores many candidates with them, and trains those that promise most by
+    themselves; see `supernet`.
+
     `evaluator`: how a candidate gets its Dice, a name, or a mapping of `name` and arguments:
     `training` (each from scratch), or one that an installed package offers.
 
@@ -145,11 +150,18 @@ class SearchConfig(Strict):
     prior: dict[str, Option] = Field(default_factory=dict)
     warm_start: tuple[str, ...] = ("ladder",)
     baselines: tuple[str, ...] = PYRAMIDS
+    strategy: Literal["train", "supernet"] = left_out_at("train")
+    supernet: SupernetConfig = left_out_at(SupernetConfig())
     evaluator: str | dict[str, Any] = "training"
     retries: Annotated[int, Field(ge=0)] = 2
     trial_hours: Hours | None = None
     stall_minutes: Minutes = 30.0
     on_memory: Literal["infeasible", "halve"] = "infeasible"
+
+    @property
+    def inherits(self) -> bool:
+        """Whether candidates begin with weights that they share."""
+        return self.strategy == "supernet" and self.supernet.fine_tune is not None
 
     def all_epochs(self, training: int) -> int:
         """What the budget `epochs` pays for, where a whole training has so many."""
@@ -164,6 +176,16 @@ class SearchConfig(Strict):
     def _budget_is_known(self) -> Self:
         if self.budget == "hours" and self.hours is None:
             raise ValueError("budget is hours, but hours is not set; expected how many")
+        return self
+
+    @model_validator(mode="after")
+    def _supernet_trains_by_itself(self) -> Self:
+        named = self.evaluator if isinstance(self.evaluator, str) else self.evaluator.get("name")
+        if self.strategy == "supernet" and named != "training":
+            raise ValueError(
+                f"strategy: supernet trains candidates itself, and evaluator is {named!r}; leave "
+                "one of the two out"
+            )
         return self
 
 
@@ -234,6 +256,37 @@ class RunConfig(Strict):
         if "dice" not in objectives or len(set(objectives)) < max(2, len(objectives)):
             raise ValueError("expected dice and at least one cost, each once")
         return objectives
+
+    @model_validator(mode="after")
+    def _weights_can_be_shared(self) -> Self:
+        if self.search.strategy == "supernet" and self.space.name != SPACE:
+            raise ValueError(
+                f"search.strategy: networks of the space {SPACE} share weights, and space.name is "
+                f"{self.space.name}; expected {SPACE}, or search.strategy=train"
+            )
+        for key, none in (("deep_supervision", False), ("layer_decay", 1.0)):
+            if self.search.strategy == "supernet" and (found := getattr(self.train, key)) != none:
+                raise ValueError(
+                    f"train.{key} = {found}: a supernet cannot be trained so; expected {none}, or "
+                    "search.strategy=train"
+                )
+        return self
+
+    def of_candidates(self) -> RunConfig:
+        """The same as candidates are trained: where they are fine-tuned, `train` and the rungs of
+        early stopping are shorter, and the epochs of the whole search stay what they are."""
+        search, train = self.search, self.train
+        if not search.inherits:
+            return self
+        epochs = search.supernet.candidate_epochs
+        short = train.model_copy(update={"epochs": epochs(train.epochs)})
+        early = search.early_stopping
+        if early and early.grace:
+            early = early.model_copy(update={"grace": epochs(early.grace)})
+            if early.brackets == 1 and early.grace >= short.epochs:
+                early = None  # so short a training has no rung
+        told = {"early_stopping": early, "epochs": search.all_epochs(train.epochs)}
+        return self.model_copy(update={"train": short, "search": search.model_copy(update=told)})
 
     @property
     def needs_latency(self) -> bool:

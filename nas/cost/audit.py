@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.cost.mac_counts import MacCounts, agree, count_twice
-from nas.cost.meta_network import build_on_meta
 from nas.cost.torch_counter import is_free
+from search_spaces.meta_network import build_on_meta
 from search_spaces.space import Architecture
 
 

@@ -15,8 +15,8 @@ from nas.cost.conv_workspace import scratch
 from nas.cost.live_tensors import LiveTensors
 from nas.cost.meta_autocast import Device, OnDevice
 from nas.cost.meta_cache import compute
-from nas.cost.meta_network import build_on_meta
 from nas.cost.remember import remember
+from search_spaces.meta_network import build_on_meta
 from search_spaces.space import Architecture
 from trainers.config import DistillationConfig, LossConfig
 from trainers.deep_supervision import deep_supervision as supervise

@@ -12,12 +12,12 @@ from torch import nn
 
 from nas.cost.mac_counts import CountedCalls
 from nas.cost.mac_rules import RULES, Rule, by_thop, rules_with_monai
-from nas.cost.meta_network import build_on_meta
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mamba import Mamba
 from search_spaces.blocks.norms import SpreadInstanceNorm3d
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.sparse_encoder import SparseEncoder
+from search_spaces.meta_network import build_on_meta
 from search_spaces.offers import assume_kept
 from search_spaces.space import Architecture
 from trainers.errors import UserError

@@ -11,12 +11,13 @@ class Fidelity:
     """How much of a whole evaluation was done: what may be compared has the same.
 
     `epochs` trained; `data`, `resolution`: the shares of the training cases, and of the voxels
-    along an axis, that were used.
+    along an axis, that were used. `shared`: whether the weights are shared with other candidates.
     """
 
     epochs: int = 0
     data: float = 1.0
     resolution: float = 1.0
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,11 @@ class TrainFromScratch:
         assert self.workspace is not None, "prepare comes first"
         return Training(self, self.workspace, architecture, checkpoint)
 
+    def network(self, architecture: Architecture, channels: int, classes: int) -> torch.nn.Module:
+        """What a training begins with."""
+        torch.manual_seed(self.seed)
+        return architecture.build(channels, classes)
+
 
 class Training:
     """One architecture, trained an epoch a step."""
@@ -93,7 +98,7 @@ class Training:
     def _advance(self) -> Report:
         self._unsaved = None
         if self._trainer is None:
-            self._trainer = self._train(self._build())
+            self._trainer = self._train(self._settings.network(self._architecture, *self._task))
         trainer = self._trainer
         epoch = _validated(trainer) if trainer.done else trainer.run_epoch()
         if trainer.done and (epoch.dice is None or math.isnan(epoch.dice)):
@@ -146,10 +151,6 @@ class Training:
             self._keeps, self._scarce = False, True
         else:
             self._accumulate = 2
-
-    def _build(self) -> torch.nn.Module:
-        torch.manual_seed(self._settings.seed)
-        return self._architecture.build(*self._task)
 
     @property
     def _task(self) -> tuple[int, int]:

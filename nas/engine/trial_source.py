@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from nas.engine.report import Report
-from nas.study.candidate import Candidate
+
+
+class Job(Protocol):
+    """What a trial works on, as a `Candidate` is: its worker gets these three.
+
+    `name`: of its files. `record`: JSON values that tell what is to be done.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def record(self) -> Mapping[str, Any]: ...
+
+    @property
+    def seed(self) -> int | None: ...
 
 
 class TrialSource(Protocol):
@@ -25,8 +40,8 @@ class TrialSource(Protocol):
     @property
     def interrupted(self) -> bool: ...
 
-    def start(self, trial_id: str) -> Candidate | None:
-        """The candidate that the trial of this name evaluates; None where none is to start now."""
+    def start(self, trial_id: str) -> Job | None:
+        """What the trial of this name works on, mostly a candidate; None for nothing now."""
 
     def report(self, trial_id: str, report: Report) -> bool:
         """An epoch was trained, or the trial failed. False: it is to be stopped now."""

@@ -32,6 +32,7 @@ from trainers.volumes.steps import Steps
 
 CONFIG, SPLIT = "retrain.yaml", "split.json"
 TRIAL_WEIGHTS, RETRAINED_WEIGHTS, RETRAINED = "trial.pt", "retrained.pt", "retrained.json"
+INHERITED_WEIGHTS = "inherited.pt"  # of a trial that began with weights that candidates share
 FOLDS, FOLDS_RECORD = "folds", "folds.json"
 COMPRESSION = "compression.json"  # of a network that was made smaller
 

@@ -15,7 +15,14 @@ from uuid import uuid4
 from torch import nn
 
 from nas.export.choose_postprocess import renew_postprocess
-from nas.export.export_folder import FOLDS, FOLDS_RECORD, RETRAINED, RETRAINED_WEIGHTS, Export
+from nas.export.export_folder import (
+    FOLDS,
+    FOLDS_RECORD,
+    INHERITED_WEIGHTS,
+    RETRAINED,
+    RETRAINED_WEIGHTS,
+    Export,
+)
 from nas.export.postprocess_record import PostprocessRecord
 from nas.export.teacher import open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
@@ -131,10 +138,15 @@ def check_plan(export: Export, plan: Plan) -> None:
             "--folds with train.all_cases: every fold needs cases to validate on; set "
             "train.all_cases=false"
         )
-    if plan.folds and plan.start == "trial":
+    if plan.folds and plan.start != "scratch":
         raise UserError(
-            "--folds with --from trial: the trial's weights have seen cases that folds validate "
+            f"--folds with --from {plan.start}: these weights have seen cases that folds validate "
             "on, and their Dice would be too good; leave one of the two out"
+        )
+    if plan.start == "inherited" and not (export.folder / INHERITED_WEIGHTS).is_file():
+        raise UserError(
+            f"--from inherited: {export.folder} has no {INHERITED_WEIGHTS}, since the search did "
+            "not fine-tune its candidates from shared weights; use --from trial"
         )
 
 

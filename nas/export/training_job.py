@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas.cost.recompute import free_memory, keep_where_it_fits
-from nas.export.export_folder import TRIAL_WEIGHTS, Export
+from nas.export.export_folder import INHERITED_WEIGHTS, TRIAL_WEIGHTS, Export
 from nas.pareto.result import known
 from trainers.checkpoint import load_weights
 from trainers.data.cache import VolumeCache
@@ -28,7 +28,8 @@ from trainers.segmenter import best_device
 from trainers.step import channels_last
 from trainers.trainer import EpochReport, Trainer
 
-Start = Literal["scratch", "trial"]
+Start = Literal["scratch", "trial", "inherited"]
+BEGINNINGS = {"trial": TRIAL_WEIGHTS, "inherited": INHERITED_WEIGHTS}
 Report = Callable[[EpochReport], object]
 
 
@@ -38,8 +39,9 @@ class Job:
 
     `volumes`: the folder of the cached volumes. `checkpoint`: the file that an interrupted training
     goes on from, and that holds the weights in the end. `start`: `scratch` begins with new weights
-    drawn by `seed`, `trial` with those of the search's trial. `teacher`: the export that the
-    network is distilled from, if any. `quantise_aware`: it computes in training as in int8.
+    drawn by `seed`, `trial` with those of the search's trial, `inherited` with those that the trial
+    began with, of a supernet. `teacher`: the export that the network is distilled from, if any.
+    `quantise_aware`: it computes in training as in int8.
     """
 
     export: Export
@@ -108,8 +110,8 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         teacher=None if job.teacher is None else job.teacher.architecture,
         targets=targets,
     )
-    if job.start == "trial":
-        load_weights(network, export.folder / TRIAL_WEIGHTS)
+    if file := BEGINNINGS.get(job.start):
+        load_weights(network, export.folder / file)
     if job.quantise_aware:
         fake_quantise(network)
     network = channels_last(network.to(device))

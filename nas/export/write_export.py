@@ -9,34 +9,52 @@ from pathlib import Path
 from typing import Any
 
 from nas.config.yaml_file import write_config
-from nas.export.export_folder import CONFIG, SPLIT, TRIAL_WEIGHTS, ExportConfig
+from nas.export.export_folder import (
+    CONFIG,
+    INHERITED_WEIGHTS,
+    SPLIT,
+    TRIAL_WEIGHTS,
+    ExportConfig,
+)
 from nas.export.model_card import write_card
+from nas.export.shared_weights import SharedWeights
 from nas.pareto.result import Result
 from nas.study.search_folder import checkpoint_in, search_id
 from search_spaces.registry import ARCHITECTURE, architecture_record
 from trainers.atomic import fill_folder, new_folder
+from trainers.checkpoint import write_checkpoint
 from trainers.data.source import SourceConfig
 from trainers.errors import UserError
 
 PACKAGES = ("segnas", "torch", "monai")
 
 
-def write_export(search: Path, member: Result, settings: ExportConfig, to: Path) -> None:
+def write_export(
+    search: Path,
+    member: Result,
+    settings: ExportConfig,
+    to: Path,
+    shared: SharedWeights | None = None,
+) -> None:
     """Fill the folder `to` with the member's architecture, configuration, split and weights.
 
-    `settings`: what `export_settings` made of the search's. Raises UserError where `to` holds
-    something already or cannot be written, or the search lost the member's weights; nothing is
-    written then, nor where anything else is raised.
+    `settings`: what `export_settings` made of the search's. `shared`: the weights that its
+    candidates began with, where they share any; the member's are written, too. Raises UserError
+    where `to` holds something already or cannot be written, or the search lost the member's
+    weights; nothing is written then, nor where anything else is raised.
     """
     new_folder(to)
-    weights = checkpoint_in(search, member.key)
+    architecture, weights = member.network(), checkpoint_in(search, member.key)
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
     record = {
-        **architecture_record(member.network()),
+        **architecture_record(architecture),
         "result": member.to_json(),
         "origin": _origin(search, settings.name),
     }
+    inherited = None
+    if shared and shared.knows(architecture):
+        inherited = shared.open().cut(architecture)
     movable = {"name": f"{settings.name}-{member.key}", "data": _movable(settings.data, search)}
     export = settings.model_copy(update=movable)
 
@@ -44,6 +62,8 @@ def write_export(search: Path, member: Result, settings: ExportConfig, to: Path)
         (folder / ARCHITECTURE).write_text(json.dumps(record, indent=1))
         shutil.copyfile(search / SPLIT, folder / SPLIT)
         shutil.copyfile(weights, folder / TRIAL_WEIGHTS)
+        if inherited is not None:
+            write_checkpoint(folder / INHERITED_WEIGHTS, {"weights": inherited.state_dict()})
         write_config(export, folder / CONFIG)
         write_card(folder)
 

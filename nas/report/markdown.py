@@ -60,7 +60,7 @@ def _paragraphs(config: RunConfig, record: SearchRecord, drawn: Sequence[str]) -
             "their values shuffled, grey is not. Networks it is worked out from: "
             f"{counts}.*"
         )
-    yield READING.format(epochs=config.train.epochs)
+    yield READING.format(epochs=config.of_candidates().train.epochs)
 
 
 def _opening(config: RunConfig, record: SearchRecord) -> str:
@@ -89,7 +89,7 @@ def _setup(config: RunConfig, record: SearchRecord) -> str:
         "budget of a network": ", ".join(limits) or "none",
         "proposals": sampler if isinstance(sampler, str) else str(sampler.get("name")),
         "early stopping": "on" if config.search.early_stopping else "off",
-        "epochs": f"{config.train.epochs} a training, {epochs:,} in all",
+        "epochs": f"{config.of_candidates().train.epochs} a training, {epochs:,} in all",
         "seed": str(config.seed),
     }
     if seconds := record.summary.get("wall_seconds"):

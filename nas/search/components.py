@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nas.config.data_space import DataSpace
+from nas.config.data_space import DataSpace, space_for
 from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Prober, ProbeTask
 from nas.engine.evaluator import Evaluator
@@ -18,6 +18,9 @@ from nas.engine.make_evaluator import TRAINING, make_evaluator
 from nas.engine.open_prober import open_prober as open_any
 from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
+from nas.export.shared_weights import CHECKPOINT, FOLDER, SharedWeights, shareable
+from nas.search.affordable_sizes import affordable_sizes
+from nas.study.scores import Scores
 from nas.study.study_settings import StudySettings
 from nas.study.training_cost import TrainingCosts
 from search_spaces.axes import Axes
@@ -28,8 +31,33 @@ from trainers.data.splits import Cases
 from trainers.data.task import Task
 
 
-def study_settings(config: RunConfig, within: DataSpace) -> StudySettings:
+def data_space(config: RunConfig, cache: VolumeCache) -> DataSpace:
+    """The space of a search on its data; where its networks share weights, of those that can.
+
+    Raises UserError where nothing is left.
+    """
+    classes, patch = cache.targets.outputs, config.train.patch
+    within = space_for(config.space, cache.prepared_voxel_size, patch, classes)
+    return shareable(within) if config.search.strategy == "supernet" else within
+
+
+def shared_weights(
+    config: RunConfig, within: DataSpace, costs: TrainingCosts, directory: Path
+) -> SharedWeights | None:
+    """Those of the search's candidates, where they have any."""
+    if config.search.strategy == "train":
+        return None
+    file = directory / FOLDER / CHECKPOINT
+    sizes = affordable_sizes(within, costs)
+    task = costs.channels, costs.classes
+    return SharedWeights(within.space, within.restrict, *task, file, sizes)
+
+
+def study_settings(
+    config: RunConfig, within: DataSpace, scores: Scores | None = None
+) -> StudySettings:
     """What the study of a search needs of its configuration, and of the space on its data."""
+    config = config.of_candidates()
     return StudySettings(
         space=within.space,
         restrict=within.restrict,
@@ -39,6 +67,7 @@ def study_settings(config: RunConfig, within: DataSpace) -> StudySettings:
         search=config.search,
         prior={**within.prior, **config.search.prior},
         seed=config.seed,
+        scores=scores,
     )
 
 
@@ -61,14 +90,27 @@ def training_costs(config: RunConfig, cache: VolumeCache) -> TrainingCosts:
     return TrainingCosts(*of_run, cache.channels, targets.outputs, targets)
 
 
-def evaluator(config: RunConfig) -> Evaluator:
+def evaluator(config: RunConfig, shared: SharedWeights | None = None) -> Evaluator:
     """How candidates get their Dice. Raises UserError for one that is not known."""
-    return reseeded_evaluator(config)(config.seed)
+    return reseeded_evaluator(config, shared)(config.seed)
 
 
-def reseeded_evaluator(config: RunConfig) -> Callable[[int], Evaluator]:
+def reseeded_evaluator(
+    config: RunConfig, shared: SharedWeights | None = None
+) -> Callable[[int], Evaluator]:
     """What makes the same with another seed; light to pickle. Raises UserError when called."""
     search = config.search
+    if shared and search.inherits:
+        from nas.engine.fine_tune import FineTune
+
+        return partial(
+            FineTune,
+            config.of_candidates().train,
+            device=config.resources.device,
+            on_memory=search.on_memory,
+            shared=shared,
+            whole=config.train,
+        )
     named = search.evaluator
     named = {"name": named} if isinstance(named, str) else named
     if named.get("name") == TRAINING:
@@ -77,15 +119,19 @@ def reseeded_evaluator(config: RunConfig) -> Callable[[int], Evaluator]:
 
 
 def worker_settings(
-    config: RunConfig, directory: Path, cache: VolumeCache, lock_name: str
+    config: RunConfig,
+    directory: Path,
+    cache: VolumeCache,
+    lock_name: str,
+    shared: SharedWeights | None = None,
 ) -> WorkerSettings:
     """What the workers share."""
     return WorkerSettings(
         directory=directory,
         volumes=cache.folder,
         machine_lock=lock_name,
-        evaluator=evaluator(config),
-        reseeded=reseeded_evaluator(config),
+        evaluator=evaluator(config, shared),
+        reseeded=reseeded_evaluator(config, shared),
         stall_minutes=config.search.stall_minutes,
         threads=config.resources.cpus,
         gpu=config.resources.device == "cuda",
@@ -125,7 +171,10 @@ def fixed_settings(
     whole["space"].pop("axes", None)
     whole["train"] = {k: v for k, v in whole["train"].items() if v or k not in REFINEMENT_KEYS}
     targets = {} if cache.targets.plain else asdict(cache.targets)
-    waiting = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
+    told = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
+    if config.search.strategy == "supernet":
+        more = {"candidates", "scoring"}  # of which a search may have as many as it likes
+        told["search.supernet"] = config.search.supernet.model_dump(mode="json", exclude=more)
     return {
         **{name: whole[name] for name in ("seed", "space", "train", "budget")},
         "data": {
@@ -135,5 +184,5 @@ def fixed_settings(
             **targets,
         },
         **latency,
-        **waiting,
+        **told,
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nas.cost.meta_network import build_on_meta
 from nas.study.samplers.fit_to_budget import BudgetDistance, descend
 from nas.study.training_cost import TrainingCosts
+from search_spaces.meta_network import build_on_meta
 from search_spaces.space import RandomTrial, Restrictions, SearchSpace, sample
 from trainers.errors import UserError
 from trainers.offers import decoder_stages

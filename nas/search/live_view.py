@@ -55,6 +55,14 @@ class Screen(SearchCallback):
         else:
             self.on_message(_line(session, result))
 
+    def on_stage(self, text: str, worth: bool) -> None:
+        """Where the search is before its candidates; a line where there is no live table, if it is
+        `worth` one."""
+        if self._live:
+            self._live.update(Text(f"{self._title}  supernet  {text}"), refresh=True)
+        elif worth:
+            self.on_message(f"supernet  {text}")
+
     def on_message(self, text: str) -> None:
         """One line, above the live table where there is one."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -132,12 +132,14 @@ class Search:
         Raises UserError where it is not empty, or the weights are gone.
         """
         from nas.export.export_folder import Export
+        from nas.export.shared_weights import SharedWeights
         from nas.export.write_export import write_export
         from nas.search.components import export_settings
         from trainers.data.task import Task
 
         settings = export_settings(self.config, Task.read(self.directory))
-        write_export(self.directory, result, settings, from_home(to))
+        shared = SharedWeights.read(self.directory) if self.config.search.inherits else None
+        write_export(self.directory, result, settings, from_home(to), shared)
         return Export(from_home(to))
 
 

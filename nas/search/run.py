@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.config.data_space import DataSpace, space_for
+from nas.config.data_space import DataSpace
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.cost.latency_probe.machine_lock import MachineLock
@@ -29,10 +29,12 @@ from nas.search.baseline_queue import BaselineQueue
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.closing_message import closing_lines
 from nas.search.components import (
+    data_space,
     evaluator,
     fixed_settings,
     machine_lock_name,
     open_prober,
+    shared_weights,
     study_settings,
     training_costs,
     worker_settings,
@@ -43,6 +45,7 @@ from nas.search.live_view import Screen
 from nas.search.progress_bars import Bars
 from nas.search.remeasure_front import remeasure_front
 from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
+from nas.search.run_supernet import SupernetRun, epochs_before
 from nas.search.search_budget import SearchBudget
 from nas.search.search_info import search_info
 from nas.search.session import Session
@@ -57,8 +60,10 @@ from nas.study.samplers.warm_start import (
     check_warm_starts,
     warm_starts,
 )
+from nas.study.scores import Scores
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
+from nas.study.study_settings import StudySettings
 from nas.study.summary import SUMMARY, Summary
 from nas.study.training_cost import TrainingCosts
 from nas.tracking import Tracker
@@ -119,19 +124,22 @@ def run_search(
         prober = None if confirm else open_prober(config, cache, machine_lock.path)
         if prober:
             stack.callback(prober.close)
-        classes, patch = cache.targets.outputs, config.train.patch
-        within = space_for(config.space, cache.prepared_voxel_size, patch, classes)
         costs = training_costs(config, cache)
-        budget = SearchBudget(config.search, config.train, candidates=not confirm)
+        within = data_space(config, cache)
+        shared = shared_weights(config, within, costs, directory)
+        trained = config.of_candidates()
+        before = epochs_before(config)
+        budget = SearchBudget(trained.search, trained.train, not confirm, before)
+        settings = study_settings(config, within, Scores(directory) if shared else None)
         baselines: BaselineQueue | None = None
         opening: Sequence[str] = ()
         repeats: Repeats
         if confirm:
-            study = Study.open(directory, study_settings(config, within), costs)
+            study = Study.open(directory, settings, costs)
             repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
         else:
             fixed = fixed_settings(config, cache, cases, prober, within.space.axes)
-            study, starts = _open_study(config, directory, within, costs, fixed)
+            study, starts = _open_study(config, directory, within, settings, costs, fixed)
             _write_settings(config, directory, cache, cases)
             beside = BaselineSizes(config.search.baselines, within.space, costs)
             baselines = BaselineQueue(study, beside, len(starts)) if beside.points else None
@@ -139,6 +147,7 @@ def run_search(
             repeats = FrontRepeats(study, budget, config.seed)
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
         write_front = partial(_write_front, directory, study, config, cache)
+        time = TimeAccount(slots)
         with Screen(console, config.name) as screen:
             for line in opening:
                 screen.on_message(line)
@@ -147,10 +156,10 @@ def run_search(
                 CandidateQueue(study, config.budget, prober, baselines),
                 budget,
                 TrialJudge(
-                    config.search, config.train, config.objectives, study.results, study.starts
+                    trained.search, trained.train, config.objectives, study.results, study.starts
                 ),
                 TrialFiles(directory, config.search.stall_minutes),
-                TimeAccount(slots),
+                time,
                 retries=config.search.retries,
                 repeats=repeats,
                 callbacks=[FrontWriter(write_front), Tracking(tracker), screen],
@@ -158,8 +167,13 @@ def run_search(
             if not session.over:
                 cluster.start_ahead()  # its processes import while MLflow is opened
             tracker.sync([*study.results, *study.baselines])
-            workers = worker_settings(config, directory, cache, lock_name)
-            ended = run_trials(session, cluster, workers)
+            workers = worker_settings(config, directory, cache, lock_name, shared)
+            ready = True
+            if shared and not confirm and not session.over:
+                first = [start.architecture for start in starts]
+                parts = config, directory, shared, costs, settings, first, len(cases.validation)
+                ready = SupernetRun(*parts).run(time, cluster, workers, screen, tracker)
+            ended = ready and run_trials(session, cluster, workers)
             if ended and prober:
                 with trained_networks(directory, config, cache, cases.validation) as trained:
                     revised = remeasure_front(study, prober, trained, session.say)
@@ -188,14 +202,16 @@ def _check_settings(config: RunConfig, directory: Path) -> None:
         )
     check_sampler(config.search)
     evaluator(config)
-    if config.search.early_stopping:
-        config.search.early_stopping.rungs(config.train)
+    trained = config.of_candidates()
+    if trained.search.early_stopping:
+        trained.search.early_stopping.rungs(trained.train)
 
 
 def _open_study(
     config: RunConfig,
     directory: Path,
     within: DataSpace,
+    settings: StudySettings,
     costs: TrainingCosts,
     fixed: Mapping[str, Any],
 ) -> tuple[Study, Sequence[WarmStart]]:
@@ -204,7 +220,7 @@ def _open_study(
     starts = warm_starts(config.search, within, costs)
     study = Study.open(
         directory,
-        study_settings(config, within),
+        settings,
         costs,
         fixed=fixed,
         warm_start=[start.architecture for start in starts],

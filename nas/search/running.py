@@ -65,6 +65,8 @@ class Running:
     def _end(self) -> tuple[State, str | None]:
         if self.report.reason:
             return "infeasible", self.report.reason
+        if self.report.fidelity.shared:
+            return "infeasible", "its Dice is of weights that are shared: a score, and no result"
         return self.ended or ("complete", None)
 
     @property

@@ -30,10 +30,14 @@ class SearchBudget:
     """The limits of `search:`, for trainings as `train` has them.
 
     The last `search.confirm` of it, a share, is for repeats. Without `candidates` all of it is.
+    `before`: epochs that are spent on what the candidates have in common.
     """
 
-    def __init__(self, search: SearchConfig, train: TrainConfig, candidates: bool = True) -> None:
+    def __init__(
+        self, search: SearchConfig, train: TrainConfig, candidates: bool = True, before: int = 0
+    ) -> None:
         self.search, self.epochs, self._candidates = search, train.epochs, candidates
+        self._before = before
         self._all_epochs = search.all_epochs(train.epochs)
         self._ends = {train.epochs}  # where a training may end
         if search.early_stopping:
@@ -83,7 +87,7 @@ class SearchBudget:
         new, again = _epochs(under_way)
         return Spent(
             study.begun + sum(new) / self.epochs,
-            study.epochs + sum(new),
+            self._before + study.epochs + sum(new),
             seconds,
             study.trained_again + sum(again) / self.epochs,
         )
@@ -96,7 +100,7 @@ class SearchBudget:
         new += [0] * pending
         return Spent(
             study.begun + len(new),
-            study.epochs + sum(map(self.reserved_epochs, new)),
+            self._before + study.epochs + sum(map(self.reserved_epochs, new)),
             seconds,
             study.trained_again + len(again),
         )

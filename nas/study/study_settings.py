@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from nas.config.run_config import SearchConfig
 from nas.pareto.budget import Budget
+from nas.study.scores import Scores
 from search_spaces.space import Architecture, Option, Restrictions, SearchSpace
 
 Costs = Callable[[Architecture], Mapping[str, float]]
@@ -21,8 +22,9 @@ A method `work`, where it has one, leaves out the memory, which takes longest to
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
     """What a study proposes from and by: the space as it is restricted, the objectives, the budget
-    of a network, the `epochs` of a whole training, how `search` wants proposals made, and what a
-    `prior` takes for usual in the place of what the space declares."""
+    of a network, the `epochs` of a whole training, how `search` wants proposals made, what a
+    `prior` takes for usual in the place of what the space declares, and the `scores` of networks by
+    shared weights, in a search that has them."""
 
     space: SearchSpace
     restrict: Restrictions
@@ -32,3 +34,4 @@ class StudySettings:
     search: SearchConfig
     prior: Mapping[str, Option] = field(default_factory=dict)
     seed: int = 0
+    scores: Scores | None = None

@@ -21,6 +21,7 @@ RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: i
 NOTE_TAG = "segnas.note"  # the fingerprint of the description that was written last
 DESCRIPTION = "mlflow.note.content"
 HYPERVOLUME = "hypervolume"
+SUPERNET = "supernet"  # before the names of the metrics of weights that candidates share
 
 
 @dataclass
@@ -28,7 +29,8 @@ class SearchRun:
     """The run of a search, found again by its tag.
 
     `record`: the fingerprint of the files it holds. `volumes`: the hypervolumes it holds, by the
-    number of ended trials; None until they have been read. `restored`: what somebody had deleted.
+    number of ended trials; None until they have been read. `supernet_epochs`: of shared weights,
+    the same. `restored`: what somebody had deleted.
     """
 
     client: MlflowClient
@@ -37,6 +39,7 @@ class SearchRun:
     search: Search
     record: str | None = None
     volumes: dict[int, float] | None = field(default=None)
+    supernet_epochs: int | None = None
     restored: list[str] = field(default_factory=list)
 
     @classmethod
@@ -82,6 +85,22 @@ class SearchRun:
             part = news[start : start + BATCH]
             log(self.client, self.run_id, metrics=[(HYPERVOLUME, *point) for point in part])
         self.volumes |= dict(news)
+
+    def supernet(self, curve: Sequence[Mapping[str, float]]) -> None:
+        """Log the metrics of every `epoch` of the shared weights that the run lacks."""
+        if self.supernet_epochs is None:
+            points = self.client.get_metric_history(self.run_id, f"{SUPERNET}/loss")
+            self.supernet_epochs = max((point.step for point in points), default=0)
+        news = [
+            (safe(f"{SUPERNET}/{name}"), int(metrics["epoch"]), float(value))
+            for metrics in curve
+            if metrics["epoch"] > self.supernet_epochs
+            for name, value in metrics.items()
+            if name != "epoch"
+        ]
+        for start in range(0, len(news), BATCH):
+            log(self.client, self.run_id, metrics=news[start : start + BATCH])
+        self.supernet_epochs = max([self.supernet_epochs, *(int(m["epoch"]) for m in curve)])
 
     def show(
         self, files: Sequence[Path], results: Sequence[Result], ranks: Mapping[str, int]

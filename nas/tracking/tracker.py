@@ -90,6 +90,10 @@ class Tracker:
         """Record one epoch of a trial, or of a `baseline` of that name; the first makes its run."""
         self._try(lambda runs: runs.epoch(key, number, architecture, epoch, metrics, baseline))
 
+    def supernet_epochs(self, curve: Sequence[Mapping[str, float]]) -> None:
+        """Record the epochs of the shared weights in the search's own run, as `supernet/<name>`."""
+        self._try(lambda runs: runs.parent.supernet(curve))
+
     def trial_end(self, result: Result, results: Sequence[Result]) -> None:
         """Record the final objectives of a trial and end its run; `results`: all that ended.
 

@@ -32,7 +32,8 @@ class DependencyPruning(nn.Module):
         self._frozen_rounds, self._epochs = frozen_rounds, ROUNDS
         self.threshold = nn.Linear(head_channels, 1, bias=False)
         self.g = nn.Parameter(torch.tensor(START), requires_grad=frozen_rounds == 0)
-        self._pruned, self._seen = torch.zeros(()), torch.zeros(())
+        self._pruned: torch.Tensor | int = 0
+        self._seen: torch.Tensor | int = 0
 
     def begin_training(self, epochs: int) -> None:
         """Called by a trainer before the first epoch of so many."""
@@ -67,7 +68,7 @@ class DependencyPruning(nn.Module):
     def pruned_and_seen(self) -> tuple[float, float]:
         """Dependencies pruned, of how many, over the eval passes since the last call."""
         counts = float(self._pruned), float(self._seen)
-        self._pruned, self._seen = torch.zeros(()), torch.zeros(())
+        self._pruned = self._seen = 0
         return counts
 
     def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
@@ -99,8 +100,8 @@ class DependencyPruning(nn.Module):
         rows = (~kept).sum((1, 3))  # (B, K)
         each = kept.shape[1] * kept.shape[3]
         counted = torch.ones_like(rows, dtype=torch.bool) if valid is None else valid
-        self._pruned = self._pruned.to(kept.device) + (rows * counted).sum()
-        self._seen = self._seen.to(kept.device) + each * counted.sum()
+        self._pruned = self._pruned + (rows * counted).sum()
+        self._seen = self._seen + each * counted.sum()
 
 
 def row_thresholds(attention: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

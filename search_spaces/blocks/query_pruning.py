@@ -76,7 +76,8 @@ class QueryGate(nn.Module):
         self.queries = Queries()
         self.assumed_kept = 1.0
         self._logits: torch.Tensor | None = None
-        self._pruned, self._seen = torch.zeros(()), 0
+        self._pruned: torch.Tensor | int = 0
+        self._seen = 0
 
     def forward(self, x: torch.Tensor) -> KeptQueries:
         logits = self.classify(x)
@@ -92,7 +93,7 @@ class QueryGate(nn.Module):
             self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])
             return self.queries.kept
         if not self.training:
-            self._pruned = self._pruned.to(x.device) + pruned.sum()
+            self._pruned = self._pruned + pruned.sum()
             self._seen += pruned.numel()
         self.queries.kept = KeptQueries.without(pruned)
         return self.queries.kept
@@ -122,7 +123,7 @@ class QueryGate(nn.Module):
     def pruned_and_seen(self) -> tuple[float, int]:
         """Queries pruned, of how many, over the eval passes since the last call."""
         counts = float(self._pruned), self._seen
-        self._pruned, self._seen = torch.zeros(()), 0
+        self._pruned, self._seen = 0, 0
         return counts
 
     def shows(self, inputs: tuple[Any, ...], output: KeptQueries) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from nas.analysis.preview.time_candidates import Timing, Workload, time_candidat
 from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.engine.slots import count_slots, this_machine
+from nas.export.shared_weights import shareable
 from nas.pareto.budget import Budget
 from nas.study.baselines import BaselineSizes
 from nas.study.knob_importance import Importance, knob_importances
@@ -61,7 +62,8 @@ class Preview:
     """What was seen of the run `name`.
 
     `timings`: of the candidates that were trained a little, by position in the survey, or why one
-    could not be. `side_by_side`: how trials share a GPU, where they train on one.
+    could not be. `side_by_side`: how trials share a GPU, where they train on one. `supernet`:
+    whether candidates share weights, which the hours leave out.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Preview:
     timings: Mapping[int, Timing | str]
     forecast: Forecast | None
     side_by_side: SideBySide | None = None
+    supernet: bool = False
 
     @property
     def budget(self) -> Budget:
@@ -98,6 +101,8 @@ def make_preview(
         count_slots(config.resources)  # refuses what no machine has, before it takes any time
     channels, targets, voxel_size, data = _data(config, directory, request.hours, progress)
     within = space_for(config.space, voxel_size, config.train.patch, targets.outputs)
+    if shares := config.search.strategy == "supernet":
+        within = shareable(within)
     budget = config.budget
     space, restrict = within.space, within.restrict
     task = channels, targets.outputs, targets
@@ -139,6 +144,7 @@ def make_preview(
         timings,
         forecast,
         side_by_side,
+        shares,
     )
 
 

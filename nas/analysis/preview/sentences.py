@@ -103,6 +103,12 @@ def hours_texts(preview: Preview) -> Iterator[str]:
         "train what is drawn at random; a sampler that comes to prefer small or large networks "
         "changes that."
     )
+    if preview.supernet:
+        yield (
+            "search.strategy is supernet: the hours are those of candidates that train whole, "
+            "without the training of the supernet and the scores, and without what fine-tuning "
+            "saves."
+        )
 
 
 def side_by_side_texts(found: SideBySide | None) -> Iterator[str]:

@@ -11,7 +11,7 @@ from time import perf_counter_ns
 import numpy as np
 import torch
 
-from nas.cost.meta_network import gc_disabled
+from search_spaces.meta_network import gc_disabled
 
 TURN = 5  # passes of one network before the next has its turn
 LEAST = 3  # passes of a run, however long they last

@@ -76,13 +76,15 @@ def make_sampler(
     on, it sees the newest and the best of them. `nsga2`, `nsga3`: on architectures, populations of
     `startup`, at least `SMALLEST`, unless told otherwise. `random`, `qmc`, `prior`. Else a class of
     `optuna.samplers`, or one that another package offers; it gets what its constructor takes of
-    `seed`, `space`, `restrict`, `prior`, `costs`, `pace`, `objectives` and `budget`. Raises
-    TypeError or ValueError for arguments that the sampler does not take, and whatever its
+    `seed`, `space`, `restrict`, `prior`, `costs`, `pace`, `objectives`, `budget` and `scores`.
+    Raises TypeError or ValueError for arguments that the sampler does not take, and whatever its
     constructor raises.
     """
     search = settings.search
     known = _known(settings, costs, pace or TrainingPace(settings.epochs))
     model = _make(*_named(search), search, known, seed)
+    if settings.scores is not None:  # which know more than draws of the prior
+        return model
     if isinstance(model, (QuasiRandomSampler, PriorSampler)) or type(model) is RandomSampler:
         return model
     other = int(np.random.SeedSequence(seed).generate_state(1)[0])  # for a model that draws, too
@@ -97,6 +99,11 @@ def check_sampler(search: SearchConfig) -> None:
     """
     name, arguments = _named(search)
     make = _maker(name)
+    if search.strategy == "supernet" and "scores" not in _parameters(make):
+        raise UserError(
+            f"search.sampler: {name} knows nothing of scores by shared weights, as search.strategy "
+            "= supernet has them; use ehvi, or set search.strategy=train"
+        )
     if "seed" in arguments:
         raise UserError(f"search.sampler: {name} gets its seed from the run; set `seed` there")
     refuse_booleans("search.sampler", arguments, _parameters(make))
@@ -182,13 +189,14 @@ def _known(settings: StudySettings, costs: Costs, pace: TrainingPace) -> dict[st
         "prior": settings.prior,
         "costs": costs,
         "pace": pace,
+        "scores": settings.scores,
     }
 
 
 def _accepted(make: type[BaseSampler]) -> str:
     """The arguments that can be written in YAML."""
     own = {"seed", "space", "restrict", "paths", "objectives", "budget", "prior", "costs", "pace"}
-    own |= {"elitism", "evolution"}
+    own |= {"elitism", "evolution", "scores"}
     objects = ("Callable", "Base", "FrozenTrial")
     takes = [
         name

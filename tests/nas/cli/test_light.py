@@ -47,6 +47,8 @@ COMMANDS = [
 PROCESSES = [
     ("nas.engine.trial_worker", {"ray"}),  # before it may compute, which it waits for
     ("nas.engine.train_from_scratch", {"torch"}),
+    ("nas.engine.supernet.worker", {"ray"}),
+    ("nas.engine.fine_tune", {"torch"}),
     ("nas.cost.latency_probe.child_main", {"torch"}),
     ("nas.engine.remote_latency_probe", {"ray"}),
 ]

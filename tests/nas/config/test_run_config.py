@@ -480,3 +480,50 @@ def test_an_error_has_no_words_of_programmers(file, setting, told):
     message = refused(file, setting)
     assert told in message
     assert "\n" not in message
+
+
+# Shared weights
+
+
+def test_training_is_the_strategy_and_is_not_recorded(file, tmp_path):
+    config = read(file)
+    assert config.search.strategy == "train" and config.of_candidates() is config
+    write_config(config, tmp_path / "out.yaml")
+    told = yaml.safe_load((tmp_path / "out.yaml").read_text())["search"]
+    assert not {"strategy", "supernet"} & told.keys()
+    shared = read(file, "search.strategy=supernet", "search.supernet.cases=3")
+    write_config(shared, tmp_path / "out.yaml")
+    assert read(tmp_path / "out.yaml") == shared
+
+
+def test_candidates_are_fine_tuned_for_a_share_of_the_epochs(file):
+    settings = ("train.epochs=27", "search.early_stopping.grace=3", "search.strategy=supernet")
+    tuned = read(file, *settings).of_candidates()
+    assert (tuned.train.epochs, tuned.search.early_stopping.grace) == (9, 1)
+    assert tuned.search.early_stopping.rungs(tuned.train) == [(1, 3)]
+    assert tuned.search.epochs == 24 * 27, "the search spends what it would"
+    short = read(file, *settings, "train.epochs=4").of_candidates()
+    assert (short.train.epochs, short.search.early_stopping) == (1, None)
+    whole = read(file, *settings, "search.supernet.fine_tune=null")
+    assert whole.of_candidates() is whole
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("space.name=slimformer", "networks of the space hybrid share weights, and space.name is"),
+        ("search.evaluator=mine", "strategy: supernet trains candidates itself, and evaluator is"),
+        ("train.deep_supervision=true", "train.deep_supervision = True: a supernet cannot be"),
+        ("train.layer_decay=0.9", "train.layer_decay = 0.9: a supernet cannot be trained so"),
+        ("search.supernet.share=1", "search.supernet.share = 1"),
+        ("search.supernet.fine_tune=0", "search.supernet.fine_tune = 0"),
+        ("search.supernet.epoch=3", "search.supernet.epoch"),
+        ("search.supernet.cases=0", "search.supernet.cases = 0"),
+    ],
+)
+def test_what_a_supernet_cannot_do_is_refused(file, setting, told):
+    assert told in refused(file, "search.strategy=supernet", setting)
+
+
+def test_another_strategy_is_refused(file):
+    assert "search.strategy = 'share'" in refused(file, "search.strategy=share")

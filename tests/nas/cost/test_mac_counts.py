@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.cost.mac_counts import count_twice
-from nas.cost.meta_network import build_on_meta
+from search_spaces.meta_network import build_on_meta
 from search_spaces.registry import SPACES, all_presets, find_preset
 from search_spaces.space import spatial_dims
 from search_spaces.testing import random_point

@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_leaves
 from nas.cost.live_tensors import LiveTensors, run
 from nas.cost.meta_autocast import OnDevice
 from nas.cost.meta_cache import compute
-from nas.cost.meta_network import build_on_meta
 from nas.cost.torch_counter import OperatorCounter
+from search_spaces.meta_network import build_on_meta
 from search_spaces.registry import find_preset
 from search_spaces.space import spatial_dims
 from trainers.step import channels_last

@@ -242,6 +242,8 @@ def test_groups_stay_together_in_folds(make):
     [
         (Plan(folds=2), ["train.all_cases=true"], "--folds with train.all_cases"),
         (Plan(folds=2, start="trial"), [], "--folds with --from trial"),
+        (Plan(folds=2, start="inherited"), [], "--folds with --from inherited"),
+        (Plan(start="inherited"), [], r"has no inherited\.pt.*use --from trial"),
         (Plan(folds=6), [], "--folds 6: there are 5 cases"),
         (Plan(workers=3), [], "train.batch = 2 cannot be shared among 3 workers"),
         (Plan(), ["train.patch=[15,16,16]"], "the network has stride 4; expected multiples of it"),

@@ -391,3 +391,14 @@ def test_networks_that_cannot_be_measured_end_the_search(session):
         run.start("a")
     assert "no such backend" in run.notice
     assert len(run.study.results) == MOST_FAILURES
+
+
+def test_a_score_by_shared_weights_is_no_result(session):
+    made = session(trials=1)
+    candidate = made.start("a")
+    score = Report(fidelity=Fidelity(3, shared=True), dice=0.9, curve=(0.9,), done=True)
+    assert not made.report("a", score)
+    made.end("a")
+    result = made.study.find(candidate.key)
+    assert (result.state, result.dice) == ("infeasible", None)
+    assert "a score, and no result" in result.reason

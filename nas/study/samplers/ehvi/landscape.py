@@ -14,6 +14,7 @@ from nas.pareto.reference import REFERENCE
 from nas.study.samplers.counted_network import CountedNetwork, share_kept
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED
+from nas.study.samplers.ehvi.guessed_scores import ScoreColumn
 from nas.study.samplers.ehvi.improvement import best_within, improvement
 from nas.study.samplers.ehvi.observations import Observations
 
@@ -30,7 +31,8 @@ class Landscape:
     """Models of Dice and of costs that are measured only, fitted to what was observed.
 
     Bayesian ridge regression on knobs and log costs: with few networks it falls back to what costs
-    alone tell. `pending` networks count with the Dice that is expected of them.
+    alone tell. `pending` networks count with the Dice that is expected of them. `scores`: what the
+    model of Dice sees besides, where networks were scored.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class Landscape:
         objectives: Sequence[str],
         budget: Budget,
         seed: int,
+        scores: ScoreColumn | None = None,
     ) -> None:
-        self._features = features
+        self._features, self._scores = features, scores
         self._names = [name for name in objectives if name != "dice"]
         trained = [observation.network for observation in seen.trained]
         dice = np.array(seen.final_dice())
@@ -83,7 +86,8 @@ class Landscape:
         scaled = (self._counted(networks) - self._centre) / self._scale
         departures = self._features.departures(params)[:, None] / DEPARTURES
         knobs = KNOBS * self._features.matrix(params)
-        return np.hstack([knobs, departures, scaled, scaled**2])
+        scores = [] if self._scores is None else [self._scores.of(networks)]
+        return np.hstack([knobs, departures, scaled, scaled**2, *scores])
 
     def _counted(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         return np.array([network.log_costs(COUNTED) for network in networks])

@@ -46,6 +46,12 @@ class Pool:
         found = {self._counter.architecture(params).key: params for params in (*mutants, *drawn)}
         return [p for key, p in found.items() if key not in self._networks and key not in proposed]
 
+    def adopt(self, networks: Sequence[CountedNetwork]) -> None:
+        """Keep these, which others have counted, as far as they are within the budget."""
+        for network in networks:
+            if not self._budget.excess(network.costs):
+                self._networks.setdefault(network.key, network)
+
     def draw(self) -> Params:
         """One of the prior."""
         return draw_params(self._space, self._restrict, self._rng, self._prior)

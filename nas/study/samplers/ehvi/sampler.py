@@ -16,10 +16,12 @@ from nas.pareto.reference import REFERENCE
 from nas.study.samplers.architecture_sampler import ArchitectureSampler, Params
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 from nas.study.samplers.ehvi.features import KnobFeatures
-from nas.study.samplers.ehvi.guessed_costs import MEMORY, MemoryModel, guess_work
+from nas.study.samplers.ehvi.guessed_costs import COUNTED, MEMORY, MemoryModel, guess_work
+from nas.study.samplers.ehvi.guessed_scores import ScoreColumn
 from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.ehvi.pool import Pool
+from nas.study.scores import Scores
 from nas.study.study_settings import Costs
 from nas.study.training_pace import TrainingPace
 from search_spaces.space import Option, Restrictions, SearchSpace
@@ -39,6 +41,9 @@ class EHVISampler(ArchitectureSampler):
     new draws of the prior and new mutants of the front those that seem most promising are counted
     and join the pool; of the pool the one is proposed that promises most for the time that it
     trains, of those for which there is some. The prior fades as the front and the model know more.
+
+    With `scores` by shared weights the pool is what was scored, and the model of Dice sees them: it
+    learns from trainings how far they can be trusted.
     """
 
     def __init__(
@@ -52,26 +57,40 @@ class EHVISampler(ArchitectureSampler):
         budget: Budget,
         prior: Mapping[str, Option],
         seed: int,
+        scores: Scores | None = None,
     ) -> None:
         super().__init__(space, restrict, seed)
         self._objectives, self._budget, self._seed = objectives, budget, seed
         self._features = KnobFeatures(space, restrict, prior)
         self._counter, self._pace = NetworkCounter(space, restrict, costs), pace
-        rng = random.Random(seed)
+        self._rng = rng = random.Random(seed)
         self._pool = Pool(space, restrict, prior, self._counter, budget, rng)
+        self._scores = scores
+        self._column: ScoreColumn | None = None
         self._seen = Observations(objectives, self._counter)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Params:
         seen = self._seen
         seen.update(study)
-        front = [network.params for network in self._front()]
-        fresh = self._pool.fresh(front, seen.proposed)
+        fresh: list[Params] = []
+        if self._scores:
+            self._adopt(self._scores)
+        else:
+            front = [network.params for network in self._front()]
+            fresh = self._pool.fresh(front, seen.proposed)
         if len(seen.trained) < ENOUGH:
+            fresh = fresh or self._best_scores()
             return fresh[0] if fresh else self._pool.draw()
         others = [t.params for t in seen.running if t.number != trial.number and t.params]
         pending = [network for network in map(self._counter.count, others) if network]
         landscape = Landscape(
-            self._features, seen, pending, self._objectives, self._budget, self._seed + trial.number
+            self._features,
+            seen,
+            pending,
+            self._objectives,
+            self._budget,
+            self._seed + trial.number,
+            self._column,
         )
         trained = [observation.network for observation in seen.trained[-RECENT:]]
         memory = MemoryModel(trained, self._features)
@@ -83,7 +102,8 @@ class EHVISampler(ArchitectureSampler):
         if not networks:
             return self._pool.draw()
         worth = self._worth(landscape, memory, networks)
-        self._pool.keep_best(networks, worth)
+        if not self._scores:
+            self._pool.keep_best(networks, worth)
         best = (networks[place] for place in np.argsort(-worth)[:COUNTS] if worth[place] > 0)
         return next((n.params for n in best if self._pool.admits(n)), None) or self._pool.draw()
 
@@ -100,6 +120,19 @@ class EHVISampler(ArchitectureSampler):
         fits = [self._pace.fits(each) and each.get(MEMORY, 0) <= limit for each in costs]
         return np.where(fits, landscape.worth(networks) / seconds**PER_SECOND, 0.0)
 
+    def _adopt(self, scores: Scores) -> None:
+        """Once: by the first proposal, all networks are scored that will be."""
+        if self._column is None:
+            self._column = ScoreColumn(scores, self._features)
+            self._pool.adopt([CountedNetwork(s.params, s.key, s.costs) for s in scores])
+
+    def _best_scores(self) -> list[Params]:
+        """Of the pool, those that score best at their costs, in any order."""
+        networks = self._pool.open(self._seen.proposed)
+        scored = [(n, s.dice) for n in networks if self._scores and (s := self._scores.get(n.key))]
+        best = _non_dominated(scored, COUNTED)
+        return [network.params for network in self._rng.sample(best, len(best))]
+
     def _front(self) -> list[CountedNetwork]:
         """Of what was trained to the end, above the reference."""
         whole = [(o.network, o.dice) for o in self._seen.trained if o.dice is not None]
@@ -107,7 +140,16 @@ class EHVISampler(ArchitectureSampler):
             return []
         least = REFERENCE * max(dice for _, dice in whole)
         whole = [(network, dice) for network, dice in whole if dice >= least]
-        costs = [name for name in self._objectives if name != "dice"]
-        rows = [[*network.at(1.0).log_costs(costs), -dice] for network, dice in whole]
-        kept = non_dominated(np.array(rows))
-        return [network for (network, _), keep in zip(whole, kept, strict=True) if keep]
+        return _non_dominated(whole, [name for name in self._objectives if name != "dice"])
+
+
+def _non_dominated(
+    networks: Sequence[tuple[CountedNetwork, float]], costs: Sequence[str]
+) -> list[CountedNetwork]:
+    """Those whose Dice, told with each, no other reaches at such costs."""
+    if not networks:
+        return []
+    kept = non_dominated(
+        np.array([[*one.at(1.0).log_costs(costs), -dice] for one, dice in networks])
+    )
+    return [network for (network, _), keep in zip(networks, kept, strict=True) if keep]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nas.cost.meta_network import build_on_meta, gc_disabled
 from nas.cost.torch_counter import is_free
+from search_spaces.meta_network import build_on_meta, gc_disabled
 from search_spaces.registry import find_preset
 
 aten = torch.ops.aten

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,8 +31,13 @@ def gc_disabled() -> Iterator[None]:
 
 def build_on_meta(architecture: Architecture, in_channels: int, out_channels: int) -> nn.Module:
     """The network of `architecture`, with shapes and no values."""
+    return on_meta(partial(architecture.build, in_channels, out_channels))
+
+
+def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
+    """What `make` makes, with shapes and no values."""
     with torch.device("meta"), _Uninitialised():
-        return architecture.build(in_channels, out_channels)
+        return make()
 
 
 class _Uninitialised(TorchFunctionMode):

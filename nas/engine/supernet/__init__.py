@@ -1,0 +1,1 @@
+"""What workers do before the candidates of a search whose weights are shared."""

@@ -1,0 +1,139 @@
+"""The training of a search's supernet, an epoch a step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+
+from nas.cost.failure import reason_of
+from nas.engine.evaluator import Workspace
+from nas.engine.report import Fidelity, Report
+from nas.engine.supernet.draws import BudgetDraws
+from nas.engine.supernet.largest_within import LargestWithin
+from trainers.atomic import replace_files
+from trainers.config import TrainConfig
+from trainers.data.splits import Cases
+from trainers.errors import GpuLostError, TrainingDivergedError
+from trainers.supernet import SupernetTrainer
+from trainers.supernet_recipe import SupernetRecipe
+
+if TYPE_CHECKING:
+    from nas.engine.supernet.jobs import SupernetJobs
+
+EPOCHS = "epochs.json"  # beside the checkpoint: how many there was time for
+VALIDATIONS = 10  # of a training, at most
+TIMED_STEPS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetReport(Report):
+    """How far the supernet is. `epochs`: of its whole training."""
+
+    epochs: int = 0
+
+
+class TrainSupernet:
+    """One training, which goes on from its checkpoint."""
+
+    def __init__(self, jobs: SupernetJobs, workspace: Workspace) -> None:
+        self._jobs, self._workspace = jobs, workspace
+        self._trainer: SupernetTrainer | None = None
+        self._recipe = SupernetRecipe()
+
+    def advance(self) -> SupernetReport:
+        """Train one epoch; what cannot be trained is a report with a reason.
+
+        An OSError or a GpuLostError is raised: a fresh process can go on.
+        """
+        try:
+            return self._advance()
+        except (OSError, GpuLostError):
+            raise
+        except TrainingDivergedError as error:
+            reason = f"diverged: {error}"
+        except Exception as error:
+            reason = reason_of(error)
+        return SupernetReport(reason=reason, done=True)
+
+    def _advance(self) -> SupernetReport:
+        if self._trainer is None:
+            self._trainer = self._open()
+        trainer, epochs = self._trainer, self._trainer.config.epochs
+        if trainer.done:  # and then its last report was lost
+            fidelity = Fidelity(trainer.epoch, shared=True)
+            return SupernetReport(epochs=epochs, fidelity=fidelity, done=True)
+        epoch = trainer.run_epoch()
+        return SupernetReport(
+            epochs=epochs,
+            fidelity=Fidelity(epoch.epoch, shared=True),
+            loss=epoch.loss,
+            dice=epoch.dice,
+            seconds=epoch.seconds,
+            measured=epoch.measured,
+            done=trainer.done,
+        )
+
+    def _open(self) -> SupernetTrainer:
+        train, epochs = self._jobs.train, self._epochs()
+        every = max(train.validate_every, -(-epochs // VALIDATIONS))
+        whole = train.model_copy(update={"epochs": epochs, "validate_every": every})
+        return self._make(whole, timing=False)
+
+    def _epochs(self) -> int:
+        """Those that are set, or that an earlier process found time for, or that there is."""
+        if self._jobs.epochs is not None:
+            return self._jobs.epochs
+        file = self._jobs.shared.file.with_name(EPOCHS)
+        if not file.exists():
+            epoch = self._step_seconds() * self._jobs.train.steps_per_epoch
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_files({file: json.dumps(max(1, int(self._jobs.seconds / epoch))).encode()})
+        return int(json.loads(file.read_text()))
+
+    def _step_seconds(self) -> float:
+        """Of a step, once the first ones are over."""
+        short = {"epochs": 2, "steps_per_epoch": TIMED_STEPS}
+        trainer = self._make(self._jobs.train.model_copy(update=short), timing=True)
+        trainer.run_epoch()
+        started = perf_counter()
+        trainer.run_epoch()
+        return (perf_counter() - started) / TIMED_STEPS
+
+    def _make(self, train: TrainConfig, timing: bool) -> SupernetTrainer:
+        """`timing`: all steps are of several networks, nothing is validated or saved."""
+        jobs, workspace, recipe = self._jobs, self._workspace, self._recipe
+        return SupernetTrainer(
+            jobs.shared.build(jobs.seed),
+            self._draws,
+            workspace.cache,
+            Cases(workspace.cases.train, (), ()) if timing else workspace.cases,
+            train,
+            device=torch.device(jobs.device),
+            seed=jobs.seed,
+            checkpoint=None if timing else jobs.shared.file,
+            pause=workspace.pause,
+            recipe=recipe.model_copy(update={"first": 0.0}) if timing else recipe,
+            fit=self._largest_within,
+        )
+
+    @cached_property
+    def _draws(self) -> BudgetDraws:
+        jobs = self._jobs
+        return BudgetDraws(
+            jobs.shared.space,
+            jobs.shared.restrict,
+            jobs.prior,
+            jobs.costs,
+            count=self._recipe.random,
+            seed=jobs.seed,
+        )
+
+    @cached_property
+    def _largest_within(self) -> LargestWithin:
+        jobs = self._jobs
+        return LargestWithin(jobs.shared.space, jobs.shared.restrict, jobs.costs)

@@ -1,0 +1,68 @@
+"""Which widths, growths and levels occur together within a budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+
+from nas.config.data_space import DataSpace
+from nas.export.shared_weights import Size
+from nas.study.samplers.counted_network import NetworkCounter
+from nas.study.training_cost import TrainingCosts
+from search_spaces.elastic import extreme, options_of
+from search_spaces.hybrid import Hybrid
+from search_spaces.space import to_params
+
+COUNTED = {"params", "macs"}  # limits that are known without training
+KINDS = ("conv", "stem_stride", "skip", "decoder")  # of which one or two are the cheapest
+
+
+def affordable_sizes(within: DataSpace, costs: TrainingCosts) -> tuple[Size, ...] | None:
+    """(width, growth, levels) of which the smallest network is within the budget, its memory aside.
+
+    Each may be within it, and their product a hundred times over it: shared weights need not be
+    that large. None where there is no such limit.
+    """
+    limits = sorted(COUNTED & set(costs.budget.limits()))
+    if not limits:
+        return None
+    options = options_of(within.space, within.restrict)
+    counter = NetworkCounter(within.space, within.restrict, costs)
+
+    def count(size: Size, kind: Hybrid) -> Mapping[str, float]:
+        width, growth, levels = size
+        fixed = {"width": (width,), "growth": (growth,), "levels": (levels,)}
+        smallest = extreme(within.space, {**within.restrict, **fixed}, False, kind)
+        counted = counter.count(to_params(smallest))
+        return dict.fromkeys(limits, math.inf) if counted is None else counted.costs
+
+    kinds = [
+        Hybrid(**dict(zip(KINDS, values, strict=True)))
+        for values in product(*(options[knob] for knob in KINDS))
+    ]
+    first = min(options["width"]), min(options["growth"]), min(options["levels"])
+    table = [(count(first, kind), kind) for kind in kinds]
+    cheapest = [min(table, key=lambda row: row[0][name])[1] for name in limits]
+
+    def fits(size: Size) -> bool:
+        return any(not costs.budget.excess(count(size, kind)) for kind in cheapest)
+
+    widths = sorted(options["width"])
+    found: list[Size] = []
+    for growth, levels in product(options["growth"], options["levels"]):
+        fitting = _first_that_fails([(width, growth, levels) for width in widths], fits)
+        found += [(width, growth, levels) for width in widths[:fitting]]
+    return tuple(found)
+
+
+def _first_that_fails(sizes: Sequence[Size], fits: Callable[[Size], bool]) -> int:
+    """Its place, by bisection: whatever is larger fails, too."""
+    low, high = 0, len(sizes)
+    while low < high:
+        middle = (low + high) // 2
+        if fits(sizes[middle]):
+            low = middle + 1
+        else:
+            high = middle
+    return low

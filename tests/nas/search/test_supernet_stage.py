@@ -1,0 +1,181 @@
+"""The stage before the candidates, told by an engine that is not there."""
+
+from dataclasses import replace
+
+import pytest
+
+from nas.config.run_config import SearchConfig
+from nas.engine.report import Fidelity, Report
+from nas.engine.supernet.score_batch import Scored, ScoreReport
+from nas.engine.supernet.train_supernet import SupernetReport
+from nas.search.scoring import BATCH, Scoring
+from nas.search.supernet_record import SupernetRecord
+from nas.search.supernet_stage import StageView, SupernetStage
+from nas.search.time_account import TimeAccount
+from nas.study.contenders import Contenders
+from nas.study.samplers.testing import settings_of
+from nas.study.scores import Scores
+from trainers.errors import UserError
+
+EPOCHS = 3
+
+
+class Stage:
+    """A stage in a folder with what it said, and a clock that a test turns."""
+
+    def __init__(self, folder, slots=2, candidates=100, seconds=1e9, retries=1):
+        self.said, self.tracked, self.now = [], [], 0.0
+        self.scores, self.record = Scores(folder), SupernetRecord.read(folder)
+        own = replace(settings_of(SearchConfig(strategy="supernet")), scores=self.scores)
+        contenders = Contenders(own, self.scores)
+        self.time = TimeAccount(slots, clock=lambda: self.now)
+        view = StageView(self.said.append, lambda *_: None, self.track)
+        self.stage = SupernetStage(
+            folder,
+            self.record,
+            Scoring(contenders, self.scores, self.record, candidates, 2, seconds),
+            self.time,
+            view,
+            threads=8,
+            retries=retries,
+        )
+
+    def track(self, curve):
+        self.tracked.append(len(curve))
+
+    def epoch(self, epoch, trial="a", **found):
+        told = {"loss": 1 / epoch, "dice": None, "seconds": 5.0, **found}
+        report = SupernetReport(
+            epochs=EPOCHS, fidelity=Fidelity(epoch, shared=True), done=epoch == EPOCHS, **told
+        )
+        return self.stage.report(trial, report)
+
+    def train(self):
+        assert self.stage.start("a").record == {"threads": 8}
+        for epoch in range(1, EPOCHS + 1):
+            self.epoch(epoch)
+        self.stage.end("a")
+
+    def score(self, trial, count=None, dice=0.5):
+        """The worker has scored `count` more of its networks; all without one."""
+        left = list(self.stage.running[trial].left)[:count]
+        costs = {"params": 1.0, "macs": 1.0}
+        done = len(left) == len(self.stage.running[trial].left)
+        scored = tuple(Scored(key, costs, dice, None if dice else "over budget") for key in left)
+        report = ScoreReport(scored=scored, seconds=2.0, done=done, fidelity=Fidelity(shared=True))
+        return self.stage.report(trial, report)
+
+
+def test_nothing_is_scored_before_the_supernet_is_trained(tmp_path):
+    own = Stage(tmp_path)
+    assert own.stage.start("a").name == "supernet"
+    assert own.stage.start("b") is None and not own.stage.over
+    assert own.epoch(1) and own.epoch(2) and not own.epoch(3)
+    own.stage.end("a")
+    first, second = own.stage.start("b"), own.stage.start("c")
+    assert (len(first.batch), len(second.batch)) == (BATCH, 100 - BATCH)
+    assert not {n.key for n in first.batch} & {n.key for n in second.batch}
+    assert own.stage.start("d") is None  # no slot
+    own.score("b")
+    own.stage.end("b")
+    assert own.stage.start("d") is None and not own.stage.over  # the rest is under way
+    own.score("c")
+    own.stage.end("c")
+    assert own.stage.over and len(own.scores) == 100
+    assert {score.epoch for score in own.scores} == {EPOCHS}
+    assert own.tracked == [1, 2, 3]
+
+
+def test_another_session_trains_and_scores_nothing_again(tmp_path):
+    own = Stage(tmp_path)
+    own.train()
+    own.stage.start("b")
+    own.score("b", 10)
+    own.stage.interrupt()
+    assert not own.score("b", 5)  # it is to stop
+    own.stage.end("b")
+    assert own.stage.over
+    again = Stage(tmp_path)
+    assert not again.stage.over and len(again.scores) == 15
+    known = {score.key for score in again.scores}
+    batches = [again.stage.start(trial).batch for trial in "bc"]
+    assert {n.key for batch in batches for n in batch}.isdisjoint(known)
+    assert sum(map(len, batches)) == 85
+    for trial in "bc":
+        again.score(trial)
+        again.stage.end(trial)
+    assert again.stage.over and len(Scores(tmp_path)) == 100
+    assert Stage(tmp_path).stage.over
+
+
+def test_a_training_whose_worker_died_goes_on_and_gives_up_in_the_end(tmp_path):
+    own = Stage(tmp_path, retries=1)
+    own.stage.start("a")
+    own.epoch(1)
+    own.stage.on_worker_lost("a", counts=True)
+    assert own.stage.start("b").name == "supernet"
+    own.epoch(2, "b")
+    own.stage.on_worker_lost("b", counts=True)
+    assert own.stage.over and own.stage.failure == "its worker died 2 times"
+    assert own.tracked == [1, 2]
+
+
+def test_the_rest_of_a_batch_goes_on_elsewhere_and_is_left_out_in_the_end(tmp_path):
+    own = Stage(tmp_path, slots=1, candidates=10, retries=1)
+    own.train()
+    whole = [network.key for network in own.stage.start("b").batch]
+    own.score("b", 4)
+    own.stage.on_worker_lost("b", counts=True)
+    assert [network.key for network in own.stage.start("c").batch] == whole[4:]
+    own.stage.on_worker_lost("c", counts=True)
+    assert "6 are left out" in own.said[-1]
+    fresh = own.stage.start("d").batch
+    assert len(fresh) == 6 and not {network.key for network in fresh} & set(whole)
+
+
+def test_a_supernet_that_fails_ends_the_stage(tmp_path):
+    own = Stage(tmp_path)
+    own.stage.start("a")
+    report = SupernetReport(reason="out of memory: no room", done=True)
+    assert not own.stage.report("a", report)
+    own.stage.end("a")
+    assert own.stage.over and own.stage.failure == "out of memory: no room"
+    assert not SupernetRecord.read(tmp_path).trained
+
+
+def test_a_batch_that_hung_is_left_out(tmp_path):
+    own = Stage(tmp_path, slots=1, candidates=3)
+    own.train()
+    hung = {network.key for network in own.stage.start("b").batch}
+    assert not own.stage.report("b", Report(reason="hung: ...", done=True))
+    own.stage.end("b")
+    assert own.stage.failure is None
+    assert not hung & {network.key for network in own.stage.start("c").batch}
+
+
+def test_scoring_ends_with_its_seconds_and_networks_over_the_budget_are_no_scores(tmp_path):
+    own = Stage(tmp_path, slots=2, seconds=2.5)
+    own.train()
+    own.stage.start("b")
+    assert own.score("b", 3, dice=None)  # two slots: one second of wall time
+    assert own.score("b", 3)
+    assert not own.score("b", 3)
+    own.stage.end("b")
+    assert own.stage.over and len(own.scores) == 6
+
+
+def test_its_seconds_are_the_searchs(tmp_path):
+    own = Stage(tmp_path)
+    own.stage.start("a")
+    own.now = 60.0
+    for epoch in range(1, EPOCHS + 1):
+        own.epoch(epoch)
+    own.stage.end("a")
+    assert (own.time.elapsed, own.time.train_seconds) == (60.0, 15.0)
+
+
+def test_a_damaged_record_is_refused(tmp_path):
+    (tmp_path / "supernet").mkdir()
+    (tmp_path / "supernet" / "record.json").write_text("{")
+    with pytest.raises(UserError, match=r"record\.json is damaged"):
+        SupernetRecord.read(tmp_path)
