@@ -175,8 +175,8 @@ def run_search(
                 ready = SupernetRun(*parts).run(time, cluster, workers, screen, tracker)
             ended = ready and run_trials(session, cluster, workers)
             if ended and prober:
-                with trained_networks(directory, config, cache, cases.validation) as trained:
-                    revised = remeasure_front(study, prober, trained, session.say)
+                with trained_networks(directory, config, cache, cases.validation) as networks:
+                    revised = remeasure_front(study, prober, networks, session.say)
                 for result in revised:
                     tracker.trial_end(result, study.results)
         summary = session.summary()

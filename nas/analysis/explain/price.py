@@ -12,7 +12,7 @@ from torch import nn
 
 from nas.analysis.explain.ablation import Means, Replacement, replaced
 from nas.cost.mac_counts import count_twice
-from nas.cost.meta_network import build_on_meta
+from search_spaces.meta_network import build_on_meta
 from search_spaces.space import Architecture
 from trainers.data.task import Task
 

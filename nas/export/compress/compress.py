@@ -21,7 +21,6 @@ from nas.export.compress.prune import prune
 from nas.export.export_folder import COMPRESSION, CONFIG, FOLDS, SPLIT, TRIAL_WEIGHTS, Export
 from nas.export.model_card import write_card
 from nas.export.retrain import EpochTold, Plan, check_plan, retrain
-from nas.export.teacher import fingerprint
 from search_spaces.compressed import compressed
 from search_spaces.registry import ARCHITECTURE, architecture_record
 from search_spaces.space import Architecture, axes_of
@@ -106,7 +105,7 @@ def compress(
             "original": {
                 "folder": str(export.folder.resolve()),
                 "key": export.architecture.key,
-                "weights": fingerprint(export),
+                "weights": export.fingerprint,
             },
             "figures": rows,
         }

@@ -31,7 +31,7 @@ class ScoreColumn:
         """(n, 1) of n networks."""
         found = np.array([s.dice if (s := self._scores.get(n.key)) else np.nan for n in networks])
         if (rows := np.flatnonzero(np.isnan(found))).size:
-            x = self._inputs([networks[row] for row in rows])
+            x = self._inputs([networks[row] for row in rows.tolist()])
             found[rows] = self._model.predict((x - self._centre) / self._scale)
         return np.asarray(WEIGHT * (found[:, None] - self._mean) / self._std)
 
