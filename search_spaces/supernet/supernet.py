@@ -11,6 +11,7 @@ from torch import nn
 from torch.func import functional_call
 
 from search_spaces.elastic import check_shareable, extreme, options_of
+from search_spaces.hybrid import Hybrid
 from search_spaces.meta_network import build_on_meta, gc_disabled
 from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
 from search_spaces.supernet.bank import (
@@ -143,6 +144,7 @@ class Supernet(nn.Module):
         key = architecture.key
         if key not in self._cuts:
             point = architecture.canonical()
+            assert isinstance(point, Hybrid), point
             network = build_on_meta(point, self.in_channels, self.out_channels)
             weights = {name: self._heads(place) for name, place in places(network, point).items()}
             self._cuts[key] = _Cut(network, weights)
