@@ -136,7 +136,7 @@ class Supernet(nn.Module):
                 name: weight.detach().clone()
                 for name, weight in self._weights(self._cut(architecture)).items()
             }
-        network = build_on_meta(architecture.canonical(), self.in_channels, self.out_channels)
+        network = self._unfilled(architecture)
         network.load_state_dict(weights, assign=True)
         return network
 
@@ -145,13 +145,17 @@ class Supernet(nn.Module):
         if key not in self._cuts:
             point = architecture.canonical()
             assert isinstance(point, Hybrid), point
-            network = build_on_meta(point, self.in_channels, self.out_channels)
+            network = self._unfilled(point)
             weights = {name: self._heads(place) for name, place in places(network, point).items()}
             self._cuts[key] = _Cut(network, weights)
             if len(self._cuts) > KEPT:
                 self._cuts.popitem(last=False)
         self._cuts.move_to_end(key)
         return self._cuts[key]
+
+    def _unfilled(self, architecture: Architecture) -> nn.Module:
+        with gc_disabled():
+            return build_on_meta(architecture.canonical(), self.in_channels, self.out_channels)
 
     def _heads(self, place: Place) -> tuple[str, Heads]:
         """The entry, and what a network has of it."""
