@@ -97,4 +97,4 @@ def by_size(knob: str, options: Sequence[Option]) -> list[Option]:
     """The options of a knob that is a size, those of small networks first."""
     if order := BY_SIZE.get(knob):
         return sorted(options, key=order.index)
-    return sorted(options, reverse=knob in SHRINKING)  # type: ignore[type-var]
+    return sorted(options, reverse=knob in SHRINKING)

@@ -55,11 +55,11 @@ def bank_shapes(
         for name, place in source.places.items():
             _add(shapes, (place.group, place.name), source, name)
     for level, channels, stage in token_cover(options, sizes):
-        make = partial(token_stage, stage, channels)
-        network = on_meta(make)
+        made = partial(token_stage, stage, channels)
+        network = on_meta(made)
         for halved in (False, True):
             alike = [group for group in sorted(groups) if group.startswith("ghost/") == halved]
-            source = Source(make, stage_places(network, level, stage.mixer, halved))
+            source = Source(made, stage_places(network, level, stage.mixer, halved))
             for group, (name, place) in product(alike, source.places.items()):
                 _add(shapes, (group, place.name), source, name)
     return shapes

@@ -37,12 +37,13 @@ def convolutional_cover(
     found: dict[str, Hybrid] = {}
     others_than_image = [size for size in sizes if size[0] != in_channels]
     largest = {*_largest(sizes), *_largest(others_than_image)}
-    for size, *values in product(sorted(largest), *(options[kind] for kind in kinds)):
+    for values in product(*(options[kind] for kind in kinds)):
         kind: dict[str, Any] = dict(zip(kinds, values, strict=True))
-        kind |= {**others, **dict(zip(("width", "growth", "levels"), size, strict=True))}
         first = all(kind[name] == options[name][0] for name in ("norm", "skip", "decoder"))
-        for refined in (refine[-1], *([0] if first and refine[0] == 0 else [])):
-            point = Hybrid(**kind, refine=refined).canonical()
+        refined: list[Any] = [refine[-1], *([0] if first and refine[0] == 0 else [])]
+        for (width, growth, levels), channels in product(sorted(largest), refined):
+            size: dict[str, Any] = {"width": width, "growth": growth, "levels": levels}
+            point = Hybrid(**kind, **others, **size, refine=channels).canonical()
             found.setdefault(point.key, point)
     yield from found.values()
 
@@ -50,7 +51,7 @@ def convolutional_cover(
 def token_cover(options: Options, sizes: Sequence[Size]) -> Iterator[tuple[int, int, TokenStage]]:
     """(level, channels, token stage): at every level where there can be one, of every kind, with
     all layers. They are of the most channels, the most heads and the widest heads there are."""
-    count = int(max(options["token_stages"], default=0))  # type: ignore[type-var]
+    count = int(max(options["token_stages"], default=0))
     stages = list(_stages(options)) if count else []
     widths: dict[int, set[int]] = {}
     for size in sizes:
@@ -86,7 +87,7 @@ def _stages(options: Options) -> Iterator[TokenStage]:
     thin = [max(low)] if (low := [rank for rank in ranks if rank < 1]) else []
     gates = [gate for gate in options["tokens.layers.gate"] if gate != "none"]
     whole = ["both"] if "both" in gates else gates
-    layers = int(max(options["tokens.layers_count"], default=0))  # type: ignore[type-var]
+    layers = int(max(options["tokens.layers_count"], default=0))
     prunes = [p for p in options["tokens.prune"] if float(p) > 0 and layers >= 3]
     flags = {
         name: True in options[f"tokens.{name}"]
@@ -100,7 +101,7 @@ def _stages(options: Options) -> Iterator[TokenStage]:
         yield TokenStage(
             layers_count=layers,
             layers=(Layer(gate=gate),) * layers,  # type: ignore[arg-type]
-            mlp_ratio=int(max(options["tokens.mlp_ratio"])),  # type: ignore[type-var]
+            mlp_ratio=int(max(options["tokens.mlp_ratio"])),
             mixer=str(mixer),
             directions=int(max(options["tokens.directions"])) if mixer == "mamba" else 1,  # type: ignore[type-var]
             rank=rank,

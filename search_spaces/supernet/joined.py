@@ -38,29 +38,33 @@ def _of(module: nn.Module) -> Iterator[tuple[str, int, Sizes]]:
     """The layer below `module`, which axis of its weight, and the parts."""
     match module:
         case Attention() | PrunedAttention():
-            yield "qkv", OUT, (module.qkv.out_features // 3,) * 3
+            yield "qkv", OUT, (_size(module.qkv, "out_features") // 3,) * 3
         case SharedHeads() if module.keys_values is not None:
             yield "keys_values", OUT, (module.kv_heads * module.channels // module.heads,) * 2
         case Mamba():
-            yield "enter", OUT, (module.enter.out_features // 2,) * 2
+            yield "enter", OUT, (_size(module.enter, "out_features") // 2,) * 2
             yield "select", OUT, _selected(module)
         case Direction():
             yield "select", OUT, _selected(module)
         case SoftTopK():
-            yield "score.0", IN, (module.score[0].in_features // 2,) * 2
+            yield "score.0", IN, (_size(module.score[0], "in_features") // 2,) * 2
         case DecoderLevel() if module.concat:
-            here = module.up.out_channels
+            here = _size(module.up, "out_channels")
             yield "unit.body.0.0", IN, (here, here)
             if module.unit.shortcut is not None:
                 yield "unit.shortcut", IN, (here, here)
         case AdaptiveDecoder():
-            yield "fuse", IN, (module.fuse.out_channels,) * 2
+            yield "fuse", IN, (_size(module.fuse, "out_channels"),) * 2
         case RefiningHead():
-            refined = module.up.out_channels
-            image = module.unit[0]
-            yield "unit.0", IN, (refined, _in_channels(image) - refined)
+            refined = _size(module.up, "out_channels")
+            yield "unit.0", IN, (refined, _in_channels(module.unit[0]) - refined)
         case SkipRouter():
-            yield "control.0", IN, (module.control[0].out_channels,) * len(module.project)
+            width = _size(module.control[0], "out_channels")
+            yield "control.0", IN, (width,) * len(module.project)
+
+
+def _size(layer: object, name: str) -> int:
+    return int(getattr(layer, name))
 
 
 def _selected(path: Mamba | Direction) -> Sizes:

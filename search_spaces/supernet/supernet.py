@@ -11,6 +11,7 @@ from torch import nn
 from torch.func import functional_call
 
 from search_spaces.elastic import check_shareable, extreme, options_of
+from search_spaces.hybrid import Hybrid
 from search_spaces.meta_network import build_on_meta, gc_disabled
 from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
 from search_spaces.supernet.bank import (
@@ -140,7 +141,7 @@ class Supernet(nn.Module):
                 name: weight.detach().clone()
                 for name, weight in self._weights(self._cut(architecture)).items()
             }
-        network = build_on_meta(architecture.canonical(), self.in_channels, self.out_channels)
+        network = self._unfilled(architecture)
         network.load_state_dict(weights, assign=True)
         return network
 
@@ -148,7 +149,8 @@ class Supernet(nn.Module):
         key = architecture.key
         if key not in self._cuts:
             point = architecture.canonical()
-            network = build_on_meta(point, self.in_channels, self.out_channels)
+            assert isinstance(point, Hybrid), point
+            network = self._unfilled(point)
             weights = {name: self._heads(place) for name, place in places(network, point).items()}
             if self._epochs is not None:
                 _tell(network, "begin_training", self._epochs)
@@ -157,6 +159,10 @@ class Supernet(nn.Module):
                 self._cuts.popitem(last=False)
         self._cuts.move_to_end(key)
         return self._cuts[key]
+
+    def _unfilled(self, architecture: Architecture) -> nn.Module:
+        with gc_disabled():
+            return build_on_meta(architecture.canonical(), self.in_channels, self.out_channels)
 
     def _heads(self, place: Place) -> tuple[str, Heads]:
         """The entry, and what a network has of it."""
