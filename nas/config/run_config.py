@@ -282,8 +282,9 @@ class RunConfig(Strict):
         short = train.model_copy(update={"epochs": epochs(train.epochs)})
         early = search.early_stopping
         if early and early.grace:
-            early = early.model_copy(update={"grace": epochs(early.grace)})
-            if early.brackets == 1 and early.grace >= short.epochs:
+            grace = epochs(early.grace)
+            early = early.model_copy(update={"grace": grace})
+            if early.brackets == 1 and grace >= short.epochs:
                 early = None  # so short a training has no rung
         told = {"early_stopping": early, "epochs": search.all_epochs(train.epochs)}
         return self.model_copy(update={"train": short, "search": search.model_copy(update=told)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from nas.config.data_space import DataSpace
 from nas.export.shared_weights import Size
@@ -37,20 +38,21 @@ def affordable_sizes(within: DataSpace, costs: TrainingCosts) -> tuple[Size, ...
         counted = counter.count(to_params(smallest))
         return dict.fromkeys(limits, math.inf) if counted is None else counted.costs
 
-    kinds = [
-        Hybrid(**dict(zip(KINDS, values, strict=True)))
-        for values in product(*(options[knob] for knob in KINDS))
-    ]
-    first = min(options["width"]), min(options["growth"]), min(options["levels"])
+    kinds: list[Hybrid] = []
+    for values in product(*(options[knob] for knob in KINDS)):
+        kind: dict[str, Any] = dict(zip(KINDS, values, strict=True))
+        kinds.append(Hybrid(**kind))
+    widths = sorted(map(int, options["width"]))
+    growths, depths = [float(g) for g in options["growth"]], [int(n) for n in options["levels"]]
+    first = widths[0], min(growths), min(depths)
     table = [(count(first, kind), kind) for kind in kinds]
     cheapest = [min(table, key=lambda row: row[0][name])[1] for name in limits]
 
     def fits(size: Size) -> bool:
         return any(not costs.budget.excess(count(size, kind)) for kind in cheapest)
 
-    widths = sorted(options["width"])
     found: list[Size] = []
-    for growth, levels in product(options["growth"], options["levels"]):
+    for growth, levels in product(growths, depths):
         fitting = _first_that_fails([(width, growth, levels) for width in widths], fits)
         found += [(width, growth, levels) for width in widths[:fitting]]
     return tuple(found)

@@ -103,7 +103,7 @@ def _stages(options: Options) -> Iterator[TokenStage]:
             layers=(Layer(gate=gate),) * layers,  # type: ignore[arg-type]
             mlp_ratio=int(max(options["tokens.mlp_ratio"])),
             mixer=str(mixer),
-            directions=int(max(options["tokens.directions"])) if mixer == "mamba" else 1,  # type: ignore[type-var]
+            directions=int(max(options["tokens.directions"])) if mixer == "mamba" else 1,
             rank=rank,
             prune=float(prunes[0]) if prunes and mixer != "adaptive" and mixer != "pool" else 0.0,
             **(flags if mixer == "adaptive" else {}),

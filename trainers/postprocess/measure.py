@@ -73,8 +73,8 @@ def segment_case(
         counted = _on_disk(truth != targets.ignore, folder / "counted.npy")
     kept = _on_disk(predicted, folder / "predicted.npy")
     real = _on_disk(truth.astype(np.min_scalar_type(targets.values)), folder / "truth.npy")
-    maps = (LabelMap(labels, affine, targets.classes) for labels in (kept, real))
-    return SegmentedCase(*maps, counted)
+    own, right = (LabelMap(labels, affine, targets.classes) for labels in (kept, real))
+    return SegmentedCase(own, right, counted)
 
 
 def _on_disk(values: np.ndarray, path: Path) -> np.ndarray:
