@@ -3,7 +3,7 @@
     python benchmarks/supernet_ranking.py --data Task04_Hippocampus --to runs/shared
     python benchmarks/supernet_ranking.py --data Task04_Hippocampus --to runs/labels --teacher 0
 
-The sub-space, the recipe and the split are those of benchmarks/table/table.yaml; the real Dice of
+The sub-space, the recipe and the split are those of benchmarks/table/hippocampus.yaml; the real Dice of
 every network, trained twice, is in benchmarks/table/hippocampus.json. The supernet of the sub-space
 is trained for as many passes as `--trainings` of these trainings have, about 40 s each on one core;
 then every network is validated by the shared weights. Parts of the recipe are options: to see what
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train and score what is missing, and print the tables."""
     options = _options(arguments)
     torch.set_num_threads(1)
-    config = read_config(RunConfig, TABLE / "table.yaml", [f"data.path={options.data}"])
+    config = read_config(RunConfig, TABLE / "hippocampus.yaml", [f"data.path={options.data}"])
     volumes, cases = prepare_data(config.data, options.cache or options.to / "data")
     space, restrict = config.space.space(), config.space.restrict
     rows = json.loads((TABLE / "hippocampus.json").read_text())["networks"]
