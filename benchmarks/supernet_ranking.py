@@ -3,10 +3,10 @@
     python benchmarks/supernet_ranking.py --data Task04_Hippocampus --to runs/shared
     python benchmarks/supernet_ranking.py --data Task04_Hippocampus --to runs/labels --teacher 0
 
-The sub-space, the recipe and the split are those of benchmarks/table/hippocampus.yaml; the real Dice of
-every network, trained twice, is in benchmarks/table/hippocampus.json. The supernet of the sub-space
-is trained for as many passes as `--trainings` of these trainings have, about 40 s each on one core;
-then every network is validated by the shared weights. Parts of the recipe are options: to see what
+The sub-space, the recipe and the split are those of benchmarks/table/hippocampus.yaml; the real
+Dice of every network, trained twice, is in hippocampus.json beside it. The supernet of the
+sub-space is trained for as many passes as `--trainings` of these trainings have, about 40 s each on
+one core; then every network is validated by the shared weights. Parts of the recipe are options: to see what
 one does, change one and train for as long.
 
 Printed: Spearman's and Kendall's correlation of the scores with the mean real Dice of both seeds,
