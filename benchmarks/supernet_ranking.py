@@ -6,8 +6,8 @@
 The sub-space, the recipe and the split are those of benchmarks/table/hippocampus.yaml; the real
 Dice of every network, trained twice, is in hippocampus.json beside it. The supernet of the
 sub-space is trained for as many passes as `--trainings` of these trainings have, about 40 s each on
-one core; then every network is validated by the shared weights. Parts of the recipe are options: to see what
-one does, change one and train for as long.
+one core; then every network is validated by the shared weights. Parts of the recipe are options: to
+see what one does, change one and train for as long.
 
 Printed: Spearman's and Kendall's correlation of the scores with the mean real Dice of both seeds,
 and with each; beside them those of the logarithm of the MACs, and of one real training with the
