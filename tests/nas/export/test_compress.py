@@ -12,7 +12,6 @@ from nas.export.compress.low_rank import factorise
 from nas.export.compress.prune import importance, most_important, prune
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
-from nas.export.teacher import fingerprint
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.low_rank import Factors
 from search_spaces.blocks.prunable import prunable
@@ -71,7 +70,7 @@ def test_a_pruned_network_is_an_export_that_was_taught_by_the_original(export, p
     for name in ("params", "bytes", "macs"):
         assert rows["compressed"][name] < rows["original"][name]
     assert rows["compressed"]["params"] == sum(p.numel() for p in made.network().parameters())
-    assert made.retrained["teacher"]["weights"] == fingerprint(export)
+    assert made.retrained["teacher"]["weights"] == export.fingerprint
     assert made.retrained["epochs"] * made.retrained["train"]["steps_per_epoch"] == 2
     assert made.config.train == export.config.train  # the whole schedule, for a retraining
     assert json.loads((made.folder / "compression.json").read_text()) == json.loads(
