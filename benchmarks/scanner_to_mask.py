@@ -131,7 +131,8 @@ def _save(figure: plt.Figure, axes: Sequence[plt.Axes], to: Path, dpi: int) -> N
         axis.set_xticks([])
         axis.set_yticks([])
     figure.tight_layout(pad=0.3)
-    figure.savefig(to, dpi=dpi, pil_kwargs={"optimize": True})
+    tight = {"bbox_inches": "tight", "pad_inches": 0.03}
+    figure.savefig(to, dpi=dpi, pil_kwargs={"optimize": True}, **tight)
     plt.close(figure)
 
 
