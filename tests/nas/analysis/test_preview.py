@@ -253,7 +253,8 @@ def test_the_same_seed_draws_the_same_and_another_one_does_not(path):
 def test_a_small_space_is_seen_whole(path):
     only = "space.restrict={width: [4, 6], growth: [1.0], levels: [3], stem_stride: [2], " + (
         "refine: [0], convs: [1], residual: [true], conv: [standard], norm: [batch], "
-        "skip: [add], decoder: [residual], prior: [false], anchors: [0, 4], anchors_head: [pooled], token_stages: [0]}"
+        "skip: [add], decoder: [residual], prior: [false], anchors: [0, 4], "
+        "anchors_head: [pooled], token_stages: [0]}"
     )
     drawn = draw(read_config(RunConfig, path, [only]), 50, 0)
     assert len(drawn.points) == 4

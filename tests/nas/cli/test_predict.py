@@ -16,7 +16,7 @@ def folder(tmp_path, monkeypatch):
     """Two cases, and a network that is right; which folder it comes from is tested elsewhere."""
     monkeypatch.setattr(
         "nas.export.deploy.open_segmenter.open_segmenter",
-        lambda folder: (segmenter(), f"network of {folder}"),
+        lambda folder, raw: (segmenter(), f"network of {folder}"),
     )
     return write_cases(tmp_path)
 
