@@ -35,7 +35,7 @@ def evaluation(phantom, tmp_path):
         cache, cases = phantom
         started = start_training(TINY, run or config(), cache, cases, tmp_path / "tiny.pt")
         if network is not None:
-            started._build = lambda: network
+            started._settings.network = lambda *_: network
         return started
 
     return evaluation

@@ -53,10 +53,10 @@ class Counting(nn.Module):
 # Two volumes of one window each share a pass.
 def test_a_report_has_what_the_validation_measured_and_not_the_latency_passes(phantom, tmp_path):
     run = start_training(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
-    run._build = Counting
+    run._settings.network = lambda *_: Counting()
     assert [run.advance().measured for _ in range(2)] == [{"passes": 1.0}] * 2
     lost = start_training(Hybrid(width=4), CONFIG, *phantom, tmp_path / "a.pt")
-    lost._build = Counting
+    lost._settings.network = lambda *_: Counting()
     assert lost.advance().measured == {"passes": 1.0}  # validated again, from the checkpoint
 
 
