@@ -331,9 +331,10 @@ def test_quasi_random_proposals_go_on_in_another_process() -> None:
 
 def test_a_knob_that_came_later_leaves_the_proposals_of_the_others() -> None:
     before, later = params_as_added(SPACE.kind)
-    knobs = ("confidence", "regularise")
-    assert later == [f"tokens.{stage}.{knob}" for stage in range(2) for knob in knobs]
-    plain = {"tokens.mixer": ("attention", "mamba")}
+    knobs = ("places", "tau", "noiseless", "directions", "confidence", "regularise")
+    of_tokens = [f"tokens.{stage}.{knob}" for stage in range(2) for knob in knobs]
+    assert later == ["anchors_head", *of_tokens]
+    plain = {"tokens.mixer": ("attention",), "tokens.prune": (0.0,), "anchors": (0,)}
     alone, both = (
         [trial.params for trial in run(QuasiRandomSampler(paths, 7), 12, plain).get_trials()]
         for paths in ([before], [before, later])
