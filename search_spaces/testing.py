@@ -153,7 +153,8 @@ def check_half_precision(network: nn.Module, x: torch.Tensor, out_channels: int)
 
     The network keeps that precision. Raises ContractError, or what the network raised.
     """
-    logits = network.to(torch.bfloat16)(x.to(torch.bfloat16))
+    with _no_onednn():
+        logits = network.to(torch.bfloat16)(x.to(torch.bfloat16))
     _check_shape(logits, x, out_channels)
     _check_finite("logits in bfloat16", logits)
 
@@ -286,7 +287,8 @@ def _check_spelling(architecture: Architecture, x: torch.Tensor, out_channels: i
 
 @contextmanager
 def _no_onednn() -> Iterator[None]:
-    """Its bfloat16 gradients of convolutions to a few voxels read memory that nothing wrote."""
+    """In bfloat16 its convolutions to a few voxels, and their gradients, read memory that nothing
+    wrote."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "TF32 acceleration on top of oneDNN")
         with torch.backends.mkldnn.flags(enabled=False):
