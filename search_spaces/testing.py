@@ -145,7 +145,8 @@ def check_architecture(
             _check_measured(network, x)
             _check_state(network, architecture, x)
             _check_spelling(architecture, x, out_channels)
-            check_half_precision(network, x[:1], out_channels)
+            with _no_onednn():
+                check_half_precision(network, x[:1], out_channels)
 
 
 def check_half_precision(network: nn.Module, x: torch.Tensor, out_channels: int) -> None:
@@ -153,8 +154,7 @@ def check_half_precision(network: nn.Module, x: torch.Tensor, out_channels: int)
 
     The network keeps that precision. Raises ContractError, or what the network raised.
     """
-    with _no_onednn():
-        logits = network.to(torch.bfloat16)(x.to(torch.bfloat16))
+    logits = network.to(torch.bfloat16)(x.to(torch.bfloat16))
     _check_shape(logits, x, out_channels)
     _check_finite("logits in bfloat16", logits)
 
