@@ -24,7 +24,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -37,7 +37,6 @@ from scipy.stats import kendalltau, spearmanr
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost.count import cost_of
 from search_spaces.space import Architecture, to_params
 from search_spaces.supernet import Draws, Supernet
 from trainers.atomic import replace_files
@@ -79,14 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train = config.train.model_copy(update=changes)
     shape = volumes.channels, len(volumes.classes)
 
-    @cache
-    def macs(point: Architecture) -> float:
-        return float(cost_of(point, *shape, train.patch).macs)
-
+    pool = [(float(row["macs"]), point) for row, point in zip(rows, points, strict=True)]
     supernet = Supernet(space, restrict, *shape, seed=options.seed)
     trainer = SupernetTrainer(
         supernet,
-        Draws(space, restrict, macs, recipe.random, options.bins),
+        Draws(pool, recipe.random, options.bins),
         volumes,
         cases,
         train,
@@ -228,7 +224,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="folder of prepared data, to share")
     parser.add_argument("--trainings", type=float, default=40, help="as many passes as these have")
     parser.add_argument("--random", type=int, default=2, help="networks drawn in a step")
-    parser.add_argument("--bins", type=int, default=8, help="of log MACs; 1 draws as the space")
+    parser.add_argument("--bins", type=int, default=8, help="of log MACs; 1 draws all alike")
     parser.add_argument("--first", type=float, default=0.0, help="share of the largest alone")
     parser.add_argument("--teacher", type=float, default=0.5, help="share of the largest's logits")
     parser.add_argument("--temperature", type=float, default=1.0)

@@ -70,19 +70,26 @@ def extreme(
     largest: bool,
     like: Architecture | None = None,
 ) -> Architecture:
-    """The largest or smallest network of the restricted space.
+    """The largest or smallest network of the restricted space; see `scaled`."""
+    return scaled(space, restrict, 1.0 if largest else 0.0, like)
+
+
+def scaled(
+    space: SearchSpace, restrict: Restrictions, share: float, like: Architecture | None = None
+) -> Architecture:
+    """The network at that share of the way from the smallest to the largest, in every size.
 
     Of the same kinds as `like`; where it has none, of the first option of every kind.
     """
     answers = {} if like is None else to_params(like)
-    return space.sample(_Extreme(largest, answers), restrict)
+    return space.sample(_Scaled(answers, share), restrict)
 
 
-class _Extreme:
-    """A trial that takes the largest or the smallest of every size."""
+class _Scaled:
+    """A trial that takes the kinds of `answers`, and of every size the option at that share."""
 
-    def __init__(self, largest: bool, answers: Mapping[str, Option]) -> None:
-        self._largest, self._answers = largest, answers
+    def __init__(self, answers: Mapping[str, Option], share: float) -> None:
+        self._answers, self._share = answers, share
 
     def suggest_categorical(self, name: str, choices: Sequence[Option]) -> Option:
         knob = path_pattern(name)
@@ -90,7 +97,7 @@ class _Extreme:
             answer = self._answers.get(name, choices[0])
             return answer if answer in choices else choices[0]
         ordered = by_size(knob, choices)
-        return ordered[-1] if self._largest else ordered[0]
+        return ordered[round(self._share * (len(ordered) - 1))]
 
 
 def by_size(knob: str, options: Sequence[Option]) -> list[Option]:

@@ -14,11 +14,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from trainers.augment.presets import PRESETS
 from trainers.checkpoint import load_weights, write_checkpoint
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
-from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.distillation import softened_divergence
 from trainers.ema import weight_average
@@ -31,6 +29,7 @@ from trainers.precision import autocast
 from trainers.step import ScheduledOptimizer, draw_batches
 from trainers.supernet_recipe import SupernetRecipe
 from trainers.trainer import EpochReport
+from trainers.training_patches import training_patches
 from trainers.validation import score_network
 
 Point = TypeVar("Point")  # what names a network
@@ -98,16 +97,7 @@ class SupernetTrainer(Generic[Point]):
         self._draw, self._fit, self._pause, self._on_unsaved = draw, fit, pause, on_unsaved
         self._rng = random.Random(seed)
         self._cache, self._cases = cache, cases
-        self._sampler = PatchSampler(
-            cache,
-            cases.train,
-            config.patch,
-            config.batch,
-            foreground=config.foreground,
-            preset=PRESETS[config.augment.preset],
-            seed=seed,
-            **config.augment.model_dump(exclude={"preset"}),
-        )
+        self._sampler = training_patches(cache, cases.train, config, seed)
         self._loss = segmentation_loss(config.loss, cache.targets)
         self._autocast = partial(autocast, config, device)
         self._average = weight_average(self.supernet, config.ema) if config.ema else None

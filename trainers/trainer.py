@@ -15,11 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainers.augment.presets import PRESETS
 from trainers.checkpoint import load_weights, write_checkpoint
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
-from trainers.data.patches import PatchSampler
 from trainers.data.splits import Cases
 from trainers.deep_supervision import deep_supervision
 from trainers.ema import weight_average
@@ -43,6 +41,7 @@ from trainers.step import (
     training_step,
 )
 from trainers.training_pass import TrainingPass
+from trainers.training_patches import training_patches
 from trainers.validation import score_network
 
 
@@ -124,16 +123,7 @@ class Trainer:
         self.accumulate = accumulate
         self._cache, self._cases, self._pause = cache, cases, pause
         self._on_unsaved = on_unsaved
-        self._sampler = PatchSampler(
-            cache,
-            cases.train,
-            config.patch,
-            config.batch,
-            foreground=config.foreground,
-            preset=PRESETS[config.augment.preset],
-            seed=seed,
-            **config.augment.model_dump(exclude={"preset"}),
-        )
+        self._sampler = training_patches(cache, cases.train, config, seed)
         self._autocast = partial(autocast, config, device)
         one_pass = TrainingPass(self.network, loss, terms, self._autocast, cache.ignore)
         self._terms = one_pass.terms

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from search_spaces.hybrid import SPACE
+from search_spaces.space import RandomTrial
 from search_spaces.supernet import Draws, Supernet
 from trainers.checkpoint import read_checkpoint
 from trainers.config import Augment, TrainConfig
@@ -39,7 +40,8 @@ def trainer(phantom, config=SHORT, checkpoint=None, seed=0, restrict=SMALL, **op
     cache, cases = phantom
     supernet = Supernet(SPACE, restrict, cache.channels, len(cache.classes), seed=seed)
     recipe = options.get("recipe", SupernetRecipe())
-    draws = Draws(SPACE, restrict, lambda p: float(p.width), count=recipe.random, bins=2)
+    points = [SPACE.sample(RandomTrial(number), restrict) for number in range(16)]
+    draws = Draws([(float(p.width), p) for p in points], count=recipe.random, bins=2)
     options = {"device": CPU, "seed": seed, "checkpoint": checkpoint, **options}
     return SupernetTrainer(supernet, draws, cache, cases, config, **options)
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import cache
 
 from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.training_cost import TrainingCosts
-from search_spaces.elastic import KINDS, by_size
-from search_spaces.space import (
-    Architecture,
-    Option,
-    Restrictions,
-    SearchSpace,
-    path_pattern,
-    to_params,
-)
+from search_spaces.elastic import scaled
+from search_spaces.space import Architecture, Restrictions, SearchSpace, to_params
 
 STEPS = 16  # from the smallest network of a kind to the largest
 
@@ -40,11 +32,10 @@ class LargestWithin:
     def _bisect(self, architecture: Architecture) -> Architecture:
         if self._fits(architecture):
             return architecture
-        answers = to_params(architecture)
-        best, low, high = self._scaled(answers, 0.0), 0, STEPS
+        best, low, high = self._scaled(architecture, 0.0), 0, STEPS
         while high - low > 1:
             middle = (low + high) // 2
-            found = self._scaled(answers, middle / STEPS)
+            found = self._scaled(architecture, middle / STEPS)
             if self._fits(found):
                 best, low = found, middle
             else:
@@ -55,21 +46,5 @@ class LargestWithin:
         counted = self._counter.count(to_params(architecture))
         return counted is not None and not self._budget.excess(counted.costs)
 
-    def _scaled(self, answers: Mapping[str, Option], share: float) -> Architecture:
-        return self._space.sample(_Scaled(answers, share), self._restrict)
-
-
-class _Scaled:
-    """A trial that takes the kinds of `answers`, and of every size the option at that share of the
-    way from the smallest to the largest."""
-
-    def __init__(self, answers: Mapping[str, Option], share: float) -> None:
-        self._answers, self._share = answers, share
-
-    def suggest_categorical(self, name: str, choices: Sequence[Option]) -> Option:
-        knob = path_pattern(name)
-        if knob in KINDS:
-            answer = self._answers.get(name, choices[0])
-            return answer if answer in choices else choices[0]
-        ordered = by_size(knob, choices)
-        return ordered[round(self._share * (len(ordered) - 1))]
+    def _scaled(self, like: Architecture, share: float) -> Architecture:
+        return scaled(self._space, self._restrict, share, like)

@@ -13,8 +13,9 @@ import torch
 from nas.cost.failure import reason_of
 from nas.engine.evaluator import Workspace
 from nas.engine.report import Fidelity, Report
-from nas.engine.supernet.draws import BudgetDraws
+from nas.engine.supernet.draws import draws_within
 from nas.engine.supernet.largest_within import LargestWithin
+from search_spaces.supernet import Draws
 from trainers.atomic import replace_files
 from trainers.config import TrainConfig
 from trainers.data.splits import Cases
@@ -122,9 +123,9 @@ class TrainSupernet:
         )
 
     @cached_property
-    def _draws(self) -> BudgetDraws:
+    def _draws(self) -> Draws:
         jobs = self._jobs
-        return BudgetDraws(
+        return draws_within(
             jobs.shared.space,
             jobs.shared.restrict,
             jobs.prior,

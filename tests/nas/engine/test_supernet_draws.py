@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from nas.config.resources import Resources
-from nas.engine.supernet.draws import BudgetDraws
+from nas.engine.supernet.draws import draws_within
 from nas.engine.supernet.largest_within import LargestWithin
 from nas.pareto.budget import Budget
 from nas.study.training_cost import TrainingCosts
@@ -25,7 +25,7 @@ def costs():
 
 
 def test_draws_are_within_the_budget_balanced_and_the_generator_s(costs):
-    draws = BudgetDraws(SPACE, RESTRICT, {}, costs, count=2, pool=24)
+    draws = draws_within(SPACE, RESTRICT, {}, costs, count=2, pool=24)
     rng = random.Random(0)
     drawn = [network for _ in range(150) for network in draws(rng)]
     assert len(drawn) == 300
@@ -42,7 +42,7 @@ def test_draws_are_within_the_budget_balanced_and_the_generator_s(costs):
 def test_no_draw_is_possible_where_nothing_is_within_the_budget():
     none = TrainingCosts(TRAIN, Resources(), Budget(params=10), 1, 3)
     with pytest.raises(ValueError, match="within the budget"):
-        BudgetDraws(SPACE, RESTRICT, {}, none, pool=2)
+        draws_within(SPACE, RESTRICT, {}, none, pool=2)
 
 
 def test_the_top_is_the_largest_of_its_kinds_within_the_budget(costs):

@@ -10,7 +10,7 @@ import torch
 from nas.config.resources import Resources
 from nas.engine.evaluator import Workspace
 from nas.engine.supernet import score_batch, train_supernet
-from nas.engine.supernet.draws import BudgetDraws
+from nas.engine.supernet.draws import draws_within
 from nas.engine.supernet.jobs import SupernetJob, SupernetJobs
 from nas.export.shared_weights import SharedWeights
 from nas.pareto.budget import Budget
@@ -65,7 +65,7 @@ def begin(phantom, tmp_path):
 @pytest.fixture(autouse=True)
 def _few(monkeypatch):
     """Counting the networks of a pool takes longer than training them here."""
-    monkeypatch.setattr(train_supernet, "BudgetDraws", partial(BudgetDraws, pool=6))
+    monkeypatch.setattr(train_supernet, "draws_within", partial(draws_within, pool=6))
 
 
 def reports_of(job):
