@@ -82,7 +82,7 @@ def _costs(result: Result) -> Iterator[str]:
         yield ""
         latency = Latency.from_json(result.latency)
         seen = f", in the mean of {latency.windows} windows of validation cases"
-        real = "" if latency.windows is None else seen
+        real = seen if (latency.windows or 1) > 1 else ""
         yield f"Latency was measured on {latency.conditions.text()}{real}."
 
 

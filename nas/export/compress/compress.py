@@ -235,17 +235,12 @@ def _compare(
         note("the original was trained on them, too: every Dice here is better than on new cases")
     if plan.method == "quantise-aware":
         return int8_figures(export, before, after, cache, cases, plan.threads)
-    dice = [validation_dice(each, cache, cases.validation, export) for each in (before, after)]
+    rows: dict[str, Any] = {}
     times = latencies((before, after), export, plan.threads)
-    architectures = export.architecture, made.architecture
-    rows = {
-        name: figures(*each, export).to_json()
-        for name, each in zip(
-            ("original", "compressed"),
-            zip((before, after), architectures, dice, times, strict=True),
-            strict=True,
-        )
-    }
+    for one, network, time in zip((export, made), (before, after), times, strict=True):
+        dice = validation_dice(network, cache, cases.validation, export)
+        name = "original" if one is export else "compressed"
+        rows[name] = figures(network, one.architecture, dice, time, export).to_json()
     if cut is None:
         return rows
     mean, per_class = validation_dice(cut, cache, cases.validation, export)

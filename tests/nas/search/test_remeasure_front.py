@@ -41,7 +41,11 @@ def study(tmp_path):
 
 def again(study, space, says, directory=None):
     prober, said = SaysProber(says), []
-    trained = Known() if directory is None else TrainedNetworks(directory, Path("windows.npy"))
+    trained = (
+        Known()
+        if directory is None
+        else TrainedNetworks(directory, Path("windows.npy"), Path("window.npy"))
+    )
     revised = remeasure_front(study, prober, trained, said.append)
     return prober, revised, said
 

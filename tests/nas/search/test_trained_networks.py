@@ -1,5 +1,7 @@
 """The windows that trained networks are timed on."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from nas.config.run_config import RunConfig
@@ -35,7 +37,7 @@ def test_a_case_smaller_than_the_window_is_padded(phantom):
     assert np.array_equal(window[:, 4:28], cache.image(cases.validation[0]))
 
 
-def test_they_lie_in_a_file_by_passes_while_they_are_needed(phantom, tmp_path):
+def test_a_pass_has_several_only_where_the_input_of_a_network_decides(phantom, tmp_path):
     cache, cases = phantom
     run = RunConfig.model_validate(
         {
@@ -52,6 +54,9 @@ def test_they_lie_in_a_file_by_passes_while_they_are_needed(phantom, tmp_path):
     ]
     with trained_networks(tmp_path, run, cache, cases.validation) as trained:
         found = trained.of(results)
-        assert np.load(found.windows).shape == (WINDOWS, 2, 1, 16, 16, 16)
+        assert np.load(found.windows).shape == (1, 2, 1, 16, 16, 16)
         assert found.weights == [tmp_path / "checkpoints" / "a.pt", None]
+        decides = trained.of([results[0], replace(results[1], macs_bounds=(1, 2))])
+        assert np.load(decides.windows).shape == (WINDOWS, 2, 1, 16, 16, 16)
+        assert np.array_equal(np.load(decides.windows)[:1], np.load(found.windows))
     assert not found.windows.exists()
