@@ -158,7 +158,8 @@ class Cluster:
         if self._address:
             _connect(self._address)
         else:
-            with worker_environment(self._resources.cpus, self._machine_lock):
+            own = self._resources
+            with worker_environment(own.cpus, own.niceness, self._machine_lock):
                 ray.init(
                     num_cpus=self.slots,
                     num_gpus=None if self._resources.gpus else 0,

@@ -209,7 +209,8 @@ def _hours(
 
 def _workload(config: RunConfig, data: tuple[VolumeCache, Cases]) -> Workload:
     resources = config.resources
-    return Workload(*data, config.train, config.seed, resources.cpus, bool(resources.gpus))
+    cpus, gpu, nice = resources.cpus, bool(resources.gpus), resources.niceness
+    return Workload(*data, config.train, config.seed, cpus, gpu, nice)
 
 
 def _side_by_side(

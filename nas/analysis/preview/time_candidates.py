@@ -32,7 +32,6 @@ FEWEST, MOST = 3, 40  # steps that are
 STEP_SECONDS = 0.8  # about, of counted steps
 WINDOW_SECONDS = 0.3  # at least, of counted validation
 VALIDATION_CASES = 4
-NICENESS = 15  # of Ray's workers by default: they give way to other work on the machine
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Workload:
-    """The cases and the recipe of a search; `threads` and `gpu` are what a trial gets."""
+    """The cases and the recipe of a search; what a trial gets, and how it gives way: `niceness`."""
 
     cache: VolumeCache
     cases: Cases
@@ -53,6 +52,7 @@ class Workload:
     seed: int
     threads: int
     gpu: bool
+    niceness: int = 0
 
     @property
     def windows(self) -> int:
@@ -98,7 +98,7 @@ def _in_a_process(architecture: Architecture, workload: Workload, slot: int) -> 
 
 def _timing_or_reason(architecture: Architecture, workload: Workload, slot: int) -> Timing | str:
     if hasattr(os, "nice"):
-        os.nice(NICENESS)
+        os.nice(workload.niceness)
     device = torch.device("cpu")
     if workload.gpu:
         device = torch.device("cuda", slot % torch.cuda.device_count())

@@ -73,7 +73,7 @@ def test_an_unknown_key_unlike_any_other_is_told_those_there_are(file):
     message = refused(file, "resources.xyz=1")
     assert message == (
         "resources.xyz is not a key of `resources`. There are: "
-        "cpus, gpus, custom, labels, concurrent"
+        "cpus, gpus, custom, labels, concurrent, niceness"
     )
 
 

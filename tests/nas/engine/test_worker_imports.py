@@ -24,6 +24,7 @@ from .test_tune_run import Script
 from .workers import Listing
 
 UNUSED = {"matplotlib", "mlflow", "monai", "nibabel", "optuna", "scipy", "thop"}
+RESOURCES = Resources(cpus=2, concurrent=1, niceness=1)
 TRAIN = TrainConfig(patch=(24, 24, 24), epochs=1, steps_per_epoch=1)
 
 # Whether the probe could measure when torch is imported, and afterwards.
@@ -59,7 +60,7 @@ def lock_name(tmp_path):
 
 
 def test_workers_import_within_the_machine_lock(lock_name):
-    with worker_environment(1, lock_name):
+    with worker_environment(1, 0, lock_name):
         done = subprocess.run(
             [sys.executable, "-c", WATCHED, lock_name], capture_output=True, text=True
         )
@@ -68,7 +69,7 @@ def test_workers_import_within_the_machine_lock(lock_name):
 
 def test_a_lock_that_cannot_be_trusted_ends_no_process(lock_name):
     MachineLock.named(lock_name)._room.mkdir()
-    with worker_environment(1, lock_name):
+    with worker_environment(1, 0, lock_name):
         program = "import nas.engine.worker_imports, sys; print('torch' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     MachineLock.named(lock_name)._room.rmdir()
@@ -83,7 +84,7 @@ def test_a_process_that_has_imported_has_not_looked_for_a_gpu(lock_name):
         "torch.cuda.is_available = torch.cuda.device_count = torch.cuda.init = looked\n"
         "import nas.engine.worker_imports"
     )
-    with worker_environment(1, lock_name):
+    with worker_environment(1, 0, lock_name):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -91,11 +92,11 @@ def test_a_process_that_has_imported_has_not_looked_for_a_gpu(lock_name):
 def test_the_environment_is_left_as_it_was(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     before = dict(os.environ)
-    with worker_environment(2, "lock"):
+    with worker_environment(2, 7, "lock"):
         assert (os.environ["OMP_NUM_THREADS"], os.environ[MACHINE_LOCK]) == ("3", "lock")
     assert os.environ == before
     monkeypatch.delenv("OMP_NUM_THREADS")
-    with worker_environment(2, None):
+    with worker_environment(2, 7, None):
         assert os.environ["OMP_NUM_THREADS"] == "2"
     assert "OMP_NUM_THREADS" not in os.environ
 
@@ -130,7 +131,7 @@ def trained(phantom, tmp_path_factory):
     session = One("a")
     with (
         pytest.MonkeyPatch.context() as patch,
-        Cluster(Resources(cpus=2, concurrent=1), machine_lock=folder.name) as cluster,
+        Cluster(RESOURCES, machine_lock=folder.name) as cluster,
     ):
         patch.setenv("RAY_kill_idle_workers_interval_ms", "1")  # it looks at all times
         cluster.start()
@@ -158,3 +159,7 @@ def test_a_process_that_has_trained_has_imported_no_more_than_it_needs(trained):
 
 def test_a_process_has_as_many_threads_as_a_trial_has_cpus(trained):
     assert trained[1].threads == os.environ.get("OMP_NUM_THREADS", "2")
+
+
+def test_a_process_is_as_nice_as_it_is_told(trained):
+    assert trained[1].niceness == 1

@@ -54,8 +54,8 @@ class Listing(TrialWorker):
 
     def step(self):
         report = super().step()["report"]
-        threads = os.environ.get("OMP_NUM_THREADS")
-        told = Listed(report.done, report.reason, os.getpid(), self.before, loaded(), threads)
+        threads, nice = os.environ.get("OMP_NUM_THREADS"), os.nice(0)
+        told = Listed(report.done, report.reason, os.getpid(), self.before, loaded(), threads, nice)
         return {"report": told}
 
 
@@ -69,6 +69,7 @@ class Listed:
     before: set[str]
     after: set[str]
     threads: str | None
+    niceness: int
 
 
 def loaded():
