@@ -58,8 +58,9 @@ def test_another_process_reads_of_which_networks_they_are(tmp_path):
     again = SharedWeights.read(tmp_path)
     assert again == shared and again.space.axes.starts != (0, 0, 0)
     network = again.space.sample(_First(), {**again.restrict, "growth": (1.5,)})
-    for name, weight in built.cut(network).state_dict().items():
-        torch.testing.assert_close(again.open().cut(network).state_dict()[name], weight)
+    expected, found = (one.cut(network).state_dict() for one in (built, again.open()))
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight)
 
 
 def test_weights_of_another_supernet_are_refused(tmp_path):
