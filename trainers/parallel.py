@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,26 @@ class Worker:
             torch.distributed.all_reduce(value)
             value /= self.count
         return value
+
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Make the gradients the mean over the processes; each of them must call it.
+
+        Where a process has none, it counts as zero: what is pruned differs by patch.
+        """
+        if self.count == 1:
+            return
+        has = torch.tensor([float(p.grad is not None) for p in parameters])
+        has = has.to(parameters[0].device)
+        torch.distributed.all_reduce(has)
+        learnt = [p for p, processes in zip(parameters, has.tolist(), strict=True) if processes]
+        if not learnt:
+            return
+        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in learnt]
+        together = torch.cat([gradient.flatten() for gradient in own])
+        torch.distributed.all_reduce(together)
+        parts = (together / self.count).split([p.numel() for p in learnt])
+        for parameter, mean in zip(learnt, parts, strict=True):
+            parameter.grad = mean.view_as(parameter)
 
     def begin_epoch(self, seed: int, epoch: int) -> None:
         """Give ranks above 0 random numbers of their own; they depend on seed and epoch alone."""

@@ -25,6 +25,7 @@ from trainers.freed_memory import keep_freed_memory
 from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
 from trainers.offers import begin_epoch, begin_training
+from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.step import ScheduledOptimizer, draw_batches
 from trainers.supernet_recipe import SupernetRecipe
@@ -64,6 +65,8 @@ class SupernetTrainer(Generic[Point]):
     and raise UserError. `validate_every` validates the largest network and the smallest. With `ema`
     the averaged weights are validated and kept. `checkpoint`, `pause` and `on_unsaved` as in
     `Trainer`; a training that goes on from its checkpoint draws and trains what it would have.
+    `worker`: which of several processes this is; all have the same seed, and draw the same networks
+    and batches, of which each trains its part.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class SupernetTrainer(Generic[Point]):
         on_unsaved: Callable[[OSError], object] | None = None,
         recipe: SupernetRecipe | None = None,
         fit: Callable[[Point], Point] = lambda point: point,
+        worker: Worker = ALONE,
     ) -> None:
         if config.deep_supervision or config.layer_decay != 1:
             key = "deep_supervision" if config.deep_supervision else "layer_decay"
@@ -96,6 +100,7 @@ class SupernetTrainer(Generic[Point]):
         self.recipe = recipe or SupernetRecipe()
         self._draw, self._fit, self._pause, self._on_unsaved = draw, fit, pause, on_unsaved
         self._rng = random.Random(seed)
+        self._seed, self._worker = seed, worker
         self._cache, self._cases = cache, cases
         self._sampler = training_patches(cache, cases.train, config, seed)
         self._loss = segmentation_loss(config.loss, cache.targets)
@@ -132,19 +137,21 @@ class SupernetTrainer(Generic[Point]):
         started = perf_counter()
         self.supernet.train()
         begin_epoch(self.supernet, self.epoch)
-        batches = draw_batches(
-            self._sampler.draw, self._sampler.read, self.config.steps_per_epoch, self.device
-        )
+        self._worker.begin_epoch(self._seed, self.epoch)
+        read = partial(self._sampler.read, part=self._worker.part(self.config.batch))
+        steps = self.config.steps_per_epoch
+        batches = draw_batches(self._sampler.draw, read, steps, self.device)
         with closing(batches):
             losses = [self._step(images, labels) for images, labels in batches]
-        loss = float(torch.stack(losses).mean())
+        loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
         self.epoch += 1
         dice: float | None = None
         per_class: dict[str, float] = {}
         measured: dict[str, float] = {}
-        if self._cases.validation and (self.done or self.epoch % self.config.validate_every == 0):
+        due = self.done or self.epoch % self.config.validate_every == 0
+        if due and self._cases.validation and self._worker.first:
             dice, per_class = self.score(self._fit(self.supernet.largest))
             measured["dice_smallest"], _ = self.score(self._fit(self.supernet.smallest))
             self.curve.append(dice)
@@ -171,7 +178,7 @@ class SupernetTrainer(Generic[Point]):
 
     def save(self) -> None:
         """Write the checkpoint, if there is to be one; see `Trainer.save`."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self._worker.first:
             return
         try:
             write_checkpoint(self.checkpoint, self._state())
@@ -195,6 +202,7 @@ class SupernetTrainer(Generic[Point]):
         for architecture in others:
             loss, _ = self._pass(architecture, images, labels, taught, share)
             total = total + loss
+        self._worker.average(self._parameters)
         if of_largest:
             add_without_conflict(self._parameters, of_largest)
         self._optimizer.update()
@@ -231,6 +239,7 @@ class SupernetTrainer(Generic[Point]):
         return loss.detach(), logits.detach()
 
     def _take_gradients(self) -> list[torch.Tensor | None]:
+        self._worker.average(self._parameters)
         gradients = [parameter.grad for parameter in self._parameters]
         self._optimizer.drop_gradients()
         return gradients

@@ -1,18 +1,19 @@
-"""One network trained by several processes: DistributedDataParallel through Ray Train."""
+"""Weights trained by several processes: through Ray Train, mostly by DistributedDataParallel."""
 
 from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import ray
+import torch
 from ray import train as ray_train
 from ray.exceptions import RayError
 from ray.train import RunConfig, ScalingConfig, TrainingFailedError
@@ -24,7 +25,7 @@ from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
 from nas.engine.node_cache import volumes_here
 from nas.engine.slots import Machine, this_machine
-from nas.export.training_job import Job, Outcome, Report, train
+from nas.export.training_job import train
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.parallel import Worker
 
@@ -32,6 +33,25 @@ MOST_CPUS = 8  # of a worker: its share of patches, and on a CPU its convolution
 RESTARTS = 2
 WAIT = 6 * 3600  # seconds that workers wait for the first one, which validates
 LOOK = 0.5  # seconds between two looks whether the run has ended
+
+
+class Job(Protocol):
+    """What processes train together, a dataclass; see `nas.export.training_job.Job`."""
+
+    @property
+    def volumes(self) -> Path: ...
+    @property
+    def checkpoint(self) -> Path: ...
+
+
+Train = Callable[[Any, Callable[[Any], object], torch.device, Worker], Any]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """The last that the first worker tells."""
+
+    outcome: Any
 
 
 @contextmanager
@@ -53,14 +73,17 @@ def data_parallel(workers: int, address: str | None, folder: Path) -> Iterator[W
 class Workers:
     """So many processes of the `wanted` resources, and Ray's id of the node that tells them what.
 
-    Where one is lost, all of them begin again at the last epoch, `RESTARTS` times at most.
+    `train`: what each of them does, given the job, whom to report to, its device and which worker
+    it is; the first one's outcome counts. Where one is lost, all of them begin again at the last
+    epoch, `RESTARTS` times at most.
     """
 
     count: int
     wanted: Resources
     driver_node: str
+    train: Train = train
 
-    def __call__(self, job: Job, report: Report) -> Outcome:
+    def __call__(self, job: Job, report: Callable[[Any], object]) -> Any:
         """Train the job; `report` is called in this process."""
         queue = Queue(actor_options={"num_cpus": 0})
         records = job.checkpoint.parent.resolve() / f".ray-{uuid4().hex}"
@@ -77,32 +100,31 @@ class Workers:
                 queue.shutdown(force=True)
             shutil.rmtree(records, ignore_errors=True)
 
-    def _fit(self, job: Job, report: Report, queue: Queue, records: Path) -> Outcome:
+    def _fit(self, job: Job, report: Callable[[Any], object], queue: Queue, records: Path) -> Any:
         """The trainer runs in a task: the interruption of this process then ends what it waits for.
 
         (Ray crashes where it is shut down while a thread waits for it.)
         """
         here = NodeAffinitySchedulingStrategy(self.driver_node, soft=False)
         task = ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
-        config = {"job": job, "queue": queue, "driver": self.driver_node}
+        config = {"job": job, "train": self.train, "queue": queue, "driver": self.driver_node}
         running = task.remote(config, self.count, self.wanted, records)
-        outcome, ended = None, False
+        told: Any = None
+        ended = False
         try:
             while not ended or not queue.empty():
                 ended = bool(ray.wait([running], timeout=0)[0])
                 with suppress(Empty):
                     told = queue.get(timeout=LOOK)
-                    if isinstance(told, Outcome):
-                        outcome = told
-                    else:
+                    if not isinstance(told, _Ended):
                         report(told)
         except BaseException:
             ray.cancel(running, force=True)
             raise
         if failure := ray.get(running):
             raise failure
-        assert outcome is not None, "the first worker ended without an outcome"
-        return outcome
+        assert isinstance(told, _Ended), "the first worker ended without an outcome"
+        return told.outcome
 
 
 def fit(config: dict[str, Any], workers: int, wanted: Resources, records: Path) -> Exception | None:
@@ -157,7 +179,7 @@ def work(config: dict[str, Any]) -> None:
     )
     worker = Worker(context.get_world_rank(), context.get_world_size(), wrap)
     tell = queue.put if worker.first else _silent
-    tell(train(job, tell, get_device(), worker))
+    tell(_Ended(config["train"](job, tell, get_device(), worker)))
 
 
 def _cause(error: TrainingFailedError) -> Exception:

@@ -13,6 +13,7 @@ from nas.config.run_config import RunConfig
 from nas.engine.cluster import Cluster
 from nas.engine.evaluator import Evaluator
 from nas.engine.supernet.jobs import SupernetJobs
+from nas.engine.supernet.train_together import SupernetTraining, gang, train_together
 from nas.engine.supernet.worker import SupernetWorker
 from nas.engine.trial_worker import WorkerSettings
 from nas.engine.tune_run import run_trials
@@ -99,6 +100,11 @@ class SupernetRun:
             trace.unlink()
         jobs = self._jobs(record)
         settings = replace(workers, evaluator=cast(Evaluator, jobs))  # which this worker knows
+        if not record.trained and self.config.resources.gpus:
+            cluster.start()
+            if several := gang(cluster, self.config.resources, self.config.train.batch):
+                cluster.check(self.directory)
+                train_together(stage, several, SupernetTraining(settings, settings.volumes))
         ended = run_trials(stage, cluster, settings, SupernetWorker)
         if stage.failure:
             raise UserError(

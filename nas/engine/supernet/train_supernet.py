@@ -20,6 +20,7 @@ from trainers.atomic import replace_files
 from trainers.config import TrainConfig
 from trainers.data.splits import Cases
 from trainers.errors import GpuLostError, TrainingDivergedError
+from trainers.parallel import ALONE, Worker
 from trainers.supernet import SupernetTrainer
 from trainers.supernet_recipe import SupernetRecipe
 
@@ -39,10 +40,11 @@ class SupernetReport(Report):
 
 
 class TrainSupernet:
-    """One training, which goes on from its checkpoint."""
+    """One training, which goes on from its checkpoint; `worker`: which of several processes this
+    is that train together."""
 
-    def __init__(self, jobs: SupernetJobs, workspace: Workspace) -> None:
-        self._jobs, self._workspace = jobs, workspace
+    def __init__(self, jobs: SupernetJobs, workspace: Workspace, worker: Worker = ALONE) -> None:
+        self._jobs, self._workspace, self._worker = jobs, workspace, worker
         self._trainer: SupernetTrainer | None = None
         self._recipe = SupernetRecipe()
 
@@ -92,8 +94,11 @@ class TrainSupernet:
         file = self._jobs.shared.file.with_name(EPOCHS)
         if not file.exists():
             epoch = self._step_seconds() * self._jobs.train.steps_per_epoch
-            file.parent.mkdir(parents=True, exist_ok=True)
-            replace_files({file: json.dumps(max(1, int(self._jobs.seconds / epoch))).encode()})
+            epochs = max(1, int(self._jobs.seconds / epoch))
+            if self._worker.first:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                replace_files({file: json.dumps(epochs).encode()})
+            return epochs
         return int(json.loads(file.read_text()))
 
     def _step_seconds(self) -> float:
@@ -103,7 +108,8 @@ class TrainSupernet:
         trainer.run_epoch()
         started = perf_counter()
         trainer.run_epoch()
-        return (perf_counter() - started) / TIMED_STEPS
+        seconds = torch.tensor((perf_counter() - started) / TIMED_STEPS)
+        return float(self._worker.mean(seconds.to(self._jobs.device)))
 
     def _make(self, train: TrainConfig, timing: bool) -> SupernetTrainer:
         """`timing`: all steps are of several networks, nothing is validated or saved."""
@@ -120,6 +126,7 @@ class TrainSupernet:
             pause=workspace.pause,
             recipe=recipe.model_copy(update={"first": 0.0}) if timing else recipe,
             fit=self._largest_within,
+            worker=self._worker,
         )
 
     @cached_property

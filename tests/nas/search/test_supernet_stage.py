@@ -43,12 +43,12 @@ class Stage:
     def track(self, curve):
         self.tracked.append(len(curve))
 
+    def report_of(self, epoch, **found):
+        told = {"loss": 1 / epoch, "dice": None, "seconds": 5.0, "done": epoch == EPOCHS, **found}
+        return SupernetReport(epochs=EPOCHS, fidelity=Fidelity(epoch, shared=True), **told)
+
     def epoch(self, epoch, trial="a", **found):
-        told = {"loss": 1 / epoch, "dice": None, "seconds": 5.0, **found}
-        report = SupernetReport(
-            epochs=EPOCHS, fidelity=Fidelity(epoch, shared=True), done=epoch == EPOCHS, **told
-        )
-        return self.stage.report(trial, report)
+        return self.stage.report(trial, self.report_of(epoch, **found))
 
     def train(self):
         assert self.stage.start("a").record == {"threads": 8}

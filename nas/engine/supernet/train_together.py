@@ -1,0 +1,120 @@
+"""A supernet's training in several processes, each with its part of every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from ray.train import TrainingFailedError
+
+from nas.config.resources import Resources
+from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.engine.cluster import Cluster
+from nas.engine.data_parallel import Workers, share
+from nas.engine.evaluator import Workspace
+from nas.engine.supernet.jobs import TRAINING
+from nas.engine.trial_source import TrialSource
+from nas.engine.trial_worker import WorkerSettings
+from trainers.errors import TrainingDivergedError
+from trainers.parallel import Worker
+
+if TYPE_CHECKING:
+    from nas.engine.supernet.jobs import SupernetJobs
+    from nas.engine.supernet.train_supernet import SupernetReport
+
+
+@dataclass(frozen=True)
+class SupernetTraining:
+    """The training of a search's supernet; `settings` as its workers have them."""
+
+    settings: WorkerSettings
+    volumes: Path
+
+    @property
+    def jobs(self) -> SupernetJobs:
+        """What is trained, and how."""
+        return cast("SupernetJobs", self.settings.evaluator)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that it goes on from."""
+        return self.jobs.shared.file
+
+
+class _EnoughError(Exception):
+    """The search wants no more of it."""
+
+
+def gang_size(gpus: int, batch: int) -> int:
+    """How many processes train together: as many as there are GPUs, and as share the batch."""
+    return next(n for n in range(max(1, min(gpus, batch)), 0, -1) if batch % n == 0)
+
+
+def gang(cluster: Cluster, resources: Resources, batch: int) -> Workers | None:
+    """The processes, where the search has several GPUs for them. Ray must be started."""
+    count = gang_size(int(cluster.slots * resources.gpus), batch)
+    if count == 1:
+        return None
+    here = Resources(cpus=1, gpus=1)
+    wanted = here if cluster.here else share(cluster.machines(), count)
+    return Workers(count, wanted, cluster.driver_node, train_supernet)
+
+
+def train_together(stage: TrialSource, workers: Workers, training: SupernetTraining) -> None:
+    """Train as the stage's first job. Where processes are lost it begins again at the last epoch,
+    as often as the stage wants. Ctrl-C is told to the stage."""
+
+    def report(told: SupernetReport) -> None:
+        if not stage.report(TRAINING, told) and (told.reason or not told.done):
+            raise _EnoughError
+
+    while stage.start(TRAINING) is not None:
+        try:
+            workers(training, report)
+        except TrainingFailedError:
+            stage.on_worker_lost(TRAINING, counts=True)
+            continue
+        except KeyboardInterrupt:
+            stage.interrupt()
+        except _EnoughError:
+            pass
+        else:
+            stage.end(TRAINING)
+        break
+    stage.requeue()
+
+
+def train_supernet(
+    training: SupernetTraining,
+    tell: Callable[[SupernetReport], object],
+    device: torch.device,
+    worker: Worker,
+) -> None:
+    """One process's part of it. Where it cannot go on it raises, so that no other waits for it."""
+    from nas.engine.supernet.train_supernet import TrainSupernet
+    from trainers.data.cache import VolumeCache
+    from trainers.data.splits import split_cases
+
+    settings, jobs = training.settings, training.jobs
+    lock = MachineLock.named(settings.machine_lock)
+    cache = VolumeCache.open(training.volumes)
+    cases = split_cases(cache.names, settings.directory / "split.json")
+
+    def leave() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    jobs.prepare(Workspace(settings.directory, cache, cases, lambda: lock.pause(leave)))
+    assert jobs.workspace is not None
+    steps = TrainSupernet(jobs, jobs.workspace, worker)
+    done = False
+    while not done:
+        with lock.shared():
+            report = steps.advance()
+        tell(report)
+        if report.reason:
+            raise TrainingDivergedError(report.reason)
+        done = report.done

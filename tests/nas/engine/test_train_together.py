@@ -1,0 +1,148 @@
+"""A supernet trained by several processes: what the stage hears, and that it is the same one."""
+
+import warnings
+
+import pytest
+import torch
+from ray.train import TrainingFailedError
+
+from nas.config.resources import Resources
+from nas.engine.cluster import Cluster
+from nas.engine.data_parallel import Workers
+from nas.engine.supernet.jobs import SupernetJobs
+from nas.engine.supernet.train_together import (
+    SupernetTraining,
+    gang_size,
+    train_supernet,
+    train_together,
+)
+from nas.engine.trial_worker import WorkerSettings
+from nas.export.shared_weights import SharedWeights
+from nas.pareto.budget import Budget
+from nas.study.training_cost import TrainingCosts
+from search_spaces.hybrid import SPACE
+from tests.nas.search.test_supernet_stage import EPOCHS, Stage
+from trainers.checkpoint import read_checkpoint
+from trainers.config import TrainConfig
+from trainers.parallel import Worker
+
+from .test_supernet_jobs import RESTRICT
+
+
+@pytest.mark.parametrize(
+    ("gpus", "batch", "size"), [(1, 8, 1), (4, 8, 4), (3, 8, 2), (8, 2, 2), (0, 2, 1), (7, 7, 7)]
+)
+def test_as_many_train_together_as_have_a_gpu_and_share_the_batch(gpus, batch, size):
+    assert gang_size(gpus, batch) == size
+
+
+def trained(own, *turns):
+    """The stage once `turns`, one a start of the processes, have been taken."""
+    left = list(turns)
+
+    def workers(training, report):
+        left.pop(0)(report)
+
+    train_together(own.stage, workers, None)
+    assert not left and not own.stage.running
+    return own.stage
+
+
+def epochs(own, first, last, **found):
+    def run(report):
+        for epoch in range(first, last + 1):
+            report(own.report_of(epoch, **found))
+
+    return run
+
+
+def lost(run):
+    def turn(report):
+        run(report)
+        raise TrainingFailedError
+
+    return turn
+
+
+def test_a_stage_goes_on_to_its_scores(tmp_path):
+    own = Stage(tmp_path)
+    stage = trained(own, epochs(own, 1, EPOCHS))
+    assert own.record.trained and not stage.over and own.tracked == [1, 2, 3]
+    assert stage.start("a").batch
+
+
+def test_processes_that_are_lost_begin_again_and_are_given_up_in_the_end(tmp_path):
+    own = Stage(tmp_path / "a", retries=1)
+    assert not trained(own, lost(epochs(own, 1, 1)), epochs(own, 2, EPOCHS)).failure
+    own = Stage(tmp_path / "b", retries=1)
+    stage = trained(own, lost(epochs(own, 1, 1)), lost(epochs(own, 2, 2)))
+    assert stage.over and stage.failure == "its worker died 2 times"
+
+
+def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):
+    own = Stage(tmp_path / "a")
+    stage = trained(own, epochs(own, 1, EPOCHS, reason="diverged: the loss is nan", done=True))
+    assert stage.over and stage.failure == "diverged: the loss is nan"
+
+    def interrupt(report):
+        raise KeyboardInterrupt
+
+    own = Stage(tmp_path / "b")
+    assert trained(own, interrupt).interrupted and not own.record.trained
+    assert Stage(tmp_path / "b").stage.start("a").name == "supernet"
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_steps_of_one(phantom, tmp_path):
+    cache, cases = phantom
+    # The Dice of a batch is not the mean of its parts' Dice; cross-entropy is.
+    train = TrainConfig(
+        patch=(16, 16, 16),
+        epochs=2,
+        steps_per_epoch=3,
+        batch=2,
+        optimizer="sgd",  # AdamW makes a large step of what is nothing but rounding
+        learning_rate=1e-2,
+        loss={"dice": 0.0},
+    )
+    told, weights = {}, {}
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "split.json").write_text(cases.to_json())
+        sizes = cache.channels, cache.targets.outputs
+        jobs = SupernetJobs(
+            shared=SharedWeights(SPACE, RESTRICT, *sizes, folder / "supernet" / "supernet.pt"),
+            train=train,
+            costs=TrainingCosts(train, Resources(), Budget(), *sizes),
+            prior={},
+            seed=0,
+            device="cpu",
+            cases=1,
+            epochs=2,
+            seconds=0.0,
+        )
+        settings = WorkerSettings(
+            directory=folder,
+            volumes=cache.folder,
+            machine_lock=f"together-{name}",
+            evaluator=jobs,
+            stall_minutes=1.0,
+        )
+        training, reports = SupernetTraining(settings, cache.folder), []
+        if name == "one":
+            train_supernet(training, reports.append, torch.device("cpu"), Worker())
+        else:
+            wanted = Resources(cpus=1, concurrent=2)
+            with warnings.catch_warnings(), Cluster(wanted) as cluster:
+                warnings.simplefilter("ignore")
+                cluster.start()
+                two = Workers(2, wanted, cluster.driver_node, train_supernet)
+                two(training, reports.append)
+        told[name] = [(r.epoch, r.done, round(r.loss, 3), r.dice is None) for r in reports]
+        weights[name] = read_checkpoint(jobs.shared.file)["weights"]
+    assert told["two"] == told["one"] and len(told["one"]) == 2
+    drawn = jobs.shared.build(0).state_dict()
+    assert any((w - drawn[n]).abs().max() > 1e-3 for n, w in weights["one"].items())
+    for name, weight in weights["one"].items():
+        torch.testing.assert_close(weights["two"][name], weight, atol=1e-5, rtol=1e-4)
