@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from nas.config.data_space import DataSpace
 from search_spaces.axes import Axes
-from search_spaces.elastic import refused
+from search_spaces.elastic import options_of, refused
 from search_spaces.narrowing import left_out
+from search_spaces.prior import usual_options
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, ArchitectureError, Option, SearchSpace
 from trainers.atomic import replace_files
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
     from search_spaces.supernet import Supernet
 
 Size = tuple[int, float, int]
+APART = ("stem_stride", "residual")  # besides `conv`: networks that differ in them share nothing
 FOLDER, CHECKPOINT, SPACE = "supernet", "supernet.pt", "space.json"
 
 
 def shareable(within: DataSpace) -> DataSpace:
     """The part of the space whose networks can share weights; what is left out is told.
 
-    Raises UserError where a knob would keep no option.
+    Where the configuration does not name the options of a knob of `APART`, the usual one is left:
+    each further one is a supernet of its own, with a part of the steps. Raises UserError where a
+    knob would keep no option.
     """
+    within = _together(within)
     restrict, reasons = dict(within.restrict), refused(within.space, within.restrict)
     options = {knob.name: knob.options for knob in within.space.knobs()} | restrict
     for refusal, reason in reasons.items():
@@ -49,6 +54,26 @@ def shareable(within: DataSpace) -> DataSpace:
     gone = ", ".join(left_out(within.space, within.restrict, restrict))
     why = "; ".join(dict.fromkeys(reasons.values()))
     line = f"Left out, for search.strategy = supernet: {gone} ({why})"
+    return replace(within, restrict=restrict, told=(*within.told, line))
+
+
+def _together(within: DataSpace) -> DataSpace:
+    """Without the options of `APART` that nobody asked for."""
+    options, usual = options_of(within.space, within.restrict), usual_options(within.space)
+    kept = {
+        knob: (usual[knob],)
+        for knob in APART
+        if knob not in within.asked and usual.get(knob) in options.get(knob, ())
+        if len(options[knob]) > 1
+    }
+    if not kept:
+        return within
+    restrict = {**within.restrict, **kept}
+    gone = ", ".join(left_out(within.space, within.restrict, restrict))
+    line = (
+        f"Left out, for search.strategy = supernet: {gone} (they share no weights with the others; "
+        "space.restrict can name them)"
+    )
     return replace(within, restrict=restrict, told=(*within.told, line))
 
 

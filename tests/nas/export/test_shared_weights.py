@@ -40,8 +40,16 @@ def test_what_cannot_share_weights_is_left_out_and_told():
     assert space.told[-1].startswith(
         "Left out, for search.strategy = supernet: norm batch (its run"
     )
-    only = within(norm=["instance"])
+    only = within(norm=["instance"], residual=[True], stem_stride=[2])
     assert shareable(only) is only
+
+
+def test_what_would_share_nothing_is_left_out_unless_it_is_named():
+    space = shareable(within(norm=["instance"]))
+    assert (space.restrict["stem_stride"], space.restrict["residual"]) == ((2,), (True,))
+    assert "stem_stride 1, residual False (they share no weights" in space.told[-1]
+    asked = within(norm=["instance"], residual=[True, False], stem_stride=[1])
+    assert shareable(asked) is asked
 
 
 def test_a_knob_without_an_option_left_is_refused():
