@@ -26,7 +26,7 @@ from nas.config.supernet import SPACE, SupernetConfig
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget
-from nas.pareto.objectives import OBJECTIVES
+from nas.pareto.objectives import LATENCY, OBJECTIVES, device_of, is_latency, latency_on, objective
 from search_spaces.baselines import PYRAMIDS
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
@@ -189,8 +189,18 @@ class SearchConfig(Strict):
         return self
 
 
+def _is_objective(name: str) -> bool:
+    try:
+        return bool(objective(name))
+    except ValueError:
+        return False
+
+
 class RunConfig(Strict):
-    """One search. `retrain` holds the keys of `train` that differ when a winner is retrained."""
+    """One search. `retrain` holds the keys of `train` that differ when a winner is retrained.
+
+    With `latency.devices` the `latency_ms` of `objectives` and `budget` stands for that on each.
+    """
 
     name: str
     seed: Annotated[int, Field(ge=0)] = 0
@@ -251,11 +261,44 @@ class RunConfig(Strict):
     @field_validator("objectives")
     @classmethod
     def _dice_and_a_cost(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in objectives if name not in OBJECTIVES]:
+        if unknown := [name for name in objectives if not _is_objective(name)]:
             raise ValueError(f"{unknown[0]!r} is none; expected of {', '.join(OBJECTIVES)}")
         if "dice" not in objectives or len(set(objectives)) < max(2, len(objectives)):
             raise ValueError("expected dice and at least one cost, each once")
         return objectives
+
+    @model_validator(mode="before")
+    @classmethod
+    def _latency_on_each_device(cls, values: Any) -> Any:
+        """Put `latency_ms@DEVICE` of every device in the place of `latency_ms`."""
+        latency = values.get("latency") if isinstance(values, dict) else None
+        found = isinstance(latency, dict)
+        devices = latency.get("devices") if found else getattr(latency, "devices", None)
+        if not isinstance(devices, dict) or not devices:
+            return values
+        each = [latency_on(str(name)) for name in devices]
+        objectives = values.get("objectives", cls.model_fields["objectives"].default)
+        if isinstance(objectives, list | tuple):
+            told = [each if name == LATENCY else [name] for name in objectives]
+            values = {**values, "objectives": [name for names in told for name in names]}
+        budget = values.get("budget")
+        if isinstance(budget, dict) and budget.get(LATENCY) is not None:
+            others = {name: limit for name, limit in budget.items() if name != LATENCY}
+            values = {**values, "budget": {**dict.fromkeys(each, budget[LATENCY]), **others}}
+        return values
+
+    @model_validator(mode="after")
+    def _devices_are_known(self) -> Self:
+        devices = self.latency.devices
+        for key, names in (("objectives", self.objectives), ("budget", self.budget.limits())):
+            for name in names:
+                if is_latency(name) and device_of(name) not in (devices or ("",)):
+                    there = " or ".join(map(latency_on, devices)) or LATENCY
+                    raise ValueError(
+                        f"{key}: {name} is of a device that latency.devices does not name; "
+                        f"expected {there}"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _weights_can_be_shared(self) -> Self:
@@ -292,4 +335,4 @@ class RunConfig(Strict):
     @property
     def needs_latency(self) -> bool:
         """Whether candidates are measured before they are trained."""
-        return "latency_ms" in self.objectives or self.budget.latency_ms is not None
+        return any(is_latency(name) for name in (*self.objectives, *self.budget.limits()))
