@@ -116,8 +116,12 @@ class SearchRecord:
             name = latency_on(device)
             count = sum(name not in result.costs for result in complete)
             if count:
-                told = f"{count} trained network{'s wait' if count > 1 else ' waits'}"
-                place = " and take no place on the front" if name in self.objectives else ""
+                told, take = (
+                    ("1 trained network waits", "takes")
+                    if count == 1
+                    else (f"{count} trained networks wait", "take")
+                )
+                place = f" and {take} no place on the front" if name in self.objectives else ""
                 sentences.append(f"{told} for {objective(name).phrase}{place}.")
         return " ".join(sentences)
 

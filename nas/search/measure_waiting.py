@@ -9,6 +9,7 @@ from nas.cost.devices.prober import DevicesProber
 from nas.cost.failure import Failure
 from nas.pareto.objectives import latency_on, objective
 from nas.pareto.result import Result
+from nas.report.front_page.sentences import counted
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
 from trainers.errors import UserError
@@ -37,7 +38,7 @@ def measure_waiting(
     for name in prober.names:
         waiting, wanted = _waiting(study, name), objective(latency_on(name)).phrase
         if waiting:
-            say(f"Measuring {len(waiting)} networks that wait for their {wanted}")
+            say(f"Measuring who waits for {wanted}: {counted(len(waiting), 'network')}")
         for start in range(0, len(waiting), TOGETHER):
             found, reason = _measure(study, prober, name, waiting[start : start + TOGETHER])
             changed |= {result.key: result for result in found}
@@ -48,8 +49,8 @@ def measure_waiting(
                 say(f"{name}: {reason}")
             if not found:
                 say(
-                    f"{len(waiting) - start} networks go on waiting for {name}: go on with this "
-                    "search once it answers"
+                    f"{counted(len(waiting) - start, 'network')} left waiting for {name}: go on "
+                    "with this search once it answers"
                 )
                 break
     return list(changed.values())

@@ -43,8 +43,10 @@ class FileProber:
     waits with it.
     """
 
-    def __init__(self, task: ProbeTask, device: FileDevice) -> None:
-        self._exporter, self._device = OnnxExporter(task), device
+    def __init__(
+        self, task: ProbeTask, device: FileDevice, exporter: OnnxExporter | None = None
+    ) -> None:
+        self._exporter, self._device = exporter or OnnxExporter(task), device
         self._thread: Thread | None = None
         self._ended = Event()
         self._answers: list[Outcome] = []
