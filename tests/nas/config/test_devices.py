@@ -1,5 +1,8 @@
 """`latency.devices`: who measures on each, and what latencies are called then."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from nas.config.run_config import RunConfig
@@ -126,3 +129,19 @@ def test_a_latency_of_no_such_device_is_refused(read, more, told):
 def test_without_devices_there_is_no_latency_of_one(read):
     with pytest.raises(UserError, match=r"latency_ms@box is of a device .*; expected latency_ms$"):
         read("{}", "objectives: [dice, latency_ms@box]")
+
+
+def test_the_examples_of_the_page_are_configurations(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "latency.md").read_text()
+    examples = re.findall(r"```yaml\n(name: .*?)```", page, re.DOTALL)
+    found = []
+    for example in examples:
+        (tmp_path / "run.yaml").write_text(example)
+        found.append(read_config(RunConfig, tmp_path / "run.yaml").latency.devices)
+    assert [list(devices) for devices in found] == [
+        ["here", "box"],
+        ["here", "clinic"],
+        ["here", "phone"],
+    ]
+    *_, phone = found[2].values()
+    assert phone.command == ("./on_phone.sh", "{file}")
