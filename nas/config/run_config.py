@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from nas.config.device_latencies import check_devices, check_objectives, on_each_device
 from nas.config.durations import Hours, Minutes
 from nas.config.early_stopping import EarlyStopping
 from nas.config.nested import leaves, with_left_out
@@ -26,7 +27,7 @@ from nas.config.supernet import SPACE, SupernetConfig
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget
-from nas.pareto.objectives import LATENCY, OBJECTIVES, device_of, is_latency, latency_on, objective
+from nas.pareto.objectives import is_latency
 from search_spaces.baselines import PYRAMIDS
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
@@ -189,13 +190,6 @@ class SearchConfig(Strict):
         return self
 
 
-def _is_objective(name: str) -> bool:
-    try:
-        return bool(objective(name))
-    except ValueError:
-        return False
-
-
 class RunConfig(Strict):
     """One search. `retrain` holds the keys of `train` that differ when a winner is retrained.
 
@@ -261,8 +255,7 @@ class RunConfig(Strict):
     @field_validator("objectives")
     @classmethod
     def _dice_and_a_cost(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in objectives if not _is_objective(name)]:
-            raise ValueError(f"{unknown[0]!r} is none; expected of {', '.join(OBJECTIVES)}")
+        check_objectives(objectives)
         if "dice" not in objectives or len(set(objectives)) < max(2, len(objectives)):
             raise ValueError("expected dice and at least one cost, each once")
         return objectives
@@ -270,34 +263,14 @@ class RunConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _latency_on_each_device(cls, values: Any) -> Any:
-        """Put `latency_ms@DEVICE` of every device in the place of `latency_ms`."""
-        latency = values.get("latency") if isinstance(values, dict) else None
-        found = isinstance(latency, dict)
-        devices = latency.get("devices") if found else getattr(latency, "devices", None)
-        if not isinstance(devices, dict) or not devices:
+        if not isinstance(values, dict):
             return values
-        each = [latency_on(str(name)) for name in devices]
-        objectives = values.get("objectives", cls.model_fields["objectives"].default)
-        if isinstance(objectives, list | tuple):
-            told = [each if name == LATENCY else [name] for name in objectives]
-            values = {**values, "objectives": [name for names in told for name in names]}
-        budget = values.get("budget")
-        if isinstance(budget, dict) and budget.get(LATENCY) is not None:
-            others = {name: limit for name, limit in budget.items() if name != LATENCY}
-            values = {**values, "budget": {**dict.fromkeys(each, budget[LATENCY]), **others}}
-        return values
+        return on_each_device(values, cls.model_fields["objectives"].default)
 
     @model_validator(mode="after")
     def _devices_are_known(self) -> Self:
-        devices = self.latency.devices
-        for key, names in (("objectives", self.objectives), ("budget", self.budget.limits())):
-            for name in names:
-                if is_latency(name) and device_of(name) not in (devices or ("",)):
-                    there = " or ".join(map(latency_on, devices)) or LATENCY
-                    raise ValueError(
-                        f"{key}: {name} is of a device that latency.devices does not name; "
-                        f"expected {there}"
-                    )
+        check_devices("objectives", self.objectives, self.latency.devices)
+        check_devices("budget", self.budget.limits(), self.latency.devices)
         return self
 
     @model_validator(mode="after")

@@ -43,7 +43,8 @@ class OnnxExporter:
         if self._child is None:
             self._child = self._start(self._task)
         self._child.send({"export": record, "to": str(file)})
-        timeout, deadline = self._task.latency.timeout, None
+        timeout = self._task.latency.timeout
+        deadline: float | None = None
         while not ended.is_set():
             if deadline is not None and monotonic() > deadline:
                 return self._failed(f"the export timed out after {timeout:g} s")
