@@ -56,7 +56,9 @@ class FileProber:
         from nas.cost.latency.machine import check_onnx
 
         check_onnx()
-        return self._device.conditions()
+        found = self._device.conditions()
+        self._exporter.start()
+        return found
 
     def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
         """See `Prober`."""

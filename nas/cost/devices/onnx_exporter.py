@@ -30,6 +30,11 @@ class OnnxExporter:
         self._start = start
         self._child: Child | None = None
 
+    def start(self) -> None:
+        """Start the process, which imports for seconds, before anything is timed."""
+        if self._child is None:
+            self._child = self._start(self._task)
+
     def export(
         self, architecture: Architecture, weights: Path | None, file: Path, ended: Event
     ) -> Failure | None:
@@ -40,8 +45,8 @@ class OnnxExporter:
         """
         record = architecture_record(architecture)
         record["weights"] = weights and str(weights)
-        if self._child is None:
-            self._child = self._start(self._task)
+        self.start()
+        assert self._child is not None
         self._child.send({"export": record, "to": str(file)})
         timeout = self._task.latency.timeout
         deadline: float | None = None
