@@ -23,7 +23,7 @@ def test_a_search_trades_off_latencies_of_three_kinds_of_devices(tmp_path):
         Thread(target=agent.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{agent.server_port}"
         run = config(
-            search={"trials": 2, "startup": 2, "baselines": [], "confirm": 0.0},
+            search={"trials": 2, "sampler": "random", "baselines": [], "confirm": 0.0},
             objectives=["dice", "latency_ms"],
             budget={"latency_ms@clinic": 1e4},
             latency={
