@@ -97,18 +97,27 @@ class FileProber:
         with TemporaryDirectory(prefix="segnas-") as folder:
             file = Path(folder) / "network.onnx"
             for architecture, weights in networks:
-                if away is None and not ended.is_set():
+                if away is None:
                     try:
-                        self._device.conditions()  # it is asked first: an export takes seconds
-                        failure = self._exporter.export(architecture, weights, file, ended)
-                        answers.append(failure or self._device.measure(file, ended))
+                        answers.append(self._measure(architecture, weights, file, ended))
                         continue
                     except AwayError as error:
                         away = str(error)
-                    except UserError as error:
-                        answers.append(Waiting(str(error)))
-                        continue
-                    except Exception as error:  # a full disk: the thread must answer all the same
-                        answers.append(Waiting(reason_of(error)))
-                        continue
-                answers.append(Waiting(away or "ended"))
+                answers.append(Waiting(away))
+
+    def _measure(
+        self, architecture: Architecture, weights: Path | None, file: Path, ended: Event
+    ) -> Outcome:
+        """What comes of one network. Raises AwayError."""
+        if ended.is_set():
+            raise AwayError("ended")
+        try:
+            self._device.conditions()  # it is asked first: an export takes seconds
+            failure = self._exporter.export(architecture, weights, file, ended)
+            return failure or self._device.measure(file, ended)
+        except AwayError:
+            raise
+        except UserError as error:
+            return Waiting(str(error))
+        except Exception as error:  # a full disk: the thread has to answer all the same
+            return Waiting(reason_of(error))
