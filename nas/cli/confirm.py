@@ -12,7 +12,7 @@ from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.console import NOTES, print_wide
-from nas.pareto.objectives import COSTS, objective
+from nas.pareto.objectives import COSTS, LATENCY, costs_among, is_latency, objective
 
 if TYPE_CHECKING:
     from nas.report.search_record import SearchRecord
@@ -80,7 +80,7 @@ def confirmed(record: SearchRecord) -> list[dict[str, Any]]:
                     "mean": mean(again),
                     "deviation": stdev(again) if len(again) > 1 else None,
                     "chance": record.chances.get(result.key, 0.0),
-                    **{name: result.value(name) for name in COSTS},
+                    **{name: result.value(name) for name in costs_among([*COSTS, *result.costs])},
                 }
             )
     return sorted(told, key=lambda one: (-one["chance"], -one["mean"], one["key"]))
@@ -88,7 +88,10 @@ def confirmed(record: SearchRecord) -> list[dict[str, Any]]:
 
 def confirmed_table(told: Sequence[dict[str, Any]]) -> Table:
     """A row a network."""
-    table = Table("key", "front", "Dice then", "Dice again", "parameters", "latency", "chance")
+    known = costs_among(name for one in told for name in one if is_latency(name))
+    latencies = [name for name in known if name != LATENCY] or [LATENCY]
+    titles = ["parameters", *(objective(name).phrase for name in latencies), "chance"]
+    table = Table("key", "front", "Dice then", "Dice again", *titles)
     for column in table.columns[2:]:
         column.justify = "right"
     for one in told:
@@ -98,7 +101,7 @@ def confirmed_table(told: Sequence[dict[str, Any]]) -> Table:
             "yes" if one["on_front"] else "near",
             f"{one['dice_of_search']:.4f}",
             f"{one['mean']:.4f}{spread}",
-            *(objective(name).exact(one[name]) for name in ("params", "latency_ms")),
+            *(objective(name).exact(one.get(name)) for name in ("params", *latencies)),
             f"{one['chance']:.0%}",
         )
     table.caption = (

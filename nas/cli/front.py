@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         shown = front.members if options.all else above_reference(front.members)
         from nas.cli.front_chart import front_chart
-        from nas.pareto.objectives import COSTS
+        from nas.pareto.objectives import costs_among
 
-        for cost in [name for name in COSTS if name in front.objectives] or ["params"]:
+        for cost in costs_among(front.objectives) or ["params"]:
             print(f"\n{front_chart(shown, cost, min(console.width, 100))}")
     return 0

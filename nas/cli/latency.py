@@ -192,7 +192,8 @@ def latency_table(title: str, rows: Sequence[Row]) -> Group:
 def _figures(latency: Latency, volumes: bool) -> list[str]:
     times = (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mean_ms)
     figures = [f"{ms:.4g}" for ms in times]
-    figures += [f"{latency.noise:.1%}", f"{latency.patches_per_s:.4g}"]
+    noise = "-" if latency.noise is None else f"{latency.noise:.1%}"
+    figures += [noise, f"{latency.patches_per_s:.4g}"]
     if volumes:
         assert latency.volume is not None
         rates = (latency.volume.volumes_per_s, latency.volume.frames_per_s)

@@ -41,6 +41,7 @@ COMMANDS = (
     "explain",
     "cost",
     "latency",
+    "probe",
     "spaces",
     "presets",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -70,17 +70,21 @@ def _place(
 
     Pydantic's locations also hold the names of union members, which no YAML file has: a word that
     is no field of any model at its place is such a name, and picks that member; of a model that
-    stands for its subclasses, as a source of data does, one of those.
+    stands for its subclasses, as a source of data does, one of those. Below a mapping of models
+    stand keys of the user's own, and so they do in a model that allows them.
     """
     words: list[str] = []
     models = [model]
+    own = False  # whether the next word is such a key
     for i, word in enumerate(location):
         unknown = last_is_unknown and i == len(location) - 1
         field = str(word)
         if field.startswith("[") and not unknown:  # pydantic's, or a tag, of what is before it
             continue
         holders = [m for m in models if field in m.model_fields]
-        is_key = i > 0 and location[i - 1] == BY_KEY
+        is_key = own or (i > 0 and location[i - 1] == BY_KEY)
+        is_key = is_key or any(m.model_config.get("extra") == "allow" for m in models)
+        own = any(get_origin(m.model_fields[field].annotation) is dict for m in holders)
         if isinstance(word, int) or is_key or unknown or holders or not models:
             words.append(field if field.isprintable() else repr(field))
             if holders and not unknown:

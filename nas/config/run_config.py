@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from nas.config.device_latencies import check_devices, check_objectives, on_each_device
 from nas.config.durations import Hours, Minutes
 from nas.config.early_stopping import EarlyStopping
 from nas.config.nested import leaves, with_left_out
@@ -26,7 +27,7 @@ from nas.config.supernet import SPACE, SupernetConfig
 from nas.config.tracking import TrackingConfig
 from nas.cost.latency import LatencyConfig
 from nas.pareto.budget import Budget
-from nas.pareto.objectives import OBJECTIVES
+from nas.pareto.objectives import is_latency
 from search_spaces.baselines import PYRAMIDS
 from search_spaces.registry import find_space
 from search_spaces.space import Option, SearchSpace
@@ -190,7 +191,10 @@ class SearchConfig(Strict):
 
 
 class RunConfig(Strict):
-    """One search. `retrain` holds the keys of `train` that differ when a winner is retrained."""
+    """One search. `retrain` holds the keys of `train` that differ when a winner is retrained.
+
+    With `latency.devices` the `latency_ms` of `objectives` and `budget` stands for that on each.
+    """
 
     name: str
     seed: Annotated[int, Field(ge=0)] = 0
@@ -251,11 +255,23 @@ class RunConfig(Strict):
     @field_validator("objectives")
     @classmethod
     def _dice_and_a_cost(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in objectives if name not in OBJECTIVES]:
-            raise ValueError(f"{unknown[0]!r} is none; expected of {', '.join(OBJECTIVES)}")
+        check_objectives(objectives)
         if "dice" not in objectives or len(set(objectives)) < max(2, len(objectives)):
             raise ValueError("expected dice and at least one cost, each once")
         return objectives
+
+    @model_validator(mode="before")
+    @classmethod
+    def _latency_on_each_device(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return on_each_device(values, cls.model_fields["objectives"].default)
+
+    @model_validator(mode="after")
+    def _devices_are_known(self) -> Self:
+        check_devices("objectives", self.objectives, self.latency.devices)
+        check_devices("budget", self.budget.limits(), self.latency.devices)
+        return self
 
     @model_validator(mode="after")
     def _weights_can_be_shared(self) -> Self:
@@ -292,4 +308,4 @@ class RunConfig(Strict):
     @property
     def needs_latency(self) -> bool:
         """Whether candidates are measured before they are trained."""
-        return "latency_ms" in self.objectives or self.budget.latency_ms is not None
+        return any(is_latency(name) for name in (*self.objectives, *self.budget.limits()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nas.cost.latency.errors import LatencyError
-from trainers.errors import first_line
+from trainers.errors import UserError, first_line
 
 NO_MEMORY = (
     "out of memory",
@@ -23,6 +23,17 @@ class Failure:
     """What is recorded of an architecture whose latency cannot be measured."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why an architecture has no latency yet, which is no fault of its own: it is asked again."""
+
+    reason: str
+
+
+class AwayError(UserError):
+    """A device, or the node that is to measure, is not there now; another time it may be."""
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from nas.cost.failure import Failure
+from nas.cost.failure import AwayError, Failure
 from nas.cost.latency import Conditions, Latency
 from nas.cost.latency_probe.local import LocalProber
 from nas.cost.latency_probe.task import ProbeTask, Trained
@@ -74,7 +74,7 @@ class RemoteProber:
     """See `Prober`. Needs Ray initialised in this process, and segnas installed on that node.
 
     The actor takes the resources named and no CPU or GPU besides, unless those are among them. One
-    that is lost is replaced. Raises UserError where no node offers the resources.
+    that is lost is replaced. Raises AwayError, a UserError, where no node offers the resources.
     """
 
     def __init__(self, task: ProbeTask) -> None:
@@ -97,7 +97,7 @@ class RemoteProber:
             self._look()
             looks += 1
             if looks == PATIENCE:
-                raise UserError(
+                raise AwayError(
                     f"latency.resources = {_shown(self._task.latency.resources)}: the node that "
                     f"offers that did not answer for {looks * LOOK:g} s; expected it to be free "
                     "for this search; end what else holds it there"
@@ -106,7 +106,7 @@ class RemoteProber:
             return _take(pending)
         except RayError as error:
             self._end_actor()
-            raise UserError(
+            raise AwayError(
                 f"latency.resources: the probe was lost: {first_line(error)}"
             ) from error
 
@@ -161,11 +161,11 @@ class RemoteProber:
         self._actor = None
 
     def _look(self) -> None:
-        """Raise UserError where no node that is alive has the resources, in use or not."""
+        """Raise AwayError where no node that is alive has the resources, in use or not."""
         wanted = self._task.latency.resources
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(name, 0) >= n for name, n in wanted.items()) for node in nodes):
-            raise UserError(
+            raise AwayError(
                 f"latency.resources = {_shown(wanted)}: no node of the Ray cluster offers that; "
                 f"it has {'; '.join(map(_shown, nodes))}. Start a node with `ray start "
                 "--resources`, or leave latency.resources out to measure on this machine"

@@ -84,6 +84,10 @@ def _costs(result: Result) -> Iterator[str]:
         seen = f", in the mean of {latency.windows} windows of validation cases"
         real = seen if (latency.windows or 1) > 1 else ""
         yield f"Latency was measured on {latency.conditions.text()}{real}."
+    for device, told in result.latencies.items():
+        yield ""
+        conditions = Conditions.from_json(told["conditions"])
+        yield f"Latency on {device} was measured on {conditions.text()}."
 
 
 def _smaller(folder: Path) -> Iterator[str]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import ByteSize, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import device_of, is_latency, objective
 from trainers.strict import LARGEST, Strict
 
 
@@ -26,17 +35,37 @@ class Budget(Strict):
     """Hard limits: a candidate over one of them is never trained.
 
     `params`: trainable parameters. `macs`: multiply-accumulates of one patch. `memory`: bytes (or
-    `8GiB`) at the peak of a training step. `latency_ms`: median milliseconds of one pass.
+    `8GiB`) at the peak of a training step. `latency_ms`: median milliseconds of one pass; of one of
+    several devices, `latency_ms@DEVICE`.
     """
+
+    model_config = ConfigDict(extra="allow")  # those of devices alone
+    __pydantic_extra__: dict[str, Limit]
 
     params: Limit | None = None
     macs: Limit | None = None
     memory: Annotated[Bytes, Field(gt=0)] | None = None
     latency_ms: Limit | None = None
 
+    @model_validator(mode="after")
+    def _of_devices(self) -> Self:
+        """Any other key is refused as every configuration does."""
+        unknown = [
+            InitErrorDetails(type="extra_forbidden", loc=(name,), input=limit)
+            for name, limit in self.__pydantic_extra__.items()
+            if not (is_latency(name) and device_of(name))
+        ]
+        if unknown:
+            raise ValidationError.from_exception_data(type(self).__name__, unknown)
+        return self
+
     def limits(self) -> dict[str, float]:
         """The limits that are set."""
         return {name: float(limit) for name, limit in self if limit is not None}
+
+    def limits_counted(self) -> dict[str, float]:
+        """Those that are set on what is known without running a network."""
+        return {name: limit for name, limit in self.limits().items() if not is_latency(name)}
 
     def excess(self, costs: Mapping[str, float | None]) -> dict[str, float]:
         """The limits that `costs` exceed, and by which factor; unknown costs exceed none."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import moocore
 import numpy as np
 
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import LATENCY, device_of, objective
 from nas.pareto.result import Result
 from trainers.errors import UserError
 
@@ -85,15 +85,17 @@ def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np
 def front(results: Iterable[Result], objectives: Sequence[str]) -> list[Result]:
     """The non-dominated among the complete results, from few parameters to many.
 
-    Raises UserError where their latencies were measured on several devices.
+    One whose latency on a device is not known yet is none of them. Raises UserError where latencies
+    of one objective were measured on several devices.
     """
     complete = [result for result in results if result.state == "complete"]
-    devices = {result.device for result in complete if result.device}
-    if "latency_ms" in objectives and len(devices) > 1:
-        raise UserError(
-            f"latencies of several devices make no front: {', '.join(sorted(devices))}; measure "
-            "all networks on one"
-        )
+    for name in objectives:
+        devices = _devices(complete, name)
+        if len(devices) > 1:
+            raise UserError(
+                f"latencies of several devices make no front: {', '.join(sorted(devices))}; "
+                "measure all networks on one"
+            )
     kept = non_dominated(objective_points(complete, objectives))
     members = [result for result, keep in zip(complete, kept, strict=True) if keep]
     return sorted(members, key=_by_size)
@@ -105,6 +107,16 @@ def spread(members: Sequence[Result], most: int) -> Sequence[Result]:
         return members
     step = (len(members) - 1) / (most - 1)
     return [members[round(i * step)] for i in range(most)]
+
+
+def _devices(results: Sequence[Result], name: str) -> set[str]:
+    """The processors and cards that the objective of that name was measured on."""
+    if device := device_of(name):
+        told = [result.latencies[device] for result in results if device in result.latencies]
+        return {latency["conditions"]["device"] for latency in told}
+    if name != LATENCY:
+        return set()
+    return {result.device for result in results if result.device}
 
 
 def _unit(column: np.ndarray) -> np.ndarray:

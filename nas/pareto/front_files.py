@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nas.pareto.objectives import COSTS
+from nas.pareto.objectives import COSTS, costs_among
 from nas.pareto.result import ABSENT, Result
 from trainers.errors import UserError
 
@@ -26,6 +26,7 @@ FIELDS = (
     "latency",
     "trainings",
     "macs_bounds",
+    "latencies",
 )
 
 
@@ -100,7 +101,8 @@ def front_csv(front: Front) -> str:
     results = [*front.members, *front.baselines]
     classes = list(dict.fromkeys(name for result in results for name in result.dice_per_class))
     columns = ["key", "dice", *(f"dice_{name}" for name in classes)]
-    columns += [*COSTS, "device", "epochs", "number", "architecture", "trainings", "chance"]
+    costs = costs_among([*COSTS, *(name for result in results for name in result.costs)])
+    columns += [*costs, "device", "epochs", "number", "architecture", "trainings", "chance"]
     columns += ["macs_least", "macs_most"] if any(r.macs_bounds for r in results) else []
     columns += ["baseline"] if front.baselines else []
     text = io.StringIO()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AllowInfNan, TypeAdapter, ValidationError
 
 from nas.pareto.budget import Bytes
-from nas.pareto.objectives import OBJECTIVES, objective
+from nas.pareto.objectives import OBJECTIVES, costs_among, is_latency, objective
 from nas.pareto.result import Result
 from trainers.errors import UserError
 
@@ -22,7 +22,8 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 EXPECTED = (
-    f"NAME<=VALUE, several by commas, of {', '.join(OBJECTIVES)}; such as params<=5e5,dice>=0.8"
+    f"NAME<=VALUE, several by commas, of {', '.join(OBJECTIVES)} (of one of several devices: "
+    "latency_ms@DEVICE); such as params<=5e5,dice>=0.8"
 )
 
 
@@ -43,7 +44,9 @@ class Limit:
         """What comes closest to it, for people."""
         known = [value for r in results if (value := r.value(self.name)) is not None]
         if not known:
-            return f"{self.name} is not known"
+            there = costs_among(n for r in results for n in r.costs if is_latency(n))
+            hint = f" (there is {', '.join(there)})" if is_latency(self.name) and there else ""
+            return f"{self.name} is not known{hint}"
         best = min(known) if self.comparison.startswith("<") else max(known)
         text = objective(self.name).exact(best)
         return f"{self.name} is {text} at {'the least' if best == min(known) else 'the most'}"
@@ -64,11 +67,15 @@ def filter_by_limits(members: Sequence[Result], limits: Sequence[Limit]) -> list
 
 
 def _parse(text: str) -> Limit:
-    found = re.fullmatch(r"(\w+)\s*(<=|>=|<|>)\s*(\S+)", text)
-    if not found or found[1] not in OBJECTIVES:
+    found = re.fullmatch(r"([\w@-]+)\s*(<=|>=|<|>)\s*(\S+)", text)
+    try:
+        unit = objective(found[1]).unit if found else None
+    except ValueError:
+        unit = None
+    if not found or unit is None:
         raise UserError(f"--within: {text!r}; expected {EXPECTED}")
     name, comparison, value = found.groups()
-    kind: Any = Bytes if OBJECTIVES[name].unit == "B" else Annotated[float, AllowInfNan(False)]
+    kind: Any = Bytes if unit == "B" else Annotated[float, AllowInfNan(False)]
     try:
         return Limit(name, comparison, float(TypeAdapter(kind).validate_python(value)))
     except ValidationError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # it loads PyTorch
@@ -49,7 +49,9 @@ class Objective:
     def phrase(self) -> str:
         """The title within a sentence: `training memory`, `MACs`."""
         return (
-            self.title if self.title.isupper() or self.title[1:2].isupper() else self.title.lower()
+            self.title
+            if self.title.isupper() or self.title[1:2].isupper()
+            else self.title[:1].lower() + self.title[1:]
         )
 
     def exact(self, value: float | None) -> str:
@@ -102,22 +104,49 @@ OBJECTIVES: Mapping[str, Objective] = {
 }
 DICE = OBJECTIVES["dice"]
 COSTS = tuple(name for name in OBJECTIVES if name != "dice")
+LATENCY = "latency_ms"
 
 
 def objective(name: str) -> Objective:
-    """The objective of that name; `latency_ms@DEVICE` is the latency of one of several devices.
+    """The objective of that name; `latency_ms@DEVICE` is the latency on one of several devices.
 
     Raises ValueError with the names there are.
     """
-    found = OBJECTIVES.get(name.partition("@")[0])
-    if found is None:
+    kind, at, device = name.partition("@")
+    found = OBJECTIVES.get(kind)
+    if found is None or (at and not (kind == LATENCY and device)):
         raise ValueError(f"objective {name!r} is unknown; expected one of {', '.join(OBJECTIVES)}")
-    return found
+    if not device:
+        return found
+    meaning = found.meaning.replace(",", f" on {device},", 1)
+    return replace(found, name=name, title=f"{found.title} on {device}", meaning=meaning)
 
 
 def is_cost(name: str) -> bool:
     """Whether it names a cost, of whatever device."""
     return name.partition("@")[0] in COSTS
+
+
+def is_latency(name: str) -> bool:
+    """Whether it names a latency, of whatever device."""
+    return name.partition("@")[0] == LATENCY
+
+
+def latency_on(device: str) -> str:
+    """What the latency on one of several devices is called among costs and objectives."""
+    return f"{LATENCY}@{device}"
+
+
+def device_of(name: str) -> str:
+    """The device of `latency_ms@DEVICE`; empty for the name of any other cost."""
+    return name.partition("@")[2]
+
+
+def costs_among(names: Iterable[str]) -> list[str]:
+    """The costs among the names, each once, in the order of the table; those on several devices by
+    the devices' names."""
+    known = {name for name in names if is_cost(name)}
+    return sorted(known, key=lambda name: (COSTS.index(name.partition("@")[0]), name))
 
 
 def short_number(value: float | None, unit: str = "", base: Literal[1000, 1024] = 1000) -> str:

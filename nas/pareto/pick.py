@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nas.pareto.front import knee, objective_points
+from nas.pareto.objectives import LATENCY, costs_among, device_of, is_latency, latency_on
 from nas.pareto.reference import above_reference
 from nas.pareto.result import Result
 from trainers.errors import UserError
@@ -20,7 +21,8 @@ def pick(
 ) -> Result:
     """The front member that `name` means: one of `PICKS`, or (the start of) a key.
 
-    All of `PICKS` are among the members `above_reference`. `others`: called for those besides the
+    All of `PICKS` are among the members `above_reference`; of several devices it is
+    `fastest@DEVICE`. `others`: called for those besides the
     members who may be meant by their keys. Raises UserError where no network or several fit, and
     for the fastest where no latency is known.
     """
@@ -30,14 +32,8 @@ def pick(
         return max(members, key=lambda r: r.dice or 0.0)
     if name == "smallest":
         return min(above_reference(members), key=lambda r: r.costs.get("params", 0))
-    if name == "fastest":
-        timed = [member for member in above_reference(members) if "latency_ms" in member.costs]
-        if not timed:
-            raise UserError(
-                "--pick fastest: this search measured no latency; add latency_ms to its objectives "
-                "or budget, or pick another"
-            )
-        return min(timed, key=lambda r: r.costs["latency_ms"])
+    if name.partition("@")[0] == "fastest":
+        return _fastest(members, device_of(name))
     if name == "knee":
         good = above_reference(members)
         return good[knee(objective_points(good, objectives))]
@@ -48,3 +44,20 @@ def pick(
         problem = "means several networks" if found else "is no member of the front"
         raise UserError(f"--pick {name} {problem}; expected {', '.join(PICKS)} or one of {keys}")
     return found[0]
+
+
+def _fastest(members: Sequence[Result], device: str) -> Result:
+    """On that one of several devices; empty where there is but one."""
+    name = latency_on(device) if device else LATENCY
+    timed = [member for member in above_reference(members) if name in member.costs]
+    if timed:
+        return min(timed, key=lambda r: r.costs[name])
+    there = costs_among(cost for r in members for cost in r.costs if is_latency(cost))
+    if not there:
+        raise UserError(
+            "--pick fastest: this search measured no latency; add latency_ms to its objectives "
+            "or budget, or pick another"
+        )
+    known = [f"fastest@{device_of(each)}" if device_of(each) else "fastest" for each in there]
+    asked = f"fastest@{device}" if device else "fastest"
+    raise UserError(f"--pick {asked}: expected {' or '.join(known)}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from nas.pareto.objectives import COSTS, DICE, UNKNOWN, is_cost
+from nas.pareto.objectives import COSTS, DICE, UNKNOWN, is_cost, latency_on
 from search_spaces.registry import load_architecture
 from search_spaces.space import Architecture
 
@@ -41,7 +41,8 @@ class Result:
     `space`, `key` and `architecture` are the record of its network. `costs`, as far as they are
     known, by the names of `nas.pareto.objectives`: trainable parameters, multiply-accumulates of
     one forward pass of one patch (batch 1), bytes at the peak of a training step, median
-    milliseconds of one pass on `device`, of which `latency` tells all. `curve` holds the validation
+    milliseconds of one pass on `device`, of which `latency` tells all; of several devices, what
+    `latencies` tells of each, by its name, as far as it answered. `curve` holds the validation
     Dice of every epoch trained; `dice_per_class` is keyed by class name, None for a class in no
     validation case (and predicted in none). `measured`: what the network told of itself in its last
     validation, such as the share of queries it pruned. `accumulate`: in how many passes a batch was
@@ -62,6 +63,7 @@ class Result:
     costs: Mapping[str, float] = field(default_factory=dict)
     device: str | None = None
     latency: Mapping[str, Any] | None = None
+    latencies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     epochs: int = 0
     curve: tuple[float, ...] = ()
     train_seconds: float = 0.0
@@ -81,6 +83,15 @@ class Result:
     def most_costs(self) -> Mapping[str, float]:
         """Its costs with every query kept: what is known before a training, and admitted by."""
         return {**self.costs, "macs": self.macs_bounds[1]} if self.macs_bounds else self.costs
+
+    def measured_on(self, latencies: Mapping[str, Mapping[str, Any]]) -> Result:
+        """With these latencies on some of several devices, by their names; the others stay."""
+        costs = {latency_on(name): one["p50_ms"] for name, one in latencies.items()}
+        return replace(
+            self,
+            latencies={**self.latencies, **latencies},
+            costs={**self.costs, **costs},
+        )
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -105,11 +116,13 @@ class Result:
         baseline.
 
         Costs stand beside the other values, those that are always asked for even if unknown;
-        `trainings` only where there are several, `macs_bounds` only where there are any.
+        `trainings` only where there are several, `macs_bounds` and `latencies` only where there are
+        any.
         """
         told: dict[str, Any] = {}
         untold = set() if self.baseline else {"space", "baseline"}
-        untold |= {name for name in ("trainings", "macs_bounds") if not getattr(self, name)}
+        seldom = ("trainings", "macs_bounds", "latencies")
+        untold |= {name for name in seldom if not getattr(self, name)}
         for name in (f.name for f in fields(self) if f.name not in untold):
             if name == "costs":
                 told |= {**dict.fromkeys(COSTS), **self.costs}

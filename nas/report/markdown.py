@@ -42,6 +42,8 @@ def _paragraphs(config: RunConfig, record: SearchRecord, drawn: Sequence[str]) -
     if record.members:
         yield markdown_table(record)
         yield f"*{caption(record)}*"
+        if record.waiting:
+            yield record.waiting
         if record.baseline_verdict:
             squares = "; in the figure they are squares" if "front" in drawn else ""
             yield f"{record.baseline_verdict} Baselines are trained by the same recipe{squares}."

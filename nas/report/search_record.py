@@ -14,7 +14,7 @@ from nas.pareto.front import front
 from nas.pareto.front_chances import front_chances
 from nas.pareto.front_files import Front
 from nas.pareto.hypervolume import hypervolume, ranks
-from nas.pareto.objectives import COSTS
+from nas.pareto.objectives import costs_among, device_of, latency_on, objective
 from nas.pareto.result import Result
 from search_spaces.space import SearchSpace
 
@@ -96,13 +96,34 @@ class SearchRecord:
     @cached_property
     def costs(self) -> list[str]:
         """The costs among the objectives."""
-        return [cost for cost in COSTS if cost in self.objectives]
+        return costs_among(self.objectives)
 
     @cached_property
     def conditions(self) -> str | None:
         """Under which the latencies were measured, on one line; None where none was."""
         values = next((r.latency["conditions"] for r in self.results if r.latency), None)
-        return Conditions.from_json(values).text() if values else None
+        devices = {n: told["conditions"] for r in self.results for n, told in r.latencies.items()}
+        each = (f"on {name}, {_text(told)}" for name, told in sorted(devices.items()))
+        return _text(values) if values else "; ".join(each) or None
+
+    @cached_property
+    def waiting(self) -> str:
+        """How many trained networks wait for their latency on which device; empty where none."""
+        complete = [r for r in (*self.results, *self.baselines) if r.state == "complete"]
+        named = {device_of(name) for name in self.objectives} - {""}
+        sentences = []
+        for device in sorted(named.union(*(result.latencies for result in complete))):
+            name = latency_on(device)
+            count = sum(name not in result.costs for result in complete)
+            if count:
+                told, take = (
+                    ("1 trained network waits", "takes")
+                    if count == 1
+                    else (f"{count} trained networks wait", "take")
+                )
+                place = f" and {take} no place on the front" if name in self.objectives else ""
+                sentences.append(f"{told} for {objective(name).phrase}{place}.")
+        return " ".join(sentences)
 
     @cached_property
     def prunes(self) -> bool:
@@ -112,4 +133,8 @@ class SearchRecord:
     @cached_property
     def known_costs(self) -> list[str]:
         """The costs that at least one member of the front has a number for."""
-        return [cost for cost in COSTS if any(cost in member.costs for member in self.members)]
+        return costs_among(cost for member in self.members for cost in member.costs)
+
+
+def _text(conditions: Mapping[str, Any]) -> str:
+    return Conditions.from_json(conditions).text()

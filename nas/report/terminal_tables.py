@@ -6,8 +6,9 @@ from rich.table import Table
 
 from nas.cost.latency import Conditions
 from nas.pareto.front_files import Front
-from nas.pareto.objectives import DICE, OBJECTIVES, UNKNOWN
+from nas.pareto.objectives import DICE, UNKNOWN, Objective, costs_among, objective
 from nas.pareto.reference import above_reference, dice_reference
+from nas.pareto.result import Result
 
 
 def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Table:
@@ -24,15 +25,16 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
     members = front.members if whole else above_reference(front.members)
     rows = [*members, *front.baselines]
     captions: dict[str, None] = {}
-    known = [o for o in OBJECTIVES.values() if any(r.value(o.name) is not None for r in rows)]
-    for objective in known:
-        table.add_column(objective.title, justify="right")
+    costs = costs_among(name for row in rows for name in row.costs)
+    known = [o for o in map(objective, ("dice", *costs)) if any(_is_known(o, r) for r in rows)]
+    for shown in known:
+        table.add_column(shown.title, justify="right")
     if front.chances:
         table.add_column("chance", justify="right")
     for number, row in enumerate(rows, 1):
         if number == len(members) + 1:
             table.add_section()
-        cells = [objective.exact(row.value(objective.name)) for objective in known]
+        cells = [shown.exact(row.value(shown.name)) for shown in known]
         if row.trainings:
             cells[0] += f" ×{len(row.trainings)}"  # noqa: RUF001
         if front.chances:
@@ -41,16 +43,23 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
         place = [] if not numbered else [""] if row.baseline else [str(number)]
         table.add_row(*place, row.label, *cells, style="dim" if row.baseline else None)
         if row.macs_bounds:
-            least, most = map(OBJECTIVES["macs"].short, row.macs_bounds)
+            least, most = map(objective("macs").short, row.macs_bounds)
             captions[f"{row.label}: MACs of the queries that it keeps, of {least} to {most}"] = None
         if row.latency:
             conditions = Conditions.from_json(row.latency["conditions"])
             captions[f"latency: median of a pass, {conditions.text()}"] = None
+        for name, latency in row.latencies.items():
+            conditions = Conditions.from_json(latency["conditions"])
+            captions[f"latency on {name}: median of a pass, {conditions.text()}"] = None
     if below := len(front.members) - len(members):
         least = DICE.exact(dice_reference(front.members))
         captions[f"{below} more below Dice {least}: segnas front DIR --all"] = None
     table.caption = "\n".join(captions) or None
     return table
+
+
+def _is_known(kind: Objective, row: Result) -> bool:
+    return row.value(kind.name) is not None
 
 
 def clock(seconds: float) -> str:

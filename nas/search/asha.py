@@ -10,7 +10,7 @@ import numpy as np
 
 from nas.config.early_stopping import EarlyStopping
 from nas.pareto.front import minimised
-from nas.pareto.objectives import DICE, objective
+from nas.pareto.objectives import DICE, device_of, objective
 from nas.pareto.result import Result
 from trainers.config import TrainConfig
 
@@ -32,7 +32,8 @@ class Scheduler:
     last may go on as well if its value is close to the better one. Ranks have no value between
     them.
 
-    A Dice or cost that is unknown or not finite is never let on, and does not count among the n.
+    A Dice or cost that is unknown or not finite is never let on, and does not count among the n;
+    but one whose latency waits for a device that is away is compared by what else is known.
     """
 
     def __init__(
@@ -94,6 +95,8 @@ class Scheduler:
 
     def _newest_goes_on(self, rung: Rung) -> bool:
         points = np.array(list(rung.values()))
+        waits = np.isnan(points[-1]) & np.array([bool(device_of(n)) for n in self._objectives])
+        points = points[:, ~waits]
         known = np.isfinite(points).all(axis=1)
         if not known[-1]:
             return False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from nas.cost.devices import DeviceLatencies
+from nas.cost.devices.prober import DevicesProber
+from nas.cost.failure import Waiting
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.budget import Budget
@@ -14,20 +17,22 @@ class CandidateQueue:
     """Candidates that may be trained, one at a time; no call waits for a measurement.
 
     Without a `prober` no latency is measured. `baselines`, where there are any, take turns with the
-    study's candidates.
+    study's candidates. `waiting`: the devices that gave no latency, and why; candidates go on
+    without.
     """
 
     def __init__(
         self,
         study: Study,
         budget: Budget,
-        prober: Prober | None,
+        prober: Prober | DevicesProber | None,
         baselines: BaselineQueue | None = None,
     ) -> None:
         self._study, self._budget, self._prober = study, budget, prober
         self.baselines = baselines
         self.pending: Candidate | None = None  # asked for, and not taken yet
         self.failures = 0  # networks in a row that could not be measured
+        self.waiting: dict[str, str] = {}
         self._ready = False
 
     @property
@@ -73,9 +78,15 @@ class CandidateQueue:
             self._prober.submit([self.pending.architecture])
         self._ready = self.pending is not None and self._prober is None
 
-    def _decide(self, candidate: Candidate, outcome: Latency | Failure) -> None:
-        if failed := isinstance(outcome, Failure):
+    def _decide(
+        self, candidate: Candidate, outcome: Latency | DeviceLatencies | Failure | Waiting
+    ) -> None:
+        if failed := isinstance(outcome, Failure | Waiting):  # it waits where there are devices
             reason: str | None = outcome.reason
+        elif isinstance(outcome, DeviceLatencies):
+            self.waiting |= outcome.waiting
+            candidate = candidate.with_latencies(outcome.known)
+            reason = self._budget.reason(candidate.costs)
         else:
             candidate = candidate.with_latency(outcome)
             reason = self._budget.reason(candidate.costs)

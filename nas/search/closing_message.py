@@ -34,6 +34,8 @@ def closing_lines(
     )
     if record.baseline_verdict:
         yield record.baseline_verdict
+    if record.waiting:
+        yield f"{record.waiting} Once the device answers, the same command asks it again"
     if baselines and (left_out := baselines.left_out):
         names = {why: [n for n in left_out if left_out[n] == why] for why in left_out.values()}
         told = (f"{', '.join(alike)} ({why})" for why, alike in names.items())

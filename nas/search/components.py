@@ -12,9 +12,11 @@ from typing import Any
 
 from nas.config.data_space import DataSpace, space_for
 from nas.config.run_config import RunConfig
+from nas.cost.devices.prober import DevicesProber
 from nas.cost.latency_probe import Prober, ProbeTask
 from nas.engine.evaluator import Evaluator
 from nas.engine.make_evaluator import TRAINING, make_evaluator
+from nas.engine.open_prober import open_devices
 from nas.engine.open_prober import open_prober as open_any
 from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
@@ -143,25 +145,30 @@ def machine_lock_name(directory: Path) -> str:
     return hashlib.sha256(str(directory).encode()).hexdigest()[:12]
 
 
-def open_prober(config: RunConfig, cache: VolumeCache, machine_lock: Path) -> Prober | None:
+def open_prober(
+    config: RunConfig, cache: VolumeCache, machine_lock: Path
+) -> Prober | DevicesProber | None:
     """Who measures latencies, where the search wants any."""
     if not config.needs_latency:
         return None
     latency = config.latency
-    return open_any(
-        ProbeTask(
-            channels=cache.channels,
-            classes=cache.targets.outputs,
-            latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
-            device=config.resources.device,
-            seed=config.seed,
-            machine_lock=machine_lock,
-        )
+    task = ProbeTask(
+        channels=cache.channels,
+        classes=cache.targets.outputs,
+        latency=latency.model_copy(update={"patch": latency.patch or config.train.patch}),
+        device=config.resources.device,
+        seed=config.seed,
+        machine_lock=machine_lock,
     )
+    return open_devices(task) if latency.devices else open_any(task)
 
 
 def fixed_settings(
-    config: RunConfig, cache: VolumeCache, cases: Cases, prober: Prober | None, axes: Axes
+    config: RunConfig,
+    cache: VolumeCache,
+    cases: Cases,
+    prober: Prober | DevicesProber | None,
+    axes: Axes,
 ) -> dict[str, Any]:
     """What results of one study have in common: other values would make them incomparable."""
     whole = config.model_dump(mode="json", exclude={"train": EXECUTION_KEYS})

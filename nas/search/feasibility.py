@@ -30,7 +30,7 @@ def check_feasible(space: SearchSpace, restrict: Restrictions, count: TrainingCo
             f"train.deep_supervision: of {NEAREST_OF} networks of {space.name} none has decoder "
             "stages coarser than its logits to supervise; set train.deep_supervision=false"
         )
-    if set(count.budget.limits()) - {"latency_ms"}:
+    if count.budget.limits_counted():
         distances = [BudgetDistance.of(point, count) for point in points]
         nearest = min(distances, key=lambda distance: distance.key)
         found = descend(nearest, count, restrict)

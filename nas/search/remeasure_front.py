@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from nas.cost.devices import DeviceLatencies
+from nas.cost.devices.prober import DevicesProber
+from nas.cost.failure import Waiting
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.front import front
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import LATENCY, costs_among, is_latency, objective
 from nas.pareto.result import Result
 from nas.search.trained_networks import TrainedNetworks
 from nas.study.study import Study
@@ -16,7 +19,10 @@ ROUNDS = 3
 
 
 def remeasure_front(
-    study: Study, prober: Prober, trained: TrainedNetworks, say: Callable[[str], None]
+    study: Study,
+    prober: Prober | DevicesProber,
+    trained: TrainedNetworks,
+    say: Callable[[str], None],
 ) -> list[Result]:
     """Measure the members of the front and the baselines again, interleaved; return those whose
     latency changed.
@@ -24,14 +30,17 @@ def remeasure_front(
     They have their trained weights now, and see windows of validation cases: with drawn weights a
     network that lets its input decide computes everything. What comes to the front by that is
     measured as well, with all others anew, in `ROUNDS` rounds at most. Every change of rank is
-    said, and who joins and leaves. A member that cannot be measured keeps its first latency.
+    said, and who joins and leaves. A member that cannot be measured keeps its first latency; so
+    does each on a device that is away, which is asked again when the search is opened again.
     """
     revised: dict[str, Result] = {}
+    devices = prober.names if isinstance(prober, DevicesProber) else ()
+    asked: set[str] = set()  # who is asked once, whatever the devices say
     first = {member.key for member in front(study.results, study.objectives)}
     for _ in range(ROUNDS):
         found, baselines = front(study.results, study.objectives), study.baselines
         members = [*found, *baselines]
-        if all(study.was_revised(member.key) for member in members):
+        if all(m.key in asked or study.was_revised(m.key, devices) for m in members):
             break
         beside = f" and {len(baselines)} baselines beside it" if baselines else ""
         say(
@@ -44,6 +53,7 @@ def remeasure_front(
                 say(f"{member.label} is measured with drawn weights: its own are gone")
         prober.submit([member.network() for member in members], measured_by)
         again = dict(_revisions(study, members, _wait(prober), say))
+        asked |= {member.key for member in members} if devices else set()
         for line in rank_changes([m for m in members if m.key in again], list(again.values())):
             say(line)
         revised |= again
@@ -55,40 +65,48 @@ def remeasure_front(
 
 
 def rank_changes(before: Sequence[Result], after: Sequence[Result]) -> Iterator[str]:
-    """A line for every network whose place by latency changed; both in the same order."""
-    old, new = _places(before), _places(after)
-    exact = objective("latency_ms").exact
-    for first, second in zip(before, after, strict=True):
-        if old[first.key] != new[first.key]:
-            yield (
-                f"{first.label} was number {old[first.key]} by latency "
-                f"({exact(first.value('latency_ms'))}) and is number {new[first.key]} "
-                f"({exact(second.value('latency_ms'))})"
-            )
+    """A line for every network whose place by a latency changed; both in the same order."""
+    known = costs_among(name for r in (*before, *after) for name in r.costs if is_latency(name))
+    for name in known or [LATENCY]:
+        old, new, kind = _places(before, name), _places(after, name), objective(name)
+        for first, second in zip(before, after, strict=True):
+            if old[first.key] != new[first.key]:
+                yield (
+                    f"{first.label} was number {old[first.key]} by {kind.phrase} "
+                    f"({kind.exact(first.value(name))}) and is number {new[first.key]} "
+                    f"({kind.exact(second.value(name))})"
+                )
 
 
 def _revisions(
     study: Study,
     members: Sequence[Result],
-    outcomes: Sequence[Latency | Failure],
+    outcomes: Sequence[Latency | DeviceLatencies | Failure | Waiting],
     say: Callable[[str], None],
 ) -> Iterator[tuple[str, Result]]:
     for member, outcome in zip(members, outcomes, strict=True):
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, Failure | Waiting):
             say(f"{member.label} keeps its first latency: {outcome.reason}")
             continue
+        if isinstance(outcome, DeviceLatencies):
+            for name, reason in outcome.waiting.items():
+                say(f"{member.label} keeps its first latency on {name}: {reason}")
+            if not outcome.known:
+                continue
         result = study.revise(member.key, outcome)
         if result.state == "infeasible":
             say(f"{member.label}: {result.reason}")
         yield member.key, result
 
 
-def _wait(prober: Prober) -> list[Latency | Failure]:
+def _wait(
+    prober: Prober | DevicesProber,
+) -> Sequence[Latency | DeviceLatencies | Failure | Waiting]:
     while (outcomes := prober.poll(1.0)) is None:
         pass
     return outcomes
 
 
-def _places(results: Sequence[Result]) -> dict[str, int]:
-    ordered = sorted(results, key=lambda result: result.costs.get("latency_ms", 0.0))
+def _places(results: Sequence[Result], name: str) -> dict[str, int]:
+    ordered = sorted(results, key=lambda result: result.costs.get(name, 0.0))
     return {result.key: place for place, result in enumerate(ordered, 1)}

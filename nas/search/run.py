@@ -16,6 +16,7 @@ from rich.console import Console
 from nas.config.data_space import DataSpace
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
+from nas.cost.devices.prober import DevicesProber
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.cluster import Cluster
 from nas.engine.trial_files import TrialFiles
@@ -42,6 +43,7 @@ from nas.search.components import (
 from nas.search.feasibility import check_feasible
 from nas.search.follow_ups import FrontWriter, Tracking
 from nas.search.live_view import Screen
+from nas.search.measure_waiting import check_away, measure_waiting
 from nas.search.progress_bars import Bars
 from nas.search.remeasure_front import remeasure_front
 from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
@@ -119,7 +121,7 @@ def run_search(
         slots = cluster.slots
         with Bars(console) as bars:
             cache, cases = prepare_data(config.data, directory, bars.count)
-        if config.latency.resources:  # the machine that measures is found through Ray
+        if config.latency.nodes:  # the machine that measures is found through Ray
             cluster.start()
         prober = None if confirm else open_prober(config, cache, machine_lock.path)
         if prober:
@@ -139,6 +141,8 @@ def run_search(
             repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
         else:
             fixed = fixed_settings(config, cache, cases, prober, within.space.axes)
+            if isinstance(prober, DevicesProber):
+                check_away(prober, directory)
             study, starts = _open_study(config, directory, within, settings, costs, fixed)
             _write_settings(config, directory, cache, cases)
             beside = BaselineSizes(config.search.baselines, within.space, costs)
@@ -151,6 +155,9 @@ def run_search(
         with Screen(console, config.name) as screen:
             for line in opening:
                 screen.on_message(line)
+            if isinstance(prober, DevicesProber):
+                prober.expect(study.device_conditions)
+                measure_waiting(study, prober, screen.on_message)
             session = Session(
                 study,
                 CandidateQueue(study, config.budget, prober, baselines),
@@ -174,6 +181,9 @@ def run_search(
                 parts = config, directory, shared, costs, settings, first, len(cases.validation)
                 ready = SupernetRun(*parts).run(time, cluster, workers, screen, tracker)
             ended = ready and run_trials(session, cluster, workers)
+            if ended and isinstance(prober, DevicesProber):
+                for result in measure_waiting(study, prober, session.say):
+                    tracker.trial_end(result, study.results)
             if ended and prober:
                 with trained_networks(directory, config, cache, cases.validation) as networks:
                     revised = remeasure_front(study, prober, networks, session.say)

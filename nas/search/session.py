@@ -237,6 +237,7 @@ class Session:
         pace.most = self.budget.most_seconds(self.time.elapsed, slots, pace.quickest)
         self._queue.advance()
         self._tell_left_out()
+        self._tell_waiting()
         if self.study.refusals.due:
             self.say(self.study.refusals.verdict())
         if self.study.exhausted:
@@ -263,6 +264,12 @@ class Session:
         left_out.clear()
         if self.study.out_of_time:
             self._say_once("nothing more that is proposed can be trained in the time that is left")
+
+    def _tell_waiting(self) -> None:
+        """Say which devices gave no latency of a network, which is trained all the same."""
+        for name, reason in self._queue.waiting.items():
+            self._say_once(f"latencies wait for {name}: {reason}")
+        self._queue.waiting.clear()
 
     def _tell(self, running: Running, worker_seconds: float) -> Result:
         result = self.study.tell(running.result(worker_seconds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from trainers.errors import UserError
 
 UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
+AWAY = re.compile(r"latency\.devices\.[^.]+")  # null, where a device did not answer
 
 
 def check_settings_unchanged(
@@ -26,7 +28,10 @@ def check_settings_unchanged(
 def _changes(old: Any, new: Any, name: str = "") -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old | new:
-            yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+            place = f"{name}.{key}" if name else key
+            away = AWAY.fullmatch(place) and key in old and key in new
+            if not (away and None in (old[key], new[key])):
+                yield from _changes(old.get(key), new.get(key), place)
     elif old != new:
         yield f"{name} was {_short(old)} and is {_short(new)}"
 

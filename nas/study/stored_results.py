@@ -21,6 +21,8 @@ from trainers.errors import UserError
 STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key
 BASELINE = "baseline: "  # and its name: the attribute with its architecture, then its result
 AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
+LATER = "latency later: "  # and a key: that of first measurements which had to wait for a device
+LOST = "lost: "  # and a key: why a network that had to wait runs on no such device
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
     for trial in study.get_trials(deepcopy=False):
         if told := trial.user_attrs.get("result"):
             result = Result.from_json(told, space)
-            again = study.user_attrs.get(AGAIN + result.key)
-            results[result.key] = revised(result, again, repeats.get(result.key, ()), budget)
+            own = repeats.get(result.key, ())
+            results[result.key] = revised(result, study.user_attrs, own, budget)
     starts = study.user_attrs.get(STARTS, {})
     ended = ended_baselines(study.user_attrs, budget)
     baselines = [baseline for baseline in ended if baseline.state == "complete"]
@@ -76,7 +78,7 @@ def ended_baselines(attributes: Mapping[str, Any], budget: Budget) -> list[Resul
     """The baselines that have a result, in the order in which they were begun."""
     ended = [told for told in baseline_records(attributes).values() if "state" in told]
     results = [Result.from_json(told, told["space"]) for told in ended]
-    return [revised(one, attributes.get(AGAIN + one.key), (), budget) for one in results]
+    return [revised(one, attributes, (), budget) for one in results]
 
 
 def complete_results(directory: Path, space: str, budget: Budget) -> list[Result]:
@@ -98,17 +100,28 @@ def by_key(repeats: Sequence[Repeat]) -> dict[str, list[Repeat]]:
 
 
 def revised(
-    result: Result, again: Mapping[str, Any] | None, repeats: Sequence[Repeat], budget: Budget
+    result: Result, attributes: Mapping[str, Any], repeats: Sequence[Repeat], budget: Budget
 ) -> Result:
-    """A complete result with its `repeats`, and the latency that was measured `again`, if it was;
-    infeasible where that is over the budget."""
+    """A complete result with its `repeats`, and the latencies that were measured later or again, if
+    any were; infeasible where they are over the budget. `attributes`: those of the study."""
     result = trained_again(result, repeats)
-    if again is None or result.state != "complete":
+    again, later = (attributes.get(name + result.key) for name in (AGAIN, LATER))
+    if result.state != "complete":
         return result
-    costs = {**result.costs, "latency_ms": again["p50_ms"]}
-    changed = replace(result, latency=again, costs=costs)
+    if why := attributes.get(LOST + result.key):
+        return _infeasible(result, why)
+    if again is None and later is None:
+        return result
+    if again and "conditions" in again and "p50_ms" in again:
+        costs = {**result.costs, "latency_ms": again["p50_ms"]}
+        changed = replace(result, latency=again, costs=costs)
+    else:
+        changed = result.measured_on({**(later or {}), **(again or {})})
     if reason := budget.reason(changed.costs):
-        told = f"{reason}, measured again"
-        lost = replace(changed, dice=None, dice_per_class={}, trainings=())
-        return replace(lost, state="infeasible", reason=told)
+        return _infeasible(changed, f"{reason}, measured {'again' if again else 'later'}")
     return changed
+
+
+def _infeasible(result: Result, reason: str) -> Result:
+    lost = replace(result, dice=None, dice_per_class={}, trainings=())
+    return replace(lost, state="infeasible", reason=reason)

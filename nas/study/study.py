@@ -11,7 +11,8 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.cost.latency import Latency
+from nas.cost.devices import DeviceLatencies
+from nas.cost.latency import Conditions, Latency
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
 from nas.study.constraints import values_of, violations
@@ -23,6 +24,8 @@ from nas.study.samplers.factory import make_sampler
 from nas.study.stored_results import (
     AGAIN,
     BASELINE,
+    LATER,
+    LOST,
     STARTS,
     baseline_records,
     by_key,
@@ -247,13 +250,42 @@ class Study:
         if key not in self._told and all(t.user_attrs.get("key") != key for t in waiting):
             self._study.enqueue_trial(dict(params), user_attrs={"key": key})
 
-    def revise(self, key: str, latency: Latency) -> Result:
+    def revise(self, key: str, latency: Latency | DeviceLatencies) -> Result:
         """Put a latency that was measured again in the place of the first one of a complete
         candidate or baseline.
 
         The sampler keeps what it was told. Over the budget now, the network is infeasible.
         """
+        if isinstance(latency, DeviceLatencies):
+            return self._measured(AGAIN, key, latency)
         self._study.set_user_attr(AGAIN + key, latency.to_json())
+        return self._now(key)
+
+    def add_latencies(self, key: str, latencies: DeviceLatencies) -> Result:
+        """Those of a complete candidate or baseline that had to wait for their devices.
+
+        The sampler keeps what it was told. Over the budget now, the network is infeasible.
+        """
+        return self._measured(LATER, key, latencies)
+
+    def lose(self, key: str, reason: str) -> Result:
+        """A complete candidate or baseline that had to wait for a device is infeasible there."""
+        self._study.set_user_attr(LOST + key, reason)
+        return self._now(key)
+
+    @property
+    def device_conditions(self) -> dict[str, Conditions]:
+        """Under which each of several devices measured when the search began; empty without."""
+        found = self._study.user_attrs["facts"].get("latency", {}).get("devices") or {}
+        return {name: Conditions.from_json(told) for name, told in found.items() if told}
+
+    def _measured(self, attribute: str, key: str, latencies: DeviceLatencies) -> Result:
+        old = self._study.user_attrs.get(attribute + key, {})
+        self._study.set_user_attr(attribute + key, {**old, **latencies.to_json()})
+        return self._now(key)
+
+    def _now(self, key: str) -> Result:
+        """The candidate or the baseline, by all that is recorded."""
         if key in self._told:
             return self._revise(self._told[key])
         return next(one for one in self._ended_baselines if one.key == key)
@@ -266,9 +298,10 @@ class Study:
         self._trained_again.setdefault(repeat.key, []).append(repeat)
         return self._revise(self._told[repeat.key])
 
-    def was_revised(self, key: str) -> bool:
-        """Whether the candidate's latency was measured again."""
-        return AGAIN + key in self._study.user_attrs
+    def was_revised(self, key: str, devices: Sequence[str] = ()) -> bool:
+        """Whether the candidate's latency was measured again; of several, on all these devices."""
+        again = self._study.user_attrs.get(AGAIN + key)
+        return again is not None and set(devices) <= set(again)
 
     @property
     def _ended_baselines(self) -> list[Result]:
@@ -276,9 +309,9 @@ class Study:
 
     def _revise(self, trial: FrozenTrial) -> Result:
         result = Result.from_json(trial.user_attrs["result"], self._space.name)
-        again = self._study.user_attrs.get(AGAIN + result.key)
         repeats = self._trained_again.get(result.key, ())
-        self._results[result.key] = result = revised(result, again, repeats, self._budget)
+        told = self._study.user_attrs
+        self._results[result.key] = result = revised(result, told, repeats, self._budget)
         return result
 
     def _record(self, result: Result) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from nas.pareto.front import spread
-from nas.pareto.objectives import COSTS, objective
+from nas.pareto.objectives import costs_among, objective
 from nas.pareto.result import Result
 from nas.tracking.search_info import Search
 
@@ -53,7 +53,7 @@ def _lines(
 
 
 def _table(members: Sequence[Result]) -> Iterator[str]:
-    known = [cost for cost in COSTS if any(cost in m.costs for m in members)]
+    known = costs_among(cost for member in members for cost in member.costs)
     yield f"| key | Dice | {' | '.join(objective(cost).phrase for cost in known)} |"
     yield "|---|" + "---:|" * (1 + len(known))
     for member in spread(members, ROWS):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.config.nested import leaves
+from nas.cost.latency.conditions import Conditions
 from nas.pareto.result import Result, known
 
 VALUE_LENGTH = 500
@@ -20,15 +21,21 @@ def final_metrics(result: Result) -> dict[str, float]:
     """What MLflow shows of an ended trial, by the metric's name, as far as it is known.
 
     Its objectives, `dice_<class>` for each class, `latency/<name>` for the rest of the latency's
-    distribution, the epochs and seconds trained, and what the network measured of itself, with the
-    least and the most multiply-accumulates where its input decides between them. Trained
-    again, `training/<number>` is the Dice of each training, of which `dice` is the mean.
+    distribution (on several devices `latency_ms/<device>` and `latency/<device>/<name>`), the
+    epochs and seconds trained, and what the network measured of itself, with the least and the most
+    multiply-accumulates where its input decides between them. Trained again, `training/<number>` is
+    the Dice of each training, of which `dice` is the mean.
     """
     values = {
         "dice": result.dice,
-        **result.costs,
+        **{name.replace("@", "/"): value for name, value in result.costs.items()},
         **result.bounds,
         **{f"latency/{name}": (result.latency or {}).get(name) for name in SPREAD},
+        **{
+            f"latency/{device}/{name}": told.get(name)
+            for device, told in result.latencies.items()
+            for name in SPREAD
+        },
         "epochs": result.epochs,
         "train_seconds": result.train_seconds,
         **{f"dice_{name}": value for name, value in result.dice_per_class.items()},
@@ -51,8 +58,15 @@ def curve_points(result: Result, validate_every: int) -> list[tuple[int, float]]
 
 
 def result_tags(result: Result) -> dict[str, str]:
-    """The tags that tell of the result itself; those of its rank change with other results."""
-    return {"state": result.state} | ({"reason": result.reason} if result.reason else {})
+    """The tags that tell of the result itself; those of its rank change with other results.
+
+    `latency/<device>`: under which conditions the latency on one of several devices was measured.
+    """
+    devices = {
+        f"latency/{device}": Conditions.from_json(told["conditions"]).text()
+        for device, told in result.latencies.items()
+    }
+    return {"state": result.state} | ({"reason": result.reason} if result.reason else {}) | devices
 
 
 def fingerprint(result: Result) -> str:

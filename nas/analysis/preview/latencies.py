@@ -33,6 +33,11 @@ class Latencies:
 
 def check_measured_here(latency: LatencyConfig) -> None:
     """Raises UserError where the search measures on another machine than this one."""
+    if latency.devices:
+        raise UserError(
+            "--latency measures on this machine alone, and latency.devices names what a search "
+            "measures on; preview without it"
+        )
     if latency.resources:
         raise UserError(
             "--latency measures on this machine, and latency.resources names another one; preview "

@@ -236,7 +236,7 @@ def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) 
         "hours": MANY,
         "epochs": round(search.all_epochs(train.epochs) / (mean_end * train.epochs)),
     }[search.budget]
-    measured = config.needs_latency and not latency.resources
+    measured = config.needs_latency and latency.here
     return Schedule(
         trials=trials,
         slots=slots,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -23,11 +24,12 @@ class Conditions(Record):
     `shape`: (B, C, D, H, W) of one pass. `device`: the name of the GPU or the processor. `driver`:
     that of the GPU; for a processor, the operating system. `quantisation`: how int8 was reached,
     None for other precisions. `runtime`: the library that ran the network, with its version.
+    `threads`: None where nobody knows, as on a device that a command of the user's measures on.
     """
 
     device: str
     driver: str
-    threads: int
+    threads: int | None
     precision: str
     quantisation: str | None
     backend: str
@@ -36,11 +38,12 @@ class Conditions(Record):
 
     def text(self) -> str:
         """One line."""
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}, "
         precision = " ".join(filter(None, (self.precision, self.quantisation)))
         batch, channels, *size = self.shape
         return (
-            f"{self.device} ({self.driver}), {threads}, {precision}, {self.backend} "
+            f"{self.device} ({self.driver}), {threads if self.threads else ''}{precision}, "
+            f"{self.backend} "
             f"({self.runtime}), batch {batch} of {'x'.join(map(str, (channels, *size)))}"
         )
 
@@ -74,6 +77,11 @@ def device_name(device: torch.device) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
+    return processor_name()
+
+
+def processor_name() -> str:
+    """That of this machine."""
     return _cpu_model() or platform.processor() or platform.machine()
 
 
@@ -101,6 +109,17 @@ def _runtime(config: LatencyConfig, device: torch.device) -> str:
         alone = config.batch == 1 and config.precision == "fp32" and device.type == "cpu"
         single = " with oneDNN for single images" if alone and config.backend == "eager" else ""
         return f"torch {torch.__version__}{single}"
+    return onnx_runtime()
+
+
+def usable_cpus() -> int:
+    """Those that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def onnx_runtime() -> str:
+    """The distribution of ONNX Runtime that is installed, with its version."""
     for name in RUNTIMES:
         try:
             return f"{name} {version(name)}"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from trainers.strict import Strict
+from nas.cost.latency.device_config import (
+    Amount,
+    Backend,
+    DeviceConfig,
+    DeviceName,
+    Positive,
+    Precision,
+    Quantisation,
+    Seconds,
+    TorchDevice,
+)
+from trainers.strict import Strict, left_out_at
 
-Backend = Literal["eager", "compile", "graph", "onnxruntime"]
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
-Quantisation = Literal["static", "dynamic"]
-Positive = Annotated[int, Field(gt=0)]
 Size3 = tuple[Positive, Positive, Positive]
-Seconds = Annotated[float, Field(gt=0)]
 
 
 class LatencyConfig(Strict):
@@ -26,9 +32,10 @@ class LatencyConfig(Strict):
     never fewer than three passes. `timeout`: seconds for one network with its building and
     compiling.
     `resources`: the Ray resources of the node that measures; empty for this machine.
+    `devices`: several that are measured on, by name, each as these keys say but for its own.
     """
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: TorchDevice = "auto"
     backend: Backend = "eager"
     precision: Precision = "fp32"
     quantisation: Quantisation = "static"
@@ -41,7 +48,8 @@ class LatencyConfig(Strict):
     repeats: Annotated[int, Field(ge=3)] = 30
     seconds: Seconds = 2.0
     timeout: Seconds = 300.0
-    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    resources: dict[str, Amount] = Field(default_factory=dict)
+    devices: dict[DeviceName, DeviceConfig] = left_out_at({})
 
     @model_validator(mode="after")
     def _that_can_work(self) -> Self:
@@ -66,6 +74,38 @@ class LatencyConfig(Strict):
                 "precision fp16, or backend eager or compile"
             )
         return self
+
+    @model_validator(mode="after")
+    def _on_each(self) -> Self:
+        if self.devices and self.resources:
+            raise ValueError(
+                "resources beside devices: each device has its own; move resources to the one that "
+                "is meant"
+            )
+        for name in self.devices:
+            try:
+                self.on(name)
+            except ValidationError as error:
+                told = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"devices.{name}: {told}") from None
+        return self
+
+    def on(self, name: str) -> LatencyConfig:
+        """How it is measured on one of the `devices`."""
+        shared = self.model_dump(exclude={"devices"})
+        return LatencyConfig.model_validate({**shared, **self.devices[name].changes()})
+
+    @property
+    def nodes(self) -> bool:
+        """Whether a node of a Ray cluster measures, on any device."""
+        return bool(self.resources or any(one.resources for one in self.devices.values()))
+
+    @property
+    def here(self) -> bool:
+        """Whether this machine measures, on any device."""
+        if not self.devices:
+            return not self.resources
+        return any(not (one.takes_file or one.resources) for one in self.devices.values())
 
     def device_beside(self, training: str) -> str:
         """The device that is measured where the trials train on `training`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 
 import torch
 
+from nas.cost.latency.conditions import usable_cpus
 from nas.cost.latency.config import LatencyConfig
 from trainers.errors import UserError
 
@@ -24,7 +24,7 @@ def latency_device(config: LatencyConfig, training: torch.device) -> torch.devic
 def check_machine(config: LatencyConfig, device: torch.device) -> None:
     """Raise UserError for what `config` asks for and this machine does not have."""
     _check_device(device)
-    if config.threads > (cpus := _cpus()):
+    if config.threads > (cpus := usable_cpus()):
         raise UserError(f"latency.threads = {config.threads}; expected {cpus} at most, one a CPU")
     if config.backend == "compile":
         _check_compiler(device)
@@ -52,12 +52,6 @@ def _check_device(device: torch.device) -> None:
             f"latency.device = {device}: PyTorch sees {found} CUDA devices here; use "
             f"{'one of them, or ' if found else ''}cpu"
         )
-
-
-def _cpus() -> int:
-    """Those that this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _check_compiler(device: torch.device) -> None:

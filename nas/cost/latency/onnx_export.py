@@ -17,7 +17,8 @@ from torch import nn
 from nas.cost.latency.errors import LatencyError
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.machine import check_onnx
-from trainers.errors import UserError, first_line
+from nas.cost.latency.onnx_session import open_session
+from trainers.errors import first_line
 
 OPSET = 20  # the first with Gelu and with grids of three axes
 INPUT, OUTPUT = "image", "logits"
@@ -74,33 +75,6 @@ def write_onnx(
             )
     except torch.onnx.errors.OnnxExporterError as error:
         raise LatencyError(f"no ONNX export: {first_line(_root(error))}") from error
-
-
-def open_session(path: Path, threads: int = 1, gpu: int | None = None) -> Any:
-    """An ONNX Runtime session on the CPU, or on the CUDA device `gpu`.
-
-    Its threads rest between runs, so as not to take time from whatever else is measured. Raises
-    UserError where the device is not to be had: ONNX Runtime itself would take the CPU instead.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if gpu is not None:
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu}))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
-    if gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
-        raise UserError(
-            "latency.backend = onnxruntime: it finds no CUDA or cuDNN of its version; install "
-            "those that its release notes name, or set latency.device to cpu"
-        )
-    return session
 
 
 def run_on_cpu(session: Any) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from nas.cost.latency.config import LatencyConfig
-from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx, open_session, run_on_cpu
+from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx, run_on_cpu
+from nas.cost.latency.onnx_session import open_session
 from nas.cost.latency.quantise import quantise
 from nas.cost.latency.runner import DTYPES, Runner, example
 from nas.cost.latency.timing import wall_clock
@@ -27,15 +28,28 @@ def onnx_runner(
     dtype = DTYPES.get(config.precision, torch.float32)
     with TemporaryDirectory(prefix="segnas-") as folder:
         path = Path(folder) / "network.onnx"
-        export_onnx(network.to(dtype), tuple(x.shape), path)
-        if config.precision == "int8":
-            patches = (example(tuple(x.shape), seed).numpy() for seed in range(CALIBRATION))
-            path, source = path.with_name("int8.onnx"), path
-            quantise(source, path, config.quantisation, patches)
+        write_precision(network, tuple(x.shape), config, path)
         session = open_session(path, config.threads, gpu)
     forward = run_on_cpu(session) if gpu is None else _on_gpu(session, device, gpu, dtype)
     forward(x.to(device, dtype))
     return Runner(forward, device, dtype, wall_clock)
+
+
+def write_precision(
+    network: nn.Module, shape: tuple[int, ...], config: LatencyConfig, path: Path
+) -> None:
+    """Write the network for inputs of `shape` as an ONNX file of the precision that is asked for.
+
+    Raises as `export_onnx` and `quantise`.
+    """
+    if config.precision != "int8":
+        export_onnx(network.to(DTYPES[config.precision]), shape, path)
+        return
+    patches = (example(shape, seed).numpy() for seed in range(CALIBRATION))
+    with TemporaryDirectory(prefix="segnas-") as folder:
+        source = Path(folder) / "float32.onnx"
+        export_onnx(network.to(torch.float32), shape, source)
+        quantise(source, path, config.quantisation, patches)
 
 
 def _on_gpu(session: Any, device: torch.device, gpu: int, dtype: torch.dtype) -> Any:

@@ -34,6 +34,7 @@ class Latency(Record):
     `repeats`: passes counted, those of both runs. `noise`: by how much the medians of two runs of
     the same network differed, relative to their mean. `windows`: a pass is the mean over so many
     windows of validation cases, with trained weights; None: one of noise, with drawn ones.
+    `noise` is None where a command of the user's measured, which tells no runs.
     """
 
     p50_ms: float
@@ -42,7 +43,7 @@ class Latency(Record):
     mean_ms: float
     repeats: int
     warmup: int
-    noise: float
+    noise: float | None
     conditions: Conditions
     volume: VolumeLatency | None = None
     windows: int | None = Field(default=None, exclude_if=lambda windows: windows is None)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from search_spaces.meta_network import gc_disabled
+if TYPE_CHECKING:  # a device agent measures without PyTorch
+    import torch
 
 TURN = 5  # passes of one network before the next has its turn
 LEAST = 3  # passes of a run, however long they last
@@ -32,6 +33,7 @@ def wall_clock(work: Work) -> float:
 
 def cuda_clock(device: torch.device) -> Stopwatch:
     """Milliseconds on the device's current stream, by events, from an idle device on."""
+    import torch
 
     def milliseconds(work: Work) -> float:
         stream = torch.cuda.current_stream(device)
@@ -130,6 +132,8 @@ def interleave(
 @contextmanager
 def threads_set(threads: int) -> Iterator[None]:
     """So many threads of PyTorch within, as many as before after."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -141,6 +145,10 @@ def threads_set(threads: int) -> Iterator[None]:
 @contextmanager
 def memory_settled() -> Iterator[None]:
     """Garbage is collected and CUDA's cache emptied before; neither is done within."""
+    import torch
+
+    from search_spaces.meta_network import gc_disabled
+
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -35,7 +35,8 @@ def main(descriptor: int) -> None:
     """Serve the process at the other end of the socket; end with it.
 
     The first message is the task; then come `{"measure": records}`, of which each may name its
-    `weights` and the whole its `windows` (see `Trained`), and `{"conditions": true}`.
+    `weights` and the whole its `windows` (see `Trained`), `{"conditions": true}`, and
+    `{"export": record, "to": file}` for an ONNX file.
     What is told back is dated by the clock that both processes share.
     """
     ignore_terminal()  # Ctrl-C is for the search, which ends this one
@@ -69,6 +70,8 @@ def _answer(task: ProbeTask, request: Mapping[str, Any], tell: Tell) -> None:
         device = torch.device(task.latency.device_beside(task.device))
         if "conditions" in request:
             tell(conditions=conditions_of(task.channels, task.latency, device).to_json())
+        elif "export" in request:
+            _export(task, request["export"], Path(request["to"]), tell)
         else:
             _measure(task, request["measure"], request.get("windows"), device, tell)
     except UserError as error:
@@ -89,11 +92,7 @@ def _measure(
     windows = None if file is None else torch.from_numpy(np.load(file))
     for index, record in enumerate(records):
         tell(stage="build", index=index)
-        torch.manual_seed(task.seed)
-        network = load_architecture(record).build(task.channels, task.classes)
-        if weights := record.get("weights"):
-            _load(network, Path(weights))
-        prepared.append(prepare(network, task.channels, task.latency, device))
+        prepared.append(prepare(_built(task, record), task.channels, task.latency, device))
     tell(stage="wait")
     with MachineLock(task.machine_lock).exclusive() if task.machine_lock else nullcontext():
         tell(stage="measure")
@@ -102,6 +101,27 @@ def _measure(
     prepared.clear()
     gc.collect()
     torch.cuda.empty_cache()
+
+
+def _export(task: ProbeTask, record: Mapping[str, Any], file: Path, tell: Tell) -> None:
+    """Beside the trials, but not while a latency is timed."""
+    assert task.latency.patch is not None
+    tell(stage="build", index=0)
+    shape = (task.latency.batch, task.channels, *task.latency.patch)
+    with MachineLock(task.machine_lock).shared() if task.machine_lock else nullcontext():
+        from nas.cost.latency.onnx_runner import write_precision  # its imports are work, too
+
+        write_precision(_built(task, record), shape, task.latency, file)
+    tell(exported=True)
+    gc.collect()
+
+
+def _built(task: ProbeTask, record: Mapping[str, Any]) -> torch.nn.Module:
+    torch.manual_seed(task.seed)
+    network = load_architecture(record).build(task.channels, task.classes)
+    if weights := record.get("weights"):
+        _load(network, Path(weights))
+    return network
 
 
 def _load(network: torch.nn.Module, weights: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from nas.cost.failure import Failure
+from nas.cost.failure import Failure, Waiting
 from nas.cost.latency import Conditions, Latency
 from nas.cost.latency_probe.task import Trained
 from search_spaces.space import Architecture
+
+Outcome = Latency | Failure | Waiting
+"""What a device says of a network. It waits only where it is one of several."""
 
 
 class Prober(Protocol):
@@ -26,11 +29,11 @@ class Prober(Protocol):
         `trained`: of these networks, in their order; None for drawn weights and noise.
         """
 
-    def poll(self, seconds: float = 0.0) -> list[Latency | Failure] | None:
+    def poll(self, seconds: float = 0.0) -> Sequence[Outcome] | None:
         """One answer for each architecture submitted, in their order; None while under way.
 
         Waits for up to `seconds`. Raises UserError where the probe itself cannot work.
         """
 
     def close(self) -> None:
-        """End whatever is under way."""
+        """End whatever is under way; another set may follow."""

@@ -12,7 +12,8 @@ from torch import nn
 from nas.cost.latency import LatencyConfig, conditions_of
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.measure import Prepared, measure_prepared
-from nas.cost.latency.onnx_export import export_onnx, open_session, run_on_cpu
+from nas.cost.latency.onnx_export import export_onnx, run_on_cpu
+from nas.cost.latency.onnx_session import open_session
 from nas.cost.latency.quantise import quantise
 from nas.cost.latency.runner import Runner, example
 from nas.cost.latency.timing import wall_clock

@@ -73,7 +73,8 @@ def _onnx(path: Path) -> tuple[Forward, torch.device]:
     check_onnx()
     import onnxruntime
 
-    from nas.cost.latency.onnx_export import open_session, run_on_cpu
+    from nas.cost.latency.onnx_export import run_on_cpu
+    from nas.cost.latency.onnx_session import open_session
 
     gpu = torch.cuda.is_available() and (
         "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -10,7 +10,14 @@ function keyButton(network, choose) {
 function status(network, state) {
   if (network.state !== "complete") return STATES[network.state];
   if (state.members.includes(network)) return "on the front";
+  const waits = data.objectives.some((name) => name.includes("@") && value(network, name) === null);
+  if (waits) return "waiting for a latency";
   return within(network, state.budgets) ? "not on the front" : "outside the budgets";
+}
+
+// The titles of the objectives that are not known of it.
+function unknown(network) {
+  return data.objectives.filter((name) => value(network, name) === null).map((name) => TITLES[name]);
 }
 
 function costsOf(network) {
@@ -71,7 +78,7 @@ function whyNot(network, state, choose) {
   const better = state.members.filter((member) => dominates(member, network));
   if (!better.length) {
     return text(network.state === "baseline" ? "Better than every network found at its cost."
-      : "One of its objectives is not known.");
+      : `It takes no place while this is not known: ${unknown(network).join(", ")}.`);
   }
   return told(
     element("p", {}, `Dominated by ${counted(better.length, "member")} of the front, as good in `

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nas.pareto.objectives import COSTS, OBJECTIVES, PREFIXES, Objective
+from nas.pareto.objectives import COSTS, OBJECTIVES, PREFIXES, Objective, costs_among, objective
 from nas.pareto.reference import dice_reference
 from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
@@ -38,17 +38,19 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
     drawn = [json.dumps(list(map(asdict, network.stages))) for network in networks]
     pictures = [picture for picture in dict.fromkeys(drawn) if picture != "[]"]  # many look alike
     knobs = _knobs(candidates, space)
+    known = costs_among(name for each in (*results, *record.baselines) for name in each.costs)
+    costs = costs_among([*COSTS, *known, *record.objectives])
     return {
         "caption": caption(record),
         "objectives": list(record.objectives),
         "reference": dice_reference(results),
-        "costs": [c for c in COSTS if any(c in r.costs for r in (*results, *record.baselines))],
-        "formats": {name: _format(objective) for name, objective in OBJECTIVES.items()},
+        "costs": known,
+        "formats": {name: _format(objective(name)) for name in (*OBJECTIVES, *costs)},
         "classes": list(classes),
         "knobs": [{"name": n, "options": list(map(option_text, o))} for n, o in knobs.items()],
         "networks": [
             {
-                **_values(result, classes),
+                **_values(result, classes, costs),
                 "trainings": list(result.trainings),
                 "chance": record.chances.get(result.key),
                 "name": names.get(result.key) or names.get(network.alike),
@@ -84,7 +86,7 @@ def embedded(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
+def _values(result: Result, classes: Sequence[str], costs: Sequence[str]) -> dict[str, Any]:
     return {
         "key": result.key,
         "number": result.number,
@@ -92,7 +94,7 @@ def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
         "reason": result.reason,
         "dice": _number(result.dice),
         "perClass": [_class_dice(result, name) for name in classes],
-        "costs": {cost: _number(result.value(cost)) for cost in COSTS},
+        "costs": {cost: _number(result.value(cost)) for cost in costs},
         **({"macsBounds": list(result.macs_bounds)} if result.macs_bounds else {}),
         "epochs": result.epochs,
         "curve": [_number(value, digits=4) for value in result.curve],

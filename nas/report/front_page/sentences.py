@@ -39,6 +39,8 @@ def _caption(record: SearchRecord) -> Iterator[str]:
         yield record.baseline_verdict
     if record.prunes:
         yield f"{KEPT}."
+    if record.waiting:
+        yield record.waiting
     if record.conditions:
         yield f"Latency is the median of one pass: {record.conditions}."
 

@@ -137,7 +137,7 @@ def _place(name: str, architecture: Architecture, within: DataSpace) -> WarmStar
 def _within_budget(start: WarmStart, count: TrainingCosts, restrict: Restrictions) -> WarmStart:
     """Narrower first; where that is not enough, by the knobs that help most."""
     budget = count.budget
-    if not set(budget.limits()) - {"latency_ms"}:
+    if not budget.limits_counted():
         return start
     over = BudgetDistance.of(start.architecture, count)
     place = descend(narrow(over, count, restrict), count, restrict)

@@ -38,6 +38,7 @@ COMMANDS = [
     ("export EMPTY --pick knee --to NEW", 2, set()),
     ("export SEARCH --pick unknown --to NEW", 2, {"optuna"}),  # looked for beyond the front, too
     ("explain --help", 0, set()),
+    ("probe --help", 0, set()),
     ("report SEARCH", 0, REPORT),
     ("report EMPTY", 2, REPORT),
 ]
@@ -51,6 +52,8 @@ PROCESSES = [
     ("nas.engine.fine_tune", {"torch"}),
     ("nas.cost.latency_probe.child_main", {"torch"}),
     ("nas.engine.remote_latency_probe", {"ray"}),
+    ("nas.cost.devices.agent_server", set()),
+    ("nas.cost.devices.agent_child", set()),
 ]
 
 PROGRAM = """

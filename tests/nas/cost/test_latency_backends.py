@@ -12,7 +12,8 @@ from torch import nn
 from nas.cost.latency import LatencyConfig, LatencyError
 from nas.cost.latency.backends import make_runner
 from nas.cost.latency.measure import measure_latency
-from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx, open_session
+from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx
+from nas.cost.latency.onnx_session import open_session
 from nas.cost.latency.quantise import int8_weights, quantise
 from search_spaces.registry import find_preset
 

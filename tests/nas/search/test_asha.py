@@ -209,3 +209,12 @@ def test_only_the_value_at_the_rung_counts():
     rung = scheduler(("dice",))
     assert rung.report("a", [math.nan], {}) and rung.report("a", [math.nan, 0.5], {})
     assert rung.report("b", [0.9], {}) and not rung.report("b", [0.9, 0.4], {})
+
+
+@pytest.mark.parametrize(("dice", "params", "goes_on"), [(0.9, 10, True), (0.1, 50, False)])
+def test_who_waits_for_a_device_is_compared_by_what_is_known(dice, params, goes_on):
+    rung = scheduler(("dice", "params", "latency_ms@clinic"), reduction=2)
+    for number, reached in enumerate((0.5, 0.6, 0.7)):
+        costs = {"params": 20, "latency_ms@clinic": 5.0}
+        rung.report(str(number), [0.0, reached], costs)
+    assert rung.report("waits", [0.0, dice], {"params": params}) is goes_on

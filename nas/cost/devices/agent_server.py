@@ -1,0 +1,195 @@
+"""A device agent: measures ONNX files on this machine for searches that run on others.
+
+Loads no PyTorch. Who does not know the token is told nothing and has nothing read; a file is taken
+up to a size, measured in a process of its own that is ended after a time, one file at a time.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from time import monotonic
+from typing import Any, BinaryIO
+
+from nas.cost.devices.agent_messages import (
+    LATENCY,
+    MACHINE,
+    MOST_BYTES,
+    MOST_SECONDS,
+    ORDER_HEADER,
+    Machine,
+    Order,
+    Times,
+    read_message,
+)
+from nas.cost.latency.conditions import onnx_runtime, processor_name, usable_cpus
+from trainers.errors import UserError
+
+SILENCE = 30.0  # seconds that the other side may say nothing
+BLOCK = 1 << 20  # bytes that are read at once
+
+
+class RefusedError(Exception):
+    """A request that is not served, with the status that says so."""
+
+    def __init__(self, status: HTTPStatus, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Agent(ThreadingHTTPServer):
+    """Serves until it is closed. `say` hears of every file that was measured."""
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, token: str, say: Callable[[str], None]) -> None:
+        """Raises UserError where ONNX Runtime is missing, OSError where the port cannot be had."""
+        if find_spec("onnxruntime") is None:
+            raise UserError("onnxruntime is not installed; pip install onnxruntime")
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        self.token, self.say = token.encode(), say
+        self.measuring = Lock()
+        self.machine = Machine(
+            device=processor_name(),
+            driver=platform.system(),
+            runtime=onnx_runtime(),
+            cpus=usable_cpus(),
+            most_bytes=MOST_BYTES,
+        )
+        super().__init__((host, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One that hung up is no reason to print a traceback."""
+        self.say(f"a request broke off: {sys.exception()!r}")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Agent
+    timeout = SILENCE
+
+    def do_GET(self) -> None:
+        self._answer(self._machine)
+
+    def do_POST(self) -> None:
+        self._answer(self._measure)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """What the agent has to say it says itself."""
+
+    def _answer(self, serve: Callable[[], Mapping[str, Any]]) -> None:
+        status = HTTPStatus.OK
+        try:
+            self._check_token()
+            told = serve()
+        except RefusedError as refused:
+            status, told = refused.status, {"error": str(refused)}
+        content = json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _check_token(self) -> None:
+        given = self.headers.get("Authorization", "").encode(errors="replace")
+        if not hmac.compare_digest(given, b"Bearer " + self.server.token):
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, "the token is not that of this agent")
+
+    def _machine(self) -> Mapping[str, Any]:
+        if self.path != MACHINE:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"expected {MACHINE}")
+        return {**self.server.machine.to_json(), "busy": self.server.measuring.locked()}
+
+    def _measure(self) -> Mapping[str, Any]:
+        if self.path != LATENCY:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"expected {LATENCY}")
+        order, length = self._order(), self._length()
+        with TemporaryDirectory(prefix="segnas-agent-") as folder:
+            file = Path(folder) / "network.onnx"
+            with file.open("wb") as written:
+                _copy(self.rfile, written, length)
+            if not self.server.measuring.acquire(blocking=False):
+                raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "another file is measured now")
+            try:
+                told = _times(file, order)
+            finally:
+                self.server.measuring.release()
+        self.server.say(f"measured a file of {length:,} bytes")
+        return {"times": told.to_json(), "machine": self.server.machine.to_json()}
+
+    def _order(self) -> Order:
+        try:
+            order = read_message(Order, self.headers.get(ORDER_HEADER, ""))
+        except ValueError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, f"{ORDER_HEADER}: {error}") from None
+        if order.threads > (cpus := self.server.machine.cpus):
+            why = f"{order.threads} threads; this machine has {cpus} CPUs"
+            raise RefusedError(HTTPStatus.BAD_REQUEST, why)
+        return order
+
+    def _length(self) -> int:
+        told = self.headers.get("Content-Length", "")
+        if not (told.isascii() and told.isdecimal()):
+            raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "expected the length of the file")
+        if len(told) > 15 or int(told) > MOST_BYTES:
+            why = f"the file is too large; expected {MOST_BYTES} bytes at most"
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+        return int(told)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
+    """As many bytes, in a time that a slow line has for them."""
+    deadline, left = monotonic() + MOST_SECONDS, length
+    while left:
+        block = source.read(min(left, BLOCK))
+        if not block or monotonic() > deadline:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, f"the file broke off {left} bytes early")
+        target.write(block)
+        left -= len(block)
+
+
+def _times(file: Path, order: Order) -> Times:
+    """Measured in a process of its own. Raises RefusedError where the file is to blame."""
+    threads = str(order.threads)
+    path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
+    module = "nas.cost.devices.agent_child"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", module, str(file), json.dumps(order.to_json())],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=file.parent,
+            env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": path},
+            timeout=order.timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise _failed(f"timed out after {order.timeout:g} s") from None
+    if done.returncode < 0:
+        raise _failed(f"crashed ({signal.Signals(-done.returncode).name})")
+    told = done.stdout.decode(errors="replace").strip().rpartition("\n")[2]
+    try:
+        return read_message(Times, told)
+    except ValueError as error:
+        try:
+            failed = json.loads(told)["failed"]
+        except (ValueError, TypeError, KeyError):
+            failed = f"no times: {error}"
+        raise _failed(failed) from None
+
+
+def _failed(why: str) -> RefusedError:
+    return RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, why)
