@@ -34,6 +34,7 @@ COMMANDS = (
     "retrain",
     "postprocess",
     "compress",
+    "join",
     "evaluate",
     "predict",
     "deploy",

@@ -18,8 +18,8 @@ ROUNDS = 3
 def remeasure_front(
     study: Study, prober: Prober, trained: TrainedNetworks, say: Callable[[str], None]
 ) -> list[Result]:
-    """Measure the members of the front and the baselines again, interleaved; return those whose
-    latency changed.
+    """Measure the members of the front and what stands beside it again, interleaved; return those
+    whose latency changed.
 
     They have their trained weights now, and see windows of validation cases: with drawn weights a
     network that lets its input decide computes everything. What comes to the front by that is
@@ -31,8 +31,9 @@ def remeasure_front(
     for _ in range(ROUNDS):
         found, baselines = front(study.results, study.objectives), study.baselines
         members = [*found, *baselines]
-        if all(study.was_revised(member.key) for member in members):
+        if all(study.was_revised(member.name) for member in members):
             break
+        members += study.compressed  # which had their weights the first time
         beside = f" and {len(baselines)} baselines beside it" if baselines else ""
         say(
             f"Measuring the {len(found)} members of the front{beside} again, interleaved and idle, "
@@ -44,7 +45,7 @@ def remeasure_front(
                 say(f"{member.label} is measured with drawn weights: its own are gone")
         prober.submit([member.network() for member in members], measured_by)
         again = dict(_revisions(study, members, _wait(prober), say))
-        for line in rank_changes([m for m in members if m.key in again], list(again.values())):
+        for line in rank_changes([m for m in members if m.name in again], list(again.values())):
             say(line)
         revised |= again
     last = {member.key for member in front(study.results, study.objectives)}
@@ -59,10 +60,10 @@ def rank_changes(before: Sequence[Result], after: Sequence[Result]) -> Iterator[
     old, new = _places(before), _places(after)
     exact = objective("latency_ms").exact
     for first, second in zip(before, after, strict=True):
-        if old[first.key] != new[first.key]:
+        if old[first.name] != new[first.name]:
             yield (
-                f"{first.label} was number {old[first.key]} by latency "
-                f"({exact(first.value('latency_ms'))}) and is number {new[first.key]} "
+                f"{first.label} was number {old[first.name]} by latency "
+                f"({exact(first.value('latency_ms'))}) and is number {new[first.name]} "
                 f"({exact(second.value('latency_ms'))})"
             )
 
@@ -77,10 +78,10 @@ def _revisions(
         if isinstance(outcome, Failure):
             say(f"{member.label} keeps its first latency: {outcome.reason}")
             continue
-        result = study.revise(member.key, outcome)
+        result = study.revise(member.name, outcome)
         if result.state == "infeasible":
             say(f"{member.label}: {result.reason}")
-        yield member.key, result
+        yield member.name, result
 
 
 def _wait(prober: Prober) -> list[Latency | Failure]:
@@ -91,4 +92,4 @@ def _wait(prober: Prober) -> list[Latency | Failure]:
 
 def _places(results: Sequence[Result]) -> dict[str, int]:
     ordered = sorted(results, key=lambda result: result.costs.get("latency_ms", 0.0))
-    return {result.key: place for place, result in enumerate(ordered, 1)}
+    return {result.name: place for place, result in enumerate(ordered, 1)}

@@ -20,7 +20,8 @@ from trainers.errors import UserError
 
 STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key
 BASELINE = "baseline: "  # and its name: the attribute with its architecture, then its result
-AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
+COMPRESSED = "compressed: "  # and its name: the attribute with its result
+AGAIN = "latency again: "  # and a name: the attribute of the study that holds a second measurement
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,16 @@ class Records:
     """The name of a study, and every ended candidate once, with the last that is known of it.
 
     `starts`: what the networks that were tried first are called, by key. `baselines`: those that
-    were trained to the end.
+    were trained to the end. `compressed`: those that were made smaller after the search. `fixed`:
+    what `Study.open` was given as such.
     """
 
     id: str
     results: list[Result]
     starts: Mapping[str, str]
     baselines: list[Result]
+    compressed: list[Result]
+    fixed: Mapping[str, Any]
 
 
 def read_records(directory: Path, space: str, budget: Budget) -> Records:
@@ -44,22 +48,45 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
     latencies that were measured again. Raises UserError where there is no search, and for a damaged
     file of a repeat.
     """
-    storage = JournalStorage(Journal(journal_in(directory)))
-    try:
-        study = optuna.load_study(study_name="search", storage=storage)
-        name = study.user_attrs["id"]
-    except KeyError:
-        raise UserError(f"{directory} holds a search that never began: nothing is lost") from None
+    study = _load(directory)
     results, repeats = {}, by_key(read_repeats(directory))
     for trial in study.get_trials(deepcopy=False):
         if told := trial.user_attrs.get("result"):
             result = Result.from_json(told, space)
-            again = study.user_attrs.get(AGAIN + result.key)
+            again = study.user_attrs.get(AGAIN + result.name)
             results[result.key] = revised(result, again, repeats.get(result.key, ()), budget)
-    starts = study.user_attrs.get(STARTS, {})
-    ended = ended_baselines(study.user_attrs, budget)
-    baselines = [baseline for baseline in ended if baseline.state == "complete"]
-    return Records(name, list(results.values()), starts, baselines)
+    known = study.user_attrs
+    return Records(
+        known["id"],
+        list(results.values()),
+        known.get(STARTS, {}),
+        [one for one in ended_baselines(known, budget) if one.state == "complete"],
+        [one for one in compressed_results(known, budget) if one.state == "complete"],
+        known.get("facts", {}),
+    )
+
+
+def keep_compressed(directory: Path, result: Result) -> None:
+    """Record a compressed network in the journal of the search in `directory`, in the place of one
+    of the same name.
+
+    No other process may be writing there. Raises as `read_records` does.
+    """
+    study = _load(directory)
+    study.set_user_attr(COMPRESSED + result.name, result.to_json())
+    if AGAIN + result.name in study.user_attrs:  # of the one before
+        study.set_user_attr(AGAIN + result.name, None)
+
+
+def _load(directory: Path) -> optuna.Study:
+    storage = JournalStorage(Journal(journal_in(directory)))
+    try:
+        study = optuna.load_study(study_name="search", storage=storage)
+    except KeyError:
+        study = None
+    if study is None or "id" not in study.user_attrs:
+        raise UserError(f"{directory} holds a search that never began: nothing is lost")
+    return study
 
 
 def baseline_records(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -75,8 +102,18 @@ def baseline_records(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, An
 def ended_baselines(attributes: Mapping[str, Any], budget: Budget) -> list[Result]:
     """The baselines that have a result, in the order in which they were begun."""
     ended = [told for told in baseline_records(attributes).values() if "state" in told]
-    results = [Result.from_json(told, told["space"]) for told in ended]
-    return [revised(one, attributes.get(AGAIN + one.key), (), budget) for one in results]
+    return [_beside(told, attributes, budget) for told in ended]
+
+
+def compressed_results(attributes: Mapping[str, Any], budget: Budget) -> list[Result]:
+    """The networks that were made smaller after the search, in the order in which they came."""
+    kept = [told for name, told in attributes.items() if name.startswith(COMPRESSED)]
+    return [_beside(told, attributes, budget) for told in kept]
+
+
+def _beside(told: Mapping[str, Any], attributes: Mapping[str, Any], budget: Budget) -> Result:
+    result = Result.from_json(told, told["space"])
+    return revised(result, attributes.get(AGAIN + result.name), (), budget)
 
 
 def complete_results(directory: Path, space: str, budget: Budget) -> list[Result]:

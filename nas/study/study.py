@@ -26,6 +26,7 @@ from nas.study.stored_results import (
     STARTS,
     baseline_records,
     by_key,
+    compressed_results,
     ended_baselines,
     revised,
 )
@@ -124,6 +125,11 @@ class Study:
     def baselines(self) -> list[Result]:
         """The baselines that were trained to the end."""
         return [one for one in self._ended_baselines if one.state == "complete"]
+
+    @property
+    def compressed(self) -> list[Result]:
+        """The networks that were made smaller after the search and stand beside its front."""
+        return [one for one in self._compressed if one.state == "complete"]
 
     def begun_baselines(self) -> dict[str, Mapping[str, Any]]:
         """See `nas.study.stored_results.baseline_records`."""
@@ -247,16 +253,17 @@ class Study:
         if key not in self._told and all(t.user_attrs.get("key") != key for t in waiting):
             self._study.enqueue_trial(dict(params), user_attrs={"key": key})
 
-    def revise(self, key: str, latency: Latency) -> Result:
+    def revise(self, name: str, latency: Latency) -> Result:
         """Put a latency that was measured again in the place of the first one of a complete
-        candidate or baseline.
+        candidate, baseline or compressed network of that `Result.name`.
 
         The sampler keeps what it was told. Over the budget now, the network is infeasible.
         """
-        self._study.set_user_attr(AGAIN + key, latency.to_json())
-        if key in self._told:
-            return self._revise(self._told[key])
-        return next(one for one in self._ended_baselines if one.key == key)
+        self._study.set_user_attr(AGAIN + name, latency.to_json())
+        if name in self._told:
+            return self._revise(self._told[name])
+        beside = [*self._ended_baselines, *self._compressed]
+        return next(one for one in beside if one.name == name)
 
     def add_repeat(self, repeat: Repeat) -> Result:
         """A complete candidate with one more training of it, which `Repeat.write` keeps.
@@ -266,13 +273,17 @@ class Study:
         self._trained_again.setdefault(repeat.key, []).append(repeat)
         return self._revise(self._told[repeat.key])
 
-    def was_revised(self, key: str) -> bool:
-        """Whether the candidate's latency was measured again."""
-        return AGAIN + key in self._study.user_attrs
+    def was_revised(self, name: str) -> bool:
+        """Whether the latency of the network of that `Result.name` was measured again."""
+        return AGAIN + name in self._study.user_attrs
 
     @property
     def _ended_baselines(self) -> list[Result]:
         return ended_baselines(self._study.user_attrs, self._budget)
+
+    @property
+    def _compressed(self) -> list[Result]:
+        return compressed_results(self._study.user_attrs, self._budget)
 
     def _revise(self, trial: FrozenTrial) -> Result:
         result = Result.from_json(trial.user_attrs["result"], self._space.name)

@@ -52,7 +52,12 @@ def curve_points(result: Result, validate_every: int) -> list[tuple[int, float]]
 
 def result_tags(result: Result) -> dict[str, str]:
     """The tags that tell of the result itself; those of its rank change with other results."""
-    return {"state": result.state} | ({"reason": result.reason} if result.reason else {})
+    how = {"compressed": "method", "compressed_of": "of"} if result.compressed else {}
+    return {
+        "state": result.state,
+        **({"reason": result.reason} if result.reason else {}),
+        **{tag: result.compressed[name] for tag, name in how.items()},
+    }
 
 
 def fingerprint(result: Result) -> str:

@@ -14,8 +14,8 @@ from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
 from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
-from nas.study.result_knobs import Network, network_of
-from search_spaces.registry import SPACES, find_space
+from nas.study.result_knobs import Network, network_beside, network_of
+from search_spaces.registry import SPACES
 from search_spaces.space import Option, SearchSpace, path_pattern
 
 if TYPE_CHECKING:
@@ -27,14 +27,15 @@ COUNTS = 0.03  # the share from which a knob's importance for an objective is sh
 def page_data(record: SearchRecord, importances: Sequence[Importance] | None) -> dict[str, Any]:
     """Everything that the page shows. What is no number is null.
 
-    Baselines are among the networks, in a state of their own.
+    What stands beside the front is among the networks, baselines and compressed networks each in a
+    state of their own.
     """
     results, classes, space = record.results, record.classes, record.space
     candidates = [network_of(result, space) for result in results]
-    beside = [network_of(each, find_space(each.space)) for each in record.baselines]
-    networks = [*candidates, *beside]
+    networks = [*candidates, *map(network_beside, record.beside)]
     names = _names(space, record.starts)
-    names |= {each.key: _name(each.label, "baseline") for each in record.baselines}
+    names |= {each.name: _name(each.label, "baseline") for each in record.baselines}
+    names |= {each.name: _name(each.made, "compressed") for each in record.compressed}
     drawn = [json.dumps(list(map(asdict, network.stages))) for network in networks]
     pictures = [picture for picture in dict.fromkeys(drawn) if picture != "[]"]  # many look alike
     knobs = _knobs(candidates, space)
@@ -42,7 +43,7 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
         "caption": caption(record),
         "objectives": list(record.objectives),
         "reference": dice_reference(results),
-        "costs": [c for c in COSTS if any(c in r.costs for r in (*results, *record.baselines))],
+        "costs": [c for c in COSTS if any(c in r.costs for r in (*results, *record.beside))],
         "formats": {name: _format(objective) for name, objective in OBJECTIVES.items()},
         "classes": list(classes),
         "knobs": [{"name": n, "options": list(map(option_text, o))} for n, o in knobs.items()],
@@ -50,16 +51,16 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
             {
                 **_values(result, classes),
                 "trainings": list(result.trainings),
-                "chance": record.chances.get(result.key),
-                "name": names.get(result.key) or names.get(network.alike),
+                "chance": record.chances.get(result.name),
+                "name": names.get(result.name) or names.get(network.alike),
                 "knobs": [  # the place of its option, -1 for a knob that was not asked for
                     options.index(network.knobs[knob]) if knob in network.knobs else -1
-                    for knob, options in ({} if result.baseline else knobs).items()
+                    for knob, options in (knobs if result.is_candidate else {}).items()
                 ],
                 "picture": pictures.index(picture) if picture in pictures else None,
             }
             for result, network, picture in zip(
-                (*results, *record.baselines), networks, drawn, strict=True
+                (*results, *record.beside), networks, drawn, strict=True
             )
         ],
         "pictures": list(map(json.loads, pictures)),
@@ -86,9 +87,9 @@ def embedded(value: Any) -> str:
 
 def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
     return {
-        "key": result.key,
+        "key": result.name,
         "number": result.number,
-        "state": "baseline" if result.baseline else result.state,
+        "state": result.state if result.is_candidate else _kind(result),
         "reason": result.reason,
         "dice": _number(result.dice),
         "perClass": [_class_dice(result, name) for name in classes],
@@ -98,6 +99,10 @@ def _values(result: Result, classes: Sequence[str]) -> dict[str, Any]:
         "curve": [_number(value, digits=4) for value in result.curve],
         "text": compact(result.architecture),
     }
+
+
+def _kind(result: Result) -> str:
+    return "baseline" if result.baseline else "compressed"
 
 
 def _number(value: float | None, digits: int | None = None) -> float | None:
