@@ -15,8 +15,8 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
 
     Those below the reference in Dice are only counted, unless the `whole` front is wanted.
     Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
-    What stands beside them follows under a line: baselines by their names, compressed networks
-    with the trial of which they were made.
+    What stands beside them follows under a line: baselines by their names, compressed networks by
+    their keys and method, with the trial of which they were made below the table.
     """
     table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
     if numbered:
@@ -40,7 +40,10 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
             chance = front.chances.get(row.name)
             cells.append(UNKNOWN if chance is None else f"{chance:.0%}")
         place = [] if not numbered else [str(number)] if row.is_candidate else [""]
-        table.add_row(*place, row.label, *cells, style=None if row.is_candidate else "dim")
+        called = row.name if row.compressed else row.label
+        table.add_row(*place, called, *cells, style=None if row.is_candidate else "dim")
+        if row.compressed:
+            captions[f"{called}: {row.made}"] = None
         if row.macs_bounds:
             least, most = map(OBJECTIVES["macs"].short, row.macs_bounds)
             captions[f"{row.label}: MACs of the queries that it keeps, of {least} to {most}"] = None

@@ -21,6 +21,8 @@ from nas.cost.latency import Latency
 from nas.cost.latency_probe import Prober, Trained
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.cluster import Cluster
+from nas.engine.make_evaluator import TRAINING
+from nas.export.compress.origin import Origin, origin_of
 from nas.export.export_folder import FOLDS, Export
 from nas.pareto.result import Result, known
 from nas.search.components import (
@@ -36,7 +38,6 @@ from nas.study.kept_share import at_kept_share
 from nas.study.resume_check import differences
 from nas.study.search_folder import checkpoint_in, journal_in, search_id
 from nas.study.stored_results import Records, keep_compressed, read_records
-from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
 from trainers.data.cache import VolumeCache
@@ -46,7 +47,6 @@ from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.offers import pop_network_metrics
 from trainers.precision import autocast
-from trainers.read_json import read_json
 from trainers.validation import score_network
 
 
@@ -71,7 +71,10 @@ def join_search(
         config = read_config(RunConfig, directory / "config.yaml", recorded=True)
         stored = read_records(directory, config.space.name, config.budget)
         export = Export(folder)
-        original, how = _origin(export, directory, stored)
+        origin = origin_of(export)
+        original = _original(export, origin, directory, stored)
+        _check_figures(export, origin, config)
+        how = {"method": origin.method, "of": origin.trial, "weights": export.fingerprint}
         key = export.architecture.key
         for there in stored.compressed:
             if (there.key, there.compressed) == (key, how):
@@ -89,23 +92,39 @@ def join_search(
     return result, True
 
 
-def _origin(export: Export, directory: Path, stored: Records) -> tuple[Result, Mapping[str, str]]:
-    """The network of the search that the exported one was made of, and what is recorded of that."""
-    made, origin = export.compression, read_json(export.folder / ARCHITECTURE).get("origin", {})
-    if not made:
+def _original(export: Export, origin: Origin, directory: Path, stored: Records) -> Result:
+    """The network of the search that the exported one was made of."""
+    if origin.search_id != search_id(directory):
         raise UserError(
-            f"{export.folder} was not made smaller: it has no compression.json; expected what "
-            "segnas compress wrote"
+            f"{export.folder} comes from the search {origin.search or 'unknown'}, id "
+            f"{origin.search_id or 'unknown'}; {directory} is another one"
         )
-    if origin.get("search_id") != search_id(directory):
+    complete = [result for result in stored.results if result.state == "complete"]
+    for result in (*complete, *stored.baselines):
+        if result.key == origin.trial:
+            return result
+    raise UserError(
+        f"{export.folder} was made of the network {origin.trial}, which {directory} has no more"
+    )
+
+
+def _check_figures(export: Export, origin: Origin, config: RunConfig) -> None:
+    """Raise UserError where the figures of the search would not tell what the network is."""
+    named = config.search.evaluator
+    evaluator = named if isinstance(named, str) else named.get("name")
+    if evaluator != TRAINING:
         raise UserError(
-            f"{export.folder} comes from the search {origin.get('search', 'unknown')}, id "
-            f"{origin.get('search_id', 'unknown')}; {directory} is another one"
+            f"search.evaluator = {evaluator}: what it tells of its candidates is not the Dice of "
+            f"other weights; {export.folder} cannot be compared with them"
         )
-    if made["method"] == "quantise-aware":
+    if origin.method == "quantise-aware":
         raise UserError(
             f"{export.folder} was trained for int8 and costs what its original does; what int8 "
             "makes of it is no figure of the search's"
+        )
+    if export.architecture.key == origin.trial:
+        raise UserError(
+            f"{export.folder} is the network {origin.trial} as it was: nothing was made smaller"
         )
     if export.weights.name == FOLDS:
         raise UserError(f"{export.folder} uses the networks of several folds; expected one network")
@@ -114,15 +133,6 @@ def _origin(export: Export, directory: Path, stored: Records) -> tuple[Result, M
             f"{export.folder}: its weights learnt the search's validation cases "
             "(train.all_cases=true), which can no longer tell its Dice"
         )
-    of = origin.get("trial", made["original"]["key"])
-    if export.architecture.key == of:
-        raise UserError(f"{export.folder} is the network {of} as it was: nothing was made smaller")
-    complete = [result for result in stored.results if result.state == "complete"]
-    for result in (*complete, *stored.baselines):
-        if result.key == of:
-            how = {"method": made["method"], "of": of, "weights": export.fingerprint}
-            return result, how
-    raise UserError(f"{export.folder} was made of the network {of}, which {directory} has no more")
 
 
 @dataclass(frozen=True)
@@ -139,12 +149,12 @@ class _Opened:
         """Raise UserError where the network is not to be compared with those of the search."""
         data = export.config.data
         cache, cases = prepare_data(data, export.folder, progress)
-        theirs = {
+        theirs: dict[str, Any] = {
             "data": fixed.get("data"),
             "patch": fixed.get("train", {}).get("patch"),
             **({"latency": fixed.get("latency")} if self.prober else {}),
         }
-        ours = {
+        ours: dict[str, Any] = {
             "data": data_settings(data, cache, cases),
             "patch": export.trained.patch,
             **({"latency": self.prober.conditions().to_json()} if self.prober else {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,11 @@ def keep_compressed(directory: Path, result: Result) -> None:
 
 def _load(directory: Path) -> optuna.Study:
     storage = JournalStorage(Journal(journal_in(directory)))
-    try:
+    with suppress(KeyError):
         study = optuna.load_study(study_name="search", storage=storage)
-    except KeyError:
-        study = None
-    if study is None or "id" not in study.user_attrs:
-        raise UserError(f"{directory} holds a search that never began: nothing is lost")
-    return study
+        if "id" in study.user_attrs:
+            return study
+    raise UserError(f"{directory} holds a search that never began: nothing is lost")
 
 
 def baseline_records(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

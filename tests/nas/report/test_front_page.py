@@ -415,7 +415,7 @@ def test_a_compressed_network_is_a_marked_row_of_the_terminal_s_table():
     shown = Front(members=[RESULTS[1]], objectives=OBJECTIVES, compressed=[compressed()])
     console = Console(file=io.StringIO(), width=200)
     console.print(front_table(shown))
-    assert f"{compressed().key} (prune of small)" in console.file.getvalue()
+    assert f"{compressed().key}-prune: prune of small" in console.file.getvalue()
 
 
 def test_the_page_tells_under_which_conditions_latency_was_measured():

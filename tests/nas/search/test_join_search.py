@@ -221,6 +221,7 @@ REFUSED = {
         "made of the network 0123456789",
     ),
     "int8": ("compression.json", lambda v: v.update(method="quantise-aware"), "for int8"),
+    "record": ("compression.json", lambda v: v.pop("method"), "is damaged"),
     "known cases": (
         "compression.json",
         lambda v: v["original"].update(saw_validation=True),
@@ -257,6 +258,12 @@ def test_what_is_over_the_budget_is_refused(search):
         join_search(directory, small)
 
 
+def test_an_evaluator_of_one_s_own_cannot_tell_the_dice_of_other_weights(search):
+    edited(search[0] / "config.yaml", lambda v: v["search"].update(evaluator="mine"))
+    with pytest.raises(UserError, match=r"search\.evaluator = mine"):
+        join_search(*search[:2])
+
+
 def test_an_export_that_was_not_made_smaller_is_refused(search, made):
     with pytest.raises(UserError, match="was not made smaller"):
         join_search(search[0], made[1].parent / "out")
@@ -267,7 +274,7 @@ def test_the_command_shows_it_and_writes_the_front_anew(search, capsys):
     assert main(["join", str(directory), str(small)]) == 0
     assert f"(prune of {POINT.key}) stands beside the front" in capsys.readouterr().out
     assert main(["front", str(directory)]) == 0
-    assert f"(prune of {POINT.key})" in capsys.readouterr().out
+    assert f"-prune: prune of {POINT.key}" in capsys.readouterr().out
     assert f"prune of {POINT.key}" in (directory / "front.html").read_text()
     assert main(["join", str(directory), str(small), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["compressed"]["method"] == "prune"
