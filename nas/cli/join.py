@@ -26,11 +26,9 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas join`."""
     from nas.pareto.objectives import DICE
     from nas.search.join_search import join_search
-    from nas.search.progress_bars import Bars
     from nas.search.resync import sync_search
 
-    with Bars(NOTES) as bars:
-        joined, new = join_search(options.dir, options.out, bars.count, options.address)
+    joined, new = join_search(options.dir, options.out, NOTES, options.address)
     code = sync_search(options.dir, NOTES)
     if options.json:
         print(json.dumps(joined.to_json()))

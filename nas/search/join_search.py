@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from nas.cost.failure import Failure
-from nas.cost.latency import Latency
-from nas.cost.latency_probe import Prober, Trained
-from nas.cost.latency_probe.machine_lock import MachineLock
-from nas.engine.cluster import Cluster
 from nas.engine.make_evaluator import TRAINING
 from nas.export.compress.origin import Origin, origin_of
 from nas.export.export_folder import FOLDS, Export
-from nas.pareto.result import Result, known
-from nas.search.components import (
-    data_settings,
-    machine_lock_name,
-    open_prober,
-    training_costs,
-)
-from nas.search.trained_networks import trained_networks
+from nas.pareto.result import Result
+from nas.search.components import data_settings
+from nas.search.evaluate_export import evaluate_export
+from nas.search.opening import Place, open_place
+from nas.search.progress_bars import Bars
 from nas.study.candidate import Candidate
 from nas.study.folder_lock import alone_in
-from nas.study.kept_share import at_kept_share
 from nas.study.resume_check import differences
 from nas.study.search_folder import checkpoint_in, journal_in, search_id
 from nas.study.stored_results import Records, keep_compressed, read_records
@@ -43,15 +32,11 @@ from trainers.checkpoint import weights_of
 from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.prepare import prepare_data
-from trainers.data.splits import Cases
-from trainers.errors import TrainingDivergedError, UserError
-from trainers.offers import pop_network_metrics
-from trainers.precision import autocast
-from trainers.validation import score_network
+from trainers.errors import UserError
 
 
 def join_search(
-    directory: Path, folder: Path, progress: Progress | None = None, address: str | None = None
+    directory: Path, folder: Path, console: Console, address: str | None = None
 ) -> tuple[Result, bool]:
     """Put the compressed network in `folder` beside the front of its search in `directory`.
 
@@ -80,9 +65,13 @@ def join_search(
             if (there.key, there.compressed) == (key, how):
                 return there, False
         candidate = Candidate(original.number, export.architecture)
-        with _opened(directory, config, progress, address) as search:
-            search.check(export, stored.fixed, progress)
-            result = replace(search.result(export, candidate), compressed=how)
+        with ExitStack() as stack:
+            place = open_place(stack, config, directory, console, address, measures=True)
+            with Bars(console) as bars:
+                _check_comparable(export, directory, stored.fixed, place, bars.count)
+            result = replace(
+                evaluate_export(export, candidate, config, directory, place), compressed=how
+            )
         if reason := config.budget.reason(result.most_costs):
             raise UserError(
                 f"{folder} is {reason}; the search in {directory} takes no such network"
@@ -135,91 +124,38 @@ def _check_figures(export: Export, origin: Origin, config: RunConfig) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """The search, ready to evaluate one more network."""
-
-    directory: Path
-    config: RunConfig
-    cache: VolumeCache
-    cases: Cases
-    prober: Prober | None
-
-    def check(self, export: Export, fixed: Mapping[str, Any], progress: Progress | None) -> None:
-        """Raise UserError where the network is not to be compared with those of the search."""
-        data = export.config.data
-        cache, cases = prepare_data(data, export.folder, progress)
-        theirs: dict[str, Any] = {
-            "data": fixed.get("data"),
-            "patch": fixed.get("train", {}).get("patch"),
-            **({"latency": fixed.get("latency")} if self.prober else {}),
-        }
-        ours: dict[str, Any] = {
-            "data": data_settings(data, cache, cases),
-            "patch": export.trained.patch,
-            **({"latency": self.prober.conditions().to_json()} if self.prober else {}),
-        }
-        found = [
-            f"{name} is {its} in the search and {own} here"
-            for name, its, own in differences(theirs, json.loads(json.dumps(ours)))
-        ]
-        if not found and not _alike(cache, self.cache, self.cases.validation):
-            found = ["data: the cases have the names of the search's, and other volumes"]
-        if found:
-            raise UserError(
-                f"{export.folder} cannot be compared with the networks of {self.directory}:\n  "
-                + "\n  ".join(found)
-            )
-
-    def result(self, export: Export, candidate: Candidate) -> Result:
-        """The network as the search evaluates its own. Raises UserError where it fails."""
-        costs = training_costs(self.config, self.cache)
-        candidate = replace(candidate, costs=costs(candidate.architecture))
-        dice, per_class, measured = self._scores(export)
-        result = candidate.result(
-            state="complete",
-            dice=dice,
-            dice_per_class=per_class,
-            measured=measured,
-            epochs=export.retrained.get("epochs", 0),
-            train_seconds=export.retrained.get("seconds", 0.0),
+def _check_comparable(
+    export: Export,
+    directory: Path,
+    fixed: Mapping[str, Any],
+    place: Place,
+    progress: Progress | None,
+) -> None:
+    """Raise UserError where the network is not to be compared with those of the search, whose
+    settings are `fixed`."""
+    data, prober = export.config.data, place.prober
+    cache, cases = prepare_data(data, export.folder, progress)
+    theirs: dict[str, Any] = {
+        "data": fixed.get("data"),
+        "patch": fixed.get("train", {}).get("patch"),
+        **({"latency": fixed.get("latency")} if prober else {}),
+    }
+    ours: dict[str, Any] = {
+        "data": data_settings(data, cache, cases),
+        "patch": export.trained.patch,
+        **({"latency": prober.conditions().to_json()} if prober else {}),
+    }
+    found = [
+        f"{name} is {its} in the search and {own} here"
+        for name, its, own in differences(theirs, json.loads(json.dumps(ours)))
+    ]
+    if not found and not _alike(cache, place.cache, place.cases.validation):
+        found = ["data: the cases have the names of the search's, and other volumes"]
+    if found:
+        raise UserError(
+            f"{export.folder} cannot be compared with the networks of {directory}:\n  "
+            + "\n  ".join(found)
         )
-        result = at_kept_share(result, costs)
-        return self._timed(export, result) if self.prober else result
-
-    def _scores(self, export: Export) -> tuple[float, dict[str, float | None], dict[str, float]]:
-        """Its Dice, that of each class, and what it tells of itself, as in a trial's validation."""
-        train, device = self.config.of_candidates().train, self.config.resources.device
-        network = export.loaded(export.weights).to(device)
-        compute = partial(autocast, train, torch.device(device))
-        try:
-            dice, classes = score_network(
-                network, self.cache, self.cases.validation, train, compute
-            )
-        except TrainingDivergedError as error:
-            raise UserError(f"{export.folder}: {error}") from error
-        if math.isnan(dice):
-            raise UserError(f"{export.folder}: its Dice is no number: no case has any class")
-        each = {name: known(value) for name, value in classes.items()}
-        return dice, each, pop_network_metrics(network)
-
-    def _timed(self, export: Export, result: Result) -> Result:
-        """With its latency, by its own weights and on windows of validation cases, as members have
-        it in the end."""
-        assert self.prober is not None
-        place = self.directory, self.config, self.cache, self.cases.validation
-        with trained_networks(*place) as networks:
-            windows = networks.of([result]).windows
-            self.prober.submit([export.architecture], Trained([export.weights], windows))
-            outcomes: list[Latency | Failure] | None = None
-            while outcomes is None:
-                outcomes = self.prober.poll(1.0)
-        [latency] = outcomes
-        if isinstance(latency, Failure):
-            raise UserError(f"{export.folder}: {latency.reason}")
-        costs = {**result.costs, "latency_ms": latency.p50_ms}
-        device = latency.conditions.device
-        return replace(result, costs=costs, device=device, latency=latency.to_json())
 
 
 def _alike(one: VolumeCache, other: VolumeCache, names: Sequence[str]) -> bool:
@@ -232,21 +168,3 @@ def _alike(one: VolumeCache, other: VolumeCache, names: Sequence[str]) -> bool:
         and np.array_equal(one.label(name), other.label(name))
         for name in names
     )
-
-
-@contextmanager
-def _opened(
-    directory: Path, config: RunConfig, progress: Progress | None, address: str | None
-) -> Iterator[_Opened]:
-    """The search's data, and who measures its latencies, which nothing else disturbs."""
-    with ExitStack() as stack:
-        cache, cases = prepare_data(config.data, directory, progress)
-        name = machine_lock_name(directory)
-        machine_lock = MachineLock.named(name)
-        stack.callback(machine_lock.remove)
-        if config.needs_latency and config.latency.resources:
-            stack.enter_context(Cluster(config.resources, address, name)).start()
-        prober = open_prober(config, cache, machine_lock.path)
-        if prober:
-            stack.callback(prober.close)
-        yield _Opened(directory, config, cache, cases, prober)

@@ -44,7 +44,7 @@ def remeasure_front(
             if weights is None:
                 say(f"{member.label} is measured with drawn weights: its own are gone")
         prober.submit([member.network() for member in members], measured_by)
-        again = dict(_revisions(study, members, _wait(prober), say))
+        again = dict(_revisions(study, members, wait_for(prober), say))
         for line in rank_changes([m for m in members if m.name in again], list(again.values())):
             say(line)
         revised |= again
@@ -84,7 +84,8 @@ def _revisions(
         yield member.name, result
 
 
-def _wait(prober: Prober) -> list[Latency | Failure]:
+def wait_for(prober: Prober) -> list[Latency | Failure]:
+    """What is under way, once it is measured."""
     while (outcomes := prober.poll(1.0)) is None:
         pass
     return outcomes

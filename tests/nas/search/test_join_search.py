@@ -14,7 +14,7 @@ from nas.config.yaml_file import write_config
 from nas.export.compress.compress import Compression, compress
 from nas.export.export_folder import Export
 from nas.report.read_search import read_search
-from nas.search import join_search as joining
+from nas.search import opening
 from nas.search.components import data_space, fixed_settings, study_settings, training_costs
 from nas.search.join_search import join_search
 from nas.search.notebook import open_search
@@ -85,16 +85,16 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def search(made, tmp_path, monkeypatch):
-    """Copies of the two folders, and the prober that `join_search` opens."""
+    """Copies of the two folders, and the prober that is opened."""
     prober = answers()
-    monkeypatch.setattr(joining, "open_prober", lambda *_: prober)
+    monkeypatch.setattr(opening, "open_prober", lambda *_: prober)
     directory = shutil.copytree(made[0], tmp_path / "search")
     return directory, shutil.copytree(made[1], tmp_path / "small"), prober
 
 
 def test_it_is_scored_counted_and_timed_as_members_are(search, made):
     directory, small, prober = search
-    joined, new = join_search(directory, small)
+    joined, new = join_search(directory, small, quiet())
     figures, export = made[2], Export(small)
     assert new
     assert joined.dice == pytest.approx(figures["dice"], abs=1e-6)
@@ -111,7 +111,7 @@ def test_it_is_scored_counted_and_timed_as_members_are(search, made):
 def test_it_stands_beside_the_front_and_is_no_trial(search):
     directory, small, _ = search
     before = read_search(directory)[1]
-    joined, _ = join_search(directory, small)
+    joined, _ = join_search(directory, small, quiet())
     record = read_search(directory)[1]
     assert record.compressed == [joined]
     assert (record.results, record.members) == (before.results, before.members)
@@ -128,7 +128,7 @@ def test_it_stands_beside_the_front_and_is_no_trial(search):
 
 def test_a_search_that_goes_on_keeps_it_and_never_hears_of_it(search):
     directory, small, _ = search
-    joined, _ = join_search(directory, small)
+    joined, _ = join_search(directory, small, quiet())
     study, *_ = open_study(directory, config(space={}, objectives=OBJECTIVES))
     assert study.compressed == [joined]
     assert (study.begun, [result.key for result in study.results]) == (1, [POINT.key])
@@ -139,7 +139,7 @@ def test_a_search_that_goes_on_keeps_it_and_never_hears_of_it(search):
 
 def test_it_is_measured_again_with_the_front_of_a_search_that_goes_on(search):
     directory, small, _ = search
-    joined, _ = join_search(directory, small)
+    joined, _ = join_search(directory, small, quiet())
     study, *_ = open_study(directory, config(space={}, objectives=OBJECTIVES))
     prober = SaysProber(lambda a: latency(4.0))
     place = directory / "windows.npy", directory / "window.npy"
@@ -156,21 +156,21 @@ def test_it_is_measured_again_with_the_front_of_a_search_that_goes_on(search):
 
 def test_the_same_weights_join_once(search):
     directory, small, prober = search
-    joined, _ = join_search(directory, small)
+    joined, _ = join_search(directory, small, quiet())
     journal = (directory / "journal.log").read_bytes()
-    assert join_search(directory, small) == (joined, False)
+    assert join_search(directory, small, quiet()) == (joined, False)
     assert (directory / "journal.log").read_bytes() == journal
     assert len(prober.sets) == 1
 
 
 def test_other_weights_of_the_same_network_take_its_place(search):
     directory, small, _ = search
-    first, _ = join_search(directory, small)
+    first, _ = join_search(directory, small, quiet())
     state = torch.load(small / "trial.pt", weights_only=True)
     name = next(name for name in state["weights"] if name.endswith("bias"))
     state["weights"][name] += 1.0
     write_checkpoint(small / "trial.pt", state)
-    second, new = join_search(directory, small)
+    second, new = join_search(directory, small, quiet())
     assert new and second.compressed["weights"] != first.compressed["weights"]
     assert read_search(directory)[1].compressed == [second]
     kept = torch.load(directory / "checkpoints" / f"{second.name}.pt", weights_only=True)
@@ -179,7 +179,7 @@ def test_other_weights_of_the_same_network_take_its_place(search):
 
 def test_it_is_exported_by_its_name(search, tmp_path):
     directory, small, _ = search
-    joined, _ = join_search(directory, small)
+    joined, _ = join_search(directory, small, quiet())
     assert sync_search(directory, quiet()) == 0
     opened = open_search(directory)
     picked = opened.pick(joined.name)
@@ -237,7 +237,7 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(search, what)
     edited(small / file, change)
     journal = (directory / "journal.log").read_bytes()
     with pytest.raises(UserError, match=told):
-        join_search(directory, small)
+        join_search(directory, small, quiet())
     assert (directory / "journal.log").read_bytes() == journal
     assert len(list((directory / "checkpoints").iterdir())) == 1
 
@@ -245,28 +245,28 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(search, what)
 def test_latencies_taken_elsewhere_are_refused(search, monkeypatch):
     directory, small, _ = search
     elsewhere = CONDITIONS.__class__.from_json({**CONDITIONS.to_json(), "device": "another"})
-    monkeypatch.setattr(joining, "open_prober", lambda *_: answers(elsewhere))
+    monkeypatch.setattr(opening, "open_prober", lambda *_: answers(elsewhere))
     told = r'latency\.device is "a machine" in the search and "another" here'
     with pytest.raises(UserError, match=told):
-        join_search(directory, small)
+        join_search(directory, small, quiet())
 
 
 def test_what_is_over_the_budget_is_refused(search):
     directory, small, _ = search
     edited(directory / "config.yaml", lambda v: v["budget"].update(latency_ms=2.0))
     with pytest.raises(UserError, match=r"over budget: latency_ms 3 ms"):
-        join_search(directory, small)
+        join_search(directory, small, quiet())
 
 
 def test_an_evaluator_of_one_s_own_cannot_tell_the_dice_of_other_weights(search):
     edited(search[0] / "config.yaml", lambda v: v["search"].update(evaluator="mine"))
     with pytest.raises(UserError, match=r"search\.evaluator = mine"):
-        join_search(*search[:2])
+        join_search(*search[:2], quiet())
 
 
 def test_an_export_that_was_not_made_smaller_is_refused(search, made):
     with pytest.raises(UserError, match="was not made smaller"):
-        join_search(search[0], made[1].parent / "out")
+        join_search(search[0], made[1].parent / "out", quiet())
 
 
 def test_the_command_shows_it_and_writes_the_front_anew(search, capsys):
