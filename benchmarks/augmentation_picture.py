@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 from prepared_search import read_plan
 
+from nas.cli.main import one_line_errors
 from trainers.augment.presets import PRESETS
 from trainers.config import Augment
 from trainers.data.cache import VolumeCache
@@ -93,4 +94,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

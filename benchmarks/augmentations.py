@@ -34,6 +34,7 @@ from prepared_search import network_on, read_plan
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
@@ -156,4 +157,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

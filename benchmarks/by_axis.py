@@ -24,6 +24,7 @@ from last_dice import last_dice
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from nas.cost.count import cost_of
 from search_spaces.axes import ALIKE, axes_for
 from search_spaces.fitting import takes
@@ -110,4 +111,4 @@ def _spacing(text: str) -> str | float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -21,6 +21,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config, write_config
 from nas.export.compress.compress import Compression, compress
@@ -116,4 +117,4 @@ def _silent(report: EpochReport, epochs: int, which: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

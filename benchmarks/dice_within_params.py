@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from nas.report.read_search import read_search
 
 TRAININGS = "trainings.jsonl"
@@ -93,4 +94,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

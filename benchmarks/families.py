@@ -23,6 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost.count import cost_of
@@ -168,4 +169,4 @@ def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

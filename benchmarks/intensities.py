@@ -22,6 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from search_spaces.registry import all_presets
 from trainers.config import Augment, TrainConfig
 from trainers.data.config import Groups, Preprocess, Split
@@ -126,4 +127,4 @@ def _spacing(text: str) -> str | float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

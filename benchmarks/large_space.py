@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from simulation.surrogate import Surrogate
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import SearchConfig
 from nas.study.samplers.factory import make_sampler
 from nas.study.samplers.nsga import VariationOperator
@@ -184,4 +185,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -36,6 +36,7 @@ from rich.table import Table
 from torch import nn
 from torch.nn.functional import max_pool3d
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from search_spaces.axes import axes_for
 from search_spaces.blocks.token_pruning import SoftTopK
@@ -283,4 +284,4 @@ def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -33,6 +33,7 @@ from gpu.sparse import sparse_rows
 from gpu.training import training_rows
 from gpu.work import Rows, Work
 
+from nas.cli.main import one_line_errors
 from nas.cost.latency import device_name
 
 PARTS: dict[str, Callable[[Work], Rows]] = {
@@ -98,4 +99,4 @@ def section(part: str, work: Work) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(one_line_errors(main))

@@ -20,6 +20,7 @@ from typing import Any
 from families import append, open_task, table, train
 from rich.console import Console
 
+from nas.cli.main import one_line_errors
 from search_spaces.registry import find_preset
 from search_spaces.slimformer import SlimFormer, SlimLayer
 from search_spaces.space import Architecture
@@ -115,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -33,6 +33,7 @@ from dice_within_params import TRAININGS
 from last_dice import last_dice
 from monai.networks.nets import UNet
 
+from nas.cli.main import one_line_errors
 from nas.cli.planning import PLAN, planned_file, search_name
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
@@ -179,4 +180,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -26,6 +26,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from nas.config.yaml_file import write_config
 from nas.export.choose_postprocess import choose_postprocess
 from nas.export.deploy.deploy import Source, deploy
@@ -185,4 +186,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -37,6 +37,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import kendalltau, spearmanr
 
+from nas.cli.main import one_line_errors
 from nas.config.data_space import DataSpace, space_for
 from nas.search.components import training_costs
 from nas.study.samplers.ladder import ladder
@@ -187,4 +188,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

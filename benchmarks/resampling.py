@@ -17,6 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.main import one_line_errors
 from trainers.data.msd import read_msd
 from trainers.metrics import dice_per_class, mean_dice
 from trainers.volumes.geometry import Grid, voxel_sizes
@@ -64,4 +65,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

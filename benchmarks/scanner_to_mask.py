@@ -16,6 +16,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from nas.cli.main import one_line_errors
 from nas.export.export_folder import Export
 from trainers.data.open_source import open_source
 from trainers.segmenter import Segmenter
@@ -146,4 +147,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -28,6 +28,8 @@ from simulation.runs import Contest
 from simulation.setups import OURS, PEERS, RANDOM, SETUPS, STOCK
 from simulation.table import load_table
 
+from nas.cli.main import one_line_errors
+
 TABLE = Path(__file__).with_name("table") / "hippocampus.json"
 
 
@@ -74,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

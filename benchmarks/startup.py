@@ -22,6 +22,8 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 from time import monotonic, sleep
 
+from nas.cli.main import one_line_errors
+
 CONFIG = Path(__file__).parents[1] / "configs" / "quickstart.yaml"
 LOOK = 0.05  # seconds between two looks
 KINDS = {  # what a command line holds, and what such a process is
@@ -155,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

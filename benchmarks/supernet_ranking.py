@@ -35,6 +35,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import kendalltau, spearmanr
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from search_spaces.space import Architecture, to_params
@@ -236,4 +237,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

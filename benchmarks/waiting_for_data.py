@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 import trainers.trainer
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from trainers.augment.presets import PRESETS
 from trainers.config import Augment
@@ -156,4 +157,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

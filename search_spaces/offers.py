@@ -36,7 +36,8 @@ one mechanism:
   several, which sum to one, as a mixture of colours. Tokens fill the map of the last convolution
   before, in row-major order, and one token more than that has voxels is a class token in front;
   other tokens are not drawn. Or the values are one tensor (B, K, axes): points, 0 to 1 along each
-  axis of the input. What a module shows stands for what modules inside it show.
+  axis of the input, the middle of voxel i of n at i / n. What a module shows stands for what
+  modules inside it show.
 - `replacements() -> {mechanism: {by what: replace}}`: what tells whether a mechanism is worth it.
   `replace(inputs, output, mean) -> output` gives in the place of a call's output one that decides
   nothing. `mean` is that of what the module showed over all cases: points (K, axes), or a float for

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from rich.progress import track
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost.latency import Latency, LatencyConfig
@@ -99,4 +100,4 @@ def entry(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

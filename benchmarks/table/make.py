@@ -22,6 +22,7 @@ from time import process_time
 
 import torch
 
+from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost.count import cost_of
@@ -105,4 +106,4 @@ def append(path: Path, record: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nas.cli.main import one_line_errors
 from nas.pareto.result import Result
 from nas.search.notebook import Search
 from trainers.data.task import Task
@@ -64,4 +65,4 @@ def row(search: int, result: Result) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))

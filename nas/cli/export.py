@@ -69,7 +69,7 @@ def registration(
     if not config.tracking.uri:
         check_folder(options.dir)
     uri = store_uri(config.tracking, options.dir)
-    run = find_run(config.tracking, options.dir, search_id(options.dir), member.key)
+    run = find_run(config.tracking, options.dir, search_id(options.dir), member.name)
 
     def done() -> str:
         export = Export(options.to)

@@ -37,8 +37,12 @@ def run(options: argparse.Namespace) -> int:
     front = read_front(options.dir)
     if options.within is not None:
         limits = parse_limits(options.within)
-        baselines = [each for each in front.baselines if all(limit.holds(each) for limit in limits)]
-        front = replace(front, members=filter_by_limits(front.members, limits), baselines=baselines)
+        baselines, compressed = (
+            [each for each in beside if all(limit.holds(each) for limit in limits)]
+            for beside in (front.baselines, front.compressed)
+        )
+        members = filter_by_limits(front.members, limits)
+        front = replace(front, members=members, baselines=baselines, compressed=compressed)
     if options.json:
         print(json.dumps(front_json(front)))
         return 0

@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -34,6 +35,7 @@ COMMANDS = (
     "retrain",
     "postprocess",
     "compress",
+    "join",
     "evaluate",
     "predict",
     "deploy",
@@ -51,10 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 not done, 2 bad input, 130 interrupted."""
     options = parser().parse_args(arguments)
     warnings.showwarning = _show_warning
+    return one_line_errors(partial(options.run, options))
+
+
+def one_line_errors(run: Callable[[], int | None]) -> int:
+    """What `run` returns, 0 for None. What a person can mend is told in a line, and is 2; also for
+    programs besides this one."""
     try:
         with hearing(_interrupt):
-            code: int = options.run(options)
-        return code
+            return run() or 0
     except KeyboardInterrupt:
         NOTES.print("interrupted")
         return 130

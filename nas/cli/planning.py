@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.console import NOTES, note
@@ -18,15 +19,29 @@ def search_name(path: Path) -> str:
 
 
 def make_plan_file(
-    data: Path, name: str, directory: Path, hours: float | None, file: Path, command: str
+    data: Path,
+    name: str,
+    directory: Path,
+    hours: float | None,
+    file: Path,
+    command: str,
+    settings: Sequence[str] = (),
 ) -> None:
     """Plan the search `name` of `data` in `directory`, write it to `file`, tell it in a few lines.
 
-    `command` is what goes by the file. Raises UserError for a folder without usable data.
+    `command` is what goes by the file, changed by `settings`, which are no part of the plan. Raises
+    UserError for a folder without usable data, and for settings that fit no plan.
     """
     from trainers.data.folder_source import source_of
 
     source = source_of(data, directory)
+
+    from nas.config.run_config import RunConfig
+    from nas.config.yaml_file import check_settings
+
+    own = source.model_dump(mode="json", exclude={"preprocess", "split", "cache"})
+    known = {"name": name, "data": own, "train": {"patch": [32, 32, 32]}}
+    check_settings(RunConfig, known, settings)
 
     from nas.analysis.plan import make_plan
     from nas.search.progress_bars import Bars
@@ -40,8 +55,11 @@ def make_plan_file(
         note(line)
 
 
-def planned_file(data: Path, directory: Path, hours: float | None) -> Path:
-    """The plan in the folder of a search; made where there is none.
+def planned_file(
+    data: Path, directory: Path, hours: float | None, settings: Sequence[str] = ()
+) -> Path:
+    """The plan in the folder of a search, which goes by it and by `settings`; made where there is
+    none.
 
     Raises UserError where the folder holds a search that was not planned, or the plan is of other
     data or, with `hours`, there already.
@@ -57,7 +75,7 @@ def planned_file(data: Path, directory: Path, hours: float | None) -> Path:
                 "give another folder (--dir)"
             )
         command = f"segnas search {data} goes by this file."
-        make_plan_file(data, search_name(data), directory, hours, file, command)
+        make_plan_file(data, search_name(data), directory, hours, file, command, settings)
         again = "the same command" if hours is None else "the same command without --hours"
         note(f"Wrote {file}: change it and run {again} to go by what it says")
         return file

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if is_data(options.config):
         directory = options.dir or Path("runs") / search_name(options.config)
         _check_resumed(directory, options.resume)
-        config_file = planned_file(options.config, directory, options.hours)
+        config_file = planned_file(options.config, directory, options.hours, options.settings)
         config = read_config(RunConfig, config_file, options.settings)
     else:
         if not options.config.exists():

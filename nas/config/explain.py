@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -26,9 +26,15 @@ EXPECTED = {  # by pydantic's type of error, where its own words are a programme
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     """One line for every key that does not fit: where, what was found, what would do."""
-    problems = error.errors()
+    return explain_problems([dict(problem) for problem in error.errors()], model, source)
+
+
+def explain_problems(
+    problems: Sequence[Mapping[str, Any]], model: type[BaseModel], source: str
+) -> str:
+    """The same of some of an error's `errors()`."""
     lines = [
-        shortened(" ".join(_explain_one(dict(problem), model).splitlines()), LINE)
+        shortened(" ".join(_explain_one(problem, model).splitlines()), LINE)
         for problem in problems[:MOST_LINES]
     ]
     if more := len(problems) - len(lines):

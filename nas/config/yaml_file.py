@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from nas.config import yaml_values
-from nas.config.explain import explain
+from nas.config.explain import explain, explain_problems
 from nas.config.settings import change
 from trainers.data.config import RECORDED
 from trainers.errors import UserError
@@ -59,6 +60,30 @@ def read_config(
         return model.model_validate(values, context=RECORDED if recorded else None)
     except ValidationError as error:
         raise UserError(explain(error, model, str(path))) from None
+
+
+def check_settings(
+    model: type[BaseModel], values: Mapping[str, Any], settings: Iterable[str]
+) -> None:
+    """Raise UserError for `key=value` settings of a `model` whose other values are not known yet.
+
+    `values`: any that fit, in the place of those. Refused are keys that there are not, and values
+    that do not fit their keys, but not those that do not go together with others.
+    """
+    changed = deepcopy(dict(values))
+    for setting in settings:
+        change(changed, setting)
+    try:
+        model.model_validate(changed)
+    except ValidationError as error:
+        wrong = [dict(problem) for problem in error.errors() if _is_of_one_key(dict(problem))]
+        if wrong:
+            raise UserError(explain_problems(wrong, model, "--set")) from None
+
+
+def _is_of_one_key(problem: Mapping[str, Any]) -> bool:
+    together = isinstance(problem["input"], dict | BaseModel)
+    return problem["type"] == "extra_forbidden" or not together
 
 
 def write_config(config: BaseModel, path: Path) -> None:

@@ -26,6 +26,7 @@ from trainers.data.registry import DataConfig
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
+from trainers.read_json import read_json
 from trainers.segmenter import Segmenter, SegmenterSpec, best_device
 from trainers.strict import Strict
 from trainers.volumes.steps import Steps
@@ -140,6 +141,19 @@ class Export:
             return RetrainConfig.model_validate(self.retrained["train"])
         except ValidationError as error:
             raise UserError(explain(error, RetrainConfig, str(self.folder / RETRAINED))) from error
+
+    @property
+    def compression(self) -> dict[str, Any]:
+        """`compression.json`, how a network was made smaller; empty for any other."""
+        path = self.folder / COMPRESSION
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def saw_validation(self) -> bool:
+        """Whether those weights, or the ones that they were made from, learnt the validation cases,
+        whose Dice is then better than that of new ones."""
+        retrained = self.weights.name != TRIAL_WEIGHTS and self.trained.all_cases
+        return retrained or bool(self.compression.get("original", {}).get("saw_validation"))
 
     def build(self) -> nn.Module:
         """The architecture's network with new weights."""

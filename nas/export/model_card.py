@@ -119,8 +119,10 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
     """A folder that was written by hand has no result of a search."""
     if result:
         several = f" over {len(result.trainings)} trainings" if result.trainings else ""
+        made = f"Made smaller after the search ({result.made})"
+        when = made if result.compressed else f"In the search, after {result.epochs} epochs"
         yield (
-            f"In the search, after {result.epochs} epochs: mean validation Dice{several} "
+            f"{when}: mean validation Dice{several} "
             f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen "
             "by this number among many, so it is optimistic."
         )

@@ -44,7 +44,7 @@ def write_export(
     weights; nothing is written then, nor where anything else is raised.
     """
     new_folder(to)
-    architecture, weights = member.network(), checkpoint_in(search, member.key)
+    architecture, weights = member.network(), checkpoint_in(search, member.name)
     if not weights.is_file():
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
     record = {
@@ -55,7 +55,7 @@ def write_export(
     inherited = None
     if shared and shared.knows(architecture):
         inherited = shared.open().cut(architecture)
-    movable = {"name": f"{settings.name}-{member.key}", "data": _movable(settings.data, search)}
+    movable = {"name": f"{settings.name}-{member.name}", "data": _movable(settings.data, search)}
     export = settings.model_copy(update=movable)
 
     def build(folder: Path) -> None:

@@ -37,10 +37,9 @@ def pick(
     if name == "knee":
         good = above_reference(members)
         return good[knee(objective_points(good, objectives))]
-    found = [r for r in members if r.key.startswith(name)]
-    found = found or [r for r in others() if r.key.startswith(name)]
+    found = _named(members, name) or _named(others(), name)
     if len(found) != 1:
-        keys = ", ".join(r.key for r in found or members)
+        keys = ", ".join(r.name for r in found or members)
         problem = "means several networks" if found else "is no member of the front"
         raise UserError(f"--pick {name} {problem}; expected {', '.join(PICKS)} or one of {keys}")
     return found[0]
@@ -61,3 +60,9 @@ def _fastest(members: Sequence[Result], device: str) -> Result:
     known = [f"fastest@{device_of(each)}" if device_of(each) else "fastest" for each in there]
     asked = f"fastest@{device}" if device else "fastest"
     raise UserError(f"--pick {asked}: expected {' or '.join(known)}")
+
+
+def _named(results: Sequence[Result], name: str) -> list[Result]:
+    """The one of that name, else all whose names begin so."""
+    whole = [result for result in results if result.name == name]
+    return whole or [result for result in results if result.name.startswith(name)]

@@ -49,7 +49,9 @@ class Result:
     trained, more than one where memory ran out. `baseline`: what a network is called that was set
     beside the candidates of a search; empty for a candidate. `macs_bounds`: where the input decides
     how many queries are computed, the least and the most multiply-accumulates there are; `costs`
-    has those at the share that it was seen to keep. None where there is one number.
+    has those at the share that it was seen to keep. None where there is one number. `compressed`:
+    of a network that was made smaller after the search, the `method`, the trial `of` which it was
+    made and the fingerprint of its `weights`; empty for any other.
     """
 
     number: int
@@ -73,11 +75,28 @@ class Result:
     trainings: tuple[float, ...] = ()
     baseline: str = ""
     macs_bounds: tuple[float, float] | None = None
+    compressed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether the search found it; others stand beside its front."""
+        return not (self.baseline or self.compressed)
+
+    @property
+    def name(self) -> str:
+        """What its files and its run are called, which no other of the search is: its key, of a
+        compressed network with the method. A trial may have found the same architecture."""
+        return f"{self.key}-{self.compressed['method']}" if self.compressed else self.key
+
+    @property
+    def made(self) -> str:
+        """How a compressed network was made: `prune of KEY`; empty for any other."""
+        return f"{self.compressed['method']} of {self.compressed['of']}" if self.compressed else ""
 
     @property
     def label(self) -> str:
-        """What tables and messages call it: a baseline by its name, a candidate by its key."""
-        return self.baseline or self.key
+        """What tables and messages call it: a baseline by its name, others by their keys."""
+        return f"{self.key} ({self.made})" if self.compressed else self.baseline or self.key
 
     @property
     def most_costs(self) -> Mapping[str, float]:
@@ -112,17 +131,17 @@ class Result:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values; the space, which a file of results names once, only of a
-        baseline.
+        """A plain dict of JSON values; the space, which a file of results names once, only of what
+        is no candidate.
 
         Costs stand beside the other values, those that are always asked for even if unknown;
         `trainings` only where there are several, `macs_bounds` and `latencies` only where there are
         any.
         """
         told: dict[str, Any] = {}
-        untold = set() if self.baseline else {"space", "baseline"}
-        seldom = ("trainings", "macs_bounds", "latencies")
-        untold |= {name for name in seldom if not getattr(self, name)}
+        optional = "baseline", "trainings", "macs_bounds", "latencies", "compressed"
+        untold = {name for name in optional if not getattr(self, name)}
+        untold |= {"space"} if self.is_candidate else set()
         for name in (f.name for f in fields(self) if f.name not in untold):
             if name == "costs":
                 told |= {**dict.fromkeys(COSTS), **self.costs}

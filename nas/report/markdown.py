@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from nas.config.run_config import RunConfig
 from nas.pareto.objectives import objective
-from nas.report.search_record import SearchRecord
+from nas.report.search_record import COMPRESSED, SearchRecord
 from nas.report.tables import caption, markdown_table
 from nas.report.terminal_tables import clock
 
@@ -47,6 +47,9 @@ def _paragraphs(config: RunConfig, record: SearchRecord, drawn: Sequence[str]) -
         if record.baseline_verdict:
             squares = "; in the figure they are squares" if "front" in drawn else ""
             yield f"{record.baseline_verdict} Baselines are trained by the same recipe{squares}."
+        if record.compressed:
+            stars = "; in the figure they are stars" if "front" in drawn else ""
+            yield f"{COMPRESSED}{stars}."
     else:
         yield "No candidate was trained whole, so there is no front."
     if "curves" in drawn:

@@ -70,14 +70,15 @@ def _front(record: SearchRecord, complete: Sequence[Result]) -> Figure:
             x = [r.costs[cost] for r in drawn]
             y = [r.dice or 0.0 for r in drawn]
             ax.scatter(x, y, s=size, color=colour, linewidths=0, label=label, zorder=3 + inside)
-        for baseline in (b for b in record.baselines if cost in b.costs):
-            at = (baseline.costs[cost], baseline.dice or 0.0)
-            ax.plot(*at, "s", markersize=5, color=BASELINE, fillstyle="none")
-            ax.annotate(baseline.label, at, (0, 5), textcoords="offset points", ha="center",
-                        fontsize=6, color=BASELINE)  # fmt: skip
+        for network in (b for b in record.beside if cost in b.costs):
+            at = (network.costs[cost], network.dice or 0.0)
+            mark = "s" if network.baseline else "*"
+            ax.plot(*at, mark, markersize=5, color=BASELINE, fillstyle="none")
+            ax.annotate(network.made or network.label, at, (0, 5), textcoords="offset points",
+                        ha="center", fontsize=6, color=BASELINE)  # fmt: skip
         if steps := staircase(record.members, cost):
             ax.step(*zip(*steps, strict=True), where="post", color=FRONT, linewidth=1, zorder=2)
-        if values := [r.costs[cost] for r in (*complete, *record.baselines) if cost in r.costs]:
+        if values := [r.costs[cost] for r in (*complete, *record.beside) if cost in r.costs]:
             log_axis(ax, "x", cost, values)
         ax.set_xlabel(objective(cost).title)
         style_axes(ax, "", "both")

@@ -37,6 +37,7 @@ def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
         space=config.space.space(),
         starts=stored.starts,
         baselines=stored.baselines,
+        compressed=stored.compressed,
         id=stored.id,
         summary=read_summary(directory),
     )

@@ -23,6 +23,11 @@ if TYPE_CHECKING:  # it needs Optuna, reading a front does not
 
 KEPT = "MACs of networks that prune queries are those at the share that validation saw them keep"
 
+COMPRESSED = (
+    "Networks beside the front that name another were made from it after the search, by segnas "
+    "compress, with a training of their own"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRecord:
@@ -32,8 +37,9 @@ class SearchRecord:
     called. `classes`: those of Dice per class, in order, without the background. `space`: gives
     names of knobs, pictures and presets; without it every value of an architecture is a knob.
     `starts`: the names of warm starts, by key. `baselines`: well-known networks that were trained
-    beside the candidates, none of which is among the results. `id`: of the study, empty where there
-    is none. `summary`: the numbers of the session that ended the search, empty where none did.
+    beside the candidates; `compressed`: networks that were made smaller after the search; none of
+    either is among the results. `id`: of the study, empty where there is none. `summary`: the
+    numbers of the session that ended the search, empty where none did.
     """
 
     results: Sequence[Result]
@@ -43,6 +49,7 @@ class SearchRecord:
     space: SearchSpace | None = None
     starts: Mapping[str, str] = field(default_factory=dict)
     baselines: Sequence[Result] = ()
+    compressed: Sequence[Result] = ()
     id: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,8 +80,14 @@ class SearchRecord:
             members=self.members,
             objectives=self.objectives,
             baselines=self.baselines,
+            compressed=self.compressed,
             chances=self.chances,
         )
+
+    @property
+    def beside(self) -> list[Result]:
+        """Those that are shown beside the front."""
+        return [*self.baselines, *self.compressed]
 
     @cached_property
     def hypervolume(self) -> float:

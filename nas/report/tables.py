@@ -18,7 +18,7 @@ SPECIAL = {
 
 @dataclass(frozen=True)
 class Column:
-    """What the members of the front, then the baselines, have of a Dice or a cost, in their order.
+    """What the members of the front, then what stands beside, have of a Dice or a cost, in order.
 
     `texts`: Dice with four decimals, costs with three digits.
     """
@@ -36,7 +36,7 @@ class Column:
 
 def columns(record: SearchRecord) -> list[Column]:
     """Dice, that of each class where there are several, and the costs that are known."""
-    rows, dice = [*record.members, *record.baselines], objective("dice")
+    rows, dice = [*record.members, *record.beside], objective("dice")
     classes = record.classes if len(record.classes) > 1 else ()
     costs = map(objective, record.known_costs)
 
@@ -57,11 +57,12 @@ def columns(record: SearchRecord) -> list[Column]:
 
 
 def markdown_table(record: SearchRecord) -> str:
-    """A head, and a row for each member and each baseline."""
+    """A head, and a row for each member, each baseline and each compressed network."""
     shown = columns(record)
     titles = ["Network", *(column.title.replace("|", r"\|") for column in shown)]
     keys = [f"`{member.key}`" for member in record.members]
     keys += [f"{baseline.label} (baseline)" for baseline in record.baselines]
+    keys += [f"`{network.key}` ({network.made})" for network in record.compressed]
     rows = zip(keys, *(column.texts for column in shown), strict=True)
     lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
     lines.insert(1, "|---|" + "---:|" * len(shown))
@@ -74,6 +75,9 @@ def latex_table(record: SearchRecord) -> str:
     titles = [escaped(title) for title in ("Network", *(column.title for column in shown))]
     keys = [rf"\texttt{{{escaped(member.key)}}}" for member in record.members]
     keys += [f"{escaped(baseline.label)} (baseline)" for baseline in record.baselines]
+    keys += [
+        rf"\texttt{{{network.key}}} ({escaped(network.made)})" for network in record.compressed
+    ]
     rows = zip(keys, *map(_latex_cells, shown), strict=True)
     return "\n".join(
         [

@@ -16,14 +16,15 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
 
     Those below the reference in Dice are only counted, unless the `whole` front is wanted.
     Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
-    The `baselines` follow under a line, by their names.
+    What stands beside them follows under a line: baselines by their names, compressed networks by
+    their keys and method, with the trial of which they were made below the table.
     """
     table = Table(title="front", title_justify="left", title_style="bold", caption_justify="left")
     if numbered:
         table.add_column("", justify="right", style="dim")
     table.add_column("key", no_wrap=True)
     members = front.members if whole else above_reference(front.members)
-    rows = [*members, *front.baselines]
+    rows = [*members, *front.beside]
     captions: dict[str, None] = {}
     costs = costs_among(name for row in rows for name in row.costs)
     known = [o for o in map(objective, ("dice", *costs)) if any(_is_known(o, r) for r in rows)]
@@ -38,10 +39,13 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
         if row.trainings:
             cells[0] += f" ×{len(row.trainings)}"  # noqa: RUF001
         if front.chances:
-            chance = front.chances.get(row.key)
+            chance = front.chances.get(row.name)
             cells.append(UNKNOWN if chance is None else f"{chance:.0%}")
-        place = [] if not numbered else [""] if row.baseline else [str(number)]
-        table.add_row(*place, row.label, *cells, style="dim" if row.baseline else None)
+        place = [] if not numbered else [str(number)] if row.is_candidate else [""]
+        called = row.name if row.compressed else row.label
+        table.add_row(*place, called, *cells, style=None if row.is_candidate else "dim")
+        if row.compressed:
+            captions[f"{called}: {row.made}"] = None
         if row.macs_bounds:
             least, most = map(objective("macs").short, row.macs_bounds)
             captions[f"{row.label}: MACs of the queries that it keeps, of {least} to {most}"] = None

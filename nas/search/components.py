@@ -29,6 +29,7 @@ from search_spaces.axes import Axes
 from trainers.config import EXECUTION_KEYS, REFINEMENT_KEYS
 from trainers.data.cache import VolumeCache
 from trainers.data.config import Split
+from trainers.data.source import SourceConfig
 from trainers.data.splits import Cases
 from trainers.data.task import Task
 
@@ -177,19 +178,23 @@ def fixed_settings(
     # all were trained without refinements.
     whole["space"].pop("axes", None)
     whole["train"] = {k: v for k, v in whole["train"].items() if v or k not in REFINEMENT_KEYS}
-    targets = {} if cache.targets.plain else asdict(cache.targets)
     told = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
     if config.search.strategy == "supernet":
         more = {"candidates", "scoring"}  # of which a search may have as many as it likes
         told["search.supernet"] = config.search.supernet.model_dump(mode="json", exclude=more)
     return {
         **{name: whole[name] for name in ("seed", "space", "train", "budget")},
-        "data": {
-            "preprocess": whole["data"]["preprocess"],
-            "classes": cache.classes,
-            "split": json.loads(cases.to_json()),
-            **targets,
-        },
+        "data": data_settings(config.data, cache, cases),
         **latency,
         **told,
+    }
+
+
+def data_settings(data: SourceConfig, cache: VolumeCache, cases: Cases) -> dict[str, Any]:
+    """The same of its data alone."""
+    return {
+        "preprocess": data.preprocess.model_dump(mode="json"),
+        "classes": cache.classes,
+        "split": json.loads(cases.to_json()),
+        **({} if cache.targets.plain else asdict(cache.targets)),
     }

@@ -76,6 +76,7 @@ def overview(session: SessionView, title: str) -> Group:
         members=spread(session.members, FRONT_ROWS),
         objectives=session.study.objectives,
         baselines=session.study.baselines,
+        compressed=session.study.compressed,
     )
     return Group(heading, _running_table(session), front_table(front))
 

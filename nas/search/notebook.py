@@ -49,6 +49,11 @@ class Search:
         """The well-known networks that were trained beside the candidates."""
         return self._front().baselines
 
+    @property
+    def compressed(self) -> Sequence[Result]:
+        """Networks that were made smaller after the search (`segnas join`)."""
+        return self._front().compressed
+
     @cached_property
     def record(self) -> SearchRecord:
         """All that is known: results, ranks, hypervolume, importance of the knobs."""
@@ -93,7 +98,7 @@ class Search:
 
     def pick(self, name: str, within: str | None = None) -> Result:
         """A network: `best-dice`, `knee`, `smallest` or `fastest` of the front, or (the start of)
-        the key of any that was trained to the end, baselines included.
+        the key of any that was trained to the end, also of what stands beside the front.
 
         `within`: limits that it has to keep, such as `params<=5e5,latency_ms<=20`. Raises UserError
         where none fits, or several do.
@@ -105,7 +110,7 @@ class Search:
 
             config = self.config
             found = complete_results(self.directory, config.space.name, config.budget)
-            return filter_by_limits([*found, *self.baselines], limits)
+            return filter_by_limits([*found, *self._front().beside], limits)
 
         front = self._front()
         return pick(filter_by_limits(front.members, limits), name, front.objectives, others)
@@ -123,7 +128,7 @@ class Search:
 
         task = Task.read(self.directory)
         network = result.network().build(task.channels, task.targets.outputs)
-        load_weights(network, checkpoint_in(self.directory, result.key))
+        load_weights(network, checkpoint_in(self.directory, result.name))
         return network.eval()
 
     def export(self, result: Result, to: str | Path) -> Export:

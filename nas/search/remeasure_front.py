@@ -24,8 +24,8 @@ def remeasure_front(
     trained: TrainedNetworks,
     say: Callable[[str], None],
 ) -> list[Result]:
-    """Measure the members of the front and the baselines again, interleaved; return those whose
-    latency changed.
+    """Measure the members of the front and what stands beside it again, interleaved; return those
+    whose latency changed.
 
     They have their trained weights now, and see windows of validation cases: with drawn weights a
     network that lets its input decide computes everything. What comes to the front by that is
@@ -40,8 +40,9 @@ def remeasure_front(
     for _ in range(ROUNDS):
         found, baselines = front(study.results, study.objectives), study.baselines
         members = [*found, *baselines]
-        if all(m.key in asked or study.was_revised(m.key, devices) for m in members):
+        if all(m.name in asked or study.was_revised(m.name, devices) for m in members):
             break
+        members += study.compressed  # which had their weights the first time
         beside = f" and {len(baselines)} baselines beside it" if baselines else ""
         say(
             f"Measuring the {len(found)} members of the front{beside} again, interleaved and idle, "
@@ -52,9 +53,9 @@ def remeasure_front(
             if weights is None:
                 say(f"{member.label} is measured with drawn weights: its own are gone")
         prober.submit([member.network() for member in members], measured_by)
-        again = dict(_revisions(study, members, _wait(prober), say))
-        asked |= {member.key for member in members} if devices else set()
-        for line in rank_changes([m for m in members if m.key in again], list(again.values())):
+        again = dict(_revisions(study, members, wait_for(prober), say))
+        asked |= {member.name for member in members} if devices else set()
+        for line in rank_changes([m for m in members if m.name in again], list(again.values())):
             say(line)
         revised |= again
     last = {member.key for member in front(study.results, study.objectives)}
@@ -70,10 +71,10 @@ def rank_changes(before: Sequence[Result], after: Sequence[Result]) -> Iterator[
     for name in known or [LATENCY]:
         old, new, kind = _places(before, name), _places(after, name), objective(name)
         for first, second in zip(before, after, strict=True):
-            if old[first.key] != new[first.key]:
+            if old[first.name] != new[first.name]:
                 yield (
-                    f"{first.label} was number {old[first.key]} by {kind.phrase} "
-                    f"({kind.exact(first.value(name))}) and is number {new[first.key]} "
+                    f"{first.label} was number {old[first.name]} by {kind.phrase} "
+                    f"({kind.exact(first.value(name))}) and is number {new[first.name]} "
                     f"({kind.exact(second.value(name))})"
                 )
 
@@ -93,15 +94,16 @@ def _revisions(
                 say(f"{member.label} keeps its first latency on {name}: {reason}")
             if not outcome.known:
                 continue
-        result = study.revise(member.key, outcome)
+        result = study.revise(member.name, outcome)
         if result.state == "infeasible":
             say(f"{member.label}: {result.reason}")
-        yield member.key, result
+        yield member.name, result
 
 
-def _wait(
+def wait_for(
     prober: Prober | DevicesProber,
 ) -> Sequence[Latency | DeviceLatencies | Failure | Waiting]:
+    """What is under way, once it is measured."""
     while (outcomes := prober.poll(1.0)) is None:
         pass
     return outcomes
@@ -109,4 +111,4 @@ def _wait(
 
 def _places(results: Sequence[Result], name: str) -> dict[str, int]:
     ordered = sorted(results, key=lambda result: result.costs.get(name, 0.0))
-    return {result.key: place for place, result in enumerate(ordered, 1)}
+    return {result.name: place for place, result in enumerate(ordered, 1)}

@@ -38,7 +38,7 @@ def sync_search(directory: Path, console: Console) -> int:
             _say(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
         tracker = Tracker(config.tracking, directory, search_info(config, record.id, running=False))
-        sent = tracker.sync([*results, *record.baselines])
+        sent = tracker.sync([*results, *record.beside])
         if sent.failed is None:
             summary, status = _summary(directory)
             sent = tracker.finish(directory, summary, status)

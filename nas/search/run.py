@@ -173,7 +173,7 @@ def run_search(
             )
             if not session.over:
                 cluster.start_ahead()  # its processes import while MLflow is opened
-            tracker.sync([*study.results, *study.baselines])
+            tracker.sync([*study.results, *study.baselines, *study.compressed])
             workers = worker_settings(config, directory, cache, lock_name, shared)
             ready = True
             if shared and not confirm and not session.over:
@@ -274,6 +274,7 @@ def _write_front(
         space=config.space.space(),
         starts=study.starts,
         baselines=study.baselines,
+        compressed=study.compressed,
         id=study.id,
     )
     try_write_front(directory, record, record.importances if ended else None)

@@ -35,7 +35,7 @@ class TrainedNetworks:
 
         A pass is one window where the input decides nothing in any of them.
         """
-        files = [checkpoint_in(self.directory, result.key) for result in results]
+        files = [checkpoint_in(self.directory, result.name) for result in results]
         decides = any(result.macs_bounds for result in results)
         windows = self.windows if decides else self.window
         return Trained([file if file.is_file() else None for file in files], windows)

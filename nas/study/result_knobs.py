@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nas.config.nested import leaves
 from nas.pareto.result import Result
 from search_spaces.axes import ALIKE
+from search_spaces.compressed import Compressed
+from search_spaces.registry import find_space
 from search_spaces.space import (
     Architecture,
     ArchitectureError,
@@ -39,6 +41,14 @@ def network_of(result: Result, space: SearchSpace | None) -> Network:
     value of the record is a knob, and there is no picture.
     """
     return _network(json.dumps(result.architecture), space)
+
+
+def network_beside(result: Result) -> Network:
+    """Of a result that is no point of the search's space; a compressed one as its original is."""
+    values, space = result.architecture, result.space
+    if space == Compressed.space:
+        space, values = values["original"]["space"], values["original"]["architecture"]
+    return network_of(replace(result, architecture=values), find_space(space))
 
 
 @lru_cache(maxsize=4096)  # a search writes its page again and again

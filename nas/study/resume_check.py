@@ -18,22 +18,24 @@ def check_settings_unchanged(
     old: Mapping[str, Any], new: Mapping[str, Any], directory: Path
 ) -> None:
     """Raise UserError with every value that differs between two trees of JSON values."""
-    if changes := list(_changes({**UNSAID, **old}, {**UNSAID, **new})):
+    found = differences({**UNSAID, **old}, {**UNSAID, **new})
+    if changes := [f"{name} was {one} and is {other}" for name, one, other in found]:
         raise UserError(
             f"{directory} holds a search with other settings; give --dir a new folder, or set "
             "them back:\n  " + "\n  ".join(changes)
         )
 
 
-def _changes(old: Any, new: Any, name: str = "") -> Iterator[str]:
+def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
+    """Of every value that differs between two trees of JSON values its path, and both as text."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old | new:
             place = f"{name}.{key}" if name else key
             away = AWAY.fullmatch(place) and key in old and key in new
             if not (away and None in (old[key], new[key])):
-                yield from _changes(old.get(key), new.get(key), place)
+                yield from differences(old.get(key), new.get(key), place)
     elif old != new:
-        yield f"{name} was {_short(old)} and is {_short(new)}"
+        yield name, _short(old), _short(new)
 
 
 def _short(value: Any) -> str:

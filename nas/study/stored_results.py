@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from trainers.errors import UserError
 
 STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key
 BASELINE = "baseline: "  # and its name: the attribute with its architecture, then its result
-AGAIN = "latency again: "  # and a key: the attribute of the study that holds a second measurement
-LATER = "latency later: "  # and a key: that of first measurements which had to wait for a device
-LOST = "lost: "  # and a key: why a network that had to wait runs on no such device
+COMPRESSED = "compressed: "  # and its name: the attribute with its result
+AGAIN = "latency again: "  # and a name: the attribute of the study that holds a second measurement
+LATER = "latency later: "  # and a name: that of first measurements which had to wait for a device
+LOST = "lost: "  # and a name: why a network that had to wait runs on no such device
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,16 @@ class Records:
     """The name of a study, and every ended candidate once, with the last that is known of it.
 
     `starts`: what the networks that were tried first are called, by key. `baselines`: those that
-    were trained to the end.
+    were trained to the end. `compressed`: those that were made smaller after the search. `fixed`:
+    what `Study.open` was given as such.
     """
 
     id: str
     results: list[Result]
     starts: Mapping[str, str]
     baselines: list[Result]
+    compressed: list[Result]
+    fixed: Mapping[str, Any]
 
 
 def read_records(directory: Path, space: str, budget: Budget) -> Records:
@@ -46,22 +51,43 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
     latencies that were measured again. Raises UserError where there is no search, and for a damaged
     file of a repeat.
     """
-    storage = JournalStorage(Journal(journal_in(directory)))
-    try:
-        study = optuna.load_study(study_name="search", storage=storage)
-        name = study.user_attrs["id"]
-    except KeyError:
-        raise UserError(f"{directory} holds a search that never began: nothing is lost") from None
+    study = _load(directory)
     results, repeats = {}, by_key(read_repeats(directory))
     for trial in study.get_trials(deepcopy=False):
         if told := trial.user_attrs.get("result"):
             result = Result.from_json(told, space)
             own = repeats.get(result.key, ())
             results[result.key] = revised(result, study.user_attrs, own, budget)
-    starts = study.user_attrs.get(STARTS, {})
-    ended = ended_baselines(study.user_attrs, budget)
-    baselines = [baseline for baseline in ended if baseline.state == "complete"]
-    return Records(name, list(results.values()), starts, baselines)
+    known = study.user_attrs
+    return Records(
+        known["id"],
+        list(results.values()),
+        known.get(STARTS, {}),
+        [one for one in ended_baselines(known, budget) if one.state == "complete"],
+        [one for one in compressed_results(known, budget) if one.state == "complete"],
+        known.get("facts", {}),
+    )
+
+
+def keep_compressed(directory: Path, result: Result) -> None:
+    """Record a compressed network in the journal of the search in `directory`, in the place of one
+    of the same name.
+
+    No other process may be writing there. Raises as `read_records` does.
+    """
+    study = _load(directory)
+    study.set_user_attr(COMPRESSED + result.name, result.to_json())
+    if AGAIN + result.name in study.user_attrs:  # of the one before
+        study.set_user_attr(AGAIN + result.name, None)
+
+
+def _load(directory: Path) -> optuna.Study:
+    storage = JournalStorage(Journal(journal_in(directory)))
+    with suppress(KeyError):
+        study = optuna.load_study(study_name="search", storage=storage)
+        if "id" in study.user_attrs:
+            return study
+    raise UserError(f"{directory} holds a search that never began: nothing is lost")
 
 
 def baseline_records(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -77,8 +103,18 @@ def baseline_records(attributes: Mapping[str, Any]) -> dict[str, Mapping[str, An
 def ended_baselines(attributes: Mapping[str, Any], budget: Budget) -> list[Result]:
     """The baselines that have a result, in the order in which they were begun."""
     ended = [told for told in baseline_records(attributes).values() if "state" in told]
-    results = [Result.from_json(told, told["space"]) for told in ended]
-    return [revised(one, attributes, (), budget) for one in results]
+    return [_beside(told, attributes, budget) for told in ended]
+
+
+def compressed_results(attributes: Mapping[str, Any], budget: Budget) -> list[Result]:
+    """The networks that were made smaller after the search, in the order in which they came."""
+    kept = [told for name, told in attributes.items() if name.startswith(COMPRESSED)]
+    return [_beside(told, attributes, budget) for told in kept]
+
+
+def _beside(told: Mapping[str, Any], attributes: Mapping[str, Any], budget: Budget) -> Result:
+    result = Result.from_json(told, told["space"])
+    return revised(result, attributes, (), budget)
 
 
 def complete_results(directory: Path, space: str, budget: Budget) -> list[Result]:
@@ -105,10 +141,10 @@ def revised(
     """A complete result with its `repeats`, and the latencies that were measured later or again, if
     any were; infeasible where they are over the budget. `attributes`: those of the study."""
     result = trained_again(result, repeats)
-    again, later = (attributes.get(name + result.key) for name in (AGAIN, LATER))
+    again, later = (attributes.get(name + result.name) for name in (AGAIN, LATER))
     if result.state != "complete":
         return result
-    if why := attributes.get(LOST + result.key):
+    if why := attributes.get(LOST + result.name):
         return _infeasible(result, why)
     if again is None and later is None:
         return result

@@ -29,6 +29,7 @@ from nas.study.stored_results import (
     STARTS,
     baseline_records,
     by_key,
+    compressed_results,
     ended_baselines,
     revised,
 )
@@ -127,6 +128,11 @@ class Study:
     def baselines(self) -> list[Result]:
         """The baselines that were trained to the end."""
         return [one for one in self._ended_baselines if one.state == "complete"]
+
+    @property
+    def compressed(self) -> list[Result]:
+        """The networks that were made smaller after the search and stand beside its front."""
+        return [one for one in self._compressed if one.state == "complete"]
 
     def begun_baselines(self) -> dict[str, Mapping[str, Any]]:
         """See `nas.study.stored_results.baseline_records`."""
@@ -250,28 +256,28 @@ class Study:
         if key not in self._told and all(t.user_attrs.get("key") != key for t in waiting):
             self._study.enqueue_trial(dict(params), user_attrs={"key": key})
 
-    def revise(self, key: str, latency: Latency | DeviceLatencies) -> Result:
+    def revise(self, name: str, latency: Latency | DeviceLatencies) -> Result:
         """Put a latency that was measured again in the place of the first one of a complete
-        candidate or baseline.
+        candidate, baseline or compressed network of that `Result.name`.
 
         The sampler keeps what it was told. Over the budget now, the network is infeasible.
         """
         if isinstance(latency, DeviceLatencies):
-            return self._measured(AGAIN, key, latency)
-        self._study.set_user_attr(AGAIN + key, latency.to_json())
-        return self._now(key)
+            return self._measured(AGAIN, name, latency)
+        self._study.set_user_attr(AGAIN + name, latency.to_json())
+        return self._now(name)
 
-    def add_latencies(self, key: str, latencies: DeviceLatencies) -> Result:
+    def add_latencies(self, name: str, latencies: DeviceLatencies) -> Result:
         """Those of a complete candidate or baseline that had to wait for their devices.
 
         The sampler keeps what it was told. Over the budget now, the network is infeasible.
         """
-        return self._measured(LATER, key, latencies)
+        return self._measured(LATER, name, latencies)
 
-    def lose(self, key: str, reason: str) -> Result:
+    def lose(self, name: str, reason: str) -> Result:
         """A complete candidate or baseline that had to wait for a device is infeasible there."""
-        self._study.set_user_attr(LOST + key, reason)
-        return self._now(key)
+        self._study.set_user_attr(LOST + name, reason)
+        return self._now(name)
 
     @property
     def device_conditions(self) -> dict[str, Conditions]:
@@ -279,16 +285,17 @@ class Study:
         found = self._study.user_attrs["facts"].get("latency", {}).get("devices") or {}
         return {name: Conditions.from_json(told) for name, told in found.items() if told}
 
-    def _measured(self, attribute: str, key: str, latencies: DeviceLatencies) -> Result:
-        old = self._study.user_attrs.get(attribute + key, {})
-        self._study.set_user_attr(attribute + key, {**old, **latencies.to_json()})
-        return self._now(key)
+    def _measured(self, attribute: str, name: str, latencies: DeviceLatencies) -> Result:
+        old = self._study.user_attrs.get(attribute + name, {})
+        self._study.set_user_attr(attribute + name, {**old, **latencies.to_json()})
+        return self._now(name)
 
-    def _now(self, key: str) -> Result:
-        """The candidate or the baseline, by all that is recorded."""
-        if key in self._told:
-            return self._revise(self._told[key])
-        return next(one for one in self._ended_baselines if one.key == key)
+    def _now(self, name: str) -> Result:
+        """The candidate, or what stands beside the front, by all that is recorded."""
+        if name in self._told:
+            return self._revise(self._told[name])
+        beside = [*self._ended_baselines, *self._compressed]
+        return next(one for one in beside if one.name == name)
 
     def add_repeat(self, repeat: Repeat) -> Result:
         """A complete candidate with one more training of it, which `Repeat.write` keeps.
@@ -298,14 +305,19 @@ class Study:
         self._trained_again.setdefault(repeat.key, []).append(repeat)
         return self._revise(self._told[repeat.key])
 
-    def was_revised(self, key: str, devices: Sequence[str] = ()) -> bool:
-        """Whether the candidate's latency was measured again; of several, on all these devices."""
-        again = self._study.user_attrs.get(AGAIN + key)
+    def was_revised(self, name: str, devices: Sequence[str] = ()) -> bool:
+        """Whether the latency of the network of that `Result.name` was measured again; of several
+        `devices`, on all of them."""
+        again = self._study.user_attrs.get(AGAIN + name)
         return again is not None and set(devices) <= set(again)
 
     @property
     def _ended_baselines(self) -> list[Result]:
         return ended_baselines(self._study.user_attrs, self._budget)
+
+    @property
+    def _compressed(self) -> list[Result]:
+        return compressed_results(self._study.user_attrs, self._budget)
 
     def _revise(self, trial: FrozenTrial) -> Result:
         result = Result.from_json(trial.user_attrs["result"], self._space.name)

@@ -66,7 +66,13 @@ def result_tags(result: Result) -> dict[str, str]:
         f"latency/{device}": Conditions.from_json(told["conditions"]).text()
         for device, told in result.latencies.items()
     }
-    return {"state": result.state} | ({"reason": result.reason} if result.reason else {}) | devices
+    how = {"compressed": "method", "compressed_of": "of"} if result.compressed else {}
+    return {
+        "state": result.state,
+        **({"reason": result.reason} if result.reason else {}),
+        **{tag: result.compressed[name] for tag, name in how.items()},
+        **devices,
+    }
 
 
 def fingerprint(result: Result) -> str:

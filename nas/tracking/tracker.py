@@ -98,10 +98,10 @@ class Tracker:
         """Record the final objectives of a trial and end its run; `results`: all that ended.
 
         Trials whose Pareto rank changed get their tags, and the search its hypervolume; baselines
-        have no part in either.
+        and compressed networks have no part in either.
         """
         self._stand(results)
-        self._owed[result.key] = result
+        self._owed[result.name] = result
         self._try(self._write_owed)
         self.tick()
 
@@ -121,7 +121,7 @@ class Tracker:
         """
         self._sent = SyncReport()
         self._stand(results)
-        self._owed |= {result.key: result for result in results}
+        self._owed |= {result.name: result for result in results}
         for _ in range(2):  # one that is refused is last in line the second time
             self._paused_until = 0.0
             answered = self._try(self._catch_up, patient=not self._search.running)
@@ -167,18 +167,18 @@ class Tracker:
         return f"{self.uri.rstrip('/')}/{front_path(parent.experiment_id, parent.run_id)}"
 
     def _stand(self, results: Sequence[Result]) -> None:
-        self._results, self._stale = [one for one in results if not one.baseline], True
+        self._results, self._stale = [one for one in results if one.is_candidate], True
         self._ranks = ranks(self._results, self._search.objectives)
 
     def _write_owed(self, runs: Runs) -> None:
         if self._results is not None:
             self._sent.completed += runs.rank(self._ranks)
             runs.parent.grow(self._results)
-        for key in list(self._owed):
-            result = self._owed[key] = self._owed.pop(key)  # refused again, it is last in line
-            runs.end(result, self._ranks.get(key), self._sent)
-            if self._owed.get(key) is result:  # not one that came meanwhile
-                del self._owed[key]
+        for name in list(self._owed):
+            result = self._owed[name] = self._owed.pop(name)  # refused again, it is last in line
+            runs.end(result, self._ranks.get(name), self._sent)
+            if self._owed.get(name) is result:  # not one that came meanwhile
+                del self._owed[name]
 
     def _catch_up(self, runs: Runs) -> None:
         self._write_owed(runs)

@@ -53,7 +53,7 @@ class Child:
 
 @dataclass
 class Runs:
-    """The parent run of a search and, by architecture key, the nested runs of its trials.
+    """The parent run of a search and, by `Result.name`, the nested runs of its trials.
 
     Runs are found again by their tags, and what they hold is looked up before more is sent, so that
     a retry or a resumed search makes neither a second run nor a second point of a curve.
@@ -112,8 +112,8 @@ class Runs:
 
     def end(self, result: Result, rank: int | None, sent: SyncReport) -> None:
         """Send what a trial's run lacks of its result, end it, and count that in `sent`."""
-        made = result.key not in self.children
-        child = self._child(result.key, result.number, result.baseline)
+        made = result.name not in self.children
+        child = self._child(result.name, result.number, result.baseline, bool(result.compressed))
         status = STATUS[result.state]
         wanted = {**_rank_tags(rank), RECORD_TAG: fingerprint(result)}
         if child.status == status and child.tags == wanted:
@@ -194,16 +194,17 @@ class Runs:
             child.status = "KILLED"
         return len(orphans)
 
-    def _child(self, key: str, number: int, baseline: str) -> Child:
-        if key not in self.children:
+    def _child(self, name: str, number: int, baseline: str, compressed: bool = False) -> Child:
+        if name not in self.children:
             told = {BASELINE_TAG: baseline} if baseline else {}
+            title = f"compressed-{name}" if compressed else f"trial-{number}-{name}"
             run = self.client.create_run(
                 self.parent.experiment_id,
-                run_name=f"baseline-{baseline}" if baseline else f"trial-{number}-{key}",
-                tags={PARENT_TAG: self.parent.run_id, KEY_TAG: key, "key": key, **told},
+                run_name=f"baseline-{baseline}" if baseline else title,
+                tags={PARENT_TAG: self.parent.run_id, KEY_TAG: name, "key": name, **told},
             )
-            self.children[key] = Child(run.info.run_id, empty=True)
-        return self.children[key]
+            self.children[name] = Child(run.info.run_id, empty=True)
+        return self.children[name]
 
     def _points(self, child: Child, curve: str) -> set[Point]:
         if curve not in child.points:

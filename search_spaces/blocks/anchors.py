@@ -65,7 +65,7 @@ class AnchorDetector(nn.Module):
 
     def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
         """See `search_spaces.offers`."""
-        return {ANCHORS: output}
+        return {ANCHORS: output - self._ahead(inputs, output)}
 
     def replacements(self) -> dict[str, dict[str, Any]]:
         """See `search_spaces.offers`."""
@@ -73,9 +73,18 @@ class AnchorDetector(nn.Module):
         def everywhere(
             inputs: tuple[Any, ...], output: torch.Tensor, mean: torch.Tensor
         ) -> torch.Tensor:
-            return mean.to(output).expand_as(output)
+            return (mean.to(output) + self._ahead(inputs, output)).expand_as(output)
 
         return {ANCHORS: {"mean over cases": everywhere}}
+
+    def _ahead(self, inputs: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+        """How far an anchor is beyond the voxel that it means: (spatial_dims,).
+
+        `PositionBias`, for which `pooled` learns its anchors, has the middle of voxel i at i / L,
+        and the soft argmax at (i + 1/2) / L.
+        """
+        share = 0.5 if self.head == "soft-argmax" else 0.0
+        return share / output.new_tensor(inputs[0].shape[2:])
 
 
 def soft_argmax(maps: torch.Tensor) -> torch.Tensor:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
 
 from nas.analysis.plan.data_survey import DataSurvey
+from nas.analysis.plan.scratch import scratch_folder
 from trainers.data.build_cache import build_cache
 from trainers.data.cache import VolumeCache
 from trainers.data.check.facts import Progress
@@ -50,9 +50,9 @@ def prepared_sample(
     source = survey.source
     cases = tuple(case for case in source.cases if case.name in names)
     few = Dataset.like(source, cases)
-    with TemporaryDirectory(prefix=".plan-", dir=workdir) as folder:
+    with scratch_folder(workdir) as folder:
         started = perf_counter()
-        cache = build_cache(few, preprocess, Path(folder), _quiet(progress, len(chosen)))
+        cache = build_cache(few, preprocess, folder, _quiet(progress, len(chosen)))
         seconds = (perf_counter() - started) * sizes.sum() / sizes[chosen].sum()
         kept = [cache.shape(survey.cases[i].name) / survey.shapes[i] for i in chosen]
         x, y, z = np.median(survey.shapes, axis=0) * np.median(kept, axis=0)

@@ -106,6 +106,7 @@ def compress(
                 "folder": str(export.folder.resolve()),
                 "key": export.architecture.key,
                 "weights": export.fingerprint,
+                "saw_validation": export.saw_validation,
             },
             "figures": rows,
         }
@@ -189,7 +190,8 @@ def _write(
         train = train.model_copy(update={"distillation": taught})
     changes = {"name": f"{config.name}-{plan.method}", "data": data, "train": train}
     write_config(config.model_copy(update=changes), folder / CONFIG)
-    record = {**architecture_record(architecture), "origin": source.get("origin", {})}
+    origin = {"trial": export.architecture.key, **source.get("origin", {})}
+    record = {**architecture_record(architecture), "origin": origin}
     (folder / ARCHITECTURE).write_text(json.dumps(record, indent=1))
     if network is not None:
         write_checkpoint(folder / TRIAL_WEIGHTS, {"weights": network.state_dict()})
@@ -231,7 +233,7 @@ def _compare(
     made = Export(folder)
     after = made.network()
     note(f"Dice on {len(cases.validation)} validation cases, and latency")
-    if export.trained.all_cases and export.weights.name != TRIAL_WEIGHTS:
+    if export.saw_validation:
         note("the original was trained on them, too: every Dice here is better than on new cases")
     if plan.method == "quantise-aware":
         return int8_figures(export, before, after, cache, cases, plan.threads)

@@ -1,6 +1,6 @@
 // The card of a network: what it is, what it costs, and why it is not on the front.
 const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained",
-  baseline: "beside the front"};
+  baseline: "beside the front", compressed: "beside the front"};
 
 function keyButton(network, choose) {
   return linkButton(network.key, "key", () => choose(network.key));
@@ -66,7 +66,7 @@ function excess(network, state) {
 
 function whyNot(network, state, choose) {
   if (state.members.includes(network)) return [];
-  const title = network.state === "baseline" ? "Beside the networks found" : "Why not this one";
+  const title = beside.includes(network) ? "Beside the networks found" : "Why not this one";
   const told = (...parts) => [element("h3", {}, title), ...parts];
   const text = (words) => told(element("p", {}, words));
   if (network.state === "infeasible") return text(network.reason ?? "");
@@ -77,7 +77,7 @@ function whyNot(network, state, choose) {
   if (!within(network, state.budgets)) return text(excess(network, state));
   const better = state.members.filter((member) => dominates(member, network));
   if (!better.length) {
-    return text(network.state === "baseline" ? "Better than every network found at its cost."
+    return text(beside.includes(network) ? "Better than every network found at its cost."
       : `It takes no place while this is not known: ${unknown(network).join(", ")}.`);
   }
   return told(
@@ -114,7 +114,7 @@ function drawCard(card, network, state, choose) {
     network.picture === null ? null : picture(data.pictures[network.picture]),
     element("details", {open: network.picture === null}, element("summary", {}, "Its choices"),
       element("code", {}, network.text)),
-    ...(["complete", "baseline"].includes(network.state)
+    ...(network.state === "complete" || beside.includes(network)
       ? [element("h3", {}, "Take it"),
         element("code", {}, `segnas export SEARCH_DIR --pick ${network.key} --to OUT`)] : []),
   ].filter((part) => part !== null));

@@ -9,6 +9,7 @@ const CONFIG = {responsive: true, displayModeBar: false};
 const AXIS = {gridcolor: COLOURS.grid, linecolor: "#c3cad2", zeroline: false, ticks: "outside",
   tickcolor: "#c3cad2", ticklen: 4, tickfont: {size: 11}, fixedrange: true};
 
+const SYMBOLS = {baseline: "square-open", compressed: "star-open"};
 const HALO = "0 0 2px white, 0 0 3px white, 0 0 4px white";
 
 // Plotly reads some HTML in texts; names of classes and options are none.
@@ -62,8 +63,7 @@ function hoverText(network) {
     complete: `Dice ${shown("dice", network.dice)}`,
     stopped: `stopped after ${counted(network.epochs, "epoch")} at Dice ${shown("dice", lastDice(network))}`,
     infeasible: `rejected: ${escaped(network.reason ?? "")}`.slice(0, 90),
-    baseline: `Dice ${shown("dice", network.dice)}`,
-  }[network.state];
+  }[network.state] ?? `Dice ${shown("dice", network.dice)}`;
   return `<b>${escaped(network.key)}</b>${name}<br>${dice}<br>${costs.join("<br>")}`;
 }
 
@@ -95,7 +95,7 @@ function staircase(members, cost) {
 function drawPlane(where, cost, state) {
   const x = (network) => network.costs[cost];
   const known = data.networks.filter((network) => x(network) !== null);
-  const dice = [...trained, ...baselines].map((n) => n.dice).filter((d) => d !== null);
+  const dice = [...trained, ...beside].map((n) => n.dice).filter((d) => d !== null);
   const yaxis = scale("dice", dice.length ? [lowest(dice), ...dice.filter((d) => d > lowest(dice))]
     : [0, 1]);
   const [bottom, top] = yaxis.range;
@@ -110,15 +110,15 @@ function drawPlane(where, cost, state) {
   const complete = has("complete").filter((n) => n.dice !== null);
   const members = new Set(state.members);
   const inside = (n) => within(n, state.budgets);
-  const beside = has("baseline");
-  const named = [...complete.filter((network) => network.name), ...beside];
+  const besides = beside.filter((network) => known.includes(network));
+  const named = [...complete.filter((network) => network.name), ...besides];
   const hollow = {color: "white", size: 7, line: {color: COLOURS.other, width: 1.2}};
   const ring = (key, colour) => dots(known.filter((n) => n.key === key),
     (n) => where.places.get(n.key)?.[0], (n) => where.places.get(n.key)?.[1],
     {symbol: "circle-open", size: 19, color: colour, line: {width: 2.5}},
     {hoverinfo: "skip", cliponaxis: false});
   const solid = (networks, marker) => dots(networks, x, y, {...marker, symbol: shapes(networks)});
-  where.places = new Map([...stopped, ...complete, ...beside].map((n) => [n.key, [x(n), y(n)]]));
+  where.places = new Map([...stopped, ...complete, ...besides].map((n) => [n.key, [x(n), y(n)]]));
   for (const n of rejected) where.places.set(n.key, [x(n), strip(0.06)]);
   const traces = [
     dots(rejected, x, () => strip(0.06),
@@ -129,7 +129,7 @@ function drawPlane(where, cost, state) {
     staircase(state.members, cost),
     solid(complete.filter((n) => members.has(n)),
       {color: COLOURS.front, size: 11, line: {color: "white", width: 1.5}}),
-    dots(named, x, y, {symbol: named.map((n) => (n.name.kind === "baseline" ? "square-open" : "diamond-open")),
+    dots(named, x, y, {symbol: named.map((n) => SYMBOLS[n.name.kind] ?? "diamond-open"),
       size: 15, color: COLOURS.named, line: {width: 1.6}},
     {mode: "markers+text", texttemplate: named.map((n) => escaped(n.name.text)),
       textposition: "top center", textfont: {size: 11, color: COLOURS.named, shadow: HALO}, cliponaxis: false}),

@@ -14,8 +14,8 @@ from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
 from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
-from nas.study.result_knobs import Network, network_of
-from search_spaces.registry import SPACES, find_space
+from nas.study.result_knobs import Network, network_beside, network_of
+from search_spaces.registry import SPACES
 from search_spaces.space import Option, SearchSpace, path_pattern
 
 if TYPE_CHECKING:
@@ -27,18 +27,19 @@ COUNTS = 0.03  # the share from which a knob's importance for an objective is sh
 def page_data(record: SearchRecord, importances: Sequence[Importance] | None) -> dict[str, Any]:
     """Everything that the page shows. What is no number is null.
 
-    Baselines are among the networks, in a state of their own.
+    What stands beside the front is among the networks, baselines and compressed networks each in a
+    state of their own.
     """
     results, classes, space = record.results, record.classes, record.space
     candidates = [network_of(result, space) for result in results]
-    beside = [network_of(each, find_space(each.space)) for each in record.baselines]
-    networks = [*candidates, *beside]
+    networks = [*candidates, *map(network_beside, record.beside)]
     names = _names(space, record.starts)
-    names |= {each.key: _name(each.label, "baseline") for each in record.baselines}
+    names |= {each.name: _name(each.label, "baseline") for each in record.baselines}
+    names |= {each.name: _name(each.made, "compressed") for each in record.compressed}
     drawn = [json.dumps(list(map(asdict, network.stages))) for network in networks]
     pictures = [picture for picture in dict.fromkeys(drawn) if picture != "[]"]  # many look alike
     knobs = _knobs(candidates, space)
-    known = costs_among(name for each in (*results, *record.baselines) for name in each.costs)
+    known = costs_among(name for each in (*results, *record.beside) for name in each.costs)
     costs = costs_among([*COSTS, *known, *record.objectives])
     return {
         "caption": caption(record),
@@ -52,16 +53,16 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
             {
                 **_values(result, classes, costs),
                 "trainings": list(result.trainings),
-                "chance": record.chances.get(result.key),
-                "name": names.get(result.key) or names.get(network.alike),
+                "chance": record.chances.get(result.name),
+                "name": names.get(result.name) or names.get(network.alike),
                 "knobs": [  # the place of its option, -1 for a knob that was not asked for
                     options.index(network.knobs[knob]) if knob in network.knobs else -1
-                    for knob, options in ({} if result.baseline else knobs).items()
+                    for knob, options in (knobs if result.is_candidate else {}).items()
                 ],
                 "picture": pictures.index(picture) if picture in pictures else None,
             }
             for result, network, picture in zip(
-                (*results, *record.baselines), networks, drawn, strict=True
+                (*results, *record.beside), networks, drawn, strict=True
             )
         ],
         "pictures": list(map(json.loads, pictures)),
@@ -88,9 +89,9 @@ def embedded(value: Any) -> str:
 
 def _values(result: Result, classes: Sequence[str], costs: Sequence[str]) -> dict[str, Any]:
     return {
-        "key": result.key,
+        "key": result.name,
         "number": result.number,
-        "state": "baseline" if result.baseline else result.state,
+        "state": result.state if result.is_candidate else _kind(result),
         "reason": result.reason,
         "dice": _number(result.dice),
         "perClass": [_class_dice(result, name) for name in classes],
@@ -100,6 +101,10 @@ def _values(result: Result, classes: Sequence[str], costs: Sequence[str]) -> dic
         "curve": [_number(value, digits=4) for value in result.curve],
         "text": compact(result.architecture),
     }
+
+
+def _kind(result: Result) -> str:
+    return "baseline" if result.baseline else "compressed"
 
 
 def _number(value: float | None, digits: int | None = None) -> float | None:

@@ -4,7 +4,8 @@ const TITLES = Object.fromEntries(
   Object.entries(data.formats).map(([name, {title}]) => [name, title]));
 const byKey = new Map(data.networks.map((network) => [network.key, network]));
 const trained = data.networks.filter((network) => network.state === "complete");
-const baselines = data.networks.filter((network) => network.state === "baseline");
+const BESIDE = ["baseline", "compressed"];  // shown with the front, and no part of it
+const beside = data.networks.filter((network) => BESIDE.includes(network.state));
 
 function value(network, objective) {
   return objective === "dice" ? network.dice : network.costs[objective];
@@ -17,7 +18,7 @@ function minimised(network) {
     return known === null ? NaN : objective === "dice" ? -known : known;
   });
 }
-const points = new Map([...trained, ...baselines].map((network) => [network, minimised(network)]));
+const points = new Map([...trained, ...beside].map((network) => [network, minimised(network)]));
 
 function dominates(one, other) {
   const [a, b] = [points.get(one), points.get(other)];

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nas.pareto.objectives import objective
-from nas.report.search_record import KEPT, SearchRecord
+from nas.report.search_record import COMPRESSED, KEPT, SearchRecord
 
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
@@ -37,6 +37,8 @@ def _caption(record: SearchRecord) -> Iterator[str]:
         )
     if record.baseline_verdict:
         yield record.baseline_verdict
+    if record.compressed:
+        yield f"{COMPRESSED}."
     if record.prunes:
         yield f"{KEPT}."
     if record.waiting:

@@ -33,10 +33,10 @@ function slider(name, changed) {
 
 function legend(where) {
   const has = (kind) => data.networks.some((n) => n.state === kind);
-  const named = (kinds) => [...trained, ...baselines]
+  const named = (kinds) => [...trained, ...beside]
     .some((n) => n.name && kinds.includes(n.name.kind));
   const reached = data.networks.map((n) => n.dice ?? lastDice(n)).filter((dice) => dice !== null);
-  const floor = lowest([...trained, ...baselines].map((n) => n.dice)
+  const floor = lowest([...trained, ...beside].map((n) => n.dice)
     .filter((dice) => dice !== null));
   const entries = [
     [true, "●", COLOURS.front, "front"],
@@ -46,6 +46,7 @@ function legend(where) {
     [reached.some((dice) => dice < floor), "▼", COLOURS.other, "lower than the picture"],
     [named(["preset", "start"]), "◇", COLOURS.named, "preset or warm start"],
     [named(["baseline"]), "□", COLOURS.named, "baseline"],
+    [named(["compressed"]), "☆", COLOURS.named, "made smaller after the search"],
   ];
   for (const [there, sign, colour, text] of entries) {
     const mark = element("span", {"aria-hidden": "true", style: `color: ${colour}`}, sign);
@@ -72,7 +73,7 @@ function drawImportance(table, choose) {
 }
 
 function drawNetworks(table, kind, state, choose) {
-  const rows = kind === "front" ? [...state.members, ...baselines]
+  const rows = kind === "front" ? [...state.members, ...beside]
     : data.networks.filter((network) => network.state === kind);
   const ended = kind === "stopped" || kind === "infeasible";
   const repeated = !ended && trained.some((network) => network.chance !== null);
@@ -80,7 +81,7 @@ function drawNetworks(table, kind, state, choose) {
     ...(repeated ? ["Trainings", "Chance"] : []),
     ...data.costs.map((cost) => TITLES[cost]), ...(ended ? ["Reason"] : [])];
   const cells = (network) => [
-    network.name ? network.name.text + (baselines.includes(network) ? " (baseline)" : "") : "",
+    network.name ? network.name.text + (network.state === "baseline" ? " (baseline)" : "") : "",
     ...(ended ? [String(network.epochs)]
       : [network.dice, ...network.perClass].map((dice) => shown("dice", dice))),
     ...(repeated ? [String(network.trainings.length || 1), percent(network.chance)] : []),

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from nas.analysis.explain.ablation import MeansShown, Replacement, replaced
 from nas.analysis.explain.case_view import look_at
 from nas.analysis.explain.probe import Item, Probe
 from nas.analysis.explain.tally import Tally
-from search_spaces.blocks.anchors import PositionBias
+from search_spaces.blocks.anchors import AnchorDetector, PositionBias
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.sparse_encoder import SparseEncoder, sampler
@@ -169,6 +170,42 @@ def test_an_anchor_stands_where_its_position_bias_is_zero():
     with torch.no_grad():
         field = bias(torch.tensor([[[0.25, 0.5, 0.75]]]), (8, 8, 8))
     assert field[0, 0, 2, 4, 6].abs() < 1e-6  # 8 times the anchor
+
+
+class Locating(nn.Module):
+    """One anchor of the soft argmax, of a map of means over blocks of 8 voxels."""
+
+    def __init__(self):
+        super().__init__()
+        self.detector = AnchorDetector(3, 1, 1, head="soft-argmax")
+        self.detector.encoder = nn.AvgPool3d(8)
+        self.detector.locate = nn.Conv3d(1, 1, 1, bias=False)
+        nn.init.constant_(self.detector.locate.weight, 100.0)  # one block has all of the softmax
+
+    def forward(self, x):
+        return torch.cat([x, self.detector(x).sum() + x], dim=1)
+
+
+def test_an_anchor_of_the_soft_argmax_is_drawn_in_the_middle_of_what_it_found(tmp_path):
+    label = np.zeros((16, 24, 16), np.uint8)
+    label[8:, 8:16, :8] = 1
+    image = np.random.default_rng(0).uniform(0, 1, label.shape) + 9 * label
+    case = write_case(tmp_path, "a", image, label=label)
+    view = look_at(segmenter_of(Locating(), label.shape), case, Tally())
+    for plane in view.planes:
+        middle = np.argwhere(plane.truth).mean(0)
+        [point] = plane.points[Item("anchors", "detector")]
+        np.testing.assert_allclose(point[:2], middle, atol=1e-4)
+
+
+def test_the_mean_of_one_case_in_place_of_its_anchors_changes_nothing():
+    net, shown = Locating().eval(), MeansShown()
+    x = torch.randn(1, 1, 16, 24, 16, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        with shown.of(net):
+            before = net(x)
+        with replaced(net, Replacement("anchors", "mean over cases"), shown.means()):
+            torch.testing.assert_close(net(x), before)
 
 
 def test_the_window_is_drawn_whose_middle_is_nearest(tmp_path):

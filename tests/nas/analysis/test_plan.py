@@ -25,6 +25,7 @@ from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.preprocessing import choose_preprocessing
 from nas.analysis.plan.sample import prepared_sample
 from nas.analysis.plan.schedule import Length, Pace, choose_length
+from nas.analysis.plan.scratch import scratch_folder
 from nas.analysis.plan.split import choose_split
 from nas.analysis.plan.summary import summary_lines, told_classes
 from nas.analysis.plan.write_yaml import commented_yaml, plain
@@ -32,12 +33,14 @@ from nas.analysis.preview.time_candidates import Timing
 from nas.cli.main import main
 from nas.config import yaml_values
 from nas.config.run_config import RunConfig
+from nas.config.yaml_file import check_settings
 from tests.trainers.data.volumes import SHAPE, write_msd, write_nifti
 from trainers.data.build_cache import build_cache
 from trainers.data.check import examine
 from trainers.data.config import Preprocess
 from trainers.data.msd import MsdData
 from trainers.data.splits import Cases, split_cases
+from trainers.errors import UserError
 
 
 def silent(*_):
@@ -238,6 +241,47 @@ def test_a_folder_without_dataset_json_is_refused(tmp_path, monkeypatch, capsys)
         assert main([command, "empty"]) == 2
         assert "dataset.json is missing; expected a folder with dataset.json" in told(capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ("search.trails=3", "--set: search.trails is not a key of `search`. Did you mean trials?"),
+        ("search.trials=many", "--set: search.trials = 'many'"),
+        ("train.augment.flip=[0]", "--set: train.augment.flip is not a key"),
+        ("data.preprocess.spacin=native", "--set: data.preprocess.spacin is not a key"),
+        ("search", "--set search: expected key=value"),
+    ],
+)
+def test_a_setting_that_fits_no_plan_is_refused_before_planning(
+    setting, what, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nas.analysis.plan.make_plan", lambda *_: pytest.fail("it plans"))
+    write_msd(tmp_path / "data", ["a", "b"])
+    assert main(["search", "data", "--set", "train.epochs=1", "--set", setting]) == 2
+    assert what in told(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_settings_that_go_with_what_a_plan_says_are_left_to_it():
+    known = {"name": "a", "data": {"source": "phantom"}, "train": {"patch": [32, 32, 32]}}
+    check_settings(RunConfig, known, ["search.budget=hours", "search.early_stopping.grace=9"])
+    with pytest.raises(UserError, match=r"search\.budgets is not a key"):
+        check_settings(RunConfig, known, ["search.budget=hours", "search.budgets=hours"])
+
+
+def test_what_killed_plans_left_is_removed_and_what_a_living_one_has_stays(tmp_path):
+    for name in (".plan-older", ".plan-dead"):
+        (tmp_path / name / "cache").mkdir(parents=True)
+    (tmp_path / ".plan-dead.lock").touch()
+    (tmp_path / ".plan-begun.lock").touch()  # killed before its folder was there
+    with scratch_folder(tmp_path) as living:
+        (living / "file").touch()
+        with scratch_folder(tmp_path) as other:
+            assert {path for path in tmp_path.iterdir() if path.is_dir()} == {living, other}
+        assert (living / "file").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unreadable_cases_are_all_named(tmp_path, monkeypatch, capsys):

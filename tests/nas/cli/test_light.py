@@ -22,6 +22,7 @@ COMMANDS = [
     ("cost --help", 0, set()),
     ("search --help", 0, set()),
     ("compress --help", 0, set()),
+    ("join --help", 0, set()),
     ("spaces", 0, set()),
     ("spaces --json", 0, set()),
     ("presets --space hybrid", 0, {"torch", "monai"}),  # networks are built, to count them

@@ -15,6 +15,7 @@ from nas.report.search_record import SearchRecord
 from nas.report.terminal_tables import front_table
 from nas.report.write_front import write_front
 from search_spaces.axes import axes_for
+from search_spaces.compressed import Compressed
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import find_preset, find_space
 from tests.nas.probers import latency
@@ -370,6 +371,51 @@ def test_baselines_are_on_the_page_and_not_among_the_networks_found():
     assert data["caption"].startswith("2 of 3 trained networks are the front")
     assert "The front is better than every baseline at its cost: unet-s 0.8800." in data["caption"]
     assert data["knobs"] == page(RESULTS)["knobs"]
+
+
+def compressed(dice=0.95):
+    """One that is better than all members, made of the smaller of them."""
+    point = Compressed(original=find_preset("hybrid-s"), kept=(("levels.0.neurons", 4),))
+    how = {"method": "prune", "of": "small", "weights": "0123456789"}
+    return result(
+        point.key, dice, 500, 3.0, space="compressed", compressed=how, architecture=point.to_json()
+    )
+
+
+def test_compressed_networks_stand_apart_in_front_json_with_what_they_were_made_of(tmp_path):
+    write_front(tmp_path, record(baselines=[baseline()], compressed=[compressed()]))
+    written = json.loads((tmp_path / "front.json").read_text())
+    assert [member["key"] for member in written["members"]] == ["small", "large"]
+    [beside] = written["compressed"]
+    assert (beside["compressed"]["method"], beside["compressed"]["of"]) == ("prune", "small")
+    assert "compressed" not in written["baselines"][0] | written["members"][0]
+    front = read_front(tmp_path)
+    assert (front.baselines, front.compressed) == ([baseline()], [compressed()])
+    assert front.compressed[0].network().key == compressed().key
+    rows = list(csv.DictReader((tmp_path / "front.csv").open()))
+    told = [(row["baseline"], row["compressed"]) for row in rows]
+    assert told == [("", ""), ("", ""), ("unet-s", ""), ("", "prune of small")]
+
+
+def test_compressed_networks_are_on_the_page_and_change_nothing_of_what_was_found():
+    data = page(RESULTS, baselines=[baseline()], compressed=[compressed()])
+    beside = data["networks"][-1]
+    assert (beside["state"], beside["dice"]) == ("compressed", 0.95)
+    assert beside["key"] == f"{compressed().key}-prune"
+    assert beside["name"] == {"text": "prune of small", "kind": "compressed"}
+    assert beside["picture"] is not None
+    found = page(RESULTS, baselines=[baseline()])
+    assert data["networks"][:-1] == found["networks"]
+    assert data["knobs"] == found["knobs"]
+    assert "The front is better than every baseline at its cost: unet-s 0.8800." in data["caption"]
+    assert "made from it after the search" in data["caption"]
+
+
+def test_a_compressed_network_is_a_marked_row_of_the_terminal_s_table():
+    shown = Front(members=[RESULTS[1]], objectives=OBJECTIVES, compressed=[compressed()])
+    console = Console(file=io.StringIO(), width=200)
+    console.print(front_table(shown))
+    assert f"{compressed().key}-prune: prune of small" in console.file.getvalue()
 
 
 def test_the_page_tells_under_which_conditions_latency_was_measured():

@@ -347,6 +347,8 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
         costs = {**best.costs, "macs": 2e9, "latency_ms": 50.0}
         record = {"space": "baselines", "key": point.key, "architecture": point.to_json()}
         beside.append(replace(best, **record, dice=dice, costs=costs, baseline=name))
+    how = {"method": "distil", "of": best.key, "weights": ""}
+    made = replace(best, dice=best.dice + 0.1, compressed=how)  # the architecture of a member
     record = SearchRecord(
         results=RESULTS,
         objectives=OBJECTIVES,
@@ -354,6 +356,7 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
         classes=CLASSES,
         space=find_space("hybrid"),
         baselines=beside,
+        compressed=[made],
     )
     (tmp_path / "front.html").write_text(front_page(record))
     page, complaints = browser.new_page(), []
@@ -361,7 +364,7 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
     page.goto((tmp_path / "front.html").as_uri())
     settle(page)
     members = [result.key for result in front(RESULTS, OBJECTIVES)]
-    assert listed(page) == [*members, *(one.key for one in beside)]
+    assert listed(page) == [*members, *(one.name for one in (*beside, made))]
     assert page.inner_text("#left") == "6 networks within the budgets, 1 on the front."
     assert page.inner_text("#card h2") in members
     page.click("text=Clear budgets")
@@ -373,12 +376,17 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
         ".marker.symbol].filter((symbol) => symbol === 'square-open').length"
     )
     assert squares == 2
-    for one, told in zip(beside, ("Better than every network found", "Dominated by"), strict=True):
-        page.click(f"#networks .key:text-is('{one.key}')")
+    assert "made smaller after the search" in page.inner_text("#legend")
+    for one, name, told in (
+        (beside[0], "baseline unet-s", "Better than every network found"),
+        (beside[1], "baseline nnunet-s", "Dominated by"),
+        (made, f"compressed distil of {best.key}", "Better than every network found"),
+    ):
+        page.click(f"#networks .key:text-is('{one.name}')")
         card = page.inner_text("#card")
-        assert f"baseline {one.label}" in card
+        assert name in card
         assert told in card
-        assert f"--pick {one.key}" in card
+        assert f"--pick {one.name}" in card
     page.close()
     assert complaints == []
 

@@ -141,6 +141,19 @@ def test_baselines_have_rows_of_their_own_and_a_verdict(directory, tmp_path):
     assert r"unet-s (baseline) & 0.7500 & 30\,k & -- \\" in (tmp_path / "front.tex").read_text()
 
 
+def test_compressed_networks_have_rows_of_their_own(directory, tmp_path):
+    config, found = read_search(directory)
+    how = {"method": "low-rank", "of": "0123456789", "weights": ""}
+    beside = replace(found.members[0], key="9876543210", dice=0.99, compressed=how)
+    write_report(config, replace(found, compressed=[beside]), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "| `9876543210` (low-rank of 0123456789) | 0.9900 |" in text
+    assert "made from it after the search" in text
+    assert "3 are on the Pareto front" in text
+    latex = (tmp_path / "front.tex").read_text()
+    assert r"\texttt{9876543210} (low-rank of 0123456789) & \textbf{0.9900}" in latex
+
+
 def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
     assert "is no search: journal.log is missing" in capsys.readouterr().err

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from nas.report.read_search import read_search
 from nas.study.candidate import Candidate
+from nas.study.stored_results import keep_compressed
 from nas.tracking import store
 from search_spaces.registry import find_preset
 from tests.nas.tracking.test_sync import CURVE, EPOCHS, Driver, curve, local, sync
@@ -57,3 +59,23 @@ def test_sync_sends_a_baseline_that_mlflow_lacks(driver):
     written = json.loads((driver.directory / "front.json").read_text())
     assert [one["baseline"] for one in written["baselines"]] == ["unet-s"]
     assert [one["key"] for one in written["members"]] == [one.key for one in record.members]
+
+
+def test_a_compressed_network_has_a_tagged_run_of_its_own_and_no_part_in_the_front(driver):
+    trial = driver.tell(driver.train())
+    # The architecture of the trial itself, as a student may have.
+    how = {"method": "distil", "of": trial.key, "weights": "0123456789"}
+    joined = replace(trial, dice=0.99, curve=(), compressed=how)
+    keep_compressed(driver.directory, joined)
+    assert sync(driver.directory)[0] == 0
+    runs = local(driver.directory)
+    run = runs[f"{trial.key}-distil"]
+    assert set(runs) == {"", trial.key, f"{trial.key}-distil"}
+    assert run["tags"]["mlflow.runName"] == f"compressed-{trial.key}-distil"
+    assert (run["tags"]["compressed"], run["tags"]["compressed_of"]) == ("distil", trial.key)
+    assert (run["tags"]["front"], runs[trial.key]["tags"]["front"]) == ("false", "true")
+    assert "pareto_rank" not in run["tags"] and "compressed" not in runs[trial.key]["tags"]
+    # Made of another network now: the same run tells it.
+    keep_compressed(driver.directory, replace(joined, compressed={**how, "of": "another"}))
+    assert sync(driver.directory)[0] == 0
+    assert local(driver.directory)[f"{trial.key}-distil"]["tags"]["compressed_of"] == "another"

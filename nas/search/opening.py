@@ -1,0 +1,156 @@
+"""What a search needs before its first trial: machines and data, then its study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from nas.config.run_config import RunConfig
+from nas.config.yaml_file import write_config
+from nas.cost.latency_probe import Prober
+from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.engine.cluster import Cluster
+from nas.export.shared_weights import SharedWeights
+from nas.pareto.front import front
+from nas.search.baseline_queue import BaselineQueue
+from nas.search.components import (
+    data_space,
+    fixed_settings,
+    machine_lock_name,
+    open_prober,
+    shared_weights,
+    study_settings,
+    training_costs,
+)
+from nas.search.feasibility import check_feasible
+from nas.search.progress_bars import Bars
+from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
+from nas.search.run_supernet import SupernetRun, epochs_before
+from nas.search.search_budget import SearchBudget
+from nas.study.baselines import BaselineSizes
+from nas.study.samplers.warm_start import WarmStart, warm_starts
+from nas.study.scores import Scores
+from nas.study.study import Study
+from trainers.data.cache import VolumeCache
+from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
+from trainers.data.task import Task
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The `top` networks nearest to the front are to have `seeds` repeats each."""
+
+    top: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a search runs, and on what. `slots`: trials side by side. `lock_name`: of the lock
+    between trials and measurements. `prober`: None where no latency is measured."""
+
+    cluster: Cluster
+    slots: int
+    lock_name: str
+    cache: VolumeCache
+    cases: Cases
+    prober: Prober | None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A study that is open, and what is to be done with it. `shared`: weights that candidates have
+    in common; `supernet`: what trains these first. `opening`: lines to be said."""
+
+    study: Study
+    shared: SharedWeights | None
+    budget: SearchBudget
+    repeats: Repeats
+    supernet: SupernetRun | None = None
+    baselines: BaselineQueue | None = None
+    opening: Sequence[str] = ()
+
+
+def open_place(
+    stack: ExitStack,
+    config: RunConfig,
+    directory: Path,
+    console: Console,
+    address: str | None,
+    measures: bool,
+) -> Place:
+    """Machines and prepared data, given back when `stack` is left.
+
+    `measures`: latencies as well, where the search wants any. Raises UserError where one of them
+    cannot be used.
+    """
+    lock_name = machine_lock_name(directory)
+    machine_lock = MachineLock.named(lock_name)
+    stack.callback(machine_lock.remove)
+    cluster = stack.enter_context(Cluster(config.resources, address, lock_name))
+    slots = cluster.slots
+    with Bars(console) as bars:
+        cache, cases = prepare_data(config.data, directory, bars.count)
+    if config.latency.resources:  # the machine that measures is found through Ray
+        cluster.start()
+    prober = open_prober(config, cache, machine_lock.path) if measures else None
+    if prober:
+        stack.callback(prober.close)
+    return Place(cluster, slots, lock_name, cache, cases, prober)
+
+
+def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | None) -> Begun:
+    """Begin the search in `directory`, go on with it, or only train its repeats again.
+
+    Raises UserError for a search there with other settings, and for a space without a network that
+    is within the budget.
+    """
+    costs = training_costs(config, place.cache)
+    within = data_space(config, place.cache)
+    shared = shared_weights(config, within, costs, directory)
+    trained = config.of_candidates()
+    budget = SearchBudget(trained.search, trained.train, not confirm, epochs_before(config))
+    settings = study_settings(config, within, Scores(directory) if shared else None)
+    if confirm:
+        study = Study.open(directory, settings, costs)
+        repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
+        return Begun(study, shared, budget, repeats)
+    cache, cases = place.cache, place.cases
+    fixed = fixed_settings(config, cache, cases, place.prober, within.space.axes)
+    check_feasible(within.space, within.restrict, costs)
+    starts = warm_starts(config.search, within, costs)
+    first = [start.architecture for start in starts]
+    study = Study.open(directory, settings, costs, fixed=fixed, warm_start=first)
+    study.name_starts({start.architecture.key: start.name for start in starts})
+    _write_settings(config, directory, cache, cases)
+    baselines = BaselineSizes(config.search.baselines, within.space, costs)
+    parts = costs, settings, first, len(cases.validation)
+    return Begun(
+        study,
+        shared,
+        budget,
+        FrontRepeats(study, budget, config.seed),
+        SupernetRun(config, directory, shared, *parts) if shared else None,
+        BaselineQueue(study, baselines, len(starts)) if baselines.points else None,
+        (*within.told, *_opening_lines(study, starts)),
+    )
+
+
+def _write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:
+    """What trials, exports and later commands read."""
+    write_config(config, directory / "config.yaml")
+    (directory / "split.json").write_text(cases.to_json())
+    Task.of(cache, config.train).write(directory)
+
+
+def _opening_lines(study: Study, starts: Sequence[WarmStart]) -> Iterator[str]:
+    if study.results:
+        known = front(study.results, study.objectives)
+        yield f"Going on with {len(study.results)} results, {len(known)} of them on the front"
+        return
+    yield from map(str, starts)
