@@ -12,8 +12,10 @@ def on_each_device(values: Mapping[str, Any], objectives: Sequence[str]) -> dict
     """The values of a whole configuration, with `latency_ms@DEVICE` of every device in the place of
     `latency_ms`; as they are where no devices are named. `objectives`: where it names none."""
     latency = values.get("latency")
-    found = isinstance(latency, dict)
-    devices = latency.get("devices") if found else getattr(latency, "devices", None)
+    if isinstance(latency, dict):
+        devices = latency.get("devices")
+    else:
+        devices = getattr(latency, "devices", None)
     if not isinstance(devices, dict) or not devices:
         return dict(values)
     each = [latency_on(str(name)) for name in devices]

@@ -40,7 +40,7 @@ class Budget(Strict):
     """
 
     model_config = ConfigDict(extra="allow")  # those of devices alone
-    __pydantic_extra__: dict[str, Limit]
+    __pydantic_extra__: dict[str, Limit] = Field(init=False)
 
     params: Limit | None = None
     macs: Limit | None = None

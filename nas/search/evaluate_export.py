@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 
 from nas.config.run_config import RunConfig
-from nas.cost.failure import Failure
+from nas.cost.devices import DeviceLatencies
+from nas.cost.devices.prober import DevicesProber
+from nas.cost.failure import Failure, Waiting
 from nas.cost.latency_probe import Prober, Trained
 from nas.export.export_folder import Export
 from nas.pareto.result import Result, known
@@ -71,7 +73,7 @@ def _timed(
     config: RunConfig,
     directory: Path,
     place: Place,
-    prober: Prober,
+    prober: Prober | DevicesProber,
 ) -> Result:
     """With its latency, on windows of validation cases, as members have it in the end."""
     with trained_networks(directory, config, place.cache, place.cases.validation) as networks:
@@ -80,6 +82,13 @@ def _timed(
         [latency] = wait_for(prober)
     if isinstance(latency, Failure):
         raise UserError(f"{export.folder}: {latency.reason}")
+    if isinstance(latency, Waiting):
+        raise UserError(f"{export.folder} has no latency yet: {latency.reason}")
+    if isinstance(latency, DeviceLatencies):
+        if latency.waiting:
+            told = "; ".join(f"{name}: {reason}" for name, reason in latency.waiting.items())
+            raise UserError(f"{export.folder} joins once every device has timed it; {told}")
+        return result.measured_on(latency.to_json())
     costs = {**result.costs, "latency_ms": latency.p50_ms}
     device = latency.conditions.device
     return replace(result, costs=costs, device=device, latency=latency.to_json())

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
+from io import BufferedIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -151,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         return int(told)
 
 
-def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
+def _copy(source: BufferedIOBase, target: BinaryIO, length: int) -> None:
     """As many bytes, in a time that a slow line has for them."""
     deadline, left = monotonic() + MOST_SECONDS, length
     while left:
