@@ -11,6 +11,7 @@ from rich.console import Console
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
+from nas.cost.devices.prober import DevicesProber
 from nas.cost.latency_probe import Prober
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.cluster import Cluster
@@ -27,6 +28,7 @@ from nas.search.components import (
     training_costs,
 )
 from nas.search.feasibility import check_feasible
+from nas.search.measure_waiting import check_away
 from nas.search.progress_bars import Bars
 from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
 from nas.search.run_supernet import SupernetRun, epochs_before
@@ -59,7 +61,7 @@ class Place:
     lock_name: str
     cache: VolumeCache
     cases: Cases
-    prober: Prober | None
+    prober: Prober | DevicesProber | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def open_place(
     slots = cluster.slots
     with Bars(console) as bars:
         cache, cases = prepare_data(config.data, directory, bars.count)
-    if config.latency.resources:  # the machine that measures is found through Ray
+    if config.latency.nodes:  # the machine that measures is found through Ray
         cluster.start()
     prober = open_prober(config, cache, machine_lock.path) if measures else None
     if prober:
@@ -122,6 +124,8 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         return Begun(study, shared, budget, repeats)
     cache, cases = place.cache, place.cases
     fixed = fixed_settings(config, cache, cases, place.prober, within.space.axes)
+    if isinstance(place.prober, DevicesProber):
+        check_away(place.prober, directory)
     check_feasible(within.space, within.restrict, costs)
     starts = warm_starts(config.search, within, costs)
     first = [start.architecture for start in starts]
