@@ -29,6 +29,7 @@ from nas.search.live_view import Screen
 from nas.search.measure_waiting import measure_waiting
 from nas.search.opening import Begun, Confirm, Place, begin, open_place
 from nas.search.remeasure_front import remeasure_front
+from nas.search.run_supernet import check_epochs
 from nas.search.search_info import search_info
 from nas.search.session import Session
 from nas.search.time_account import TimeAccount
@@ -115,6 +116,7 @@ def _check_settings(config: RunConfig, directory: Path, confirm: Confirm | None)
         )
     check_sampler(config.search)
     evaluator(config)
+    check_epochs(config)
     trained = config.of_candidates()
     if trained.search.early_stopping:
         trained.search.early_stopping.rungs(trained.train)

@@ -56,6 +56,18 @@ def epochs_before(config: RunConfig) -> int:
     return SupernetRecipe().networks * (supernet_epochs(config) or 0)
 
 
+def check_epochs(config: RunConfig) -> None:
+    """Raise UserError where the shared weights leave nothing of a search's epochs."""
+    search, before = config.search, epochs_before(config)
+    if search.budget == "epochs" and before >= (whole := search.all_epochs(config.train.epochs)):
+        raise UserError(
+            f"search.supernet.epochs = {search.supernet.epochs}: with "
+            f"{SupernetRecipe().networks} networks a step the supernet takes {before} of the "
+            f"search's {whole} epochs, and candidates get none; expected fewer, or more "
+            "search.trials or search.epochs"
+        )
+
+
 @dataclass(frozen=True)
 class SupernetRun:
     """`settings`: of the study, whose scores are made here; `starts`: what the search tries first,

@@ -158,9 +158,16 @@ def test_other_shared_weights_are_refused_under_an_old_journal(search):
             run_search(config(**changes), directory, Console(file=io.StringIO()))
 
 
+def test_a_supernet_that_leaves_no_epochs_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"epochs = 3: .* takes 12 of the search's 12 epochs"):
+        run_search(config(supernet={"epochs": 3}), tmp_path, Console(file=io.StringIO()))
+    assert not (tmp_path / "journal.log").exists()
+
+
 @pytest.mark.slow
 def test_kill_9_in_the_training_and_in_the_scoring_loses_nothing(tmp_path):
-    own = {**CONFIG["search"], "supernet": {"epochs": 12, "candidates": 150, "cases": 2}}
+    stage = {"epochs": 12, "candidates": 150, "cases": 2}
+    own = {**CONFIG["search"], "budget": "trials", "supernet": stage}
     (tmp_path / "config.yaml").write_text(yaml.dump({**CONFIG, "search": own}))
     directory = tmp_path / "search"
 
