@@ -45,9 +45,16 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas probe`."""
     from nas.cost.devices.agent_messages import make_token
     from nas.cost.devices.agent_server import Agent
+    from trainers.errors import UserError
 
     host, number = options.listen
-    agent = Agent(host, number, make_token(options.token_file), note)
+    try:
+        agent = Agent(host, number, make_token(options.token_file), note)
+    except OSError as error:
+        raise UserError(
+            f"--listen {host}:{number}: {error.strerror or error}; expected an address of this "
+            "machine and a free port"
+        ) from error
     with agent:
         shown = f"[{host}]" if ":" in host else host
         print(f"http://{shown}:{agent.server_port}", flush=True)

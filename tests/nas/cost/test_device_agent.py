@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from nas.cli.main import main
 from nas.cli.probe import address
 from nas.cost.devices import agent_device
 from nas.cost.devices.agent_child import measure_file
@@ -223,3 +224,9 @@ def test_the_two_runs_are_summed_up_as_on_this_machine(agent, tmp_path):
     found = device(agent).measure(write_network(tmp_path / "net.onnx"), NOT_EXPECTED)
     assert found.p50_ms <= found.p90_ms <= found.p99_ms
     assert np.isfinite(found.noise)
+
+
+def test_an_address_that_cannot_be_had_is_named(tmp_path, capsys):
+    words = ["--listen", "192.0.2.1:8765", "--token-file", str(tmp_path / "token")]
+    assert main(["probe", *words]) == 2
+    assert "--listen 192.0.2.1:8765: Cannot assign" in capsys.readouterr().err
