@@ -66,6 +66,7 @@ def gang(cluster: Cluster, resources: Resources, batch: int) -> Workers | None:
 def train_together(stage: TrialSource, workers: Workers, training: SupernetTraining) -> None:
     """Train as the stage's first job. Where processes are lost it begins again at the last epoch,
     as often as the stage wants. Ctrl-C is told to the stage."""
+    from nas.engine.supernet.train_supernet import SupernetReport
 
     def report(told: SupernetReport) -> None:
         if not stage.report(TRAINING, told) and (told.reason or not told.done):
@@ -77,6 +78,8 @@ def train_together(stage: TrialSource, workers: Workers, training: SupernetTrain
         except TrainingFailedError:
             stage.on_worker_lost(TRAINING, counts=True)
             continue
+        except TrainingDivergedError as error:  # in one that does not report
+            stage.report(TRAINING, SupernetReport(reason=str(error), done=True))
         except KeyboardInterrupt:
             stage.interrupt()
         except _EnoughError:

@@ -24,6 +24,7 @@ from search_spaces.hybrid import SPACE
 from tests.nas.search.test_supernet_stage import EPOCHS, Stage
 from trainers.checkpoint import read_checkpoint
 from trainers.config import TrainConfig
+from trainers.errors import TrainingDivergedError
 from trainers.parallel import Worker
 
 from .test_supernet_jobs import RESTRICT
@@ -83,6 +84,12 @@ def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):
     own = Stage(tmp_path / "a")
     stage = trained(own, epochs(own, 1, EPOCHS, reason="diverged: the loss is nan", done=True))
     assert stage.over and stage.failure == "diverged: the loss is nan"
+
+    def out_of_memory(report):  # in a process that does not report
+        raise TrainingDivergedError("out of memory")
+
+    stage = trained(Stage(tmp_path / "c"), out_of_memory)
+    assert stage.over and stage.failure == "out of memory"
 
     def interrupt(report):
         raise KeyboardInterrupt
