@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,18 +13,6 @@ from torch.overrides import TorchFunctionMode
 from search_spaces.space import Architecture
 
 _RANDOM = {torch.Tensor.normal_, torch.Tensor.uniform_}
-
-
-@contextmanager
-def gc_disabled() -> Iterator[None]:
-    """Within it no garbage is collected: with all that torch holds, that is a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def build_on_meta(architecture: Architecture, in_channels: int, out_channels: int) -> nn.Module:

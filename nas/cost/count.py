@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from nas.cost.remember import remember
-from search_spaces.meta_network import build_on_meta, gc_disabled
+from search_spaces.garbage import gc_disabled
+from search_spaces.meta_network import build_on_meta
 from search_spaces.offers import assume_kept
 from search_spaces.space import Architecture
 

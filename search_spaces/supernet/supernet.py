@@ -11,8 +11,9 @@ from torch import nn
 from torch.func import functional_call
 
 from search_spaces.elastic import check_shareable, extreme, options_of
+from search_spaces.garbage import gc_disabled
 from search_spaces.hybrid import Hybrid
-from search_spaces.meta_network import build_on_meta, gc_disabled
+from search_spaces.meta_network import build_on_meta
 from search_spaces.space import Architecture, ArchitectureError, Restrictions, SearchSpace
 from search_spaces.supernet.bank import (
     Entry,

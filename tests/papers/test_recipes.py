@@ -20,6 +20,11 @@ from trainers.trainer import Trainer
 
 FOLDER = Path(__file__).parents[2] / "configs" / "papers"
 RECIPES = sorted(FOLDER.glob("*.yaml"))
+LARGE = (
+    "stp",
+    "slimformer3d-amos22",
+    "slimformer3d-abdomenct1k",
+)  # like btcv
 PATCH = {  # of the miniature
     "apformer-isic2018": [1, 64, 64],
     "apformer-synapse": [1, 32, 32],
@@ -80,7 +85,7 @@ def test_a_recipe_is_good_and_says_what_it_is(recipe, tmp_path):
 @pytest.mark.parametrize(
     "recipe",
     [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * path.stem.startswith("stp"))
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * path.stem.startswith(LARGE))
         for path in RECIPES
     ],
 )

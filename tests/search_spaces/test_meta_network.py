@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nas.cost.torch_counter import is_free
-from search_spaces.meta_network import build_on_meta, gc_disabled
+from search_spaces.meta_network import build_on_meta
 from search_spaces.registry import find_preset
 
 aten = torch.ops.aten
@@ -16,15 +16,6 @@ def test_parameters_have_their_shapes_and_no_values():
     shapes = {name: p.shape for name, p in network.named_parameters()}
     assert shapes == {name: p.shape for name, p in real.named_parameters()}
     assert all(p.is_meta for p in network.parameters())
-
-
-def test_the_garbage_collector_is_left_as_it_was():
-    import gc
-
-    with pytest.raises(KeyError), gc_disabled():
-        assert not gc.isenabled()
-        raise KeyError
-    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy as np
 from nas.cost.devices.agent_messages import Order, Times
 from nas.cost.latency.onnx_session import open_session
 from nas.cost.latency.timing import take_samples, wall_clock
+from search_spaces.garbage import gc_disabled
 from trainers.errors import first_line
 
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -33,13 +34,13 @@ def measure_file(file: Path, order: Order) -> Times:
     inputs = {given.name: image.astype(dtype)}
     session.run(None, inputs)
     gc.collect()
-    gc.disable()
-    sample, *_ = take_samples(
-        [lambda: wall_clock(lambda: session.run(None, inputs))],
-        order.warmup,
-        order.repeats,
-        order.seconds,
-    )
+    with gc_disabled():
+        sample, *_ = take_samples(
+            [lambda: wall_clock(lambda: session.run(None, inputs))],
+            order.warmup,
+            order.repeats,
+            order.seconds,
+        )
     return Times(first=sample.first, second=sample.second)
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from search_spaces.garbage import gc_disabled
+
 if TYPE_CHECKING:  # a device agent measures without PyTorch
     import torch
 
@@ -146,8 +148,6 @@ def threads_set(threads: int) -> Iterator[None]:
 def memory_settled() -> Iterator[None]:
     """Garbage is collected and CUDA's cache emptied before; neither is done within."""
     import torch
-
-    from search_spaces.meta_network import gc_disabled
 
     gc.collect()
     if torch.cuda.is_initialized():

@@ -1,5 +1,6 @@
 """The device agent: what it refuses, and figures over a real connection."""
 
+import gc
 import http.client
 import json
 import stat
@@ -193,6 +194,7 @@ def test_what_no_agent_measures_is_refused_at_the_door(agent):
 def test_half_precision_is_measured(tmp_path):
     file = write_network(tmp_path / "half.onnx", kind=TensorProto.FLOAT16)
     assert min(measure_file(file, ORDER).first) > 0
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,13 @@ FAMILIES = {
 }
 
 
+def one_quick(*families):
+    """All presets; the first of each family is tried in every run of the tests."""
+    for first, *others in families:
+        yield first
+        yield from (pytest.param(name, marks=pytest.mark.slow) for name in others)
+
+
 needs_avx512 = pytest.mark.skipif(
     "AVX512" not in torch.backends.cpu.get_cpu_capability(), reason="oneDNN works otherwise there"
 )
@@ -176,7 +183,7 @@ def ratio(preset: str, precision: str = "fp32", threads: int = 1, **loss) -> flo
     return found.training / real
 
 
-@pytest.mark.parametrize("preset", [name for names in FAMILIES.values() for name in names])
+@pytest.mark.parametrize("preset", one_quick(*FAMILIES.values()))
 def test_the_estimate_is_within_a_fifth_of_what_a_real_step_takes(preset, threads):
     threads(1)
     assert 0.8 < ratio(preset) < 1.2
@@ -184,7 +191,7 @@ def test_the_estimate_is_within_a_fifth_of_what_a_real_step_takes(preset, thread
 
 @needs_avx512
 @pytest.mark.parametrize(
-    "preset", ["hybrid-xs", "lightmedseg-small", "unet-s", "stp-mta-unetr-tiny"]
+    "preset", one_quick(("unet-s", "hybrid-xs", "lightmedseg-small", "stp-mta-unetr-tiny"))
 )
 def test_so_it_is_in_bfloat16(preset, threads):
     threads(1)
@@ -193,6 +200,7 @@ def test_so_it_is_in_bfloat16(preset, threads):
     assert 0.8 < ratio(preset, "bf16") < most
 
 
+@pytest.mark.slow
 @needs_avx512
 def test_so_it_is_with_two_threads_where_convolutions_take_more(threads):
     threads(2)
@@ -200,6 +208,7 @@ def test_so_it_is_with_two_threads_where_convolutions_take_more(threads):
     assert ratio("hybrid-xs", threads=1) < 0.75
 
 
+@pytest.mark.slow
 def test_so_it_is_with_another_loss(threads):
     threads(1)
     assert 0.8 < ratio("hybrid-xs", boundary=0.5, class_weights="inverse") < 1.2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.engine.make_evaluator import make_evaluator
 from nas.engine.testing import EvaluatorContract
@@ -17,6 +18,7 @@ from tests.installed_package import files_of_page, install
 from trainers.config import TrainConfig
 from trainers.errors import UserError
 
+ROOT = Path(__file__).parents[3]
 PAGE = files_of_page("own-evaluator.md")
 TRAIN = TrainConfig(patch=(16, 16, 16))
 
@@ -35,19 +37,15 @@ def installed(tmp_path, monkeypatch):
     sys.modules.pop("fewer_cases", None)
 
 
-def run(folder, *command):
-    """A command that sees the package."""
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{folder}:{Path.cwd()}", "OMP_NUM_THREADS": "1"},
+def test_the_evaluator_of_the_page_keeps_the_contract(installed):
+    tests = ["pytest", "-q", "-p", "no:cacheprovider", "test_fewer_cases.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", *tests],
+        cwd=installed,
+        env={**os.environ, "PYTHONPATH": f"{installed}:{ROOT}", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
-
-
-def test_the_evaluator_of_the_page_keeps_the_contract(installed):
-    done = run(installed, "pytest", "-q", "-p", "no:cacheprovider", "test_fewer_cases.py")
     assert "6 passed" in done.stdout, done.stdout + done.stderr
 
 
@@ -94,8 +92,9 @@ def test_an_entry_point_that_does_not_import_is_refused(tmp_path, monkeypatch):
         make_evaluator("fewer-cases", TRAIN, 0, "cpu")
 
 
-def test_a_search_trains_with_it(installed):
-    done = run(installed, "nas", "search", "my-task.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_a_search_trains_with_it(installed, monkeypatch):
+    monkeypatch.chdir(installed)
+    monkeypatch.setenv("PYTHONPATH", f"{installed}:{ROOT}")  # of the workers
+    assert main(["search", "my-task.yaml"]) == 0
     (result,) = json.loads((installed / "runs" / "my-task" / "front.json").read_text())["members"]
     assert 0 <= result["dice"] <= 1

@@ -156,7 +156,15 @@ def images(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=READINGS)
+QUICK_READINGS = ("ct", "ct resampled", "zscore resampled", "percentiles", "pixdim")
+
+
+def readings():
+    for name in READINGS:
+        yield name if name in QUICK_READINGS else pytest.param(name, marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=readings())
 def reading(request, images, tmp_path_factory):
     """A way of reading, and the files that segnas and a bundle make of all images with it."""
     folder = tmp_path_factory.mktemp("reading")

@@ -29,6 +29,7 @@ QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
 PREPROCESS = Preprocess(spacing="native", crop="none", intensity="ct", window=(-175, 250))
 
 STRIDES = (2, 2, 2)
+OTHERS = (("onnx", False), ("torchscript", True), ("torch-export", False))
 
 
 class Shrink(nn.Module):
@@ -99,8 +100,15 @@ def test_a_deployed_folder_segments_as_pytorch_does(cases, tmp_path, kind, preci
         assert agreement(found, ours.segmenter.segment(case.image), 4) > 0.999
 
 
-@pytest.mark.parametrize("regions", [False, True])
-@pytest.mark.parametrize("kind", ["onnx", "torchscript", "torch-export"])
+@pytest.mark.parametrize(
+    ("kind", "regions"),
+    [
+        ("onnx", True),
+        ("torchscript", False),
+        ("torch-export", True),
+        *(pytest.param(kind, other, marks=pytest.mark.slow) for kind, other in OTHERS),
+    ],
+)
 def test_a_mirrored_ensemble_is_deployed_whole(cases, tmp_path, kind, regions):
     torch.manual_seed(1)
     network = Mirrored(Ensemble([Shrink(), Shrink()], regions), (0, 2))

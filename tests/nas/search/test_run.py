@@ -53,15 +53,15 @@ def told(directory):
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
-    """A search of three trials in which one worker was killed."""
+    """A search of four trials with a baseline; workers of the first and the fourth were killed."""
     directory = tmp_path_factory.mktemp("search")
-    return directory, *kill_workers(directory, 3, {0: 1})
+    return directory, *kill_workers(directory, 4, {0: 1, 3: 1}, baselines=["unet-s"])
 
 
 def test_a_killed_worker_loses_no_trial(search):
     directory, outcome, keys, reports, _ = search
     results = told(directory)
-    assert outcome.summary.trials == len(results) == 3
+    assert outcome.summary.trials == len(results) == 4
     assert {(r["state"], r["epochs"], len(r["curve"])) for r in results.values()} == {
         ("complete", 3, 3)
     }
@@ -82,12 +82,12 @@ def test_a_search_leaves_its_front_summary_and_weights(search):
 
 def test_the_same_command_trains_nothing_again_and_starts_no_ray(search, monkeypatch):
     directory = search[0]
-    before, started = told(directory), []
-    monkeypatch.setattr(ray, "init", lambda **options: started.append(options))
-    run = config(search={"trials": 3, "startup": 4, "retries": 1})
+    before, front = told(directory), (directory / "front.json").read_text()
+    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("Ray was started"))
+    run = config(search={"trials": 4, "startup": 4, "retries": 1, "baselines": ["unet-s"]})
     outcome = run_search(run, directory, Console(file=io.StringIO()))
-    assert outcome.summary.trials == 3
-    assert (told(directory), started) == (before, [])
+    assert outcome.summary.trials == 4
+    assert (told(directory), (directory / "front.json").read_text()) == (before, front)
 
 
 def test_other_data_under_a_journal_are_refused(search):
@@ -116,18 +116,11 @@ def test_members_of_the_front_were_measured_again(search):
         assert member.costs["latency_ms"] == again[member.key]["p50_ms"]
         assert first[member.key]["latency"]["conditions"] == member.latency["conditions"]
         assert (first[member.key]["latency"].get("windows"), member.latency["windows"]) == (None, 1)
-    assert "members of the front again, interleaved and idle" in printed
+    assert "again, interleaved and idle" in printed
 
 
-@pytest.fixture(scope="module")
-def beside(tmp_path_factory):
-    """A search of four trials with a baseline; the worker of the fourth network was killed."""
-    directory = tmp_path_factory.mktemp("beside")
-    return directory, *kill_workers(directory, 4, {3: 1}, baselines=["unet-s"])
-
-
-def test_a_baseline_is_trained_by_the_same_workers_and_stands_beside_the_front(beside):
-    directory, outcome, keys, reports, printed = beside
+def test_a_baseline_is_trained_by_the_same_workers_and_stands_beside_the_front(search):
+    directory, outcome, keys, reports, printed = search
     front = json.loads((directory / "front.json").read_text())
     [baseline] = front["baselines"]
     assert (baseline["baseline"], baseline["epochs"]) == ("unet-s", 3)
@@ -143,21 +136,13 @@ def test_a_baseline_is_trained_by_the_same_workers_and_stands_beside_the_front(b
     assert any(re.search(verdict, printed) for verdict in verdicts)
 
 
-def test_a_baseline_is_exported_by_its_key_and_by_no_other_pick(beside, tmp_path):
-    search = open_search(beside[0])
+def test_a_baseline_is_exported_by_its_key_and_by_no_other_pick(search, tmp_path):
+    search = open_search(search[0])
     [baseline] = search.baselines
     assert all(search.pick(name) in search.front for name in ("best-dice", "knee", "smallest"))
     assert search.pick(baseline.key) == baseline
     export = search.export(baseline, tmp_path / "out")
     assert export.segmenter().network is not None
-
-
-def test_a_search_with_its_baseline_trains_nothing_again(beside, monkeypatch):
-    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("Ray was started"))
-    before = (beside[0] / "front.json").read_text()
-    run = config(search={"trials": 4, "startup": 4, "retries": 1, "baselines": ["unet-s"]})
-    run_search(run, beside[0], Console(file=io.StringIO()))
-    assert (beside[0] / "front.json").read_text() == before
 
 
 @pytest.mark.slow

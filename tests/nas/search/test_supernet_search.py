@@ -11,6 +11,7 @@ import torch
 import yaml
 from rich.console import Console
 
+from nas.cli.main import main
 from nas.config.run_config import RunConfig
 from nas.export.export_folder import INHERITED_WEIGHTS, TRIAL_WEIGHTS
 from nas.export.shared_weights import SharedWeights
@@ -143,7 +144,7 @@ def test_retraining_begins_with_them(search, tmp_path, start):
     export = opened.export(opened.pick("best-dice"), tmp_path / "out")
     still = ["train.learning_rate=1e-30", "train.epochs=1", "train.steps_per_epoch=1"]
     changes = [word for one in still for word in ("--set", one)]
-    subprocess.run([*SEGNAS, "retrain", export.folder, "--from", start, *changes], check=True)
+    assert main(["retrain", str(export.folder), "--from", start, *changes]) == 0
     began = read_checkpoint(export.folder / f"{start}.pt")["weights"]
     ended = read_checkpoint(export.folder / "retrained.pt")["weights"]
     for name, weight in began.items():
