@@ -64,6 +64,7 @@ def test_the_backward_pass_is_counted():
     assert both.gigamacs >= once.gigamacs
 
 
+@pytest.mark.slow
 def test_a_census_is_stored_and_more_kernels_are_told(tmp_path):
     file = tmp_path / "kernels.json"
     arguments = "--presets", "hybrid-xs", "unet-s", "--size", "16", "16", "16"

@@ -41,6 +41,7 @@ def scripted(folder, *networks):
     return folder
 
 
+@pytest.mark.slow
 def test_the_script_trains_as_the_search_would_and_keeps_every_training(script, tmp_path):
     data = {"source": "phantom", "cases": 4, "shape": [24, 24, 16], "spacing": [1, 1, 5]}
     train = {"patch": [24, 24, 8], "epochs": 1, "steps_per_epoch": 2, "batch": 1}

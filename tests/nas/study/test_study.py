@@ -94,7 +94,7 @@ def test_a_repeat_is_answered_with_what_its_first_trial_found(opened, tmp_path):
 
 
 def test_what_is_running_is_not_proposed_again(opened):
-    study = opened(config(restrict={"width": [8], "norm": ["batch"]}))
+    study = opened(config(restrict={"width": [8], "norm": ["batch"]}), patience=100)
     running = [study.ask() for _ in range(4)]
     assert len({candidate.key for candidate in running}) == 4
     assert study.ask() is None
