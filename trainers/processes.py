@@ -12,11 +12,12 @@ from multiprocessing.context import BaseContext
 from threading import Thread
 from typing import TypeVar
 
-import psutil
 import torch
 
+from trainers.cores import usable_cores
 from trainers.errors import UserError
 from trainers.signals import ignore_terminal
+from trainers.volumes.memory import free_memory
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -30,14 +31,8 @@ def processes_for(sizes: Sequence[float]) -> int:
     """How many at a time, where each item takes so many bytes of memory; 1 is this process."""
     if sum(sizes) < WORTH_PROCESSES or multiprocessing.current_process().daemon:
         return 1
-    fit = MEMORY * psutil.virtual_memory().available // max(sizes)
+    fit = MEMORY * free_memory() // max(sizes)
     return max(1, min(usable_cores(), len(sizes), int(fit)))
-
-
-def usable_cores() -> int:
-    """Those that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
 
 
 def in_processes(

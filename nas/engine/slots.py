@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import psutil
-
 from nas.config.resources import Resources
+from trainers.cores import usable_cores
 from trainers.errors import UserError
 
 
@@ -56,8 +54,7 @@ def this_machine() -> Machine:
     """The CPUs that this process may use, and the GPUs that torch can use."""
     import torch
 
-    cpus = len(psutil.Process().cpu_affinity() or []) if hasattr(os, "sched_getaffinity") else None
-    offers = {"CPU": cpus or os.cpu_count() or 1, "GPU": torch.cuda.device_count()}
+    offers = {"CPU": usable_cores(), "GPU": torch.cuda.device_count()}
     return Machine("this machine", offers)
 
 

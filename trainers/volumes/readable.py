@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 from nibabel.filebasedimages import ImageFileError
 from nibabel.imageglobals import logger as nibabel_log
 from nibabel.spatialimages import HeaderDataError
 
 from .errors import UserError
 from .files import ITK, PICTURES, has_ending
+from .memory import free_memory
 
 UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError,
               zlib.error, KeyError, OverflowError, SyntaxError)  # fmt: skip
@@ -56,7 +56,7 @@ def nibabel_logs() -> Iterator[list[str]]:
 
 def check_room(size: float, what: str) -> None:
     """Raises UserError where `size` bytes are more than the memory that is free."""
-    if size > (free := psutil.virtual_memory().available):
+    if size > (free := free_memory()):
         raise UserError(
             f"{what} voxels, which take {size / 1e9:,.1f} GB of memory; {free / 1e9:,.1f} are free"
         )

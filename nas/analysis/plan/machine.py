@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import psutil
-
 from nas.config.resources import Resources
 from nas.engine.slots import this_machine
 from nas.pareto.objectives import short_number
+from trainers.volumes.memory import total_memory
 
 SHARED_GPU = 16 * 2**30  # bytes of a GPU from which on two trials share it
 USED = 0.7  # share of the memory that trials may plan with
@@ -59,6 +58,4 @@ def look_at_machine() -> MachineFacts:
     offers = this_machine().resources
     gpus = int(offers["GPU"])
     memories = [torch.cuda.get_device_properties(i).total_memory for i in range(gpus)]
-    return MachineFacts(
-        int(offers["CPU"]), psutil.virtual_memory().total, gpus, min(memories, default=0)
-    )
+    return MachineFacts(int(offers["CPU"]), total_memory(), gpus, min(memories, default=0))

@@ -13,7 +13,8 @@ from typing import Protocol
 
 import torch
 
-from trainers.processes import Answer, Item, end_with_parent, usable_cores
+from trainers.cores import usable_cores
+from trainers.processes import Answer, Item, end_with_parent
 from trainers.signals import ignore_terminal
 
 Progress = Callable[[int, int, str], None]  # done, total, of what

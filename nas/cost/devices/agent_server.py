@@ -36,7 +36,8 @@ from nas.cost.devices.agent_messages import (
     Times,
     read_message,
 )
-from nas.cost.latency.conditions import onnx_runtime, processor_name, usable_cpus
+from nas.cost.latency.conditions import onnx_runtime, processor_name
+from trainers.cores import usable_cores
 from trainers.errors import UserError
 
 SILENCE = 30.0  # seconds that the other side may say nothing
@@ -68,7 +69,7 @@ class Agent(ThreadingHTTPServer):
             device=processor_name(),
             driver=platform.system(),
             runtime=onnx_runtime(),
-            cpus=usable_cpus(),
+            cpus=usable_cores(),
             most_bytes=MOST_BYTES,
         )
         super().__init__((host, port), _Handler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -110,12 +109,6 @@ def _runtime(config: LatencyConfig, device: torch.device) -> str:
         single = " with oneDNN for single images" if alone and config.backend == "eager" else ""
         return f"torch {torch.__version__}{single}"
     return onnx_runtime()
-
-
-def usable_cpus() -> int:
-    """Those that this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def onnx_runtime() -> str:

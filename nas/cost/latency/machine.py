@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import torch
 
-from nas.cost.latency.conditions import usable_cpus
 from nas.cost.latency.config import LatencyConfig
+from trainers.cores import usable_cores
 from trainers.errors import UserError
 
 
@@ -24,7 +24,7 @@ def latency_device(config: LatencyConfig, training: torch.device) -> torch.devic
 def check_machine(config: LatencyConfig, device: torch.device) -> None:
     """Raise UserError for what `config` asks for and this machine does not have."""
     _check_device(device)
-    if config.threads > (cpus := usable_cpus()):
+    if config.threads > (cpus := usable_cores()):
         raise UserError(f"latency.threads = {config.threads}; expected {cpus} at most, one a CPU")
     if config.backend == "compile":
         _check_compiler(device)

@@ -32,7 +32,7 @@ def many(tmp_path) -> Path:
 
 def use(monkeypatch, count: int) -> None:
     monkeypatch.setattr(processes, "WORTH_PROCESSES", 0)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(count)))
+    monkeypatch.setattr(processes, "usable_cores", lambda: count)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -166,8 +166,7 @@ def test_a_process_that_dies_is_told():
 
 def test_processes_are_as_many_as_memory_holds(monkeypatch):
     use(monkeypatch, 4)
-    free = processes.psutil.virtual_memory()._replace(available=1000)
-    monkeypatch.setattr(processes.psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(processes, "free_memory", lambda: 1000)
     assert processes_for([100] * 9) == 4
     assert processes_for([100, 300, 100]) == 2
     assert processes_for([5000] * 3) == 1
