@@ -37,7 +37,11 @@ COMBINATIONS = (
     {"backend": "onnxruntime", "precision": "fp16"},
     {"backend": "onnxruntime", "precision": "int8", "quantisation": "static"},
     {"backend": "onnxruntime", "precision": "int8", "quantisation": "dynamic"},
+    {"backend": "openvino", "precision": "fp32"},
+    {"backend": "openvino", "precision": "bf16"},
+    {"backend": "openvino", "precision": "int8", "quantisation": "static"},
 )
+BACKENDS = tuple(dict.fromkeys(each["backend"] for each in COMBINATIONS))
 
 
 def main() -> None:
@@ -45,6 +49,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--presets", nargs="+", default=PRESETS)
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--size", type=int, default=64, help="voxels along each axis")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -63,6 +68,8 @@ def main() -> None:
     for preset in options.presets:
         eager = None
         for combination in COMBINATIONS:
+            if combination["backend"] not in options.backends:
+                continue
             console.print(preset, *combination.values(), highlight=False)
             outcome = measured(preset, {**common, **combination}, device)
             eager = eager or outcome

@@ -12,6 +12,7 @@ from nas.cost.latency.cuda_graph import captured
 from nas.cost.latency.errors import LatencyError
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.onnx_runner import onnx_runner
+from nas.cost.latency.openvino_runner import openvino_runner
 from nas.cost.latency.runner import DTYPES, Runner, example
 from nas.cost.latency.timing import stopwatch
 from trainers.errors import UserError, first_line
@@ -43,6 +44,8 @@ def _make(
 ) -> Runner:
     if config.backend == "onnxruntime":
         return onnx_runner(network, x, config, device)
+    if config.backend == "openvino":
+        return openvino_runner(network, x, config, device)
     keep_freed_memory()
     dtype = DTYPES[config.precision]
     ready = network.to(device, dtype)

@@ -102,6 +102,8 @@ def _driver(device: torch.device) -> str:
 
 
 def _runtime(config: LatencyConfig, device: torch.device) -> str:
+    if config.backend == "openvino":
+        return f"openvino {version('openvino')}"
     if config.backend != "onnxruntime":
         import torch
 

@@ -53,10 +53,15 @@ class LatencyConfig(Strict):
 
     @model_validator(mode="after")
     def _that_can_work(self) -> Self:
-        if self.precision == "int8" and self.backend != "onnxruntime":
+        if self.precision == "int8" and self.backend not in ("onnxruntime", "openvino"):
             raise ValueError(
                 f"precision int8 with backend {self.backend}: PyTorch has no quantisation of its "
-                "own any more; use backend onnxruntime"
+                "own any more; use backend onnxruntime or openvino"
+            )
+        if self.backend == "openvino" and self.device.startswith("cuda"):
+            raise ValueError(
+                f"backend openvino with device {self.device}: it is for the CPU here; use device "
+                "cpu, or backend onnxruntime"
             )
         if self.precision == "int8" and self.device.startswith("cuda"):
             raise ValueError(

@@ -36,6 +36,9 @@ def check_machine(config: LatencyConfig, device: torch.device) -> None:
     if config.backend == "onnxruntime":
         check_onnx()
         _check_provider(config, device)
+    if config.backend == "openvino":
+        check_onnx()
+        _check_openvino(config, device)
 
 
 def check_onnx() -> None:
@@ -73,6 +76,20 @@ def _check_compiler(device: torch.device) -> None:
             "latency.backend = compile needs a C++ compiler, and there is none; install g++, or "
             "name another one in the environment variable CXX"
         ) from error
+
+
+def _check_openvino(config: LatencyConfig, device: torch.device) -> None:
+    from nas.cost.latency.openvino_runner import cpu_lacks
+
+    if find_spec("openvino") is None:
+        raise UserError("openvino is not installed; pip install 'segnas[openvino]'")
+    if device.type != "cpu":
+        raise UserError("latency.backend = openvino is for the CPU here; set latency.device to cpu")
+    if cpu_lacks(config.precision):
+        raise UserError(
+            f"latency.precision = {config.precision}: OpenVINO does not compute in it on this CPU; "
+            "use fp32 or int8"
+        )
 
 
 def _check_provider(config: LatencyConfig, device: torch.device) -> None:

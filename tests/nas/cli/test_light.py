@@ -13,7 +13,8 @@ import pytest
 
 from tests.pinned.runs import STORED
 
-HEAVY = {"torch", "monai", "ray", "mlflow", "optuna", "plotly", "matplotlib", "onnxruntime"}
+HEAVY = {"torch", "monai", "ray", "mlflow", "optuna", "plotly", "matplotlib"}
+HEAVY |= {"onnxruntime", "openvino"}
 REPORT = {"optuna", "plotly", "matplotlib"}
 
 # Command, what it returns, and what it may load. SEARCH is the folder of a search, EMPTY is none.

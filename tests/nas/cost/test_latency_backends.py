@@ -9,17 +9,32 @@ import pytest
 import torch
 from torch import nn
 
-from nas.cost.latency import LatencyConfig, LatencyError
+from nas.cost.latency import LatencyConfig, LatencyError, machine, openvino_runner
 from nas.cost.latency.backends import make_runner
+from nas.cost.latency.machine import check_machine
 from nas.cost.latency.measure import measure_latency
 from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx
 from nas.cost.latency.onnx_session import open_session
+from nas.cost.latency.openvino_runner import cpu_lacks
 from nas.cost.latency.quantise import int8_weights, quantise
 from search_spaces.registry import find_preset
+from trainers.errors import UserError
 
 CPU = torch.device("cpu")
 SIZE = (16, 16, 16)
 SHAPE = (1, 1, *SIZE)
+
+IN_ONNX = (
+    "hybrid-tokens",
+    "hybrid-pruned",
+    "hybrid-mamba",
+    "slimformer3d-tiny",
+    "stp-mta-unetr-tiny",
+    "lightmedseg-small",
+    "deploylite-xs",
+    "segresnet-s",
+    "unetr-s",
+)
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -65,11 +80,11 @@ def difference(found, wanted):
     return float((found - wanted).abs().max() / wanted.abs().max())
 
 
-def close_in_onnx(name, tolerance, **values):
+def close_in(name, tolerance, backend="onnxruntime", **values):
     torch.manual_seed(0)
     network = find_preset(name).build(1, 3)
     x = torch.randn(1, 1, 32, 32, 32)
-    found = logits(network, x, backend="onnxruntime", **values)
+    found = logits(network, x, backend=backend, **values)
     return difference(found, expected(network, x)) < tolerance
 
 
@@ -82,28 +97,15 @@ def test_onnx_runtime_computes_what_pytorch_computes(precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        "hybrid-tokens",
-        "hybrid-pruned",
-        "hybrid-mamba",
-        "slimformer3d-tiny",
-        "stp-mta-unetr-tiny",
-        "lightmedseg-small",
-        "deploylite-xs",
-        "segresnet-s",
-        "unetr-s",
-    ],
-)
+@pytest.mark.parametrize("name", IN_ONNX)
 def test_networks_of_every_family_do_so_in_onnx_runtime(name):
-    assert close_in_onnx(name, 1e-4)
+    assert close_in(name, 1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["hybrid-tokens", "segresnet-s", "unetr-s"])
 def test_networks_in_int8_come_near(name):
-    assert close_in_onnx(name, 0.25, precision="int8")
+    assert close_in(name, 0.25, precision="int8")
 
 
 def test_an_export_names_its_input_and_output_and_keeps_its_logging_away(tmp_path, capfd):
@@ -173,6 +175,45 @@ def test_a_quantised_network_is_measured_on_its_own_terms():
     assert latency.conditions.quantisation == "static"
     assert latency.conditions.runtime.startswith("onnxruntime")
     assert latency.volume.p50_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 5e-2), ("int8", 5e-2)]
+)
+def test_openvino_computes_what_pytorch_computes(precision, tolerance):
+    pytest.importorskip("openvino")
+    if cpu_lacks(precision):
+        pytest.skip(f"OpenVINO has no {precision} on this CPU")
+    torch.manual_seed(0)
+    network, x = Plain(), torch.randn(SHAPE)
+    found = logits(network, x, backend="openvino", precision=precision)
+    assert difference(found, expected(network, x)) < tolerance
+    assert (precision == "fp32") == (difference(found, expected(network, x)) < 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IN_ONNX)
+def test_networks_of_every_family_do_so_in_openvino(name):
+    pytest.importorskip("openvino")
+    assert close_in(name, 1e-3, backend="openvino")
+
+
+def test_a_network_in_openvino_is_measured_on_its_own_terms():
+    pytest.importorskip("openvino")
+    latency = measure_latency(Plain(), 1, config(backend="openvino", precision="int8"), CPU)
+    assert latency.conditions.runtime.startswith("openvino 20")
+    assert (latency.conditions.backend, latency.conditions.precision) == ("openvino", "int8")
+    assert latency.p50_ms > 0
+
+
+def test_what_this_machine_lacks_for_openvino_is_told(monkeypatch):
+    asked = config(backend="openvino", precision="bf16")
+    monkeypatch.setattr(openvino_runner, "cpu_lacks", lambda precision: True)
+    with pytest.raises(UserError, match="bf16: OpenVINO does not compute in it on this CPU"):
+        check_machine(asked, CPU)
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "openvino" else name)
+    with pytest.raises(UserError, match=r"openvino is not installed; pip install"):
+        check_machine(asked, CPU)
 
 
 compiler = pytest.mark.skipif(
