@@ -25,6 +25,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help=f"serve until Ctrl-C (default: {HERE}:{PORT}, which only this machine reaches)",
     )
     command.add_argument(
+        "--runtime",
+        choices=("onnxruntime", "openvino"),
+        default="onnxruntime",
+        help="what runs the networks (default: %(default)s)",
+    )
+    command.add_argument(
         "--token-file",
         type=arguments.path,
         default="~/.segnas-probe-token",
@@ -49,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     host, number = options.listen
     try:
-        agent = Agent(host, number, make_token(options.token_file), note)
+        agent = Agent(host, number, make_token(options.token_file), note, options.runtime)
     except OSError as error:
         raise UserError(
             f"--listen {host}:{number}: {error.strerror or error}; expected an address of this "

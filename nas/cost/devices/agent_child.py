@@ -5,38 +5,45 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nas.cost.devices.agent_messages import Order, Times
 from nas.cost.latency.onnx_session import open_session
+from nas.cost.latency.openvino_file import compile_file
 from nas.cost.latency.timing import take_samples, wall_clock
 from search_spaces.garbage import gc_disabled
 from trainers.errors import first_line
 
-TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+TYPES = {  # as the runtimes call them
+    **{"tensor(float)": np.float32, "tensor(float16)": np.float16},
+    **{"<Type: 'float32'>": np.float32, "<Type: 'float16'>": np.float16},
+}
+Opened = tuple[list[tuple[str, list[Any]]], Callable[[np.ndarray], Any]]
+"""Type and shape of every input, and a pass."""
 
 
-def measure_file(file: Path, order: Order) -> Times:
-    """Time passes of the network on a random input. Raises what ONNX Runtime raises, ValueError
-    for a network that does not have one input, of floats and of a fixed size."""
-    session = open_session(file, order.threads)
+def measure_file(file: Path, order: Order, runtime: str = "onnxruntime") -> Times:
+    """Time passes of the network on a random input. Raises what the runtime raises, ValueError for
+    a network that does not have one input, of floats and of a fixed size."""
+    inputs, run = OPENED_BY[runtime](file, order.threads)
     try:
-        [given] = session.get_inputs()
-        dtype = TYPES[given.type]
-        image = np.random.default_rng(0).standard_normal([int(n) for n in given.shape])
-    except (KeyError, TypeError, ValueError):
-        found = ", ".join(f"{one.type} {one.shape}" for one in session.get_inputs())
+        [(kind, shape)] = inputs
+        image = np.random.default_rng(0).standard_normal([int(n) for n in shape])
+        image = image.astype(TYPES[kind])
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        found = ", ".join(f"{kind} {shape}" for kind, shape in inputs)
         raise ValueError(
             f"its inputs are {found}; expected one, of floats, all sizes fixed"
         ) from None
-    inputs = {given.name: image.astype(dtype)}
-    session.run(None, inputs)
+    run(image)
     gc.collect()
     with gc_disabled():
         sample, *_ = take_samples(
-            [lambda: wall_clock(lambda: session.run(None, inputs))],
+            [lambda: wall_clock(lambda: run(image))],
             order.warmup,
             order.repeats,
             order.seconds,
@@ -44,11 +51,33 @@ def measure_file(file: Path, order: Order) -> Times:
     return Times(first=sample.first, second=sample.second)
 
 
-def main(file: str, order: str) -> None:
+def _in_onnx_runtime(file: Path, threads: int) -> Opened:
+    session = open_session(file, threads)
+    inputs = [(given.type, given.shape) for given in session.get_inputs()]
+    return inputs, lambda image: session.run(None, {session.get_inputs()[0].name: image})
+
+
+def _in_openvino(file: Path, threads: int) -> Opened:
+    compiled = compile_file(file, "fp32", threads)
+    inputs = [
+        (
+            str(port.element_type),
+            [n.get_length() if n.is_static else str(n) for n in port.partial_shape],
+        )
+        for port in compiled.inputs
+    ]
+    request = compiled.create_infer_request()
+    return inputs, lambda image: request.infer({0: image}, share_inputs=True)
+
+
+OPENED_BY = {"onnxruntime": _in_onnx_runtime, "openvino": _in_openvino}
+
+
+def main(file: str, order: str, runtime: str) -> None:
     """Print the times, or why there are none."""
     try:
-        told = measure_file(Path(file), Order.from_json(json.loads(order))).to_json()
-    except Exception as error:  # whatever a file does to ONNX Runtime
+        told = measure_file(Path(file), Order.from_json(json.loads(order)), runtime).to_json()
+    except Exception as error:  # whatever a file does to its runtime
         told = {"failed": first_line(error)}
     print(json.dumps(told))
 

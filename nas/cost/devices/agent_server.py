@@ -36,7 +36,7 @@ from nas.cost.devices.agent_messages import (
     Times,
     read_message,
 )
-from nas.cost.latency.conditions import onnx_runtime, processor_name
+from nas.cost.latency.conditions import file_runtime, processor_name
 from trainers.cores import usable_cores
 from trainers.errors import UserError
 
@@ -53,22 +53,30 @@ class RefusedError(Exception):
 
 
 class Agent(ThreadingHTTPServer):
-    """Serves until it is closed. `say` hears of every file that was measured."""
+    """Serves until it is closed. `say` hears of every file that was measured, by `runtime`,
+    onnxruntime or openvino."""
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, token: str, say: Callable[[str], None]) -> None:
-        """Raises UserError where ONNX Runtime is missing, OSError where the port cannot be had."""
-        if find_spec("onnxruntime") is None:
-            raise UserError("onnxruntime is not installed; pip install onnxruntime")
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        token: str,
+        say: Callable[[str], None],
+        runtime: str = "onnxruntime",
+    ) -> None:
+        """Raises UserError where the runtime is missing, OSError where the port cannot be had."""
+        if find_spec(runtime) is None:
+            raise UserError(f"{runtime} is not installed; pip install {runtime}")
         if ":" in host:
             self.address_family = socket.AF_INET6
-        self.token, self.say = token.encode(), say
+        self.token, self.say, self.runtime = token.encode(), say, runtime
         self.measuring = Lock()
         self.machine = Machine(
             device=processor_name(),
             driver=platform.system(),
-            runtime=onnx_runtime(),
+            runtime=file_runtime(runtime),
             cpus=usable_cores(),
             most_bytes=MOST_BYTES,
         )
@@ -127,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not self.server.measuring.acquire(blocking=False):
                 raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "another file is measured now")
             try:
-                told = _times(file, order)
+                told = _times(file, order, self.server.runtime)
             finally:
                 self.server.measuring.release()
         self.server.say(f"measured a file of {length:,} bytes")
@@ -164,14 +172,14 @@ def _copy(source: BufferedIOBase, target: BinaryIO, length: int) -> None:
         left -= len(block)
 
 
-def _times(file: Path, order: Order) -> Times:
+def _times(file: Path, order: Order, runtime: str) -> Times:
     """Measured in a process of its own. Raises RefusedError where the file is to blame."""
     threads = str(order.threads)
     path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
     module = "nas.cost.devices.agent_child"
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", module, str(file), json.dumps(order.to_json())],
+            [sys.executable, "-P", "-m", module, str(file), json.dumps(order.to_json()), runtime],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=file.parent,

@@ -14,7 +14,7 @@ from nas.cost.latency.record import Record
 if TYPE_CHECKING:  # reading conditions takes no PyTorch
     import torch
 
-RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # two distributions of one module
+RUNTIMES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "openvino": ("openvino",)}
 
 
 class Conditions(Record):
@@ -103,21 +103,22 @@ def _driver(device: torch.device) -> str:
 
 def _runtime(config: LatencyConfig, device: torch.device) -> str:
     if config.backend == "openvino":
-        return f"openvino {version('openvino')}"
+        return file_runtime("openvino")
     if config.backend != "onnxruntime":
         import torch
 
         alone = config.batch == 1 and config.precision == "fp32" and device.type == "cpu"
         single = " with oneDNN for single images" if alone and config.backend == "eager" else ""
         return f"torch {torch.__version__}{single}"
-    return onnx_runtime()
+    return file_runtime("onnxruntime")
 
 
-def onnx_runtime() -> str:
-    """The distribution of ONNX Runtime that is installed, with its version."""
-    for name in RUNTIMES:
+def file_runtime(module: str) -> str:
+    """What runs ONNX files, `onnxruntime` or `openvino`: the distribution that is installed, with
+    its version."""
+    for name in RUNTIMES[module]:
         try:
             return f"{name} {version(name)}"
         except PackageNotFoundError:
             continue
-    return "onnxruntime missing"
+    return f"{module} missing"

@@ -79,7 +79,7 @@ def _check_compiler(device: torch.device) -> None:
 
 
 def _check_openvino(config: LatencyConfig, device: torch.device) -> None:
-    from nas.cost.latency.openvino_runner import cpu_lacks
+    from nas.cost.latency.openvino_file import cpu_lacks
 
     if find_spec("openvino") is None:
         raise UserError("openvino is not installed; pip install 'segnas[openvino]'")

@@ -22,7 +22,7 @@ from nas.cost.devices.agent_messages import MOST_BYTES, ORDER_HEADER, Order, mak
 from nas.cost.devices.agent_server import Agent
 from nas.cost.failure import AwayError, Failure
 from nas.cost.latency import LatencyConfig
-from nas.cost.latency.conditions import onnx_runtime, processor_name
+from nas.cost.latency.conditions import file_runtime, processor_name
 from trainers.errors import UserError
 
 TOKEN = "a token of some length"
@@ -96,7 +96,7 @@ def test_the_figures_of_a_file_come_back_with_the_conditions(agent, tmp_path):
     assert (found.repeats, found.warmup) == (6, 1)
     assert found.conditions == device(agent).conditions()
     assert found.conditions.device == processor_name()
-    assert found.conditions.runtime == onnx_runtime()
+    assert found.conditions.runtime == file_runtime("onnxruntime")
     assert (found.conditions.backend, found.conditions.shape) == ("onnxruntime", SHAPE)
     assert agent.said[-1].startswith("measured a file of")
 
@@ -195,6 +195,16 @@ def test_half_precision_is_measured(tmp_path):
     file = write_network(tmp_path / "half.onnx", kind=TensorProto.FLOAT16)
     assert min(measure_file(file, ORDER).first) > 0
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.FLOAT16])
+def test_openvino_measures_too(tmp_path, kind):
+    pytest.importorskip("openvino")
+    file = write_network(tmp_path / "network.onnx", kind=kind)
+    assert min(measure_file(file, ORDER, "openvino").first) > 0
+    odd = write_network(tmp_path / "odd.onnx", shape=(1, 1, "n", 8, 8))
+    with pytest.raises(ValueError, match=r"its inputs are .*float32.*; expected one, of floats"):
+        measure_file(odd, ORDER, "openvino")
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from nas.cost.latency import LatencyConfig, LatencyError, machine, openvino_runner
+from nas.cost.latency import LatencyConfig, LatencyError, machine, openvino_file
 from nas.cost.latency.backends import make_runner
 from nas.cost.latency.machine import check_machine
 from nas.cost.latency.measure import measure_latency
 from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx
 from nas.cost.latency.onnx_session import open_session
-from nas.cost.latency.openvino_runner import cpu_lacks
+from nas.cost.latency.openvino_file import cpu_lacks
 from nas.cost.latency.quantise import int8_weights, quantise
 from search_spaces.registry import find_preset
 from trainers.errors import UserError
@@ -208,7 +208,7 @@ def test_a_network_in_openvino_is_measured_on_its_own_terms():
 
 def test_what_this_machine_lacks_for_openvino_is_told(monkeypatch):
     asked = config(backend="openvino", precision="bf16")
-    monkeypatch.setattr(openvino_runner, "cpu_lacks", lambda precision: True)
+    monkeypatch.setattr(openvino_file, "cpu_lacks", lambda precision: True)
     with pytest.raises(UserError, match="bf16: OpenVINO does not compute in it on this CPU"):
         check_machine(asked, CPU)
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "openvino" else name)
