@@ -59,15 +59,14 @@ def _in_onnx_runtime(file: Path, threads: int) -> Opened:
 
 def _in_openvino(file: Path, threads: int) -> Opened:
     compiled = compile_file(file, "fp32", threads)
-    inputs = [
-        (
-            str(port.element_type),
-            [n.get_length() if n.is_static else str(n) for n in port.partial_shape],
-        )
-        for port in compiled.inputs
-    ]
+    inputs = [(str(port.element_type), _sizes(port.partial_shape)) for port in compiled.inputs]
     request = compiled.create_infer_request()
     return inputs, lambda image: request.infer({0: image}, share_inputs=True)
+
+
+def _sizes(shape: Any) -> list[Any]:
+    """Those of OpenVINO's dimensions; a text where one is not fixed."""
+    return [size.get_length() if size.is_static else str(size) for size in shape]
 
 
 OPENED_BY = {"onnxruntime": _in_onnx_runtime, "openvino": _in_openvino}
