@@ -22,6 +22,7 @@ from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
 from nas.export.shared_weights import CHECKPOINT, FOLDER, SharedWeights, shareable
 from nas.search.affordable_sizes import affordable_sizes
+from nas.study.resume_check import FILES
 from nas.study.scores import Scores
 from nas.study.study_settings import StudySettings
 from nas.study.training_cost import TrainingCosts
@@ -170,8 +171,12 @@ def fixed_settings(
     cases: Cases,
     prober: Prober | DevicesProber | None,
     axes: Axes,
+    files: str,
 ) -> dict[str, Any]:
-    """What results of one study have in common: other values would make them incomparable."""
+    """What results of one study have in common: other values would make them incomparable.
+
+    `files`: the fingerprint of the data; see `files_of_search`.
+    """
     whole = config.model_dump(mode="json", exclude={"train": EXECUTION_KEYS})
     latency = {"latency": prober.conditions().to_json()} if prober else {}
     # Told only where they have an effect: before there was the key all networks were isotropic, and
@@ -185,6 +190,7 @@ def fixed_settings(
     return {
         **{name: whole[name] for name in ("seed", "space", "train", "budget")},
         "data": data_settings(config.data, cache, cases),
+        FILES: files,
         **latency,
         **told,
     }

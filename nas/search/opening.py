@@ -32,6 +32,7 @@ from nas.search.measure_waiting import check_away
 from nas.search.progress_bars import Bars
 from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
 from nas.search.run_supernet import SupernetRun, epochs_before
+from nas.search.same_data import files_of_search
 from nas.search.search_budget import SearchBudget
 from nas.study.baselines import BaselineSizes
 from nas.study.samplers.warm_start import WarmStart, warm_starts
@@ -123,7 +124,9 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
         return Begun(study, shared, budget, repeats)
     cache, cases = place.cache, place.cases
-    fixed = fixed_settings(config, cache, cases, place.prober, within.space.axes)
+    caches, names = config.data.cache_folder(directory), (*cases.train, *cases.validation)
+    files = files_of_search(directory, caches, cache, names)
+    fixed = fixed_settings(config, cache, cases, place.prober, within.space.axes, files)
     if isinstance(place.prober, DevicesProber):
         check_away(place.prober, directory)
     check_feasible(within.space, within.restrict, costs)

@@ -53,7 +53,7 @@ def open_study(directory, run):
     """The search's study, as a search opens it at first and when it goes on."""
     cache, cases = prepare_data(run.data, directory)
     within, costs = data_space(run, cache), training_costs(run, cache)
-    fixed = fixed_settings(run, cache, cases, answers(), within.space.axes)
+    fixed = fixed_settings(run, cache, cases, answers(), within.space.axes, cache.folder.name)
     settings = study_settings(run, within)
     opened = Study.open(directory, settings, costs, fixed=fixed, warm_start=[POINT])
     return opened, cache, cases
