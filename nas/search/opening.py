@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from nas.config.run_config import RunConfig
-from nas.config.yaml_file import write_config
 from nas.cost.devices.prober import DevicesProber
 from nas.cost.latency_probe import Prober
 from nas.cost.latency_probe.machine_lock import MachineLock
@@ -34,6 +33,7 @@ from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
 from nas.search.run_supernet import SupernetRun, epochs_before
 from nas.search.same_data import files_of_search
 from nas.search.search_budget import SearchBudget
+from nas.search.settings_files import write_settings
 from nas.study.baselines import BaselineSizes
 from nas.study.samplers.warm_start import WarmStart, warm_starts
 from nas.study.scores import Scores
@@ -41,7 +41,6 @@ from nas.study.study import Study
 from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
-from trainers.data.task import Task
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
     first = [start.architecture for start in starts]
     study = Study.open(directory, settings, costs, fixed=fixed, warm_start=first)
     study.name_starts({start.architecture.key: start.name for start in starts})
-    _write_settings(config, directory, cache, cases)
+    write_settings(config, directory, cache, cases)
     baselines = BaselineSizes(config.search.baselines, within.space, costs)
     parts = costs, settings, first, len(cases.validation)
     return Begun(
@@ -146,13 +145,6 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         BaselineQueue(study, baselines, len(starts)) if baselines.points else None,
         (*within.told, *_opening_lines(study, starts)),
     )
-
-
-def _write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:
-    """What trials, exports and later commands read."""
-    write_config(config, directory / "config.yaml")
-    (directory / "split.json").write_text(cases.to_json())
-    Task.of(cache, config.train).write(directory)
 
 
 def _opening_lines(study: Study, starts: Sequence[WarmStart]) -> Iterator[str]:
