@@ -98,15 +98,14 @@ class Session:
     def report(self, trial_id: str, report: Report) -> bool:
         """A trial did one more step, its last one perhaps. False: it is to be stopped now."""
         running = self.running[trial_id]
-        running.report = report
-        running.train_seconds += report.seconds
+        running.hear(report)
         self._learn_pace(running)
         for callback in self._callbacks:
             callback.on_report(self, running.candidate, report)
         if report.warning:
             self._say_once(report.warning)
         if not (report.done or running.is_repeat):
-            running.ended = self._judge.verdict(running.candidate, report, running.train_seconds)
+            running.ended = self._judge.verdict(running.candidate, report, running.all_seconds)
         self.tick()
         return not report.done and running.ended is None and not self.interrupted
 
@@ -249,7 +248,7 @@ class Session:
         candidate, epoch = running.candidate, running.report.epoch
         if not candidate.baseline:
             pace = self.study.pace
-            pace.observe(candidate.key, candidate.costs, epoch, running.train_seconds)
+            pace.observe(candidate.key, candidate.costs, epoch, running.all_seconds)
 
     def _tell_left_out(self) -> None:
         """Say what there was no time for, of the networks that were to be tried first."""

@@ -155,6 +155,43 @@ def test_a_trial_beyond_its_hours_is_infeasible(session):
     assert "search.trial_hours is 0.01" in result.reason
 
 
+def test_a_trial_beyond_its_hours_is_infeasible_also_after_a_restart(session):
+    run = session(trials=1, trial_hours=0.01)
+    run.start("a")
+    assert run.report("a", report(1, seconds=3.0, earlier=30.0, done=False))
+    assert not run.report("a", report(2, seconds=3.0, earlier=30.0, done=False))
+    run.end("a")
+    (result,) = run.study.results
+    assert result.reason.startswith("took too long: 0.01 h for 2 epochs")
+
+
+def test_what_goes_on_after_a_restart_took_the_seconds_of_all_its_sessions(session):
+    run = session(trials=9)
+    candidate = run.start("a")
+    run.now = 12.0
+    run.report("a", report(2, earlier=10.0, done=False))
+    assert run.study.pace.seconds(candidate.costs) == 30.0  # 20 of two epochs, of three
+    run.report("a", report(3, earlier=10.0))
+    run.end("a")
+    (result,) = run.study.results
+    assert (result.train_seconds, result.worker_seconds) == (30.0, 22.0)
+    summary = run.summary()  # of this session
+    assert (summary.train_seconds, summary.worker_seconds) == (20.0, 12.0)
+
+
+def test_a_worker_that_goes_on_within_a_session_adds_no_seconds_twice(session):
+    run = session(trials=9)
+    run.start("a")
+    run.report("a", report(1, done=False))
+    run.on_worker_lost("a", counts=False)
+    run.start("b")
+    run.report("b", report(2, earlier=10.0, done=False))
+    run.report("b", report(3, earlier=10.0))
+    run.end("b")
+    (result,) = run.study.results
+    assert result.train_seconds == 30.0
+
+
 def hours(**search):
     return {"budget": "hours", "hours": 1.0, "confirm": 0.0, **search}
 
