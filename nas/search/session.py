@@ -74,7 +74,7 @@ class Session:
     @property
     def fraction_spent(self) -> float:
         """Of the budget, which baselines take nothing of, from 0 to 1."""
-        spent = self.budget.spent(self.study, self._under_way, self.time.elapsed)
+        spent = self.budget.spent(self.study, self._under_way, self.time.spent)
         return self.budget.fraction_spent(spent)
 
     def start(self, trial_id: str) -> Candidate | None:
@@ -149,6 +149,7 @@ class Session:
 
     def tick(self) -> None:
         """Look ahead for the next candidate while others are trained; see `TrialSource`."""
+        self.time.tick()
         if self._queue.measures:
             self._look_ahead()
         for callback in self._callbacks:
@@ -199,7 +200,7 @@ class Session:
     @property
     def _closed(self) -> bool:
         """Whether no trial is started any more."""
-        late = self.budget.out_of_time(self.time.elapsed)
+        late = self.budget.out_of_time(self.time.spent)
         return self.interrupted or bool(self.notice) or late
 
     def _needs_candidate(self) -> bool:
@@ -227,13 +228,13 @@ class Session:
     def _committed(self) -> Spent:
         """What will be spent once all that is pending or under way may end."""
         pending = bool(self._queue.pending and not self._queue.pending.baseline)
-        return self.budget.committed(self.study, self._under_way, pending, self.time.elapsed)
+        return self.budget.committed(self.study, self._under_way, pending, self.time.spent)
 
     def _look_ahead(self) -> None:
         if self._queue.pending is None and not self._needs_candidate():
             return
         pace, slots = self.study.pace, self.time.slots
-        pace.most = self.budget.most_seconds(self.time.elapsed, slots, pace.quickest)
+        pace.most = self.budget.most_seconds(self.time.spent, slots, pace.quickest)
         self._queue.advance()
         self._tell_left_out()
         self._tell_waiting()

@@ -10,6 +10,7 @@ from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import overview
 from nas.search.session import MOST_FAILURES
+from nas.search.time_account import TimeAccount
 from nas.study.rejections import RejectionStreak
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
@@ -334,6 +335,42 @@ def test_no_trial_starts_after_its_hours(session):
     run.report("a", report())
     run.end("a")
     assert run.over
+
+
+def test_no_trial_starts_after_its_hours_where_nothing_was_trained_for_long(session):
+    """One ends after 45 minutes, and no network has a latency within the budget for 30 more."""
+    run = session(trials=9, hours=1)
+    run.start("a")
+    run.now = 2700.0
+    run.report("a", report())
+    run.end("a")
+    assert not run.over
+    run.now = 4500.0
+    assert run.start("b") is None
+    assert run.over
+    assert run.summary().wall_seconds == 2700.0
+
+
+def test_the_hours_of_a_search_are_those_of_all_its_sessions(session):
+    kept = []
+    run = session(trials=9, hours=1, confirm=0.0)
+    run.time = TimeAccount(2, lambda: run.now, keep=kept.append)
+    run.start("a")
+    for now in (30.0, 61.0, 100.0, 3000.0):
+        run.now = now
+        run.tick()
+    assert kept == [61.0, 3000.0]
+    run.now = 3300.0
+    run.time.close()
+    assert kept[-1] == 3300.0
+    again = session(trials=9, hours=1, confirm=0.0)
+    again.time = TimeAccount(2, lambda: again.now, before=kept[-1])
+    assert again.start("a") is not None
+    again.now = 301.0
+    assert again.start("b") is None
+    spent = session(trials=9, hours=1, confirm=0.0)
+    spent.time = TimeAccount(2, before=3600.0)
+    assert spent.over
 
 
 def test_the_share_of_training_counts_every_second_of_every_slot(session):
