@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -142,13 +141,8 @@ def worker_settings(
     )
 
 
-def machine_lock_name(directory: Path) -> str:
-    """What names the lock between the trials and the measurements of the search in there."""
-    return hashlib.sha256(str(directory).encode()).hexdigest()[:12]
-
-
 def open_prober(
-    config: RunConfig, cache: VolumeCache, machine_lock: Path
+    config: RunConfig, cache: VolumeCache, machine_lock: str
 ) -> Prober | DevicesProber | None:
     """Who measures latencies, where the search wants any."""
     if not config.needs_latency:

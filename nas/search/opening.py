@@ -12,7 +12,7 @@ from rich.console import Console
 from nas.config.run_config import RunConfig
 from nas.cost.devices.prober import DevicesProber
 from nas.cost.latency_probe import Prober
-from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from nas.engine.cluster import Cluster
 from nas.export.shared_weights import SharedWeights
 from nas.pareto.front import front
@@ -20,7 +20,6 @@ from nas.search.baseline_queue import BaselineQueue
 from nas.search.components import (
     data_space,
     fixed_settings,
-    machine_lock_name,
     open_prober,
     shared_weights,
     study_settings,
@@ -91,19 +90,20 @@ def open_place(
     `measures`: latencies as well, where the search wants any. Raises UserError where one of them
     cannot be used.
     """
-    lock_name = machine_lock_name(directory)
-    machine_lock = MachineLock.named(lock_name)
-    stack.callback(machine_lock.remove)
-    cluster = stack.enter_context(Cluster(config.resources, address, lock_name))
+    name = lock_name(directory)
+    stack.callback(MachineLock.named(name).remove)
+    cluster = stack.enter_context(Cluster(config.resources, address, name))
     slots = cluster.slots
     with Bars(console) as bars:
         cache, cases = prepare_data(config.data, directory, bars.count)
     if config.latency.nodes:  # the machine that measures is found through Ray
         cluster.start()
-    prober = open_prober(config, cache, machine_lock.path) if measures else None
+    prober = open_prober(config, cache, name) if measures else None
     if prober:
         stack.callback(prober.close)
-    return Place(cluster, slots, lock_name, cache, cases, prober)
+        if config.latency.here:
+            cluster.check_user()
+    return Place(cluster, slots, name, cache, cases, prober)
 
 
 def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | None) -> Begun:
