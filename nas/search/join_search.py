@@ -27,6 +27,7 @@ from nas.study.folder_lock import alone_in
 from nas.study.resume_check import differences
 from nas.study.search_folder import checkpoint_in, journal_in, search_id
 from nas.study.stored_results import Records, keep_compressed, read_records
+from nas.study.summary import still_current
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
 from trainers.data.check import Progress
@@ -76,7 +77,8 @@ def join_search(
                 f"{folder} is {reason}; the search in {directory} takes no such network"
             )
         replace_files({checkpoint_in(directory, result.name): weights_of(export.weights)})
-        keep_compressed(directory, result)
+        with still_current(directory):
+            keep_compressed(directory, result)
     return result, True
 
 
