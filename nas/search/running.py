@@ -27,9 +27,8 @@ class Running:
     ended: tuple[State, str] | None = None
 
     def hear(self, report: Report) -> None:
-        """Take its next report."""
+        """Take its next report, but for the seconds of its step."""
         self.report = report
-        self.train_seconds += report.seconds
         if self.earlier is None:
             self.earlier = report.earlier
 

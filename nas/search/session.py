@@ -99,6 +99,7 @@ class Session:
         """A trial did one more step, its last one perhaps. False: it is to be stopped now."""
         running = self.running[trial_id]
         running.hear(report)
+        running.train_seconds += report.seconds
         self._learn_pace(running)
         for callback in self._callbacks:
             callback.on_report(self, running.candidate, report)
