@@ -37,7 +37,7 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, ProbeTask
-from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from nas.engine.open_prober import open_prober
 from search_spaces.space import Architecture, RandomTrial
 from trainers.data.cache import VolumeCache
@@ -86,7 +86,7 @@ def main() -> None:
     networks = [space.sample(RandomTrial(seed), restrict) for seed in range(options.networks)]
     with tempfile.TemporaryDirectory() as folder:
         data = prepare_data(config.data, Path(folder))
-        lock = Path(folder) / "lock"
+        lock = lock_name(Path(folder))
         measure = partial(measured, networks, options, config, data)
         train = partial(trainings, options, config, data)
         idle = measure(None)
@@ -114,7 +114,7 @@ def measured(
     options: argparse.Namespace,
     config: RunConfig,
     data: tuple[VolumeCache, Cases],
-    lock: Path | None,
+    lock: str | None,
 ) -> list[list[Latency]]:
     """So many latencies of each network, round after round."""
     changes = {"patch": config.train.patch, "seconds": options.seconds, "repeats": 10_000}
@@ -146,7 +146,7 @@ def trainings(
     options: argparse.Namespace,
     config: RunConfig,
     data: tuple[VolumeCache, Cases],
-    lock: Path | None,
+    lock: str | None,
 ) -> Iterator[None]:
     """Trainings in processes of their own, until the block ends."""
     context = multiprocessing.get_context("spawn")
@@ -180,7 +180,7 @@ def train(
     device: str,
     folder: Path,
     cases: Cases,
-    lock: Path | None,
+    lock: str | None,
     begun: Any,
 ) -> None:
     """Train a random network for ever, at the machine lock where there is one, as a trial does."""
@@ -210,7 +210,7 @@ def train(
     if lock is None:
         run(trainer())
     else:
-        machine_lock = MachineLock(lock)
+        machine_lock = MachineLock.named(lock)
         with machine_lock.shared():
             run(trainer(pause=lambda: machine_lock.pause(synchronise)))
 

@@ -40,6 +40,7 @@ from trainers.step import (
     layer_scales,
     training_step,
 )
+from trainers.timed_pause import TimedPause
 from trainers.training_pass import TrainingPass
 from trainers.training_patches import training_patches
 from trainers.validation import score_network
@@ -71,7 +72,8 @@ class Trainer:
     steps on CUDA are not captured as graphs, though the configuration has them so.
 
     `pause`: called before every pass of training or validation. It may block, to make way for
-    something else, which thus waits for one pass at most.
+    something else, which thus waits for one pass at most. `earlier`: the seconds of training and
+    validation behind the checkpoint that training goes on from, without such waits.
 
     `accumulate`: the number of passes in which a batch is trained, each of fewer patches and so of
     less memory; their gradients are averaged. It is the same step as one pass where the loss is a
@@ -121,7 +123,7 @@ class Trainer:
         self.config, self.device, self.checkpoint = config, device, checkpoint
         self._seed = seed
         self.accumulate = accumulate
-        self._cache, self._cases, self._pause = cache, cases, pause
+        self._cache, self._cases, self._pause = cache, cases, TimedPause(pause)
         self._on_unsaved = on_unsaved
         self._sampler = training_patches(cache, cases.train, config, seed)
         self._autocast = partial(autocast, config, device)
@@ -137,6 +139,8 @@ class Trainer:
         )
         self.curve: list[float] = []
         self.epoch = 0
+        self.earlier = 0.0
+        self._seconds = 0.0  # of the epochs that this process trained
         if checkpoint is not None and checkpoint.exists():
             self._load_training(load_weights(self.deployed, checkpoint).get("training"))
         self._mark = CaptureMark.beside(checkpoint)
@@ -145,7 +149,7 @@ class Trainer:
             optimizer=self._optimizer,
             device=device,
             accumulate=self.accumulate,
-            pause=pause,
+            pause=self._pause,
             layout=layout,
         )
         self._step: EagerStep | GraphedStep = step
@@ -168,7 +172,7 @@ class Trainer:
         Raises TrainingDivergedError where the loss, a weight or a segmentation is not finite; the
         checkpoint is then still that of the epoch before.
         """
-        started = perf_counter()
+        started, waited = perf_counter(), self._pause.seconds
         self.network.train()
         if begin_epoch(self.network, self.epoch):
             self._step.forget()
@@ -195,6 +199,7 @@ class Trainer:
             dice, per_class = self.validate()
             measured = pop_network_metrics(self.deployed)
             self.curve.append(dice)
+        self._seconds += perf_counter() - started - (self._pause.seconds - waited)
         self.save()
         if self.done:
             self._mark.clear()
@@ -243,6 +248,7 @@ class Trainer:
             "sampler": self._sampler.state(),
             "random": torch.get_rng_state(),
             "accumulate": self.accumulate,
+            "seconds": self.earlier + self._seconds,
         }
         if self._average is not None:
             training["network"] = self.network.state_dict()
@@ -259,6 +265,7 @@ class Trainer:
         self._sampler.load_state(training["sampler"])
         torch.set_rng_state(training["random"].cpu())
         self.accumulate = max(self.accumulate, training.get("accumulate", 1))
+        self.earlier = training.get("seconds", 0.0)
         if self._average is not None:
             self.network.load_state_dict(training["network"])
             self._average.n_averaged.fill_(training["averaged"])

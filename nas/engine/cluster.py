@@ -175,6 +175,21 @@ class Cluster:
             ray.shutdown()
         self._ours = False
 
+    def check_user(self) -> None:
+        """See that trials on this machine and this process are one user's, or they cannot share a
+        `MachineLock`. Ray must be started, unless it is this process's own.
+
+        Raises UserError where they are not.
+        """
+        if self.here:
+            return
+        there = NodeAffinitySchedulingStrategy(self.driver_node, soft=False)
+        task = ray.remote(_user).options(num_cpus=0, scheduling_strategy=there)
+        try:
+            refuse_another(ray.get(task.remote(), timeout=LOOK))
+        except (RayError, GetTimeoutError) as error:
+            raise UserError(f"this machine's node of the cluster runs nothing: {error}") from error
+
     def check(self, directory: Path) -> None:
         """See that every node with room for a trial shares `directory` and has this software.
 
@@ -202,6 +217,21 @@ class Cluster:
                 f"the nodes of the cluster differ from this one: {'; '.join(wrong)}. Install the "
                 "same versions everywhere, for instance with one container image"
             )
+
+
+def _user() -> int:
+    """The user of a process that Ray has started."""
+    return os.geteuid()
+
+
+def refuse_another(user: int) -> None:
+    """Raise UserError where that is not the one of this process."""
+    if user != os.geteuid():
+        raise UserError(
+            f"Ray's processes on this machine are those of user {user}, and this one is user "
+            f"{os.geteuid()}'s: trials would not wait while a latency is measured; start both as "
+            "one user, or have another node measure (latency.resources)"
+        )
 
 
 def check_temporary_folder() -> None:

@@ -24,7 +24,8 @@ class Fidelity:
 class Report:
     """How far a candidate is. `done`: it has ended, and where `reason` is set, it failed.
 
-    `seconds`: those of the latest step, training and validation and nothing else. `curve` holds the
+    `seconds`: those of the latest step, training and validation and nothing else; `earlier`: those
+    of the steps before a checkpoint that this process went on from. `curve` holds the
     Dice of every validation so far, `measured` what the network told of itself in the latest.
     `accumulate`: in how many passes a batch is trained. `warning`: what the person at the terminal
     should know.
@@ -35,6 +36,7 @@ class Report:
     dice: float | None = None
     dice_per_class: Mapping[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
+    earlier: float = 0.0
     curve: tuple[float, ...] = ()
     measured: Mapping[str, float] = field(default_factory=dict)
     done: bool = False

@@ -110,6 +110,7 @@ class Training:
             dice=epoch.dice,
             dice_per_class=epoch.dice_per_class,
             seconds=epoch.seconds,
+            earlier=trainer.earlier,
             curve=tuple(trainer.curve),
             measured=epoch.measured,
             done=trainer.done,
@@ -200,17 +201,23 @@ class Training:
 
 def given_up(reason: str, checkpoint: Path, trainer: Trainer | None = None) -> Report:
     """The report of a candidate that failed, as far as it got by its trainer or its checkpoint."""
-    epoch, curve, accumulate = 0, [], 1
+    epoch, curve, accumulate, earlier = 0, [], 1, 0.0
     if trainer is not None:
         epoch, curve, accumulate = trainer.epoch, trainer.curve, trainer.accumulate
+        earlier = trainer.earlier
     else:
         with suppress(UserError):
             training = read_checkpoint(checkpoint).get("training", {})
             epoch, curve = training.get("epoch", 0), training.get("curve", [])
-            accumulate = training.get("accumulate", 1)
+            accumulate, earlier = training.get("accumulate", 1), training.get("seconds", 0.0)
     fidelity = Fidelity(epoch)
     return Report(
-        fidelity=fidelity, curve=tuple(curve), accumulate=accumulate, done=True, reason=reason
+        fidelity=fidelity,
+        earlier=earlier,
+        curve=tuple(curve),
+        accumulate=accumulate,
+        done=True,
+        reason=reason,
     )
 
 

@@ -25,6 +25,13 @@ def closing_lines(
     """What a search says in the end: how it went, and what can be done with it."""
     if session.notice:
         yield f"Ended early: {session.notice}"
+    hours = session.budget.search.hours
+    if (
+        hours is not None
+        and not session.time.begun
+        and session.budget.out_of_time(session.time.spent)
+    ):
+        yield f"search.hours = {hours:g} is spent; with more the same command goes on"
     stopped = f"{summary.stopped} stopped early, " if summary.stopped else ""
     again = f"{summary.trained_again} trained again, " if summary.trained_again else ""
     yield (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
 from nas.export.shared_weights import CHECKPOINT, FOLDER, SharedWeights, shareable
 from nas.search.affordable_sizes import affordable_sizes
+from nas.study.resume_check import FILES
 from nas.study.scores import Scores
 from nas.study.study_settings import StudySettings
 from nas.study.training_cost import TrainingCosts
@@ -141,13 +141,8 @@ def worker_settings(
     )
 
 
-def machine_lock_name(directory: Path) -> str:
-    """What names the lock between the trials and the measurements of the search in there."""
-    return hashlib.sha256(str(directory).encode()).hexdigest()[:12]
-
-
 def open_prober(
-    config: RunConfig, cache: VolumeCache, machine_lock: Path
+    config: RunConfig, cache: VolumeCache, machine_lock: str
 ) -> Prober | DevicesProber | None:
     """Who measures latencies, where the search wants any."""
     if not config.needs_latency:
@@ -170,8 +165,12 @@ def fixed_settings(
     cases: Cases,
     prober: Prober | DevicesProber | None,
     axes: Axes,
+    files: str,
 ) -> dict[str, Any]:
-    """What results of one study have in common: other values would make them incomparable."""
+    """What results of one study have in common: other values would make them incomparable.
+
+    `files`: the fingerprint of the data; see `files_of_search`.
+    """
     whole = config.model_dump(mode="json", exclude={"train": EXECUTION_KEYS})
     latency = {"latency": prober.conditions().to_json()} if prober else {}
     # Told only where they have an effect: before there was the key all networks were isotropic, and
@@ -185,6 +184,7 @@ def fixed_settings(
     return {
         **{name: whole[name] for name in ("seed", "space", "train", "budget")},
         "data": data_settings(config.data, cache, cases),
+        FILES: files,
         **latency,
         **told,
     }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from nas.config.run_config import RunConfig
@@ -22,14 +21,15 @@ from nas.search.components import data_settings
 from nas.search.evaluate_export import evaluate_export
 from nas.search.opening import Place, open_place
 from nas.search.progress_bars import Bars
+from nas.search.same_data import alike
 from nas.study.candidate import Candidate
 from nas.study.folder_lock import alone_in
 from nas.study.resume_check import differences
 from nas.study.search_folder import checkpoint_in, journal_in, search_id
 from nas.study.stored_results import Records, keep_compressed, read_records
+from nas.study.summary import still_current
 from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
-from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.prepare import prepare_data
 from trainers.errors import UserError
@@ -77,7 +77,8 @@ def join_search(
                 f"{folder} is {reason}; the search in {directory} takes no such network"
             )
         replace_files({checkpoint_in(directory, result.name): weights_of(export.weights)})
-        keep_compressed(directory, result)
+        with still_current(directory):
+            keep_compressed(directory, result)
     return result, True
 
 
@@ -149,22 +150,10 @@ def _check_comparable(
         f"{name} is {its} in the search and {own} here"
         for name, its, own in differences(theirs, json.loads(json.dumps(ours)))
     ]
-    if not found and not _alike(cache, place.cache, place.cases.validation):
+    if not found and not alike(cache, place.cache, place.cases.validation):
         found = ["data: the cases have the names of the search's, and other volumes"]
     if found:
         raise UserError(
             f"{export.folder} cannot be compared with the networks of {directory}:\n  "
             + "\n  ".join(found)
         )
-
-
-def _alike(one: VolumeCache, other: VolumeCache, names: Sequence[str]) -> bool:
-    """Whether two caches hold the same cases: all have the same shapes and as many voxels of every
-    class, and those of `names` the same voxels."""
-    if one.folder.name == other.folder.name:  # by name, size and time of every file
-        return True
-    return one.entries == other.entries and all(
-        np.allclose(one.image(name), other.image(name), atol=1e-3)
-        and np.array_equal(one.label(name), other.label(name))
-        for name in names
-    )

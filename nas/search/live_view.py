@@ -86,9 +86,8 @@ def seconds_left(session: SessionView) -> float | None:
     made = session.fraction_spent - session.fraction_before
     if not session.done or made <= 0:
         return None
-    elapsed, hours = session.time.elapsed, session.budget.search.hours
-    left = (1 - session.fraction_spent) / made * elapsed
-    return left if hours is None else min(left, max(3600 * hours - elapsed, 0.0))
+    left = (1 - session.fraction_spent) / made * session.time.elapsed
+    return min(left, max(session.budget.seconds_left(session.time.spent), 0.0))
 
 
 def _progress(session: SessionView) -> str:

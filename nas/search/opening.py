@@ -10,10 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from nas.config.run_config import RunConfig
-from nas.config.yaml_file import write_config
 from nas.cost.devices.prober import DevicesProber
 from nas.cost.latency_probe import Prober
-from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from nas.engine.cluster import Cluster
 from nas.export.shared_weights import SharedWeights
 from nas.pareto.front import front
@@ -21,7 +20,6 @@ from nas.search.baseline_queue import BaselineQueue
 from nas.search.components import (
     data_space,
     fixed_settings,
-    machine_lock_name,
     open_prober,
     shared_weights,
     study_settings,
@@ -32,7 +30,9 @@ from nas.search.measure_waiting import check_away
 from nas.search.progress_bars import Bars
 from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
 from nas.search.run_supernet import SupernetRun, epochs_before
+from nas.search.same_data import files_of_search
 from nas.search.search_budget import SearchBudget
+from nas.search.settings_files import write_settings
 from nas.study.baselines import BaselineSizes
 from nas.study.samplers.warm_start import WarmStart, warm_starts
 from nas.study.scores import Scores
@@ -40,7 +40,6 @@ from nas.study.study import Study
 from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
-from trainers.data.task import Task
 
 
 @dataclass(frozen=True)
@@ -91,19 +90,20 @@ def open_place(
     `measures`: latencies as well, where the search wants any. Raises UserError where one of them
     cannot be used.
     """
-    lock_name = machine_lock_name(directory)
-    machine_lock = MachineLock.named(lock_name)
-    stack.callback(machine_lock.remove)
-    cluster = stack.enter_context(Cluster(config.resources, address, lock_name))
+    name = lock_name(directory)
+    stack.callback(MachineLock.named(name).remove)
+    cluster = stack.enter_context(Cluster(config.resources, address, name))
     slots = cluster.slots
     with Bars(console) as bars:
         cache, cases = prepare_data(config.data, directory, bars.count)
     if config.latency.nodes:  # the machine that measures is found through Ray
         cluster.start()
-    prober = open_prober(config, cache, machine_lock.path) if measures else None
+    prober = open_prober(config, cache, name) if measures else None
     if prober:
         stack.callback(prober.close)
-    return Place(cluster, slots, lock_name, cache, cases, prober)
+        if config.latency.here:
+            cluster.check_user()
+    return Place(cluster, slots, name, cache, cases, prober)
 
 
 def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | None) -> Begun:
@@ -123,7 +123,9 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
         return Begun(study, shared, budget, repeats)
     cache, cases = place.cache, place.cases
-    fixed = fixed_settings(config, cache, cases, place.prober, within.space.axes)
+    caches, names = config.data.cache_folder(directory), (*cases.train, *cases.validation)
+    files = files_of_search(directory, caches, cache, names)
+    fixed = fixed_settings(config, cache, cases, place.prober, within.space.axes, files)
     if isinstance(place.prober, DevicesProber):
         check_away(place.prober, directory)
     check_feasible(within.space, within.restrict, costs)
@@ -131,7 +133,7 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
     first = [start.architecture for start in starts]
     study = Study.open(directory, settings, costs, fixed=fixed, warm_start=first)
     study.name_starts({start.architecture.key: start.name for start in starts})
-    _write_settings(config, directory, cache, cases)
+    write_settings(config, directory, cache, cases)
     baselines = BaselineSizes(config.search.baselines, within.space, costs)
     parts = costs, settings, first, len(cases.validation)
     return Begun(
@@ -143,13 +145,6 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         BaselineQueue(study, baselines, len(starts)) if baselines.points else None,
         (*within.told, *_opening_lines(study, starts)),
     )
-
-
-def _write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:
-    """What trials, exports and later commands read."""
-    write_config(config, directory / "config.yaml")
-    (directory / "split.json").write_text(cases.to_json())
-    Task.of(cache, config.train).write(directory)
 
 
 def _opening_lines(study: Study, starts: Sequence[WarmStart]) -> Iterator[str]:

@@ -32,6 +32,7 @@ from nas.search.remeasure_front import remeasure_front
 from nas.search.run_supernet import check_epochs
 from nas.search.search_info import search_info
 from nas.search.session import Session
+from nas.search.spent_seconds import keep_spent, read_spent
 from nas.search.time_account import TimeAccount
 from nas.search.trained_networks import trained_networks
 from nas.search.trial_judge import TrialJudge
@@ -41,7 +42,7 @@ from nas.study.samplers.factory import check_sampler
 from nas.study.samplers.warm_start import check_warm_starts
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
-from nas.study.summary import SUMMARY, Summary
+from nas.study.summary import JOURNAL_BYTES, SUMMARY, Summary
 from nas.tracking import Tracker
 from trainers.atomic import replace_files
 from trainers.data.cache import VolumeCache
@@ -86,11 +87,13 @@ def run_search(
                 place.prober.expect(study.device_conditions)
                 measure_waiting(study, place.prober, screen.on_message)
             callbacks = [FrontWriter(write_front), Tracking(tracker), screen]
-            session = _session(config, directory, place, begun, callbacks)
+            time = _time(directory, place.slots, confirm)
+            session = _session(config, directory, place, begun, time, callbacks)
             if not session.over:
                 place.cluster.start_ahead()  # its processes import while MLflow is opened
             tracker.sync([*study.results, *study.baselines, *study.compressed])
             ended = _train(config, directory, place, begun, session, screen, tracker)
+            time.close()
             if ended:
                 _remeasure(config, directory, place, session, tracker)
         summary = session.summary()
@@ -125,11 +128,21 @@ def _check_settings(config: RunConfig, directory: Path, confirm: Confirm | None)
         check_baselines(config.search.baselines, config.space.space())
 
 
+def _time(directory: Path, slots: int, confirm: Confirm | None) -> TimeAccount:
+    """What counts the search's hours, those of earlier sessions as well; repeats that were chosen
+    after the search take nothing of them."""
+    if confirm:
+        return TimeAccount(slots)
+    keep = partial(keep_spent, directory)
+    return TimeAccount(slots, before=read_spent(directory), keep=keep)
+
+
 def _session(
     config: RunConfig,
     directory: Path,
     place: Place,
     begun: Begun,
+    time: TimeAccount,
     callbacks: Sequence[SearchCallback],
 ) -> Session:
     """Who decides, from trial to trial, what is trained."""
@@ -140,7 +153,7 @@ def _session(
         begun.budget,
         TrialJudge(trained.search, trained.train, config.objectives, study.results, study.starts),
         TrialFiles(directory, config.search.stall_minutes),
-        TimeAccount(place.slots),
+        time,
         retries=config.search.retries,
         repeats=begun.repeats,
         callbacks=callbacks,
@@ -185,9 +198,10 @@ def _remeasure(
 
 
 def _write_summary(directory: Path, summary: Summary, status: str) -> None:
-    told = json.dumps({**summary.to_json(), "status": status}, indent=1)
+    told = {**summary.to_json(), "status": status}
+    told[JOURNAL_BYTES] = (directory / JOURNAL).stat().st_size
     try:
-        replace_files({directory / SUMMARY: f"{told}\n".encode()})
+        replace_files({directory / SUMMARY: f"{json.dumps(told, indent=1)}\n".encode()})
     except OSError as error:
         warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=1)
 

@@ -12,16 +12,30 @@ from nas.study.repeats import Repeat
 
 @dataclass
 class Running:
-    """A candidate under way. `started` by the session's clock; `train_seconds` are of training.
+    """A candidate under way. `started` by the session's clock; `train_seconds` are of its training
+    in this session.
 
+    `earlier`: the seconds that sessions before trained it; None until the first report tells.
     `ended`: how the session decided to end it before its time, and why.
     """
 
     candidate: Candidate
     started: float
     train_seconds: float = 0.0
+    earlier: float | None = None
     report: Report = field(default_factory=Report)
     ended: tuple[State, str] | None = None
+
+    def hear(self, report: Report) -> None:
+        """Take its next report, but for the seconds of its step."""
+        self.report = report
+        if self.earlier is None:
+            self.earlier = report.earlier
+
+    @property
+    def all_seconds(self) -> float:
+        """Of its training in all sessions."""
+        return (self.earlier or 0.0) + self.train_seconds
 
     @property
     def is_repeat(self) -> bool:
@@ -29,7 +43,10 @@ class Running:
         return self.candidate.seed is not None
 
     def result(self, worker_seconds: float) -> Result:
-        """What came of it, once it has ended."""
+        """What came of it, once it has ended, after so many seconds of a worker's in this session.
+
+        Of sessions before only the seconds of training are known.
+        """
         report = self.report
         state, reason = self._end
         complete = state == "complete"
@@ -40,8 +57,8 @@ class Running:
             dice_per_class=self._dice_per_class if complete else {},
             epochs=report.epoch,
             curve=report.curve,
-            train_seconds=self.train_seconds,
-            worker_seconds=worker_seconds,
+            train_seconds=self.all_seconds,
+            worker_seconds=(self.earlier or 0.0) + worker_seconds,
             measured=report.measured if complete else {},
             accumulate=report.accumulate,
         )

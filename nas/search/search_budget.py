@@ -17,8 +17,8 @@ SLOWER = 2.0  # times the quickest one, which may take that whatever its share i
 
 @dataclass(frozen=True)
 class Spent:
-    """`trainings` and `epochs` of candidates in all; `seconds` since the first launch; `repeats`:
-    whole trainings of candidates that were trained again."""
+    """`trainings` and `epochs` of candidates in all; `seconds` of all sessions, each from its first
+    launch; `repeats`: whole trainings of candidates that were trained again."""
 
     trainings: float
     epochs: int

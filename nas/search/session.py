@@ -74,7 +74,7 @@ class Session:
     @property
     def fraction_spent(self) -> float:
         """Of the budget, which baselines take nothing of, from 0 to 1."""
-        spent = self.budget.spent(self.study, self._under_way, self.time.elapsed)
+        spent = self.budget.spent(self.study, self._under_way, self.time.spent)
         return self.budget.fraction_spent(spent)
 
     def start(self, trial_id: str) -> Candidate | None:
@@ -98,7 +98,7 @@ class Session:
     def report(self, trial_id: str, report: Report) -> bool:
         """A trial did one more step, its last one perhaps. False: it is to be stopped now."""
         running = self.running[trial_id]
-        running.report = report
+        running.hear(report)
         running.train_seconds += report.seconds
         self._learn_pace(running)
         for callback in self._callbacks:
@@ -106,7 +106,7 @@ class Session:
         if report.warning:
             self._say_once(report.warning)
         if not (report.done or running.is_repeat):
-            running.ended = self._judge.verdict(running.candidate, report, running.train_seconds)
+            running.ended = self._judge.verdict(running.candidate, report, running.all_seconds)
         self.tick()
         return not report.done and running.ended is None and not self.interrupted
 
@@ -150,6 +150,7 @@ class Session:
 
     def tick(self) -> None:
         """Look ahead for the next candidate while others are trained; see `TrialSource`."""
+        self.time.tick()
         if self._queue.measures:
             self._look_ahead()
         for callback in self._callbacks:
@@ -200,7 +201,7 @@ class Session:
     @property
     def _closed(self) -> bool:
         """Whether no trial is started any more."""
-        late = self.budget.out_of_time(self.time.elapsed)
+        late = self.budget.out_of_time(self.time.spent)
         return self.interrupted or bool(self.notice) or late
 
     def _needs_candidate(self) -> bool:
@@ -228,13 +229,13 @@ class Session:
     def _committed(self) -> Spent:
         """What will be spent once all that is pending or under way may end."""
         pending = bool(self._queue.pending and not self._queue.pending.baseline)
-        return self.budget.committed(self.study, self._under_way, pending, self.time.elapsed)
+        return self.budget.committed(self.study, self._under_way, pending, self.time.spent)
 
     def _look_ahead(self) -> None:
         if self._queue.pending is None and not self._needs_candidate():
             return
         pace, slots = self.study.pace, self.time.slots
-        pace.most = self.budget.most_seconds(self.time.elapsed, slots, pace.quickest)
+        pace.most = self.budget.most_seconds(self.time.spent, slots, pace.quickest)
         self._queue.advance()
         self._tell_left_out()
         self._tell_waiting()
@@ -249,7 +250,7 @@ class Session:
         candidate, epoch = running.candidate, running.report.epoch
         if not candidate.baseline:
             pace = self.study.pace
-            pace.observe(candidate.key, candidate.costs, epoch, running.train_seconds)
+            pace.observe(candidate.key, candidate.costs, epoch, running.all_seconds)
 
     def _tell_left_out(self) -> None:
         """Say what there was no time for, of the networks that were to be tried first."""

@@ -139,7 +139,8 @@ class SupernetStage:
         self.interrupted = True
 
     def tick(self) -> None:
-        """Nothing is due by the clock."""
+        """See `TimeAccount.tick`."""
+        self._time.tick()
 
     def say(self, text: str) -> None:
         """One line for the person at the terminal."""

@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
+KEEP = 60.0  # seconds that a process which is killed may leave uncounted
+
 
 class TimeAccount:
     """Seconds of slots, of trials in them, and of training and validation inside these.
 
     `clock` tells seconds from any start. Time begins with the first trial, and stands still once
-    nobody runs.
+    nobody runs; what the session may spend, `spent`, goes on until `close`. `before`: what earlier
+    sessions spent. `keep` is called with `spent` now and then, and in the end.
     """
 
-    def __init__(self, slots: int, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        slots: int,
+        clock: Callable[[], float] = monotonic,
+        before: float = 0.0,
+        keep: Callable[[float], object] | None = None,
+    ) -> None:
         self.slots = slots
         self.worker_seconds = self.train_seconds = 0.0
-        self._clock = clock
+        self._clock, self._before, self._keep = clock, before, keep
+        self._kept: float | None = None
+        self._closed: float | None = None
         self._begun: float | None = None
         self._ended: float | None = None
         self._running = 0
@@ -34,6 +45,30 @@ class TimeAccount:
             return 0.0
         end = self._ended if not self._running else None
         return (end or self._clock()) - self._begun
+
+    @property
+    def spent(self) -> float:
+        """Seconds of all sessions: of this one since its first trial, whoever runs now."""
+        if self._begun is None:
+            return self._before
+        end = self._clock() if self._closed is None else self._closed
+        return self._before + end - self._begun
+
+    def tick(self) -> None:
+        """Have what is spent kept, where that is due; to be called as often as one likes."""
+        if self._begun is not None and self._clock() - (self._kept or self._begun) >= KEEP:
+            self._have_kept()
+
+    def close(self) -> None:
+        """The session is over: nothing more is spent."""
+        if self._begun is not None and self._closed is None:
+            self._closed = self._clock()
+            self._have_kept()
+
+    def _have_kept(self) -> None:
+        self._kept = self._clock()
+        if self._keep:
+            self._keep(self.spent)
 
     @property
     def slot_seconds(self) -> float:

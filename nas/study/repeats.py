@@ -15,6 +15,10 @@ from trainers.atomic import replace_files
 from trainers.errors import UserError
 
 FOLDER = "confirm"
+UNKNOWN = (
+    "worker lost ",
+    "hung: ",
+)  # how the reasons begin of which the network need not be the cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,11 @@ class Repeat:
     curve: tuple[float, ...]
     reason: str | None = None
     dice_per_class: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def tells(self) -> bool:
+        """Whether it says anything of the network: not where it only lost its worker, or hung."""
+        return self.dice is not None or not (self.reason or "").startswith(UNKNOWN)
 
     def write(self, directory: Path) -> None:
         """Keep it in the folder of the search. Raises OSError."""
@@ -51,8 +60,10 @@ def read_repeats(directory: Path) -> list[Repeat]:
 
 
 def trained_again(result: Result, repeats: Sequence[Repeat]) -> Result:
-    """A complete result of one training, with its `repeats`: Dice is the mean of all, 0 where one
-    failed; that of a class is the mean of those that tell it."""
+    """A complete result of one training, with its `repeats`: Dice is the mean of all, 0 where the
+    network failed in one; that of a class is the mean of those that tell it. A repeat that was lost
+    is none."""
+    repeats = [repeat for repeat in repeats if repeat.tells]
     if not repeats or result.state != "complete" or result.dice is None:
         return result
     trainings = (result.dice, *(repeat.dice or 0.0 for repeat in repeats))

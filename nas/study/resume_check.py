@@ -11,6 +11,7 @@ from typing import Any
 from trainers.errors import UserError
 
 UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
+FILES = "data.files"  # the fingerprint of the data; not recorded by searches of before
 AWAY = re.compile(r"latency\.devices\.[^.]+")  # null, where a device did not answer
 
 
@@ -18,8 +19,12 @@ def check_settings_unchanged(
     old: Mapping[str, Any], new: Mapping[str, Any], directory: Path
 ) -> None:
     """Raise UserError with every value that differs between two trees of JSON values."""
-    found = differences({**UNSAID, **old}, {**UNSAID, **new})
-    if changes := [f"{name} was {one} and is {other}" for name, one, other in found]:
+    if FILES not in old:
+        new = {name: value for name, value in new.items() if name != FILES}
+    found = list(differences({**UNSAID, **old}, {**UNSAID, **new}))
+    if any(name.startswith("data.") and name != FILES for name, _, _ in found):
+        found = [difference for difference in found if difference[0] != FILES]  # which follows
+    if changes := [_told(*difference) for difference in found]:
         raise UserError(
             f"{directory} holds a search with other settings; give --dir a new folder, or set "
             "them back:\n  " + "\n  ".join(changes)
@@ -36,6 +41,12 @@ def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, 
                 yield from differences(old.get(key), new.get(key), place)
     elif old != new:
         yield name, _short(old), _short(new)
+
+
+def _told(name: str, one: str, other: str) -> str:
+    if name == FILES:
+        return "data: the cases have other files, by their names, sizes or times of change"
+    return f"{name} was {one} and is {other}"
 
 
 def _short(value: Any) -> str:

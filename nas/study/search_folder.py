@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from trainers.errors import UserError
 
@@ -31,11 +33,28 @@ def search_id(directory: Path) -> str:
 
     Raises UserError where there is no search.
     """
-    for line in journal_in(directory).read_bytes().splitlines():
+    journal_in(directory)
+    if name := _first(directory, "id"):
+        return str(name)
+    raise UserError(f"{directory} holds a search that never began")
+
+
+def recorded_settings(directory: Path) -> Mapping[str, Any]:
+    """What the study in `directory` was given as `fixed` when it began; empty where there is none.
+
+    Changes nothing.
+    """
+    return _first(directory, "facts") or {}
+
+
+def _first(directory: Path, name: str) -> Any:
+    """The first value of this attribute of the study in `directory`; None where it has none."""
+    journal = directory / JOURNAL
+    for line in journal.read_bytes().splitlines() if journal.is_file() else ():
         try:
             told = json.loads(line)
         except ValueError:
             break
-        if name := told.get("user_attr", {}).get("id"):
-            return str(name)
-    raise UserError(f"{directory} holds a search that never began")
+        if value := told.get("user_attr", {}).get(name):
+            return value
+    return None

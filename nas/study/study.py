@@ -341,9 +341,15 @@ class Study:
         self._too_slow += 1
 
     def _inspect(self, number: int, architecture: Architecture) -> tuple[Candidate, str | None]:
-        """The candidate with its costs, and why it is not to be trained, if so."""
+        """The candidate with its costs, and why it is not to be trained, if so.
+
+        Raises OSError and MemoryError: too little memory or too many open files pass, and a verdict
+        would stay. `requeue` then has it proposed again.
+        """
         try:
             costs = self._costs(architecture)
+        except (OSError, MemoryError):
+            raise
         except Exception as error:  # whatever a network raises, it is the network's own end
             return Candidate(number, architecture), f"cannot be built: {error}"
         return Candidate(number, architecture, costs), self._budget.reason(costs)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.study.search_folder import journal_in
+from trainers.atomic import replace_files
+
 SUMMARY = "summary.json"
+JOURNAL_BYTES = "journal_bytes"  # in that file: how long the journal was, which tells if it is old
 
 
 @dataclass(frozen=True)
@@ -59,3 +66,19 @@ def read_summary(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}
+
+
+@contextmanager
+def still_current(directory: Path) -> Iterator[None]:
+    """The block that writes into the journal in `directory` what is no part of the search: a
+    summary that tells of the search as it stands does so afterwards."""
+    told, journal = read_summary(directory), journal_in(directory)
+    current = told.get(JOURNAL_BYTES) == journal.stat().st_size
+    yield
+    if not current:
+        return
+    told[JOURNAL_BYTES] = journal.stat().st_size
+    try:
+        replace_files({directory / SUMMARY: f"{json.dumps(told, indent=1)}\n".encode()})
+    except OSError as error:
+        warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=3)

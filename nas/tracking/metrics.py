@@ -14,6 +14,7 @@ from nas.cost.latency.conditions import Conditions
 from nas.pareto.result import Result, known
 
 VALUE_LENGTH = 500
+CHANCE = "chance"  # to be on the front: known in the end only, and sent by itself
 SPREAD = ("mean_ms", "p90_ms", "p99_ms", "noise")  # of a latency, beside its median
 
 
@@ -43,6 +44,15 @@ def final_metrics(result: Result) -> dict[str, float]:
         **result.measured,
     }
     return {safe(name): float(value) for name, value in values.items() if value is not None}
+
+
+def has_no_more(name: str, values: Mapping[str, float]) -> bool:
+    """Whether a metric that was sent of a result is no metric of it any more, by its `values` now:
+    it became infeasible, or a training of it does not count."""
+    if name == CHANCE:
+        return "dice" not in values
+    ours = name == "dice" or name.startswith(("dice_", "training/"))
+    return ours and name not in values
 
 
 def curve_points(result: Result, validate_every: int) -> list[tuple[int, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,11 @@ from mlflow.entities import Run
 from nas.pareto.result import Result
 from nas.tracking.client import BATCH, log, tagged
 from nas.tracking.metrics import (
+    CHANCE,
     curve_points,
     final_metrics,
     fingerprint,
+    has_no_more,
     params,
     result_tags,
     safe,
@@ -131,7 +134,10 @@ class Runs:
         sent.epochs += epochs
 
     def _complete(self, child: Child, result: Result, tags: Mapping[str, str]) -> int:
-        """Log what the run lacks of a result, then `tags`; returns the epochs among that."""
+        """Log what the run lacks of a result, then `tags`; returns the epochs among that.
+
+        MLflow forgets no metric: what the result has no more, since it was revised, is NaN.
+        """
         curve = curve_points(result, self.search.validate_every)
         known = self._points(child, "epoch/dice")
         points = [("epoch/dice", epoch, float(dice)) for epoch, dice in curve]
@@ -140,6 +146,11 @@ class Runs:
         values = final_metrics(result)
         latest = {name: repr(v) for name, v in old.metrics.items()} if old else {}
         final = [(n, result.epochs, v) for n, v in values.items() if latest.get(n) != repr(v)]
+        final += [
+            (name, 0 if name == CHANCE else result.epochs, math.nan)
+            for name, value in latest.items()
+            if value != repr(math.nan) and has_no_more(name, values)
+        ]
         if old and "reason" in old.tags and not result.reason:  # stopped once, complete now
             self.client.delete_tag(child.run_id, "reason")
         metrics = missing + final
@@ -179,9 +190,9 @@ class Runs:
         """Log the `chance` of trials to be on the front, by key, where the run has another one."""
         for key, chance in chances.items():
             if child := self.children.get(key):
-                old = self.client.get_run(child.run_id).data.metrics.get("chance")
+                old = self.client.get_run(child.run_id).data.metrics.get(CHANCE)
                 if repr(old) != repr(chance):
-                    log(self.client, child.run_id, metrics=[("chance", 0, chance)])
+                    log(self.client, child.run_id, metrics=[(CHANCE, 0, chance)])
 
     def kill_orphans(self) -> int:
         """Mark runs that are still RUNNING as KILLED, where no search goes on with them.

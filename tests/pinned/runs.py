@@ -51,7 +51,14 @@ SEARCH = {
     "resources": {"concurrent": 1},
     "tracking": {"enabled": False},
 }
-CLOCKED = ("train_seconds", "worker_seconds", "datetime_start", "datetime_complete", "worker_id")
+CLOCKED = (
+    "train_seconds",
+    "worker_seconds",
+    "datetime_start",
+    "datetime_complete",
+    "worker_id",
+    "data.files",  # has the times of files
+)
 POINT = Hybrid(
     width=4,
     convs=1,

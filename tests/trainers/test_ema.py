@@ -85,4 +85,5 @@ def test_without_an_average_the_checkpoint_is_that_of_a_search(phantom, tmp_path
         "sampler",
         "random",
         "accumulate",
+        "seconds",
     }

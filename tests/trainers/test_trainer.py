@@ -1,4 +1,5 @@
 import math
+from time import sleep
 
 import pytest
 import torch
@@ -97,6 +98,18 @@ def test_going_on_from_a_checkpoint_is_like_never_having_stopped(phantom, tmp_pa
         resumed.network.state_dict().values(), whole.network.state_dict().values(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+def test_what_goes_on_knows_the_seconds_before_without_those_of_pauses(phantom, tmp_path):
+    file, pauses = tmp_path / "a.pt", []
+    first = trainer(phantom, checkpoint=file, pause=lambda: pauses.append(sleep(0.02)))
+    report = first.run_epoch()
+    assert first.earlier == 0
+    second = trainer(phantom, checkpoint=file)
+    assert 0 < second.earlier <= report.seconds - 0.02 * len(pauses)
+    again = second.run_epoch()
+    third = trainer(phantom, checkpoint=file)
+    assert second.earlier < third.earlier <= second.earlier + again.seconds
 
 
 def test_a_finished_checkpoint_needs_no_more_training(phantom, tmp_path):

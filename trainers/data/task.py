@@ -64,6 +64,10 @@ class Task(Strict):
         except (OSError, ValidationError) as error:
             raise UserError(f"{folder} is no search: {TASK} is missing or damaged") from error
 
+    def to_json(self) -> str:
+        """What `read` reads."""
+        return self.model_dump_json(indent=1)
+
     def write(self, folder: Path) -> None:
-        """Record the task in a search's folder."""
-        (folder / TASK).write_text(self.model_dump_json(indent=1))
+        """Record the task in a folder."""
+        (folder / TASK).write_text(self.to_json())

@@ -94,7 +94,7 @@ def _measure(
         tell(stage="build", index=index)
         prepared.append(prepare(_built(task, record), task.channels, task.latency, device))
     tell(stage="wait")
-    with MachineLock(task.machine_lock).exclusive() if task.machine_lock else nullcontext():
+    with MachineLock.named(task.machine_lock).exclusive() if task.machine_lock else nullcontext():
         tell(stage="measure")
         latencies = measure_prepared(prepared, windows)
     tell(latencies=[latency.to_json() for latency in latencies])
@@ -108,7 +108,7 @@ def _export(task: ProbeTask, record: Mapping[str, Any], file: Path, tell: Tell) 
     assert task.latency.patch is not None
     tell(stage="build", index=0)
     shape = (task.latency.batch, task.channels, *task.latency.patch)
-    with MachineLock(task.machine_lock).shared() if task.machine_lock else nullcontext():
+    with MachineLock.named(task.machine_lock).shared() if task.machine_lock else nullcontext():
         from nas.cost.latency.onnx_runner import write_precision  # its imports are work, too
 
         write_precision(_built(task, record), shape, task.latency, file)

@@ -18,6 +18,7 @@ from search_spaces.space import Architecture
 from trainers.errors import UserError
 
 STARTS = 3  # how often in a row a process may die before it does anything
+IMPORTS = 120.0  # seconds, beside the limit of one network, in which it has to do anything
 
 
 class LocalProber:
@@ -39,6 +40,7 @@ class LocalProber:
         self._rounds: deque[list[int]] = deque()  # sets of positions to measure
         self._round: list[int] = []  # the set under way
         self._begun = False  # whether anything of that set was
+        self._asked = 0.0  # when it was asked for
         self._building: int | None = None
         self._left = 0.0  # seconds of the limit, as of `_since`
         self._since: float | None = None  # None: the clock stands still
@@ -51,8 +53,9 @@ class LocalProber:
         """See `Prober`."""
         self._expect_idle()
         self._started().send({"conditions": True})
+        end = monotonic() + self._patience
         while True:
-            message = self._started().receive(60.0) or {}
+            message = self._started().receive(min(60.0, self._patience)) or {}
             if "conditions" in message:
                 self._starts = 0
                 return Conditions.from_json(message["conditions"])
@@ -61,6 +64,10 @@ class LocalProber:
             if "died" in message:
                 self._replace(message["died"])
                 self._started().send({"conditions": True})
+                end = monotonic() + self._patience
+            elif monotonic() > end:
+                self.close()
+                raise UserError(f"the process that measures latencies {self._hung}")
 
     def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
         """See `Prober`."""
@@ -83,6 +90,9 @@ class LocalProber:
         while self._round and (message := self._started().receive(seconds)):
             self._take(message)
             seconds = 0.0
+        if self._round and not self._begun and monotonic() - self._asked > self._patience:
+            self._replace(self._hung)
+            self._request()
         if self._since is not None and monotonic() - self._since > self._left:
             self._fail(f"timed out after {self._task.latency.timeout:g} s")
         if self._round:
@@ -96,6 +106,19 @@ class LocalProber:
             self._child = None
         self._rounds.clear()
         self._round, self._since = [], None
+
+    @property
+    def _patience(self) -> float:
+        """Seconds after a request in which a process has to do anything, imports included."""
+        return IMPORTS + self._task.latency.timeout
+
+    @property
+    def _hung(self) -> str:
+        """What a process did that did nothing."""
+        return (
+            f"hung: it did nothing for {self._patience:g} s after its start (is a device or a file "
+            "system blocked?)"
+        )
 
     def _expect_idle(self) -> None:
         if self._round:
@@ -122,6 +145,7 @@ class LocalProber:
             self._request()
 
     def _request(self) -> None:
+        self._asked = monotonic()
         self._started().send({"measure": [self._records[n] for n in self._round], **self._windows})
 
     def _take(self, message: dict[str, Any]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
 
 from trainers.errors import UserError
+
+# Whatever TMPDIR is, which the processes of one machine need not have in common: those that Ray
+# starts have that of its `ray start`.
+FOLDER = Path("/tmp")
 
 
 class MachineLock:
@@ -38,9 +42,8 @@ class MachineLock:
 
     @classmethod
     def named(cls, name: str) -> MachineLock:
-        """That of one user's search on this machine, in the directory for temporary files."""
-        _fcntl()  # before `geteuid`, which the same systems lack
-        return cls(Path(tempfile.gettempdir()) / f"segnas-{os.geteuid()}-{name}")
+        """That of this `lock_name`, on the machine where it is called."""
+        return cls(FOLDER / f"segnas-{name}")
 
     @contextmanager
     def shared(self) -> Iterator[None]:
@@ -89,9 +92,10 @@ class MachineLock:
             yield
 
     def remove(self) -> None:
-        """Remove the files. Only once nobody uses the lock any more."""
-        self._turnstile.unlink(missing_ok=True)
-        self._room.unlink(missing_ok=True)
+        """Remove the files, if they are this user's. Only once nobody uses the lock any more."""
+        for file in (self._turnstile, self._room):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
     def _enter(self, turnstile: int, room: int) -> None:
         fcntl = self._fcntl
@@ -113,6 +117,12 @@ class MachineLock:
                 os.close(room)
         finally:
             os.close(turnstile)
+
+
+def lock_name(directory: Path) -> str:
+    """What names the lock of this user's search in `directory`, on every machine."""
+    _fcntl()  # before `geteuid`, which the same systems lack
+    return f"{os.geteuid()}-{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}"
 
 
 def _fcntl() -> ModuleType:
@@ -145,5 +155,5 @@ def _open_own(path: Path) -> int:
 def _distrust(path: Path, found: str) -> str:
     return (
         f"{path} cannot be the lock between trials and the latency probe: {found}; expected a file "
-        "of your own; remove it, or set TMPDIR to a directory that only you can write"
+        "of your own, in a directory that you can write; remove it"
     )

@@ -13,8 +13,8 @@ from nas.cost.latency.record import Record
 class ProbeTask(Record):
     """Networks of `channels` and `classes`, measured as `latency` says, its `patch` filled in.
 
-    `device`: that of the trials, which `latency.device = auto` means. `machine_lock`: that of the
-    trials on the machine that measures; None where none run there.
+    `device`: that of the trials, which `latency.device = auto` means. `machine_lock`: the
+    name of that of the trials; None where none run on the machine that measures.
     """
 
     channels: int
@@ -22,7 +22,7 @@ class ProbeTask(Record):
     latency: LatencyConfig
     device: str
     seed: int = 0
-    machine_lock: Path | None = None
+    machine_lock: str | None = None
 
 
 @dataclass(frozen=True)

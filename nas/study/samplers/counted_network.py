@@ -78,5 +78,7 @@ class NetworkCounter:
             counted = costs(architecture)
             bounds = self._bounds(architecture) if self._bounds else None
             self._known[key] = CountedNetwork(params, key, counted, bounds and bounds[0])
+        except (OSError, MemoryError):  # which pass; see `Study`
+            raise
         except Exception:  # whatever a network raises
             self._known[key] = None

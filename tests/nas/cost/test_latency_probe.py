@@ -2,14 +2,14 @@
 
 import json
 from collections import deque
-from time import monotonic
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
 
 from nas.cost.failure import reason_of
 from nas.cost.latency import Conditions, Latency, LatencyConfig
-from nas.cost.latency_probe import Failure, ProbeTask, Trained
+from nas.cost.latency_probe import Failure, ProbeTask, Trained, local
 from nas.cost.latency_probe.local import STARTS, LocalProber
 from search_spaces.hybrid import SPACE
 from search_spaces.space import RandomTrial
@@ -188,14 +188,60 @@ def test_one_set_at_a_time():
     assert prober.poll() == []
 
 
-def test_a_task_survives_its_json(tmp_path):
+class Mute:
+    """A child that hangs while it imports."""
+
+    def __init__(self, task):
+        self.ended = False
+
+    def send(self, message):
+        pass
+
+    def receive(self, seconds):
+        sleep(min(seconds, 0.01))
+
+    def end(self):
+        self.ended = True
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """A prober whose children hang, and these."""
+    monkeypatch.setattr(local, "IMPORTS", 0.0)
+    latency = QUICK.model_copy(update={"timeout": 0.05})
+    children = []
+
+    def start(task):
+        children.append(Mute(task))
+        return children[-1]
+
+    return LocalProber(TASK.model_copy(update={"latency": latency}), start), children
+
+
+def test_a_process_that_hangs_before_it_tells_its_conditions_is_told(hasty):
+    prober, children = hasty
+    with pytest.raises(UserError, match=r"measures latencies hung: .* 0\.05 s after its start"):
+        prober.conditions()
+    assert [child.ended for child in children] == [True]
+
+
+def test_processes_that_hang_before_they_measure_are_no_networks_fault(hasty):
+    prober, children = hasty
+    prober.submit([A])
+    with pytest.raises(UserError, match=r"does not work: hung: it did nothing for"):
+        while prober.poll(0.01) is None:
+            pass
+    assert [child.ended for child in children] == [True] * STARTS
+
+
+def test_a_task_survives_its_json():
     task = ProbeTask(
         channels=1,
         classes=2,
         latency=LatencyConfig(patch=(8, 16, 8), resources={"probe": 1}),
         device="cuda",
         seed=3,
-        machine_lock=tmp_path / "lock",
+        machine_lock="0-abc",
     )
     assert ProbeTask.from_json(json.loads(json.dumps(task.to_json()))) == task
     assert ProbeTask.from_json(json.loads(json.dumps(TASK.to_json()))) == TASK

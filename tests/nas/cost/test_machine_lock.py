@@ -6,12 +6,13 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from fcntl import LOCK_NB, LOCK_SH, LOCK_UN, flock
+from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 
 from nas.cost.latency_probe import machine_lock
-from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from trainers.errors import UserError
 
 # Each prints a line when it is inside; a worker also when it has been let in again after a pause.
@@ -44,10 +45,14 @@ def started():
     """Starts a script with its arguments; all are killed in the end."""
     processes = []
 
-    def start(script, *arguments):
+    def start(script, *arguments, environment=None):
         # By its file: the package would import torch, which takes seconds.
         command = [sys.executable, "-c", script, machine_lock.__file__, *map(str, arguments)]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        processes.append(
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {})
+            )
+        )
         return processes[-1]
 
     yield start
@@ -170,16 +175,29 @@ def test_a_worker_does_not_enter_twice(tmp_path):
 
 
 def test_the_files_are_of_the_user_alone_and_can_be_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    lock = MachineLock.named("abc")
+    monkeypatch.setattr(machine_lock, "FOLDER", tmp_path)
+    lock = MachineLock.named(lock_name(Path("/runs/ct")))
     with lock.exclusive():
         files = list(tmp_path.iterdir())
-    assert lock.path.name == f"segnas-{os.geteuid()}-abc"
+    assert lock.path.name.startswith(f"segnas-{os.geteuid()}-")
+    assert lock.path.name != MachineLock.named(lock_name(Path("/runs/mr"))).path.name
     assert [(file.stat().st_mode & 0o777, file.stat().st_uid) for file in files] == [
         (0o600, os.geteuid())
     ] * 2
     lock.remove()
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_with_other_directories_for_temporary_files_share_it(started, tmp_path):
+    """As those that `ray start` made elsewhere, and the search."""
+    named = PROBE.replace("MachineLock(Path(sys.argv[1]))", "MachineLock.named(sys.argv[1])")
+    name = lock_name(tmp_path)
+    holder = started(named, name, environment={"TMPDIR": str(tmp_path)})
+    holder.stdout.readline()
+    lock = MachineLock.named(name)
+    with pytest.raises(TimeoutError), within(1), lock.shared():
+        pass
+    lock.remove()
 
 
 def test_a_planted_link_is_refused(tmp_path):
@@ -197,6 +215,6 @@ def test_a_file_of_another_user_is_refused(tmp_path, monkeypatch):
 
 def test_a_system_without_flock_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    for make in (lambda: MachineLock.named("abc"), lambda: MachineLock(tmp_path / "file")):
+    for make in (lambda: lock_name(tmp_path), lambda: MachineLock(tmp_path / "file")):
         with pytest.raises(UserError, match="does not offer; search on Linux or macOS"):
             make()

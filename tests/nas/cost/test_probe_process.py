@@ -15,7 +15,7 @@ import pytest
 
 from nas.cost.latency import Latency, LatencyConfig
 from nas.cost.latency_probe import Failure, ProbeTask, Trained
-from nas.cost.latency_probe.machine_lock import MachineLock
+from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from nas.engine.open_prober import open_prober
 from search_spaces.registry import all_spaces, find_space
 from trainers.checkpoint import write_checkpoint
@@ -91,17 +91,18 @@ def wait_for(prober):
 
 def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
     task = ProbeTask(
-        channels=1, classes=2, latency=QUICK, device="cpu", machine_lock=tmp_path / "lock"
+        channels=1, classes=2, latency=QUICK, device="cpu", machine_lock=lock_name(tmp_path)
     )
+    lock = MachineLock.named(task.machine_lock)
     others = set(psutil.Process().children())
     with closing(open_prober(task)) as prober:
         conditions = prober.conditions()
         (child,) = set(psutil.Process().children()) - others
         assert (conditions.shape, conditions.threads) == ((1, 1, 8, 8, 8), 1)
 
-        with MachineLock(task.machine_lock).shared():
+        with lock.shared():
             prober.submit([toy(), toy()])
-            with (tmp_path / "lock.turnstile").open() as turnstile:
+            with lock._turnstile.open() as turnstile:
                 while _flock_free(turnstile):
                     sleep(0.05)
             assert prober.poll(0.5) is None
@@ -117,6 +118,7 @@ def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
         prober.submit([toy("kill")])
         assert wait_for(prober) == [Failure("latency: crashed (SIGKILL)")]
     assert set(psutil.Process().children()) <= others
+    lock.remove()
 
 
 def test_trained_networks_are_measured_on_windows_and_weights_that_do_not_fit_are_their_own_fault(

@@ -23,7 +23,7 @@ from nas.config.resources import Resources
 from nas.config.run_config import RunConfig
 from nas.engine import cluster
 from nas.engine import tune_adaptors as adaptors
-from nas.engine.cluster import Cluster
+from nas.engine.cluster import Cluster, refuse_another
 from nas.engine.slots import Machine, count_slots, matches
 from nas.engine.tune_run import request
 from nas.search.run import run_search
@@ -140,6 +140,12 @@ def test_a_node_that_dies_is_noticed_before_ray_knows_and_for_a_moment_after(mon
     assert not wanted.loses_a_node()
 
 
+def test_trials_of_another_user_on_a_machine_that_measures_are_refused():
+    refuse_another(os.geteuid())
+    with pytest.raises(UserError, match=rf"those of user {os.geteuid() + 1}, .* as one user"):
+        refuse_another(os.geteuid() + 1)
+
+
 @pytest.fixture
 def nodes():
     """A head without room for trials; a test adds the nodes."""
@@ -161,6 +167,7 @@ def test_trials_go_where_their_resources_and_labels_are_and_joining_nodes_count(
         (place,) = ray.util.placement_group_table(group)["bundles_to_node_id"].values()
         assert place == gpu.node_id
         running.check(tmp_path)
+        running.check_user()
         nodes.add_node(num_cpus=1, resources={"scratch": 1}, labels={"kind": "fast"})
         nodes.wait_for_nodes()
         assert running.room == 3

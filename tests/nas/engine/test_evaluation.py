@@ -302,4 +302,12 @@ def test_what_has_failed_reports_how_far_its_checkpoint_is(evaluation, tmp_path)
     report = given_up("hung", tmp_path / "tiny.pt")
     assert (report.done, report.reason, report.epoch) == (True, "hung", 1)
     assert report.curve == (first.dice,)
+    assert 0 < report.earlier <= first.seconds
     assert given_up("hung", tmp_path / "other.pt").epoch == 0
+
+
+def test_another_process_that_goes_on_reports_the_seconds_before_it(evaluation):
+    first = evaluation().advance()
+    second = evaluation().advance()
+    assert (first.earlier, second.epoch) == (0, 2)
+    assert 0 < second.earlier <= first.seconds

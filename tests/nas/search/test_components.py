@@ -10,7 +10,9 @@ from tests.nas.small_run import config
 def recorded(phantom, **train):
     cache, cases = phantom
     whole = {"patch": [24, 24, 24], "epochs": 1, **train}
-    return fixed_settings(config(train=whole), cache, cases, None, ALIKE)["train"]
+    return fixed_settings(config(train=whole), cache, cases, None, ALIKE, cache.folder.name)[
+        "train"
+    ]
 
 
 @pytest.mark.parametrize("refined", [{"ema": 0.99}, {"deep_supervision": True}])

@@ -19,7 +19,7 @@ from nas.search.components import data_space, fixed_settings, study_settings, tr
 from nas.search.join_search import join_search
 from nas.search.notebook import open_search
 from nas.search.remeasure_front import remeasure_front
-from nas.search.resync import sync_search
+from nas.search.resync import _summary, sync_search
 from nas.search.trained_networks import TrainedNetworks
 from nas.study.study import Study
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
@@ -53,7 +53,7 @@ def open_study(directory, run):
     """The search's study, as a search opens it at first and when it goes on."""
     cache, cases = prepare_data(run.data, directory)
     within, costs = data_space(run, cache), training_costs(run, cache)
-    fixed = fixed_settings(run, cache, cases, answers(), within.space.axes)
+    fixed = fixed_settings(run, cache, cases, answers(), within.space.axes, cache.folder.name)
     settings = study_settings(run, within)
     opened = Study.open(directory, settings, costs, fixed=fixed, warm_start=[POINT])
     return opened, cache, cases
@@ -106,6 +106,18 @@ def test_it_is_scored_counted_and_timed_as_members_are(search, made):
     assert joined.compressed == {
         "method": "prune", "of": POINT.key, "weights": export.fingerprint,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, "FINISHED"), (1, None)])
+def test_a_search_that_ended_has_ended_after_it_joined(search, more, status):
+    """`more`: bytes that the journal has since the summary was written."""
+    directory, small, _ = search
+    length = (directory / "journal.log").stat().st_size - more
+    told = {"trials": 1, "status": "FINISHED", "journal_bytes": length}
+    (directory / "summary.json").write_text(json.dumps(told))
+    join_search(directory, small, quiet())
+    numbers = {} if status is None else {"trials": 1.0}
+    assert _summary(directory) == (numbers, status)
 
 
 def test_it_stands_beside_the_front_and_is_no_trial(search):

@@ -115,7 +115,7 @@ def test_an_interrupted_repeat_is_the_first_of_the_next_session(open_session):
     assert open_session(trials=4, confirm=0.5).start("d").name == left.name
 
 
-def test_a_repeat_whose_worker_dies_goes_on_and_at_last_counts_as_nothing(open_session):
+def test_a_repeat_whose_worker_dies_goes_on_and_at_last_is_no_training(open_session):
     session = open_session(trials=4, confirm=0.5, retries=1)
     for name in "ab":
         trains(session, name, 0.5)
@@ -123,7 +123,9 @@ def test_a_repeat_whose_worker_dies_goes_on_and_at_last_counts_as_nothing(open_s
     session.on_worker_lost("c", counts=True)
     assert session.start("d") is lost
     session.on_worker_lost("d", counts=True)
-    assert session.study.find(lost.key).trainings == (0.5, 0.0)
+    assert session.study.find(lost.key).trainings == ()
+    assert session.study.find(lost.key).dice == 0.5
+    assert session.study.trained_again == 1  # of the budget
     told = json.loads((session._files.directory / "confirm" / f"{lost.name}.json").read_text())
     assert (told["dice"], told["reason"]) == (None, "worker lost 2 times")
 

@@ -10,6 +10,7 @@ from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.live_view import overview
 from nas.search.session import MOST_FAILURES
+from nas.search.time_account import TimeAccount
 from nas.study.rejections import RejectionStreak
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
@@ -155,6 +156,43 @@ def test_a_trial_beyond_its_hours_is_infeasible(session):
     assert "search.trial_hours is 0.01" in result.reason
 
 
+def test_a_trial_beyond_its_hours_is_infeasible_also_after_a_restart(session):
+    run = session(trials=1, trial_hours=0.01)
+    run.start("a")
+    assert run.report("a", report(1, seconds=3.0, earlier=30.0, done=False))
+    assert not run.report("a", report(2, seconds=3.0, earlier=30.0, done=False))
+    run.end("a")
+    (result,) = run.study.results
+    assert result.reason.startswith("took too long: 0.01 h for 2 epochs")
+
+
+def test_what_goes_on_after_a_restart_took_the_seconds_of_all_its_sessions(session):
+    run = session(trials=9)
+    candidate = run.start("a")
+    run.now = 12.0
+    run.report("a", report(2, earlier=10.0, done=False))
+    assert run.study.pace.seconds(candidate.costs) == 30.0  # 20 of two epochs, of three
+    run.report("a", report(3, earlier=10.0))
+    run.end("a")
+    (result,) = run.study.results
+    assert (result.train_seconds, result.worker_seconds) == (30.0, 22.0)
+    summary = run.summary()  # of this session
+    assert (summary.train_seconds, summary.worker_seconds) == (20.0, 12.0)
+
+
+def test_a_worker_that_goes_on_within_a_session_adds_no_seconds_twice(session):
+    run = session(trials=9)
+    run.start("a")
+    run.report("a", report(1, done=False))
+    run.on_worker_lost("a", counts=False)
+    run.start("b")
+    run.report("b", report(2, earlier=10.0, done=False))
+    run.report("b", report(3, earlier=10.0))
+    run.end("b")
+    (result,) = run.study.results
+    assert result.train_seconds == 30.0
+
+
 def hours(**search):
     return {"budget": "hours", "hours": 1.0, "confirm": 0.0, **search}
 
@@ -297,6 +335,42 @@ def test_no_trial_starts_after_its_hours(session):
     run.report("a", report())
     run.end("a")
     assert run.over
+
+
+def test_no_trial_starts_after_its_hours_where_nothing_was_trained_for_long(session):
+    """One ends after 45 minutes, and no network has a latency within the budget for 30 more."""
+    run = session(trials=9, hours=1)
+    run.start("a")
+    run.now = 2700.0
+    run.report("a", report())
+    run.end("a")
+    assert not run.over
+    run.now = 4500.0
+    assert run.start("b") is None
+    assert run.over
+    assert run.summary().wall_seconds == 2700.0
+
+
+def test_the_hours_of_a_search_are_those_of_all_its_sessions(session):
+    kept = []
+    run = session(trials=9, hours=1, confirm=0.0)
+    run.time = TimeAccount(2, lambda: run.now, keep=kept.append)
+    run.start("a")
+    for now in (30.0, 61.0, 100.0, 3000.0):
+        run.now = now
+        run.tick()
+    assert kept == [61.0, 3000.0]
+    run.now = 3300.0
+    run.time.close()
+    assert kept[-1] == 3300.0
+    again = session(trials=9, hours=1, confirm=0.0)
+    again.time = TimeAccount(2, lambda: again.now, before=kept[-1])
+    assert again.start("a") is not None
+    again.now = 301.0
+    assert again.start("b") is None
+    spent = session(trials=9, hours=1, confirm=0.0)
+    spent.time = TimeAccount(2, before=3600.0)
+    assert spent.over
 
 
 def test_the_share_of_training_counts_every_second_of_every_slot(session):

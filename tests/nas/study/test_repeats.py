@@ -1,7 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from nas.engine.watchdog import Watchdog
 from nas.study.repeats import Repeat, read_repeats, trained_again
 from tests.nas.results import flat_result
 from trainers.errors import UserError
@@ -46,10 +48,21 @@ def test_a_damaged_file_is_told(tmp_path):
 
 
 def test_dice_is_the_mean_of_all_trainings_a_failed_one_counts_as_nothing():
-    found = trained_again(FIRST, [repeat(1, 0.7, dice_per_class={"a": 0.6}), repeat(2, None)])
+    diverged = repeat(2, None, reason="diverged: the loss is nan in epoch 2")
+    found = trained_again(FIRST, [repeat(1, 0.7, dice_per_class={"a": 0.6}), diverged])
     assert found.trainings == (0.8, 0.7, 0.0)
     assert found.dice == pytest.approx(0.5)
     assert found.dice_per_class == {"a": pytest.approx(0.7), "b": None}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["worker lost 3 times", Watchdog(Path("checkpoints/abc-seed1.hang.txt"), 1800.0).reason],
+)
+def test_a_training_that_was_lost_is_no_training(reason):
+    lost = repeat(2, None, reason=reason)
+    assert trained_again(FIRST, [lost]) is FIRST
+    assert trained_again(FIRST, [repeat(1, 0.7), lost]) == trained_again(FIRST, [repeat(1, 0.7)])
 
 
 def test_who_was_not_repeated_or_is_not_complete_stays_as_it_is():

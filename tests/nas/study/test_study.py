@@ -8,9 +8,10 @@ import pytest
 
 from nas.config.run_config import RunConfig
 from nas.study.resume_check import check_settings_unchanged
+from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.search_folder import JOURNAL
 from nas.study.stored_results import read_records
-from search_spaces.hybrid import Hybrid
+from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.space import to_params
 from tests.nas.parts import open_study
 from tests.nas.probers import latency
@@ -123,6 +124,38 @@ def test_a_network_that_cannot_be_built_is_infeasible(opened):
     study = opened(cost=broken)
     assert study.ask().architecture.width == 4
     assert {r.reason for r in study.results} <= {"cannot be built: no such kernel"}
+
+
+@pytest.mark.parametrize("passing", [OSError(24, "Too many open files"), MemoryError()])
+def test_a_failure_that_passes_is_no_verdict_on_a_network(opened, passing):
+    first = Hybrid(width=6).canonical()
+    faults = [passing]
+
+    def busy(architecture):
+        if faults:
+            raise faults.pop()
+        return cost(architecture)
+
+    study = opened(cost=busy, warm_start=[first])
+    with pytest.raises(type(passing)):
+        study.ask()
+    assert study.results == []
+    study.requeue()
+    assert study.ask().key == first.key
+
+
+def test_a_sampler_takes_no_failure_that_passes_for_a_networks_own():
+    faults = [OSError(24, "Too many open files")]
+
+    def busy(architecture):
+        if faults:
+            raise faults.pop()
+        return cost(architecture)
+
+    counter, params = NetworkCounter(SPACE, {}, busy), to_params(Hybrid().canonical())
+    with pytest.raises(OSError, match="Too many open files"):
+        counter.count(params)
+    assert counter.count(params).costs["params"] == 8000
 
 
 def test_fifty_refusals_in_a_row_are_told_with_the_limit_to_blame(opened):

@@ -1,4 +1,5 @@
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,24 @@ def test_an_infeasible_trial_says_why_and_has_no_final_dice(opened, runs):
     assert child.data.tags["reason"] == "NaN loss"
     assert child.data.tags["front"] == "false"
     assert "dice" not in child.data.metrics
+
+
+def test_a_trial_that_became_infeasible_shows_no_dice_any_more(opened, runs, client, tmp_path):
+    """Its latency was measured again, and is over the budget."""
+    tracking = opened()
+    first, other = result(dice=0.9, trainings=(0.92, 0.88)), result("def", 1, dice=0.8)
+    end(tracking, other, first)
+    tracking.finish(tmp_path, {})
+    lost = {"state": "infeasible", "reason": "over budget: latency_ms 9.1", "latency_ms": 9.1}
+    revised = result(dice=None, dice_per_class={}, **lost)
+    for _ in range(2):
+        tracking.trial_end(revised, [other, revised])
+    child = runs()[1]["abc"]
+    found = child.data.metrics
+    gone = {"dice", "dice_Anterior _head_", "dice_Posterior", "training/1", "training/2", "chance"}
+    assert {name for name, value in found.items() if math.isnan(value)} == gone
+    assert found["latency_ms"] == 9.1
+    assert len(client.get_metric_history(child.info.run_id, "dice")) == 2  # NaN is sent once
 
 
 def test_a_trial_that_was_stopped_and_trained_on_is_one_run(opened, runs, client):
