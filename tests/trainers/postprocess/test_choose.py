@@ -49,6 +49,18 @@ def test_islands_in_many_cases_are_taken_away_and_the_figures_are_right():
     assert liver.before.hd95_mm == pytest.approx(np.mean([c.scores(1, Steps())[1] for c in cases]))
 
 
+def test_distances_know_single_slices_from_parts_of_volumes():
+    """A square that is a voxel smaller all around: 1 mm in a picture; of a plate 4% of the voxels
+    are 1 mm away."""
+    real = np.zeros((94, 94, 1), np.uint8)
+    real[2:92, 2:92] = 1
+    predicted = np.zeros_like(real)
+    predicted[3:91, 3:91] = 1
+    assert case(predicted, real).scores(1, Steps())[1] == 1
+    thicker = (np.pad(labels, ((0, 0), (0, 0), (1, 1))) for labels in (predicted, real))
+    assert case(*thicker).scores(1, Steps())[1] == 0
+
+
 def test_what_helps_one_case_is_taken_where_it_harms_none():
     cases = [case(with_island(truth(n)) if n == 3 else truth(n), truth(n)) for n in range(6)]
     assert steps_of(cases)["liver"].components == 1
