@@ -75,8 +75,7 @@ def _write_pair(
     masks = [
         (numbers[name.casefold()], mask)
         for label in labels
-        for name, mask in read_masks(label, slices).items()
-        if name.casefold() in numbers
+        for name, mask in read_masks(label, slices, numbers).items()
     ]
     values = np.zeros(slices.volume.shape, label_type(len(classes)))
     for number, mask in sorted(masks, key=lambda pair: pair[0]):
