@@ -29,7 +29,7 @@ from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.step import ScheduledOptimizer, draw_batches
 from trainers.supernet_recipe import SupernetRecipe
-from trainers.trainer import EpochReport
+from trainers.trainer import EpochReport, weights_finite
 from trainers.training_patches import training_patches
 from trainers.validation import score_network
 
@@ -132,7 +132,7 @@ class SupernetTrainer(Generic[Point]):
         """Train one epoch, validate the largest and the smallest where due, save the checkpoint.
 
         The report's Dice is the largest's; `measured` has `dice_smallest`. Raises
-        TrainingDivergedError as `Trainer` does.
+        TrainingDivergedError as `Trainer` does; the checkpoint is then that of the epoch before.
         """
         started = perf_counter()
         self.supernet.train()
@@ -146,6 +146,8 @@ class SupernetTrainer(Generic[Point]):
         loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
+        if not weights_finite(self.supernet):
+            raise TrainingDivergedError(f"a weight is not finite after epoch {self.epoch + 1}")
         self.epoch += 1
         dice: float | None = None
         per_class: dict[str, float] = {}

@@ -183,7 +183,7 @@ class Trainer:
         loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
-        if not _finite(self.network):
+        if not weights_finite(self.network):
             raise TrainingDivergedError(f"a weight is not finite after epoch {self.epoch + 1}")
         self.epoch += 1
         dice: float | None = None
@@ -266,7 +266,7 @@ class Trainer:
             self._terms.load_state_dict(training["terms"])
 
 
-def _finite(network: nn.Module) -> bool:
+def weights_finite(network: nn.Module) -> bool:
     """Whether all weights are numbers.
 
     The loss of an epoch's last step is finite also where that step itself broke them.
