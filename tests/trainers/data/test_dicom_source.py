@@ -146,6 +146,22 @@ def test_a_segmentation_lies_where_its_series_lies(tmp_path):
     check_dataset(dataset)
 
 
+def test_a_series_in_several_folders_is_one_case(tmp_path):
+    """One of its files lies in both of them."""
+    labels = write_case(tmp_path / "a")
+    write_seg(tmp_path / "a", labels)
+    (tmp_path / "a" / "rest").mkdir()
+    for number in range(3):
+        file = tmp_path / "a" / "ct" / f"{number:03}.dcm"
+        copy = tmp_path / "a" / "rest" / file.name
+        copy.write_bytes(file.read_bytes())
+        if number:
+            file.unlink()
+    dataset = opened(tmp_path, tmp_path / "work", classes=CLASSES)
+    assert [case.name for case in dataset.cases] == ["a_ct"]
+    np.testing.assert_array_equal(label_of(dataset), labels)
+
+
 def test_classes_are_found_by_their_names(tmp_path):
     """Whatever the case; what is not named is background."""
     write_seg(tmp_path / "a", labels := write_case(tmp_path / "a"))
