@@ -27,6 +27,7 @@ from trainers.losses import segmentation_loss
 from trainers.offers import begin_epoch, begin_training
 from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
+from trainers.random_state import random_state, restore_random_state
 from trainers.step import ScheduledOptimizer, draw_batches
 from trainers.supernet_recipe import SupernetRecipe
 from trainers.trainer import EpochReport, weights_finite
@@ -253,7 +254,7 @@ class SupernetTrainer(Generic[Point]):
             **self._optimizer.state(),
             "sampler": self._sampler.state(),
             "draws": self._rng.getstate(),
-            "random": torch.get_rng_state(),
+            **random_state(self.device),
         }
         if self._average is not None:
             training["network"] = self.supernet.state_dict()
@@ -268,7 +269,7 @@ class SupernetTrainer(Generic[Point]):
         self._sampler.load_state(training["sampler"])
         version, numbers, gauss = training["draws"]
         self._rng.setstate((version, tuple(numbers), gauss))
-        torch.set_rng_state(training["random"].cpu())
+        restore_random_state(training, self.device)
         if self._average is not None:
             self.supernet.load_state_dict(training["network"])
             self._average.n_averaged.fill_(training["averaged"])

@@ -27,6 +27,7 @@ from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
 from trainers.offers import begin_epoch, begin_training, pop_network_metrics
 from trainers.precision import autocast
+from trainers.random_state import random_state, restore_random_state
 from trainers.refinements import NO_REFINEMENTS, Refinements
 from trainers.single_image import onednn_for_single_images
 from trainers.step import (
@@ -241,7 +242,7 @@ class Trainer:
             "curve": self.curve,
             **self._optimizer.state(),
             "sampler": self._sampler.state(),
-            "random": torch.get_rng_state(),
+            **random_state(self.device),
             "accumulate": self.accumulate,
         }
         if self._average is not None:
@@ -257,7 +258,7 @@ class Trainer:
         self.epoch, self.curve = training["epoch"], list(training["curve"])
         self._optimizer.load_state(training)
         self._sampler.load_state(training["sampler"])
-        torch.set_rng_state(training["random"].cpu())
+        restore_random_state(training, self.device)
         self.accumulate = max(self.accumulate, training.get("accumulate", 1))
         if self._average is not None:
             self.network.load_state_dict(training["network"])
