@@ -110,6 +110,21 @@ def test_a_false_find_is_worth_taking_away():
     assert (chosen.after.dice, chosen.after.hd95_mm) == (1, 0)
 
 
+@pytest.mark.parametrize(("others", "taken"), [(300.0, True), (2000.0, False), (None, False)])
+def test_a_case_is_measured_with_the_priors_of_others(others, taken):
+    """Whose livers may all be larger: then the step would take away those of the cases."""
+
+    def prior(mm3):
+        return {"liver": Prior(components=1, volume_mm3=mm3, touches=(), places=())}
+
+    nothing = np.zeros(SHAPE, np.uint8)
+    found = [case(with_island(nothing), nothing) for _ in range(6)]
+    cases = [*found, *(case(truth(n), truth(n)) for n in range(6))]
+    unseen = [prior(others) if others else {}] * len(cases)
+    chosen = choose(cases, CLASSES, prior(480.0), unseen=unseen)["liver"]
+    assert chosen.steps.volume_mm3 == (480.0 if taken else 0.0)
+
+
 def test_voxels_that_do_not_count_are_in_neither():
     labels = with_island(truth())
     counted = np.ones(SHAPE, bool)
