@@ -151,7 +151,7 @@ def test_sgd_keeps_one_moment_or_none_as_a_real_step_does(momentum, moments):
     assert abs(found - real) < (0.1 if moments else 1.1) * one
 
 
-def test_a_search_counts_the_moments_of_their_optimiser():
+def test_a_search_counts_the_moments_of_its_optimiser():
     train = TrainConfig(patch=PATCH, batch=1, optimizer="sgd")
     costs = TrainingCosts(train, Resources(), Budget(), 1, 2)
     expected = memory_of(Weighty(), 1, 2, PATCH, batch=1, moments=1)
