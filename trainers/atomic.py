@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from uuid import uuid4
 
@@ -50,6 +52,40 @@ def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def make_folder_once(folder: Path, build: Callable[[Path], object]) -> Path:
+    """`make_folder` by one process at a time: another waits, with a warning, and has its folder.
+
+    What killed processes left of the folder goes first. The lock beside it is the kernel's: that of
+    a process that is killed is free. Where none can be had, it is `make_folder` alone.
+    """
+    from filelock import FileLock, Timeout
+
+    if folder.exists():
+        return folder
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), fallback_to_soft=False)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            warnings.warn(f"{folder} is made by another process; waiting for it", stacklevel=2)
+            lock.acquire()
+    except OSError:
+        return make_folder(folder, build)
+    try:
+        remove_drafts(folder)
+        return make_folder(folder, build)
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # who waits sees that, and makes another
+        lock.release()
+
+
+def remove_drafts(folder: Path) -> None:
+    """Those that killed processes left of a folder; for who knows that nobody else makes it."""
+    for draft in folder.parent.glob(f".{escape(folder.name)}-*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def fill_folder(folder: Path, build: Callable[[Path], object]) -> None:

@@ -159,6 +159,11 @@ class TrainConfig(Strict):
             return "bf16" if device == "cuda" else "fp32"
         return self.precision
 
+    @property
+    def moments(self) -> int:
+        """How many numbers the optimiser keeps for each weight from step to step."""
+        return 2 if self.optimizer != "sgd" else int(self.momentum > 0)
+
 
 class DistillationConfig(Strict):
     """Learning from a teacher: its share of the loss, and the temperature of the softmaxes.

@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -76,8 +76,8 @@ def find_series(folder: Path, told: bool = True) -> list[Series]:
 
     It is named after its folder; where a folder has several, the series UID follows. A file that
     should be DICOM and cannot be read belongs to all series of its folder, since a slice of any may
-    be lost with it. Other modalities are left out, with a warning where `told`. Raises UserError
-    where the DICOM packages are missing.
+    be lost with it. Other modalities are left out. `told`: warns of these, and of a series that
+    lies in several folders. Raises UserError where the DICOM packages are missing.
     """
     require_packages()
     found = []
@@ -89,7 +89,41 @@ def find_series(folder: Path, told: bool = True) -> list[Series]:
             found.append(Series(name + suffix, (*slices, *damaged), uid))
         if damaged and not series:
             found.append(Series(name, tuple(damaged)))
-    return _distinct(found)
+    found = _distinct(found)
+    for parts in by_uid(found).values():
+        if told and len(parts) > 1:
+            names = ", ".join(part.name for part in parts)
+            warnings.warn(
+                f"{folder}: {names} are one series in several folders, each taken by itself; move "
+                "its files into one folder",
+                stacklevel=2,
+            )
+    return found
+
+
+def by_uid(series: Iterable[Series]) -> dict[str, list[Series]]:
+    """Those of each SeriesInstanceUID, which is in several folders where there are several."""
+    found: dict[str, list[Series]] = defaultdict(list)
+    for one in series:
+        if one.uid:
+            found[one.uid].append(one)
+    return dict(found)
+
+
+def joined(parts: Sequence[Series]) -> Series:
+    """The series that lies in several folders, as one that is called as its first part is.
+
+    Of an instance that is in several of them, one file is taken. Raises UserError where a file
+    cannot be read.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    files: dict[str, Path] = {}
+    for file in (file for part in parts for file in part.files):
+        header = read_dicom(file, pixels=False)
+        files.setdefault(str(header.get("SOPInstanceUID", file)), file)
+    return replace(first, files=tuple(files.values()))
 
 
 def read_series(series: Series) -> Slices:

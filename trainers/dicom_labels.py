@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 LABELS = ("SEG", "RTSTRUCT")
+AREAS = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")  # kinds of contours, PS3.3 C.8.8.6.3
 OUT_OF_PLANE = 0.5  # slices: a contour that is further from a slice belongs to none
 SAME_GRID = 0.01  # mm between affines of a segmentation and its series
 
@@ -41,17 +42,20 @@ def find_labels(folder: Path) -> list[LabelFile]:
     return found
 
 
-def read_masks(label: LabelFile, slices: Slices) -> Mapping[str, np.ndarray]:
-    """Name -> (slices, rows, columns) bool on the grid of `slices`.
+def read_masks(
+    label: LabelFile, slices: Slices, wanted: Collection[str]
+) -> Mapping[str, np.ndarray]:
+    """Name -> (slices, rows, columns) bool on the grid of `slices`, of those `wanted` (casefolded).
 
     A voxel is inside contours where its middle is, of nested ones by turns inside and out. Raises
-    UserError where a segmentation is on another grid, is no binary one, or contours lie between
-    slices.
+    UserError where a segmentation is on another grid, is no binary one, contours lie between
+    slices, or of something wanted none goes around an area.
     """
     header = read_dicom(label.path)
+    names = {number: name for number, name in _names(header).items() if name.casefold() in wanted}
     if header.Modality == "SEG":
-        return _segments(header, label, slices)
-    return {name: _inside(number, header, label, slices) for number, name in _names(header).items()}
+        return _segments(names, header, label, slices)
+    return {name: _inside(number, header, label, slices) for number, name in names.items()}
 
 
 def _names(header: Dataset) -> dict[int, str]:
@@ -73,7 +77,9 @@ def _series_of(header: Dataset, file: Path) -> str:
         raise UserError(f"{file} does not say of which series it is") from error
 
 
-def _segments(header: Dataset, label: LabelFile, slices: Slices) -> dict[str, np.ndarray]:
+def _segments(
+    names: Mapping[int, str], header: Dataset, label: LabelFile, slices: Slices
+) -> dict[str, np.ndarray]:
     from highdicom.seg import Segmentation
 
     if header.get("SegmentationType") not in ("BINARY", "LABELMAP"):
@@ -82,7 +88,7 @@ def _segments(header: Dataset, label: LabelFile, slices: Slices) -> dict[str, np
     grid, masks = slices.volume.get_geometry(), {}
     try:
         segmentation = Segmentation.from_dataset(header, copy=False)
-        for number, name in _names(header).items():
+        for number, name in names.items():
             volume = segmentation.get_volume(
                 segment_numbers=[number], combine_segments=True, relabel=True
             )
@@ -98,7 +104,7 @@ def _inside(number: int, header: Dataset, label: LabelFile, slices: Slices) -> n
     """The mask of one region of interest."""
     to_index = np.linalg.inv(slices.volume.affine)
     mask = np.zeros(slices.volume.shape, bool)
-    for contour in _contours(number, header):
+    for contour in _contours(number, header, label):
         points = np.reshape(np.asarray(contour.ContourData, float), (-1, 3))
         along, rows, columns = to_index[:3, :3] @ points.T + to_index[:3, 3:]
         place = round(float(along.mean()))
@@ -111,15 +117,22 @@ def _inside(number: int, header: Dataset, label: LabelFile, slices: Slices) -> n
     return mask
 
 
-def _contours(number: int, header: Dataset) -> Sequence[Any]:
-    """Those of an area; points and open lines have none."""
-    return [
+def _contours(number: int, header: Dataset, label: LabelFile) -> Sequence[Any]:
+    """Those around an area; points and open lines beside them are left out."""
+    drawn = [
         contour
         for region in header.get("ROIContourSequence", ())
         if int(region.ReferencedROINumber) == number
         for contour in region.get("ContourSequence", ())
-        if str(contour.ContourGeometricType).startswith("CLOSED_PLANAR")
     ]
+    kinds = [str(contour.ContourGeometricType).strip() for contour in drawn]
+    if drawn and not set(kinds) & set(AREAS):
+        raise UserError(
+            f"{label.path}: the contours of {_names(header)[number]} are "
+            f"{', '.join(sorted(set(kinds)))}; expected {' or '.join(AREAS)}, which go around an "
+            "area: draw it, or name the other classes in data.classes"
+        )
+    return [contour for contour, kind in zip(drawn, kinds, strict=True) if kind in AREAS]
 
 
 def _toggle(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -76,7 +77,11 @@ class Worker:
     def begin_epoch(self, seed: int, epoch: int) -> None:
         """Give ranks above 0 random numbers of their own; they depend on seed and epoch alone."""
         if self.rank:
-            torch.manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + self.rank)
+            own = (seed * 1_000_003 + epoch) * 1_000_003 + self.rank
+            if own >= 2**64:  # more than torch takes
+                mixed = np.random.SeedSequence([seed, epoch, self.rank])
+                own = int(mixed.generate_state(1, np.uint64)[0])
+            torch.manual_seed(own)
 
 
 ALONE = Worker()

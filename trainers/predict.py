@@ -18,7 +18,7 @@ from trainers.channels_file import create_channels
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding, Kind, warn
 from trainers.data.msd_descriptor import DESCRIPTOR
-from trainers.data.volume_folder import VOLUMES, case_name, find_images, find_volumes, output_name
+from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.dicom import (
     MODALITIES,
     Series,
@@ -35,9 +35,11 @@ from trainers.volumes.files import (
     NIFTI,
     PICTURES,
     Image,
+    case_name,
     ending_of,
     files_of,
     has_ending,
+    output_name,
     volumes_among,
 )
 from trainers.volumes.geometry import doubts

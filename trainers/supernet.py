@@ -27,9 +27,10 @@ from trainers.losses import segmentation_loss
 from trainers.offers import begin_epoch, begin_training
 from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
+from trainers.random_state import random_state, restore_random_state
 from trainers.step import ScheduledOptimizer, draw_batches
 from trainers.supernet_recipe import SupernetRecipe
-from trainers.trainer import EpochReport
+from trainers.trainer import EpochReport, weights_finite
 from trainers.training_patches import training_patches
 from trainers.validation import score_network
 
@@ -132,7 +133,7 @@ class SupernetTrainer(Generic[Point]):
         """Train one epoch, validate the largest and the smallest where due, save the checkpoint.
 
         The report's Dice is the largest's; `measured` has `dice_smallest`. Raises
-        TrainingDivergedError as `Trainer` does.
+        TrainingDivergedError as `Trainer` does; the checkpoint is then that of the epoch before.
         """
         started = perf_counter()
         self.supernet.train()
@@ -146,6 +147,8 @@ class SupernetTrainer(Generic[Point]):
         loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
+        if not weights_finite(self.supernet):
+            raise TrainingDivergedError(f"a weight is not finite after epoch {self.epoch + 1}")
         self.epoch += 1
         dice: float | None = None
         per_class: dict[str, float] = {}
@@ -251,7 +254,7 @@ class SupernetTrainer(Generic[Point]):
             **self._optimizer.state(),
             "sampler": self._sampler.state(),
             "draws": self._rng.getstate(),
-            "random": torch.get_rng_state(),
+            **random_state(self.device),
         }
         if self._average is not None:
             training["network"] = self.supernet.state_dict()
@@ -266,7 +269,7 @@ class SupernetTrainer(Generic[Point]):
         self._sampler.load_state(training["sampler"])
         version, numbers, gauss = training["draws"]
         self._rng.setstate((version, tuple(numbers), gauss))
-        torch.set_rng_state(training["random"].cpu())
+        restore_random_state(training, self.device)
         if self._average is not None:
             self.supernet.load_state_dict(training["network"])
             self._average.n_averaged.fill_(training["averaged"])

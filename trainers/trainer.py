@@ -27,6 +27,7 @@ from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
 from trainers.offers import begin_epoch, begin_training, pop_network_metrics
 from trainers.precision import autocast
+from trainers.random_state import random_state, restore_random_state
 from trainers.refinements import NO_REFINEMENTS, Refinements
 from trainers.single_image import onednn_for_single_images
 from trainers.step import (
@@ -187,7 +188,7 @@ class Trainer:
         loss = float(self._worker.mean(torch.stack(losses).mean()))
         if not math.isfinite(loss):
             raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
-        if not _finite(self.network):
+        if not weights_finite(self.network):
             raise TrainingDivergedError(f"a weight is not finite after epoch {self.epoch + 1}")
         self.epoch += 1
         dice: float | None = None
@@ -246,7 +247,7 @@ class Trainer:
             "curve": self.curve,
             **self._optimizer.state(),
             "sampler": self._sampler.state(),
-            "random": torch.get_rng_state(),
+            **random_state(self.device),
             "accumulate": self.accumulate,
             "seconds": self.earlier + self._seconds,
         }
@@ -263,7 +264,7 @@ class Trainer:
         self.epoch, self.curve = training["epoch"], list(training["curve"])
         self._optimizer.load_state(training)
         self._sampler.load_state(training["sampler"])
-        torch.set_rng_state(training["random"].cpu())
+        restore_random_state(training, self.device)
         self.accumulate = max(self.accumulate, training.get("accumulate", 1))
         self.earlier = training.get("seconds", 0.0)
         if self._average is not None:
@@ -273,7 +274,7 @@ class Trainer:
             self._terms.load_state_dict(training["terms"])
 
 
-def _finite(network: nn.Module) -> bool:
+def weights_finite(network: nn.Module) -> bool:
     """Whether all weights are numbers.
 
     The loss of an epoch's last step is finite also where that step itself broke them.

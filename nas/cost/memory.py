@@ -37,8 +37,8 @@ class Memory:
 
     `weights`: parameters and buffers. `activations`: kept from the forward to the backward pass of
     one training batch, the batch and the loss's own tensors included. `training`: the peak of a
-    training step but the first: weights, gradients, AdamW's two moments, activations and what is
-    there for a moment only. `inference`: weights and the peak of a pass of batch 1 in eval mode.
+    training step but the first: weights, gradients, the optimiser's moments, activations and what
+    is there for a moment only. `inference`: weights and the peak of a pass of batch 1 in eval mode.
     """
 
     weights: int
@@ -64,6 +64,7 @@ def memory_of(
     teacher: Architecture | None = None,
     recompute: bool | None = None,
     targets: Targets | None = None,
+    moments: int = 2,
 ) -> Memory:
     """The memory of `architecture` on patches (D, H, W), or (H, W) where it takes images.
 
@@ -73,7 +74,8 @@ def memory_of(
     average lies beside the weights. With `deep_supervision`, where the network offers stages, and
     with a `teacher` the step has their terms. These add to `activations` and `training` only.
     `recompute`: what a network that offers it is told; None leaves it to its own rule. `targets`:
-    what the logits stand for, as in `segmentation_loss`. Not in it: other memory that kernels take
+    what the logits stand for, as in `segmentation_loss`. `moments`: how many the optimiser keeps of
+    each weight, AdamW's two unless told otherwise. Not in it: other memory that kernels take
     while they work, and what an allocator keeps in reserve. Where the input decides how many
     queries are computed, all are. The same arguments again cost nothing.
     """
@@ -96,7 +98,7 @@ def memory_of(
     count = partial(LiveTensors, [*own, *beside], compute, workspace)
     images = (batch, in_channels, *patch)
     one_pass = TrainingPass(network, criterion, terms, computing)
-    activations, training = _training_step(one_pass, images, device, count)
+    activations, training = _training_step(one_pass, images, device, count, moments)
     inference = _inference(network, (1, *images[1:]), narrow, device, count)
     weights = _bytes(own)
     lying = weights * (2 if ema else 1) + _bytes(beside)
@@ -104,7 +106,11 @@ def memory_of(
 
 
 def _training_step(
-    one_pass: TrainingPass, shape: tuple[int, ...], device: Device, count: Callable[[], LiveTensors]
+    one_pass: TrainingPass,
+    shape: tuple[int, ...],
+    device: Device,
+    count: Callable[[], LiveTensors],
+    moments: int,
 ) -> tuple[int, int]:
     """Bytes beside the weights: kept from the forward to the backward pass, and the most ever.
 
@@ -125,10 +131,9 @@ def _training_step(
     watch.remove()
     trained = [p.grad for p in one_pass.parameters() if p.grad is not None]
     gradients = _bytes(trained)
-    moments = 2 * gradients
     update = 0 if device == "cuda" else 2 * max(map(_size, trained), default=0)
     one_pass.zero_grad(set_to_none=True)
-    return kept, moments + max(gradients + forward, backward, after + update)
+    return kept, moments * gradients + max(gradients + forward, backward, after + update)
 
 
 @torch.no_grad()

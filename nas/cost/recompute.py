@@ -51,6 +51,7 @@ def keep_where_it_fits(
         teacher=teacher,
         recompute=False,
         targets=targets,
+        moments=train.moments,
     )
     if memory.training > SHARE * free:
         return False

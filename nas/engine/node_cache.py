@@ -13,7 +13,7 @@ from pathlib import Path
 import ray
 from filelock import FileLock
 
-from trainers.atomic import make_folder
+from trainers.atomic import make_folder, remove_drafts
 
 SPARE = 256 * 2**20  # bytes that a copy leaves free, for others
 
@@ -44,7 +44,7 @@ def local_copy(
     try:
         _make_own(copy.parent)
         with FileLock(copy.with_name(f"{copy.name}.lock"), fallback_to_soft=False):
-            _remove_drafts(copy)
+            remove_drafts(copy)
             if copy.exists() and _sizes(copy) != sizes:  # who clears old files away takes some
                 shutil.rmtree(copy)
             free = shutil.disk_usage(copy.parent).free
@@ -71,12 +71,6 @@ def _copy(shared: Path, draft: Path) -> None:
     """Contents without their times: a file that is new is not cleared away as an old one."""
     for path in shared.iterdir():
         shutil.copyfile(path, draft / path.name)
-
-
-def _remove_drafts(copy: Path) -> None:
-    """Those of processes that were killed; nobody else copies while the lock is held."""
-    for draft in copy.parent.glob(f".{copy.name}-*"):
-        shutil.rmtree(draft)
 
 
 def _make_own(folder: Path) -> None:

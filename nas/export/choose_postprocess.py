@@ -17,7 +17,7 @@ from trainers.data.source_split import split_source
 from trainers.errors import UserError
 from trainers.postprocess.choose import choose
 from trainers.postprocess.measure import SegmentedCase, segment_case
-from trainers.postprocess.priors import Prior, learn_priors
+from trainers.postprocess.priors import Prior, look_at, priors_of
 from trainers.segmenter import Segmenter, best_device
 
 
@@ -35,8 +35,9 @@ def choose_postprocess(
     """Choose, and write `postprocess.json`.
 
     cases: labelled ones that the weights have not seen; by default the validation cases of their
-    training, of folds each by its own network. What the labels of the training cases say is offered
-    where these are at hand. Raises UserError for regions, and where there is no case.
+    training, of folds each by its own network. What the labels of training cases say is offered
+    where these are at hand; a case is measured with what others say. Raises UserError for regions,
+    and where there is no case.
     """
     if export.config.task.regions:
         raise UserError(
@@ -60,8 +61,9 @@ def choose_postprocess(
                 segmented.append(one)
                 if progress:
                     progress(len(segmented), count, "segmented")
-        classes = export.config.task.classes
-        chosen = choose(segmented, classes, _priors(export), progress)
+        priors, own = _priors(export, parts)
+        unseen = [own[n] for n, part in enumerate(parts) for _ in part.cases]
+        chosen = choose(segmented, export.config.task.classes, priors, progress, unseen)
     record = PostprocessRecord(
         weights=export.fingerprint,
         cases=tuple(case.name for part in parts for case in part.cases),
@@ -98,16 +100,28 @@ def _validated(export: Export) -> list[Sequence[str]]:
     return [split_source(_source(export), export.config.data.split).validation]
 
 
-def _priors(export: Export) -> dict[str, Prior]:
-    """Of the cases that are neither for validation nor for test; nothing where they are gone."""
+def _priors(
+    export: Export, parts: Sequence[_Part]
+) -> tuple[dict[str, Prior], list[dict[str, Prior]]]:
+    """Of the training labels, and for each part of those among them that are not its own.
+
+    Training cases are those of the split, or of all folds. Nothing where the data are gone.
+    """
     try:
         source = _source(export)
         training = set(split_source(source, export.config.data.split).train)
     except UserError:
-        return {}
-    labels = [case.label for case in source.cases if case.name in training]
-    rule = export.config.data.preprocess.affine
-    return learn_priors(labels, export.config.task.classes, rule)
+        return {}, [{} for _ in parts]
+    held_out = [{case.name for case in part.cases} for part in parts]
+    if len(parts) > 1:
+        training = {name for names in held_out for name in names}
+    classes, rule = export.config.task.classes, export.config.data.preprocess.affine
+    seen = {c.name: look_at(c.label, classes, rule) for c in source.cases if c.name in training}
+    own = [
+        priors_of([shown for name, shown in seen.items() if name not in names], classes)
+        for names in held_out
+    ]
+    return (own[0] if len(own) == 1 else priors_of(list(seen.values()), classes)), own
 
 
 def _source(export: Export) -> DataSource:

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from torch import nn
 
 from nas.config.architecture_file import load_architecture_file
@@ -45,7 +45,7 @@ class ExportConfig(Strict):
     """
 
     name: str
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     task: Task
     data: DataConfig
     groups: Groups | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -79,8 +80,8 @@ class Study:
         self._too_slow = 0  # in a row
         # Each opening draws on: the same seed again would propose the same random points again.
         seed = settings.seed + len(trials)
-        self._sampler = make_sampler(settings, costs, seed, self.pace)
-        self._random = RandomSampler(seed + 2**31)  # not the sampler's own sequence
+        self._sampler = make_sampler(settings, costs, _of_32_bits(seed), self.pace)
+        self._random = RandomSampler(_of_32_bits(seed + 2**31))  # not the sampler's own sequence
         for trial in trials:
             if trial.state == TrialState.COMPLETE:
                 self._remember(trial)
@@ -374,3 +375,8 @@ class Study:
             self.begun += result.state != "infeasible"
             self.pace.observe(result.key, result.most_costs, result.epochs, result.train_seconds)
             self._told[result.key] = trial
+
+
+def _of_32_bits(seed: int) -> int:
+    """A seed as Optuna's samplers take it: itself, or one that is drawn from it."""
+    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])

@@ -75,5 +75,6 @@ class TrainingCosts:
             ema=train.ema > 0,
             deep_supervision=train.deep_supervision,
             targets=self.targets,
+            moments=train.moments,
         )
         return memory.training

@@ -74,4 +74,5 @@ def _root(moments: torch.Tensor) -> torch.Tensor:
     """L with L L^T the moments, which are lifted a little where they are not of full rank."""
     moments = moments.double()
     lift = 1e-6 * moments.diagonal().mean().clamp_min(1e-12)
-    return torch.linalg.cholesky(moments + lift * torch.eye(len(moments), dtype=moments.dtype))
+    unit = torch.eye(len(moments), dtype=moments.dtype, device=moments.device)
+    return torch.linalg.cholesky(moments + lift * unit)

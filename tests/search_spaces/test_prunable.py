@@ -189,6 +189,16 @@ def test_a_pruned_network_still_offers_its_stages_with_their_channels():
     assert seen and all(out.shape[1] == width for out, width in seen.values())
 
 
+def test_a_map_of_lower_rank_is_filled_on_the_device_of_its_layer():
+    """Whatever device is the default: here one that has no values, as a layer's may be a GPU."""
+    torch.manual_seed(0)
+    layer, inputs = nn.Linear(6, 8), torch.randn(40, 6)
+    factors, moments = Factors(layer, 6), inputs.T @ inputs / len(inputs)
+    with torch.device("meta"):
+        factors.fill(layer, moments)
+    torch.testing.assert_close(factors(inputs), layer(inputs), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["hybrid, concat", "deploylite, inverted"])
 def test_maps_of_lower_rank_are_pruned_like_whole_ones(name):
     network = POINTS[name].build(1, 3)

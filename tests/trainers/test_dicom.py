@@ -50,6 +50,14 @@ def test_a_series_is_read_in_order_with_its_rescaled_values(tmp_path, values):
     np.testing.assert_allclose(slices.volume.affine, lps_affine(), atol=1e-5)
 
 
+def test_a_series_in_several_folders_is_told(tmp_path, values):
+    write_series(tmp_path / "a", values)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "000.dcm").rename(tmp_path / "b" / "000.dcm")
+    with pytest.warns(UserWarning, match="a, b are one series in several folders, each taken by"):
+        assert [len(series.files) for series in find_series(tmp_path)] == [5, 1]
+
+
 def test_slope_and_intercept_may_change_from_slice_to_slice(tmp_path, values):
     write_series(tmp_path, values)
     for file in sorted(tmp_path.iterdir())[:3]:

@@ -36,10 +36,11 @@ def test_who_reads_a_part_draws_the_whole_batch(phantom):
             assert torch.equal(all_of_it, torch.cat(part))
 
 
-def test_other_workers_draw_other_dropout_and_again_the_same():
+@pytest.mark.parametrize("seed", [7, 18_446_634, 20_240_101, 2**63 - 1])
+def test_other_workers_draw_other_dropout_and_again_the_same(seed):
     def drawn(rank, epoch):
         torch.manual_seed(0)
-        Worker(rank, 3).begin_epoch(7, epoch)
+        Worker(rank, 3).begin_epoch(seed, epoch)
         return torch.rand(3).tolist()
 
     torch.manual_seed(0)
@@ -48,6 +49,11 @@ def test_other_workers_draw_other_dropout_and_again_the_same():
     everyone = [drawn(rank, epoch) for rank in (1, 2) for epoch in (0, 1)]
     assert len({tuple(numbers) for numbers in everyone}) == 4
     assert drawn(1, 1) == everyone[1]
+
+
+def test_the_dropout_of_small_seeds_is_that_of_version_0_1():
+    Worker(1, 2).begin_epoch(7, 2)
+    assert torch.initial_seed() == (7 * 1_000_003 + 2) * 1_000_003 + 1
 
 
 def test_only_the_first_validates_and_saves(phantom, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from search_spaces.supernet import Draws, Supernet
 from trainers.checkpoint import read_checkpoint
 from trainers.config import Augment, TrainConfig
 from trainers.data.splits import Cases
-from trainers.errors import UserError
+from trainers.errors import TrainingDivergedError, UserError
 from trainers.supernet import SupernetTrainer, add_without_conflict
 from trainers.supernet_recipe import SupernetRecipe
 from trainers.trainer import Trainer
@@ -129,6 +129,25 @@ def test_a_smaller_network_can_stand_for_the_largest(phantom):
     weight = next(p for n, p in names.items() if "standard/" in n and "0/0/weight" in n)
     assert len(weight) == 6
     assert weight.grad[:4].any() and not weight.grad[4:].any()
+
+
+def test_weights_that_the_last_step_of_an_epoch_broke_are_not_kept(phantom, tmp_path):
+    """That epoch validates nothing: the checkpoint stays that of the epoch before."""
+    file = tmp_path / "supernet.pt"
+    training = trainer(phantom, checkpoint=file)
+    training.run_epoch()
+    kept, update = file.read_bytes(), training._optimizer.update
+
+    def broken():
+        update()
+        with torch.no_grad():
+            next(training.supernet.parameters()).fill_(torch.nan)
+
+    training.config = SHORT.model_copy(update={"steps_per_epoch": 1, "validate_every": 4})
+    training._optimizer.update = broken
+    with pytest.raises(TrainingDivergedError, match="a weight is not finite after epoch 2"):
+        training.run_epoch()
+    assert training.epoch == 1 and file.read_bytes() == kept
 
 
 @pytest.mark.parametrize("key", ["deep_supervision", "layer_decay"])

@@ -17,10 +17,10 @@ def cube(low, high, shape=(16, 16, 16)):
 
 
 def surface(mask):
-    """Voxels with one of six neighbours outside of the mask, by looking at each."""
+    """Voxels with a neighbour through a face outside of the mask, by looking at each."""
     found = []
     for voxel in zip(*np.nonzero(mask), strict=True):
-        for axis, step in itertools.product(range(3), (-1, 1)):
+        for axis, step in itertools.product(range(mask.ndim), (-1, 1)):
             other = list(voxel)
             other[axis] += step
             outside = not 0 <= other[axis] < mask.shape[axis]
@@ -112,3 +112,36 @@ def test_a_class_in_neither_or_in_one_only():
     found = surface_per_class(a, b, 4, MM, 1.0)
     nan = np.nan
     np.testing.assert_array_equal(found, [[nan, nan, 0, nan], [nan, nan, 0, nan], [nan] * 4])
+
+
+def disc(radius, thin):
+    """In a single slice of 41 x 41, across the axis `thin`."""
+    rows, columns = np.mgrid[-20:21, -20:21]
+    return np.expand_dims(rows**2 + columns**2 <= radius**2, thin).astype(np.uint8)
+
+
+@pytest.mark.parametrize("thin", [0, 1, 2])
+def test_the_surface_in_a_single_slice_is_its_outline(thin):
+    """Discs of 10 and 12 mm about one middle: 2 mm apart everywhere, to a part of a pixel."""
+    spacing = np.insert([1.0, 1.0], thin, 7.0)
+    found = surface_per_class(disc(10, thin), disc(12, thin), 2, spacing, tolerance=0.9)
+    hd95, assd, nsd, hd = found[0]
+    assert (hd95, assd, hd) == pytest.approx((2, 2, 2), abs=0.5)
+    assert nsd == 0
+    flat = by_every_pair(disc(10, 2)[..., 0], disc(12, 2)[..., 0], (1.0, 1.0), 0.9)
+    np.testing.assert_allclose(found[0], flat)
+
+
+def test_a_part_of_one_slice_of_a_volume_is_a_plate():
+    """Its voxels have the faces through which the volume goes on."""
+    masks = disc(10, 2), disc(12, 2)
+    volume = [np.pad(mask, ((0, 0), (0, 0), (1, 1))) for mask in masks]
+    expected = surface_per_class(*volume, 2, MM, 1.0)
+    part = surface_per_class(*masks, 2, MM, 1.0, whole=volume[0].shape)
+    np.testing.assert_allclose(part, expected)
+    assert expected[0, 1] < 0.5
+
+
+def test_a_volume_of_one_voxel_has_its_surface_there():
+    one = np.ones((1, 1, 1), np.uint8)
+    np.testing.assert_array_equal(surface_per_class(one, one, 2, MM, 1.0), [[0, 0, 1, 0]])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.atomic import make_folder
+from trainers.atomic import make_folder_once
 from trainers.data.cache import CHECK, FILES, Entry, VolumeCache
 from trainers.data.check import Progress, examine
 from trainers.data.check.finding import refuse
@@ -30,12 +30,13 @@ def build_cache(
     """Check and prepare every case, in a folder of `folder` that is named by the fingerprint.
 
     Where that folder exists nothing is read: the same data were checked and prepared before. What
-    was finished before a process was killed is not done again. Raises UserError where the data are
-    not as the source says.
+    was finished before a process was killed is not done again, and what was not is removed. Another
+    process that prepares the same is waited for. Raises UserError where the data are not as the
+    source says.
     """
     finished = unfinished(source, preprocess, folder)
     build = partial(_build, source, preprocess, progress, finished)
-    cache = make_folder(folder / source.fingerprint(preprocess), build)
+    cache = make_folder_once(folder / source.fingerprint(preprocess), build)
     shutil.rmtree(finished, ignore_errors=True)
     return VolumeCache.open(cache)
 

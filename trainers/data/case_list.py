@@ -12,10 +12,9 @@ from trainers.data.dataset import Dataset
 from trainers.data.msd_descriptor import by_number
 from trainers.data.source import Case
 from trainers.data.targets import nnunet_targets
-from trainers.data.volume_folder import case_name
 from trainers.errors import UserError
 from trainers.read_json import read_json
-from trainers.volumes.files import one_or_all
+from trainers.volumes.files import case_name, one_or_all
 from trainers.volumes.targets import Targets
 
 Names = tuple[str, ...]

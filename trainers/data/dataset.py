@@ -12,7 +12,7 @@ from pathlib import Path
 from trainers.data.config import Preprocess
 from trainers.data.source import Case, DataSource
 from trainers.errors import UserError
-from trainers.volumes.files import files_of, voxel_files
+from trainers.volumes.files import case_name, files_of, voxel_files
 from trainers.volumes.targets import Region, Targets
 
 FORMAT = 2  # of prepared volumes: one more makes all of them anew
@@ -80,19 +80,27 @@ class Dataset:
             )
 
     def fingerprint(self, preprocess: Preprocess) -> str:
-        """Changes with the settings, the classes, regions, what is ignored, and any file's name,
-        size or time of change."""
+        """Changes with the settings, the classes, regions, what is ignored, any file's name, size
+        or time of change, and a case's name that is not its file's."""
         facts = {
             "format": FORMAT,
             "preprocess": preprocess.model_dump(mode="json"),
             "modalities": self.modalities,
             "classes": self.classes,
-            "files": [_stamp(path) for case in self.cases for path in _files(case)],
+            "files": [stamp for case in self.cases for stamp in _stamps(case)],
         }
         if not self.targets.plain:  # told only then, so that other data keep their fingerprints
             facts["regions"] = [asdict(region) for region in self.regions]
             facts["ignore"] = self.ignore
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _stamps(case: Case) -> Iterator[tuple[str, int, int] | str]:
+    """Of its files, after its name where they do not tell it."""
+    own = case_name(files_of(case.image)[0])
+    if case.name not in (own, own.removesuffix("_0000")):  # those of nnU-Net
+        yield case.name
+    yield from map(_stamp, _files(case))
 
 
 def _files(case: Case) -> Iterator[Path]:

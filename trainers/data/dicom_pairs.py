@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trainers.data.msd_descriptor import DESCRIPTOR
-from trainers.dicom import Series, Slices, find_series, read_series, save_as_nifti
+from trainers.dicom import Series, Slices, by_uid, find_series, joined, read_series, save_as_nifti
 from trainers.dicom_labels import LabelFile, find_labels, read_masks
 from trainers.errors import UserError, listed
 from trainers.volumes.labels import label_type
@@ -27,10 +27,10 @@ def write_pairs(images: Path, labels: Path, classes: Sequence[str] | None, folde
     Into `folder`: images and labels as NIfTI, the table of them with a patient's cases as one
     group, and dataset.json. `classes`: the names of what is outlined, in any case, the background
     first; by default all that there are, in alphabetical order. Where two overlap, the later one
-    counts. Raises UserError where there is none, labels refer to a series that is not there, or
-    series are of several modalities.
+    counts. A series may lie in several folders. Raises UserError where there is none, labels refer
+    to a series that is not there, or series are of several modalities.
     """
-    series = {one.uid: one for one in find_series(images, told=False)}
+    series = by_uid(find_series(images, told=False))
     of_series: dict[str, list[LabelFile]] = defaultdict(list)
     for label in find_labels(labels):
         of_series[label.series].append(label)
@@ -44,10 +44,11 @@ def write_pairs(images: Path, labels: Path, classes: Sequence[str] | None, folde
     classes = classes or ("background", *_all_names(of_series))
     rows, modalities = [], set()
     for uid, own in of_series.items():
-        slices = read_series(series[uid])
+        whole = joined(series[uid])
+        slices = read_series(whole)
         header = slices.headers[0]
         modalities.add(str(header.Modality))
-        row = _write_pair(series[uid], slices, own, classes, folder)
+        row = _write_pair(whole, slices, own, classes, folder)
         rows.append({**row, "group": str(header.get("PatientID") or row["case"])})
     if len(modalities) > 1:
         found = ", ".join(sorted(modalities))
@@ -75,8 +76,7 @@ def _write_pair(
     masks = [
         (numbers[name.casefold()], mask)
         for label in labels
-        for name, mask in read_masks(label, slices).items()
-        if name.casefold() in numbers
+        for name, mask in read_masks(label, slices, numbers).items()
     ]
     values = np.zeros(slices.volume.shape, label_type(len(classes)))
     for number, mask in sorted(masks, key=lambda pair: pair[0]):

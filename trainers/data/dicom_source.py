@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from trainers.atomic import make_folder
+from trainers.atomic import make_folder_once
 from trainers.data.dataset import Dataset
 from trainers.data.source import About, SourceConfig
 from trainers.data.table import CsvData
@@ -37,7 +37,7 @@ class DicomData(SourceConfig):
             raise UserError(f"{self.path} has no DICOM file; set data.path to a folder of them")
         require_packages()
         build = partial(write_pairs, self.path, self.path, self.classes)
-        folder = make_folder(workdir / "dicom" / self._key(), build)
+        folder = make_folder_once(workdir / "dicom" / self._key(), build)
         dataset = CsvData(path=folder / TABLE).open(workdir)
         return replace(dataset, folder=self.path, described_by="its SEG and RTSTRUCT files")
 

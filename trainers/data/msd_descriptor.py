@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from trainers.data.source import About
-from trainers.data.volume_folder import case_name
 from trainers.errors import UserError
 from trainers.read_json import read_json
+from trainers.volumes.files import case_name
 
 DESCRIPTOR = "dataset.json"
 EXPECTED = 'Expected "modality": {"0": "CT"} and "labels": {"0": "background", "1": ...}'

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from trainers.errors import UserError, listed
 from trainers.volumes.files import (
@@ -14,7 +14,7 @@ from trainers.volumes.files import (
     FORMATS,
     NIFTI,
     Image,
-    ending_of,
+    case_name,
     has_ending,
     one_or_all,
     volumes_among,
@@ -23,7 +23,6 @@ from trainers.volumes.files import (
 
 MOST_NAMED = 10  # files that are left out
 VOLUMES = f".nii or .nii.gz file, and none of {', '.join(ENDINGS[len(NIFTI) :])}"
-WRITTEN = {".jpg": ".png", ".jpeg": ".png", ".mhd": ".mha"}
 CHANNEL = re.compile(r"(.+)_([0-9]{4})", re.DOTALL)
 
 
@@ -96,20 +95,6 @@ def by_channel(volumes: Mapping[str, Path]) -> dict[str, dict[int, Path]] | None
             return None
         cases[found[1]][int(found[2])] = file
     return dict(cases)
-
-
-def case_name(path: PurePath) -> str:
-    """The file's name without the ending of a volume."""
-    return path.name.removesuffix(ending_of(path))
-
-
-def output_name(path: PurePath) -> str:
-    """The name of what is made of an image: its own, with the ending in lower case.
-
-    Of a JPEG, which changes numbers, it is a PNG; of a .mhd, which is two files, a .mha.
-    """
-    ending = ending_of(path).lower()
-    return case_name(path) + WRITTEN.get(ending, ending)
 
 
 def _kind(volumes: Iterable[Path]) -> str:

@@ -3,7 +3,7 @@ as one helps and costs no Dice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ def choose(
     classes: Sequence[str],
     priors: Mapping[str, Prior],
     progress: Progress | None = None,
+    unseen: Sequence[Mapping[str, Prior]] | None = None,
 ) -> dict[str, Choice]:
     """The steps of every class but the background, measured on `cases`; none on under `FEWEST`.
 
@@ -35,49 +36,63 @@ def choose(
     out where the interval of the Dice it costs, beside no step at all, reaches `MOST_DICE`: a cost
     that one case had may come again. Of those that help, the one that takes most from the HD95 is
     taken, and the search goes on from there. `priors`: of the training cases; a class without one
-    is offered the steps that need none.
+    is offered the steps that need none. `unseen`: where `priors` know the labels of `cases`, those
+    of others for each case, whose steps it is measured with.
     """
     chosen, finest = {}, float(np.median([case.predicted.spacing.min() for case in cases]))
     for value, name in enumerate(classes[1:], start=1):
-        steps = _greedy(cases, value, list(_offers(priors.get(name), finest)))
-        before, after = (_means(_scores(cases, value, each)) for each in (Steps(), steps))
+        told = [priors.get(name), *(one.get(name) for one in unseen or [priors] * len(cases))]
+        offers = [_offers(prior, finest) for prior in told]
+        steps, *own = _greedy(cases, value, offers)
+        none = [Steps()] * len(cases)
+        before, after = (_means(_scores(cases, value, each)) for each in (none, own))
         chosen[name] = Choice(steps, before, after)
         if progress:
             progress(value, len(classes) - 1, "postprocessing chosen")
     return chosen
 
 
-def _offers(prior: Prior | None, finest: float) -> Iterator[dict[str, Any]]:
-    """Changes of a class's steps; `finest`: mm of a voxel."""
+def _offers(prior: Prior | None, finest: float) -> dict[str, dict[str, Any]]:
+    """Changes of a class's steps, by what they are called; `finest`: mm of a voxel."""
+    offers: dict[str, dict[str, Any]] = {}
     for voxels in RADII:
         radius = round(voxels * finest, 3)
-        yield {"opening_mm": radius}
-        yield {"closing_mm": radius}
-    yield {"holes": True}
-    yield {"components": 1}
+        offers[f"opening by {voxels}"] = {"opening_mm": radius}
+        offers[f"closing by {voxels}"] = {"closing_mm": radius}
+    offers["holes"] = {"holes": True}
+    offers["the largest"] = {"components": 1}
     if prior is None:
-        return
+        return offers
     if prior.components > 1:
-        yield {"components": prior.components}
-    yield {"volume_mm3": round(prior.volume_mm3, 1)}
+        offers["the largest ones"] = {"components": prior.components}
+    offers["volume"] = {"volume_mm3": round(prior.volume_mm3, 1)}
     if prior.touches:
-        yield {"touches": prior.touches}
+        offers["touches"] = {"touches": prior.touches}
     if prior.places:
-        yield {"places": prior.places}
+        offers["places"] = {"places": prior.places}
+    return offers
 
 
-def _greedy(cases: Sequence[SegmentedCase], value: int, offers: Sequence[dict[str, Any]]) -> Steps:
-    best, raw = Steps(), _scores(cases, value, Steps())
+def _greedy(
+    cases: Sequence[SegmentedCase], value: int, offers: Sequence[Mapping[str, dict[str, Any]]]
+) -> list[Steps]:
+    """The steps that are chosen, and then those that each of the cases is measured with.
+
+    `offers`: to the one and to the others. Who has no such offer is measured without the step.
+    """
+    best = [Steps()] * (1 + len(cases))
+    raw = _scores(cases, value, best[1:])
     if len(cases) < FEWEST:
         return best
     while True:
-        now = _scores(cases, value, best)
+        now = _scores(cases, value, best[1:])
         helping = []
-        for change in offers:
-            if change.keys() & best.used().keys():
+        for kind, change in offers[0].items():
+            if change.keys() & best[0].used().keys():
                 continue
-            option = replace(best, **change)
-            then = _scores(cases, value, option)
+            changes = [each.get(kind, {}) for each in offers]
+            option = [replace(s, **c) for s, c in zip(best, changes, strict=True)]
+            then = _scores(cases, value, option[1:])
             if _helps(now, then) and _costs_no_dice(raw, then):
                 helping.append((now[:, 1].mean() - then[:, 1].mean(), then[:, 0].mean(), option))
         if not helping:
@@ -85,9 +100,9 @@ def _greedy(cases: Sequence[SegmentedCase], value: int, offers: Sequence[dict[st
         best = max(helping, key=lambda one: one[:2])[2]
 
 
-def _scores(cases: Sequence[SegmentedCase], value: int, steps: Steps) -> np.ndarray:
-    """(cases, 2): Dice, and HD95 in mm."""
-    return np.array([case.scores(value, steps) for case in cases])
+def _scores(cases: Sequence[SegmentedCase], value: int, steps: Sequence[Steps]) -> np.ndarray:
+    """(cases, 2): Dice, and HD95 in mm, after each case's steps."""
+    return np.array([case.scores(value, own) for case, own in zip(cases, steps, strict=True)])
 
 
 def _helps(now: np.ndarray, then: np.ndarray) -> bool:

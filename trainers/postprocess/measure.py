@@ -52,8 +52,9 @@ class SegmentedCase:
         if not mask.any() or not truth.any():
             return 0.0, float(np.linalg.norm(self.truth.labels.shape * self.predicted.spacing))
         pair = mask.astype(np.uint8), truth.astype(np.uint8)
-        hd95 = surface_per_class(*pair, 2, self.predicted.spacing, tolerance=1.0)[0, 0]
-        return float(dice_per_class(*pair, 2)[0]), float(hd95)
+        spacing, whole = self.predicted.spacing, self.truth.labels.shape
+        distances = surface_per_class(*pair, 2, spacing, tolerance=1.0, whole=whole)[0]
+        return float(dice_per_class(*pair, 2)[0]), float(distances[0])
 
 
 def segment_case(

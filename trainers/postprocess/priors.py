@@ -34,7 +34,7 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """One class of one case. `middle`: of its largest component, (3,) mm."""
 
     components: int
@@ -51,17 +51,24 @@ def learn_priors(
     classes: the names of the values, the background first; other values are none. rule: which
     affine of a header counts.
     """
-    cases = []
+    return priors_of([look_at(path, classes, rule) for path in labels], classes)
+
+
+def look_at(label: Path, classes: Sequence[str], rule: AffineRule) -> dict[str, Seen]:
+    """What the label file of a case shows of each class that is in it."""
     with mended_before():
-        for path in labels:
-            values = load_labels(path)
-            values[values >= len(classes)] = 0
-            cases.append(_look(values, affine_of(open_volume(path), rule), classes))
+        values = load_labels(label)
+        values[values >= len(classes)] = 0
+        return _look(values, affine_of(open_volume(label), rule), classes)
+
+
+def priors_of(cases: Sequence[Mapping[str, Seen]], classes: Sequence[str]) -> dict[str, Prior]:
+    """Of each class that a case shows."""
     names = [name for name in classes[1:] if any(name in case for case in cases)]
     return {name: _prior(name, names, cases) for name in names}
 
 
-def _look(labels: np.ndarray, affine: np.ndarray, classes: Sequence[str]) -> dict[str, _Seen]:
+def _look(labels: np.ndarray, affine: np.ndarray, classes: Sequence[str]) -> dict[str, Seen]:
     place, voxel = LabelMap(labels, affine, classes), float(voxel_sizes(affine).prod())
     seen = {}
     for value, name in enumerate(classes[1:], start=1):
@@ -74,11 +81,11 @@ def _look(labels: np.ndarray, affine: np.ndarray, classes: Sequence[str]) -> dic
         sizes = sizes[sizes >= STRAY * sizes.max()]
         touched = np.unique(here[ndimage.binary_dilation(found, JOINED)])
         beside = frozenset(classes[v] for v in touched if v not in (0, value))
-        seen[name] = _Seen(len(sizes), float(sizes.min()) * voxel, middle, beside)
+        seen[name] = Seen(len(sizes), float(sizes.min()) * voxel, middle, beside)
     return seen
 
 
-def _prior(name: str, names: Sequence[str], cases: Sequence[Mapping[str, _Seen]]) -> Prior:
+def _prior(name: str, names: Sequence[str], cases: Sequence[Mapping[str, Seen]]) -> Prior:
     own = [case[name] for case in cases if name in case]
     both = {
         other: [case for case in cases if name in case and other in case]

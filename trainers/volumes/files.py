@@ -10,6 +10,7 @@ ITK = (".nrrd", ".mha", ".mhd")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 FORMATS = (NIFTI, ITK, PICTURES)
 ENDINGS = (*NIFTI, *ITK, *PICTURES)  # in upper or lower case
+WRITTEN = {".jpg": ".png", ".jpeg": ".png", ".mhd": ".mha"}
 
 Image = Path | tuple[Path, ...]
 """The file of an image, or its files, whose channels follow each other in their order."""
@@ -52,3 +53,17 @@ def ending_of(file: PurePath) -> str:
     """That of a volume as it is written, or nothing."""
     length = next((len(end) for end in ENDINGS if has_ending(file, (end,))), 0)
     return file.name[len(file.name) - length :]
+
+
+def case_name(path: PurePath) -> str:
+    """The file's name without the ending of a volume."""
+    return path.name.removesuffix(ending_of(path))
+
+
+def output_name(path: PurePath) -> str:
+    """The name of what is made of an image: its own, with the ending in lower case.
+
+    Of a JPEG, which changes numbers, it is a PNG; of a .mhd, which is two files, a .mha.
+    """
+    ending = ending_of(path).lower()
+    return case_name(path) + WRITTEN.get(ending, ending)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .errors import UserError
-from .files import files_of, one_or_all, volumes_among
+from .files import files_of, one_or_all, output_name, volumes_among
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
@@ -30,14 +30,18 @@ Case = dict[str, Any]
 def find_images(folder: str) -> list[Case]:
     """A case for each volume of a folder, hidden ones apart, in order of name.
 
-    Raises UserError where there is none.
+    Raises UserError where there is none, or what is made of two would have one name.
     """
     if not Path(folder).is_dir():
         raise UserError(f"{folder} is no folder; give --dataset_dir a folder of NIfTI images")
-    found = [{"image": str(file)} for file in volumes_among(sorted(Path(folder).iterdir()))]
-    if not found:
+    files = volumes_among(sorted(Path(folder).iterdir()))
+    if not files:
         raise UserError(f"{folder} has no .nii or .nii.gz file; expected images to segment")
-    return found
+    outputs: dict[str, Path] = {}
+    for file in files:
+        if (twin := outputs.setdefault(output_name(file), file)) != file:
+            raise UserError(f"{folder} has both {twin.name} and {file.name}; remove one")
+    return [{"image": str(file)} for file in files]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ class SegmentImaged:
 
 @dataclass(frozen=True)
 class SaveLabelsd:
-    """Write `pred` to `output_dir` under the (first) file's name, where the file's voxels are.
+    """Write `pred` to `output_dir` under the (first) file's `output_name`, where its voxels are.
 
     Raises UserError where that is the file itself.
     """
@@ -87,7 +91,7 @@ class SaveLabelsd:
 
     def __call__(self, case: Case) -> Case:
         file = files_of(case["file"])[0]
-        to = Path(self.output_dir, file.name)
+        to = Path(self.output_dir, output_name(file))
         if to.resolve() == file.resolve():
             raise UserError(f"{to} is the image itself; give --output_dir another folder")
         save_segmentation(case["pred"], like=file, to=to)

@@ -25,7 +25,7 @@ from nas.export.deploy.parity_check import DICE_TOLERANCE, CheckCase, agreement
 from nas.export.deploy.record import Deployment
 from trainers import volumes
 from trainers.segmenter import Segmenter
-from trainers.volumes.files import Image, files_of
+from trainers.volumes.files import Image, files_of, output_name
 from trainers.volumes.nifti import open_volume
 
 CONFIG, METADATA = "configs/inference.json", "configs/metadata.json"
@@ -167,7 +167,7 @@ def check_runner(
     for case in cases:
         with TemporaryDirectory(prefix="segnas-") as out:
             run_bundle(folder, [case.image], Path(out))  # two cases' files may have one name
-            made = open_volume(Path(out) / files_of(case.image)[0].name)
+            made = open_volume(Path(out) / output_name(files_of(case.image)[0]))
             found, expected = np.asarray(made.dataobj), segmenter.segment(case.image)
         if found.shape != expected.shape:
             raise DeployError(f"the folder makes {found.shape} of {case.name} {expected.shape}")

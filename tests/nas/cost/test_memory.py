@@ -8,8 +8,11 @@ import torch
 from torch import nn
 
 from benchmarks.measured_memory import measured_peak
+from nas.config.resources import Resources
 from nas.cost import memory
 from nas.cost.memory import Memory, memory_of
+from nas.pareto.budget import Budget
+from nas.study.training_cost import TrainingCosts
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture
@@ -126,6 +129,33 @@ def test_adamw_keeps_two_moments_and_changes_the_weights_one_after_the_other():
         maps = found.training - 4 * weights - more
         assert 0 < maps < 64 * VOXELS
         assert found.weights == weights
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_adam_keeps_two_moments(optimizer):
+    assert TrainConfig(patch=PATCH, optimizer=optimizer).moments == 2
+
+
+@pytest.mark.parametrize(("momentum", "moments"), [(0.9, 1), (0.0, 0)])
+def test_sgd_keeps_one_moment_or_none_as_a_real_step_does(momentum, moments):
+    """Without momentum it has one temporary tensor less."""
+    keys = {"optimizer": "sgd", "momentum": momentum}
+    config = TrainConfig(patch=PATCH, batch=1, epochs=1, steps_per_epoch=2, **keys)
+    assert config.moments == moments
+    found, adam = (
+        memory_of(Weighty(), 1, 2, PATCH, batch=1, moments=n).training for n in (moments, 2)
+    )
+    one, weights = 4 * 512**2, 4 * (2 * 512**2 + 1)
+    assert adam - found == (2 - moments) * weights
+    real = measured_peak(Weighty(), 1, 2, config, torch.device("cpu"))
+    assert abs(found - real) < (0.1 if moments else 1.1) * one
+
+
+def test_a_search_counts_the_moments_of_its_optimiser():
+    train = TrainConfig(patch=PATCH, batch=1, optimizer="sgd")
+    costs = TrainingCosts(train, Resources(), Budget(), 1, 2)
+    expected = memory_of(Weighty(), 1, 2, PATCH, batch=1, moments=1)
+    assert costs.memory(Weighty()) == expected.training
 
 
 FAMILIES = {

@@ -15,9 +15,9 @@ TRAIN = TrainConfig(patch=PATCH, batch=1)
 PRUNED = replace(find_preset("stp-mta-unetr-tiny"), width=48, depth=4, mlp_ratio=1, features=4)
 
 
-def decided(free, architecture=PRUNED):
+def decided(free, architecture=PRUNED, train=TRAIN):
     network = architecture.build(1, 2)
-    kept = keep_where_it_fits(network, architecture, 1, 2, TRAIN, free)
+    kept = keep_where_it_fits(network, architecture, 1, 2, train, free)
     return kept, getattr(network, "recompute", "not offered")
 
 
@@ -28,6 +28,16 @@ def test_all_is_kept_where_its_estimate_fits():
     room = int(estimate.training / SHARE)
     assert decided(room + 2) == (True, False)
     assert decided(room - 2) == (False, None)
+
+
+def test_the_estimate_is_of_the_optimiser_that_trains():
+    train = TRAIN.model_copy(update={"optimizer": "sgd"})
+    estimate = memory_of(
+        PRUNED, 1, 2, PATCH, batch=1, precision="bf16", device="cuda", recompute=False, moments=1
+    )
+    room = int(estimate.training / SHARE)
+    assert decided(room + 2, train=train) == (True, False)
+    assert decided(room + 2) == (False, None)
 
 
 def test_nothing_is_decided_on_a_cpu_or_for_networks_that_do_not_offer_it():

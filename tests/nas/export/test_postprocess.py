@@ -12,7 +12,7 @@ import pytest
 
 from nas.cli.main import main
 from nas.cost.latency import LatencyConfig
-from nas.export.choose_postprocess import choose_postprocess
+from nas.export.choose_postprocess import _Part, _priors, choose_postprocess
 from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.open_segmenter import load_segmenter, open_segmenter
 from nas.export.deploy.parity_check import export_cases
@@ -21,9 +21,11 @@ from nas.export.export_folder import Export
 from nas.export.postprocess_record import PostprocessRecord
 from nas.export.retrain import Plan, retrain
 from tests.nas.exports import CLASSES, opened, write_export
+from trainers.data.open_source import open_source
 from trainers.ensemble import SegmenterEnsemble
 from trainers.errors import UserError
 from trainers.postprocess.choice import Choice, Quality
+from trainers.postprocess.priors import learn_priors
 from trainers.volumes.steps import Place, Steps
 
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
@@ -129,6 +131,22 @@ def test_a_retraining_chooses_for_the_new_weights(folder, phantom, plan, setting
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Export(folder).postprocess == done.postprocess.steps
+
+
+def test_no_fold_is_measured_with_what_its_own_labels_say(folder):
+    export = Export(folder)
+    known = open_source(export.config.data, folder).cases
+    halves, rule = (known[:3], known[3:]), export.config.data.preprocess.affine
+    priors, own = _priors(export, [_Part(export.segmenter(), half) for half in halves])
+    parts = (known, halves[1], halves[0])
+    expected = [learn_priors([case.label for case in part], CLASSES, rule) for part in parts]
+    assert [priors, *own] == expected and own[0] != own[1]
+
+
+def test_a_split_that_changed_teaches_nothing_of_the_cases_it_is_measured_on(folder):
+    export = Export(folder)
+    known = open_source(export.config.data, folder).cases
+    assert _priors(export, [_Part(export.segmenter(), known)]) == ({}, [{}])
 
 
 def test_a_training_on_all_cases_leaves_none_to_choose_on(folder):

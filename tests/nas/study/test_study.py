@@ -238,6 +238,19 @@ def test_a_latency_over_budget_violates_by_its_ratio(opened):
     assert violated == {"latency_ms": pytest.approx(math.log(2))}
 
 
+@pytest.mark.parametrize("sampler", ["ehvi", "tpe", "nsga2", "random", "qmc"])
+def test_every_seed_that_a_configuration_takes_gives_proposals_of_its_own(tmp_path, sampler):
+    def proposed(seed):
+        (tmp_path / str(seed)).mkdir()
+        run = config(seed=seed, search={"sampler": sampler, "startup": 2})
+        study = open_study(tmp_path / str(seed), run, cost)
+        asked = [study.ask() for _ in range(4)]
+        return [candidate.key for candidate in asked]
+
+    seeds = (0, 2**31, 2**32 + 5, 2**63 - 1)
+    assert len({tuple(proposed(seed)) for seed in seeds}) == len(seeds)
+
+
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
 def test_the_same_seed_gives_the_same_proposals(tmp_path, sampler):
     def proposals(name, seed):

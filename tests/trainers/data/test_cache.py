@@ -1,7 +1,9 @@
+import errno
 import os
 import pickle
 import threading
 
+import filelock
 import numpy as np
 import pytest
 
@@ -136,6 +138,7 @@ def test_two_that_build_at_once_share_one_cache(msd, tmp_path, monkeypatch):
         return examine(*arguments)
 
     monkeypatch.setattr(cache_module, "examine", meet)
+    monkeypatch.setattr(filelock.FileLock, "acquire", no_lock)
     caches: list[VolumeCache] = []
 
     def build():
@@ -148,6 +151,19 @@ def test_two_that_build_at_once_share_one_cache(msd, tmp_path, monkeypatch):
         thread.join()
     assert [cache.folder for cache in caches] == list((tmp_path / "cache").iterdir()) * 2
     np.testing.assert_array_equal(caches[0].image("c"), caches[1].image("c"))
+
+
+def no_lock(*_, **__):
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+
+def test_what_a_killed_process_left_of_a_cache_goes(msd, tmp_path):
+    name = read_msd(msd).fingerprint(NATIVE)
+    draft = tmp_path / f".{name}-0123456789abcdef"
+    draft.mkdir()
+    (draft / "images.f32").write_bytes(b"half of it")
+    cache = build_cache(read_msd(msd), NATIVE, tmp_path)
+    assert cache.folder == tmp_path / name and not draft.exists()
 
 
 def test_a_pickled_cache_is_small_and_works(msd, tmp_path):

@@ -49,8 +49,13 @@ def write_seg(folder: Path, labels: np.ndarray, names=CLASSES) -> Path:
     return folder / "seg" / "seg.dcm"
 
 
-def write_rtstruct(folder: Path, regions: dict[str, list[np.ndarray]]) -> Path:
-    """Contours by name, each (points, 3) of (slice, row, column), in patient millimetres."""
+def write_rtstruct(
+    folder: Path, regions: dict[str, list[np.ndarray]], kind: str = "CLOSED_PLANAR"
+) -> Path:
+    """Contours by name, each (points, 3) of (slice, row, column), in patient millimetres.
+
+    kind: the geometric type of those that are no point.
+    """
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
@@ -70,7 +75,7 @@ def write_rtstruct(folder: Path, regions: dict[str, list[np.ndarray]]) -> Path:
     for number, (name, contours) in enumerate(regions.items(), start=1):
         region, drawn = Dataset(), Dataset()
         region.ROINumber, region.ROIName, drawn.ReferencedROINumber = number, name, number
-        drawn.ContourSequence = [_contour(points) for points in contours]
+        drawn.ContourSequence = [_contour(points, kind) for points in contours]
         plan.StructureSetROISequence.append(region)
         plan.ROIContourSequence.append(drawn)
     (folder / "rt").mkdir(exist_ok=True)
@@ -78,11 +83,11 @@ def write_rtstruct(folder: Path, regions: dict[str, list[np.ndarray]]) -> Path:
     return folder / "rt" / "plan.dcm"
 
 
-def _contour(points):
+def _contour(points, kind):
     from pydicom.dataset import Dataset
 
     contour = Dataset()
-    contour.ContourGeometricType = "CLOSED_PLANAR" if len(points) > 1 else "POINT"
+    contour.ContourGeometricType = kind if len(points) > 1 else "POINT"
     places = lps_affine() @ np.column_stack([points, np.ones(len(points))]).T
     contour.ContourData = [f"{x:.5f}" for x in places[:3].T.ravel()]
     return contour
@@ -141,6 +146,22 @@ def test_a_segmentation_lies_where_its_series_lies(tmp_path):
     check_dataset(dataset)
 
 
+def test_a_series_in_several_folders_is_one_case(tmp_path):
+    """One of its files lies in both of them."""
+    labels = write_case(tmp_path / "a")
+    write_seg(tmp_path / "a", labels)
+    (tmp_path / "a" / "rest").mkdir()
+    for number in range(3):
+        file = tmp_path / "a" / "ct" / f"{number:03}.dcm"
+        copy = tmp_path / "a" / "rest" / file.name
+        copy.write_bytes(file.read_bytes())
+        if number:
+            file.unlink()
+    dataset = opened(tmp_path, tmp_path / "work", classes=CLASSES)
+    assert [case.name for case in dataset.cases] == ["a_ct"]
+    np.testing.assert_array_equal(label_of(dataset), labels)
+
+
 def test_classes_are_found_by_their_names(tmp_path):
     """Whatever the case; what is not named is background."""
     write_seg(tmp_path / "a", labels := write_case(tmp_path / "a"))
@@ -148,12 +169,15 @@ def test_classes_are_found_by_their_names(tmp_path):
     np.testing.assert_array_equal(label_of(dataset), labels == 2)
 
 
-def test_contours_hold_the_voxels_whose_middles_they_hold(tmp_path):
+@pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR"])
+def test_contours_hold_the_voxels_whose_middles_they_hold(tmp_path, kind):
     write_case(tmp_path / "a")
     whole = box(2, (1.5, 6.5), (0.5, 4.5))
     hole = box(2, (2.5, 4.5), (1.5, 3.5))
     triangle = np.array([(4, 0.4, -0.2), (4, 0.4, 5.3), (4, 5.9, -0.2)])
-    write_rtstruct(tmp_path / "a", {"liver": [whole, hole], "kidney": [triangle, [(0, 1, 1)]]})
+    write_rtstruct(
+        tmp_path / "a", {"liver": [whole, hole], "kidney": [triangle, [(0, 1, 1)]]}, kind
+    )
     dataset = opened(tmp_path, tmp_path / "work", classes=CLASSES)
     expected = np.zeros(SHAPE, np.uint8)
     expected[2, 2:7, 1:5] = 1
@@ -256,6 +280,17 @@ def test_contours_between_slices_are_refused(tmp_path):
     assert "plan.dcm: a contour of liver lies in no slice of its series" in refused(
         tmp_path / "data"
     )
+
+
+def test_contours_around_no_area_are_refused_unless_they_are_of_no_class(tmp_path):
+    write_case(tmp_path / "data")
+    write_rtstruct(
+        tmp_path / "data", {"liver": [box(2, (1.5, 6.5), (0.5, 4.5))], "tip": [[(2, 1, 1)]]}
+    )
+    told = refused(tmp_path / "data")
+    assert "plan.dcm: the contours of tip are POINT; expected CLOSED_PLANAR or" in told
+    found = opened(tmp_path / "data", tmp_path / "work", classes=("background", "liver"))
+    assert label_of(found).sum() == 20
 
 
 def test_a_segmentation_on_another_grid_is_refused(tmp_path):

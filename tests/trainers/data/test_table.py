@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trainers.data.check import check_dataset
-from trainers.data.config import OwnSplit, Split
+from trainers.data.config import OwnSplit, Preprocess, Split
 from trainers.data.source import About
 from trainers.data.source_split import split_source
 from trainers.data.table import CsvData
@@ -50,6 +50,17 @@ def test_a_table_lists_cases_wherever_they_lie(msd, file):
     assert dataset.described_by == "cases.csv"
     assert dataset.cases[1].label == msd / "labelsTr" / "b.nii.gz"
     check_dataset(dataset)
+
+
+def test_other_names_of_the_same_files_are_other_data(msd, file):
+    """But for the files' own, which say nothing more."""
+
+    def fingerprint(*names):
+        return opened(table_of(msd, file, rows(msd, case=names))).fingerprint(Preprocess())
+
+    plain = opened(file).fingerprint(Preprocess())
+    assert fingerprint("a", "b", "c") == plain
+    assert len({plain, fingerprint("p1", "p2", "p3"), fingerprint("p1", "p2", "p4")}) == 3
 
 
 def test_paths_are_relative_to_the_table(msd):

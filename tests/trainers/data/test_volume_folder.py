@@ -6,8 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from trainers.data.volume_folder import case_name, find_volumes, output_name
+from trainers.data.volume_folder import find_volumes
 from trainers.errors import UserError
+from trainers.volumes.files import case_name, output_name
 
 
 def touch(folder, *names):

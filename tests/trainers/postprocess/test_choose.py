@@ -49,6 +49,18 @@ def test_islands_in_many_cases_are_taken_away_and_the_figures_are_right():
     assert liver.before.hd95_mm == pytest.approx(np.mean([c.scores(1, Steps())[1] for c in cases]))
 
 
+def test_distances_know_single_slices_from_parts_of_volumes():
+    """A square that is a voxel smaller all around: 1 mm in a picture; of a plate 4% of the voxels
+    are 1 mm away."""
+    real = np.zeros((94, 94, 1), np.uint8)
+    real[2:92, 2:92] = 1
+    predicted = np.zeros_like(real)
+    predicted[3:91, 3:91] = 1
+    assert case(predicted, real).scores(1, Steps())[1] == 1
+    thicker = (np.pad(labels, ((0, 0), (0, 0), (1, 1))) for labels in (predicted, real))
+    assert case(*thicker).scores(1, Steps())[1] == 0
+
+
 def test_what_helps_one_case_is_taken_where_it_harms_none():
     cases = [case(with_island(truth(n)) if n == 3 else truth(n), truth(n)) for n in range(6)]
     assert steps_of(cases)["liver"].components == 1
@@ -96,6 +108,21 @@ def test_a_false_find_is_worth_taking_away():
     chosen = choose(cases, CLASSES, {"liver": prior})["liver"]
     assert chosen.steps == Steps(volume_mm3=480.0)
     assert (chosen.after.dice, chosen.after.hd95_mm) == (1, 0)
+
+
+@pytest.mark.parametrize(("others", "taken"), [(300.0, True), (2000.0, False), (None, False)])
+def test_a_case_is_measured_with_the_priors_of_others(others, taken):
+    """Whose livers may all be larger: then the step would take away those of the cases."""
+
+    def prior(mm3):
+        return {"liver": Prior(components=1, volume_mm3=mm3, touches=(), places=())}
+
+    nothing = np.zeros(SHAPE, np.uint8)
+    found = [case(with_island(nothing), nothing) for _ in range(6)]
+    cases = [*found, *(case(truth(n), truth(n)) for n in range(6))]
+    unseen = [prior(others) if others else {}] * len(cases)
+    chosen = choose(cases, CLASSES, prior(480.0), unseen=unseen)["liver"]
+    assert chosen.steps.volume_mm3 == (480.0 if taken else 0.0)
 
 
 def test_voxels_that_do_not_count_are_in_neither():

@@ -69,6 +69,18 @@ def test_either_goes_on_from_the_others_checkpoint(phantom, tmp_path, first):
     assert found == pytest.approx(whole, rel=2e-2)
 
 
+def test_dropout_goes_on_where_it_was(phantom, tmp_path):
+    def training(checkpoint=None):
+        torch.manual_seed(0)
+        layers = nn.Conv3d(1, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv3d(8, 4, 1)
+        return trainer(phantom, nn.Sequential(*layers), checkpoint, graphs=False)
+
+    whole = losses(training())
+    found = [training(tmp_path / "a.pt").run_epoch().loss]
+    found += losses(training(tmp_path / "a.pt"))
+    assert found == pytest.approx(whole, rel=1e-5)
+
+
 def test_half_precision_is_eager(phantom):
     with pytest.warns(UserWarning, match="fp16 scales its loss"):
         training = trainer(phantom, precision="fp16")

@@ -3,9 +3,11 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.trainers.oracle import CROOKED, Oracle, exclusive, truth, write
 from trainers.errors import UserError
+from trainers.volumes.nifti import load_labels, save_segmentation
 from trainers.volumes.settings import Intensity
 from trainers.volumes.transforms import PrepareImaged, SaveLabelsd, SegmentImaged, find_images
 from trainers.volumes.windows import SlabInferer
@@ -47,6 +49,21 @@ def test_an_image_becomes_a_file_of_labels(case, tmp_path):
     np.testing.assert_array_equal(saved.affine, CROOKED)
 
 
+@pytest.mark.parametrize(("image", "labels"), [("a.jpg", "a.png"), ("a.mhd", "a.mha")])
+def test_labels_of_a_lossy_or_a_double_file_are_one_exact_file(tmp_path, image, labels):
+    rows = np.arange(48, dtype=np.uint8).reshape(8, 6, 1) % 3
+    save_segmentation(rows, like=slice_of(tmp_path / "like.png"), to=tmp_path / image)
+    SaveLabelsd(str(tmp_path / "out"))({"file": tmp_path / image, "pred": rows})
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [labels]
+    np.testing.assert_array_equal(load_labels(tmp_path / "out" / labels), rows)
+
+
+def slice_of(path):
+    """A picture of 8 x 6."""
+    Image.fromarray(np.zeros((6, 8), np.uint8)).save(path)
+    return path
+
+
 def test_labels_never_replace_their_image(case, tmp_path):
     with pytest.raises(UserError, match=r"x\.nii\.gz is the image itself"):
         SaveLabelsd(str(tmp_path / "other" / ".."))(segmented(case))
@@ -60,6 +77,13 @@ def test_the_images_of_a_folder_are_its_nifti_files(tmp_path):
         str(tmp_path / "A.NII.GZ"),
         str(tmp_path / "b.nii"),
     ]
+
+
+def test_images_whose_labels_would_have_one_name_are_refused(tmp_path):
+    for name in ("a.jpg", "a.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"has both a\.jpg and a\.png; remove one"):
+        find_images(str(tmp_path))
 
 
 def test_a_folder_without_images_is_no_success(tmp_path):

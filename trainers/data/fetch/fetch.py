@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from trainers.atomic import make_folder, output_folder
+from trainers.atomic import make_folder, output_folder, remove_drafts
 from trainers.data.fetch.download import Progress, download
 from trainers.data.fetch.open_sets import CITE, LICENCE, MIRROR, OpenSet
 from trainers.data.fetch.unpack import unpack
@@ -38,8 +37,7 @@ def fetch(which: OpenSet, to: Path, progress: Progress, mirror: str = MIRROR) ->
         archive = to / f".{which.archive}"
         if not archive.exists():  # else it was checked, and then unpacking was interrupted
             download(address, archive, which.md5, progress)
-        for left in to.glob(f".{which.folder}-*"):  # a killed call's draft
-            shutil.rmtree(left)
+        remove_drafts(folder)
 
         def build(draft: Path) -> None:
             files = unpack(archive, which.folder, draft, progress)
