@@ -42,4 +42,5 @@ def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
         untrained=read_untrained(directory),
         id=stored.id,
         summary=read_summary(directory),
+        settings=stored.fixed,
     )

@@ -44,7 +44,8 @@ class SearchRecord:
     either is among the results. `untrained`: well-known networks that may have been trained or not,
     with what was counted of them. `id`: of the study, empty where there is none. `summary`: the
     numbers of the session that ended the search, empty where none did. `runs`: those of its trials
-    in MLflow, as far as they are known. `progress`: how far it is, while it runs.
+    in MLflow, as far as they are known. `progress`: how far it is, while it runs. `settings`: what
+    its results have in common, as its journal tells.
     """
 
     results: Sequence[Result]
@@ -60,6 +61,7 @@ class SearchRecord:
     summary: Mapping[str, Any] = field(default_factory=dict)
     runs: TrackedRuns = field(default_factory=TrackedRuns)
     progress: Progress | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def members(self) -> list[Result]:

@@ -28,15 +28,16 @@ class Choices extends Plot {
     this.drawAxes(ink, state);
     const members = new Set(state.members);
     const sorted = [...this.lines].sort((a, b) => a.rank - b.rank);
-    const few = Math.min(0.75, Math.max(0.12, 7 / Math.sqrt(sorted.length)));
+    const faint = (count, least) => Math.min(0.9, Math.max(least, 45 / count));  // the more, the fainter
+    const [few, some] = [faint(sorted.length, state.colours ? 0.12 : 0.05), faint(members.size, 0.45)];
     const colour = (network) => state.colours?.of(network)
       ?? (members.has(network) ? palette.front : palette.other);
     const parts = [[false, false], [false, true], [true, false], [true, true]];
     for (const [lit, member] of parts) {
       for (const line of sorted) {
         if (state.lit(line.network) !== lit || members.has(line.network) !== member) continue;
-        ink.globalAlpha = lit ? (member ? 0.95 : few) : 0.07;
-        this.stroke(ink, line, lit ? colour(line.network) : palette.other, member ? 2 : 1.2);
+        ink.globalAlpha = lit ? (member ? some : few) : 0.03;
+        this.stroke(ink, line, lit ? colour(line.network) : palette.other, member ? 1.8 : 1.2);
       }
     }
     ink.globalAlpha = 1;

@@ -127,6 +127,13 @@ function drawEffects() {
   effects.forEach((plot, i) => drawEffect(plot, state.knob, data.objectives[i], state));
 }
 
+// As many planes in a row as there is room for, no row much emptier than another.
+function arrange() {
+  const most = Math.max(1, Math.floor((at("planes").clientWidth + 24) / (320 + 24)));
+  const rows = Math.ceil(data.costs.length / most);
+  at("planes").style.setProperty("--columns", Math.ceil(data.costs.length / rows));
+}
+
 // What depends on which costs and knobs there are; again when a running search knows more.
 function build() {
   const known = sliders.map((one) => one.name).join();
@@ -181,7 +188,9 @@ function start() {
   choices = new Choices(at("choices"), "Trained networks, by Dice", calls);
   rove(at("importances"));
   resetRoving = rove(at("networks"));
+  new ResizeObserver(arrange).observe(at("planes"));
   build();
+  arrange();
   at("reset").addEventListener("click", () => { sliders.forEach((one) => one.set(null)); budget(); });
   at("by").addEventListener("change", () => { state.by = at("by").value; soon(); });
   at("all").addEventListener("click", () => { state.all = !state.all; soon(); });

@@ -1,8 +1,8 @@
 // Dice against each cost, and what the options of a knob came to.
 const LOOKS = {
-  front: () => ({mark: "dot", size: 6, fill: palette.front, line: palette.paper, width: 1.5, front: true}),
-  other: () => ({mark: "dot", size: 4, fill: palette.other}),
-  spent: () => ({mark: "dot", size: 3.5, fill: palette.spent}),
+  front: () => ({mark: "dot", size: trained.length > 400 ? 4.6 : 6, fill: palette.front, line: palette.paper, width: 1.5, front: true}),
+  other: () => ({mark: "dot", size: trained.length > 400 ? 3 : 4, fill: palette.other}),
+  spent: () => ({mark: "dot", size: trained.length > 400 ? 2.6 : 3.5, fill: palette.spent}),
   stopped: () => ({mark: "dot", size: 3.3, fill: palette.paper, line: palette.other, width: 1.3}),
   lower: () => ({mark: "down", size: 4.4, fill: palette.other}),
   lowerStopped: () => ({mark: "down", size: 4.2, fill: palette.paper, line: palette.other}),

@@ -36,6 +36,7 @@ class Plot {
       click: (event) => { const near = this.nearest(event); if (near) choose(near.network.key); },
     }, this.option);
     where.append(this.base, this.over, this.list);
+    where.plot = this;  // for who looks at it from outside
     new ResizeObserver(() => this.spec && this.draw(this.spec)).observe(where);
   }
 
