@@ -47,8 +47,8 @@ function drawMarks(ink, look, places) {
 // The same mark beside its name.
 function legendEntry(look, text) {
   const canvas = element("canvas", {"aria-hidden": "true", class: "mark"});
-  const ink = sheet(canvas, 20, 18);
-  drawMarks(ink, look, [{x: 10, y: 9, network: null}]);
+  const ink = sheet(canvas, 22, 22);
+  drawMarks(ink, look, [{x: 11, y: 11, network: null}]);
   return element("li", {}, canvas, text);
 }
 

@@ -37,14 +37,18 @@ class Plot {
     }, this.option);
     where.append(this.base, this.over, this.list);
     where.plot = this;  // for who looks at it from outside
-    new ResizeObserver(() => this.spec && this.draw(this.spec)).observe(where);
+    new ResizeObserver(() => {
+      const {clientWidth, clientHeight} = where;
+      if (this.spec && (clientWidth !== this.width || clientHeight !== this.height)) this.draw(this.spec);
+    }).observe(where);
   }
 
   // `x`, `y`: scales; `groups`: networks with a look each, and where they are; `lanes`: rows for
   // those that have no place on the second axis, of several kinds; `steps`: lines through values; `rules`: limits.
   draw(spec) {
+    this.spec = spec;
     const {clientWidth: width, clientHeight: height} = this.where;
-    if (!width || !height) return;
+    if (!width || !height) return;  // drawn once it is shown
     const {x, y, groups, lanes = [], steps = [], rules = {}, named = []} = spec;
     const ink = sheet(this.base, width, height);
     const wide = [...y.ticks.map((tick) => tick.text), ...lanes.map((lane) => lane.name)]
@@ -54,7 +58,7 @@ class Plot {
     box.bottom = box.foot - LANE * lanes.length;
     const px = (value) => box.left + x.to(value) * (box.right - box.left);
     const py = (value) => box.bottom - y.to(value) * (box.bottom - box.top);
-    Object.assign(this, {spec, box, px, py, width, height, places: new Map()});
+    Object.assign(this, {box, px, py, width, height, places: new Map()});
     this.axes(ink);
     for (const line of steps) this.line(ink, line);
     this.limits(ink, rules);
@@ -69,8 +73,10 @@ class Plot {
     }
     lanes.forEach(({kinds, at: place}, i) => kinds.forEach(({look, networks}) => {
       const middle = box.bottom + LANE * (i + 0.5);
+      const all = kinds.flatMap((one) => one.networks);
+      const end = all.some((network) => px(place(network)) > box.right) ? box.right - 34 : box.right;
       const here = networks.map((network) => {
-        const far = px(place(network)), beyond = far > box.right - 34;
+        const far = px(place(network)), beyond = far > end;
         return {network, x: Math.max(box.left, beyond ? box.right - 14 : far), y: middle, low: true, beyond};
       });
       drawMarks(ink, look, here.filter((one) => !one.beyond));
