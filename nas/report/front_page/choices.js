@@ -16,33 +16,48 @@ class Choices extends Plot {
 
   draw(state) {
     this.spec = state;
-    this.where.style.minWidth = `${axesShown(state).length * APART + 40}px`;
+    const all = axesShown(state);
+    this.where.style.minWidth = `${all.length * APART + 40}px`;
     const {clientWidth: width, clientHeight: height} = this.where;
     if (!width || !height || !trained.length) return;
-    const all = axesShown(state);
     Object.assign(this, {all, width, height, box: {top: HEAD, bottom: height - 14}});
     const step = (width - 110) / Math.max(1, all.length - 1);
     this.xs = all.map((_, i) => 34 + i * step);
-    this.place(state);
+    const made = [data, width, height, palette.paper, state.by, state.all, window.devicePixelRatio];
+    if (made.some((one, i) => one !== this.made?.[i])) {
+      this.made = made;
+      this.place(state);
+      this.ground = this.everyone(state);
+    }
     const ink = sheet(this.base, width, height);
     this.drawAxes(ink, state);
+    ink.globalAlpha = state.brush.size ? 0.18 : 1;
+    ink.drawImage(this.ground, 0, 0, width, height);
     const members = new Set(state.members);
-    const sorted = [...this.lines].sort((a, b) => a.rank - b.rank);
-    const faint = (count, least) => Math.min(0.9, Math.max(least, 45 / count));  // the more, the fainter
-    const [few, some] = [faint(sorted.length, state.colours ? 0.12 : 0.05), faint(members.size, 0.45)];
     const colour = (network) => state.colours?.of(network)
       ?? (members.has(network) ? palette.front : palette.other);
-    const parts = [[false, false], [false, true], [true, false], [true, true]];
-    for (const [lit, member] of parts) {
-      for (const line of sorted) {
-        if (state.lit(line.network) !== lit || members.has(line.network) !== member) continue;
-        ink.globalAlpha = lit ? (member ? some : few) : 0.03;
-        this.stroke(ink, line, lit ? colour(line.network) : palette.other, member ? 1.8 : 1.2);
-      }
-    }
+    const lit = this.lines.filter(({network}) => state.lit(network));
+    const draw = (lines, alpha, wide) => {
+      ink.globalAlpha = alpha;
+      for (const line of lines) this.stroke(ink, line, colour(line.network), wide);
+    };
+    if (state.brush.size) draw(lit.filter(({network}) => !members.has(network)), faint(lit.length, 0.12), 1.2);
+    draw(lit.filter(({network}) => members.has(network)), faint(members.size, 0.45), 1.8);
     ink.globalAlpha = 1;
     this.write(state);
+    this.places.forEach((place) => { place.front = members.has(place.network); });
     this.ring();
+  }
+
+  // All lines, the better ones above: a picture of its own, for it takes longest and changes least.
+  everyone(state) {
+    const canvas = document.createElement("canvas");
+    const ink = sheet(canvas, this.width, this.height);
+    ink.globalAlpha = faint(this.lines.length, state.colours ? 0.12 : 0.05);
+    for (const line of [...this.lines].reverse()) {
+      this.stroke(ink, line, state.colours?.of(line.network) ?? palette.other, 1.2);
+    }
+    return canvas;
   }
 
   // Where each network is on each axis, in pixels from the top.
@@ -72,8 +87,7 @@ class Choices extends Plot {
       });
     });
     this.places = new Map(this.lines.map((line) => [line.network.key,
-      {network: line.network, x: this.xs[0], y: line.ys[0] ?? box.bottom, line,
-        front: state.members.includes(line.network)}]));
+      {network: line.network, x: this.xs[0], y: line.ys[0] ?? box.bottom, line}]));
     this.order = [...this.places.values()].sort((a, b) => b.y - a.y);
   }
 
@@ -211,6 +225,11 @@ class Choices extends Plot {
     if (this.drag && !this.drag.moved) this.brush(this.drag.axis.name, null);
     this.drag = null;
   }
+}
+
+// How much ink a line gets: the more there are, the less.
+function faint(count, least) {
+  return Math.min(0.9, Math.max(least, 45 / count));
 }
 
 // "tokens.0.prune" over two or three lines.

@@ -1,11 +1,12 @@
 // What is chosen, and everything that is drawn anew when that changes.
 const state = {members: [], budgets: {}, knob: null, by: "front", colours: null, brush: new Map(),
   lit: () => true, lanes: {}, all: false, more: false, sort: null, rows: ROWS, waiting: false};
+const REST = 60;  // ms until what is below the planes is drawn
 const narrow = matchMedia("(max-width: 980px)");
 const plots = [];
 let sliders = [], opener = null, choices, resetRoving, drawn = "";
 
-function budget() {
+function count() {
   state.budgets = Object.fromEntries(sliders.map((one) => [one.name, one.limit()]));
   const allowed = trained.filter((network) => within(network, state.budgets));
   state.members = frontOf(allowed);
@@ -14,23 +15,34 @@ function budget() {
   state.told = free ? `${counted(state.members.length, "network")} on the front.`
     : `${counted(allowed.length, "network")} within the budgets, `
       + `${state.members.length} on the front.`;
+}
+
+function budget() {
+  count();
   soon();
 }
 
-// A dragged slider moves faster than pictures are drawn.
+// A dragged slider moves faster than pictures are drawn: the planes follow it, the rest catches up.
 function soon() {
   if (!state.waiting) requestAnimationFrame(() => { state.waiting = false; draw(); });
   state.waiting = true;
+  at("content").setAttribute("aria-busy", "true");
 }
 
 function draw() {
   state.colours = colouring(state.by);
   state.lit = litBy(state);
-  state.lanes = lanesOf();
   const lit = trained.filter(state.lit).length;
   at("left").textContent = state.told + (state.brush.size ? ` ${counted(lit, "network")} lit.` : "");
-  drawLegend(at("legend"), state);
   for (const {plot, cost} of plots) drawPlane(plot, cost, state);
+  if (state.lighting) choices.draw(state);
+  state.lighting = false;
+  clearTimeout(state.later);
+  state.later = setTimeout(drawRest, REST);
+}
+
+function drawRest() {
+  drawLegend(at("legend"), state);
   drawLit();
   choices.draw(state);
   at("all").hidden = !(state.more || state.all);
@@ -38,6 +50,8 @@ function draw() {
   table();
   card();
   drawEffects();
+  at("content").setAttribute("aria-busy", "false");
+  document.dispatchEvent(new Event("drawn"));
 }
 
 // What is lit, each with a button that ends it.
@@ -49,6 +63,7 @@ function drawLit() {
 
 function light(name, brush) {
   if (brush) state.brush.set(name, brush); else state.brush.delete(name);
+  state.lighting = true;
   soon();
 }
 
@@ -175,10 +190,11 @@ function news(given) {
   const row = document.activeElement?.closest("#networks tr")?.dataset.key;
   take(given);
   build();
+  state.lanes = lanesOf();
   budget();
-  requestAnimationFrame(() => {
+  setTimeout(() => {
     if (row) at("networks").querySelector(`[data-key="${CSS.escape(row)}"] button`)?.focus();
-  });
+  }, 2 * REST);
 }
 
 function start() {
@@ -202,8 +218,11 @@ function start() {
   const linked = location.hash.slice(1);
   selected.chosen = byKey.has(linked) ? linked : narrow.matches ? null : best?.key ?? null;
   sliders[0].set(data.reference);
-  budget();
+  count();
+  state.lanes = lanesOf();
   draw();
+  drawLegend(at("legend"), state);
+  card();
   follow(news);
 }
 

@@ -100,6 +100,7 @@ def loaded(browser, file):
     page, complaints = browser.new_page(viewport={"width": 1280, "height": 900}), []
     listen(page, complaints)
     page.goto(file.as_uri())
+    settle(page)
     yield page, complaints
     page.close()
 
@@ -151,6 +152,7 @@ def resize(page, width):
 
 def settle(page):
     """Wait until what changed is drawn."""
+    page.wait_for_selector("#content[aria-busy=true]", state="detached")
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -406,6 +408,7 @@ def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())
+    settle(page)
     assert listed(page) == [r.key for r in some if r.state == "complete"]
     page.close()
     assert complaints == []
@@ -421,6 +424,7 @@ def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())
+    settle(page)
     heads = page.locator("#networks th").all_inner_texts()
     row = page.locator("#networks tr.chosen td").all_inner_texts()
     told = f"{math.floor(100 * record.chances[best.key] + 0.5)} %"
@@ -475,6 +479,7 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
     assert page.inner_text("#left") == "6 networks within the budgets, 1 on the front."
     assert page.inner_text("#card h2") in members
     page.click("text=Clear budgets")
+    settle(page)
     assert page.inner_text("#left") == "1 network on the front."
     assert "baseline" in page.inner_text("#legend")
     assert "unet-s (baseline)" in page.inner_text("#networks")
@@ -519,6 +524,7 @@ def test_a_page_of_a_running_search_follows_it_and_the_reader_stays_where_they_a
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())
+    settle(page)
     assert "25 % of the budget" in page.inner_text("#live")
     assert "running-one" in page.inner_text("#running")
     page.select_option("#which", "complete")
@@ -556,6 +562,7 @@ def test_a_card_leads_to_the_run_in_mlflow(browser, tmp_path):
         (tmp_path / "front.html").write_text(front_page(record))
         page = browser.new_page()
         page.goto((tmp_path / "front.html").as_uri() + f"#{key}")
+        settle(page)
         assert told in page.inner_text("#card")
         links = page.locator("#card a")
         assert links.count() == bool(runs.address)
@@ -578,6 +585,7 @@ def test_a_preset_that_was_not_trained_has_a_mark_and_a_card(browser, tmp_path):
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto((tmp_path / "front.html").as_uri())
+    settle(page)
     assert "preset, not trained" in page.inner_text("#legend")
     page.locator("[data-cost=params]").scroll_into_view_if_needed()
     page.mouse.click(*place(page, "params", point.key))
@@ -630,6 +638,7 @@ def test_a_picture_tells_the_resolution_of_each_axis_where_they_differ(browser, 
     (tmp_path / "front.html").write_text(front_page(record, None))
     page = browser.new_page()
     page.goto((tmp_path / "front.html").as_uri())
+    settle(page)
     page.click(f"#networks .key:text-is('{thick.key}')")
     rows = page.locator(".picture > span").all_inner_texts()
     told = [row.split(" \N{MULTIPLICATION SIGN} ") for row in rows]
