@@ -37,7 +37,7 @@ def stretches(fronts: Sequence[Sequence[Result]], cost: str) -> list[Stretch]:
     ]
     starts = sorted({x for front in known for x, _ in front})
     found: list[Stretch] = []
-    for start, end in zip(starts, [*starts[1:], None], strict=True):
+    for start, end in zip(starts, [*starts[1:], None], strict=False):
         reached = [max((d for x, d in front if x <= start), default=None) for front in known]
         found.append(_stretch(start, end, reached))
     merged: list[Stretch] = []

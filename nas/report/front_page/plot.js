@@ -244,6 +244,8 @@ class Plot {
   go(place) {
     const [title, ...rest] = this.describe(place.network);
     this.cursor = place.network.key;
+    this.option.id = `point-${made += 1}`;  // another one, or no screen reader says it
+    this.list.setAttribute("aria-activedescendant", this.option.id);
     this.option.textContent = `${title}: ${rest.join(", ")}`;
     this.option.setAttribute("aria-setsize", this.order.length);
     this.option.setAttribute("aria-posinset", this.order.indexOf(place) + 1);
