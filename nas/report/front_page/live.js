@@ -33,7 +33,7 @@ function follow(news) {
   }
 
   function read() {
-    if (paused || document.hidden || !data.progress || location.protocol === "about:") return;
+    if (paused || document.hidden || !data.progress || !/^(file|https?):/.test(location.protocol)) return;
     last = Date.now();
     frame?.remove();
     frame = element("iframe", {hidden: true, sandbox: "allow-scripts", title: "data",

@@ -4,7 +4,7 @@ const COLOURS = ["ink", "soft", "line", "grid", "paper", "front", "chosen", "oth
 const palette = {};
 // From the worst to the best, and unordered options; each at 3:1 or more on its paper.
 const RAMPS = {
-  light: ["#d98200", "#c8427c", "#7e03a8", "#1d0a8f"],
+  light: ["#cc7a00", "#c8427c", "#7e03a8", "#1d0a8f"],
   dark: ["#9a5bd6", "#e0568f", "#f9a03f", "#f0f05a"],
 };
 const SETS = {
