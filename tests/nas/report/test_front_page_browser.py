@@ -174,8 +174,9 @@ def ringed(page, cost, key):
         """([cost, key]) => {
           const {over, places} = document.querySelector(`[data-cost=${cost}]`).plot;
           const {x, y} = places.get(key), ratio = window.devicePixelRatio;
-          const pixel = over.getContext("2d").getImageData((x + 10) * ratio, y * ratio, 1, 1);
-          return pixel.data[3] > 0;
+          const one = document.createElement("canvas").getContext("2d");
+          one.drawImage(over, -Math.round((x + 10) * ratio), -Math.round(y * ratio));
+          return one.getImageData(0, 0, 1, 1).data[3] > 0;
         }""",
         [cost, key],
     )
