@@ -14,6 +14,7 @@ function answersAsData() {
 // `news`: called with data that are newer.
 function follow(news) {
   const where = at("live");
+  const readable = /^(file|https?):/.test(location.protocol);  // a frame of MLflow's has no file
   let paused = false, frame = null, last = Date.now();
   const button = element("button", {type: "button", class: "tool", click: () => {
     paused = !paused;
@@ -29,11 +30,12 @@ function follow(news) {
     const age = clock(Date.now() / 1000 - written);
     words.textContent = `Running · ${percent(fraction)} of the budget · written ${age} ago`;
     words.classList.toggle("stale", Date.now() / 1000 - written > 3600);
+    button.hidden = !readable;
     button.textContent = paused ? "Follow" : "Pause";
   }
 
   function read() {
-    if (paused || document.hidden || !data.progress || !/^(file|https?):/.test(location.protocol)) return;
+    if (paused || document.hidden || !data.progress || !readable) return;
     last = Date.now();
     frame?.remove();
     frame = element("iframe", {hidden: true, sandbox: "allow-scripts", title: "data",
