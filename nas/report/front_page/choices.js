@@ -175,7 +175,8 @@ class Choices extends Plot {
   ring() {
     if (!this.lines) return;
     const ink = sheet(this.over, this.width, this.height);
-    for (const [key, colour] of [[selected.pointed, palette.ink], [selected.chosen, palette.chosen]]) {
+    const mark = this.spec.colours ? palette.ink : palette.chosen;  // apart from the colours of lines
+    for (const [key, colour] of [[selected.pointed, palette.soft], [selected.chosen, mark]]) {
       const place = this.places.get(key);
       if (!place) continue;
       this.stroke(ink, place.line, palette.paper, 6);
