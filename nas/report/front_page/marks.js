@@ -55,9 +55,10 @@ function legendEntry(look, text) {
 // A canvas of that size, ready to be drawn on; as sharp as the screen is.
 function sheet(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
+  const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
   const ink = canvas.getContext("2d");
+  if (canvas.width === wide && canvas.height === high) ink.reset();  // quicker than another size
+  else Object.assign(canvas, {width: wide, height: high});
   ink.setTransform(ratio, 0, 0, ratio, 0, 0);
   ink.font = `11.5px ${palette.font}`;
   ink.lineJoin = "round";

@@ -23,7 +23,7 @@ def clock(monkeypatch):
 
 def test_the_page_follows_what_is_no_front_at_intervals(tmp_path, clock):
     written = []
-    run = config(search={"sampler": "random", "trials": 3})
+    run = config(search={"sampler": "random", "trials": 3}, objectives=["dice", "params"])
     study = open_study(tmp_path, run, lambda a: {"params": 1000, "macs": 10**6})
     writer = FrontWriter(written.append, epochs=3)
     queue = CandidateQueue(study, run.budget, None)
