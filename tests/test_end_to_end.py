@@ -61,7 +61,7 @@ def test_search_leaves_a_front_that_front_prints(search: Path) -> None:
         assert {"key", "dice", "params", "macs", "latency_ms", "architecture"} <= set(member)
         assert 0 <= member["dice"] <= 1
     assert front["members"][0]["key"] in segnas("front", search)
-    assert (search / "front.html").stat().st_size > 1e6  # self-contained: plotly is inside
+    assert (search / "front.html").stat().st_size > 50_000  # its scripts are inside
 
 
 def test_search_again_in_the_same_folder_trains_nothing_again(search: Path) -> None:

@@ -29,6 +29,7 @@ COMMANDS = (
     "sync",
     "ui",
     "front",
+    "compare",
     "report",
     "confirm",
     "export",

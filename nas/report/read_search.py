@@ -7,6 +7,7 @@ from pathlib import Path
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.report.search_record import SearchRecord
+from nas.report.untrained import read_untrained
 from nas.study.folder_lock import alone_in
 from nas.study.search_folder import journal_in
 from nas.study.stored_results import read_records
@@ -38,6 +39,8 @@ def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
         starts=stored.starts,
         baselines=stored.baselines,
         compressed=stored.compressed,
+        untrained=read_untrained(directory),
         id=stored.id,
         summary=read_summary(directory),
+        settings=stored.fixed,
     )

@@ -16,6 +16,9 @@ from nas.pareto.front_files import Front
 from nas.pareto.hypervolume import hypervolume, ranks
 from nas.pareto.objectives import costs_among, device_of, latency_on, objective
 from nas.pareto.result import Result
+from nas.report.progress import Progress
+from nas.report.untrained import Untrained
+from nas.tracking.tracked_runs import TrackedRuns
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:  # it needs Optuna, reading a front does not
@@ -38,8 +41,11 @@ class SearchRecord:
     names of knobs, pictures and presets; without it every value of an architecture is a knob.
     `starts`: the names of warm starts, by key. `baselines`: well-known networks that were trained
     beside the candidates; `compressed`: networks that were made smaller after the search; none of
-    either is among the results. `id`: of the study, empty where there is none. `summary`: the
-    numbers of the session that ended the search, empty where none did.
+    either is among the results. `untrained`: well-known networks that may have been trained or not,
+    with what was counted of them. `id`: of the study, empty where there is none. `summary`: the
+    numbers of the session that ended the search, empty where none did. `runs`: those of its trials
+    in MLflow, as far as they are known. `progress`: how far it is, while it runs. `settings`: what
+    its results have in common, as its journal tells.
     """
 
     results: Sequence[Result]
@@ -50,8 +56,12 @@ class SearchRecord:
     starts: Mapping[str, str] = field(default_factory=dict)
     baselines: Sequence[Result] = ()
     compressed: Sequence[Result] = ()
+    untrained: Sequence[Untrained] = ()
     id: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
+    runs: TrackedRuns = field(default_factory=TrackedRuns)
+    progress: Progress | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def members(self) -> list[Result]:

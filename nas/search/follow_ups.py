@@ -3,24 +3,63 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 from nas.engine.report import Report
-from nas.pareto.result import Result
+from nas.pareto.result import Result, known
+from nas.report.progress import Progress, UnderWay
 from nas.search.callback import SearchCallback, SessionView
 from nas.study.candidate import Candidate
 from nas.tracking import Tracker
 
+PAGE_SECONDS = 10.0  # at least, between two writings of the front's files that nothing asked for
+PAUSE = 20.0  # the same, as a multiple of what the last one took
+
 
 class FrontWriter(SearchCallback):
-    """Calls `write` whenever the front changes."""
+    """Has `write` write the front's files: at once when the front changes, and now and then when
+    anything else did, for who watches the page.
 
-    def __init__(self, write: Callable[[], object]) -> None:
-        self._write = write
+    `write` gets how far the search is, and takes at most 5% of the time. `epochs`: those of a whole
+    training.
+    """
+
+    def __init__(self, write: Callable[[Progress], object], epochs: int) -> None:
+        self._write, self._epochs = write, epochs
+        self._stale, self._next = False, 0.0
+
+    def on_report(self, session: SessionView, candidate: Candidate, report: Report) -> None:
+        """A training is further than it was."""
+        self._stale = True
+
+    def on_result(self, session: SessionView, result: Result) -> None:
+        """A network that need not be on the front."""
+        self._stale = True
 
     def on_front_change(self, session: SessionView) -> None:
         """Write the front's files anew."""
-        self._write()
+        started = time.monotonic()
+        self._write(self._progress(session))
+        now = time.monotonic()
+        self._stale, self._next = False, now + max(PAGE_SECONDS, PAUSE * (now - started))
+
+    def on_tick(self, session: SessionView) -> None:
+        """The same, where it is time to and there is something new."""
+        if self._stale and time.monotonic() >= self._next:
+            self.on_front_change(session)
+
+    def _progress(self, session: SessionView) -> Progress:
+        running = [
+            UnderWay(
+                name=one.candidate.label,
+                epoch=one.report.epoch,
+                epochs=max(self._epochs, one.report.epoch),
+                dice=None if one.report.dice is None else known(one.report.dice),
+            )
+            for one in session.running.values()
+        ]
+        return Progress(fraction=session.fraction_spent, written=time.time(), running=running)
 
 
 class Tracking(SearchCallback):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from nas.report.read_search import read_locked_search
-from nas.report.write_front import write_front
+from nas.report.write_front import try_write_front, write_front
 from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
 from nas.study.search_folder import journal_in
@@ -39,6 +40,8 @@ def sync_search(directory: Path, console: Console) -> int:
             return 0 if written else 1
         tracker = Tracker(config.tracking, directory, search_info(config, record.id, running=False))
         sent = tracker.sync([*results, *record.beside])
+        if written and tracker.runs.ids:  # the page leads to them
+            try_write_front(directory, replace(record, runs=tracker.runs), record.importances)
         if sent.failed is None:
             summary, status = _summary(directory)
             sent = tracker.finish(directory, summary, status)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -17,13 +17,20 @@ from nas.cost.devices.prober import DevicesProber
 from nas.engine.trial_files import TrialFiles
 from nas.engine.tune_run import run_trials
 from nas.pareto.result import Result
+from nas.report.progress import Progress
 from nas.report.search_record import SearchRecord
 from nas.report.terminal_tables import front_table
+from nas.report.untrained import kept_untrained
 from nas.report.write_front import try_write_front
 from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.closing_message import closing_lines
-from nas.search.components import evaluator, worker_settings
+from nas.search.components import (
+    data_space,
+    evaluator,
+    training_costs,
+    worker_settings,
+)
 from nas.search.follow_ups import FrontWriter, Tracking
 from nas.search.live_view import Screen
 from nas.search.measure_waiting import measure_waiting
@@ -45,7 +52,6 @@ from nas.study.study import Study
 from nas.study.summary import JOURNAL_BYTES, SUMMARY, Summary
 from nas.tracking import Tracker
 from trainers.atomic import replace_files
-from trainers.data.cache import VolumeCache
 from trainers.errors import UserError
 
 
@@ -79,14 +85,15 @@ def run_search(
         begun = begin(config, directory, place, confirm)
         study = begun.study
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
-        write_front = partial(_write_front, directory, study, config, place.cache)
+        write_front = _front_writing(directory, study, config, place, tracker)
         with Screen(console, config.name) as screen:
             for line in begun.opening:
                 screen.on_message(line)
             if isinstance(place.prober, DevicesProber):
                 place.prober.expect(study.device_conditions)
                 measure_waiting(study, place.prober, screen.on_message)
-            callbacks = [FrontWriter(write_front), Tracking(tracker), screen]
+            epochs = config.of_candidates().train.epochs
+            callbacks = [FrontWriter(write_front, epochs), Tracking(tracker), screen]
             time = _time(directory, place.slots, confirm)
             session = _session(config, directory, place, begun, time, callbacks)
             if not session.over:
@@ -97,7 +104,7 @@ def run_search(
             if ended:
                 _remeasure(config, directory, place, session, tracker)
         summary = session.summary()
-        record = write_front(ended=True)
+        record = write_front(None)
         status = "FINISHED" if ended else "KILLED"
         _write_summary(directory, summary, status)
         tracker.finish(directory, summary.metrics(), status)
@@ -206,20 +213,31 @@ def _write_summary(directory: Path, summary: Summary, status: str) -> None:
         warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=1)
 
 
-def _write_front(
-    directory: Path, study: Study, config: RunConfig, cache: VolumeCache, ended: bool = False
-) -> SearchRecord:
-    """`ended`: with the importance of the knobs, which takes seconds where results are many."""
-    record = SearchRecord(
-        results=tuple(study.results),
-        objectives=config.objectives,
-        title=config.name,
-        classes=cache.targets.names,
-        space=config.space.space(),
-        starts=study.starts,
-        baselines=study.baselines,
-        compressed=study.compressed,
-        id=study.id,
-    )
-    try_write_front(directory, record, record.importances if ended else None)
-    return record
+def _front_writing(
+    directory: Path, study: Study, config: RunConfig, place: Place, tracker: Tracker
+) -> Callable[[Progress | None], SearchRecord]:
+    """What writes the front's files while the search runs and, told of no progress, at its end:
+    then with the importance of the knobs, which takes seconds where results are many."""
+    counting = training_costs(config, place.cache)
+    space = data_space(config, place.cache).space
+    untrained = cache(partial(kept_untrained, directory, space, counting))  # counted once, later
+
+    def write(progress: Progress | None) -> SearchRecord:
+        record = SearchRecord(
+            results=tuple(study.results),
+            objectives=config.objectives,
+            title=config.name,
+            classes=place.cache.targets.names,
+            space=config.space.space(),
+            starts=study.starts,
+            baselines=study.baselines,
+            compressed=study.compressed,
+            untrained=untrained(),
+            id=study.id,
+            runs=tracker.runs,
+            progress=progress,
+        )
+        try_write_front(directory, record, None if progress else record.importances)
+        return record
+
+    return write

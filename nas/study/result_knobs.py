@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from nas.config.nested import leaves
 from nas.pareto.result import Result
@@ -40,7 +41,12 @@ def network_of(result: Result, space: SearchSpace | None) -> Network:
     Without a `space`, or where the record is none of its points (another version wrote it), every
     value of the record is a knob, and there is no picture.
     """
-    return _network(json.dumps(result.architecture), space)
+    return network_in(result.architecture, space)
+
+
+def network_in(architecture: Mapping[str, Any], space: SearchSpace | None) -> Network:
+    """The same of an architecture's own record."""
+    return _network(json.dumps(architecture), space)
 
 
 def network_beside(result: Result) -> Network:

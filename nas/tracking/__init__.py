@@ -6,6 +6,7 @@ cores); after that a report takes some 10 to 30 ms, most of it the disk (two com
 
 from nas.tracking.search_info import Search
 from nas.tracking.sync_report import SyncReport
+from nas.tracking.tracked_runs import TrackedRuns
 from nas.tracking.tracker import Tracker
 
-__all__ = ["Search", "SyncReport", "Tracker"]
+__all__ = ["Search", "SyncReport", "TrackedRuns", "Tracker"]

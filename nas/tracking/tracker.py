@@ -32,6 +32,7 @@ from nas.tracking.store import (
 )
 from nas.tracking.sync_report import SyncReport
 from nas.tracking.timed_calls import HOLD, SILENCE, HeardClient, TimedCalls
+from nas.tracking.tracked_runs import TrackedRuns
 
 if TYPE_CHECKING:
     from nas.tracking.trial_runs import Runs
@@ -165,6 +166,16 @@ class Tracker:
             return None
         parent = self._runs.parent
         return f"{self.uri.rstrip('/')}/{front_path(parent.experiment_id, parent.run_id)}"
+
+    @property
+    def runs(self) -> TrackedRuns:
+        """The runs of the trials, as far as there are any. Asks nobody."""
+        if self._runs is None:
+            return TrackedRuns()
+        ids = {name: child.run_id for name, child in list(self._runs.children.items())}
+        place = f"#/experiments/{self._runs.parent.experiment_id}/runs/"
+        server = without_password(self.uri).rstrip("/")
+        return TrackedRuns(ids, f"{server}/{place}" if server.startswith("http") else "")
 
     def _stand(self, results: Sequence[Result]) -> None:
         self._results, self._stale = [one for one in results if one.is_candidate], True

@@ -1,6 +1,6 @@
 // The card of a network: what it is, what it costs, and why it is not on the front.
 const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained",
-  baseline: "beside the front", compressed: "beside the front"};
+  baseline: "beside the front", compressed: "beside the front", untrained: "not trained in this search"};
 
 function keyButton(network, choose) {
   return linkButton(network.key, "key", () => choose(network.key));
@@ -17,7 +17,7 @@ function status(network, state) {
 
 // The titles of the objectives that are not known of it.
 function unknown(network) {
-  return data.objectives.filter((name) => value(network, name) === null).map((name) => TITLES[name]);
+  return data.objectives.filter((name) => value(network, name) === null).map(titleOf);
 }
 
 function costsOf(network) {
@@ -28,7 +28,7 @@ function costsOf(network) {
   }
   if (network.chance !== null) rows.push(["Chance of the front", percent(network.chance)]);
   if (network.state === "stopped") rows.push(["Dice when stopped", shown("dice", lastDice(network))]);
-  for (const cost of data.costs) rows.push([TITLES[cost], shown(cost, network.costs[cost])]);
+  for (const cost of data.costs) rows.push([titleOf(cost), shown(cost, network.costs[cost])]);
   if (network.macsBounds) {
     rows.push(["MACs, least and most", network.macsBounds.map((n) => shown("macs", n)).join(", ")]);
   }
@@ -51,7 +51,7 @@ function advantage(member, network) {
     const gain = value(member, name) - value(network, name);
     if (gain === 0) return [];
     const size = shown(name, Math.abs(gain));
-    return [`${TITLES[name]} ${gain > 0 ? "+" : "−"}${size}`];
+    return [`${titleOf(name)} ${gain > 0 ? "+" : "−"}${size}`];
   }).join(", ");
 }
 
@@ -59,8 +59,8 @@ function advantage(member, network) {
 function excess(network, state) {
   const over = Object.entries(state.budgets).filter(([name, limit]) =>
     !within(network, {[name]: limit}));
-  const texts = over.map(([name, limit]) => `${TITLES[name]} ${shown(name, value(network, name))} `
-    + `(${name === "dice" ? "≥" : "≤"} ${shown(name, limit)})`);
+  const texts = over.map(([name, limit]) =>
+    `${titleOf(name)} ${shown(name, value(network, name))} (${limitText(name, limit)})`);
   return `It is outside the budgets: ${texts.join(", ")}.`;
 }
 
@@ -69,6 +69,8 @@ function whyNot(network, state, choose) {
   const title = beside.includes(network) ? "Beside the networks found" : "Why not this one";
   const told = (...parts) => [element("h3", {}, title), ...parts];
   const text = (words) => told(element("p", {}, words));
+  if (network.state === "untrained") return [element("p", {}, `${network.name.kind === "baseline"
+    ? "A well-known network" : "A preset of the space"}: its costs were counted, its Dice here is not known.`)];
   if (network.state === "infeasible") return text(network.reason ?? "");
   if (network.state === "stopped") {
     return text(`It was ${network.reason ?? "stopped early"}. `
@@ -96,11 +98,41 @@ function neighbours(network, state, choose) {
     smaller && larger ? " · " : null, step("larger member →", larger));
 }
 
-function drawCard(card, network, state, choose) {
+// A command with a button that copies it.
+function command(text) {
+  const code = element("code", {}, text);
+  const button = element("button", {type: "button", class: "tool", click: () => {
+    getSelection().selectAllChildren(code);
+    navigator.clipboard?.writeText(text).then(() => { button.textContent = "Copied"; }, () => {});
+  }}, "Copy");
+  return element("div", {class: "command"}, code, button);
+}
+
+// Its run in MLflow: a link where a server shows it, else how to have it shown.
+function tracked(network) {
+  if (!network.run) return [];
+  const title = element("h3", {}, "In MLflow");
+  if (data.runs) {
+    const link = element("a", {href: data.runs + network.run, target: "_blank", rel: "noopener"}, "Open its run");
+    return [title, element("p", {}, link)];
+  }
+  return [title, element("p", {}, "Run ", element("span", {class: "key"}, network.run), ", shown by"),
+    command("segnas ui SEARCH_DIR")];
+}
+
+function drawCard(card, network, state, {choose, close}) {
+  const closing = element("button", {type: "button", class: "tool close", "aria-label": "Close the card", click: close}, "✕");
+  if (!network) {
+    card.replaceChildren(element("p", {}, data.networks.length
+      ? "Choose a network in a chart or a table to see what it is, what it costs, and how to take it."
+      : "No network was trained yet."));
+    return;
+  }
   const text = status(network, state);
   const look = text === "on the front" ? "state front" : "state";
   const name = network.name ? ` · ${network.name.kind} ${network.name.text}` : "";
   card.replaceChildren(...[
+    closing,
     element("h2", {}, network.key),
     element("p", {class: look}, text + name),
     neighbours(network, state, choose),
@@ -115,8 +147,8 @@ function drawCard(card, network, state, choose) {
     element("details", {open: network.picture === null}, element("summary", {}, "Its choices"),
       element("code", {}, network.text)),
     ...(network.state === "complete" || beside.includes(network)
-      ? [element("h3", {}, "Take it"),
-        element("code", {}, `segnas export SEARCH_DIR --pick ${network.key} --to OUT`)] : []),
+      ? [element("h3", {}, "Take it"), command(`segnas export SEARCH_DIR --pick ${network.key} --to OUT`)] : []),
+    ...tracked(network),
   ].filter((part) => part !== null));
   if (network.curve.length > 1) drawCurve(card.querySelector("#curve"), network);
 }

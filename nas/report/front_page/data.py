@@ -14,39 +14,50 @@ from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
 from nas.report.front_page.sentences import caption, importance_text
 from nas.report.search_record import SearchRecord
-from nas.study.result_knobs import Network, network_beside, network_of
-from search_spaces.registry import SPACES
+from nas.report.untrained import Untrained
+from nas.study.result_knobs import Network, network_beside, network_in, network_of
+from search_spaces.registry import SPACES, find_space
 from search_spaces.space import Option, SearchSpace, path_pattern
 
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
 
+VERSION = 2  # of these data; a page that is open loads anew where its search writes others
 COUNTS = 0.03  # the share from which a knob's importance for an objective is shown
 
 
 def page_data(record: SearchRecord, importances: Sequence[Importance] | None) -> dict[str, Any]:
     """Everything that the page shows. What is no number is null.
 
-    What stands beside the front is among the networks, baselines and compressed networks each in a
-    state of their own.
+    What stands beside the front is among the networks, baselines, compressed networks and what was
+    not trained each in a state of their own.
     """
     results, classes, space = record.results, record.classes, record.space
     candidates = [network_of(result, space) for result in results]
     networks = [*candidates, *map(network_beside, record.beside)]
+    taken = {each.key for each in (*results, *record.beside)} | {each.alike for each in networks}
+    untrained = [each for each in record.untrained if each.key not in taken]
     names = _names(space, record.starts)
     names |= {each.name: _name(each.label, "baseline") for each in record.baselines}
     names |= {each.name: _name(each.made, "compressed") for each in record.compressed}
-    drawn = [json.dumps(list(map(asdict, network.stages))) for network in networks]
-    pictures = [picture for picture in dict.fromkeys(drawn) if picture != "[]"]  # many look alike
+    beside = [network_in(each.architecture, find_space(each.space)) for each in untrained]
+    drawn = [repr(each.stages) if each.stages else "" for each in (*networks, *beside)]
+    both = zip(drawn, (*networks, *beside), strict=True)
+    pictures = {text: each.stages for text, each in both if text}  # many look alike
+    numbers = {text: number for number, text in enumerate(pictures)}
     knobs = _knobs(candidates, space)
     known = costs_among(name for each in (*results, *record.beside) for name in each.costs)
     costs = costs_among([*COSTS, *known, *record.objectives])
+    places = {knob: {option: i for i, option in enumerate(o)} for knob, o in knobs.items()}
     return {
+        "version": VERSION,
+        "progress": record.progress.to_json() if record.progress else None,
+        "runs": record.runs.address,
         "caption": caption(record),
         "objectives": list(record.objectives),
         "reference": dice_reference(results),
         "costs": known,
-        "formats": {name: _format(objective(name)) for name in (*OBJECTIVES, *costs)},
+        "formats": {name: format_of(objective(name)) for name in (*OBJECTIVES, *costs)},
         "classes": list(classes),
         "knobs": [{"name": n, "options": list(map(option_text, o))} for n, o in knobs.items()],
         "networks": [
@@ -56,16 +67,21 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
                 "chance": record.chances.get(result.name),
                 "name": names.get(result.name) or names.get(network.alike),
                 "knobs": [  # the place of its option, -1 for a knob that was not asked for
-                    options.index(network.knobs[knob]) if knob in network.knobs else -1
-                    for knob, options in (knobs if result.is_candidate else {}).items()
+                    options[network.knobs[knob]] if knob in network.knobs else -1
+                    for knob, options in (places if result.is_candidate else {}).items()
                 ],
-                "picture": pictures.index(picture) if picture in pictures else None,
+                "picture": numbers.get(picture),
+                "run": record.runs.ids.get(result.name),
             }
             for result, network, picture in zip(
-                (*results, *record.beside), networks, drawn, strict=True
+                (*results, *record.beside), networks, drawn, strict=False
             )
+        ]
+        + [
+            _untrained(each, costs, numbers.get(picture))
+            for each, picture in zip(untrained, drawn[len(networks) :], strict=True)
         ],
-        "pictures": list(map(json.loads, pictures)),
+        "pictures": [list(map(asdict, stages)) for stages in pictures.values()],
         "importances": {
             "text": importance_text(importances),
             **_importance_table(importances or (), knobs),
@@ -100,6 +116,28 @@ def _values(result: Result, classes: Sequence[str], costs: Sequence[str]) -> dic
         "epochs": result.epochs,
         "curve": [_number(value, digits=4) for value in result.curve],
         "text": compact(result.architecture),
+    }
+
+
+def _untrained(network: Untrained, costs: Sequence[str], picture: int | None) -> dict[str, Any]:
+    """One of the networks, of which nothing but its costs is known."""
+    return {
+        "key": network.key,
+        "number": 0,
+        "state": "untrained",
+        "reason": None,
+        "dice": None,
+        "perClass": [],
+        "costs": {cost: _number(network.costs.get(cost)) for cost in costs},
+        "epochs": 0,
+        "curve": [],
+        "text": compact(network.architecture),
+        "trainings": [],
+        "chance": None,
+        "name": _name(network.name, "baseline" if network.is_baseline else "preset"),
+        "knobs": [],
+        "picture": picture,
+        "run": None,
     }
 
 
@@ -163,10 +201,12 @@ def _importance_table(importances: Sequence[Importance], knobs: Iterable[str]) -
     return {"objectives": objectives, "rows": [row for _, row in shown]}
 
 
-def _format(objective: Objective) -> dict[str, Any]:
-    """What writes a value of it: the title, the unit with its prefixes, and its sense."""
+def format_of(objective: Objective) -> dict[str, Any]:
+    """What writes a value of it: the title and what it means, the unit with its prefixes, and its
+    sense."""
     return {
         "title": objective.title,
+        "meaning": objective.meaning,
         "unit": objective.unit,
         "maximised": objective.maximised,
         "prefixes": PREFIXES[objective.base],

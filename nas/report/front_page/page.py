@@ -14,7 +14,13 @@ from nas.report.search_record import SearchRecord
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
 
-SCRIPTS = ("numbers.js", "charts.js", "picture.js", "card.js", "tables.js", "page.js")
+SHARED = ("elements.js", "theme.js", "scales.js", "marks.js", "plot.js")
+"""What pages with planes share; they need data with `formats` and `costs`."""
+
+SCRIPTS = (
+    *("networks.js", *SHARED, "colours.js", "planes.js", "choices.js", "curve.js"),
+    *("picture.js", "card.js", "tables.js", "live.js", "page.js"),
+)
 
 
 def front_page(record: SearchRecord, importances: Sequence[Importance] | None = None) -> str:
@@ -22,19 +28,22 @@ def front_page(record: SearchRecord, importances: Sequence[Importance] | None = 
 
     `importances`: of the knobs; None while the search runs.
     """
-    from plotly.offline import get_plotlyjs
-
     data = embedded(page_data(record, importances))
-    scripts = "\n".join(map(_asset, SCRIPTS))
+    return with_scripts(record.title, asset("page.html"), data, SCRIPTS)
+
+
+def with_scripts(title: str, body: str, data: str, scripts: Sequence[str]) -> str:
+    """A page of this `body`, HTML, with `embedded` data that these scripts draw from."""
+    code = "\n".join(map(asset, scripts))
     parts = (
-        _asset("page.html"),
-        f"<script>{get_plotlyjs()}</script>",
+        body,
         f'<script type="application/json" id="data">{data}</script>',
-        f'<script>\n"use strict";\n(() => {{\n{scripts}\n}})();\n</script>',
+        f'<script>\n"use strict";\n(() => {{\n{code}\n}})();\n</script>',
     )
-    return html_page(record.title, parts, _asset("page.css"))
+    return html_page(title, parts, asset("page.css"))
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file beside this one."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,57 +1,41 @@
-// Budgets, the legend, the importance of knobs, and the table of networks.
-function counted(number, word) {
-  return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
-}
+// Budgets, the importance of knobs, and the table of networks.
+const ROWS = 200;  // of the table at a time
 
 // A slider steps from network to network; its end, where all will do, is null.
 function slider(name, changed) {
-  const known = trained.map((n) => value(n, name)).filter((v) => v !== null);
-  const values = [...new Set(known)].sort((a, b) => (name === "dice" ? b - a : a - b));
-  const end = values.length - 1;
+  let values = [], limit = null;
+  const best = name === "dice";
   const output = element("output");
-  const input = element("input", {type: "range", min: 0, max: end, step: 1, value: end,
-    name, "aria-label": `${TITLES[name]} at ${name === "dice" ? "least" : "most"}`,
-    input: () => show(true)});
-  const limit = () => (Number(input.value) === end ? null : values[Number(input.value)]);
-  const text = () => (limit() === null ? "any"
-    : `${name === "dice" ? "≥" : "≤"} ${shown(name, limit())}`);
-  function show(byHand) {
-    output.textContent = text();
-    input.setAttribute("aria-valuetext", text());
-    if (byHand) changed();
+  const input = element("input", {type: "range", min: 0, step: 1, name,
+    "aria-label": `${titleOf(name)} at ${best ? "least" : "most"}`, input: () => {
+      const place = Number(input.value);
+      limit = place === values.length - 1 ? null : values[place];
+      show();
+      changed();
+    }});
+  function show() {
+    const text = limit === null ? "any" : limitText(name, limit);
+    output.textContent = text;
+    input.setAttribute("aria-valuetext", text);
   }
-  show(false);
-  const row = element("label", {}, output, TITLES[name], input);
-  // As far as this value: what is worse is out at first.
-  const start = (worst) => {
-    input.value = values.findLastIndex((one) => (name === "dice" ? one >= worst : one <= worst));
-    show(false);
-  };
-  return {name, row, limit, start, usable: values.length > 1,
-    reset: () => { input.value = end; show(false); }};
-}
-
-function legend(where) {
-  const has = (kind) => data.networks.some((n) => n.state === kind);
-  const named = (kinds) => [...trained, ...beside]
-    .some((n) => n.name && kinds.includes(n.name.kind));
-  const reached = data.networks.map((n) => n.dice ?? lastDice(n)).filter((dice) => dice !== null);
-  const floor = lowest([...trained, ...beside].map((n) => n.dice)
-    .filter((dice) => dice !== null));
-  const entries = [
-    [true, "●", COLOURS.front, "front"],
-    [true, "●", COLOURS.other, "other trained networks"],
-    [has("stopped"), "○", COLOURS.other, "stopped early: not comparable"],
-    [has("infeasible"), "|", COLOURS.other, "rejected"],
-    [reached.some((dice) => dice < floor), "▼", COLOURS.other, "lower than the picture"],
-    [named(["preset", "start"]), "◇", COLOURS.named, "preset or warm start"],
-    [named(["baseline"]), "□", COLOURS.named, "baseline"],
-    [named(["compressed"]), "☆", COLOURS.named, "made smaller after the search"],
-  ];
-  for (const [there, sign, colour, text] of entries) {
-    const mark = element("span", {"aria-hidden": "true", style: `color: ${colour}`}, sign);
-    if (there) where.append(element("li", {}, mark, text));
+  const row = element("label", {}, output, titleOf(name), input);
+  // The networks there are now; the limit stays.
+  function update() {
+    const known = trained.map((network) => value(network, name)).filter((one) => one !== null);
+    values = [...new Set(known)].sort((a, b) => (best ? b - a : a - b));
+    input.max = values.length - 1;
+    row.hidden = values.length < 2;
+    set(limit);
   }
+  // As far as this value: what is worse is out.
+  function set(worst) {
+    const place = worst === null ? values.length - 1
+      : values.findLastIndex((one) => (best ? one >= worst : one <= worst));
+    input.value = Math.max(0, place);
+    limit = place === values.length - 1 || place < 0 ? null : values[place];
+    show();
+  }
+  return {name, row, limit: () => limit, set, update};
 }
 
 function fillTable(table, head, rows) {
@@ -59,38 +43,90 @@ function fillTable(table, head, rows) {
     element("tbody", {}, ...rows));
 }
 
+// One of the buttons in a table's first column is reached by Tab, the others from there by arrows.
+function rove(table) {
+  const buttons = () => [...table.querySelectorAll("tbody tr td:first-child button")];
+  table.addEventListener("keydown", (event) => {
+    const all = buttons(), here = all.indexOf(document.activeElement);
+    const next = {ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: all.length - 1}[event.key];
+    if (here < 0 || next === undefined || !all[next]) return;
+    event.preventDefault();
+    all[here].tabIndex = -1;
+    all[next].tabIndex = 0;
+    all[next].focus();
+  });
+  return () => buttons().forEach((button, place) => { button.tabIndex = place ? -1 : 0; });
+}
+
 // Returns the first knob of the table, or null where there is none.
 function drawImportance(table, choose) {
   const {objectives, rows} = data.importances;
+  table.replaceChildren();
   if (!rows.length) return null;
   const cell = ({share, noise}) => element("td", {class: noise ? "share noise" : "share"},
     element("div", {}, track(share), element("span", {}, percent(share))));
-  const head = ["Knob", ...objectives.map((name) => TITLES[name])];
-  fillTable(table, head.map((title) => element("th", {}, title)),
+  const head = ["Knob", ...objectives.map(titleOf)];
+  fillTable(table, head.map((title) => element("th", {scope: "col"}, title)),
     rows.map(({knob, cells}) => element("tr", {"data-knob": knob},
       element("td", {}, linkButton(knob, "key", () => choose(knob))), ...cells.map(cell))));
   return rows[0].knob;
 }
 
-function drawNetworks(table, kind, state, choose) {
+// The columns of a table of networks: a title, the cell's text, and what it is sorted by.
+function columns(kind) {
+  const ended = kind === "stopped" || kind === "infeasible";
+  const bare = ended || kind === "untrained";
+  const repeated = !bare && trained.some((network) => network.chance !== null);
+  const number = (title, of, text) => ({title, of, text});
+  const named = (network) => (network.name
+    ? network.name.text + (network.state === "baseline" ? " (baseline)" : "") : "");
+  return [
+    {title: "Name", of: named, text: named},
+    ...(ended ? [number("Epochs", (n) => n.epochs, (n) => String(n.epochs))] : []),
+    ...(bare ? [] : [number("Dice", (n) => n.dice, (n) => shown("dice", n.dice)),
+      ...data.classes.map((title, i) => number(title,
+        (n) => (typeof n.perClass[i] === "number" ? n.perClass[i] : null), (n) => shown("dice", n.perClass[i])))]),
+    ...(repeated ? [number("Trainings", (n) => n.trainings.length || 1, (n) => String(n.trainings.length || 1)),
+      number("Chance", (n) => n.chance, (n) => percent(n.chance))] : []),
+    ...data.costs.map((cost) => number(titleOf(cost), (n) => value(n, cost), (n) => shown(cost, value(n, cost)))),
+    ...(ended ? [{title: "Reason", of: (n) => n.reason ?? "", text: (n) => n.reason ?? "", look: "reason"}] : []),
+  ];
+}
+
+function listed(kind, state) {
   const rows = kind === "front" ? [...state.members, ...beside]
     : data.networks.filter((network) => network.state === kind);
-  const ended = kind === "stopped" || kind === "infeasible";
-  const repeated = !ended && trained.some((network) => network.chance !== null);
-  const head = ["Key", "Name", ...(ended ? ["Epochs"] : ["Dice", ...data.classes]),
-    ...(repeated ? ["Trainings", "Chance"] : []),
-    ...data.costs.map((cost) => TITLES[cost]), ...(ended ? ["Reason"] : [])];
-  const cells = (network) => [
-    network.name ? network.name.text + (network.state === "baseline" ? " (baseline)" : "") : "",
-    ...(ended ? [String(network.epochs)]
-      : [network.dice, ...network.perClass].map((dice) => shown("dice", dice))),
-    ...(repeated ? [String(network.trainings.length || 1), percent(network.chance)] : []),
-    ...data.costs.map((cost) => shown(cost, network.costs[cost])),
-  ];
-  fillTable(table,
-    head.map((name) => element("th", {class: name === "Reason" ? "reason" : null}, name)),
-    rows.map((network) => element("tr", {class: network.key === state.chosen ? "chosen" : null},
-      element("td", {}, keyButton(network, choose)),
-      ...cells(network).map((text) => element("td", {}, text)),
-      ended ? element("td", {class: "reason"}, network.reason ?? "") : null)));
+  const column = columns(kind).find(({title}) => title === state.sort?.title);
+  if (!column) return rows;
+  const {down} = state.sort;
+  return [...rows].sort((a, b) => {
+    const [x, y] = [column.of(a), column.of(b)];
+    if (x === null || y === null) return (x === null) - (y === null);
+    return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1);
+  });
+}
+
+// `calls`: `choose` a network, `sort` by a column, show `more` rows.
+function drawNetworks(table, kind, state, calls) {
+  const rows = listed(kind, state), shownRows = rows.slice(0, state.rows);
+  const cols = columns(kind);
+  const head = (column) => {
+    const sorted = state.sort?.title === column.title && (state.sort.down ? "descending" : "ascending");
+    return element("th", {scope: "col", class: column.look ?? null, "aria-sort": sorted || null},
+      element("button", {type: "button", class: "sort", click: () => calls.sort(column.title)}, column.title));
+  };
+  fillTable(table, [element("th", {scope: "col"}, "Key"), ...cols.map(head)],
+    shownRows.map((network) => element("tr", {"data-key": network.key},
+      element("td", {}, keyButton(network, calls.choose)),
+      ...cols.map((column) => element("td", {class: column.look ?? null}, column.text(network))))));
+  const left = rows.length - shownRows.length;
+  at("more").hidden = left <= 0;
+  at("more").textContent = `Show ${Math.min(left, ROWS)} more of ${counted(rows.length, "network")}`;
+  at("empty").hidden = rows.length > 0;
+}
+
+function markChosen(table) {
+  for (const row of table.querySelectorAll("tbody tr")) {
+    row.classList.toggle("chosen", row.dataset.key === selected.chosen);
+  }
 }

@@ -13,9 +13,9 @@ import pytest
 
 from tests.pinned.runs import STORED
 
-HEAVY = {"torch", "monai", "ray", "mlflow", "optuna", "plotly", "matplotlib"}
+HEAVY = {"torch", "monai", "ray", "mlflow", "optuna", "matplotlib"}
 HEAVY |= {"onnxruntime", "openvino"}
-REPORT = {"optuna", "plotly", "matplotlib"}
+REPORT = {"optuna", "matplotlib"}
 
 # Command, what it returns, and what it may load. SEARCH is the folder of a search, EMPTY is none.
 COMMANDS = [
@@ -29,6 +29,7 @@ COMMANDS = [
     ("presets --space hybrid", 0, {"torch", "monai"}),  # networks are built, to count them
     ("front SEARCH", 0, set()),
     ("front SEARCH --plot --within params<=1e9", 0, set()),
+    ("compare SEARCH EMPTY", 2, {"optuna"}),
     ("fetch --mirror http://127.0.0.1:9", 0, set()),
     ("fetch heart --mirror ftp://127.0.0.1 --to EMPTY", 2, set()),
     ("check --help", 0, set()),

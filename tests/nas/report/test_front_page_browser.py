@@ -3,15 +3,20 @@
 import math
 import random
 import shutil
+import time
 from dataclasses import replace
 
 import pytest
 
 from nas.pareto.front import front
 from nas.pareto.objectives import objective
+from nas.report.comparison import compare, comparison_page
 from nas.report.front_page import front_page
+from nas.report.progress import Progress, UnderWay
 from nas.report.search_record import SearchRecord
+from nas.report.untrained import Untrained
 from nas.study.knob_importance import Importance
+from nas.tracking import TrackedRuns
 from search_spaces.axes import axes_for
 from search_spaces.registry import find_preset, find_space
 from search_spaces.space import RandomTrial
@@ -95,6 +100,7 @@ def loaded(browser, file):
     page, complaints = browser.new_page(viewport={"width": 1280, "height": 900}), []
     listen(page, complaints)
     page.goto(file.as_uri())
+    settle(page)
     yield page, complaints
     page.close()
 
@@ -139,13 +145,14 @@ def resize(page, width):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function(
             """() => [...document.querySelectorAll("#planes .plane")]
-                .every(plane => Math.abs(plane._fullLayout.width - plane.clientWidth) < 1)"""
+                .every(plane => plane.plot.width === plane.clientWidth)"""
         )
         settle(page)
 
 
 def settle(page):
     """Wait until what changed is drawn."""
+    page.wait_for_selector("#content[aria-busy=true]", state="detached")
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -154,11 +161,33 @@ def place(page, cost, key):
     return page.evaluate(
         """([cost, key]) => {
           const plane = document.querySelector(`[data-cost=${cost}]`);
-          const [x, y] = plane.places.get(key), l = plane._fullLayout;
-          const box = plane.getBoundingClientRect();
-          return [box.x + l._size.l + l.xaxis.d2p(x), box.y + l._size.t + l.yaxis.d2p(y)];
+          const {x, y} = plane.plot.places.get(key), box = plane.getBoundingClientRect();
+          return [box.x + x, box.y + y];
         }""",
         [cost, key],
+    )
+
+
+def ringed(page, cost, key):
+    """Whether a ring is drawn around a network in a plane."""
+    return page.evaluate(
+        """([cost, key]) => {
+          const {over, places} = document.querySelector(`[data-cost=${cost}]`).plot;
+          const {x, y} = places.get(key), ratio = window.devicePixelRatio;
+          const one = document.createElement("canvas").getContext("2d");
+          one.drawImage(over, -Math.round((x + 10) * ratio), -Math.round(y * ratio));
+          return one.getImageData(0, 0, 1, 1).data[3] > 0;
+        }""",
+        [cost, key],
+    )
+
+
+def drawn_members(page, cost):
+    """The keys of those that are drawn as the front in a plane."""
+    return page.evaluate(
+        """cost => document.querySelector(`[data-cost=${cost}]`).plot.spec.groups
+          .filter(({look}) => look.front).flatMap(({networks}) => networks.map(({key}) => key))""",
+        cost,
     )
 
 
@@ -194,8 +223,7 @@ def test_a_slider_redraws_the_front_under_its_budget(page):
     page.click(f"#networks .key:text-is('{beyond.key}')")
     assert "outside the budgets: MACs" in page.inner_text("#card")
     page.select_option("#which", "front")
-    drawn = page.evaluate("document.querySelector('[data-cost=params]').data[5].customdata")
-    assert sorted(drawn) == sorted(listed(page))
+    assert sorted(drawn_members(page, "params")) == sorted(listed(page))
     page.click("text=Clear budgets")
     settle(page)
     assert listed(page) == keys(front(RESULTS, OBJECTIVES))
@@ -227,7 +255,11 @@ def test_a_click_on_a_point_opens_its_card(page, width):
     assert card.locator("h2").inner_text() == wanted
     assert "on the front" in card.inner_text()
     assert card.locator(".picture .stage").count() > 3
-    assert card.locator("#curve .scatter").count() == 1
+    assert (
+        card.locator("#curve")
+        .get_attribute("aria-label")
+        .startswith("Validation Dice by epoch: 1: 0.")
+    )
     assert -1 < card.bounding_box()["y"] < 450  # its head is in the window
 
 
@@ -248,12 +280,95 @@ def test_a_dominated_network_says_by_whom(page):
     assert page.inner_text("#card h2") == told[0]
 
 
-def test_a_network_can_be_chosen_by_keyboard_alone(page):
-    page.focus("#which")
+def test_a_network_can_be_chosen_from_the_table_by_keyboard_alone(page):
+    rows = listed(page)
+    page.focus("#networks .sort >> nth=-1")
     page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    assert page.inner_text("#card h2") == listed(page)[0]
+    assert page.inner_text("#card h2") == rows[-1]
     assert page.evaluate("document.activeElement.id") == "card"
+    page.keyboard.press("Escape")
+    assert page.locator("#card h2").count() == 0
+    assert page.evaluate("document.activeElement.textContent") == rows[-1]  # back where it was
+
+
+def test_every_network_of_a_plane_is_reached_by_keyboard(page):
+    page.focus("#by")
+    page.keyboard.press("Tab")
+    plane = page.locator("[data-cost=params] .points")
+    assert page.evaluate("document.activeElement.parentElement.dataset.cost") == "params"
+    page.keyboard.press("Home")
+    met = []
+    for _ in RESULTS:
+        met.append(plane.inner_text().partition(":")[0].partition(" ")[0])
+        page.keyboard.press("ArrowRight")
+    assert set(met) == {r.key for r in RESULTS}
+    assert plane.locator("[role=option]").get_attribute("aria-setsize") == str(len(RESULTS))
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+ArrowRight")
+    key = plane.inner_text().partition(":")[0].partition(" ")[0]
+    assert key in keys(front(RESULTS, OBJECTIVES))
+    assert key in page.inner_text("#tip")
+    assert ringed(page, "macs", key)  # in the other planes, too
+    page.keyboard.press("Enter")
+    assert page.inner_text("#card h2") == key
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.parentElement.dataset.cost") == "params"
+
+
+def test_an_option_lights_the_networks_that_have_it(page):
+    button = page.locator("#choices .option >> nth=0")
+    told = button.get_attribute("aria-label")
+    button.focus()
+    page.keyboard.press("Enter")
+    settle(page)
+    assert page.locator("#choices .option >> nth=0").get_attribute("aria-pressed") == "true"
+    count = int(told.partition(": ")[2].partition(" ")[0])
+    assert f"{count} network" in page.inner_text("#left").partition("front.")[2]
+    page.click("#lit button")
+    settle(page)
+    assert "lit" not in page.inner_text("#left")
+
+
+def test_a_knob_colours_the_networks_in_all_pictures(page):
+    page.select_option("#by", "knob norm")
+    settle(page)
+    entries = page.locator("#legend li").all_inner_texts()
+    options = {result.architecture["norm"] for result in COMPLETE}
+    assert options <= set(entries)
+    page.select_option("#by", "front")
+    settle(page)
+    assert not options & set(page.locator("#legend li").all_inner_texts())
+
+
+def test_a_column_sorts_the_table(page):
+    page.select_option("#which", "complete")
+    head = page.locator("#networks .sort:text-is('MACs')")
+    head.click()
+    costs = {result.key: result.costs["macs"] for result in COMPLETE}
+    assert listed(page) == sorted(costs, key=costs.get)
+    assert page.locator("th[aria-sort=ascending]").inner_text() == "MACs"
+    page.click("#networks .sort:text-is('MACs')")
+    assert listed(page) == sorted(costs, key=costs.get, reverse=True)
+
+
+def test_the_reader_chooses_light_or_dark(page):
+    def paper():
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    assert paper() == "rgb(255, 255, 255)"
+    page.emulate_media(color_scheme="dark")
+    assert paper() != "rgb(255, 255, 255)"
+    page.click("text=Colours: auto")
+    assert paper() == "rgb(255, 255, 255)"
+    page.click("text=Colours: light")
+    page.emulate_media(color_scheme="light")
+    assert paper() != "rgb(255, 255, 255)"
+    page.click("text=Colours: dark")
+    assert paper() == "rgb(255, 255, 255)"
 
 
 def test_stopped_and_rejected_candidates_tell_why(page):
@@ -264,21 +379,16 @@ def test_stopped_and_rejected_candidates_tell_why(page):
         assert word in page.inner_text("#card")
         assert f"because of {HOSTILE}" in page.inner_text("#card")
         assert -1 < page.locator("#card").bounding_box()["y"] < 450  # the table is far below
-        chosen = page.inner_text("#card h2")
-        plane = page.evaluate(
-            "document.querySelector('[data-cost=macs]').data.map(t => t.customdata)"
-        )
-        assert [keys for keys in plane if keys == [chosen]] == [[chosen]]  # the ring around it
+        assert ringed(page, "macs", page.inner_text("#card h2"))
 
 
 def test_importances_are_a_table_whose_knobs_can_be_looked_into(page):
     assert page.locator("#importances tbody .key").all_inner_texts() == ["width", "norm"]
     page.click("#importances .key:text-is('norm')")
-    title = page.evaluate("document.querySelector('#effect .plane')._fullLayout.xaxis.title.text")
-    assert title == "norm"
+    assert page.evaluate("document.querySelector('#effect .plane').plot.spec.x.title") == "norm"
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [360, 1280, 2560])
 def test_nothing_is_wider_than_the_window(page, width):
     resize(page, width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -299,6 +409,7 @@ def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())
+    settle(page)
     assert listed(page) == [r.key for r in some if r.state == "complete"]
     page.close()
     assert complaints == []
@@ -314,6 +425,7 @@ def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
     page, complaints = browser.new_page(), []
     listen(page, complaints)
     page.goto(path.as_uri())
+    settle(page)
     heads = page.locator("#networks th").all_inner_texts()
     row = page.locator("#networks tr.chosen td").all_inner_texts()
     told = f"{math.floor(100 * record.chances[best.key] + 0.5)} %"
@@ -368,14 +480,20 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
     assert page.inner_text("#left") == "6 networks within the budgets, 1 on the front."
     assert page.inner_text("#card h2") in members
     page.click("text=Clear budgets")
+    settle(page)
     assert page.inner_text("#left") == "1 network on the front."
     assert "baseline" in page.inner_text("#legend")
     assert "unet-s (baseline)" in page.inner_text("#networks")
     squares = page.evaluate(
-        "[...document.querySelector('.plane').data.find((t) => t.mode === 'markers+text')"
-        ".marker.symbol].filter((symbol) => symbol === 'square-open').length"
+        """document.querySelector(".plane").plot.spec.groups
+          .filter(({look}) => look.mark === "square").flatMap(({networks}) => networks).length"""
     )
-    assert squares == 2
+    lower = page.evaluate(
+        """document.querySelector(".plane").plot.spec.lanes
+          .flatMap(({kinds}) => kinds).flatMap(({networks}) => networks.map(({key}) => key))"""
+    )
+    assert squares == 1
+    assert beside[1].key in lower  # its Dice is below what the picture shows
     assert "made smaller after the search" in page.inner_text("#legend")
     for one, name, told in (
         (beside[0], "baseline unet-s", "Better than every network found"),
@@ -387,6 +505,116 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
         assert name in card
         assert told in card
         assert f"--pick {one.name}" in card
+    page.close()
+    assert complaints == []
+
+
+def test_a_page_of_a_running_search_follows_it_and_the_reader_stays_where_they_are(
+    browser, tmp_path
+):
+    path = tmp_path / "front.html"
+    way = Progress(fraction=0.25, written=time.time(), running=[
+        UnderWay(name="running-one", epoch=2, epochs=8, dice=0.5)
+    ])  # fmt: skip
+    space = find_space("hybrid")
+    record = SearchRecord(
+        results=COMPLETE[:5], objectives=OBJECTIVES, title="live", classes=CLASSES, space=space,
+        progress=way,
+    )  # fmt: skip
+    path.write_text(front_page(record))
+    page, complaints = browser.new_page(), []
+    listen(page, complaints)
+    page.goto(path.as_uri())
+    settle(page)
+    assert "25 % of the budget" in page.inner_text("#live")
+    assert "running-one" in page.inner_text("#running")
+    page.select_option("#which", "complete")
+    chosen = COMPLETE[3].key
+    page.click(f"#networks .key:text-is('{chosen}')")
+    set_slider(page, "macs", 1)
+    later = replace(record, results=COMPLETE, progress=replace(way, fraction=0.5, running=()))
+    path.write_text(front_page(later))
+    page.click("text=Pause")
+    page.click("text=Follow")  # reads at once
+    page.wait_for_function("document.getElementById('live').innerText.includes('50 %')")
+    settle(page)
+    assert page.inner_text("#card h2") == chosen
+    assert sorted(listed(page)) == sorted(keys(COMPLETE))
+    assert page.is_visible("text=Clear budgets")
+    assert page.is_hidden("#running")
+    path.write_text(front_page(replace(record, results=COMPLETE, progress=None)))
+    page.click("text=Pause")
+    page.click("text=Follow")
+    page.wait_for_selector("#live", state="hidden")
+    page.close()
+    assert complaints == []
+
+
+def test_a_card_leads_to_the_run_in_mlflow(browser, tmp_path):
+    key = COMPLETE[0].key
+    address = "http://127.0.0.1:5000/#/experiments/1/runs/"
+    for runs, told in (
+        (TrackedRuns({key: "0123abcd"}, address), "Open its run"),
+        (TrackedRuns({key: "0123abcd"}), "segnas ui SEARCH_DIR"),
+    ):
+        record = SearchRecord(
+            results=COMPLETE[:1], objectives=OBJECTIVES, title="t", classes=CLASSES, runs=runs
+        )
+        (tmp_path / "front.html").write_text(front_page(record))
+        page = browser.new_page()
+        page.goto((tmp_path / "front.html").as_uri() + f"#{key}")
+        settle(page)
+        assert told in page.inner_text("#card")
+        links = page.locator("#card a")
+        assert links.count() == bool(runs.address)
+        if runs.address:
+            assert links.get_attribute("href") == f"{address}0123abcd"
+        page.close()
+
+
+def test_a_preset_that_was_not_trained_has_a_mark_and_a_card(browser, tmp_path):
+    point = find_preset("hybrid-s")
+    preset = Untrained(
+        name="hybrid-s", space="hybrid", key=point.key, architecture=point.to_json(),
+        costs={"params": 50_000.0, "macs": 5e8},
+    )  # fmt: skip
+    record = SearchRecord(
+        results=COMPLETE, objectives=OBJECTIVES, title="t", classes=CLASSES,
+        space=find_space("hybrid"), untrained=[preset],
+    )  # fmt: skip
+    (tmp_path / "front.html").write_text(front_page(record))
+    page, complaints = browser.new_page(), []
+    listen(page, complaints)
+    page.goto((tmp_path / "front.html").as_uri())
+    settle(page)
+    assert "preset, not trained" in page.inner_text("#legend")
+    page.locator("[data-cost=params]").scroll_into_view_if_needed()
+    page.mouse.click(*place(page, "params", point.key))
+    assert page.inner_text("#card h2") == point.key
+    assert "not trained in this search · preset hybrid-s" in page.inner_text("#card")
+    page.close()
+    assert complaints == []
+
+
+def test_two_fronts_stand_in_the_same_planes(browser, tmp_path):
+    settings = {"data": {"split": {}}}
+    one, other = (
+        SearchRecord(
+            results=results, objectives=OBJECTIVES, title="t", classes=CLASSES, settings=settings
+        )
+        for results in (COMPLETE[:9], COMPLETE[9:])
+    )
+    comparison = compare({HOSTILE: one, "other": other}, ["dice", "params"])
+    (tmp_path / "both.html").write_text(comparison_page(comparison))
+    page, complaints = browser.new_page(viewport={"width": 1280, "height": 900}), []
+    listen(page, complaints)
+    page.goto((tmp_path / "both.html").as_uri())
+    members = [f"{name}/{m.key}" for name, found in comparison.fronts.items() for m in found]
+    assert sorted(drawn_members(page, "params")) == sorted(members)
+    assert page.locator("#networks tbody tr").count() == len(members)
+    assert page.locator("#searches tbody tr td:first-child").all_inner_texts() == [HOSTILE, "other"]
+    page.click("#networks .key >> nth=1")
+    assert page.locator("#networks tr.chosen").count() == 1
     page.close()
     assert complaints == []
 
@@ -411,6 +639,7 @@ def test_a_picture_tells_the_resolution_of_each_axis_where_they_differ(browser, 
     (tmp_path / "front.html").write_text(front_page(record, None))
     page = browser.new_page()
     page.goto((tmp_path / "front.html").as_uri())
+    settle(page)
     page.click(f"#networks .key:text-is('{thick.key}')")
     rows = page.locator(".picture > span").all_inner_texts()
     told = [row.split(" \N{MULTIPLICATION SIGN} ") for row in rows]

@@ -425,6 +425,18 @@ def test_only_a_server_has_a_link(opened, monkeypatch):
     )
 
 
+def test_the_runs_of_trials_are_told_with_the_address_of_a_server(opened, monkeypatch):
+    tracking = opened()
+    assert tracking.runs.ids == {}
+    end(tracking, result())
+    (run,) = tracking.runs.ids.values()
+    assert tracking.runs.ids == {result().key: run}
+    assert tracking.runs.address == ""  # no browser reads a file of sqlite
+    monkeypatch.setattr(tracking, "uri", "https://user:secret@server/")
+    experiment = tracking._runs.parent.experiment_id
+    assert tracking.runs.address == f"https://server/#/experiments/{experiment}/runs/"
+
+
 def test_disabled_tracking_leaves_no_trace(tmp_path):
     config = TrackingConfig(enabled=False)
     tracking = track(config, tmp_path)

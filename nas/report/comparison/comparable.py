@@ -1,0 +1,89 @@
+"""Whether the figures of several searches mean the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from nas.pareto.objectives import is_latency, objective
+from nas.report.search_record import SearchRecord
+from nas.study.resume_check import differences
+from trainers.errors import UserError
+
+# Of the settings that results of one search have in common: what makes a Dice or a cost another
+# figure, what does so only to the memory, and what searches that are compared may well differ in.
+DICE = re.compile(r"data\b.*|space\.axes\b.*|train\.(patch|epochs|steps_per_epoch|overlap)\b.*")
+MEMORY = re.compile(r"train\.(batch|precision|ema|deep_supervision|loss)\b.*")
+FREE = re.compile(r"(seed|objectives|budget|space|search|latency)\b.*")
+
+
+def check_comparable(
+    searches: Mapping[str, SearchRecord], objectives: Sequence[str] | None
+) -> list[str]:
+    """The objectives to compare in: `objectives`, or those that all searches have.
+
+    Raises UserError with all that keeps figures of the searches from being compared.
+    """
+    (first, one), *others = searches.items()
+    chosen = list(objectives or one.objectives)
+    problems: list[str] = []
+    if "dice" not in chosen or len(chosen) < 2:
+        raise UserError(f"objectives {', '.join(chosen)}; expected dice and at least one cost")
+    for name, other in others:
+        problems += _against(first, one, name, other, chosen, bool(objectives))
+    problems += (
+        f"no trained network of {name} has {objective(cost).phrase}"
+        for name, record in searches.items()
+        for cost in chosen
+        if not any(r.state == "complete" and r.value(cost) is not None for r in record.results)
+    )
+    if problems:
+        raise UserError(
+            f"the figures of {', '.join(searches)} cannot be compared:\n  " + "\n  ".join(problems)
+        )
+    return chosen
+
+
+def other_differences(searches: Mapping[str, SearchRecord]) -> list[str]:
+    """What else differs in the recipes, a line each: it may be what is compared."""
+    (first, one), *others = searches.items()
+    return [
+        f"{path}: {old} in {first}, {new} in {name}"
+        for name, other in others
+        for path, old, new in differences(dict(one.settings), dict(other.settings))
+        if not (DICE.fullmatch(path) or FREE.fullmatch(path))
+    ]
+
+
+def _against(
+    first: str,
+    one: SearchRecord,
+    name: str,
+    other: SearchRecord,
+    chosen: Sequence[str],
+    told: bool,
+) -> Iterator[str]:
+    if not told and set(one.objectives) != set(other.objectives):
+        both = [known for known in one.objectives if known in other.objectives]
+        what = f"; compare in what both have: --objectives {','.join(both)}" if both[1:] else ""
+        yield (
+            f"objectives are {', '.join(one.objectives)} in {first} and "
+            f"{', '.join(other.objectives)} in {name}{what}"
+        )
+        return
+    if not ("data" in one.settings and "data" in other.settings):
+        lacking = name if "data" in one.settings else first
+        yield f"the journal of {lacking} does not tell on which data its networks were trained"
+        return
+    for path, old, new in differences(dict(one.settings), dict(other.settings)):
+        if DICE.fullmatch(path) or ("memory" in chosen and MEMORY.fullmatch(path)):
+            if path.startswith("data.split."):
+                part = path.removeprefix("data.split.")
+                yield f"the {part} cases of {name} are others than those of {first}"
+            else:
+                yield f"{path} is {old} in {first} and {new} in {name}"
+    if any(map(is_latency, chosen)) and one.conditions != other.conditions:
+        yield (
+            f"latency was measured on {one.conditions or 'nothing'} in {first} and on "
+            f"{other.conditions or 'nothing'} in {name}"
+        )

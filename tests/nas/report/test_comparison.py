@@ -1,0 +1,166 @@
+"""Two searches beside each other: when their figures may be compared, and what is told."""
+
+import json
+import shutil
+
+import pytest
+
+from nas.cli.main import main
+from nas.report.comparison import compare, comparison_page
+from nas.report.search_record import SearchRecord
+from tests.nas.probers import latency
+from tests.nas.report.test_front_page import embedded_data
+from tests.nas.results import flat_result
+from tests.pinned.runs import STORED
+from trainers.errors import UserError
+
+SETTINGS = {
+    "data": {"classes": ["background", "organ"], "split": {"training": ["a"], "validation": ["b"]}},
+    "train": {"patch": [24, 24, 24], "epochs": 3, "batch": 2, "learning_rate": 0.01},
+    "seed": 0,
+}
+
+
+def search(*results, objectives=("dice", "params"), settings=SETTINGS):
+    return SearchRecord(
+        results=results, objectives=objectives, title="t", classes=("organ",), settings=settings
+    )
+
+
+def network(key, dice, params, **values):
+    record = {"number": 0, "architecture": {"width": 4}, "state": "complete"}
+    return flat_result(key=key, dice=dice, params=params, **(record | values))
+
+
+A = search(network("a1", 0.80, 10), network("a2", 0.90, 100), network("both", 0.5, 1))
+B = search(network("b1", 0.85, 100), network("b2", 0.95, 1000), network("both", 0.6, 1))
+
+
+def with_settings(**changes):
+    return search(network("c", 0.8, 10), settings={**SETTINGS, **changes})
+
+
+def refusal(**searches):
+    with pytest.raises(UserError) as refused:
+        compare(searches)
+    return str(refused.value)
+
+
+def test_a_comparison_counts_and_measures():
+    found = compare({"A": A, "B": B})
+    told = found.to_json()
+    assert found.reference == pytest.approx(0.9 * 0.95)  # a1 and b1 are below it, as is `both`
+    assert [one["front"] for one in told["searches"]] == [["a2"], ["b2"]]
+    assert [one["trained"] for one in told["searches"]] == [3, 3]
+    assert [one["dominated"] for one in told["searches"]] == [0, 0]
+    assert [(one["start"], one["end"], one["ahead"]) for one in told["ahead"]["params"]] == [
+        (100, 1000, "A"),
+        (1000, None, "B"),
+    ]
+    assert (
+        found.in_common == "1 network was trained in several of them: the Dice differs by 0.1000."
+    )
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_seed_and_recipe_may_differ_and_the_recipe_is_told():
+    train = {**SETTINGS["train"], "learning_rate": 0.1}
+    found = compare({"A": A, "C": with_settings(train=train, seed=1)})
+    assert found.notes == ["train.learning_rate: 0.01 in A, 0.1 in C"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": {**SETTINGS["data"], "classes": ["background", "liver"]}}, "data.classes is"),
+        (
+            {"data": {**SETTINGS["data"], "split": {"training": ["a"], "validation": ["c"]}}},
+            "the validation cases of C are others than those of A",
+        ),
+        ({"train": {**SETTINGS["train"], "epochs": 4}}, "train.epochs is 3 in A and 4 in C"),
+        ({"train": {**SETTINGS["train"], "patch": [8, 8, 8]}}, "train.patch is"),
+    ],
+)
+def test_figures_of_other_data_or_another_fidelity_are_refused(changes, words):
+    assert words in refusal(A=A, C=with_settings(**changes))
+
+
+def test_other_objectives_are_refused_with_what_both_have():
+    other = search(network("c", 0.8, 10, macs=5), objectives=("dice", "macs", "params"))
+    assert "--objectives dice,params" in refusal(A=A, C=other)
+    assert compare({"A": A, "C": other}, ["dice", "params"]).objectives == ["dice", "params"]
+    with pytest.raises(UserError, match=r"no trained network of A has MACs"):
+        compare({"A": A, "C": other}, ["dice", "macs"])
+    with pytest.raises(UserError, match="expected dice and at least one cost"):
+        compare({"A": A, "C": other}, ["params"])
+
+
+def test_memory_needs_the_same_training_step():
+    batch = {**SETTINGS["train"], "batch": 4}
+    one, other = (
+        search(network("c", 0.8, 10, memory=5), settings={**SETTINGS, "train": train})
+        for train in (SETTINGS["train"], batch)
+    )
+    assert compare({"A": one, "C": other}).notes == ["train.batch: 2 in A, 4 in C"]
+    with pytest.raises(UserError, match=r"train.batch is 2 in A and 4 in C"):
+        compare({"A": one, "C": other}, ["dice", "memory"])
+
+
+def test_latencies_of_two_machines_are_refused():
+    measured, elsewhere = latency(5.0).to_json(), latency(5.0).to_json()
+    elsewhere["conditions"] = {**elsewhere["conditions"], "device": "another machine"}
+    one, other = (
+        search(
+            network("c", 0.8, 10, latency_ms=5.0, latency=told), objectives=("dice", "latency_ms")
+        )
+        for told in (measured, elsewhere)
+    )
+    assert "another machine" in refusal(A=one, C=other)
+    assert "another" not in compare({"A": one, "D": one}).in_common
+
+
+def test_a_journal_that_does_not_tell_its_data_is_refused():
+    assert "the journal of C does not tell" in refusal(A=A, C=search(settings={}))
+
+
+def test_the_page_has_both_fronts_and_escapes_what_it_is_told():
+    attack = "</script><script>alert(1)</script>"
+    html = comparison_page(compare({attack: A, "B": B}))
+    assert attack not in html
+    data = embedded_data(html)
+    members = [one["key"] for one in data["networks"] if one["member"]]
+    assert members == [f"{attack}/a2", "B/b2"]
+    assert [one["text"] for one in data["leads"]["params"]] == [f"{attack} alone", "B by 0.0500"]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    stored = STORED["search"].parent / "version_0_1" / "search"
+    return [str(shutil.copytree(stored, tmp_path / name)) for name in ("one", "two")]
+
+
+def test_the_command_compares_folders_of_searches(folders, tmp_path, capsys):
+    page = tmp_path / "both.html"
+    assert main(["compare", *folders, "--to", str(page)]) == 0
+    shown = capsys.readouterr().out
+    assert "as good (within 0.003)" in shown
+    assert "0 of 1" in shown
+    assert page.stat().st_size > 30_000
+    assert main(["compare", *folders, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in told["searches"]] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["ONE", "ONE"], "2 folders, 1 of them different"),
+        (["ONE"], "expected the folders of 2 to 8 different searches"),
+        (["ONE", "NONE"], "is no search"),
+        (["ONE", "TWO", "--objectives", "dice,speed"], "'speed' is unknown"),
+    ],
+)
+def test_a_command_that_cannot_compare_says_why(words, told, folders, capsys):
+    names = {"ONE": folders[0], "TWO": folders[1], "NONE": folders[0] + "-none"}
+    assert main(["compare", *(names.get(word, word) for word in words)]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,52 @@
+"""When the front's files are written while a search runs."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from nas.engine.report import Fidelity, Report
+from nas.search import follow_ups
+from nas.search.candidate_queue import CandidateQueue
+from nas.search.follow_ups import FrontWriter
+from tests.nas.parts import make_session, open_study
+from tests.nas.small_run import config
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that a test sets."""
+    now = SimpleNamespace(seconds=1000.0)
+    told = SimpleNamespace(monotonic=lambda: now.seconds, time=lambda: 5000.0)
+    monkeypatch.setattr(follow_ups, "time", told)
+    return now
+
+
+def test_the_page_follows_what_is_no_front_at_intervals(tmp_path, clock):
+    written = []
+    run = config(search={"sampler": "random", "trials": 3}, objectives=["dice", "params"])
+    study = open_study(tmp_path, run, lambda a: {"params": 1000, "macs": 10**6})
+    writer = FrontWriter(written.append, epochs=3)
+    queue = CandidateQueue(study, run.budget, None)
+    session = make_session(study, run, tmp_path, 2, queue, [writer])
+    writer.on_tick(session)
+    assert written == []  # nothing happened
+    candidate = session.start("a")
+    session.report("a", Report(fidelity=Fidelity(1), loss=1.0, dice=0.4, curve=(0.4,)))
+    writer.on_tick(session)
+    (first,) = written
+    assert first.written == 5000.0
+    (way,) = first.running
+    assert (way.name, way.epoch, way.epochs, way.dice) == (candidate.key, 1, 3, 0.4)
+    session.report("a", Report(fidelity=Fidelity(2), loss=1.0, dice=0.5, curve=(0.4, 0.5)))
+    writer.on_tick(session)
+    assert len(written) == 1  # not again so soon
+    clock.seconds += follow_ups.PAGE_SECONDS
+    writer.on_tick(session)
+    writer.on_tick(session)
+    assert [one.running[0].epoch for one in written] == [1, 2]
+    done = Report(fidelity=Fidelity(3), loss=1.0, dice=0.6, curve=(0.4, 0.5, 0.6), done=True)
+    session.report("a", done)
+    session.end("a")  # the front changes: at once
+    assert len(written) == 3
+    assert not written[-1].running
+    assert 0 < written[-1].fraction <= 1
