@@ -178,7 +178,7 @@ def run_search(
     elif settings:
         raise UserError("settings change a file; give run_search a file, or change the RunConfig")
     directory = Path("runs", config.name) if directory is None else from_home(directory)
-    run(config, directory, console or Console(), address)
+    run(config, directory, console or Console(force_jupyter=False), address)
     return Search(directory)
 
 

@@ -33,6 +33,7 @@ from nas.search.progress_bars import Bars
 from nas.search.repeats import FrontRepeats, Repeats, choose_repeats
 from nas.search.run_supernet import SupernetRun, epochs_before
 from nas.search.search_budget import SearchBudget
+from nas.search.stages import Stages
 from nas.study.baselines import BaselineSizes
 from nas.study.samplers.warm_start import WarmStart, warm_starts
 from nas.study.scores import Scores
@@ -85,21 +86,28 @@ def open_place(
     console: Console,
     address: str | None,
     measures: bool,
+    stages: Stages,
 ) -> Place:
     """Machines and prepared data, given back when `stack` is left.
 
-    `measures`: latencies as well, where the search wants any. Raises UserError where one of them
-    cannot be used.
+    `measures`: latencies as well, where the search wants any. `stages` are told of each.
+    Raises UserError where one of them cannot be used.
     """
     lock_name = machine_lock_name(directory)
     machine_lock = MachineLock.named(lock_name)
     stack.callback(machine_lock.remove)
+    if address:
+        stages.begin(f"Connecting to the Ray cluster at {address}")
     cluster = stack.enter_context(Cluster(config.resources, address, lock_name))
     slots = cluster.slots
-    with Bars(console) as bars:
+    stages.begin("Preparing the data")
+    with Bars(console, stages=stages) as bars:
         cache, cases = prepare_data(config.data, directory, bars.count)
     if config.latency.nodes:  # the machine that measures is found through Ray
+        stages.begin("Starting Ray")
         cluster.start()
+    if measures and config.needs_latency:
+        stages.begin("Making ready to measure latencies")
     prober = open_prober(config, cache, machine_lock.path) if measures else None
     if prober:
         stack.callback(prober.close)

@@ -1,0 +1,55 @@
+"""What a search does before its first candidate trains: imports, data, Ray, MLflow."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+REFRESHES = 4  # a second, of the line in a terminal
+
+
+class Stages:
+    """Says what has begun: in a terminal on one line, with its seconds, which is gone afterwards;
+    anywhere else on a line of standard error, with the time of day. A context manager.
+
+    Nothing else may be drawn on the terminal before `end`; what `console` prints meanwhile stands
+    above the line.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lines = console if console.is_jupyter else Console(stderr=True)
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def begin(self, text: str) -> None:
+        """The next stage; the one before it has ended."""
+        self.end()
+        if not self._console.is_terminal:
+            line = f"{datetime.now():%H:%M:%S} {text}"
+            self._lines.print(line, highlight=False, markup=False, soft_wrap=True)
+            return
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=self._console,
+            refresh_per_second=REFRESHES,
+            transient=True,
+        )
+        self._progress.add_task(text, total=None)
+        self._progress.start()
+
+    def end(self) -> None:
+        """Draw nothing any more."""
+        if self._progress:
+            self._progress.stop()
+        self._progress = None
