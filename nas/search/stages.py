@@ -8,6 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from trainers.signals import starting_threads
+
 REFRESHES = 4  # a second, of the line in a terminal
 
 
@@ -46,7 +48,8 @@ class Stages:
             transient=True,
         )
         self._progress.add_task(text, total=None)
-        self._progress.start()
+        with starting_threads():  # it draws in one of its own
+            self._progress.start()
 
     def end(self) -> None:
         """Draw nothing any more."""

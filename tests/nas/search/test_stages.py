@@ -2,6 +2,8 @@
 
 import io
 import re
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from rich.console import Console
 from nas.cli.main import main
 from nas.search.progress_bars import Bars
 from nas.search.stages import Stages
+from trainers.signals import SIGNALS
 
 DATED = re.compile(r"^\d\d:\d\d:\d\d ", re.M)
 
@@ -45,6 +48,21 @@ def test_in_a_terminal_it_is_one_line_that_is_gone_afterwards() -> None:
     text = drawn(console)
     assert "Starting Ray" in text and "0:00:0" in text
     assert text.endswith("\x1b[1A\x1b[2K") and text.count("\x1b[?25h") == 2  # the cursor is back
+
+
+def test_its_thread_leaves_signals_to_the_main_one() -> None:
+    before = set(threading.enumerate())
+    with Stages(terminal()) as stages:
+        stages.begin("Starting Ray")
+        (thread,) = set(threading.enumerate()) - before
+        blocked = re.search(
+            r"^SigBlk:\s*(\w+)$",
+            Path(f"/proc/self/task/{thread.native_id}/status").read_text(),
+            re.M,
+        )
+        assert blocked is not None
+        assert all(int(blocked[1], 16) >> (number - 1) & 1 for number in SIGNALS)
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(SIGNALS)
 
 
 def test_the_bar_of_the_same_terminal_takes_its_place() -> None:
