@@ -171,14 +171,19 @@ def run_search(
     """
     from rich.console import Console
 
-    from nas.search.run import run_search as run
+    from nas.search.stages import Stages
 
     if not isinstance(config, RunConfig):
         config = read_config(config, settings)
     elif settings:
         raise UserError("settings change a file; give run_search a file, or change the RunConfig")
     directory = Path("runs", config.name) if directory is None else from_home(directory)
-    run(config, directory, console or Console(force_jupyter=False), address)
+    console = console or Console(force_jupyter=False)  # rich's for Jupyter has a box for every line
+    with Stages(console, lines=console) as stages:
+        stages.begin("Loading PyTorch, MONAI, Optuna and Ray")
+        from nas.search.run import run_search as run
+
+        run(config, directory, console, address, stages=stages)
     return Search(directory)
 
 

@@ -15,15 +15,16 @@ REFRESHES = 4  # a second, of the line in a terminal
 
 class Stages:
     """Says what has begun: in a terminal on one line, with its seconds, which is gone afterwards;
-    anywhere else on a line of standard error, with the time of day. A context manager.
+    anywhere else on a line with the time of day, of standard error unless `lines` are to go
+    elsewhere. A context manager.
 
     Nothing else may be drawn on the terminal before `end`; what `console` prints meanwhile stands
     above the line.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, lines: Console | None = None) -> None:
         self._console = console
-        self._lines = console if console.is_jupyter else Console(stderr=True)
+        self._lines = lines or Console(stderr=True)
         self._progress: Progress | None = None
 
     def __enter__(self) -> Self:
