@@ -81,6 +81,7 @@ def runs_view(
             "orderByAsc": False,
             "selectedColumns": named,
             "runsHiddenMode": "SHOW_ALL",  # in charts; MLflow's own is the first ten
+            "isAccordionReordered": True,  # else sections are sorted by name
             "compareRunSections": [
                 {"uuid": section, "name": "Front", "display": True, "isReordered": False}
             ],

@@ -148,6 +148,7 @@ def _log(
 
 def _described(card: str) -> str:
     """The card as far as a registry takes it: whole sections, and where the rest is."""
+    card = card.strip()
     if len(card) <= DESCRIPTION:
         return card
     rest = "\n\nThe rest of this card is `extra_files/README.md` of the model."
