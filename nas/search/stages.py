@@ -36,7 +36,7 @@ class Stages:
     def begin(self, text: str) -> None:
         """The next stage; the one before it has ended."""
         self.end()
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:  # nor a terminal that cannot go back in a line
             line = f"{datetime.now():%H:%M:%S} {text}"
             self._lines.print(line, highlight=False, markup=False, soft_wrap=True)
             return

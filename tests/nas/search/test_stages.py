@@ -17,8 +17,8 @@ from trainers.signals import SIGNALS
 DATED = re.compile(r"^\d\d:\d\d:\d\d ", re.M)
 
 
-def terminal() -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=80)
+def terminal(kind: str = "xterm") -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=80, _environ={"TERM": kind})
 
 
 def drawn(console: Console) -> str:
@@ -37,6 +37,15 @@ def test_without_a_terminal_each_stage_is_a_dated_line_of_standard_error(
     assert captured.out == ""
     assert DATED.sub("", captured.err) == "Reading [red]a.yaml\nStarting Ray\n"
     assert len(DATED.findall(captured.err)) == 2
+
+
+def test_a_terminal_that_cannot_redraw_a_line_gets_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = terminal("dumb")
+    with Stages(console) as stages:
+        stages.begin("Starting Ray")
+    assert drawn(console) == "" and "Starting Ray" in capsys.readouterr().err
 
 
 def test_in_a_terminal_it_is_one_line_that_is_gone_afterwards() -> None:
