@@ -72,6 +72,19 @@ def starting_processes() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
+@contextmanager
+def starting_threads() -> Iterator[None]:
+    """A block whose threads get none of `SIGNALS`: what the main thread blocks stays blocked."""
+    if HANGUP is None:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def ignore_terminal() -> None:
     """For a process that another one ends: leave what comes from the terminal to that one."""
     for number in FROM_TERMINAL:

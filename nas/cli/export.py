@@ -60,6 +60,7 @@ def registration(
     Raises UserError, before anything is written, where MLflow cannot be reached.
     """
     from nas.export.export_folder import Export
+    from nas.export.model_card import CARD
     from nas.study.search_folder import search_id
     from nas.tracking.lookup import find_run
     from nas.tracking.model_registry import check_folder, check_names, register
@@ -85,6 +86,7 @@ def registration(
                 "dice": str(member.dice),
                 "params": str(member.costs["params"]),
             },
+            card=(options.to / CARD).read_text(),
         )
         batch = "any batch" if version.free_batch else "batch 1"
         return f"{version.uri} is version {version.number} ({batch}), in {without_password(uri)}"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nas.cli.arguments import DATA, add_hours, path
-from nas.cli.console import note
+from nas.cli.console import NOTES, note
 from nas.cli.planning import make_plan_file, search_name
 from trainers.errors import UserError
 
@@ -28,11 +28,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas init DATA`. What was read is kept in runs/NAME, where the search finds it."""
+    from nas.search.stages import Stages
+
     name = search_name(options.to.with_suffix("") if options.to else options.data)
     file = options.to or Path(f"{name}.yaml")
     _check_file(file, options.force)
     command = f"segnas search {file}"
-    make_plan_file(options.data, name, Path("runs") / name, options.hours, file, command)
+    with Stages(NOTES) as stages:
+        stages.begin(f"Reading {options.data}")
+        where = Path("runs") / name
+        make_plan_file(options.data, name, where, options.hours, file, command, stages)
     note(f"Wrote {file}. Search with: {command}")
     return 0
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.cli.console import NOTES, note
 from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.search.stages import Stages
 
 PLAN = "plan.yaml"  # in the folder of a search that was planned
 
@@ -25,12 +29,14 @@ def make_plan_file(
     hours: float | None,
     file: Path,
     command: str,
+    stages: Stages,
     settings: Sequence[str] = (),
 ) -> None:
     """Plan the search `name` of `data` in `directory`, write it to `file`, tell it in a few lines.
 
-    `command` is what goes by the file, changed by `settings`, which are no part of the plan. Raises
-    UserError for a folder without usable data, and for settings that fit no plan.
+    `command` is what goes by the file, changed by `settings`, which are no part of the plan.
+    `stages` are told what takes its time. Raises UserError for a folder without usable data, and
+    for settings that fit no plan.
     """
     from trainers.data.folder_source import source_of
 
@@ -43,20 +49,23 @@ def make_plan_file(
     known = {"name": name, "data": own, "train": {"patch": [32, 32, 32]}}
     check_settings(RunConfig, known, settings)
 
+    stages.begin("Loading PyTorch and MONAI")
     from nas.analysis.plan import make_plan
     from nas.search.progress_bars import Bars
     from trainers.atomic import output_folder, replace_files
 
     output_folder(directory)
-    with Bars(NOTES) as bars:
+    stages.begin(f"Looking at {data} and at this machine")
+    with Bars(NOTES, stages=stages) as bars:
         plan = make_plan(source, name, directory, hours, bars.count)
+    stages.end()
     replace_files({file: plan.to_yaml(command).encode()})
     for line in plan.lines:
         note(line)
 
 
 def planned_file(
-    data: Path, directory: Path, hours: float | None, settings: Sequence[str] = ()
+    data: Path, directory: Path, hours: float | None, settings: Sequence[str], stages: Stages
 ) -> Path:
     """The plan in the folder of a search, which goes by it and by `settings`; made where there is
     none.
@@ -75,7 +84,7 @@ def planned_file(
                 "give another folder (--dir)"
             )
         command = f"segnas search {data} goes by this file."
-        make_plan_file(data, search_name(data), directory, hours, file, command, settings)
+        make_plan_file(data, search_name(data), directory, hours, file, command, stages, settings)
         again = "the same command" if hours is None else "the same command without --hours"
         note(f"Wrote {file}: change it and run {again} to go by what it says")
         return file
@@ -88,5 +97,6 @@ def planned_file(
             f"--hours {hours:g}: {file} is planned already; leave --hours out to go by it, change "
             "search.hours and search.trials there, or remove it to plan anew"
         )
+    stages.end()
     note(f"Goes by {file}")
     return file

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.prompt import Confirm
 
 from nas.cli import arguments
 from nas.cli.arguments import path
+from nas.cli.console import note
 from nas.cli.planning import planned_file, search_name
 from trainers.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.search.stages import Stages
 
 HELP = "search architectures on a dataset"
 
@@ -44,19 +49,29 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas search`."""
-    from nas.config.run_config import RunConfig
-    from nas.config.yaml_file import read_config
-
     if options.address and options.address.startswith("ray://"):
+        note(f"Connecting to the Ray cluster at {options.address}")
         from nas.engine.remote_driver import drive
 
         return drive(options.address, _arguments(options))
+    from nas.search.stages import Stages
+
+    console = Console()
+    with Stages(console) as stages:
+        return _search(options, console, stages)
+
+
+def _search(options: argparse.Namespace, console: Console, stages: Stages) -> int:
+    stages.begin(f"Reading {options.config}")
+    from nas.config.run_config import RunConfig
+    from nas.config.yaml_file import read_config
     from trainers.data.folder_source import LAYOUTS, is_data
 
     if is_data(options.config):
         directory = options.dir or Path("runs") / search_name(options.config)
         _check_resumed(directory, options.resume)
-        config_file = planned_file(options.config, directory, options.hours, options.settings)
+        plan = (directory, options.hours, options.settings, stages)
+        config_file = planned_file(options.config, *plan)
         config = read_config(RunConfig, config_file, options.settings)
     else:
         if not options.config.exists():
@@ -66,11 +81,12 @@ def run(options: argparse.Namespace) -> int:
         config = read_config(RunConfig, options.config, options.settings)
         directory = options.dir or Path("runs") / config.name
         _check_resumed(directory, options.resume)
-    if not _agreed(directory, options.resume):
+    if not _agreed(directory, options.resume, stages):
         return 1
+    stages.begin("Loading PyTorch, MONAI, Optuna and Ray")
     from nas.search.run import run_search
 
-    outcome = run_search(config, directory, Console(), options.address)
+    outcome = run_search(config, directory, console, options.address, stages=stages)
     return 0 if outcome.members else 1
 
 
@@ -84,12 +100,13 @@ def _check_resumed(directory: Path, resume: bool) -> None:
         )
 
 
-def _agreed(directory: Path, resume: bool) -> bool:
+def _agreed(directory: Path, resume: bool, stages: Stages) -> bool:
     """Whether to go on: an old search in the folder is offered to a person at a terminal."""
     from nas.study.search_folder import JOURNAL
 
     if resume or not (directory / JOURNAL).exists() or not sys.stdin.isatty():
         return True
+    stages.end()
     return Confirm.ask(f"{directory} holds a search already. Go on with it?", default=True)
 
 

@@ -96,6 +96,7 @@ def _fit(
             name=run,
             storage_path=str(records),
             callbacks=[SessionTicker(session, cluster)],
+            progress_reporter=tune.CLIReporter(),  # silent; the one for notebooks clears the cell
             failure_config=FailureConfig(max_failures=0),  # the session tries again
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             verbose=0,

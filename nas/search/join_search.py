@@ -22,6 +22,7 @@ from nas.search.evaluate_export import evaluate_export
 from nas.search.opening import Place, open_place
 from nas.search.progress_bars import Bars
 from nas.search.same_data import alike
+from nas.search.stages import Stages
 from nas.study.candidate import Candidate
 from nas.study.folder_lock import alone_in
 from nas.study.resume_check import differences
@@ -66,7 +67,9 @@ def join_search(
                 return there, False
         candidate = Candidate(original.number, export.architecture)
         with ExitStack() as stack:
-            place = open_place(stack, config, directory, console, address, measures=True)
+            stages = stack.enter_context(Stages(console))
+            place = open_place(stack, config, directory, console, address, True, stages)
+            stages.end()
             with Bars(console) as bars:
                 _check_comparable(export, directory, stored.fixed, place, bars.count)
             result = replace(

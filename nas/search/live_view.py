@@ -5,17 +5,20 @@ from __future__ import annotations
 from time import monotonic
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nas.engine.report import Report
 from nas.pareto.front import spread
 from nas.pareto.front_files import Front
 from nas.pareto.objectives import DICE, LATENCY, costs_among, device_of, objective
 from nas.pareto.result import Result
 from nas.report.terminal_tables import clock, front_table
 from nas.search.callback import SearchCallback, SessionView
+from nas.search.stages import Stages
+from nas.study.candidate import Candidate
 
 REFRESH_SECONDS = 1.0
 FRONT_ROWS = 8
@@ -24,19 +27,19 @@ SHOWN = ("params", "macs")  # costs of the trials under way
 
 class Screen(SearchCallback):
     """Shows a session under a title. A context manager; draws only when it is called, in no thread
-    of its own."""
+    of its own, and in the place of `stages`, which say what comes before."""
 
-    def __init__(self, console: Console, title: str) -> None:
-        self._console, self._title = console, title
+    def __init__(self, console: Console, title: str, stages: Stages) -> None:
+        self._console, self._title, self._stages = console, title, stages
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._next = 0.0
+        self._silent = True
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stages.end()
         if self._live:
             self._live.stop()
 
@@ -45,7 +48,15 @@ class Screen(SearchCallback):
         now = monotonic()
         if self._live and now >= self._next:
             self._next = now + REFRESH_SECONDS
-            self._live.update(overview(session, self._title), refresh=True)
+            self._draw(self._live, overview(session, self._title))
+
+    def on_report(self, session: SessionView, candidate: Candidate, report: Report) -> None:
+        """That training has begun, where there is no live table: the first result comes later."""
+        if not self._live and self._silent:
+            self._silent = False
+            self._stages.begin(
+                f"{candidate.label} trains: epoch {report.epoch} of {session.budget.epochs}"
+            )
 
     def on_result(self, session: SessionView, result: Result) -> None:
         """A line where there is no live table."""
@@ -59,13 +70,18 @@ class Screen(SearchCallback):
         """Where the search is before its candidates; a line where there is no live table, if it is
         `worth` one."""
         if self._live:
-            self._live.update(Text(f"{self._title}  supernet  {text}"), refresh=True)
+            self._draw(self._live, Text(f"{self._title}  supernet  {text}"))
         elif worth:
             self.on_message(f"supernet  {text}")
 
     def on_message(self, text: str) -> None:
         """One line, above the live table where there is one."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _draw(self, live: Live, what: RenderableType) -> None:
+        self._stages.end()
+        live.start()
+        live.update(what, refresh=True)
 
 
 def overview(session: SessionView, title: str) -> Group:

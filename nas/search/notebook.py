@@ -169,17 +169,29 @@ def run_search(
     trained, for data or settings that cannot work, and KeyboardInterrupt where Ctrl-C ended the
     search: called again, it goes on.
     """
-    from rich.console import Console
-
-    from nas.search.run import run_search as run
+    from nas.search.stages import Stages
 
     if not isinstance(config, RunConfig):
         config = read_config(config, settings)
     elif settings:
         raise UserError("settings change a file; give run_search a file, or change the RunConfig")
     directory = Path("runs", config.name) if directory is None else from_home(directory)
-    run(config, directory, console or Console(), address)
+    console = console or _plain_console()
+    with Stages(console, lines=console) as stages:
+        stages.begin("Loading PyTorch, MONAI, Optuna and Ray")
+        from nas.search.run import run_search as run
+
+        run(config, directory, console, address, stages=stages)
     return Search(directory)
+
+
+def _plain_console() -> Console:
+    """Lines of text also in Jupyter, where rich would make a box of each and take the cell for a
+    terminal."""
+    from rich.console import Console
+
+    console = Console()
+    return Console(force_jupyter=False, force_terminal=False) if console.is_jupyter else console
 
 
 def read_config(file: str | Path, settings: Sequence[str] = ()) -> RunConfig:

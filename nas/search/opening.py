@@ -33,6 +33,7 @@ from nas.search.run_supernet import SupernetRun, epochs_before
 from nas.search.same_data import files_of_search
 from nas.search.search_budget import SearchBudget
 from nas.search.settings_files import write_settings
+from nas.search.stages import Stages
 from nas.study.baselines import BaselineSizes
 from nas.study.samplers.warm_start import WarmStart, warm_starts
 from nas.study.scores import Scores
@@ -84,20 +85,27 @@ def open_place(
     console: Console,
     address: str | None,
     measures: bool,
+    stages: Stages,
 ) -> Place:
     """Machines and prepared data, given back when `stack` is left.
 
-    `measures`: latencies as well, where the search wants any. Raises UserError where one of them
-    cannot be used.
+    `measures`: latencies as well, where the search wants any. `stages` are told of each.
+    Raises UserError where one of them cannot be used.
     """
     name = lock_name(directory)
     stack.callback(MachineLock.named(name).remove)
+    if address:
+        stages.begin(f"Connecting to the Ray cluster at {address}")
     cluster = stack.enter_context(Cluster(config.resources, address, name))
     slots = cluster.slots
-    with Bars(console) as bars:
+    stages.begin("Preparing the data")
+    with Bars(console, stages=stages) as bars:
         cache, cases = prepare_data(config.data, directory, bars.count)
     if config.latency.nodes:  # the machine that measures is found through Ray
+        stages.begin("Starting Ray")
         cluster.start()
+    if measures and config.needs_latency:
+        stages.begin("Making ready to measure latencies")
     prober = open_prober(config, cache, name) if measures else None
     if prober:
         stack.callback(prober.close)

@@ -15,16 +15,23 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from nas.search.stages import Stages
+
 if TYPE_CHECKING:
     from trainers.trainer import EpochReport
 
 
 class Bars:
-    """One bar for each thing that is counted. A context manager. `amount`: the columns that tell
-    how much is done, in the place of `3/10`."""
+    """One bar for each thing that is counted, from the first count on. A context manager.
 
-    def __init__(self, console: Console, *amount: ProgressColumn) -> None:
-        self._console = console
+    `amount`: the columns that tell how much is done, in the place of `3/10`. `stages`: what says on
+    the same terminal what is done until then.
+    """
+
+    def __init__(
+        self, console: Console, *amount: ProgressColumn, stages: Stages | None = None
+    ) -> None:
+        self._console, self._stages = console, stages
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -37,7 +44,6 @@ class Bars:
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,6 +51,9 @@ class Bars:
 
     def count(self, done: int, total: int, what: str, note: str = "") -> None:
         """`done` of `total` are `what`: checked, prepared, segmented."""
+        if self._stages:
+            self._stages.end()
+        self._progress.start()
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(what, total=total, note=note)
         self._progress.update(self._tasks[what], completed=done, total=total, note=note)

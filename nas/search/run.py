@@ -40,6 +40,7 @@ from nas.search.run_supernet import check_epochs
 from nas.search.search_info import search_info
 from nas.search.session import Session
 from nas.search.spent_seconds import keep_spent, read_spent
+from nas.search.stages import Stages
 from nas.search.time_account import TimeAccount
 from nas.search.trained_networks import trained_networks
 from nas.search.trial_judge import TrialJudge
@@ -69,27 +70,33 @@ def run_search(
     console: Console,
     address: str | None = None,
     confirm: Confirm | None = None,
+    stages: Stages | None = None,
 ) -> SearchOutcome:
     """Search, or go on with the search that `directory` holds; everything is kept in there.
 
     `address`: that of a Ray cluster; without one the trials run on this machine. `confirm`: propose
-    nothing new, train these repeats; `config` is then the search's own record. Raises UserError,
+    nothing new, train these repeats; `config` is then the search's own record. `stages`: those that
+    the caller has begun, on the same console. Raises UserError,
     before anything is trained, for data or settings that cannot work, and KeyboardInterrupt, once
     the front so far is written, where Ctrl-C ended the search.
     """
     directory = directory.resolve()
     with ExitStack() as stack:
+        stages = stack.enter_context(stages or Stages(console))
         stack.enter_context(alone_in(directory))
         _check_settings(config, directory, confirm)
-        place = open_place(stack, config, directory, console, address, measures=not confirm)
+        measures = not confirm
+        place = open_place(stack, config, directory, console, address, measures, stages)
+        stages.begin("Looking at what the budget lets through")
         begun = begin(config, directory, place, confirm)
         study = begun.study
         tracker = Tracker(config.tracking, directory, search_info(config, study.id))
         write_front = _front_writing(directory, study, config, place, tracker)
-        with Screen(console, config.name) as screen:
+        with Screen(console, config.name, stages) as screen:
             for line in begun.opening:
                 screen.on_message(line)
             if isinstance(place.prober, DevicesProber):
+                stages.end()  # nothing turns while latencies are measured
                 place.prober.expect(study.device_conditions)
                 measure_waiting(study, place.prober, screen.on_message)
             epochs = config.of_candidates().train.epochs
@@ -97,8 +104,13 @@ def run_search(
             time = _time(directory, place.slots, confirm)
             session = _session(config, directory, place, begun, time, callbacks)
             if not session.over:
+                stages.begin("Starting Ray")
                 place.cluster.start_ahead()  # its processes import while MLflow is opened
+            if config.tracking.enabled:
+                stages.begin("Opening MLflow")
             tracker.sync([*study.results, *study.baselines, *study.compressed])
+            if not session.over:
+                stages.begin("Starting the workers and the first candidates")
             ended = _train(config, directory, place, begun, session, screen, tracker)
             time.close()
             if ended:

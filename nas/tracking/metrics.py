@@ -18,6 +18,11 @@ CHANCE = "chance"  # to be on the front: known in the end only, and sent by itse
 SPREAD = ("mean_ms", "p90_ms", "p99_ms", "noise")  # of a latency, beside its median
 
 
+def metric_name(objective: str) -> str:
+    """What the metric of an objective is called: `latency_ms/clinic` for `latency_ms@clinic`."""
+    return safe(objective.replace("@", "/"))
+
+
 def final_metrics(result: Result) -> dict[str, float]:
     """What MLflow shows of an ended trial, by the metric's name, as far as it is known.
 
@@ -29,7 +34,7 @@ def final_metrics(result: Result) -> dict[str, float]:
     """
     values = {
         "dice": result.dice,
-        **{name.replace("@", "/"): value for name, value in result.costs.items()},
+        **{metric_name(name): value for name, value in result.costs.items()},
         **result.bounds,
         **{f"latency/{name}": (result.latency or {}).get(name) for name in SPREAD},
         **{

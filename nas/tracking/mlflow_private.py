@@ -6,11 +6,17 @@ the file cannot be opened at all.
 Its tables: a store whose folder was moved or copied names its artifacts where they were, and no
 call of MLflow changes where those of an experiment or a run are (github.com/mlflow/mlflow, issues
 3719 and 8226; `mlflow db move-resources` moves experiments between workspaces).
+
+What the button *Share* keeps of a view of runs, columns and charts included: a tag of the
+experiment that holds it as JSON, which an address names. No call of MLflow makes one; a key of it
+that a later version does not know is left out there.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +29,9 @@ ADDRESSES = (
     ("model_versions", "storage_location"),
 )
 
+
+VIEW_TAG = "mlflow.sharedViewState."  # of an experiment, before the name of the view
+VIEW_PARAMETER = "viewStateShareKey"  # of an address
 
 LOCKED = 2.0  # seconds that a locked store is waited for
 
@@ -52,3 +61,42 @@ def follow_move(store: Path, experiment: str, artifacts: Path) -> None:
                 f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                 (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
             )
+
+
+def runs_view(
+    runs: str, order: str, columns: Sequence[str], charts: Sequence[tuple[str, str]]
+) -> str:
+    """A view of an experiment's runs, as the value of its tag.
+
+    `runs`: the filter. `order`: the column to sort by, the largest first. Columns are called
+    `metrics.dice`, `tags.front`. `charts`: metrics along x and y of scatters, which come first.
+    """
+    section = "segnas"
+    named = [f"{kind}.`{name}`" for kind, _, name in (text.partition(".") for text in columns)]
+    kind, _, name = order.partition(".")
+    return json.dumps(
+        {
+            "searchFilter": runs,
+            "orderByKey": f"{kind}.`{name}`",
+            "orderByAsc": False,
+            "selectedColumns": named,
+            "runsHiddenMode": "SHOW_ALL",  # in charts; MLflow's own is the first ten
+            "isAccordionReordered": True,  # else sections are sorted by name
+            "compareRunSections": [
+                {"uuid": section, "name": "Front", "display": True, "isReordered": False}
+            ],
+            "compareRunCharts": [
+                {
+                    "type": "SCATTER",
+                    "uuid": f"{section}-{number}",
+                    "metricSectionId": section,
+                    "isGenerated": False,
+                    "deleted": False,
+                    "xaxis": {"key": x, "type": "METRIC"},
+                    "yaxis": {"key": y, "type": "METRIC"},
+                    "runsCountToCompare": 100,
+                }
+                for number, (x, y) in enumerate(charts)
+            ],
+        }
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -22,6 +23,7 @@ from nas.tracking.store import plain, prepare_mlflow, server_errors
 from trainers.errors import UserError
 
 NAME = re.compile(r"[\w .-]+")  # what MLflow takes, and a `models:/` address can hold
+DESCRIPTION = 5000  # characters that the table of model versions holds
 TOLERANCE = 1e-4  # of logits, times their largest value
 
 
@@ -70,14 +72,16 @@ def register(
     name: str,
     alias: str,
     tags: Mapping[str, str],
+    card: str,
 ) -> Version:
     """Register `network`, which maps (B, *shape) to logits, as the next version of `name`.
 
     `uri`: of the store; `run`: the experiment and the run that it comes from. The network is stored
     as an exported graph (`torch.export`, `pt2`), which is loaded without unpickling code, also
-    where segnas is not installed. Loaded back it has to give the same logits; only then does
-    `alias` move to it. Raises UserError where the graph cannot be exported, where it differs, and
-    where MLflow fails.
+    where segnas is not installed. `card`: its model card, Markdown, which the version has as its
+    description and the model beside its graph. Loaded back it has to give the same logits; only
+    then does `alias` move to it. Raises UserError where the graph cannot be exported, where it
+    differs, and where MLflow fails.
     """
     check_names(name, alias)
     prepare_mlflow()
@@ -89,8 +93,9 @@ def register(
         wanted = network(example)
     try:
         with _store(uri, run[0]):
-            number = _log(network, example, wanted, free, run[1], name, tags)
+            number = _log(network, example, wanted, free, run[1], name, tags, card)
             client = MlflowClient(uri)
+            client.update_model_version(name, number, _described(card))
             loaded = mlflow.pytorch.load_model(f"models:/{name}/{number}")
             with torch.inference_mode():
                 worst = float((loaded(example) - wanted).abs().max())
@@ -111,6 +116,7 @@ def _log(
     run_id: str,
     name: str,
     tags: Mapping[str, Any],
+    card: str,
 ) -> str:
     batch = -1 if free else 1
     kind = np.dtype(np.float32)
@@ -119,21 +125,35 @@ def _log(
         Schema([TensorSpec(kind, (batch, *logits.shape[1:]))]),
     )
     # Not mlflow.pytorch.log_model, which would start the trial's run anew and give it another end.
-    info = Model.log(
-        artifact_path=None,
-        flavor=mlflow.pytorch,
-        name="network",
-        run_id=run_id,
-        registered_model_name=name,
-        pytorch_model=network,
-        serialization_format="pt2",
-        signature=signature,
-        input_example=example.numpy(),
-        pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "mlflow>=3.17,<4"],
-        tags=dict(tags),
-        validate_serving_input=False,
-    )
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "README.md")
+        file.write_text(card)
+        info = Model.log(
+            artifact_path=None,
+            flavor=mlflow.pytorch,
+            name="network",
+            run_id=run_id,
+            registered_model_name=name,
+            pytorch_model=network,
+            serialization_format="pt2",
+            signature=signature,
+            input_example=example.numpy(),
+            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "mlflow>=3.17,<4"],
+            extra_files=[str(file)],
+            tags=dict(tags),
+            validate_serving_input=False,
+        )
     return str(info.registered_model_version)
+
+
+def _described(card: str) -> str:
+    """The card as far as a registry takes it: whole sections, and where the rest is."""
+    card = card.strip()
+    if len(card) <= DESCRIPTION:
+        return card
+    rest = "\n\nThe rest of this card is `extra_files/README.md` of the model."
+    start = card[: DESCRIPTION - len(rest)]
+    return (start.rpartition("\n## ")[0] or start).rstrip() + rest
 
 
 def _example(shape: tuple[int, ...]) -> np.ndarray:

@@ -12,8 +12,9 @@ from mlflow import MlflowClient
 from nas.pareto.hypervolume import missing_points
 from nas.pareto.result import Result
 from nas.tracking.client import BATCH, any_store, log, tagged
-from nas.tracking.description import front_path, note
+from nas.tracking.description import note, trials_view
 from nas.tracking.metrics import params, safe
+from nas.tracking.mlflow_private import VIEW_TAG
 from nas.tracking.search_info import Search
 
 SEARCH_TAG = "segnas.search"
@@ -72,6 +73,9 @@ class SearchRun:
         log(client, opened.run_id, params=lacking)
         with any_store():
             client.log_text(opened.run_id, search.config_yaml, "config.yaml")
+        tag, view = VIEW_TAG + opened.run_id, trials_view(search.objectives, opened.run_id)
+        if known is None or known.tags.get(tag) != view:
+            client.set_experiment_tag(home, tag, view)
         return opened
 
     def grow(self, results: Sequence[Result]) -> None:
@@ -116,7 +120,7 @@ class SearchRun:
                 for file in files:
                     self.client.log_artifact(self.run_id, str(file))
         tags = {RECORD_TAG: record} if changed else {}
-        text = note(self.search, results, ranks, front_path(self.experiment_id, self.run_id))
+        text = note(self.search, results, ranks, (self.experiment_id, self.run_id))
         old = self.client.get_run(self.run_id).data.tags
         ours = DESCRIPTION not in old or old.get(NOTE_TAG) == _fingerprint(old[DESCRIPTION])
         if ours and old.get(DESCRIPTION) != text:

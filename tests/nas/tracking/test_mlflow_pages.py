@@ -163,6 +163,21 @@ def test_the_search_describes_itself_and_leads_to_its_front(page, link):
 
 
 @pytest.mark.slow
+def test_the_description_leads_to_the_trials_in_charts_and_chosen_columns(page, link, search):
+    page.goto(link.replace("/artifacts/front.html", ""))
+    trials = page.get_by_role("link", name="Its trials as charts and a table")
+    trials.wait_for()
+    page.goto(f"{link.partition('#')[0]}{trials.get_attribute('href')}")
+    page.get_by_text("Front", exact=True).first.wait_for()
+    page.locator(".js-plotly-plot .scatterlayer").first.wait_for()
+    page.goto(page.url.replace("compareRunsMode=CHART", "compareRunsMode=TABLE"))
+    for column in ("dice", "params", "front", "pareto_rank"):
+        page.get_by_role("columnheader", name=column).first.wait_for()
+    best = max(search[1].results, key=lambda result: result.dice or 0.0)
+    page.get_by_role("link", name=f"trial-{best.number}-{best.key}").wait_for()  # not folded
+
+
+@pytest.mark.slow
 def test_trials_show_their_rank_and_the_search_its_hypervolume(page, link, search):
     study = search[1]
     page.goto(re.sub(r"/runs/\w+/artifacts/front.html", "/runs", link))

@@ -1,14 +1,18 @@
 """What is read of MLflow's insides is as it was read."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
+import mlflow
 from mlflow import MlflowClient
 
 from nas.config.tracking import TrackingConfig
 from nas.tracking import Search, Tracker
-from nas.tracking.mlflow_private import ADDRESSES
+from nas.tracking.description import trials_path, trials_view
+from nas.tracking.mlflow_private import ADDRESSES, VIEW_PARAMETER, VIEW_TAG
 from nas.tracking.store import make_store
 
 
@@ -51,3 +55,32 @@ def test_the_columns_that_hold_addresses_are_those_of_the_tables(tmp_path):
     named = {(t, c) for t, c in columns if "artifact" in c or c.endswith("_location")}
     others = {(t, c) for t, c in named if t == "workspaces"}  # defaults of a server's workspaces
     assert named - others <= set(ADDRESSES)
+
+
+def test_a_search_keeps_the_view_of_its_trials_that_its_description_leads_to(tmp_path):
+    synced(tmp_path, "a")
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("segnas")
+    (run,) = client.search_runs([experiment.experiment_id])
+    view = json.loads(experiment.tags[VIEW_TAG + run.info.run_id])
+    assert view["searchFilter"] == f"tags.mlflow.parentRunId = '{run.info.run_id}'"
+    assert view["orderByKey"] == "metrics.`dice`"
+    assert f"{VIEW_PARAMETER}={run.info.run_id}&" in trials_path("1", run.info.run_id)
+    # The filter is one that MLflow takes.
+    assert client.search_runs([experiment.experiment_id], view["searchFilter"]) == []
+
+
+def test_the_view_has_a_column_and_a_chart_of_each_objective():
+    view = json.loads(trials_view(["dice", "latency_ms@clinic", "params"], "r"))
+    charts = [(chart["xaxis"]["key"], chart["yaxis"]["key"]) for chart in view["compareRunCharts"]]
+    assert charts == [("latency_ms/clinic", "dice"), ("params", "dice"), ("macs", "dice")]
+    assert view["selectedColumns"][:2] == ["metrics.`dice`", "metrics.`latency_ms/clinic`"]
+    assert view["selectedColumns"][-3:] == ["tags.`front`", "tags.`pareto_rank`", "tags.`state`"]
+
+
+def test_the_pages_of_mlflow_still_know_the_words_of_a_view():
+    """Fails for a version of MLflow that calls them otherwise: read its pages again."""
+    folder = Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js"
+    pages = "".join(path.read_text() for path in folder.glob("*.js"))
+    words = [VIEW_PARAMETER, VIEW_TAG, *json.loads(trials_view(["dice", "params"], "r"))]
+    assert [word for word in words if f'"{word}"' not in pages] == []

@@ -11,13 +11,14 @@ from nas.cli.main import main
 from nas.config.tracking import TrackingConfig
 from nas.pareto.front_files import read_front
 from nas.tracking.lookup import find_run
-from nas.tracking.model_registry import check_names, register
+from nas.tracking.model_registry import _described, check_names, register
 from search_spaces.hybrid import Hybrid
 from tests.nas.small_search import tracked_search
 from trainers.checkpoint import write_checkpoint
 from trainers.errors import UserError
 
 SHAPE = (1, 16, 16, 16)
+CARD = "# tiny\n\nIt segments.\n\n## How good it is\n\nNot very.\n"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,13 @@ def place(search):
     folder, study = search
     best = max(study.results, key=lambda result: result.dice or 0.0)
     run = find_run(TrackingConfig(), folder, study.id, best.key)
-    return {"uri": f"sqlite:///{folder / 'mlflow.db'}", "run": run, "alias": "champion", "tags": {}}
+    return {
+        "uri": f"sqlite:///{folder / 'mlflow.db'}",
+        "run": run,
+        "alias": "champion",
+        "tags": {},
+        "card": CARD,
+    }
 
 
 @pytest.fixture
@@ -66,6 +73,20 @@ def test_what_is_loaded_gives_the_same_logits_for_any_batch(registered, place, m
     assert [spec.shape for spec in info.signature.inputs.inputs] == [(-1, *SHAPE)]
     assert [spec.shape for spec in info.signature.outputs.inputs] == [(-1, 2, 16, 16, 16)]
     assert info.saved_input_example_info
+
+
+def test_a_version_has_its_card(registered, search, place, request):
+    version = MlflowClient(place["uri"]).get_model_version(request.node.name, registered.number)
+    assert version.description == CARD.strip()
+    cards = (search[0] / "mlartifacts").rglob("extra_files/README.md")
+    assert CARD in {card.read_text() for card in cards}
+
+
+def test_of_a_long_card_the_description_has_whole_sections():
+    long = CARD + "\n## Data\n\n" + "many cases " * 1000
+    text = _described(long)
+    assert len(text) <= 5000 and text.startswith(CARD.strip())
+    assert "## Data" not in text and "extra_files/README.md" in text
 
 
 def test_the_alias_moves_to_the_next_version_and_the_run_stays_as_it_ended(
@@ -121,6 +142,8 @@ def test_the_command_registers_the_winner_also_for_who_has_no_segnas(search, tmp
     command = ["export", str(folder), "--pick", "best-dice", "--to", str(to), "--register", "organ"]
     assert main([*command, "--alias", "best"]) == 0
     assert "models:/organ@best is version 1" in capsys.readouterr().out
+    version = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").get_model_version("organ", "1")
+    assert version.description == _described((to / "README.md").read_text())
     x = torch.randn(1, 1, 24, 24, 24)
     torch.save(x, tmp_path / "x.pt")
     script = f"""

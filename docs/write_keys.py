@@ -1,0 +1,158 @@
+"""Write keys.md, every key of a configuration with its values and its default, from the models.
+
+    python docs/write_keys.py
+
+A test compares the page with what this would write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.config.run_config import RunConfig
+from trainers.data.registry import HERE
+
+PAGE = Path(__file__).with_name("keys.md")
+HEAD = """\
+# All keys
+
+Every key of a configuration, what it may be, and what it is where it is left out.
+[The configuration file](configuration.md) says how values are read; each table leads to the page
+that explains its keys.
+"""
+OWN = "Of this source alone, or with another default:"
+AS_TRAIN = "What `train` has is the same here unless it is set, and:"
+# A section of the configuration, and the page that explains it.
+PAGES = {
+    "data": "own-data.md#the-configuration",
+    "space": "spaces.md",
+    "train": "configuration.md#optimiser-and-rates",
+    "retrain": "retraining.md",
+    "budget": "preview.md",
+    "search": "searching.md",
+    "resources": "cluster.md",
+    "latency": "latency.md",
+    "tracking": "mlflow.md#a-server",
+}
+WHOLE = 9223372036854775807  # the largest integer there is: no limit to be told
+
+Schema = Mapping[str, Any]
+
+
+def page() -> str:
+    """The whole page."""
+    schema = RunConfig.model_json_schema()
+    rows = {
+        name: list(_rows(name, part, schema, name in schema["required"]))
+        for name, part in schema["properties"].items()
+    }
+    plain = [row for name in rows if name not in PAGES for row in rows[name]]
+    lines = [HEAD, *_table(plain)]
+    trained = {row.replace("`train.", "`retrain.") for row in rows["train"]}
+    for name, where in PAGES.items():
+        title = (PAGE.parent / where.partition("#")[0]).read_text().partition("\n")[0].strip("# ")
+        lines += [f"## {name}", "", f"Explained in [{title}]({where}).", ""]
+        if name == "data":
+            lines += _sources()
+        elif name == "retrain":
+            own = (row for row in rows[name] if row not in trained and ".patch`" not in row)
+            lines += [AS_TRAIN, "", *_table(own)]
+        else:
+            lines += _table(rows[name])
+    return "\n".join(lines)
+
+
+def _sources() -> Iterator[str]:
+    """What all sources of data have (all but one at most), then what each has besides."""
+    rows = {}
+    for model in HERE:
+        schema = model.model_json_schema()
+        parts = {**schema["properties"]}
+        source = parts.pop("source")["default"]
+        required = schema.get("required", ())
+        rows[source] = [
+            row
+            for name, part in parts.items()
+            for row in _rows(f"data.{name}", part, schema, name in required)
+        ]
+    count = Counter(row for its in rows.values() for row in its)
+    shared = [row for row in count if count[row] >= len(rows) - 1 and ".path`" not in row]
+    yield from _table([f"| `data.source` | {', '.join(f'`{name}`' for name in rows)} | |", *shared])
+    for source, its in rows.items():
+        yield from [f"### {source}", "", OWN, "", *_table(row for row in its if row not in shared)]
+
+
+def _table(rows: Iterable[str]) -> Iterator[str]:
+    yield "| key | value | default |"
+    yield "|---|---|---|"
+    yield from rows
+    yield ""
+
+
+def _rows(key: str, part: Schema, root: Schema, required: bool = False) -> Iterator[str]:
+    """A row for the key, or one for each key below it."""
+    found = [_resolved(one, root) for one in part.get("anyOf", [part])]
+    models = [one for one in found if "properties" in one]
+    if not models:
+        values = " or ".join(dict.fromkeys(_value(one, root) for one in found))
+        yield f"| `{key}` | {values} | {_default(part, required)} |"
+        return
+    if len(found) > 1:
+        others = " or ".join(_value(one, root) for one in found if one not in models)
+        default = "" if part.get("default") else _default(part, required)
+        yield f"| `{key}` | {others}, or the keys below | {default} |"
+    changed = part.get("default") or {}  # of the model where it stands here
+    for name, below in models[0]["properties"].items():
+        told = {**below, "default": changed[name]} if name in changed else below
+        yield from _rows(f"{key}.{name}", told, root, name in models[0].get("required", ()))
+
+
+def _resolved(part: Schema, root: Schema) -> Schema:
+    name = part.get("$ref", "").rpartition("/")[2]
+    return root["$defs"][name] if name else part
+
+
+def _value(part: Schema, root: Schema) -> str:
+    """What may stand there, in words."""
+    part = _resolved(part, root)
+    if "anyOf" in part:
+        return " or ".join(dict.fromkeys(_value(one, root) for one in part["anyOf"]))
+    if "const" in part or "enum" in part:
+        return ", ".join(f"`{value}`" for value in part.get("enum", [part.get("const")]))
+    kind = part.get("type")
+    if kind == "array":
+        if several := part.get("prefixItems"):
+            return f"a list of {len(several)}: {_value(several[0], root)}"
+        return f"a list of: {_value(part.get('items', {}), root)}"
+    if kind in ("integer", "number"):
+        return f"{'whole number' if kind == 'integer' else 'number'}{_limits(part)}"
+    words = {
+        "boolean": "`true`, `false`",
+        "string": "text",
+        "null": "`null`",
+        "object": "a mapping",
+    }
+    return words.get(str(kind), "as explained there")
+
+
+def _limits(part: Schema) -> str:
+    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    told = [
+        f"{sign} {part[name]:g}" for name, sign in signs.items() if part.get(name, WHOLE) != WHOLE
+    ]
+    return f" {', '.join(told)}" if told else ""
+
+
+def _default(part: Schema, required: bool) -> str:
+    if required:
+        return "has to be there"
+    empty = {} if part.get("type") == "object" else None  # a default that is made each time
+    return f"`{json.dumps(part.get('default', empty), ensure_ascii=False)}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
