@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nas.cli.main import one_line_errors
 from nas.pareto.result import Result
 from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
@@ -181,4 +182,4 @@ def row(what: str, figure: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(one_line_errors(main))
