@@ -36,7 +36,6 @@ function draw() {
   at("left").textContent = state.told + (state.brush.size ? ` ${counted(lit, "network")} lit.` : "");
   for (const {plot, cost} of plots) drawPlane(plot, cost, state);
   if (state.lighting) choices.draw(state);
-  state.lighting = false;
   clearTimeout(state.later);
   state.later = setTimeout(drawRest, REST);
 }
@@ -44,7 +43,8 @@ function draw() {
 function drawRest() {
   drawLegend(at("legend"), state);
   drawLit();
-  choices.draw(state);
+  if (!state.lighting) choices.draw(state);
+  state.lighting = false;
   at("all").hidden = !(state.more || state.all);
   at("all").textContent = state.all ? "Only the knobs that fit" : `All ${data.knobs.length} knobs`;
   table();
