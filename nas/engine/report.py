@@ -27,7 +27,7 @@ class Report:
     `seconds`: those of the latest step, training and validation and nothing else. `curve` holds the
     Dice of every validation so far, `measured` what the network told of itself in the latest.
     `accumulate`: in how many passes a batch is trained. `warning`: what the person at the terminal
-    should know.
+    should know. `saved`: whether the checkpoint holds what is told here, if it holds anything.
     """
 
     fidelity: Fidelity = Fidelity()
@@ -41,6 +41,7 @@ class Report:
     reason: str | None = None
     accumulate: int = 1
     warning: str | None = None
+    saved: bool = True
 
     @property
     def epoch(self) -> int:

@@ -22,6 +22,7 @@ from nas.report.terminal_tables import front_table
 from nas.report.write_front import try_write_front
 from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
+from nas.search.clear_folder import clear_folder
 from nas.search.closing_message import closing_lines
 from nas.search.components import evaluator, worker_settings
 from nas.search.follow_ups import FrontWriter, Tracking
@@ -86,11 +87,14 @@ def run_search(
                 place.prober.expect(study.device_conditions)
                 measure_waiting(study, place.prober, screen.on_message)
             callbacks = [FrontWriter(write_front), Tracking(tracker), screen]
-            session = _session(config, directory, place, begun, callbacks)
+            files = TrialFiles(directory, config.search.stall_minutes)
+            session = _session(config, files, place, begun, callbacks)
+            clear_folder(directory, files, study, screen.on_message)
             if not session.over:
                 place.cluster.start_ahead()  # its processes import while MLflow is opened
             tracker.sync([*study.results, *study.baselines, *study.compressed])
             ended = _train(config, directory, place, begun, session, screen, tracker)
+            clear_folder(directory, files, study, screen.on_message)
             if ended:
                 _remeasure(config, directory, place, session, tracker)
         summary = session.summary()
@@ -127,7 +131,7 @@ def _check_settings(config: RunConfig, directory: Path, confirm: Confirm | None)
 
 def _session(
     config: RunConfig,
-    directory: Path,
+    files: TrialFiles,
     place: Place,
     begun: Begun,
     callbacks: Sequence[SearchCallback],
@@ -139,7 +143,7 @@ def _session(
         CandidateQueue(study, config.budget, place.prober, begun.baselines),
         begun.budget,
         TrialJudge(trained.search, trained.train, config.objectives, study.results, study.starts),
-        TrialFiles(directory, config.search.stall_minutes),
+        files,
         TimeAccount(place.slots),
         retries=config.search.retries,
         repeats=begun.repeats,
