@@ -210,7 +210,7 @@ def names(family: Family) -> list[str]:
 
 def main() -> None:
     arguments = parse()
-    console, book = Console(), arguments.dir / "kills.jsonl"
+    console, book = Console(width=160), arguments.dir / "kills.jsonl"
     arguments.dir.mkdir(parents=True, exist_ok=True)
     started = monotonic()
     while (done := len(kills_in(book))) < arguments.kills:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,15 +56,16 @@ def front_is_that_of_all(directory: Path, space: str, objectives: Sequence[str])
 def leftovers(directory: Path, temporary: Path) -> list[Path]:
     """What is left where a search has ended: drafts, traces, records of Ray, checkpoints of
     trainings that did not end or of which more than the weights is kept, temporary files. Not
-    counted: Ray's folder of its logs, which is for people, and the copy of volumes on a node."""
+    counted: Ray's folder of its logs, which is for people, the copy of volumes on a node, and what
+    torch has compiled."""
     complete = {told["key"] for told in results(directory) if told["state"] == "complete"}
     left = [path for path in directory.rglob(".*") if path.name != ".lock"]
     left += (directory / "ray").glob("*")
     for path in (directory / "checkpoints").glob("*"):
         if path.suffix != ".pt" or path.stem not in complete or _holds_training(path):
             left.append(path)
-    kept = ("ray", "-volumes")
-    return left + [path for path in temporary.iterdir() if not path.name.endswith(kept)]
+    kept = re.compile(r"ray|.*-volumes|torchinductor_.*")
+    return left + [path for path in temporary.iterdir() if not kept.fullmatch(path.name)]
 
 
 def _holds_training(checkpoint: Path) -> bool:

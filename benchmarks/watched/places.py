@@ -29,6 +29,7 @@ SEARCH = {  # a candidate takes a second or two
     "search": {
         "sampler": "random",
         "trials": 100_000,
+        "confirm": 0,  # in the end all that was begun is trained, and nothing else
         "early_stopping": None,
         "warm_start": [],
         "baselines": [],
