@@ -120,6 +120,8 @@ class TwoNodes:
         """All processes of one of the two nodes at once, as when its power fails."""
         place = random.randrange(2)
         process, family = self._nodes[place]
+        while not family.alive("Ray"):  # it is just being started
+            self.search.watch(LOOK)
         members = family.alive()
         os.killpg(process.pid, signal.SIGKILL)
         for member in members:
