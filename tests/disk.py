@@ -22,6 +22,11 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def grow(folder: Path, size: int) -> None:
+    """Give the small disk so many bytes."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+
 def fill(file: Path) -> None:
     """Write zeros until the disk is full."""
     with file.open("wb", buffering=0) as stream:

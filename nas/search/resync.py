@@ -12,7 +12,7 @@ from nas.report.write_front import write_front
 from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
 from nas.study.search_folder import journal_in
-from nas.study.summary import SUMMARY, read_summary
+from nas.study.summary import JOURNAL_BYTES, read_summary
 from nas.tracking import SyncReport, Tracker
 
 
@@ -50,12 +50,11 @@ def sync_search(directory: Path, console: Console) -> int:
 def _summary(directory: Path) -> tuple[dict[str, float], str | None]:
     """The numbers of a search that came to its end, and how it ended.
 
-    Nothing where the search went on afterwards: its journal is then younger.
+    Nothing where the search went on afterwards: its journal is then longer.
     """
-    path = directory / SUMMARY
-    if not path.exists() or path.stat().st_mtime < journal_in(directory).stat().st_mtime:
-        return {}, None
     told = read_summary(directory)
+    if told.pop(JOURNAL_BYTES, 0) != journal_in(directory).stat().st_size:
+        return {}, None
     numbers = {n: float(v) for n, v in told.items() if isinstance(v, int | float)}
     return numbers, told.get("status")
 

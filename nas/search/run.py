@@ -42,7 +42,7 @@ from nas.study.samplers.factory import check_sampler
 from nas.study.samplers.warm_start import check_warm_starts
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
-from nas.study.summary import SUMMARY, Summary
+from nas.study.summary import JOURNAL_BYTES, SUMMARY, Summary
 from nas.tracking import Tracker
 from trainers.atomic import replace_files
 from trainers.data.cache import VolumeCache
@@ -189,9 +189,10 @@ def _remeasure(
 
 
 def _write_summary(directory: Path, summary: Summary, status: str) -> None:
-    told = json.dumps({**summary.to_json(), "status": status}, indent=1)
+    told = {**summary.to_json(), "status": status}
+    told[JOURNAL_BYTES] = (directory / JOURNAL).stat().st_size
     try:
-        replace_files({directory / SUMMARY: f"{told}\n".encode()})
+        replace_files({directory / SUMMARY: f"{json.dumps(told, indent=1)}\n".encode()})
     except OSError as error:
         warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SUMMARY = "summary.json"
+JOURNAL_BYTES = "journal_bytes"  # in that file: how long the journal was, which tells if it is old
 
 
 @dataclass(frozen=True)
