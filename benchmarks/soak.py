@@ -64,7 +64,7 @@ COLUMNS = {  # of a sample, and what the table calls it
     "drafts": "drafts",
     "journal": "journal MiB",
     "store": "MLflow MiB",
-    "query": "query ms",
+    "query": "query CPU ms",
 }
 
 
@@ -109,11 +109,11 @@ def soak(folder: Path, book: Path, trials: int, minutes: float) -> None:
 
 def sample(search: SearchCommand, temporary: Path) -> dict[str, Any]:
     """What there is now."""
-    family = search.family
+    family, directory = search.family, search.directory
     driver, members = family.root, family.alive()
-    store, journal = search.directory / STORE, search.directory / JOURNAL
+    store, journal = directory / STORE, directory / JOURNAL
     return {
-        "results": len(results(search.directory)),
+        "results": len(results(directory)),
         "driver": resident(driver),
         "worker": max([resident(one) for one in members if kind_of(one) == "worker"], default=0.0),
         "probe": max([resident(one) for one in members if kind_of(one) == "probe"], default=0.0),
@@ -122,7 +122,7 @@ def sample(search: SearchCommand, temporary: Path) -> dict[str, Any]:
         "handles": handles(driver) + sum(map(handles, members)),
         "temporary": sum(1 for path in temporary.iterdir() if path.name != "ray"),
         "shared": sum(1 for _ in Path("/dev/shm").iterdir()),
-        "drafts": sum(1 for _ in search.directory.rglob(".*")),
+        "drafts": sum(1 for name in ("", "checkpoints") for _ in (directory / name).glob(".*")),
         "journal": size(journal),
         "store": size(store),
         "query": 1000 * query_seconds(store) if store.exists() else 0.0,
