@@ -20,7 +20,7 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)  # files of it may still be open
 
 
 def grow(folder: Path, size: int) -> None:

@@ -23,6 +23,7 @@ def beside(monkeypatch):
 
 @pytest.fixture
 def search(tmp_path):
+    (tmp_path / "search").mkdir()
     ended_search(tmp_path / "search", tracking={"enabled": False})
     assert sync_search(tmp_path / "search", Console(file=io.StringIO())) == 0
     return tmp_path / "search"

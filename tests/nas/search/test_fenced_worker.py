@@ -50,11 +50,11 @@ def heard(search, attempt, worker):
 
 
 def late(worker):
-    """One more step of a worker that nobody hears, with weights of no worth."""
+    """One more step of a worker that nobody hears, with weights that no other has."""
     network = worker._evaluation._trainer.network
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.fill_(123.0)
+            parameter.mul_(1.01)
     return worker.step()["report"]
 
 
@@ -84,23 +84,16 @@ def test_late_weights_do_not_take_the_place_of_those_of_the_result(search):
     search.session.on_worker_lost("a", counts=False)
     key, second = worker_of(search, "b")
     assert heard(search, "b", second)
-    late(first)  # between two epochs of the second
+    assert late(first).epoch == 2  # between two epochs of the second
     assert not heard(search, "b", second)
+    trained = weights(search, key)
     search.session.end("b")
     [result] = search.session.study.results
     assert (result.state, result.epochs) == ("complete", 3)
-    kept = weights(search, key)
-    late(first)  # and once all is over
-    assert weights(search, key) == kept
+    assert weights(search, key) == trained
+    assert late(first).done  # and once all is over
+    assert weights(search, key) == trained
     assert read_checkpoint(checkpoint_in(search.folder, key)).keys() == {"weights"}
-    assert not torch.all(
-        torch.cat([t.flatten() for t in _tensors(search, key)]) > 100
-    )  # and they are not those of the late one
-
-
-def _tensors(search, key):
-    state = read_checkpoint(checkpoint_in(search.folder, key))["weights"]
-    return [tensor for tensor in state.values() if tensor.is_floating_point()]
 
 
 def test_of_an_attempt_that_has_ended_no_file_is_left(search):

@@ -74,6 +74,7 @@ def search(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
     with small_disk(folder, 2**25):
+        (folder / "search").mkdir()
         ended_search(folder / "search", tracking={"enabled": False})
         assert sync_search(folder / "search", Console(file=io.StringIO())) == 0
         yield folder / "search"

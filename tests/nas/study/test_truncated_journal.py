@@ -1,7 +1,6 @@
 """A journal whose last record was cut off anywhere: nothing before it is lost."""
 
 import json
-import shutil
 import warnings
 
 from nas.study.search_folder import JOURNAL
@@ -13,6 +12,7 @@ RUN = config(search={"sampler": "random", "trials": 9}, objectives=["dice", "par
 
 
 def opened(directory) -> Study:
+    directory.mkdir(exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is mended, which test_journal.py reads
         return open_study(directory, RUN, lambda _: {"params": 1000, "macs": 10**6})
@@ -42,14 +42,11 @@ def test_cut_off_at_any_byte_the_study_opens_with_all_before_and_goes_on(tmp_pat
     start, end = last_records(content)
     line = content[:end].rfind(b"\n", 0, end - 1) + 1
     # All bytes of the last record, and of those of the same trial the first, the last and some.
-    cuts = sorted({*range(line, end + 1), *range(start, line, 97)})
+    cuts = sorted({*range(line, end + 1), *range(start, line, 397)})
     assert len(cuts) > 50
     for cut in cuts:
-        directory = tmp_path / "cut"
-        shutil.copytree(whole, directory)
-        with (directory / JOURNAL).open("r+b") as file:
-            file.truncate(cut)
-        again = opened(directory)
+        (whole / JOURNAL).write_bytes(content[:cut])
+        again = opened(whole)
         assert again.results[:2] == before, cut
         # The result is in the record before the trial's end, or the trial is proposed again.
         if again.results[2:]:
@@ -57,7 +54,6 @@ def test_cut_off_at_any_byte_the_study_opens_with_all_before_and_goes_on(tmp_pat
         else:
             asked = again.ask()
             assert asked is not None and asked.key not in {r.key for r in before}, cut
-        shutil.rmtree(directory)
 
 
 def test_the_search_goes_on_after_each_kind_of_cut(tmp_path):

@@ -67,7 +67,7 @@ def test_a_disk_that_is_full_names_the_folder_and_the_same_command_goes_on(data,
             build_cache(read_msd(data), CHOSEN, folder)
         assert str(folder) in str(error.value.filename)
         assert not [path for path in folder.iterdir() if not path.name.startswith(".")]
-        grow(folder, 4 * size)
+        grow(folder, 2**24)
         cache = build_cache(read_msd(data), CHOSEN, folder)
         assert content(cache.folder) == expected
         assert [path.name for path in folder.iterdir()] == [cache.folder.name]
