@@ -7,9 +7,10 @@ Real tiny searches, in rounds of up to 12 kills: the driver, a worker, the probe
 latencies, one of Ray's own processes and MLflow's server on one machine, and a node of two (all of
 its processes at once) in a cluster. Kinds and moments are drawn by the seed: 0 to 30 seconds after
 the last kill, so that openings are hit as well as trainings; before every other kill a result is
-waited for. A driver is begun again by the same command, a server and a node come
-back a few seconds later, and all else is the search's own business. In the end the search is
-interrupted as by Ctrl-C, and goes on for two more networks to its proper end.
+waited for. A driver is begun again by the same command, a server and a node come back a few seconds
+later, and all else is the search's own business; where it ends, which is counted, the same command
+goes on. In the end the search is interrupted as by Ctrl-C, and goes on for two more networks to its
+proper end.
 
 Then every finished result that was in the journal at a kill has to be there, once, as it was, and
 with the same weights; MLflow has one run of each network; no process of the search or of a dead
@@ -55,7 +56,7 @@ class Kill:
     """One kill, and what was found wrong after it and before the next one.
 
     `at`: the time of day. `waited`: seconds after the kill before, or the start. `back`: seconds
-    until the next result. `told`: the results that were finished, as text, by key.
+    until the next result. `ended`: how often the search then ended by itself. `told`: the results that were finished, as text, by key.
     """
 
     kind: str
@@ -71,6 +72,7 @@ class Kill:
     orphans: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     hung: str = ""
+    ended: int = 0
     told: dict[str, str] = field(default_factory=dict, repr=False)
     digests: dict[str, str | None] = field(default_factory=dict, repr=False)
 
@@ -161,6 +163,8 @@ class Round:
             if times > 1:
                 first = next((k for k in self.kills if key in k.told), self.kills[-1])
                 first.again += times - 1
+        for moment in self._search.ended:
+            self._before(moment).ended += 1
         self._count_runs()
         self._count_orphans()
         for path in leftovers(directory, self._temporary):
@@ -264,7 +268,7 @@ def table(kills: Sequence[dict[str, Any]], rounds: Sequence[dict[str, Any]]) -> 
     )
     shown.add_column("killed")
     heads = "kills", "finished before", "lost", "trained again", "weights changed", "MLflow twice"
-    for head in (*heads, "orphans", "files left", "hung", "next result after"):
+    for head in (*heads, "orphans", "files left", "hung", "search ended", "next result after"):
         shown.add_column(head, justify="right")
     for kind in KINDS:
         own = [kill for kill in kills if kill["kind"] == kind]
@@ -274,7 +278,7 @@ def table(kills: Sequence[dict[str, Any]], rounds: Sequence[dict[str, Any]]) -> 
             counts = [sum(k[name] for k in own) for name in ("finished", "lost", "again")]
             counts += [sum(k[name] for k in own) for name in ("weights", "duplicates")]
             counts += [sum(len(k[name]) for k in own) for name in ("orphans", "left")]
-            counts += [sum(bool(k["hung"]) for k in own)]
+            counts += [sum(bool(k["hung"]) for k in own), sum(k["ended"] for k in own)]
             shown.add_row(kind, *map(str, [len(own), *counts]), seconds)
     return shown
 

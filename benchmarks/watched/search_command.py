@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import yaml
@@ -29,6 +29,7 @@ class SearchCommand:
     """The search in `folder`/search by the configuration `config`, with more `options`.
 
     `temporary`: its folder for temporary files. `families`: of every process that it was so far.
+    `ended`: the times of day when it was found to have ended by itself, and was begun again.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SearchCommand:
         self._config, self._options = folder / "config.yaml", options
         self._environment = environment(temporary)
         self.families: list[Family] = []
+        self.ended: list[float] = []
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._config.write_text(yaml.safe_dump(dict(config)))
@@ -75,6 +77,7 @@ class SearchCommand:
         while monotonic() < end:
             self.family.look()
             if self.process.poll() is not None:
+                self.ended.append(time())
                 self.start()
             sleep(LOOK)
 

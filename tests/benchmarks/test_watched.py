@@ -94,4 +94,4 @@ def test_the_table_of_kills_counts_by_what_was_killed():
     Console(file=text, width=160).print(shown)
     [line] = [line for line in text.getvalue().splitlines() if "worker" in line]
     cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert cells == ["worker", "2", "6", "0", "0", "0", "0", "0", "4", "0", "4 s (4)"]
+    assert cells == ["worker", "2", "6", "0", "0", "0", "0", "0", "4", "0", "0", "4 s (4)"]
