@@ -56,7 +56,8 @@ class Kill:
     """One kill, and what was found wrong after it and before the next one.
 
     `at`: the time of day. `waited`: seconds after the kill before, or the start. `back`: seconds
-    until the next result. `ended`: how often the search then ended by itself. `told`: the results that were finished, as text, by key.
+    until the next result. `ended`: how often the search then ended by itself. `told`: the results
+    that were finished, as text, by key.
     """
 
     kind: str
