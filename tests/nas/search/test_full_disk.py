@@ -112,6 +112,7 @@ def test_an_export_is_whole_or_not_there(search, tmp_path):
     assert Export(to).architecture == member.network()
 
 
+@pytest.mark.slow
 def test_mlflow_lacks_what_it_could_not_keep_and_gets_it_later(tmp_path, caplog, monkeypatch):
     caplog.set_level(logging.WARNING)
     whole = tmp_path / "mlflow.db"

@@ -1,8 +1,10 @@
 """A journal whose last record was cut off anywhere: nothing before it is lost."""
 
-import json
 import warnings
 
+import pytest
+
+from nas.study.journal import Journal
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
 from tests.nas.parts import open_study
@@ -11,11 +13,15 @@ from tests.nas.small_run import config
 RUN = config(search={"sampler": "random", "trials": 9}, objectives=["dice", "params"])
 
 
-def opened(directory) -> Study:
-    directory.mkdir(exist_ok=True)
+@pytest.fixture(autouse=True)
+def quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is mended, which test_journal.py reads
-        return open_study(directory, RUN, lambda _: {"params": 1000, "macs": 10**6})
+        yield
+
+
+def opened(directory) -> Study:
+    return open_study(directory, RUN, lambda _: {"params": 1000, "macs": 10**6})
 
 
 def end_one(study):
@@ -25,44 +31,48 @@ def end_one(study):
     return study.find(candidate.key)
 
 
-def last_records(text):
-    """The byte where each of the lines begins that the last result wrote: what the trial is, its
-    constraints and result, and its end; and the end of the file."""
-    lines = text.splitlines(keepends=True)
-    asked = max(n for n, line in enumerate(lines) if json.loads(line).get("op_code") == 4)
-    return sum(map(len, lines[:asked])), len(text)
-
-
-def test_cut_off_at_any_byte_the_study_opens_with_all_before_and_goes_on(tmp_path):
-    whole = tmp_path / "whole"
-    study = opened(whole)
-    before = [end_one(study) for _ in range(2)]
-    last = end_one(study)
-    content = (whole / JOURNAL).read_bytes()
-    start, end = last_records(content)
-    line = content[:end].rfind(b"\n", 0, end - 1) + 1
-    # All bytes of the last record, and of those of the same trial the first, the last and some.
-    cuts = sorted({*range(line, end + 1), *range(start, line, 397)})
-    assert len(cuts) > 50
-    for cut in cuts:
-        (whole / JOURNAL).write_bytes(content[:cut])
-        again = opened(whole)
-        assert again.results[:2] == before, cut
-        # The result is in the record before the trial's end, or the trial is proposed again.
-        if again.results[2:]:
-            assert again.results[2:] == [last], cut
-        else:
-            asked = again.ask()
-            assert asked is not None and asked.key not in {r.key for r in before}, cut
-
-
-def test_the_search_goes_on_after_each_kind_of_cut(tmp_path):
+@pytest.fixture
+def told(tmp_path):
+    """The journal's path, its content, and the three results that it holds."""
     study = opened(tmp_path)
-    first, last = end_one(study), end_one(study)
-    content = (tmp_path / JOURNAL).read_bytes()
-    for missing in (1, 2, 40):
-        (tmp_path / JOURNAL).write_bytes(content[:-missing])
-        again = opened(tmp_path)
-        assert again.results == [first, last]  # its end alone was lost, its result was not
-        third = end_one(again)
-        assert opened(tmp_path).results == [first, last, third]
+    results = [end_one(study) for _ in range(3)]
+    return tmp_path / JOURNAL, (tmp_path / JOURNAL).read_bytes(), results
+
+
+def starts(content):
+    """The byte where each line begins, and the end."""
+    return [0, *(n + 1 for n, byte in enumerate(content) if byte == 0x0A)]
+
+
+def test_cut_off_at_any_byte_all_earlier_records_are_read(told):
+    """Of the last record, which ends the trial, and with larger steps of those before it, the
+    result among them."""
+    path, content, _ = told
+    begins = starts(content)
+    logs = list(Journal(path).read_logs(0))
+    cuts = sorted({*range(begins[-2], begins[-1] + 1), *range(begins[-6], begins[-2], 31)})
+    assert len(cuts) > 100
+    for cut in cuts:
+        path.write_bytes(content[:cut])
+        whole = sum(begin <= cut for begin in begins[1:])
+        whole += cut + 1 in begins[1:]  # all but the end of the line
+        assert list(Journal(path).read_logs(0)) == logs[:whole], cut
+
+
+@pytest.mark.parametrize("line", [-2, -3, -5])
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_the_study_opens_with_all_earlier_results_and_goes_on(told, line, share):
+    path, content, results = told
+    *before, last = results
+    begins = starts(content)
+    begin, end = begins[line], begins[line + 1]
+    path.write_bytes(content[: begin + round(share * (end - begin))])
+    again = opened(path.parent)
+    assert again.results[:2] == before
+    if b'"result"' in path.read_bytes()[begins[-8] :]:  # only the trial's end was lost
+        assert again.results == results
+    else:
+        assert again.results == before
+        assert again.ask().key == last.key  # what was under way comes first
+    new = end_one(again)
+    assert opened(path.parent).find(new.key) == new
