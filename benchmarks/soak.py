@@ -22,7 +22,9 @@ import json
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from time import monotonic, sleep
 from typing import Any
 
@@ -41,7 +43,7 @@ from nas.tracking.store import STORE
 
 EVERY = 5.0  # seconds between samples
 GRACE = 90.0  # seconds for processes to notice that the search has ended
-ROWS = 8  # of the table, for each session
+ROWS = 6  # of the table, for each session
 MIB = 2**20
 SHORT = {
     **SEARCH,
@@ -162,17 +164,18 @@ def sessions(book: Path) -> list[list[dict[str, Any]]]:
 
 
 def table(number: int, session: Sequence[dict[str, Any]]) -> Table:
-    """Samples at about equal distances, the last one too; none of the opening."""
+    """The medians of the samples in equal parts of its time; none of the opening."""
     running = [line for line in session if line.get("worker")]
-    places = sorted({round(i * (len(running) - 1) / (ROWS - 1)) for i in range(ROWS)})
-    chosen = [running[place] for place in places] if running else []
+    ends = [part * len(running) // ROWS for part in range(ROWS + 1)]
+    parts = [running[begin:end] for begin, end in pairwise(ends) if end > begin]
     shown = Table(title=f"session {number}")
     for head in ("s", *COLUMNS.values()):
         shown.add_column(head, justify="right")
-    for line in chosen:
+    for part in parts:
+        found = {name: median(line[name] for line in part) for name in COLUMNS}
         digits = {name: 1 if name in ("journal", "store") else 0 for name in COLUMNS}
-        cells = [f"{line[name]:.{digits[name]}f}" for name in COLUMNS]
-        shown.add_row(f"{line['seconds']:.0f}", *cells)
+        cells = [f"{found[name]:.{digits[name]}f}" for name in COLUMNS]
+        shown.add_row(f"{part[-1]['seconds']:.0f}", *cells)
     return shown
 
 
