@@ -54,18 +54,27 @@ def front_is_that_of_all(directory: Path, space: str, objectives: Sequence[str])
 
 
 def leftovers(directory: Path, temporary: Path) -> list[Path]:
-    """What is left where a search has ended: drafts, traces, records of Ray, checkpoints of
-    trainings that did not end or of which more than the weights is kept, temporary files. Not
+    """What is left where a search has ended: drafts, traces, records of Ray, temporary files, and
+    checkpoints, but for the weights of complete trainings and what begun ones go on from. Not
     counted: Ray's folder of its logs, which is for people, the copy of volumes on a node, and what
     torch has compiled."""
-    complete = {told["key"] for told in results(directory) if told["state"] == "complete"}
+    ended = {told["key"]: told["state"] for told in results(directory)}
+    waiting = _begun(directory) - ended.keys()
     left = [path for path in directory.rglob(".*") if path.name != ".lock"]
     left += (directory / "ray").glob("*")
     for path in (directory / "checkpoints").glob("*"):
-        if path.suffix != ".pt" or path.stem not in complete or _holds_training(path):
+        complete = ended.get(path.stem) == "complete" and not _holds_training(path)
+        if path.suffix != ".pt" or not (complete or path.stem in waiting):
             left.append(path)
     kept = re.compile(r"ray|.*-volumes|torchinductor_.*")
     return left + [path for path in temporary.iterdir() if not kept.fullmatch(path.name)]
+
+
+def _begun(directory: Path) -> set[str]:
+    """The keys of all candidates that were given to workers."""
+    lines = (directory / JOURNAL).read_bytes().splitlines()
+    attributes = [json.loads(line).get("user_attr", {}) for line in lines if b'"key"' in line]
+    return {told["key"] for told in attributes if isinstance(told.get("key"), str)}
 
 
 def _holds_training(checkpoint: Path) -> bool:
