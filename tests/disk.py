@@ -1,9 +1,10 @@
-"""Disks that are full."""
+"""Disks that are full, and drives that do not answer."""
 
 import errno
 import resource
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,12 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)  # files of it may still be open
+
+
+def grow(folder: Path, size: int) -> None:
+    """Give the small disk so many bytes."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
 
 
 def fill(file: Path) -> None:
@@ -41,3 +47,27 @@ def small_files(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def drive(folder: Path, image: Path, size: int = 2**26) -> Iterator[Callable[[bool], None]]:
+    """A file system of its own at `folder`, in the file `image`, as a network drive is one.
+
+    Yields what blocks it (True), so that whoever writes there waits and cannot be killed, and lets
+    it go on (False). Skips the test where none may be mounted.
+    """
+    with image.open("wb") as file:
+        file.truncate(size)
+    made = shutil.which("mkfs.ext4") and shutil.which("fsfreeze")
+    commands = [["mkfs.ext4", "-q", image], ["mount", "-o", "loop,noatime", image, folder]]
+    if not made or any(subprocess.run(c, capture_output=True).returncode for c in commands):
+        pytest.skip("this user cannot mount a drive that can be blocked")
+
+    def block(blocked: bool) -> None:
+        subprocess.run(["fsfreeze", "-f" if blocked else "-u", folder], check=True)
+
+    try:
+        yield block
+    finally:
+        subprocess.run(["fsfreeze", "-u", folder], capture_output=True)
+        subprocess.run(["umount", "-l", folder], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,6 +13,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from trainers.errors import UserError
+
+DRAFT = re.compile(
+    r"\..+[.-][0-9a-f]{32}"
+)  # what files and folders are called until they are whole
 
 
 def output_folder(folder: Path) -> Path:
@@ -141,6 +146,17 @@ def replace_files(files: Mapping[Path, bytes]) -> None:
         if isinstance(error, OSError):
             raise _named(error, path, always=True) from error
         raise
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove the drafts of killed processes from a folder in which nobody else writes now.
+
+    What cannot be removed is left.
+    """
+    for path in folder.glob(".*"):
+        if DRAFT.fullmatch(path.name):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _named(error: OSError, path: Path, always: bool = False) -> OSError:

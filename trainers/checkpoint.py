@@ -73,8 +73,10 @@ def _mismatch(error: RuntimeError) -> str:
 
 
 def keep_weights_only(path: Path) -> None:
-    """Shrink a finished training's checkpoint to its weights."""
-    write_checkpoint(path, {"weights": read_checkpoint(path)["weights"]})
+    """Shrink a finished training's checkpoint to its weights, if there is more in it."""
+    state = read_checkpoint(path)
+    if state.keys() != {"weights"}:
+        write_checkpoint(path, {"weights": state["weights"]})
 
 
 def weights_of(path: Path) -> bytes:

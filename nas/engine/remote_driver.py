@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
+from time import sleep
 from typing import Any
 
 import ray
@@ -22,6 +24,9 @@ from trainers.errors import UserError, first_line
 from trainers.signals import starting_processes
 
 HEAD = "node:__internal_head__"  # a resource that Ray gives to the head, and to no other node
+STARTS = 4  # times that a connection is tried
+PAUSE = 2.0  # seconds between two tries
+ANSWER = 5.0  # seconds for the head to answer at all
 CHUNK = 65536  # bytes of output at a time
 # A Ray worker blocks SIGINT, and its children would, too.
 COMMAND = (
@@ -70,7 +75,7 @@ def drive(address: str, arguments: Sequence[str]) -> int:
 
     Raises UserError where no cluster answers or it has other versions, or the connection is lost.
     """
-    gcs = _connect(address)
+    gcs = connect(address)
     try:
         return _follow(_start(arguments, gcs))
     except RayError as error:
@@ -82,25 +87,72 @@ def drive(address: str, arguments: Sequence[str]) -> int:
         ray.shutdown()
 
 
+def connect(address: str, init: Callable[[str], str] | None = None) -> str:
+    """Connect to the cluster at `ray://HOST:PORT`; its address as its own nodes know it.
+
+    For each connection Ray starts a server process on the head, which now and then dies at its
+    start, or takes too long on a busy machine (seen with Ray 2.60): so it is tried up to `STARTS`
+    times, which is said. `init` connects once. Raises UserError.
+    """
+    _knock(address)
+    for left in reversed(range(STARTS)):
+        try:
+            return (init or _connect)(address)
+        except ImportError as error:
+            raise UserError(
+                f"--address {address}: Ray Client is not installed here ({error}); "
+                "install it with `pip install 'ray[client]'`"
+            ) from error
+        except (RuntimeError, ValueError) as error:  # other versions, a wrong address
+            raise _unusable(address, first_line(error)) from error
+        except _failures() as error:
+            ray.shutdown()
+            if not left:
+                raise _unusable(address, f"{_cause(error)} ({STARTS} times)") from error
+            again = f"trying again ({STARTS - left + 1} of {STARTS})"
+            print(f"Ray's server for this connection failed: {_cause(error)}; {again}", flush=True)
+            sleep(PAUSE)
+    raise AssertionError("the last try returns or raises")
+
+
 def _connect(address: str) -> str:
-    """The address of the cluster as its own nodes know it."""
+    with starting_processes():
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    return ray.get(ray.remote(_gcs_address).options(num_cpus=0, resources={HEAD: 1e-3}).remote())
+
+
+def _knock(address: str) -> None:
+    """Ray itself would try for half a minute, each time."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        raise _unusable(address, "expected ray://HOST:PORT")
     try:
-        with starting_processes():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        return ray.get(
-            ray.remote(_gcs_address).options(num_cpus=0, resources={HEAD: 1e-3}).remote()
-        )
-    except ImportError as error:
-        raise UserError(
-            f"--address {address}: Ray Client is not installed here ({error}); "
-            "install it with `pip install 'ray[client]'`"
-        ) from error
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise UserError(
-            f"--address {address}: no cluster can be used there: {first_line(error)} "
-            "(expected a head started with `ray start --head --ray-client-server-port=10001`, with "
-            "segnas and the same Python and Ray as here)"
-        ) from error
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _unusable(address, f"nobody answers ({error})") from error
+
+
+def _unusable(address: str, why: str) -> UserError:
+    return UserError(
+        f"--address {address}: no cluster can be used there: {why} "
+        "(expected a head started with `ray start --head --ray-client-server-port=10001`, with "
+        "segnas and the same Python and Ray as here)"
+    )
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a connection raises whose server failed; gRPC's error is none of Python's own."""
+    try:
+        from grpc import RpcError
+    except ImportError:
+        return ConnectionError, RayError
+    return ConnectionError, RayError, RpcError
+
+
+def _cause(error: Exception) -> str:
+    """What failed, in a line: Ray sends the traceback of its server, which ends with it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip()
 
 
 def _gcs_address() -> str:

@@ -28,7 +28,7 @@ class Report:
     of the steps before a checkpoint that this process went on from. `curve` holds the
     Dice of every validation so far, `measured` what the network told of itself in the latest.
     `accumulate`: in how many passes a batch is trained. `warning`: what the person at the terminal
-    should know.
+    should know. `saved`: whether the checkpoint holds what is told here, if it holds anything.
     """
 
     fidelity: Fidelity = Fidelity()
@@ -43,6 +43,7 @@ class Report:
     reason: str | None = None
     accumulate: int = 1
     warning: str | None = None
+    saved: bool = True
 
     @property
     def epoch(self) -> int:

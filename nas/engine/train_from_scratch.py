@@ -116,6 +116,7 @@ class Training:
             done=trainer.done,
             accumulate=trainer.accumulate,
             warning=self._warning(trainer.done),
+            saved=self._unsaved is None,
         )
 
     def _reason(self, error: Exception) -> str:

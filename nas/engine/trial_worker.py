@@ -46,8 +46,8 @@ class TrialWorker(tune.Trainable):
     """One step is one step of an `Evaluation`, mostly an epoch.
 
     Its config has `settings` (`WorkerSettings`), and of each candidate the `record` (as text, or
-    Ray makes every choice a column of its own), the `key` by which its files are named, and the
-    `seed` of a repeat.
+    Ray makes every choice a column of its own), the `key` by which its files are named, the `seed`
+    of a repeat, and the name of this `attempt` at it; see `TrialFiles`.
 
     All that it computes, imports included, it computes within the `MachineLock`, so that nothing
     disturbs the measurement of a latency. Ray builds a worker once and resets it for every further
@@ -85,6 +85,7 @@ class TrialWorker(tune.Trainable):
         self._evaluation: Evaluation | None = None
         self._record, self._key = new_config["record"], new_config["key"]
         self._seed: int | None = new_config.get("seed")
+        self._attempt: str | None = new_config.get("attempt")
         self._watchdog = self._files.watchdog(self._key)
         return True
 
@@ -124,7 +125,9 @@ class TrialWorker(tune.Trainable):
         if self._seed is not None and self._reseeded:
             evaluator = self._reseeded(self._seed)
             evaluator.prepare(self._workspace)
-        return evaluator.start(architecture, self._files.checkpoint(self._key))
+        if self._attempt is None:
+            return evaluator.start(architecture, self._files.checkpoint(self._key))
+        return evaluator.start(architecture, self._files.begin(self._key, self._attempt))
 
     def _pause(self) -> None:
         self._machine_lock.pause(self._leave)

@@ -42,7 +42,8 @@ class SessionSearcher(_Live, Searcher):
         if candidate is None:
             return Searcher.FINISHED if self.session.over else None
         record = json.dumps(candidate.record)
-        return {"key": candidate.name, "record": record, "seed": candidate.seed}
+        told = {"key": candidate.name, "record": record, "seed": candidate.seed}
+        return {**told, "attempt": trial_id}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

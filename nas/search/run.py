@@ -24,6 +24,7 @@ from nas.report.untrained import kept_untrained
 from nas.report.write_front import try_write_front
 from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
+from nas.search.clear_folder import clear_folder
 from nas.search.closing_message import closing_lines
 from nas.search.components import (
     data_space,
@@ -101,8 +102,10 @@ def run_search(
                 measure_waiting(study, place.prober, screen.on_message)
             epochs = config.of_candidates().train.epochs
             callbacks = [FrontWriter(write_front, epochs), Tracking(tracker), screen]
+            files = TrialFiles(directory, config.search.stall_minutes)
             time = _time(directory, place.slots, confirm)
-            session = _session(config, directory, place, begun, time, callbacks)
+            session = _session(config, files, place, begun, time, callbacks)
+            clear_folder(directory, files, study, screen.on_message)
             if not session.over:
                 stages.begin("Starting Ray")
                 place.cluster.start_ahead()  # its processes import while MLflow is opened
@@ -113,6 +116,7 @@ def run_search(
                 stages.begin("Starting the workers and the first candidates")
             ended = _train(config, directory, place, begun, session, screen, tracker)
             time.close()
+            clear_folder(directory, files, study, screen.on_message)
             if ended:
                 _remeasure(config, directory, place, session, tracker)
         summary = session.summary()
@@ -158,7 +162,7 @@ def _time(directory: Path, slots: int, confirm: Confirm | None) -> TimeAccount:
 
 def _session(
     config: RunConfig,
-    directory: Path,
+    files: TrialFiles,
     place: Place,
     begun: Begun,
     time: TimeAccount,
@@ -171,7 +175,7 @@ def _session(
         CandidateQueue(study, config.budget, place.prober, begun.baselines),
         begun.budget,
         TrialJudge(trained.search, trained.train, config.objectives, study.results, study.starts),
-        TrialFiles(directory, config.search.stall_minutes),
+        files,
         time,
         retries=config.search.retries,
         repeats=begun.repeats,

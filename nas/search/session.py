@@ -100,6 +100,7 @@ class Session:
         running = self.running[trial_id]
         running.hear(report)
         running.train_seconds += report.seconds
+        self._accept(trial_id, running)
         self._learn_pace(running)
         for callback in self._callbacks:
             callback.on_report(self, running.candidate, report)
@@ -119,6 +120,7 @@ class Session:
         if running.report.done or running.ended:
             return self.end(trial_id)
         name = running.candidate.name
+        self._files.forget(name, trial_id)
         self._losses[name] += counts
         if self._losses[name] > self._retries:
             running.ended = "infeasible", self._loss(name)
@@ -132,6 +134,7 @@ class Session:
         """A trial ended with its last report."""
         running = self.running.pop(trial_id)
         seconds = self.time.end(running.started, running.train_seconds)
+        self._files.forget(running.candidate.name, trial_id)
         if self.interrupted and not (running.report.done or running.ended):
             return
         result = self._tell_repeat(running) if running.is_repeat else self._tell(running, seconds)
@@ -163,8 +166,9 @@ class Session:
 
     def requeue(self) -> None:
         """The engine stopped: what was under way is for the next start, from its checkpoints."""
-        for running in self.running.values():
+        for trial_id, running in self.running.items():
             self.time.end(running.started, running.train_seconds)
+            self._files.forget(running.candidate.name, trial_id)
         for running in self._lost:
             self.time.restart()
             self.time.end(running.started, running.train_seconds)
@@ -304,6 +308,17 @@ class Session:
         if self.members != before or len(candidates) < len(results):
             for callback in self._callbacks:
                 callback.on_front_change(self)
+
+    def _accept(self, trial_id: str, running: Running) -> None:
+        """Of all that write for this training, only who is heard here is gone on from."""
+        name, saved = running.candidate.name, running.report.saved
+        try:
+            self._files.accept(name, trial_id)
+        except OSError as error:
+            saved = False
+            self._say_once(f"the checkpoint of {name} is left as it was before: {error}")
+        if running.report.done and not saved:  # older weights would pass for those of this Dice
+            self._files.remove(name)
 
     def _tidy(self, name: str, keep: bool) -> None:
         try:

@@ -171,6 +171,11 @@ class Study:
         """How the candidate of this key ended, if it did."""
         return self._results.get(key)
 
+    def was_complete(self, key: str) -> bool:
+        """Whether the training of the ended candidate of this key came to its end, whatever was
+        measured of it since."""
+        return self._told[key].user_attrs["result"]["state"] == "complete"
+
     def ask(self) -> Candidate | None:
         """The next architecture to train; None where `exhausted` says why there is no more.
 

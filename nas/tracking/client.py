@@ -10,6 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
+# MLflow takes the latest of a metric's values by their times: a clock that is set back meanwhile
+# would have it keep the old one. Within a process time goes on evenly.
+_STARTED = time.time() - time.monotonic()
 BATCH = 500  # metrics that MLflow takes at once together with tags, which it writes after them
 
 
@@ -22,7 +25,7 @@ def log(
     tags: Mapping[str, str] | None = None,
 ) -> None:
     """Log (name, step, value) metrics, parameters and tags, in this order, at once."""
-    now = int(time.time() * 1000)
+    now = int((_STARTED + time.monotonic()) * 1000)
     client.log_batch(
         run_id,
         [Metric(name, value, now, step) for name, step, value in metrics],

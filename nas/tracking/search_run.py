@@ -22,6 +22,7 @@ RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: i
 NOTE_TAG = "segnas.note"  # the fingerprint of the description that was written last
 DESCRIPTION = "mlflow.note.content"
 HYPERVOLUME = "hypervolume"
+PIECE = 2**16  # bytes of a file at a time
 SUPERNET = "supernet"  # before the names of the metrics of weights that candidates share
 
 
@@ -114,7 +115,7 @@ class SearchRun:
         A description that a person wrote stays.
         """
         with any_store():
-            record = _fingerprint(b"".join(file.read_bytes() for file in files))
+            record = _fingerprint_of(files)
             changed = bool(files) and record != self.record
             if changed:
                 for file in files:
@@ -149,6 +150,16 @@ class SearchRun:
         return bool(news) or ended
 
 
-def _fingerprint(content: bytes | str) -> str:
-    data = content.encode() if isinstance(content, str) else content
-    return hashlib.sha256(data).hexdigest()[:16]
+def _fingerprint(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _fingerprint_of(files: Sequence[Path]) -> str:
+    """Of their contents, one after the other, read in small pieces: MLflow is called in threads,
+    each of which may keep as much memory as it once had (glibc), and the page has megabytes."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while piece := stream.read(PIECE):
+                digest.update(piece)
+    return digest.hexdigest()[:16]

@@ -19,6 +19,7 @@ from trainers.errors import first_line
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"  # in a search's folder
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for each trial that ends
     # Those of MLflow, 7 and 120, let one call wait for a quarter of an hour. A request that is
     # repeated blindly makes a second run where only the answer to the first one was lost.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.atomic import make_folder_once
+from trainers.atomic import make_folder_once, output_folder
 from trainers.data.cache import CHECK, FILES, Entry, VolumeCache
 from trainers.data.check import Progress, examine
 from trainers.data.check.finding import refuse
@@ -29,16 +29,28 @@ def build_cache(
 ) -> VolumeCache:
     """Check and prepare every case, in a folder of `folder` that is named by the fingerprint.
 
-    Where that folder exists nothing is read: the same data were checked and prepared before. What
-    was finished before a process was killed is not done again, and what was not is removed. Another
-    process that prepares the same is waited for. Raises UserError where the data are not as the
-    source says.
+    Where that folder exists nothing is read, and nothing written: the same data were checked and
+    prepared before. What was finished before a process was killed is not done again, and what was
+    not is removed. Another process that prepares the same is waited for. Raises UserError where the
+    data are not as the source says, or cannot be prepared in `folder`.
     """
     finished = unfinished(source, preprocess, folder)
-    build = partial(_build, source, preprocess, progress, finished)
-    cache = make_folder_once(folder / source.fingerprint(preprocess), build)
+    cache = folder / source.fingerprint(preprocess)
+    if not cache.exists():
+        _check_writable(folder)
+    make_folder_once(cache, partial(_build, source, preprocess, progress, finished))
     shutil.rmtree(finished, ignore_errors=True)
     return VolumeCache.open(cache)
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        output_folder(folder)
+    except UserError as error:
+        raise UserError(
+            f"{folder} cannot be written, and does not hold these data as they are to be prepared; "
+            "set data.cache to a folder that can be written, or to one that holds them"
+        ) from error
 
 
 def unfinished(source: DataSource, preprocess: Preprocess, folder: Path) -> Path:
