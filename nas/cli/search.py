@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.prompt import Confirm
 
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.planning import planned_file, search_name
+from nas.report.safe_console import SafeConsole
 from trainers.errors import UserError
 
 HELP = "search architectures on a dataset"
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         return 1
     from nas.search.run import run_search
 
-    outcome = run_search(config, directory, Console(), options.address)
+    outcome = run_search(config, directory, SafeConsole(), options.address)
     return 0 if outcome.members else 1
 
 

@@ -169,8 +169,7 @@ def run_search(
     trained, for data or settings that cannot work, and KeyboardInterrupt where Ctrl-C ended the
     search: called again, it goes on.
     """
-    from rich.console import Console
-
+    from nas.report.safe_console import SafeConsole
     from nas.search.run import run_search as run
 
     if not isinstance(config, RunConfig):
@@ -178,7 +177,7 @@ def run_search(
     elif settings:
         raise UserError("settings change a file; give run_search a file, or change the RunConfig")
     directory = Path("runs", config.name) if directory is None else from_home(directory)
-    run(config, directory, console or Console(), address)
+    run(config, directory, console or SafeConsole(), address)
     return Search(directory)
 
 
