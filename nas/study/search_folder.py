@@ -33,9 +33,11 @@ def search_id(directory: Path) -> str:
     """
     for line in journal_in(directory).read_bytes().splitlines():
         try:
-            told = json.loads(line)
-        except ValueError:
+            name = json.loads(line).get("user_attr", {}).get("id")
+        except (ValueError, RecursionError):
             break
-        if name := told.get("user_attr", {}).get("id"):
+        except AttributeError:  # JSON that no search wrote
+            continue
+        if name:
             return str(name)
     raise UserError(f"{directory} holds a search that never began")
