@@ -58,7 +58,8 @@ def main() -> None:
             print(play_on_ray(journals[sizes[-1]], options))
         elif options.trials:
             numbers = options.slots, options.trials, options.seconds
-            rows = {size: play(journals[size], *numbers) for size in (sizes[0], sizes[-1])}
+            ends = sorted({sizes[0], sizes[-1]})
+            rows = {size: play(journals[size], *numbers) for size in ends}
             console.print(played_table(rows, options))
 
 
