@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 def two_nodes(monkeypatch):
     """A head without room, and two nodes with room for one trial each. Yields the address."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # at Ray's 15 they starve beside other work
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(2):
         nodes.add_node(num_cpus=1)
