@@ -42,7 +42,7 @@ def two_nodes(monkeypatch):
 def test_retraining_takes_a_worker_from_each_node(
     two_nodes, tmp_path, phantom_folder, phantom, capsys
 ):
-    folder = write_export(tmp_path / "out", phantom_folder, phantom[1], batch=2)
+    folder = write_export(tmp_path / "out", phantom_folder, phantom[1], batch=6)
     new = opened(folder).build().state_dict()
     assert main(["retrain", str(folder), "--workers", "2", "--address", two_nodes]) == 0
     record = json.loads((folder / "retrained.json").read_text())
