@@ -5,6 +5,8 @@
 FROM python:3.11-slim
 
 # g++: torch.compile and its latency backend; wget: KubeRay's probes ask the node with it.
+# Debian keeps one version of a package at a time: a pinned one could not be installed for long.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ wget \
     && rm -rf /var/lib/apt/lists/*
@@ -14,7 +16,8 @@ RUN pip install --no-cache-dir -c /tmp/segnas/constraints.txt '/tmp/segnas[clust
     && rm -rf /tmp/segnas
 
 RUN useradd --create-home --uid 1000 segnas
-USER segnas
+# By its number, by which Kubernetes' runAsNonRoot knows that it is not root.
+USER 1000
 WORKDIR /home/segnas
 ENV RAY_USAGE_STATS_ENABLED=0
 

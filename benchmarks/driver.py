@@ -78,7 +78,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10_000])
-    parser.add_argument("--samplers", nargs="+", default=["tpe", "nsga2", "random"])
+    parser.add_argument("--samplers", nargs="+", default=["ehvi", "tpe", "nsga2", "random"])
     parser.add_argument("--rounds", type=int, default=15)
     return parser.parse_args()
 
@@ -117,23 +117,25 @@ def ended(candidate: Candidate, rng: random.Random) -> Result:
     if rng.random() < 0.2:
         reason = "stopped after 4 of 16 epochs"
         stopped = candidate.result(state="stopped", reason=reason, epochs=4, curve=(dice,) * 4)
-        return replace(stopped, latency_ms=latency)
+        return replace(stopped, costs={**candidate.costs, "latency_ms": latency})
     complete = candidate.result(state="complete", dice=dice, epochs=16, curve=(dice,) * 16)
-    return replace(complete, latency_ms=latency)
+    return replace(complete, costs={**candidate.costs, "latency_ms": latency})
 
 
-def write(folder: Path, sizes: Sequence[int]) -> dict[int, Path]:
-    """Folders of one search as it stood after each number of trials."""
+def write(folder: Path, sizes: Sequence[int], run: RunConfig | None = None) -> dict[int, Path]:
+    """Folders of one search, that of `run`, as it stood after each number of trials. Goes on with
+    what an earlier call has written into `folder`."""
     grown = folder / "grown"
-    grown.mkdir()
-    study, rng = Study.open(grown, settings(config("nsga2")), costs), random.Random(0)
+    grown.mkdir(exist_ok=True)
+    study, rng = Study.open(grown, settings(run or config("nsga2")), costs), random.Random(0)
     journals = {}
     for size in sizes:
         while len(study.results) < size:
             if candidate := study.ask():
                 study.tell(ended(candidate, rng))
         journals[size] = folder / str(size)
-        shutil.copytree(grown, journals[size])
+        if not journals[size].exists():
+            shutil.copytree(grown, journals[size])
     return journals
 
 

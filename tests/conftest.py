@@ -21,6 +21,7 @@ WITH_RAY = (  # files that start Ray, or whole commands that do: one after the o
     "tests/nas/engine/test_ray_private.py",
     "tests/nas/engine/test_remote_latency_probe.py",
     "tests/nas/engine/test_tune_run.py",
+    "tests/nas/engine/test_two_nodes.py",
     "tests/nas/engine/test_worker_imports.py",
     "tests/nas/pareto/test_new_objective.py",
     "tests/nas/search/test_devices_search.py",

@@ -80,14 +80,14 @@ def make_folder_once(folder: Path, build: Callable[[Path], object]) -> Path:
     except OSError:
         return make_folder(folder, build)
     try:
-        remove_drafts(folder)
+        remove_drafts_of(folder)
         return make_folder(folder, build)
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)  # who waits sees that, and makes another
         lock.release()
 
 
-def remove_drafts(folder: Path) -> None:
+def remove_drafts_of(folder: Path) -> None:
     """Those that killed processes left of a folder; for who knows that nobody else makes it."""
     for draft in folder.parent.glob(f".{escape(folder.name)}-*"):
         shutil.rmtree(draft, ignore_errors=True)

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ import nibabel as nib
 import numpy as np
 
 from trainers.dicom_checks import SPACING_TOLERANCE, TILT_TOLERANCE, check_slices
-from trainers.errors import UserError
+from trainers.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from highdicom import Volume
@@ -135,8 +136,9 @@ def read_series(series: Series) -> Slices:
     from highdicom import get_volume_from_series
 
     headers = [read_dicom(file, pixels=False) for file in series.files]
-    check_slices(series.name, series.files, headers)
-    try:
+    with damage_told(f"series {series.name}"):
+        check_slices(series.name, series.files, headers)
+    with damage_told(f"series {series.name}"):
         volume = get_volume_from_series(
             [read_dicom(file) for file in series.files],
             dtype=np.float32,
@@ -146,11 +148,19 @@ def read_series(series: Series) -> Slices:
             perpendicular_tol=TILT_TOLERANCE,
             orientation_tol=TILT_TOLERANCE,
         )
-    except UserError:
-        raise
-    except Exception as error:  # of decoders: they raise whatever they like
-        raise UserError(f"series {series.name} cannot be read: {error}") from error
     return Slices(volume, headers)
+
+
+@contextmanager
+def damage_told(what: str) -> Iterator[None]:
+    """Whatever decoders, and tags of odd content, raise becomes one UserError about `what`; but
+    not what the disk raises."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        raise UserError(f"{what} cannot be read: {first_line(error)}") from error
 
 
 def read_dicom(file: Path, pixels: bool = True) -> Dataset:
@@ -244,16 +254,18 @@ def _sort_files(files: Sequence[Path], told: bool) -> tuple[dict[str, list[Path]
     damaged, others = [], set()
     for file in files:
         try:
-            header = read_dicom(file, pixels=False)
+            with damage_told(str(file)):
+                header = read_dicom(file, pixels=False)
+                modality, uid = str(header.get("Modality", "none")), header.get("SeriesInstanceUID")
         except UserError:
             damaged.append(file)
             continue
-        if header.get("Modality") in MODALITIES and "SeriesInstanceUID" in header:
-            series[str(header.SeriesInstanceUID)].append(file)
+        if modality in MODALITIES and uid:
+            series[str(uid)].append(file)
         else:
-            others.add(header.get("Modality", "none"))
+            others.add(modality)
     if told and others:
-        found = ", ".join(sorted(map(str, others)))
+        found = ", ".join(sorted(others))
         warnings.warn(f"{files[0].parent}: ignored DICOM of modality {found}", stacklevel=3)
     return series, damaged
 

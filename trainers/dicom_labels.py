@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainers.dicom import Slices, dicom_files, read_dicom
+from trainers.dicom import Slices, damage_told, dicom_files, read_dicom
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ def find_labels(folder: Path) -> list[LabelFile]:
     found = []
     for file in dicom_files(folder):
         header = read_dicom(file, pixels=False)
-        if header.get("Modality") in LABELS:
-            found.append(LabelFile(file, _series_of(header, file), tuple(_names(header).values())))
+        with damage_told(str(file)):
+            if header.get("Modality") in LABELS:
+                names = tuple(_names(header).values())
+                found.append(LabelFile(file, _series_of(header, file), names))
     return found
 
 
@@ -52,10 +54,12 @@ def read_masks(
     slices, or of something wanted none goes around an area.
     """
     header = read_dicom(label.path)
-    names = {number: name for number, name in _names(header).items() if name.casefold() in wanted}
-    if header.Modality == "SEG":
-        return _segments(names, header, label, slices)
-    return {name: _inside(number, header, label, slices) for number, name in names.items()}
+    with damage_told(str(label.path)):
+        named = _names(header).items()
+        names = {number: name for number, name in named if name.casefold() in wanted}
+        if header.Modality == "SEG":
+            return _segments(names, header, label, slices)
+        return {name: _inside(number, header, label, slices) for number, name in names.items()}
 
 
 def _names(header: Dataset) -> dict[int, str]:
@@ -93,6 +97,8 @@ def _segments(
                 segment_numbers=[number], combine_segments=True, relabel=True
             )
             masks[name] = volume.match_geometry(grid, tol=SAME_GRID).array > 0
+            if masks[name].shape != tuple(grid.spatial_shape):
+                raise ValueError("it has other slices")
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"{label.path} cannot be brought to the grid of its series: {error}; resample it first"

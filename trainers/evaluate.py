@@ -36,6 +36,7 @@ from trainers.metrics import (
     rates_of_pairs,
 )
 from trainers.segmenter import ImageSegmenter
+from trainers.spreadsheet import cell
 from trainers.surface import surface_per_class
 from trainers.volumes.files import ending_of, files_of
 from trainers.volumes.geometry import voxel_sizes
@@ -116,7 +117,7 @@ class Evaluation:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(("case", "class", *METRICS))
-        table.writerows(asdict(score).values() for score in self.scores)
+        table.writerows(map(cell, asdict(score).values()) for score in self.scores)
         return text.getvalue()
 
 

@@ -22,6 +22,7 @@ if (($# < 2)); then
 fi
 config=$1 directory=$2
 shift 2
+# shellcheck source=/dev/null
 source "${SEGNAS_VENV:-$HOME/segnas}/bin/activate"
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
@@ -29,8 +30,12 @@ head=${nodes[0]}
 ip=$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
 port=$((20000 + SLURM_JOB_ID % 10000))  # two jobs on a machine have two clusters
 export RAY_USAGE_STATS_ENABLED=0
-# A token file of yours would have the nodes refuse each other where only some of them see it.
-export RAY_AUTH_MODE=disabled
+# Others on the machines reach Ray's ports: who has no token of this job's can do nothing there.
+mkdir -p "$directory"
+RAY_AUTH_TOKEN_PATH="$(realpath "$directory")/.ray-token-$SLURM_JOB_ID"
+export RAY_AUTH_TOKEN_PATH RAY_AUTH_MODE=token
+(umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
+trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
 node=(--num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="${SLURM_GPUS_ON_NODE:-0}" --block)
 srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" \

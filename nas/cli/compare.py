@@ -6,10 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from nas.cli import arguments
 from nas.cli.arguments import path
+from nas.report.safe_console import SafeConsole
 
 HELP = "compare the fronts of several searches on the same data"
 MOST = 8  # colours that can be told apart
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(comparison.to_json()))
         return 0
-    console = Console()
+    console = SafeConsole()
     for table in comparison_tables(comparison):
         console.print(table)
     for note in comparison.notes:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES, note, print_wide
+from nas.cli.console import NOTES, note, print_wide, say
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(record))
         return 0
     print_wide(figures_table(record["figures"]))
-    print(f"{options.method}: {options.to}")
-    print(f"next: segnas evaluate {options.to} --images DIR --labels DIR")
+    say(f"{options.method}: {options.to}")
+    say(f"next: segnas evaluate {options.to} --images DIR --labels DIR")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from nas.cli import arguments
-from nas.cli.console import NOTES, print_wide
+from nas.cli.console import NOTES, print_wide, say
 from nas.pareto.objectives import COSTS, LATENCY, costs_among, is_latency, objective
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"confirmed": told}))
         return 0
     print_wide(confirmed_table(told))
-    print(f"next: segnas export {options.dir} --pick {told[0]['key']} --to OUT")
+    say(f"next: segnas export {options.dir} --pick {told[0]['key']} --to OUT")
     return 0
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
+
+from nas.report.safe_console import SafeConsole, printable
 
 WIDTH = 120  # of tables that go into a file or a pipe
 # Machine-readable output is all that standard output ever gets besides a command's own report.
-NOTES = Console(stderr=True)
+NOTES = SafeConsole(stderr=True)
 
 
-class _Output(Console):
+class _Output(SafeConsole):
     def on_broken_pipe(self) -> None:
         """Of rich this ends the program with 1, which of `check` means that data are refused."""
         raise BrokenPipeError
@@ -21,6 +23,11 @@ def print_wide(renderable: RenderableType) -> None:
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
     console.print(renderable, highlight=False)
+
+
+def say(line: object) -> None:
+    """A line of a command's report, to standard output."""
+    print(printable(str(line)), flush=True)
 
 
 def note(text: str) -> None:

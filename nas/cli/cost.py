@@ -6,7 +6,7 @@ import argparse
 import json
 
 from nas.cli import arguments
-from nas.cli.console import print_wide
+from nas.cli.console import print_wide, say
 from nas.cli.network_argument import find_architecture
 from search_spaces.space import Architecture
 
@@ -57,10 +57,10 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"key": architecture.key, **figures, **paper}))
     else:
         sizes = "x".join(map(str, options.input))
-        print(f"{architecture.key}: {cost_text(cost)} for one input of {sizes}")
-        print(memory_text(memory, options.batch, options.precision))
+        say(f"{architecture.key}: {cost_text(cost)} for one input of {sizes}")
+        say(memory_text(memory, options.batch, options.precision))
         if published is not None:
-            print(published_text(published))
+            say(published_text(published))
     return 0
 
 

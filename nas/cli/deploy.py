@@ -6,12 +6,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import note
+from nas.cli.console import note, say
+from nas.report.safe_console import SafeConsole
 from search_spaces.axes import by_axis
 from trainers.errors import UserError
 
@@ -73,9 +73,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(record.model_dump_json())
     else:
-        Console().print(deployment_table(record))
-        print(agreement(record))
-        print(f"{record.format} {record.precision} in {options.to}")
+        SafeConsole().print(deployment_table(record))
+        say(agreement(record))
+        say(f"{record.format} {record.precision} in {options.to}")
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES, note, print_wide
+from nas.cli.console import NOTES, note, print_wide, say
 from trainers.metric_names import METRICS
 
 HELP = "score an exported or deployed network, or several, on labelled images"
@@ -75,9 +75,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for table in evaluation_tables(evaluation, options.columns):
         print_wide(table)
-    print(speed_line(evaluation))
+    say(speed_line(evaluation))
     if line := measured_line(measured, macs):
-        print(line)
+        say(line)
     return 0
 
 

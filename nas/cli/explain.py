@@ -7,7 +7,7 @@ import json
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES, note, print_wide
+from nas.cli.console import NOTES, note, print_wide, say
 
 HELP = "draw what a network prunes, routes and attends to, and test whether it needs to"
 MOST = 3
@@ -63,5 +63,5 @@ def run(options: argparse.Namespace) -> int:
     print_wide(shares_table(explanation))
     if explanation.ablation:
         print_wide(ablation_table(explanation.ablation))
-    print(f"written: {', '.join(map(str, written))}")
+    say(f"written: {', '.join(map(str, written))}")
     return 0

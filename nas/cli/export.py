@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas.cli import arguments
 from nas.cli.arguments import path
+from nas.cli.console import say
 
 if TYPE_CHECKING:
     from nas.config.run_config import RunConfig
@@ -43,12 +44,12 @@ def run(options: argparse.Namespace) -> int:
     member = search.pick(options.pick, options.within)
     register = None if options.register is None else registration(options, search.config, member)
     search.export(member, options.to)
-    print(
+    say(
         f"{options.to}: {member.key}, Dice {member.dice:.4f}, {member.costs['params']:,} parameters"
     )
     if register:
-        print(f"registered: {register()}")
-    print(f"next: segnas retrain {options.to}")
+        say(f"registered: {register()}")
+    say(f"next: segnas retrain {options.to}")
     return 0
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES, print_wide
+from nas.cli.console import NOTES, print_wide, say
 
 HELP = "list the data sets that can be downloaded, or download one"
 MIRROR_VARIABLE = "SEGNAS_MIRROR"
@@ -61,8 +61,8 @@ def _fetch(options: argparse.Namespace, mirror: str) -> int:
     if options.json:
         print(json.dumps({"folder": str(folder), "licence": LICENCE, "next": following}))
         return 0
-    print(f"{folder}: {which.labelled} labelled cases; {LICENCE}, cite {CITE}")
-    print(f"next: {following}")
+    say(f"{folder}: {which.labelled} labelled cases; {LICENCE}, cite {CITE}")
+    say(f"next: {following}")
     return 0
 
 
@@ -90,7 +90,7 @@ def _list(as_json: bool, mirror: str) -> int:
         print(json.dumps({"mirror": mirror, "sets": rows}))
         return 0
     print_wide(_table(rows))
-    print("next: segnas fetch NAME --to DIR")
+    say("next: segnas fetch NAME --to DIR")
     return 0
 
 

@@ -6,10 +6,9 @@ import argparse
 import json
 from dataclasses import replace
 
-from rich.console import Console
-
 from nas.cli import arguments
 from nas.cli.console import note
+from nas.report.safe_console import SafeConsole
 
 HELP = "show the Pareto front of a search"
 
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(front_json(front)))
         return 0
-    console = Console()
+    console = SafeConsole()
     console.print(front_table(front, numbered=options.plot, whole=options.all))
     if not front.members:
         note("no network of this search was trained to the end so far")

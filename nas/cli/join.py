@@ -7,7 +7,7 @@ import json
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES, note
+from nas.cli.console import NOTES, note, say
 
 HELP = "put what compress made beside the front of its search"
 
@@ -35,6 +35,6 @@ def run(options: argparse.Namespace) -> int:
         return code
     place = "stands" if new else "stood already"
     told = f"{joined.label} {place} beside the front, Dice {DICE.exact(joined.dice)}"
-    print(f"{told}, {joined.costs['params']:,} parameters")
+    say(f"{told}, {joined.costs['params']:,} parameters")
     note(f"next: segnas front {options.dir}")
     return code

@@ -11,10 +11,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from nas.cli.console import NOTES
+from nas.report.safe_console import SafeConsole
 from search_spaces.space import ArchitectureError
 from trainers.errors import UserError
 from trainers.signals import hearing
@@ -70,7 +70,8 @@ def one_line_errors(run: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (UserError, ArchitectureError, OSError) as error:  # OSError: a full disk and the like
-        NOTES.print(f"[bold red]error:[/] {escape(_told(error))}", highlight=False, soft_wrap=True)
+        text = f"[bold red]error:[/] {escape(_told(error))}"
+        NOTES.print(text, markup=True, highlight=False, soft_wrap=True)
         return 2
 
 
@@ -105,8 +106,8 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
     if issubclass(category, UserWarning):
         # A live display puts itself in the place of sys.stderr, and prints above itself what is
         # written there; a console of rich goes past it, and its lines would be drawn over.
-        console = Console(stderr=True)
+        console = SafeConsole(stderr=True)
         with console.capture() as printed:
             text = f"[yellow]warning:[/] {escape(str(message))}"
-            console.print(text, highlight=False, soft_wrap=True)
+            console.print(text, markup=True, highlight=False, soft_wrap=True)
         sys.stderr.write(printed.get())

@@ -6,7 +6,7 @@ import argparse
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES, note
+from nas.cli.console import NOTES, note, say
 
 HELP = "segment images with an exported or deployed network, or several"
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
             probabilities=options.save_probabilities,
         )
     existing = f"; {len(done.skipped)} were there" if done.skipped else ""
-    print(f"{len(done.written)} segmentations in {options.to}{existing}")
+    say(f"{len(done.written)} segmentations in {options.to}{existing}")
     if done.failed:
         cases = "case" if len(done.failed) == 1 else "cases"
         note(f"{len(done.failed)} {cases} could not be segmented:")

@@ -6,11 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES
+from nas.report.safe_console import SafeConsole
 
 HELP = "see what a search will meet: costs, budget, knobs and hours"
 LATENCIES = 12
@@ -72,5 +71,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report))
     else:
-        print_preview(preview, folder, Console())
+        print_preview(preview, folder, SafeConsole())
     return 0 if preview.allowed.share > 0 else 1

@@ -6,7 +6,7 @@ import argparse
 import ipaddress
 
 from nas.cli import arguments
-from nas.cli.console import note
+from nas.cli.console import note, say
 from nas.cli.ui import port
 
 HELP = "measure latencies on this machine for searches on others"
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     with agent:
         shown = f"[{host}]" if ":" in host else host
-        print(f"http://{shown}:{agent.server_port}", flush=True)
+        say(f"http://{shown}:{agent.server_port}")
         note(f"Measuring by {agent.machine.runtime} on {agent.machine.device}")
         note(f"A search needs the token in {options.token_file}; Ctrl-C ends this")
         if not _is_loopback(host):

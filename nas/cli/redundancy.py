@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from rich.console import Console
-
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note
+from nas.report.safe_console import SafeConsole
 
 HELP = "find the transformer layers of a network that do little"
 
@@ -58,5 +57,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report.to_json()))
     else:
-        print_report(report, written, Console())
+        print_report(report, written, SafeConsole())
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nas.cli import arguments
 from nas.cli.arguments import path
+from nas.cli.console import say
 
 HELP = "write a search as a report: Markdown, figures, LaTeX and CSV"
 
@@ -25,5 +26,5 @@ def run(options: argparse.Namespace) -> int:
     to: Path = options.to or options.dir / "report"
     config, record = read_search(options.dir)
     for file in write_report(config, record, to):
-        print(file)
+        say(file)
     return 0

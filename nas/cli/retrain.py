@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from nas.cli import arguments
 from nas.cli.arguments import path
+from nas.report.safe_console import SafeConsole
 
 if TYPE_CHECKING:
     from nas.export.export_folder import Export
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         workers=options.workers,
     )
     check_plan(export, plan)
-    console = Console()
+    console = SafeConsole()
     try:
         with alone_in(export.folder), Bars(console) as bars:
             if options.workers == 1 and not options.address:

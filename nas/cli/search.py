@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.prompt import Confirm
 
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import note
 from nas.cli.planning import planned_file, search_name
+from nas.report.safe_console import SafeConsole
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def run(options: argparse.Namespace) -> int:
         return drive(options.address, _arguments(options))
     from nas.search.stages import Stages
 
-    console = Console()
+    console = SafeConsole()
     with Stages(console) as stages:
         return _search(options, console, stages)
 
 
-def _search(options: argparse.Namespace, console: Console, stages: Stages) -> int:
+def _search(options: argparse.Namespace, console: SafeConsole, stages: Stages) -> int:
     stages.begin(f"Reading {options.config}")
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-
 from nas.cli import arguments
+from nas.report.safe_console import SafeConsole
 
 HELP = "send MLflow what a search could not"
 
@@ -17,4 +16,4 @@ def run(options: argparse.Namespace) -> int:
     """Run `segnas sync`."""
     from nas.search.resync import sync_search
 
-    return sync_search(options.dir, Console())
+    return sync_search(options.dir, SafeConsole())

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from nas.cli import arguments
-from nas.cli.console import note
+from nas.cli.console import note, say
 
 HELP = "show a search in MLflow's pages, on this machine"
 
@@ -40,12 +40,12 @@ def run(options: argparse.Namespace) -> int:
     config = read_config(RunConfig, directory / "config.yaml", recorded=True).tracking
     path = front_page_path(config, directory, name)
     if config.uri:
-        print(f"{config.uri.rstrip('/')}/{path}")
+        say(f"{config.uri.rstrip('/')}/{path}")
         return 0
     try:
         note("Starting MLflow, which takes some seconds")
         with served(directory, options.host, options.port) as (url, process):
-            print(f"{url}/{path}", flush=True)
+            say(f"{url}/{path}")
             note("Ctrl-C ends it")
             process.wait()
         note("MLflow's server ended")

@@ -13,7 +13,7 @@ from pathlib import Path
 import ray
 from filelock import FileLock
 
-from trainers.atomic import make_folder, remove_drafts
+from trainers.atomic import make_folder, remove_drafts_of
 
 SPARE = 256 * 2**20  # bytes that a copy leaves free, for others
 
@@ -44,7 +44,7 @@ def local_copy(
     try:
         _make_own(copy.parent)
         with FileLock(copy.with_name(f"{copy.name}.lock"), fallback_to_soft=False):
-            remove_drafts(copy)
+            remove_drafts_of(copy)
             if copy.exists() and _sizes(copy) != sizes:  # who clears old files away takes some
                 shutil.rmtree(copy)
             free = shutil.disk_usage(copy.parent).free

@@ -146,7 +146,10 @@ class Export:
     def compression(self) -> dict[str, Any]:
         """`compression.json`, how a network was made smaller; empty for any other."""
         path = self.folder / COMPRESSION
-        return read_json(path) if path.exists() else {}
+        told = read_json(path) if path.exists() else {}
+        if not isinstance(told, dict) or not isinstance(told.get("original", {}), dict):
+            raise UserError(f"{path} is damaged: expected what segnas compress wrote")
+        return told
 
     @property
     def saw_validation(self) -> bool:

@@ -9,11 +9,13 @@ from typing import Any
 
 from nas.cost.latency import Conditions, Latency
 from nas.export.export_folder import COMPRESSION, FOLDS, RETRAINED, Export
+from nas.export.markdown_text import plain
 from nas.export.postprocess_record import PostprocessRecord
 from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
+from trainers.errors import UserError, first_line
 from trainers.read_json import read_json
 
 CARD = "README.md"
@@ -27,12 +29,23 @@ def write_card(folder: Path) -> Path:
 
 
 def model_card(folder: Path) -> str:
-    """The card as Markdown. Raises UserError where the folder is no export."""
+    """The card as Markdown. Raises UserError where the folder is no export, or is damaged."""
     export = Export(folder)
-    record = json.loads((folder / ARCHITECTURE).read_text())
+    try:
+        return _card(export)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        told = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(
+            f"{folder}: what it records of its network is damaged ({told}); export it again"
+        ) from error
+
+
+def _card(export: Export) -> str:
+    folder = export.folder
+    record = read_json(folder / ARCHITECTURE, finite=False)
     result = Result.from_json(record["result"], record["space"]) if "result" in record else None
     sections = {
-        export.config.name: _about(export),
+        plain(export.config.name): _about(export),
         **({"What it costs": _costs(result)} if result else {}),
         **({"What was made smaller": _smaller(folder)} if (folder / COMPRESSION).exists() else {}),
         "How good it is": _quality(export, result),
@@ -55,9 +68,9 @@ def _about(export: Export) -> Iterator[str]:
     )
     yield ""
     yield f"- Input: {task.channels} channel(s), windows of {size} voxels, spacing: {spacing}"
-    yield f"- Classes: {', '.join(task.classes)}"
+    yield f"- Classes: {', '.join(map(plain, task.classes))}"
     if task.regions:
-        regions = ", ".join(map(str, task.regions))
+        regions = ", ".join(map(plain, task.regions))
         yield f"- Regions, of which a label map has the last that a voxel is in: {regions}"
     if task.ignore is not None:
         yield f"- Ignored in training and scores: voxels of the label {task.ignore}"
@@ -83,11 +96,11 @@ def _costs(result: Result) -> Iterator[str]:
         latency = Latency.from_json(result.latency)
         seen = f", in the mean of {latency.windows} windows of validation cases"
         real = seen if (latency.windows or 1) > 1 else ""
-        yield f"Latency was measured on {latency.conditions.text()}{real}."
+        yield f"Latency was measured on {plain(latency.conditions.text())}{real}."
     for device, told in result.latencies.items():
         yield ""
         conditions = Conditions.from_json(told["conditions"])
-        yield f"Latency on {device} was measured on {conditions.text()}."
+        yield f"Latency on {plain(device)} was measured on {plain(conditions.text())}."
 
 
 def _smaller(folder: Path) -> Iterator[str]:
@@ -109,10 +122,10 @@ def _smaller(folder: Path) -> Iterator[str]:
             *(row.get(key, "") for key in ("params", "bytes", "macs")),
         ]
         cells.append(f"{row['latency_ms']:.4g}" if "latency_ms" in row else "")
-        yield f"| {name} | {' | '.join(map(str, cells))} |"
+        yield f"| {plain(name)} | {' | '.join(map(str, cells))} |"
     conditions = Conditions.from_json(record["figures"]["original"]["latency"]["conditions"])
     yield ""
-    yield f"Latency was measured on {conditions.text()}. `{COMPRESSION}` has all of it."
+    yield f"Latency was measured on {plain(conditions.text())}. `{COMPRESSION}` has all of it."
 
 
 def _quality(export: Export, result: Result | None) -> Iterator[str]:
@@ -161,32 +174,32 @@ def _postprocessing(export: Export) -> Iterator[str]:
     for name, one in record.classes.items():
         dice = f"{one.before.dice:.4f} | {one.after.dice:.4f}"
         hd95 = f"{one.before.hd95_mm:.2f} | {one.after.hd95_mm:.2f}"
-        yield f"| {name} | {one.steps} | {dice} | {hd95} |"
+        yield f"| {plain(name)} | {one.steps} | {dice} | {hd95} |"
 
 
 def _data(export: Export) -> Iterator[str]:
     data = export.config.data
     about = data.about()
-    yield f"- Data set: {about.name}"
+    yield f"- Data set: {plain(about.name)}"
     for name in ("description", "reference", "licence"):
         if value := getattr(about, name):
-            yield f"- {name.capitalize()}: {value}"
+            yield f"- {name.capitalize()}: {plain(value)}"
     if isinstance(data.split, Path):
         split = json.loads(data.split.read_text())
-        counts = ", ".join(f"{len(names)} {part}" for part, names in split.items())
+        counts = ", ".join(f"{len(names)} {plain(part)}" for part, names in split.items())
         yield f"- Cases: {counts} (by name in `{data.split.name}`)"
 
 
 def _source(export: Export, origin: Mapping[str, Any]) -> Iterator[str]:
     name, search_id = origin.get("search", "not recorded"), origin.get("search_id") or "unknown"
-    yield f"- Search: {name}, id {search_id}"
+    yield f"- Search: {plain(name)}, id {plain(search_id)}"
     yield f"- Seed: {export.config.seed}"
     for package, number in origin.get("versions", {}).items():
-        yield f"- {package} {number}"
+        yield f"- {plain(package)} {plain(number)}"
 
 
 def _limits(export: Export) -> Iterator[str]:
-    classes = ", ".join(export.config.task.targets.names)
+    classes = ", ".join(map(plain, export.config.task.targets.names))
     yield (
         f"For research on images like those above, to segment {classes}. It is no medical device "
         "and has no approval; do not use it for diagnosis or treatment."
@@ -205,5 +218,5 @@ def _mm(spacing: tuple[float, ...]) -> str:
 
 
 def _per_class(dice: Mapping[str, float | None]) -> str:
-    parts = ", ".join(f"{name} {class_dice(dice, name)}" for name in dice)
+    parts = ", ".join(f"{plain(name)} {class_dice(dice, name)}" for name in dice)
     return f" ({parts})" if parts else ""

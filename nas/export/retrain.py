@@ -189,6 +189,8 @@ def _cross_validate(
 ) -> Retrained:
     """Train the folds one after the other in the folder `draft`, which takes its place when all
     are there."""
+    if draft.is_symlink():
+        raise UserError(f"{draft} is a link to somewhere else; remove it")
     draft.mkdir(exist_ok=True)
     outcomes = []
     for number, cases in enumerate(folds, start=1):

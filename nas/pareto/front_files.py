@@ -13,6 +13,7 @@ from typing import Any
 from nas.pareto.objectives import COSTS, costs_among
 from nas.pareto.result import ABSENT, Result
 from trainers.errors import UserError
+from trainers.spreadsheet import cell
 
 FIELDS = (
     "key",
@@ -118,13 +119,14 @@ def front_csv(front: Front) -> str:
     columns += ["compressed"] if front.compressed else []
     text = io.StringIO()
     table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
+    table.writerow({name: cell(name) for name in columns})
     for result in results:
         row = {**_row(result, front), "trainings": len(result.trainings) or 1}
         dice = result.dice_per_class.items()
         per_class = {f"dice_{name}": ABSENT if value is None else value for name, value in dice}
         texts = {"architecture": json.dumps(row["architecture"]), "compressed": result.made}
-        table.writerow(row | per_class | result.bounds | texts)
+        cells = row | per_class | result.bounds | texts
+        table.writerow({name: cell(value) for name, value in cells.items()})
     return text.getvalue()
 
 

@@ -151,7 +151,10 @@ class Result:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], space: str) -> Result:
-        """The inverse of `to_json`, for a result of that space where it names no other."""
+        """The inverse of `to_json`, for a result of that space where it names no other.
+
+        Raises TypeError, KeyError, ValueError or AttributeError for what `to_json` never wrote.
+        """
         costs = {n: v for n, v in values.items() if is_cost(n) and v is not None}
         others = {name: value for name, value in values.items() if not is_cost(name)}
         series = {name: tuple(values.get(name, ())) for name in ("curve", "trainings")}
@@ -160,4 +163,23 @@ class Result:
         bounds = values.get("macs_bounds")
         others["macs_bounds"] = None if bounds is None else tuple(bounds)
         read = {"costs": costs, "dice_per_class": dice, **series}
-        return cls(**{"space": space, **others, **read})
+        result = cls(**{"space": space, **others, **read})
+        _check_types(result)
+        return result
+
+
+def _check_types(result: Result) -> None:
+    """Raise TypeError where a file has a value of another type than a search writes."""
+    numbers: list[Any] = [result.dice, *result.dice_per_class.values(), *result.costs.values()]
+    numbers += [*result.curve, *result.trainings, *(result.macs_bounds or ())]
+    numbers += [result.epochs, result.number, result.train_seconds, result.worker_seconds]
+    texts: list[Any] = [result.key, result.space, result.baseline, result.reason, result.device]
+    maps: list[Any] = [result.architecture, result.latency, *result.latencies.values()]
+    maps += [result.measured, result.compressed]
+    kinds: list[tuple[Any, list[Any]]] = [((int, float), numbers), (str, texts), (Mapping, maps)]
+    for kind, found in kinds:
+        for value in found:
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{value!r} is none of what a result holds")
+    if result.state not in ("complete", "stopped", "infeasible") or result.key is None:
+        raise ValueError(f"no result is {result.state!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nas.config.run_config import RunConfig
+from nas.export.markdown_text import plain
 from nas.pareto.objectives import objective
 from nas.report.search_record import COMPRESSED, SearchRecord
 from nas.report.tables import caption, markdown_table
@@ -41,12 +42,13 @@ def _paragraphs(config: RunConfig, record: SearchRecord, drawn: Sequence[str]) -
         )
     if record.members:
         yield markdown_table(record)
-        yield f"*{caption(record)}*"
+        yield f"*{plain(caption(record))}*"
         if record.waiting:
-            yield record.waiting
+            yield plain(record.waiting)
         if record.baseline_verdict:
             squares = "; in the figure they are squares" if "front" in drawn else ""
-            yield f"{record.baseline_verdict} Baselines are trained by the same recipe{squares}."
+            verdict = plain(record.baseline_verdict)
+            yield f"{verdict} Baselines are trained by the same recipe{squares}."
         if record.compressed:
             stars = "; in the figure they are stars" if "front" in drawn else ""
             yield f"{COMPRESSED}{stars}."
@@ -88,11 +90,11 @@ def _setup(config: RunConfig, record: SearchRecord) -> str:
     ]
     rows = {
         "search": record.id,
-        "classes": ", ".join(record.classes),
+        "classes": ", ".join(map(plain, record.classes)),
         "patch": " x ".join(map(str, config.train.patch)),
         "objectives": ", ".join(config.objectives),
         "budget of a network": ", ".join(limits) or "none",
-        "proposals": sampler if isinstance(sampler, str) else str(sampler.get("name")),
+        "proposals": plain(sampler if isinstance(sampler, str) else sampler.get("name")),
         "early stopping": "on" if config.search.early_stopping else "off",
         "epochs": f"{config.of_candidates().train.epochs} a training, {epochs:,} in all",
         "seed": str(config.seed),
@@ -100,6 +102,6 @@ def _setup(config: RunConfig, record: SearchRecord) -> str:
     if seconds := record.summary.get("wall_seconds"):
         rows["time of the last session"] = clock(float(seconds))
     if record.conditions:
-        rows["latency"] = f"median of a pass, {record.conditions}"
-    lines = (f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in rows.items())
+        rows["latency"] = f"median of a pass, {plain(record.conditions)}"
+    lines = (f"| {name} | {value} |" for name, value in rows.items())
     return "\n".join(["| | |", "|---|---|", *lines])

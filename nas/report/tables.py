@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from nas.export.markdown_text import plain
 from nas.pareto.objectives import Objective, objective
 from nas.pareto.result import class_dice
 from nas.report.search_record import KEPT, SearchRecord
@@ -59,10 +61,10 @@ def columns(record: SearchRecord) -> list[Column]:
 def markdown_table(record: SearchRecord) -> str:
     """A head, and a row for each member, each baseline and each compressed network."""
     shown = columns(record)
-    titles = ["Network", *(column.title.replace("|", r"\|") for column in shown)]
+    titles = ["Network", *(plain(column.title) for column in shown)]
     keys = [f"`{member.key}`" for member in record.members]
-    keys += [f"{baseline.label} (baseline)" for baseline in record.baselines]
-    keys += [f"`{network.key}` ({network.made})" for network in record.compressed]
+    keys += [f"{plain(baseline.label)} (baseline)" for baseline in record.baselines]
+    keys += [f"`{network.key}` ({plain(network.made)})" for network in record.compressed]
     rows = zip(keys, *(column.texts for column in shown), strict=True)
     lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
     lines.insert(1, "|---|" + "---:|" * len(shown))
@@ -79,13 +81,14 @@ def latex_table(record: SearchRecord) -> str:
         rf"\texttt{{{network.key}}} ({escaped(network.made)})" for network in record.compressed
     ]
     rows = zip(keys, *map(_latex_cells, shown), strict=True)
+    label = re.sub(r"[^\w.-]", "-", record.title)
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{escaped(caption(record))}}}",
-            rf"  \label{{tab:front-{record.title}}}",
+            rf"  \label{{tab:front-{label}}}",
             rf"  \begin{{tabular}}{{l{'r' * len(shown)}}}",
             r"    \toprule",
             rf"    {' & '.join(titles)} \\",

@@ -188,10 +188,12 @@ def run_search(
 def _plain_console() -> Console:
     """Lines of text also in Jupyter, where rich would make a box of each and take the cell for a
     terminal."""
-    from rich.console import Console
+    from nas.report.safe_console import SafeConsole
 
-    console = Console()
-    return Console(force_jupyter=False, force_terminal=False) if console.is_jupyter else console
+    console = SafeConsole()
+    if not console.is_jupyter:
+        return console
+    return SafeConsole(force_jupyter=False, force_terminal=False)
 
 
 def read_config(file: str | Path, settings: Sequence[str] = ()) -> RunConfig:

@@ -52,9 +52,11 @@ def _first(directory: Path, name: str) -> Any:
     journal = directory / JOURNAL
     for line in journal.read_bytes().splitlines() if journal.is_file() else ():
         try:
-            told = json.loads(line)
-        except ValueError:
+            value = json.loads(line).get("user_attr", {}).get(name)
+        except (ValueError, RecursionError):
             break
-        if value := told.get("user_attr", {}).get(name):
+        except AttributeError:  # JSON that no search wrote
+            continue
+        if value:
             return value
     return None

@@ -13,10 +13,11 @@ from optuna.storages import JournalStorage
 
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result
+from nas.study.damage import damage_told
 from nas.study.folder_lock import alone_in
 from nas.study.journal import Journal
 from nas.study.repeats import Repeat, read_repeats, trained_again
-from nas.study.search_folder import journal_in
+from nas.study.search_folder import JOURNAL, journal_in
 from trainers.errors import UserError
 
 STARTS = "starts"  # the attribute of the study that holds the names of warm starts, by key
@@ -51,22 +52,23 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
     latencies that were measured again. Raises UserError where there is no search, and for a damaged
     file of a repeat.
     """
-    study = _load(directory)
-    results, repeats = {}, by_key(read_repeats(directory))
-    for trial in study.get_trials(deepcopy=False):
-        if told := trial.user_attrs.get("result"):
-            result = Result.from_json(told, space)
-            own = repeats.get(result.key, ())
-            results[result.key] = revised(result, study.user_attrs, own, budget)
-    known = study.user_attrs
-    return Records(
-        known["id"],
-        list(results.values()),
-        known.get(STARTS, {}),
-        [one for one in ended_baselines(known, budget) if one.state == "complete"],
-        [one for one in compressed_results(known, budget) if one.state == "complete"],
-        known.get("facts", {}),
-    )
+    repeats = by_key(read_repeats(directory))
+    with damage_told(directory / JOURNAL):
+        study, results = _load(directory), {}
+        for trial in study.get_trials(deepcopy=False):
+            if told := trial.user_attrs.get("result"):
+                result = Result.from_json(told, space)
+                own = repeats.get(result.key, ())
+                results[result.key] = revised(result, study.user_attrs, own, budget)
+        known = study.user_attrs
+        return Records(
+            known["id"],
+            list(results.values()),
+            known.get(STARTS, {}),
+            [one for one in ended_baselines(known, budget) if one.state == "complete"],
+            [one for one in compressed_results(known, budget) if one.state == "complete"],
+            known.get("facts", {}),
+        )
 
 
 def keep_compressed(directory: Path, result: Result) -> None:

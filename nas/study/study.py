@@ -17,6 +17,7 @@ from nas.cost.latency import Conditions, Latency
 from nas.pareto.result import Result, State
 from nas.study.candidate import Candidate
 from nas.study.constraints import values_of, violations
+from nas.study.damage import damage_told
 from nas.study.kept_share import at_kept_share
 from nas.study.open_journal import open_journal
 from nas.study.rejections import RejectionStreak
@@ -82,10 +83,11 @@ class Study:
         seed = settings.seed + len(trials)
         self._sampler = make_sampler(settings, costs, _of_32_bits(seed), self.pace)
         self._random = RandomSampler(_of_32_bits(seed + 2**31))  # not the sampler's own sequence
-        for trial in trials:
-            if trial.state == TrialState.COMPLETE:
-                self._remember(trial)
-        self.requeue()
+        with damage_told():
+            for trial in trials:
+                if trial.state == TrialState.COMPLETE:
+                    self._remember(trial)
+            self.requeue()
 
     @classmethod
     def open(

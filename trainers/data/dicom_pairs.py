@@ -11,9 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from trainers.data.msd_descriptor import DESCRIPTOR
-from trainers.dicom import Series, Slices, by_uid, find_series, joined, read_series, save_as_nifti
+from trainers.dicom import (
+    Series,
+    Slices,
+    by_uid,
+    damage_told,
+    find_series,
+    joined,
+    read_series,
+    save_as_nifti,
+)
 from trainers.dicom_labels import LabelFile, find_labels, read_masks
 from trainers.errors import UserError, listed
+from trainers.spreadsheet import cell
 from trainers.volumes.labels import label_type
 from trainers.volumes.nifti import save_segmentation
 
@@ -46,17 +56,18 @@ def write_pairs(images: Path, labels: Path, classes: Sequence[str] | None, folde
     for uid, own in of_series.items():
         whole = joined(series[uid])
         slices = read_series(whole)
-        header = slices.headers[0]
-        modalities.add(str(header.Modality))
-        row = _write_pair(whole, slices, own, classes, folder)
-        rows.append({**row, "group": str(header.get("PatientID") or row["case"])})
+        with damage_told(f"series {whole.name}"):
+            header = slices.headers[0]
+            modalities.add(str(header.Modality))
+            row = _write_pair(whole, slices, own, classes, folder)
+            rows.append({**row, "group": str(header.get("PatientID") or row["case"])})
     if len(modalities) > 1:
         found = ", ".join(sorted(modalities))
         raise UserError(f"{images} has series of {found}; expected one kind")
     with (folder / TABLE).open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
-        table.writerows(rows)
+        table.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     facts = {
         "channel_names": {"0": modalities.pop()},
         "labels": {name: number for number, name in enumerate(classes)},

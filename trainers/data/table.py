@@ -14,6 +14,7 @@ from trainers.data.dataset import Dataset
 from trainers.data.msd_descriptor import DESCRIPTOR, about_json
 from trainers.data.source import About, SourceConfig
 from trainers.errors import UserError
+from trainers.home import from_home
 from trainers.read_text import read_text
 
 MOST = 64 << 20  # bytes
@@ -119,7 +120,7 @@ def _entry(path: Path, number: int, images: Sequence[str], cells: Mapping[str, s
         raise UserError(
             f"{path}: row {number} has the split {part!r}; expected training, validation or test"
         )
-    *image_files, label = (path.parent / Path(file).expanduser() for file in files.values())
+    *image_files, label = (path.parent / from_home(file) for file in files.values())
     return Entry(
         tuple(image_files),
         label,

@@ -6,6 +6,7 @@ https://docs.monai.io/en/stable/mb_specification.html
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from nas.export.deploy.errors import DeployError
 from nas.export.deploy.parity_check import DICE_TOLERANCE, CheckCase, agreement
 from nas.export.deploy.record import Deployment
 from trainers import volumes
+from trainers.data.task import Task
 from trainers.segmenter import Segmenter
 from trainers.volumes.files import Image, files_of, output_name
 from trainers.volumes.nifti import open_volume
@@ -121,6 +123,19 @@ def _made(module: str, value: Any) -> Any:
     name = f"scripts.{module}.{type(value).__name__}"
     parts = {field.name: _made(module, getattr(value, field.name)) for field in fields(value)}
     return {"_target_": name, **parts}
+
+
+def check_names(name: str, task: Task) -> None:
+    """Raise DeployError for the name of a class, a region, a modality or the network that MONAI's
+    configurations would take for something else: it evaluates texts that begin with $ and % and
+    keys between underscores, and looks for what is named after @ and # and ::."""
+    for one in (name, *task.modalities, *task.classes, *(region.name for region in task.regions)):
+        inner = one.startswith("_") and one.endswith("_")
+        if inner or one.startswith(("$", "%", "+", "~")) or re.search("[@#]|::", one):
+            raise DeployError(
+                f"{one!r} cannot be a name here, since MONAI's configurations read $, %, @, #, ::, "
+                "+ and ~ as their own; rename it in the data, or use --format torch-export"
+            )
 
 
 def run_bundle(folder: Path, images: Sequence[Image], to: Path) -> None:

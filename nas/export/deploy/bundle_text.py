@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas.export.deploy.record import Deployment
+from nas.export.markdown_text import plain
 
 # https://project-monai.github.io/schema/ has the same file.
 SCHEMA = (
@@ -102,12 +103,13 @@ def readme(record: Deployment) -> str:
         f"{checks.dice_pytorch:.4f}."
     )
     monai, *others = needed_packages(record)
+    names = ", ".join(map(plain, task.targets.names))
     spacing = "not resampled"
     if task.spacing:
         spacing = f"resampled to {'x'.join(f'{mm:g}' for mm in task.spacing)} mm"
-    return f"""# {record.name}
+    return f"""# {plain(record.name)}
 
-Segments {", ".join(task.targets.names)} in 3D images (NIfTI, {task.channels} channel(s)). The
+Segments {names} in 3D images (NIfTI, {task.channels} channel(s)). The
 network travels as TorchScript: PyTorch and these packages are all it needs, of which fire is for
 commands.
 
@@ -125,7 +127,7 @@ The Python files in scripts/ read the images and write the label maps. They are 
 own and under the Apache License 2.0. No licence was given for the network and its weights in
 models/: see docs/license.txt.
 
-Checked against PyTorch on {len(checks.cases)} cases ({", ".join(checks.cases)}):
+Checked against PyTorch on {len(checks.cases)} cases ({", ".join(map(plain, checks.cases))}):
 logits differ by {checks.max_difference:.2g} at most, the largest is {checks.largest:.3g}.{dice}
 
 Written for the device type {record.device}; on another one, deploy it again there. Intended for
@@ -138,5 +140,5 @@ def _after(record: Deployment) -> str:
     """What is done with the label maps, as a paragraph."""
     if not record.postprocess:
         return ""
-    each = "".join(f"\n- {name}: {steps}" for name, steps in record.postprocess.items())
+    each = "".join(f"\n- {plain(name)}: {steps}" for name, steps in record.postprocess.items())
     return f"\n\nOf the label maps these are kept or changed, in millimetres of the image:\n{each}"

@@ -15,7 +15,7 @@ from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.onnx_export import OPSET
 from nas.cost.latency.quantise import quantise
 from nas.cost.latency.timing import threads_set
-from nas.export.deploy.bundle import check_runner, write_bundle
+from nas.export.deploy.bundle import check_names, check_runner, write_bundle
 from nas.export.deploy.errors import DeployError
 from nas.export.deploy.formats import write_network
 from nas.export.deploy.latency import time_both
@@ -120,6 +120,8 @@ def deploy(
         raise UserError(f"{to} exists already; give --to a new folder")
     if not cases:
         raise UserError("there is no case to check with; use --check-images FOLDER")
+    if kind in RUNNERS:
+        check_names(source.name, source.segmenter.task)
     config = (latency or LatencyConfig()).model_copy(update={"patch": source.segmenter.task.patch})
 
     def build(folder: Path) -> None:

@@ -23,7 +23,7 @@ def write_onnx_runner(folder: Path, record: Deployment) -> None:
 
 def _program(record: Deployment) -> str:
     packages = " ".join(("onnxruntime", *needed_packages(record)))
-    return f'''"""Segments {", ".join(record.task.targets.names)}.
+    return f'''"""Segments {_within_quotes(", ".join(record.task.targets.names))}.
 
     pip install {packages}
     python segment.py IMAGES SEGMENTATIONS
@@ -50,3 +50,8 @@ run(
     output_dir=options.segmentations,
 )
 '''
+
+
+def _within_quotes(text: str) -> str:
+    """As a string literal of Python has it: a class may be called anything."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -10,6 +10,7 @@ from torch import nn
 
 from nas.cost.latency.machine import check_onnx
 from nas.export.deploy.errors import DeployError, reason
+from nas.export.deploy.look_through import check_exported, check_scripted
 from nas.export.deploy.record import Deployment, Format
 from trainers.errors import UserError
 from trainers.segmenter import best_device
@@ -86,6 +87,7 @@ def _onnx(path: Path) -> tuple[Forward, torch.device]:
 def _exported(path: Path) -> tuple[Forward, torch.device]:
     from torch.export.passes import move_to_device_pass
 
+    check_exported(path)
     device = best_device()
     module = move_to_device_pass(torch.export.load(path), device).module()
     return module.__call__, device  # not the module itself, which knows no eval()
@@ -94,5 +96,6 @@ def _exported(path: Path) -> tuple[Forward, torch.device]:
 def _scripted(path: Path, made_on: str) -> tuple[Forward, torch.device]:
     if made_on == "cuda" and not torch.cuda.is_available():
         raise UserError(f"{path} was traced on a GPU, and there is none here; deploy it again here")
+    check_scripted(path)
     device = torch.device(made_on)
     return torch.jit.load(path, map_location=device).eval(), device

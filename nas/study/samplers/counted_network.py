@@ -60,8 +60,13 @@ class NetworkCounter:
         """The network of these parameters."""
         return self._space.sample(RandomTrial(0, params), self._restrict)
 
-    def count(self, params: Params) -> CountedNetwork | None:
-        """The network with its costs; None where it cannot be built, which the study will tell."""
+    def count(self, params: Params, key: str | None = None) -> CountedNetwork | None:
+        """The network with its costs; None where it cannot be built, which the study will tell.
+
+        `key`: the network's, where it is known, which saves working it out.
+        """
+        if key is not None and key in self._known:
+            return self._known[key]
         architecture = self.architecture(params)
         if architecture.key not in self._known:
             self._count(params, architecture, self._work)

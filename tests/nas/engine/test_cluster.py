@@ -313,7 +313,7 @@ def test_the_slurm_script_hands_the_end_of_its_time_on_and_is_queued_again(tmp_p
     environment = {**os.environ, "SEGNAS_VENV": str(tmp_path)}
     environment |= {f"SLURM_{name}": value for name, value in job.items()}
     process = subprocess.Popen(
-        ["bash", FILES / "slurm.sh", "c.yaml", "/shared/ct", "--set", "resources.gpus=1"],
+        ["bash", FILES / "slurm.sh", "c.yaml", tmp_path / "ct", "--set", "resources.gpus=1"],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -324,7 +324,8 @@ def test_the_slurm_script_hands_the_end_of_its_time_on_and_is_queued_again(tmp_p
     process.terminate()
     assert process.wait(timeout=30) == 130
     calls = (tmp_path / "calls").read_text().splitlines()
-    search = "segnas search c.yaml --dir /shared/ct --address 10.0.0.1:20007"
+    search = f"segnas search c.yaml --dir {tmp_path}/ct --address 10.0.0.1:20007"
     assert f"{search} --set resources.gpus=1" in calls
     assert calls[-2:] == ["ended", "scontrol requeue 7"]
     assert sum("ray start" in call for call in calls) == 2
+    assert list((tmp_path / "ct").iterdir()) == []  # no token is left

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from trainers.atomic import make_folder, output_folder, remove_drafts
+from trainers.atomic import make_folder, output_folder, remove_drafts_of
 from trainers.data.fetch.download import Progress, download
 from trainers.data.fetch.open_sets import CITE, LICENCE, MIRROR, OpenSet
 from trainers.data.fetch.unpack import unpack
@@ -37,7 +37,7 @@ def fetch(which: OpenSet, to: Path, progress: Progress, mirror: str = MIRROR) ->
         archive = to / f".{which.archive}"
         if not archive.exists():  # else it was checked, and then unpacking was interrupted
             download(address, archive, which.md5, progress)
-        remove_drafts(folder)
+        remove_drafts_of(folder)
 
         def build(draft: Path) -> None:
             files = unpack(archive, which.folder, draft, progress)

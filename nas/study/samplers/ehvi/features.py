@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nas.study.samplers.architecture_sampler import Params
+from nas.study.samplers.counted_network import CountedNetwork
 from nas.study.samplers.ladder import SCALE
 from search_spaces.all_params import all_params
 from search_spaces.fitting import nearest
@@ -27,11 +28,31 @@ class KnobFeatures:
             for option in options
         )
         self._columns = {pair: column for column, pair in enumerate(pairs)}
+        self._known: dict[str, tuple[Params, np.ndarray, float]] = {}  # rows, by a network's key
         self._usual = {
             name: nearest(option, restrict.get(name, (option,)))
             for name, option in usual_options(space, prior).items()
             if name not in SCALE
         }
+
+    def of(self, networks: Sequence[CountedNetwork]) -> tuple[np.ndarray, np.ndarray]:
+        """(n, d) and (n,): `matrix` and `departures` of the networks, each of which is read once:
+        a proposal looks at all that were trained, ten thousand in a large search."""
+        rows = [self._row(network) for network in networks]
+        knobs = np.zeros((len(rows), len(self._columns)))
+        for place, (row, _) in enumerate(rows):
+            knobs[place] = row
+        return knobs, np.array([departures for _, departures in rows], dtype=float)
+
+    def _row(self, network: CountedNetwork) -> tuple[np.ndarray, float]:
+        params, key = network.params, network.key
+        known = self._known.get(key)
+        if known is None or not (known[0] is params or known[0] == params):
+            row = self.matrix([params])[0].astype(np.uint16)
+            known = params, row, float(self.departures([params])[0])
+            if key:  # a guessed network has none
+                self._known[key] = known
+        return known[1:]
 
     def departures(self, params: Sequence[Params]) -> np.ndarray:
         """(n,) how many knobs, in all parts of a network, are not at their usual options.

@@ -21,7 +21,7 @@ def guess_work(
 ) -> list[CountedNetwork]:
     """The networks of these parameters, with guesses of what is counted, by their knobs."""
     logs = np.array([network.log_costs(COUNTED) for network in counted])
-    x = features.matrix([network.params for network in counted])
+    x, _ = features.of(counted)
     knobs = features.matrix(params)
     told = 10 ** _fit(x, logs).predict(knobs)
     guessed = [
@@ -65,7 +65,7 @@ class MemoryModel:
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> tuple[np.ndarray, np.ndarray]:
         logs = np.array([network.log_costs(COUNTED) for network in networks])
-        return logs, self._features.matrix([network.params for network in networks])
+        return logs, self._features.of(networks)[0]
 
 
 def _fit(x: np.ndarray, logs: np.ndarray) -> Ridge:

@@ -82,12 +82,11 @@ class Landscape:
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, d) what the models see."""
-        params = [network.params for network in networks]
         scaled = (self._counted(networks) - self._centre) / self._scale
-        departures = self._features.departures(params)[:, None] / DEPARTURES
-        knobs = KNOBS * self._features.matrix(params)
+        knobs, departures = self._features.of(networks)
         scores = [] if self._scores is None else [self._scores.of(networks)]
-        return np.hstack([knobs, departures, scaled, scaled**2, *scores])
+        parts = KNOBS * knobs, departures[:, None] / DEPARTURES, scaled, scaled**2
+        return np.hstack([*parts, *scores])
 
     def _counted(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         return np.array([network.log_costs(COUNTED) for network in networks])

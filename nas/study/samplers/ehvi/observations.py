@@ -14,6 +14,8 @@ from nas.cost.count import kept_share
 from nas.pareto.result import Result
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
 
+KEY = "key"  # the attribute of a trial with the key of its network, once it was admitted
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -86,4 +88,4 @@ class Observations:
             self.trained.append(Observation(CountedNetwork(trial.params, key, values), dice))
 
     def _key(self, trial: FrozenTrial) -> str:
-        return self._counter.architecture(trial.params).key
+        return trial.user_attrs.get(KEY) or self._counter.architecture(trial.params).key

@@ -19,7 +19,7 @@ from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED, MEMORY, MemoryModel, guess_work
 from nas.study.samplers.ehvi.guessed_scores import ScoreColumn
 from nas.study.samplers.ehvi.landscape import Landscape
-from nas.study.samplers.ehvi.observations import Observations
+from nas.study.samplers.ehvi.observations import KEY, Observations
 from nas.study.samplers.ehvi.pool import Pool
 from nas.study.scores import Scores
 from nas.study.study_settings import Costs
@@ -81,8 +81,9 @@ class EHVISampler(ArchitectureSampler):
         if len(seen.trained) < ENOUGH:
             fresh = fresh or self._best_scores()
             return fresh[0] if fresh else self._pool.draw()
-        others = [t.params for t in seen.running if t.number != trial.number and t.params]
-        pending = [network for network in map(self._counter.count, others) if network]
+        others = [t for t in seen.running if t.number != trial.number and t.params]
+        counted = (self._counter.count(t.params, t.user_attrs.get(KEY)) for t in others)
+        pending = [network for network in counted if network]
         landscape = Landscape(
             self._features,
             seen,
