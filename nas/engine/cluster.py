@@ -161,6 +161,7 @@ class Cluster:
             own = self._resources
             with worker_environment(own.cpus, own.niceness, self._machine_lock):
                 ray.init(
+                    address="local",  # not a cluster that somebody has started on this machine
                     num_cpus=self.slots,
                     num_gpus=None if self._resources.gpus else 0,
                     include_dashboard=False,
