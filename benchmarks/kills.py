@@ -242,6 +242,7 @@ def play(folder: Path, book: Path, kinds: list[str], random: Random, console: Co
             round_ = Round(place, temporary, random)
             whole = round_.run(chosen)
         finally:
+            place.search.stop()
             place.close()
         rows = [kill.row() for kill in round_.kills]
         with book.open("a") as file:

@@ -105,6 +105,12 @@ class SearchCommand:
                 self.process.kill()
         return self.process.wait()
 
+    def stop(self) -> None:
+        """End it at once, if it runs, where the benchmark itself is interrupted."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
     def printed(self, lines: int = 15) -> str:
         """The last lines that it printed."""
         text = (self.folder / "printed.txt").read_text(errors="replace")
