@@ -75,7 +75,8 @@ def run_config(sampler: str = "", trials: int = 1) -> RunConfig:
             "data": {"source": "phantom"},
             "train": {"patch": [32, 32, 32], "epochs": 16},
             "objectives": ["dice", "params"],
-            "search": {"trials": trials, "confirm": 0, "early_stopping": None, "baselines": []}
+            "search": {"trials": trials, "budget": "trials", "confirm": 0, "baselines": []}
+            | {"early_stopping": None}
             | ({"sampler": sampler} if sampler else {}),
             "tracking": {"enabled": False},
         }
