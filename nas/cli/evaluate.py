@@ -43,10 +43,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run `segnas evaluate`."""
-    from nas.cli.evaluation_table import evaluation_tables, measured_line, speed_line
+    from nas.cli.evaluation_table import evaluation_tables, measured_line, seen_line, speed_line
     from nas.export.deploy.open_segmenter import open_segmenter
     from nas.export.effective_macs import effective_macs
     from nas.export.export_folder import Export
+    from nas.export.learnt_cases import learnt_by
     from nas.search.progress_bars import Bars
     from trainers.atomic import output_folder, replace_files
     from trainers.evaluate import evaluate_folder
@@ -61,7 +62,10 @@ def run(options: argparse.Namespace) -> int:
         )
     measured = evaluation.measured
     macs = effective_macs(Export(options.dirs[0]), measured) if measured else {}
-    record = {"network": used, **evaluation.to_json(), **macs}
+    learnt = learnt_by(options.dirs)
+    seen = learnt and learnt.among(evaluation.cases)
+    counts = seen and {"training": len(seen.training), "validation": len(seen.validation)}
+    record = {"network": used, "seen": counts, **evaluation.to_json(), **macs}
     if options.to:
         replace_files(
             {
@@ -70,7 +74,10 @@ def run(options: argparse.Namespace) -> int:
             }
         )
         note(f"wrote evaluation.csv and evaluation.json to {options.to}")
+    warning = seen_line(**counts, cases=len(evaluation.cases)) if counts else ""
     if options.json:
+        if warning:
+            note(warning)
         print(json.dumps(record))
         return 0
     for table in evaluation_tables(evaluation, options.columns):
@@ -78,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
     say(speed_line(evaluation))
     if line := measured_line(measured, macs):
         say(line)
+    if warning:
+        say(warning)
     return 0
 
 

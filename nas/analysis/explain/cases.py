@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.export.export_folder import FOLDS, FOLDS_RECORD, TRIAL_WEIGHTS, Export
+from nas.export.export_folder import Export
+from nas.export.learnt_cases import learnt_cases
 from trainers.data.config import Groups
 from trainers.data.dataset import Dataset
 from trainers.data.folder_source import source_of
@@ -18,7 +19,6 @@ from trainers.data.source_split import groups_of
 from trainers.data.splits import group_names
 from trainers.data.volume_folder import find_images, find_volumes
 from trainers.errors import UserError
-from trainers.read_json import read_json
 from trainers.volumes.files import Image, volumes_among
 
 
@@ -68,7 +68,7 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
         found = [ExplainedCase(case.name, case.image, case.label) for case in source.cases]
     if not found:
         raise UserError(f"{data} has no images; expected cases to explain the network on")
-    learnt = _trained_on(export)
+    learnt = learnt_cases(export, first=True).training  # of folds the first is explained
     new = [case for case in found if case.name not in learnt]
     chosen = tuple(new or found)
     names = [case.name for case in chosen]
@@ -105,20 +105,3 @@ def _is_plain(data: Path) -> bool:
         and not (data / DESCRIPTOR).exists()
         and bool(volumes_among(sorted(data.iterdir())))
     )
-
-
-def _trained_on(export: Export) -> set[str]:
-    """Cases that the network learnt from: of an ensemble the first, which is explained."""
-    split = export.config.data.split
-    if not isinstance(split, Path) or not split.exists():
-        return set()
-    parts = read_json(split)
-    if not isinstance(parts, dict):
-        return set()
-    train = set(parts.get("training") or parts.get("train") or ())
-    all_cases = train | set(parts.get("validation", ()))
-    if export.weights.name == FOLDS:
-        first = read_json(export.weights / FOLDS_RECORD)["folds"][0]
-        return all_cases - set(first["validation"])
-    retrained = export.weights.name != TRIAL_WEIGHTS
-    return all_cases if retrained and export.trained.all_cases else train
