@@ -135,11 +135,31 @@ def evaluate_folder(
     UserError that lists all images which cannot be used: without a label, of another geometry than
     theirs, unreadable.
     """
-    targets = segmenter.task.targets
-    check_unique([one.name for one in targets.channels], "class", "the network")
-    with _as_volumes(images, labels, targets) as folders:
+    _check_classes(segmenter)
+    with _as_volumes(images, labels, segmenter.task.targets) as folders:
         cases = labelled_cases(*folders, segmenter.task, segmenter.affine)
         return _evaluate(segmenter, cases, progress, tolerance)
+
+
+def evaluate_cases(
+    segmenter: ImageSegmenter,
+    cases: Sequence[Case],
+    folder: Path,
+    progress: Progress | None = None,
+    tolerance: float = 1.0,
+) -> Evaluation:
+    """Segment the cases of a source and compare them with their labels, as `evaluate_folder` does.
+
+    folder: where they lie, for messages. Raises UserError as it does.
+    """
+    _check_classes(segmenter)
+    _check_files(folder, cases, segmenter.task, segmenter.affine)
+    return _evaluate(segmenter, cases, progress, tolerance)
+
+
+def _check_classes(segmenter: ImageSegmenter) -> None:
+    names = [one.name for one in segmenter.task.targets.channels]
+    check_unique(names, "class", "the network")
 
 
 @contextmanager
@@ -190,10 +210,14 @@ def labelled_cases(
         Case(name, image, truths.get(name, labels / (name + ending_of(files_of(image)[0]))))
         for name, image in volumes.items()
     )
-    modalities = tuple(map(str, range(task.channels)))
-    dataset = Dataset(images, modalities, task.classes, cases, ignore=task.ignore)
-    check_dataset(dataset, rule=rule, expecting="the network")
+    _check_files(images, cases, task, rule)
     return cases
+
+
+def _check_files(folder: Path, cases: Sequence[Case], task: Task, rule: AffineRule) -> None:
+    modalities = tuple(map(str, range(task.channels)))
+    dataset = Dataset(folder, modalities, task.classes, tuple(cases), ignore=task.ignore)
+    check_dataset(dataset, rule=rule, expecting="the network")
 
 
 def _axial_slices(shape: Sequence[int], affine: np.ndarray) -> int:
