@@ -24,7 +24,7 @@ from trainers.data.source import Case
 from trainers.data.task import Task
 from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.dicom import has_dicom
-from trainers.errors import UserError
+from trainers.errors import UserError, listed
 from trainers.metric_names import METRICS
 from trainers.metrics import (
     case_means,
@@ -43,6 +43,8 @@ from trainers.volumes.geometry import voxel_sizes
 from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_volume
 from trainers.volumes.settings import AffineRule
 from trainers.volumes.targets import Targets
+
+SHOWN = 5  # labels without an image
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,14 @@ def evaluate_folder(
     Of a folder of DICOM, every series that a SEG or RTSTRUCT below `labels` refers to. tolerance:
     mm, of the normalised surface Dice. Labels without an image are ignored. Raises one
     UserError that lists all images which cannot be used: without a label, of another geometry than
-    theirs, unreadable.
+    theirs, unreadable; where labels are missing, also those without an image.
     """
+    for file in (images, labels):
+        if file.is_file():
+            raise UserError(
+                f"{file} is a file; expected a folder: put the image into one, and its label into "
+                "another, under the same name"
+            )
     _check_classes(segmenter)
     with _as_volumes(images, labels, segmenter.task.targets) as folders:
         cases = labelled_cases(*folders, segmenter.task, segmenter.affine)
@@ -210,7 +218,14 @@ def labelled_cases(
         Case(name, image, truths.get(name, labels / (name + ending_of(files_of(image)[0]))))
         for name, image in volumes.items()
     )
-    _check_files(images, cases, task, rule)
+    others = [file.name for name, file in truths.items() if name not in volumes]
+    try:
+        _check_files(images, cases, task, rule)
+    except UserError as error:
+        if others and any(name not in truths for name in volumes):  # one may be misnamed
+            unmatched = f"In {labels} without an image of their name: {listed(others, SHOWN)}"
+            raise UserError(f"{error}\n{unmatched}") from error
+        raise
     return cases
 
 
