@@ -11,13 +11,14 @@ from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
 from trainers.data.config import Groups
 from trainers.data.dataset import Dataset
-from trainers.data.folder_source import source_of
+from trainers.data.folder_source import is_data, source_of
 from trainers.data.msd_descriptor import DESCRIPTOR
 from trainers.data.open_source import open_source
 from trainers.data.source import Case
 from trainers.data.source_split import groups_of
 from trainers.data.splits import group_names
 from trainers.data.volume_folder import find_images, find_volumes
+from trainers.dicom import has_dicom
 from trainers.errors import UserError
 from trainers.volumes.files import Image, volumes_among
 
@@ -63,11 +64,15 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
         if labels is not None and (lacking := [case.name for case in found if case.label is None]):
             raise UserError(f"{labels} has no label of {', '.join(lacking[:5])}; expected them all")
     else:
-        source = open_source(source_of(data, workdir), workdir)
+        try:
+            config = source_of(data, workdir)
+        except UserError as error:
+            raise UserError(_no_images(data)) if _holds_nothing(data) else error from error
+        source = open_source(config, workdir)
         own = groups_of(source.cases)
         found = [ExplainedCase(case.name, case.image, case.label) for case in source.cases]
     if not found:
-        raise UserError(f"{data} has no images; expected cases to explain the network on")
+        raise UserError(_no_images(data))
     learnt = learnt_cases(export, first=True).training  # of folds the first is explained
     new = [case for case in found if case.name not in learnt]
     chosen = tuple(new or found)
@@ -96,6 +101,17 @@ def _fitting(
     if isinstance(groups, Groups) and not all(re.search(groups.pattern, name) for name in names):
         return None
     return groups
+
+
+def _no_images(data: Path) -> str:
+    return f"{data} has no images; expected cases to explain the network on"
+
+
+def _holds_nothing(data: Path) -> bool:
+    """A folder without folders, lists of cases, DICOM, or anything else that might be data."""
+    if not data.is_dir() or has_dicom(data):
+        return False
+    return not any(one.name == DESCRIPTOR or is_data(one) for one in data.iterdir())
 
 
 def _is_plain(data: Path) -> bool:

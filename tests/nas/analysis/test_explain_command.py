@@ -130,7 +130,7 @@ def test_a_network_without_a_mechanism_is_told_which_have_some(phantom_folder, t
     ("change", "problem"),
     [
         ({"--data": "nowhere"}, "nowhere is missing"),
-        ({"--data": "empty"}, "dataset.json is missing"),
+        ({"--data": "empty"}, "empty has no images; expected cases to explain"),
         ({"": "empty"}, "empty is no export"),
         ({"--to": "file"}, "--to file is a file"),
     ],
