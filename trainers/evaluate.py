@@ -24,7 +24,7 @@ from trainers.data.source import Case
 from trainers.data.task import Task
 from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.dicom import has_dicom
-from trainers.errors import UserError
+from trainers.errors import UserError, listed
 from trainers.metric_names import METRICS
 from trainers.metrics import (
     case_means,
@@ -43,6 +43,8 @@ from trainers.volumes.geometry import voxel_sizes
 from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_volume
 from trainers.volumes.settings import AffineRule
 from trainers.volumes.targets import Targets
+
+SHOWN = 5  # labels without an image
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,39 @@ def evaluate_folder(
     Of a folder of DICOM, every series that a SEG or RTSTRUCT below `labels` refers to. tolerance:
     mm, of the normalised surface Dice. Labels without an image are ignored. Raises one
     UserError that lists all images which cannot be used: without a label, of another geometry than
-    theirs, unreadable.
+    theirs, unreadable; where labels are missing, also those without an image.
     """
-    targets = segmenter.task.targets
-    check_unique([one.name for one in targets.channels], "class", "the network")
-    with _as_volumes(images, labels, targets) as folders:
+    for file in (images, labels):
+        if file.is_file():
+            raise UserError(
+                f"{file} is a file; expected a folder: put the image into one, and its label into "
+                "another, under the same name"
+            )
+    _check_classes(segmenter)
+    with _as_volumes(images, labels, segmenter.task.targets) as folders:
         cases = labelled_cases(*folders, segmenter.task, segmenter.affine)
         return _evaluate(segmenter, cases, progress, tolerance)
+
+
+def evaluate_cases(
+    segmenter: ImageSegmenter,
+    cases: Sequence[Case],
+    folder: Path,
+    progress: Progress | None = None,
+    tolerance: float = 1.0,
+) -> Evaluation:
+    """Segment the cases of a source and compare them with their labels, as `evaluate_folder` does.
+
+    folder: where they lie, for messages. Raises UserError as it does.
+    """
+    _check_classes(segmenter)
+    _check_files(folder, cases, segmenter.task, segmenter.affine)
+    return _evaluate(segmenter, cases, progress, tolerance)
+
+
+def _check_classes(segmenter: ImageSegmenter) -> None:
+    names = [one.name for one in segmenter.task.targets.channels]
+    check_unique(names, "class", "the network")
 
 
 @contextmanager
@@ -190,10 +218,21 @@ def labelled_cases(
         Case(name, image, truths.get(name, labels / (name + ending_of(files_of(image)[0]))))
         for name, image in volumes.items()
     )
-    modalities = tuple(map(str, range(task.channels)))
-    dataset = Dataset(images, modalities, task.classes, cases, ignore=task.ignore)
-    check_dataset(dataset, rule=rule, expecting="the network")
+    others = [file.name for name, file in truths.items() if name not in volumes]
+    try:
+        _check_files(images, cases, task, rule)
+    except UserError as error:
+        if others and any(name not in truths for name in volumes):  # one may be misnamed
+            unmatched = f"In {labels} without an image of their name: {listed(others, SHOWN)}"
+            raise UserError(f"{error}\n{unmatched}") from error
+        raise
     return cases
+
+
+def _check_files(folder: Path, cases: Sequence[Case], task: Task, rule: AffineRule) -> None:
+    modalities = tuple(map(str, range(task.channels)))
+    dataset = Dataset(folder, modalities, task.classes, tuple(cases), ignore=task.ignore)
+    check_dataset(dataset, rule=rule, expecting="the network")
 
 
 def _axial_slices(shape: Sequence[int], affine: np.ndarray) -> int:

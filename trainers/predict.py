@@ -86,6 +86,11 @@ def find_inputs(images: Path, channels: int, format: Format | None = None) -> li
     format, DICOM gives DICOM SEG, unless `format` says otherwise. Raises UserError where there is
     nothing, or both, or DICOM SEG is wanted for volumes.
     """
+    if not images.exists():
+        raise UserError(
+            f"{images} is missing; expected an image (NIfTI, NRRD, MetaImage or picture), a folder "
+            "of them, or a folder of DICOM series"
+        )
     if images.is_dir() and has_dicom(images):
         volumes = find_volumes(images, told=False).values()
         if not all(has_ending(file, PICTURES) for file in volumes):  # those are previews

@@ -119,5 +119,18 @@ def measured_line(measured: Mapping[str, float], macs: Mapping[str, int]) -> str
     return f"measured: {', '.join(parts)}" if parts else ""
 
 
+def seen_line(training: int, validation: int, cases: int) -> str:
+    """A warning where the network knows some of the cases; empty where it knows none."""
+    if training:
+        others = f", {validation} validation cases" if validation else ""
+        return f"{training} of {cases} are training cases of the network{others}: Dice is too good"
+    if validation:
+        return (
+            f"{validation} of {cases} are validation cases, by which the network was chosen: Dice "
+            "is too good"
+        )
+    return ""
+
+
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"

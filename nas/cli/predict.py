@@ -19,7 +19,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=path,
         required=True,
         metavar="PATH",
-        help="a NIfTI file, a folder of them, or a folder of DICOM series",
+        help="an image (NIfTI, NRRD, MetaImage or picture), a folder of them, or a folder of DICOM "
+        "series",
     )
     command.add_argument("--to", type=path, required=True, help="folder for the segmentations")
     command.add_argument(

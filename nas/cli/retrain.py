@@ -89,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
     """What was written, how good it is, and what to do with it."""
+    from nas.export.export_folder import Export
+    from nas.export.learnt_cases import has_test_part
     from nas.pareto.result import class_dice
 
     first = done.outcomes[0]
@@ -111,5 +113,6 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
         steps = done.postprocess.steps
         each = "; ".join(f"{name}: {one}" for name, one in steps.items())
         lines.append(f"postprocessing: {each or 'none, for nothing helped'}")
-    lines.append(f"next: segnas evaluate {export.folder} --images DIR --labels DIR")
+    which = "--part test" if has_test_part(Export(export.folder)) else "--images DIR --labels DIR"
+    lines.append(f"next: segnas evaluate {export.folder} {which}")
     return lines

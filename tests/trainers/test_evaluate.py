@@ -164,7 +164,8 @@ def test_images_that_cannot_be_scored_are_all_listed(folder):
     write(folder / "labels" / "b.nii.gz", np.zeros((16, 6, 9), np.uint8))
     with pytest.raises(UserError) as error:
         evaluate_folder(segmenter(), folder / "images", folder / "labels")
-    assert "a  image without a label (images/a.nii.gz)" in str(error.value)
+    expected = "a  image without a label (images/a.nii.gz); expected labels/a.nii.gz\n"
+    assert expected in str(error.value)
     assert "b  image 16x6x10 and label 16x6x9 differ in shape" in str(error.value)
     assert "dataset.json" not in str(error.value)
 
@@ -182,6 +183,21 @@ def test_labels_without_an_image_are_not_asked_for(folder):
     (folder / "images" / "b.nii.gz").unlink()
     found = evaluate_folder(segmenter(), folder / "images", folder / "labels")
     assert found.cases.keys() == {"a"}
+
+
+def test_a_label_of_another_name_is_named_beside_the_image_that_lacks_one(folder):
+    labels = folder / "labels"
+    (labels / "a.nii.gz").rename(labels / "a_seg.nii.gz")
+    with pytest.raises(UserError) as error:
+        evaluate_folder(segmenter(), folder / "images", labels)
+    assert "image without a label (images/a.nii.gz); expected labels/a.nii.gz" in str(error.value)
+    assert f"In {labels} without an image of their name: a_seg.nii.gz" in str(error.value)
+
+
+def test_a_file_in_place_of_a_folder_is_told(folder):
+    image = folder / "images" / "a.nii.gz"
+    with pytest.raises(UserError, match=r"a\.nii\.gz is a file; expected a folder: put the image"):
+        evaluate_folder(segmenter(), image, folder / "labels")
 
 
 def test_names_are_matched_across_endings(folder):

@@ -15,6 +15,7 @@ from trainers.data.nnunet_descriptor import is_nnunet
 from trainers.data.registry import HERE, all_sources
 from trainers.data.source import SourceConfig
 from trainers.data.table import CsvData
+from trainers.data.undescribed import how_to_describe
 from trainers.errors import UserError
 from trainers.read_json import read_json
 
@@ -40,7 +41,7 @@ def source_of(data: Path, workdir: Path) -> SourceConfig:
     if not is_data(data):
         what = "no data" if data.exists() else "missing"
         raise UserError(f"{data} is {what}; expected {LAYOUTS}")
-    told = UserError(f"{data / DESCRIPTOR} is missing; expected {LAYOUTS}")
+    told: UserError | None = None
     if recognised := _recognised(data):
         try:
             return _opened(*recognised, workdir)
@@ -49,7 +50,13 @@ def source_of(data: Path, workdir: Path) -> SourceConfig:
     for kind in _installed():
         with suppress(UserError):
             return _opened(kind, data, workdir)
-    raise told
+    raise told or UserError(_undescribed(data))
+
+
+def _undescribed(data: Path) -> str:
+    missing = f"{data / DESCRIPTOR} is missing; expected {LAYOUTS}"
+    advice = how_to_describe(data)
+    return f"{missing}.\n{advice}" if advice else missing
 
 
 def _opened(kind: type[SourceConfig], path: Path, workdir: Path) -> SourceConfig:

@@ -35,7 +35,9 @@ def find_volumes(folder: Path, told: bool = True) -> dict[str, Path]:
     """
     if not folder.is_dir():
         what = "no folder" if folder.exists() else "missing"
-        raise UserError(f"{folder} is {what}; expected a folder of NIfTI volumes")
+        raise UserError(
+            f"{folder} is {what}; expected a folder of NIfTI, NRRD, MetaImage or picture files"
+        )
     volumes: dict[str, Path] = {}
     files = sorted(folder.iterdir())
     for file in volumes_among(files):

@@ -6,19 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from nas.export.export_folder import FOLDS, FOLDS_RECORD, TRIAL_WEIGHTS, Export
+from nas.export.export_folder import Export
+from nas.export.learnt_cases import learnt_cases
 from trainers.data.config import Groups
 from trainers.data.dataset import Dataset
-from trainers.data.folder_source import source_of
+from trainers.data.folder_source import is_data, source_of
 from trainers.data.msd_descriptor import DESCRIPTOR
 from trainers.data.open_source import open_source
 from trainers.data.source import Case
 from trainers.data.source_split import groups_of
 from trainers.data.splits import group_names
 from trainers.data.volume_folder import find_images, find_volumes
+from trainers.dicom import has_dicom
 from trainers.errors import UserError
-from trainers.read_json import read_json
 from trainers.volumes.files import Image, volumes_among
 
 
@@ -33,13 +35,15 @@ class ExplainedCase:
 
 @dataclass(frozen=True)
 class ExplainedCases:
-    """`patients`: names of cases that are one patient's. `left_out`: how many of the data's cases
-    the network was trained on; where it was on all, none is left out, and `learnt` says so."""
+    """`patients`: names of cases that are one patient's; `unit` is `case` where that is not known
+    and each stands alone. `left_out`: how many of the data's cases the network was trained on;
+    where it was on all, none is left out, and `learnt` says so."""
 
     cases: tuple[ExplainedCase, ...]
     patients: tuple[tuple[str, ...], ...]
     left_out: int
     learnt: bool
+    unit: Literal["patient", "case"]
 
     def note(self) -> str:
         """What to know of the cases, in words; empty where there is nothing."""
@@ -63,17 +67,23 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
         if labels is not None and (lacking := [case.name for case in found if case.label is None]):
             raise UserError(f"{labels} has no label of {', '.join(lacking[:5])}; expected them all")
     else:
-        source = open_source(source_of(data, workdir), workdir)
+        try:
+            config = source_of(data, workdir)
+        except UserError as error:
+            raise UserError(_no_images(data)) if _holds_nothing(data) else error from error
+        source = open_source(config, workdir)
         own = groups_of(source.cases)
         found = [ExplainedCase(case.name, case.image, case.label) for case in source.cases]
     if not found:
-        raise UserError(f"{data} has no images; expected cases to explain the network on")
-    learnt = _trained_on(export)
+        raise UserError(_no_images(data))
+    learnt = learnt_cases(export, first=True).training  # of folds the first is explained
     new = [case for case in found if case.name not in learnt]
     chosen = tuple(new or found)
     names = [case.name for case in chosen]
-    patients = tuple(map(tuple, group_names(names, _fitting(groups or own, names))))
-    return ExplainedCases(chosen, patients, len(found) - len(chosen), not new)
+    known = _fitting(groups or own, names)
+    patients = tuple(map(tuple, group_names(names, known)))
+    unit: Literal["patient", "case"] = "patient" if known else "case"
+    return ExplainedCases(chosen, patients, len(found) - len(chosen), not new, unit)
 
 
 def labelled(cases: Sequence[ExplainedCase], export: Export, data: Path) -> Dataset:
@@ -98,6 +108,17 @@ def _fitting(
     return groups
 
 
+def _no_images(data: Path) -> str:
+    return f"{data} has no images; expected cases to explain the network on"
+
+
+def _holds_nothing(data: Path) -> bool:
+    """A folder without folders, lists of cases, DICOM, or anything else that might be data."""
+    if not data.is_dir() or has_dicom(data):
+        return False
+    return not any(one.name == DESCRIPTOR or is_data(one) for one in data.iterdir())
+
+
 def _is_plain(data: Path) -> bool:
     """A folder with volumes and nothing that describes them."""
     return (
@@ -105,20 +126,3 @@ def _is_plain(data: Path) -> bool:
         and not (data / DESCRIPTOR).exists()
         and bool(volumes_among(sorted(data.iterdir())))
     )
-
-
-def _trained_on(export: Export) -> set[str]:
-    """Cases that the network learnt from: of an ensemble the first, which is explained."""
-    split = export.config.data.split
-    if not isinstance(split, Path) or not split.exists():
-        return set()
-    parts = read_json(split)
-    if not isinstance(parts, dict):
-        return set()
-    train = set(parts.get("training") or parts.get("train") or ())
-    all_cases = train | set(parts.get("validation", ()))
-    if export.weights.name == FOLDS:
-        first = read_json(export.weights / FOLDS_RECORD)["folds"][0]
-        return all_cases - set(first["validation"])
-    retrained = export.weights.name != TRIAL_WEIGHTS
-    return all_cases if retrained and export.trained.all_cases else train

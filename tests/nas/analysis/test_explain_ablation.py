@@ -188,7 +188,8 @@ def test_the_difference_is_paired_and_its_error_is_over_patients():
     assert (found.low, found.high) == pytest.approx((-1.07797, 0.82797), abs=1e-4)
     assert (found.patients, found.worse) == (2, 2)
     alone = difference("a", before[:1], after[:1], ["a"])
-    assert (alone.error, alone.low, alone.patients) == (None, None, 1)
+    assert (alone.error, alone.low, alone.patients, alone.unit) == (None, None, 1, "patient")
+    assert difference("a", before[:1], after[:1], ["a"], "case").unit == "case"
 
 
 @pytest.mark.parametrize(

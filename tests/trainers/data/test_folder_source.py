@@ -1,6 +1,7 @@
 """Which source opens a folder or a file, where nothing else is said."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -79,6 +80,22 @@ def test_a_folder_of_something_else_says_what_is_read(tmp_path):
     assert "dataset.json is missing; expected a folder with dataset.json, imagesTr and" in told
     assert "a CSV table or a JSON datalist" in told
     assert "nowhere is missing; expected a folder" in refused(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("names", [("imagesTr", "labelsTr"), ("images", "masks")])
+def test_images_and_labels_that_nothing_describes_are_told_how_to_go_on(msd, tmp_path, names):
+    folder = tmp_path / "mine"
+    for written, name in zip(("imagesTr", "labelsTr"), names, strict=True):
+        shutil.copytree(msd / written, folder / name)
+    told = refused(folder)
+    assert f"has images in {names[0]} and labels in {names[1]}: write {folder}" in told
+    assert told.endswith("docs/own-data.md has all layouts")
+    texts = dict(re.findall(r"write (?:\S+/)?(\S+),.*\n((?:.*\n)+?)(?=and|docs)", told))
+    texts |= re.findall(r"and \S+/(\S+),.*\n(.*\n)", told)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    cases = source_of(folder, tmp_path).open(tmp_path).cases  # what was told suffices
+    assert [case.label.exists() for case in cases] == [True] * len(cases) and cases
 
 
 def test_an_installed_source_that_needs_a_path_alone_is_tried(tmp_path, monkeypatch):

@@ -136,7 +136,9 @@ def test_a_label_without_an_image_and_an_image_without_a_label(nnunet):
     (nnunet / "labelsTr" / "c.nii.gz").unlink()
     told = faults(nnunet)
     assert "  a  label without an image (labelsTr/a.nii.gz)\n" in told
-    assert "  c  image without a label (imagesTr/c_0000.nii.gz)\n" in told
+    assert (
+        "  c  image without a label (imagesTr/c_0000.nii.gz); expected labelsTr/c.nii.gz\n" in told
+    )
 
 
 def test_a_label_value_without_a_name(nnunet):

@@ -63,7 +63,8 @@ class CaseCheck:
             lost = ", ".join(map(_short, missing))
             self._found(Kind.MISSING, f"{len(missing)} of {len(files)} files missing ({lost})")
         if has_image and not has_label:
-            self._found(Kind.MISSING, f"image without a label ({_short(files[0])})")
+            told = f"image without a label ({_short(files[0])}); expected {_short(self.case.label)}"
+            self._found(Kind.MISSING, told)
         image = self._open(self.case.image) if has_image else None
         label = self._open(self.case.label) if has_label else None
         if image and label:
