@@ -45,7 +45,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--of",
         metavar="A,B",
-        help="prune: some of heads, neurons, channels (default: heads,neurons); low-rank: some of "
+        help="prune: some of heads, neurons, channels (default: heads,neurons, or channels of a "
+        "network without them); low-rank: some of "
         "linear, convolutions (default: linear)",
     )
     command.add_argument(
