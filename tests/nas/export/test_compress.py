@@ -200,6 +200,16 @@ def test_the_command_prints_the_figures_and_refuses_parts_of_another_method(
     assert "linear, convolutions" in capsys.readouterr().err
 
 
+def test_a_student_that_does_not_take_the_patch_is_told(export, tmp_path, capsys):
+    told = ["--method", "distil", "--student", "unetr-s", "--to", str(tmp_path / "out")]
+    patch = ["--set", "train.patch=[24,16,16]"]
+    assert main(["compress", str(export.folder), *told, *patch]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "--student unetr-s does not take the patches of" in error
+    assert "[24, 16, 16] voxels; every axis must be a multiple of 16; choose another" in error
+    assert "--input" not in error
+
+
 class Mean(nn.Module):
     """A loss: the weighted mean of what comes out."""
 
