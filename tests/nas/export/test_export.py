@@ -225,7 +225,7 @@ def test_an_export_never_fills_a_folder_that_is_in_use(search, tmp_path):
 @pytest.mark.parametrize("target", ["file", "file/below"])
 def test_an_export_that_cannot_be_written_is_told(search, tmp_path, target):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"is not empty, or no folder|cannot be made a folder"):
+    with pytest.raises(UserError, match=r"is a file, no folder|cannot be made a folder"):
         exported(search, tmp_path / target)
 
 
