@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from rich.prompt import Confirm
@@ -57,8 +58,15 @@ def run(options: argparse.Namespace) -> int:
     from nas.search.stages import Stages
 
     console = SafeConsole()
-    with Stages(console) as stages:
+    with Stages(console, began=_process_began()) as stages:
         return _search(options, console, stages)
+
+
+def _process_began() -> float:
+    """When this process did, on the monotonic clock: imports are part of what a person waits."""
+    import psutil
+
+    return monotonic() - max(0.0, time() - psutil.Process().create_time())
 
 
 def _search(options: argparse.Namespace, console: SafeConsole, stages: Stages) -> int:
