@@ -1,6 +1,7 @@
 """A whole plan of small data, its file, and what it refuses."""
 
 import json
+import warnings
 
 import nibabel as nib
 import numpy as np
@@ -31,6 +32,7 @@ from nas.analysis.plan.summary import summary_lines, told_classes, told_patients
 from nas.analysis.plan.write_yaml import commented_yaml, plain
 from nas.analysis.preview.time_candidates import Timing
 from nas.cli.main import main
+from nas.cli.search import _warn_of_trials
 from nas.config import yaml_values
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import check_settings
@@ -108,6 +110,7 @@ def test_the_file_is_the_configuration_with_comments(made):
     assert first == "# segnas search balls.yaml"
     assert max(map(len, lines)) <= 100
     assert sum("#" in line for line in lines) > 20
+    assert "ends nothing, hours do" in text
     assert config.train.patch == (12, 16, 12)
     assert config.data.split.groups.pattern == r"^(p\d+)_"
     assert config.retrain.epochs == 4 * config.train.epochs
@@ -339,6 +342,17 @@ def test_hours_are_a_number_above_zero(hours, capsys):
     with pytest.raises(SystemExit):
         main(["init", "data", "--hours", hours])
     assert "expected hours, such as 1.5" in told(capsys)
+
+
+def test_trials_that_end_nothing_are_told():
+    values = {"name": "a", "data": {"source": "phantom"}, "train": {"patch": [24, 24, 24]}}
+    hours = RunConfig.model_validate({**values, "search": {"budget": "hours", "hours": 1}})
+    with pytest.warns(UserWarning, match="search.trials ends nothing where search.budget is hours"):
+        _warn_of_trials(hours, ["train.epochs=2", "search.trials=5"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _warn_of_trials(hours, ["train.epochs=2"])
+        _warn_of_trials(RunConfig.model_validate(values), ["search.trials=5"])
 
 
 def test_hours_of_a_yaml_file_stand_in_it(tmp_path, capsys):
