@@ -33,8 +33,10 @@ def output_folder(folder: Path) -> Path:
 
 def new_folder(folder: Path) -> None:
     """Raise UserError unless `folder` is missing or empty, and can be made and written to."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is not empty, or no folder; give --to a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, no folder; give --to a new folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty; give --to a new folder")
     output_folder(folder if folder.exists() else folder.parent)
 
 

@@ -45,7 +45,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--of",
         metavar="A,B",
-        help="prune: some of heads, neurons, channels (default: heads,neurons); low-rank: some of "
+        help="prune: some of heads, neurons, channels (default: heads,neurons, or channels of a "
+        "network without them); low-rank: some of "
         "linear, convolutions (default: linear)",
     )
     command.add_argument(
@@ -114,9 +115,16 @@ def _of(method: str, told: str | None) -> tuple[str, ...]:
 def _student(name: str | None, export: Export) -> Architecture | None:
     if name is None:
         return None
-    from nas.cli.network_argument import find_architecture
+    from nas.cli.network_argument import named_architecture
+    from search_spaces.fitting import misfit
 
-    return find_architecture(name, (export.config.task.channels, *export.config.train.patch))
+    student = named_architecture(name)
+    if why := misfit(student, export.config.train.patch):
+        raise UserError(
+            f"--student {name} does not take the patches of {export.folder}, train.patch: {why}; "
+            "choose another student"
+        )
+    return student
 
 
 def figures_table(rows: Mapping[str, Any]) -> Table:

@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(front_json(front)))
         return 0
     console = SafeConsole()
-    console.print(front_table(front, numbered=options.plot, whole=options.all))
+    table = front_table(front, numbered=options.plot, whole=options.all, folder=options.dir)
+    console.print(table)
     if not front.members:
         note("no network of this search was trained to the end so far")
         return 0

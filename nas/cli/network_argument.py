@@ -15,15 +15,20 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     Raises ArchitectureError where it is none of them, UserError where it does not take an input of
     `shape` (C, D, H, W), or (C, H, W) for a network of images.
     """
-    from nas.config.architecture_file import load_architecture_file
     from search_spaces.fitting import misfit
+
+    architecture = named_architecture(name)
+    if why := misfit(architecture, shape[1:]):
+        raise UserError(f"--input {'x'.join(map(str, shape))}: {why}")
+    return architecture
+
+
+def named_architecture(name: str) -> Architecture:
+    """The same for inputs of whatever shape. Raises ArchitectureError where it is none of them."""
+    from nas.config.architecture_file import load_architecture_file
     from search_spaces.registry import ARCHITECTURE, find_preset
 
     path = from_home(name)
     if path.is_dir() or path.suffix == ".json":
-        architecture = load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
-    else:
-        architecture = find_preset(name)
-    if why := misfit(architecture, shape[1:]):
-        raise UserError(f"--input {'x'.join(map(str, shape))}: {why}")
-    return architecture
+        return load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
+    return find_preset(name)

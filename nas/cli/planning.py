@@ -95,7 +95,7 @@ def planned_file(
     if hours is not None:
         raise UserError(
             f"--hours {hours:g}: {file} is planned already; leave --hours out to go by it, change "
-            "search.hours and search.trials there, or remove it to plan anew"
+            "search.hours there, or remove it to plan anew"
         )
     stages.end()
     note(f"Goes by {file}")

@@ -10,6 +10,7 @@ from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES
 from nas.report.safe_console import SafeConsole
+from trainers.errors import UserError
 
 HELP = "see what a search will meet: costs, budget, knobs and hours"
 LATENCIES = 12
@@ -51,6 +52,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`segnas preview CONFIG`. Returns 1 where the budget lets nothing through."""
+    from trainers.data.folder_source import is_data
+
+    if is_data(options.config):
+        raise UserError(
+            f"{options.config}: preview takes a YAML file; segnas init {options.config} writes one"
+        )
     from nas.analysis.preview import (
         Request,
         make_preview,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from rich.prompt import Confirm
@@ -17,6 +20,7 @@ from nas.report.safe_console import SafeConsole
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
+    from nas.config.run_config import RunConfig
     from nas.search.stages import Stages
 
 HELP = "search architectures on a dataset"
@@ -57,8 +61,15 @@ def run(options: argparse.Namespace) -> int:
     from nas.search.stages import Stages
 
     console = SafeConsole()
-    with Stages(console) as stages:
+    with Stages(console, began=_process_began()) as stages:
         return _search(options, console, stages)
+
+
+def _process_began() -> float:
+    """When this process did, on the monotonic clock: imports are part of what a person waits."""
+    import psutil
+
+    return monotonic() - max(0.0, time() - psutil.Process().create_time())
 
 
 def _search(options: argparse.Namespace, console: SafeConsole, stages: Stages) -> int:
@@ -81,6 +92,7 @@ def _search(options: argparse.Namespace, console: SafeConsole, stages: Stages) -
         config = read_config(RunConfig, options.config, options.settings)
         directory = options.dir or Path("runs") / config.name
         _check_resumed(directory, options.resume)
+    _warn_of_trials(config, options.settings)
     if not _agreed(directory, options.resume, stages):
         return 1
     stages.begin("Loading PyTorch, MONAI, Optuna and Ray")
@@ -88,6 +100,15 @@ def _search(options: argparse.Namespace, console: SafeConsole, stages: Stages) -
 
     outcome = run_search(config, directory, console, options.address, stages=stages)
     return 0 if outcome.members else 1
+
+
+def _warn_of_trials(config: RunConfig, settings: Sequence[str]) -> None:
+    if config.search.budget == "hours" and any(s.startswith("search.trials=") for s in settings):
+        warnings.warn(
+            "--set search.trials ends nothing where search.budget is hours; set search.hours, or "
+            "search.budget=trials",
+            stacklevel=2,
+        )
 
 
 def _check_resumed(directory: Path, resume: bool) -> None:

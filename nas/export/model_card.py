@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,10 @@ def _about(export: Export) -> Iterator[str]:
     task, train = export.config.task, export.config.train
     size = " x ".join(map(str, train.patch))
     spacing = "each volume's own" if task.spacing is None else _mm(task.spacing)
+    how = "made smaller" if export.compression else "found"
     yield (
         f"A 3D segmentation network of the space `{export.architecture.space}`, architecture "
-        f"`{export.architecture.key}`, found by segnas."
+        f"`{export.architecture.key}`, {how} by segnas."
     )
     yield ""
     yield f"- Input: {task.channels} channel(s), windows of {size} voxels, spacing: {spacing}"
@@ -106,9 +107,7 @@ def _costs(result: Result) -> Iterator[str]:
 def _smaller(folder: Path) -> Iterator[str]:
     record = read_json(folder / COMPRESSION)
     original = record["original"]
-    what = (
-        f", {record['keep']:g} of its {' and '.join(record['of'])} left" if "of" in record else ""
-    )
+    what = f", {record['keep']:g} of its {_and(record['of'])} left" if "of" in record else ""
     yield (
         f"Made from the network `{original['key']}` by `segnas compress --method "
         f"{record['method']}`{what}. Dice on the same validation cases; latency of one window:"
@@ -153,11 +152,20 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
     else:
         each = _per_class(retrained.get("dice_per_class", {}))
         tuned = (export.folder / COMPRESSION).exists() and retrained.get("from") == "trial"
-        how = "Fine-tuned, taught by the original" if tuned else "Retrained on its whole schedule"
+        length = _length(retrained)
+        how = f"Fine-tuned{length}, taught by the original" if tuned else f"Retrained{length}"
         yield (
             f"{how}: validation Dice {DICE.exact(retrained.get('dice'))}{each}. `{RETRAINED}` has "
             "its curve and settings."
         )
+
+
+def _length(retrained: Mapping[str, Any]) -> str:
+    """As long as that training was; nothing where the record is of a version that did not say."""
+    epochs, steps = retrained.get("epochs"), retrained.get("train", {}).get("steps_per_epoch")
+    if epochs is None or steps is None:
+        return ""
+    return f" for {epochs} epoch{'s' if epochs != 1 else ''} of {steps} steps"
 
 
 def _postprocessing(export: Export) -> Iterator[str]:
@@ -211,6 +219,11 @@ def _limits(export: Export) -> Iterator[str]:
         "- Its Dice is a mean: `segnas evaluate` on your own labelled cases tells surface "
         "distances and the worst cases."
     )
+
+
+def _and(words: Sequence[str]) -> str:
+    """`heads, neurons and channels`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _mm(spacing: tuple[float, ...]) -> str:

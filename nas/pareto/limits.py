@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -73,7 +74,8 @@ def _parse(text: str) -> Limit:
     except ValueError:
         unit = None
     if not found or unit is None:
-        raise UserError(f"--within: {text!r}; expected {EXPECTED}")
+        hint = _nearest(found[1]) if found else ""
+        raise UserError(f"--within: {text!r}; {hint}expected {EXPECTED}")
     name, comparison, value = found.groups()
     kind: Any = Bytes if unit == "B" else Annotated[float, AllowInfNan(False)]
     try:
@@ -82,3 +84,9 @@ def _parse(text: str) -> Limit:
         raise UserError(
             f"--within: {value!r} in {text!r} is no number; expected {EXPECTED}"
         ) from None
+
+
+def _nearest(name: str) -> str:
+    kind, at, device = name.partition("@")
+    near = difflib.get_close_matches(kind.lower(), OBJECTIVES, n=1)
+    return f"did you mean {near[0]}{at}{device}? " if near else ""

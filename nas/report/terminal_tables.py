@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from rich.table import Table
 
 from nas.cost.latency import Conditions
@@ -11,10 +14,13 @@ from nas.pareto.reference import above_reference, dice_reference
 from nas.pareto.result import Result
 
 
-def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Table:
+def front_table(
+    front: Front, numbered: bool = False, whole: bool = False, folder: Path | None = None
+) -> Table:
     """The members of a front, one a row, smallest first; a column an objective that is known.
 
-    Those below the reference in Dice are only counted, unless the `whole` front is wanted.
+    Those below the reference in Dice are only counted, unless the `whole` front is wanted; of a
+    search whose `folder` is known the command that shows them is told.
     Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
     What stands beside them follows under a line: baselines by their names, compressed networks by
     their keys and method, with the trial of which they were made below the table.
@@ -57,13 +63,20 @@ def front_table(front: Front, numbered: bool = False, whole: bool = False) -> Ta
             captions[f"latency on {name}: median of a pass, {conditions.text()}"] = None
     if below := len(front.members) - len(members):
         least = DICE.exact(dice_reference(front.members))
-        captions[f"{below} more below Dice {least}: segnas front DIR --all"] = None
+        command = f": segnas front {shell_path(folder)} --all" if folder else ""
+        captions[f"{below} more below Dice {least}{command}"] = None
     table.caption = "\n".join(captions) or None
     return table
 
 
 def _is_known(kind: Objective, row: Result) -> bool:
     return row.value(kind.name) is not None
+
+
+def shell_path(path: Path) -> str:
+    """The path as a shell reads it, from here where it is below."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def clock(seconds: float) -> str:

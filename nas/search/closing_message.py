@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from nas.report.search_record import SearchRecord
-from nas.report.terminal_tables import clock
+from nas.report.terminal_tables import clock, shell_path
 from nas.search.baseline_queue import BaselineQueue
 from nas.search.session import Session
 from nas.study.summary import Summary
@@ -21,8 +20,12 @@ def closing_lines(
     baselines: BaselineQueue | None,
     directory: Path,
     tracker: Tracker,
+    seconds: float,
 ) -> Iterator[str]:
-    """What a search says in the end: how it went, and what can be done with it."""
+    """What a search says in the end: how it went, and what can be done with it.
+
+    `seconds`: since its command began, with preparation and measuring.
+    """
     if session.notice:
         yield f"Ended early: {session.notice}"
     hours = session.budget.search.hours
@@ -36,7 +39,8 @@ def closing_lines(
     again = f"{summary.trained_again} trained again, " if summary.trained_again else ""
     yield (
         f"{summary.trials} trials, {stopped}{again}{summary.infeasible} infeasible, "
-        f"{summary.repeats} repeats answered from the journal, in {clock(summary.wall_seconds)}; "
+        f"{summary.repeats} repeats answered from the journal, in {clock(summary.wall_seconds)} "
+        f"of searching, {clock(seconds)} in all; "
         f"{summary.training_share:.0%} of worker time in training and validation"
     )
     if record.baseline_verdict:
@@ -47,9 +51,9 @@ def closing_lines(
         names = {why: [n for n in left_out if left_out[n] == why] for why in left_out.values()}
         told = (f"{', '.join(alike)} ({why})" for why, alike in names.items())
         yield f"Baselines left out: {'; '.join(told)}"
-    folder = _shown(directory)
+    folder = shell_path(directory)
     if summary.front:
-        yield f"Browse: {_shown(directory / 'front.html')}"
+        yield f"Browse: {shell_path(directory / 'front.html')}"
         yield f"Next:   segnas export {folder} --pick knee --to OUT"
     if tracker.local:
         yield f"MLflow: segnas ui {folder}"
@@ -59,11 +63,3 @@ def closing_lines(
         yield f"MLflow lacks some of it; once it answers: segnas sync {folder}"
     if session.interrupted:
         yield "Interrupted. The same command goes on from here."
-
-
-def _shown(directory: Path) -> str:
-    """The folder as a shell reads it."""
-    here = Path.cwd()
-    return shlex.quote(
-        str(directory.relative_to(here) if directory.is_relative_to(here) else directory)
-    )

@@ -16,6 +16,7 @@ from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from nas.engine.cluster import Cluster
 from nas.export.shared_weights import SharedWeights
 from nas.pareto.front import front
+from nas.report.terminal_tables import shell_path
 from nas.search.baseline_queue import BaselineQueue
 from nas.search.components import (
     data_space,
@@ -151,7 +152,28 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         FrontRepeats(study, budget, config.seed),
         SupernetRun(config, directory, shared, *parts) if shared else None,
         BaselineQueue(study, baselines, len(starts)) if baselines.points else None,
-        (*within.told, *_opening_lines(study, starts)),
+        (*about_search(config, directory, place), *within.told, *_opening_lines(study, starts)),
+    )
+
+
+def about_search(config: RunConfig, directory: Path, place: Place) -> Iterator[str]:
+    """What is searched on, how long, where, and how it is ended."""
+    parts = ", ".join(f"{len(names)} {part}" for part, names in place.cases.parts.items())
+    trained = config.of_candidates()
+    search, epochs = trained.search, trained.train.epochs
+    whole = "" if search.epochs else f", those of {search.trials} whole trainings"
+    budget = {
+        "epochs": f"{search.all_epochs(epochs)} epochs in all{whole}",
+        "trials": f"{search.trials} networks",
+        "hours": f"{search.hours:g} hours" if search.hours is not None else "",
+    }[search.budget]
+    if search.hours is not None and search.budget != "hours":
+        budget = f"{budget}, {search.hours:g} hours at most"
+    side = f"{place.slots} side by side" if place.slots > 1 else "one after the other"
+    yield f"Data: {parts} cases. Budget: {budget}; {epochs} epochs a network at most, {side}"
+    yield (
+        f"Folder: {shell_path(directory)}. Ctrl-C once ends it after the running epochs; the same "
+        "command goes on"
     )
 
 
@@ -160,4 +182,15 @@ def _opening_lines(study: Study, starts: Sequence[WarmStart]) -> Iterator[str]:
         known = front(study.results, study.objectives)
         yield f"Going on with {len(study.results)} results, {len(known)} of them on the front"
         return
-    yield from map(str, starts)
+    yield from first_networks(starts)
+
+
+def first_networks(starts: Sequence[WarmStart]) -> Iterator[str]:
+    """What is tried first, the ladder's sizes in one line but for those that were changed."""
+    plain = [start for start in starts if start.is_rung and not start.changes]
+    if plain:
+        alone = f" ({plain[0].name})"
+        first, last = plain[0].name, plain[-1].name.split()[-1]
+        several = f" in {len(plain)} sizes, smallest first ({first} to {last})"
+        yield f"Tried first: the plain network of the space{several if plain[1:] else alone}"
+    yield from (f"Tried first: {start}" for start in starts if start not in plain)

@@ -124,8 +124,9 @@ def run_search(
         status = "FINISHED" if ended else "KILLED"
         _write_summary(directory, summary, status)
         tracker.finish(directory, summary.metrics(), status)
-        console.print(front_table(record.front))
-        for line in closing_lines(session, summary, record, begun.baselines, directory, tracker):
+        console.print(front_table(record.front, folder=directory))
+        parts = session, summary, record, begun.baselines, directory, tracker, stages.seconds
+        for line in closing_lines(*parts):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not ended:
         raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from time import monotonic
 from typing import Self
 
 from rich.console import Console
@@ -19,10 +20,13 @@ class Stages:
     elsewhere. A context manager.
 
     Nothing else may be drawn on the terminal before `end`; what `console` prints meanwhile stands
-    above the line.
+    above the line. `seconds` have gone since it was made, or since `began` on the monotonic clock.
     """
 
-    def __init__(self, console: Console, lines: Console | None = None) -> None:
+    def __init__(
+        self, console: Console, lines: Console | None = None, began: float | None = None
+    ) -> None:
+        self._began = monotonic() if began is None else began
         self._console = console
         self._lines = lines or Console(stderr=True)
         self._progress: Progress | None = None
@@ -32,6 +36,11 @@ class Stages:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+
+    @property
+    def seconds(self) -> float:
+        """Since what it tells of began."""
+        return monotonic() - self._began
 
     def begin(self, text: str) -> None:
         """The next stage; the one before it has ended."""

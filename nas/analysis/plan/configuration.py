@@ -109,12 +109,13 @@ def _search(search: SearchPlan) -> dict[str, Any]:
     length, tried = search.length, search.forecast.trials
     early = length.early_stopping
     stopping = early.model_dump(include={"grace", "reduction"}) if early else None
-    about = f"whole trainings, roughly; about {tried} candidates, since most are stopped early"
+    about = "ends nothing, hours do: whole trainings that they hold, roughly"
+    many = f"{about}; about {tried} candidates, since most are stopped early"
     rungs = "after `grace` epochs, and after three times as many, the best third goes on"
     return {
         "budget": Choice("hours", "what is spent to its end"),
         "hours": Choice(search.hours, "what cannot end within them is not begun"),
-        "trials": Choice(search.trials, about if early else "whole trainings, roughly"),
+        "trials": Choice(search.trials, many if early else about),
         "trial_hours": Choice(search.trial_hours, "a network that trains longer is given up"),
         "early_stopping": Choice(
             stopping, rungs if early else "validating takes too long here to compare on the way"

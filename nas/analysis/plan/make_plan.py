@@ -67,5 +67,5 @@ def make_plan(
         search = plan_search(step, len(cases.validation), bench, machine, deadline, progress)
     portable = source.portable()
     tree = configuration_tree(name, portable, preprocess, split, groups, step, search, machine)
-    lines = list(summary_lines(survey, cases, machine, step, search, deadline))
+    lines = list(summary_lines(survey, split.value, cases, machine, step, search, deadline))
     return Plan(RunConfig.model_validate(plain(tree)), tree, lines)

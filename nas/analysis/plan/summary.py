@@ -13,7 +13,9 @@ from nas.analysis.plan.networks import TYPICAL
 from nas.analysis.plan.plan_search import SearchPlan
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.schedule import CANDIDATES, ENOUGH_STEPS
-from trainers.data.splits import Cases
+from trainers.data.config import OwnSplit, Split
+from trainers.data.source_split import groups_of
+from trainers.data.splits import Cases, group_names
 from trainers.errors import listed
 from trainers.volumes.geometry import by
 
@@ -22,13 +24,14 @@ SHOWN = 8  # classes
 
 def summary_lines(
     survey: DataSurvey,
+    split: Split | OwnSplit,
     cases: Cases,
     machine: MachineFacts,
     step: StepPlan,
     search: SearchPlan,
     deadline: Deadline,
 ) -> Iterator[str]:
-    """Data, machine, what is trained, and how long it takes."""
+    """Data, patients, machine, what is trained, and how long it takes."""
     source = survey.source
     parts = ", ".join(f"{len(names)} {part}" for part, names in cases.parts.items())
     shape, spacing = np.median(survey.shapes, axis=0), np.median(survey.spacings, axis=0)
@@ -36,6 +39,7 @@ def summary_lines(
         f"Data: {len(survey.cases)} cases ({parts}) of {', '.join(source.modalities)}, in the "
         f"median {by(shape)} voxels of {by(spacing)} mm. {told_classes(survey)}"
     )
+    yield told_patients(survey, split)
     length, told = search.length, search.forecast
     yield (
         f"Plan: patches of {by(step.patch.value)}, {step.batch.value} a step, which takes "
@@ -54,6 +58,29 @@ def summary_lines(
             f"Little time: {told.trials} networks of {steps} steps give a rough front; more hours "
             "give a better one (--hours)."
         )
+
+
+def told_patients(survey: DataSurvey, split: Split | OwnSplit) -> str:
+    """How many patients the cases are of and who says so, or that nobody does."""
+    source = survey.source
+    groups = split.groups if isinstance(split, Split) else None
+    own = groups_of(source.cases)
+    if groups is None and own is None:
+        if isinstance(split, OwnSplit):
+            return (
+                f"No patients recognised: the parts are those of {source.described_by}; look that "
+                "no patient is in two of them."
+            )
+        return (
+            "No patients recognised: each case counts as one; set data.split.groups where patients "
+            "have several, or scores are too good."
+        )
+    patients = group_names(survey.names, groups or own)
+    sizes = sorted(map(len, patients))
+    each = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
+    cases = f"{each} case{'s' if sizes[-1] > 1 else ''} each"
+    said = f"names like {max(patients, key=len)[0]}" if groups else source.described_by
+    return f"Patients: {len(patients)}, {cases} (by {said}); the cases of one stay in one part."
 
 
 def told_classes(survey: DataSurvey) -> str:

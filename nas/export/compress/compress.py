@@ -21,6 +21,7 @@ from nas.export.compress.prune import prune
 from nas.export.export_folder import COMPRESSION, CONFIG, FOLDS, SPLIT, TRIAL_WEIGHTS, Export
 from nas.export.model_card import write_card
 from nas.export.retrain import EpochTold, Plan, check_plan, retrain
+from search_spaces.blocks.prunable import prunable
 from search_spaces.compressed import compressed
 from search_spaces.registry import ARCHITECTURE, architecture_record
 from search_spaces.space import Architecture, axes_of
@@ -37,6 +38,8 @@ from trainers.segmenter import best_device
 
 Method = Literal["prune", "low-rank", "distil", "quantise-aware"]
 USUAL = {"prune": ("heads", "neurons"), "low-rank": ("linear",)}
+KINDS = ("heads", "neurons", "channels", "linear", "convolutions")
+WITHOUT = {"prune": ("channels",)}  # of networks that have none of the usual
 FEATURES = 1.0  # weight of the teacher's features where a network is distilled
 Note = Callable[[str], object]
 
@@ -46,10 +49,10 @@ class Compression:
     """What is made smaller, and how it is trained then.
 
     `keep`: the share that is left, of every block's units, or of every map's weights. `of`: which
-    units or maps, by default those of `USUAL`. `student`: of `distil`, which is trained from new
-    weights. `steps`: of training; None for 300, of `distil` for the whole schedule. `settings`: of
-    that training, as `key=value`. `patches`: of training cases, from which is told what matters.
-    `threads`: of the CPU, for latencies.
+    units or maps, by default those of `USUAL`, and of a network that has none those of `WITHOUT`.
+    `student`: of `distil`, which is trained from new weights. `steps`: of training; None for 300,
+    of `distil` for the whole schedule. `settings`: of that training, as `key=value`. `patches`: of
+    training cases, from which is told what matters. `threads`: of the CPU, for latencies.
     """
 
     method: Method
@@ -61,10 +64,13 @@ class Compression:
     patches: int = 32
     threads: int = 1
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What it reduces."""
-        return self.of or USUAL.get(self.method, ())
+    def parts(self, network: nn.Module) -> tuple[str, ...]:
+        """What it reduces of that network."""
+        usual = USUAL.get(self.method, ())
+        if self.of or self.method not in WITHOUT:
+            return self.of or usual
+        there = {each.kind for each in prunable(network).values()}
+        return usual if there & {*usual} else WITHOUT[self.method]
 
 
 def compress(
@@ -85,7 +91,9 @@ def compress(
     new_folder(to)
     cache, cases = prepare_data(export.config.data, export.folder, progress)
     before = export.network()
-    network, sizes = _smaller(before, export, plan, cache, cases, note)
+    parts = plan.parts(before)
+    network, sizes = _smaller(before, export, plan, parts, cache, cases, note)
+    reduced = _reduced(before, sizes)
     if plan.student is not None:
         architecture = plan.student.with_axes(axes_of(export.architecture)).canonical()
     else:
@@ -100,7 +108,7 @@ def compress(
         rows = _compare(folder, export, plan, before, network, cache, cases, note)
         told = {
             "method": plan.method,
-            **({"keep": plan.keep, "of": plan.parts} if plan.parts else {}),
+            **({"keep": plan.keep, "of": reduced or parts} if parts else {}),
             "steps": steps,
             "original": {
                 "folder": str(export.folder.resolve()),
@@ -135,6 +143,7 @@ def _smaller(
     network: nn.Module,
     export: Export,
     plan: Compression,
+    parts: tuple[str, ...],
     cache: VolumeCache,
     cases: Cases,
     note: Note,
@@ -147,23 +156,35 @@ def _smaller(
     train = export.trained
     patches = TrainingPatches(cache, cases.train, train, plan.patches, export.config.seed)
     if plan.method == "prune":
-        note(f"which {' and '.join(plan.parts)} matter, on {plan.patches} patches")
+        note(f"which {' and '.join(parts)} matter, on {plan.patches} patches")
         loss = segmentation_loss(train.loss, cache.targets)
-        kept = prune(smaller, plan.keep, plan.parts, patches(device), loss)
+        kept = prune(smaller, plan.keep, parts, patches(device), loss)
         found = {**nothing, "kept": kept}
     elif plan.method == "low-rank":
         note(f"what maps are given, on {plan.patches} patches")
         images = (image for image, _ in patches(device))
-        found = {**nothing, "ranks": factorise(smaller, plan.keep, plan.parts, images)}
+        found = {**nothing, "ranks": factorise(smaller, plan.keep, parts, images)}
     else:
         return smaller, nothing
     if plan.keep < 1 and not any(found.values()):
-        what = " or ".join(plan.parts)
+        what = " or ".join(parts)
+        others = {each.kind for each in prunable(network).values()} - {*parts}
+        has = ", ".join(kind for kind in KINDS if kind in others) or "no others"
+        hint = f"it has {has}" if plan.method == "prune" else "choose others"
         raise UserError(
             f"{export.folder}: a network of {export.architecture.space} without {what} that can be "
-            f"reduced to {plan.keep:g}; choose others with --of, or another --method"
+            f"reduced to {plan.keep:g}; {hint} (--of), or choose another --method"
         )
     return smaller, found
+
+
+def _reduced(network: nn.Module, sizes: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+    """The kinds of units and maps of the original of which some went."""
+    units = prunable(network)
+    kinds = {units[name].kind for name in sizes["kept"]}
+    maps = (network.get_submodule(path) for path in sizes["ranks"])
+    found = {"linear" if isinstance(each, nn.Linear) else "convolutions" for each in maps}
+    return tuple(kind for kind in KINDS if kind in kinds | found)
 
 
 def _write(

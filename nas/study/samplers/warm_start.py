@@ -35,6 +35,11 @@ class WarmStart:
     architecture: Architecture
     changes: tuple[str, ...] = ()
 
+    @property
+    def is_rung(self) -> bool:
+        """Whether it is a size of the space's plain network."""
+        return self.name.startswith(f"{LADDER} ")
+
     def __str__(self) -> str:
         return f"{self.name}: {'; '.join(self.changes) or 'as it is'}"
 

@@ -1,6 +1,7 @@
 """A whole plan of small data, its file, and what it refuses."""
 
 import json
+import warnings
 
 import nibabel as nib
 import numpy as np
@@ -27,17 +28,18 @@ from nas.analysis.plan.sample import prepared_sample
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.plan.scratch import scratch_folder
 from nas.analysis.plan.split import choose_split
-from nas.analysis.plan.summary import summary_lines, told_classes
+from nas.analysis.plan.summary import summary_lines, told_classes, told_patients
 from nas.analysis.plan.write_yaml import commented_yaml, plain
 from nas.analysis.preview.time_candidates import Timing
 from nas.cli.main import main
+from nas.cli.search import _warn_of_trials
 from nas.config import yaml_values
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import check_settings
 from tests.trainers.data.volumes import SHAPE, write_msd, write_nifti
 from trainers.data.build_cache import build_cache
 from trainers.data.check import examine
-from trainers.data.config import Preprocess
+from trainers.data.config import OwnSplit, Preprocess, Split
 from trainers.data.msd import MsdData
 from trainers.data.splits import Cases, split_cases
 from trainers.errors import UserError
@@ -94,7 +96,7 @@ def made(tmp_path):
     preprocess = choose_preprocessing(survey, cases, silent)
     source = MsdData(path=folder).portable()
     tree = configuration_tree("balls", source, preprocess, split, groups, step, search, machine)
-    lines = summary_lines(survey, cases, machine, step, search, Deadline(0.5, 60))
+    lines = summary_lines(survey, split.value, cases, machine, step, search, Deadline(0.5, 60))
     return tree, list(lines)
 
 
@@ -108,6 +110,7 @@ def test_the_file_is_the_configuration_with_comments(made):
     assert first == "# segnas search balls.yaml"
     assert max(map(len, lines)) <= 100
     assert sum("#" in line for line in lines) > 20
+    assert "ends nothing, hours do" in text
     assert config.train.patch == (12, 16, 12)
     assert config.data.split.groups.pattern == r"^(p\d+)_"
     assert config.retrain.epochs == 4 * config.train.epochs
@@ -121,11 +124,20 @@ def test_odd_names_and_numbers_come_back():
 
 
 def test_what_is_told_of_a_plan(made):
-    data, plan, expected, *_ = made[1]
+    data, patients, plan, expected, *_ = made[1]
     assert "40 cases (32 training, 8 validation) of MRI" in data
     assert "2 classes: low, high; the smallest" in data
+    assert patients.startswith("Patients: 20, 2 cases each (by names like p00_a)")
     assert "patches of 12 x 16 x 12, 2 a step" in plan
     assert float(expected.split()[1]) <= 0.5
+
+
+def test_that_no_patients_are_recognised_is_told(tmp_path):
+    folder = write_msd(tmp_path / "data", ["case_1", "case_2"])
+    survey = survey_data(MsdData(path=folder), tmp_path, silent)
+    told = told_patients(survey, Split())
+    assert told.startswith("No patients recognised: each case counts as one; set data.split.groups")
+    assert "the parts are those of dataset.json" in told_patients(survey, OwnSplit())
 
 
 def test_regions_are_told_in_the_place_of_classes(tmp_path):
@@ -330,6 +342,17 @@ def test_hours_are_a_number_above_zero(hours, capsys):
     with pytest.raises(SystemExit):
         main(["init", "data", "--hours", hours])
     assert "expected hours, such as 1.5" in told(capsys)
+
+
+def test_trials_that_end_nothing_are_told():
+    values = {"name": "a", "data": {"source": "phantom"}, "train": {"patch": [24, 24, 24]}}
+    hours = RunConfig.model_validate({**values, "search": {"budget": "hours", "hours": 1}})
+    with pytest.warns(UserWarning, match="search.trials ends nothing where search.budget is hours"):
+        _warn_of_trials(hours, ["train.epochs=2", "search.trials=5"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _warn_of_trials(hours, ["train.epochs=2"])
+        _warn_of_trials(RunConfig.model_validate(values), ["search.trials=5"])
 
 
 def test_hours_of_a_yaml_file_stand_in_it(tmp_path, capsys):

@@ -300,6 +300,12 @@ def test_wrong_arguments_are_refused_by_the_parser(path, options, capsys):
     assert options[0] in capsys.readouterr().err
 
 
+def test_a_folder_in_the_place_of_a_configuration_is_told_what_to_do(tmp_path, capsys):
+    assert main(["preview", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert f"preview takes a YAML file; segnas init {tmp_path} writes one" in told
+
+
 def test_an_unknown_configuration_is_told(tmp_path, capsys):
     assert main(["preview", str(tmp_path / "none.yaml")]) == 2
     assert "No such file" in capsys.readouterr().err

@@ -78,7 +78,9 @@ def test_a_pruned_network_is_an_export_that_was_taught_by_the_original(export, p
     )
     card = (made.folder / "README.md").read_text()
     assert "What was made smaller" in card and export.architecture.key in card
-    assert "whole schedule" not in card
+    assert "0.5 of its heads, neurons and channels left" in card
+    assert "Fine-tuned for 1 epoch of 2 steps, taught by the original" in card
+    assert "made smaller by segnas" in card
 
 
 def test_it_is_costed_segmented_and_retrained(pruned, capsys):
@@ -100,6 +102,19 @@ def test_it_can_be_compressed_again(pruned, tmp_path):
     name = next(name for name in sizes[0] if name.endswith("neurons"))
     assert sizes[1] == {**sizes[0], name: sizes[0][name] // 2}
     assert again["figures"]["original"]["macs"] == record["figures"]["compressed"]["macs"]
+
+
+def test_a_network_without_heads_and_neurons_loses_channels(tmp_path, phantom_folder, phantom):
+    """And its card names no part that it does not have, whatever was chosen."""
+    plain = Export(write_export(tmp_path / "net", phantom_folder, phantom[1]))
+    usual = go(plain, tmp_path / "usual", method="prune", steps=0)
+    chosen = ("heads", "neurons", "channels")
+    record = go(plain, tmp_path / "chosen", method="prune", of=chosen, steps=0)
+    assert usual["of"] == record["of"] == ("channels",)
+    same = weights_in(tmp_path / "usual" / "trial.pt"), weights_in(tmp_path / "chosen" / "trial.pt")
+    assert all(torch.equal(same[0][name], same[1][name]) for name in same[0])
+    card = (tmp_path / "chosen" / "README.md").read_text()
+    assert "0.5 of its channels left" in card
 
 
 def test_maps_of_lower_rank(export, tmp_path):
@@ -145,7 +160,7 @@ def test_training_for_int8_leaves_a_plain_network(export, tmp_path):
         ({"method": "distil", "student": POINT, "steps": 0}, "has to learn"),
         (
             {"method": "prune", "of": ("heads",), "keep": 0.9},
-            "without heads that can be reduced to 0.9",
+            "without heads that can be reduced to 0.9; it has neurons, channels",
         ),
     ],
 )
@@ -183,6 +198,16 @@ def test_the_command_prints_the_figures_and_refuses_parts_of_another_method(
     wrong = ["--method", "low-rank", "--of", "heads", "--to", str(tmp_path / "other")]
     assert main(["compress", out, *wrong]) == 2
     assert "linear, convolutions" in capsys.readouterr().err
+
+
+def test_a_student_that_does_not_take_the_patch_is_told(export, tmp_path, capsys):
+    told = ["--method", "distil", "--student", "unetr-s", "--to", str(tmp_path / "out")]
+    patch = ["--set", "train.patch=[24,16,16]"]
+    assert main(["compress", str(export.folder), *told, *patch]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "--student unetr-s does not take the patches of" in error
+    assert "[24, 16, 16] voxels; every axis must be a multiple of 16; choose another" in error
+    assert "--input" not in error
 
 
 class Mean(nn.Module):

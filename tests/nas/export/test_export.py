@@ -152,10 +152,14 @@ def test_the_model_card_says_of_how_many_trainings_dice_is_the_mean(search, tmp_
 def test_the_card_of_a_retrained_network_tells_its_dice(search, tmp_path):
     to = exported(search, tmp_path / "out")
     shutil.copyfile(to / "trial.pt", to / "retrained.pt")
-    (to / "retrained.json").write_text(json.dumps({"weights": "retrained.pt", "dice": 0.75}))
+    record = {"weights": "retrained.pt", "dice": 0.75}
+    (to / "retrained.json").write_text(json.dumps(record))
     text = write_card(to).read_text()
     assert "Weights in use: `retrained.pt`" in text
-    assert "Retrained on its whole schedule: validation Dice 0.7500" in text
+    assert "Retrained: validation Dice 0.7500" in text
+    record |= {"epochs": 2, "train": {"steps_per_epoch": 10}}
+    (to / "retrained.json").write_text(json.dumps(record))
+    assert "Retrained for 2 epochs of 10 steps: validation Dice" in write_card(to).read_text()
 
 
 def test_an_export_stands_alone_wherever_it_is_moved(search, tmp_path, monkeypatch, phantom_folder):
@@ -221,7 +225,7 @@ def test_an_export_never_fills_a_folder_that_is_in_use(search, tmp_path):
 @pytest.mark.parametrize("target", ["file", "file/below"])
 def test_an_export_that_cannot_be_written_is_told(search, tmp_path, target):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"is not empty, or no folder|cannot be made a folder"):
+    with pytest.raises(UserError, match=r"is a file, no folder|cannot be made a folder"):
         exported(search, tmp_path / target)
 
 

@@ -48,6 +48,8 @@ def test_those_within_all_limits_are_kept(text, keys):
     [
         ("params=3", "'params=3'; expected NAME<=VALUE"),
         ("speed<=3", "'speed<=3'.* of dice, params"),
+        ("latency<=20", "'latency<=20'; did you mean latency_ms\\? expected NAME<=VALUE"),
+        ("latency@phone<=20", "did you mean latency_ms@phone"),
         ("params<=many", "'many' in 'params<=many' is no number"),
         ("latency_ms<=nan", "'nan' in 'latency_ms<=nan' is no number"),
         ("memory<=" + "9" * 400, "is no number"),

@@ -77,7 +77,15 @@ def test_a_search_leaves_its_front_summary_and_weights(search):
     assert 0 < summary["training_share"] < 1
     assert {path.stem for path in (directory / "checkpoints").iterdir()} == set(keys)
     assert not (directory / "ray").exists()
+    assert "Data: " in printed and "Ctrl-C once" in printed
+    [(searching, whole)] = re.findall(r"in (\d+:\d\d) of searching, (\d+:\d\d) in all", printed)
+    assert _seconds(searching) < _seconds(whole)  # Ray starts, data are prepared
     assert "segnas export" in printed
+
+
+def _seconds(clock):
+    minutes, seconds = clock.split(":")
+    return 60 * int(minutes) + int(seconds)
 
 
 def test_the_same_command_trains_nothing_again_and_starts_no_ray(search, monkeypatch):

@@ -5,11 +5,13 @@ import re
 import signal
 import threading
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from rich.console import Console
 
 from nas.cli.main import main
+from nas.cli.search import _process_began
 from nas.search.progress_bars import Bars
 from nas.search.stages import Stages
 from trainers.signals import SIGNALS
@@ -37,6 +39,12 @@ def test_without_a_terminal_each_stage_is_a_dated_line_of_standard_error(
     assert captured.out == ""
     assert DATED.sub("", captured.err) == "Reading [red]a.yaml\nStarting Ray\n"
     assert len(DATED.findall(captured.err)) == 2
+
+
+def test_the_seconds_of_a_command_begin_with_its_process() -> None:
+    assert 90 <= Stages(Console(), began=monotonic() - 90).seconds < 100
+    began = _process_began()
+    assert 0 < monotonic() - began < 24 * 3600
 
 
 def test_a_terminal_that_cannot_redraw_a_line_gets_lines(

@@ -1,0 +1,49 @@
+"""What a search says of itself before anything is trained."""
+
+import pytest
+
+from nas.search.opening import Place, about_search, first_networks
+from nas.study.samplers.warm_start import WarmStart
+from search_spaces.hybrid import Hybrid
+from tests.nas.small_run import config
+from trainers.data.splits import Cases
+
+CASES = Cases(("a", "b", "c"), ("d",))
+
+
+def about(folder, slots=2, **search):
+    place = Place(cluster=None, slots=slots, lock_name="", cache=None, cases=CASES, prober=None)
+    return list(about_search(config(search=search), folder, place))
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ({"trials": 4}, "12 epochs in all, those of 4 whole trainings; 3 epochs a network at most"),
+        ({"epochs": 30}, "30 epochs in all; 3 epochs"),
+        ({"budget": "trials", "trials": 7, "hours": 0.5}, "7 networks, 0.5 hours at most; 3"),
+        ({"budget": "hours", "hours": 2}, "Budget: 2 hours; 3 epochs"),
+    ],
+)
+def test_data_and_budget_are_told(tmp_path, search, told):
+    first, _ = about(tmp_path, **search)
+    assert first.startswith("Data: 3 training, 1 validation cases. Budget: ")
+    assert told in first and first.endswith(", 2 side by side")
+
+
+def test_the_folder_and_the_way_out_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = about(tmp_path / "runs" / "mine", slots=1)
+    assert first.endswith("one after the other")
+    assert second.startswith("Folder: runs/mine. Ctrl-C once ends it after the running epochs")
+
+
+def test_the_ladder_is_told_in_words_of_no_insider():
+    starts = [WarmStart(f"ladder {n}", Hybrid()) for n in (1, 2)]
+    other = WarmStart("hybrid-s", Hybrid(), ("width 16 -> 8 (space.restrict)",))
+    assert list(first_networks([*starts, other])) == [
+        "Tried first: the plain network of the space in 2 sizes, smallest first (ladder 1 to 2)",
+        "Tried first: hybrid-s: width 16 -> 8 (space.restrict)",
+    ]
+    [alone] = first_networks(starts[:1])
+    assert alone == "Tried first: the plain network of the space (ladder 1)"
