@@ -30,8 +30,9 @@ GRAPHS = re.compile(r"models/[^/]+\.json")
 WRITES = re.compile(rb"\b(from_file|torch\.save|aten\.save|_save_pickle)\b")
 ARITHMETIC = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name),
-    *(ast.Load, ast.Constant, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
+    *(ast.Load, ast.Constant, ast.keyword, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
 )
+SYMBOL = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 def check_exported(path: Path) -> None:
@@ -113,7 +114,8 @@ def _check_samples(name: str, content: bytes) -> None:
 
 
 def _check_expressions(name: str, told: Any) -> None:
-    """Sizes such as `s0 + 2*s1`, which SymPy evaluates as Python does."""
+    """Sizes such as `Mul(Integer(2), Symbol('s0', positive=True))`, which SymPy evaluates as Python
+    does: arithmetic, SymPy's classes, and names of symbols as their only texts."""
     for text in _values(told, "expr_str"):
         try:
             parts: list[ast.AST | None] = [*ast.walk(ast.parse(text, mode="eval"))]
@@ -121,10 +123,20 @@ def _check_expressions(name: str, told: Any) -> None:
             parts = [None]
         for part in parts:
             named = isinstance(part, ast.Name) and part.id.startswith("_")
-            text_in = isinstance(part, ast.Constant) and not isinstance(part.value, int | float)
-            called = isinstance(part, ast.Call) and not isinstance(part.func, ast.Name)
+            text_in = isinstance(part, ast.Constant) and not _is_number_or_symbol(part.value)
+            called = isinstance(part, ast.Call) and not _is_class(part.func)
             if not isinstance(part, ARITHMETIC) or named or text_in or called:
                 raise DeployError(f"holds a size that is no arithmetic ({name}); not opened")
+
+
+def _is_number_or_symbol(value: object) -> bool:
+    return isinstance(value, int | float) or (
+        isinstance(value, str) and bool(SYMBOL.fullmatch(value))
+    )
+
+
+def _is_class(func: ast.expr) -> bool:
+    return isinstance(func, ast.Name) and func.id[0].isupper()
 
 
 def _values(told: Any, key: str) -> Iterator[Any]:

@@ -105,7 +105,11 @@ def test_native_code_and_sizes_that_are_code_are_refused(exported, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["s0", "2*s0 + 1", "Mod(s0, 8)", "s77 >= 2", "-1", "FloorDiv(a, 2)"]
+    "text",
+    [
+        *("s0", "2*s0 + 1", "Mod(s0, 8)", "s77 >= 2", "-1", "FloorDiv(a, 2)"),
+        "Mul(Integer(2), Symbol('s86', positive=True, integer=True))",
+    ],
 )
 def test_arithmetic_is_arithmetic(text, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.pt2", "w") as archive:
@@ -115,7 +119,18 @@ def test_arithmetic_is_arithmetic(text, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["a.b", "f('x')", "a[0]", "lambda: 0", "_a", "x" * 10**5 + "(", 3, "(f)(g)(1)"]
+    "text",
+    [
+        "a.b",
+        "f('x')",
+        "Symbol('a.b()')",
+        "a[0]",
+        "lambda: 0",
+        "_a",
+        "x" * 10**5 + "(",
+        3,
+        "(f)(g)(1)",
+    ],
 )
 def test_anything_else_is_none(text, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.pt2", "w") as archive:
