@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -45,7 +45,8 @@ class Difference:
 
     `error`: the standard error of `mean`, None of a single patient; `low` and `high`: the 95%
     interval by Student's t, with as many degrees of freedom as there are patients but one.
-    `worse`: how many patients lose Dice, at least half of its fourth digit.
+    `worse`: how many patients lose Dice, at least half of its fourth digit. `unit`: what was
+    counted, `case` where nothing says which cases are one patient's.
     """
 
     mean: float
@@ -54,6 +55,7 @@ class Difference:
     high: float | None
     patients: int
     worse: int
+    unit: Literal["patient", "case"] = "patient"
 
 
 @dataclass
@@ -151,6 +153,7 @@ def difference(
     before: np.ndarray,
     after: np.ndarray,
     patients: Sequence[Sequence[str]],
+    unit: Literal["patient", "case"] = "patient",
 ) -> Difference:
     """Paired, a patient's cases averaged first. before, after: (cases,) of `names`."""
     change = dict(zip(names, after - before, strict=True))
@@ -159,10 +162,10 @@ def difference(
     n = len(values)
     mean, worse = (float(values.mean()) if n else math.nan), int((values.round(DIGITS) < 0).sum())
     if n < 2:
-        return Difference(mean, None, None, None, n, worse)
+        return Difference(mean, None, None, None, n, worse, unit)
     error = float(values.std(ddof=1) / math.sqrt(n))
     reach = error * float(student.ppf((1 + CONFIDENCE) / 2, n - 1))
-    return Difference(mean, error, mean - reach, mean + reach, n, worse)
+    return Difference(mean, error, mean - reach, mean + reach, n, worse, unit)
 
 
 def _offered(network: nn.Module) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

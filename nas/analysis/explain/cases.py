@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
@@ -34,13 +35,15 @@ class ExplainedCase:
 
 @dataclass(frozen=True)
 class ExplainedCases:
-    """`patients`: names of cases that are one patient's. `left_out`: how many of the data's cases
-    the network was trained on; where it was on all, none is left out, and `learnt` says so."""
+    """`patients`: names of cases that are one patient's; `unit` is `case` where that is not known
+    and each stands alone. `left_out`: how many of the data's cases the network was trained on;
+    where it was on all, none is left out, and `learnt` says so."""
 
     cases: tuple[ExplainedCase, ...]
     patients: tuple[tuple[str, ...], ...]
     left_out: int
     learnt: bool
+    unit: Literal["patient", "case"]
 
     def note(self) -> str:
         """What to know of the cases, in words; empty where there is nothing."""
@@ -77,8 +80,10 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
     new = [case for case in found if case.name not in learnt]
     chosen = tuple(new or found)
     names = [case.name for case in chosen]
-    patients = tuple(map(tuple, group_names(names, _fitting(groups or own, names))))
-    return ExplainedCases(chosen, patients, len(found) - len(chosen), not new)
+    known = _fitting(groups or own, names)
+    patients = tuple(map(tuple, group_names(names, known)))
+    unit: Literal["patient", "case"] = "patient" if known else "case"
+    return ExplainedCases(chosen, patients, len(found) - len(chosen), not new, unit)
 
 
 def labelled(cases: Sequence[ExplainedCase], export: Export, data: Path) -> Dataset:

@@ -161,7 +161,7 @@ def _ablated(
             Ablated(
                 one,
                 float(np.nanmean(after)),
-                difference(names, before, after, found.patients),
+                difference(names, before, after, found.patients, found.unit),
                 priced.own.get(one.mechanism, 0),
                 priced.without[one],
                 priced.macs,

@@ -35,10 +35,10 @@ def ablation_table(ablation: Ablation) -> Table:
     """A row for the network as it is, and one for each replacement."""
     right = ("Dice", "difference", "worse", "its MACs", "MACs then")
     table = _table("mechanism", "replaced by", right=right, left=("verdict",))
-    patients = ablation.replaced[0].difference.patients
+    seen = ablation.replaced[0].difference
     table.caption = (
-        f"difference of Dice ± its standard error, paired, over {patients} patients; verdicts by "
-        f"whether Student's {CONFIDENCE:.0%} interval holds 0; MACs of one patch"
+        f"difference of Dice ± its standard error, paired, over {seen.patients} {seen.unit}s; "
+        f"verdicts by whether Student's {CONFIDENCE:.0%} interval holds 0; MACs of one patch"
     )
     table.caption_justify = "left"
     macs = ablation.replaced[0].macs_before

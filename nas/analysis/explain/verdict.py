@@ -33,7 +33,7 @@ class Ablated:
         """By whether the 95% interval of the difference holds 0."""
         seen = self.difference
         if seen.low is None or seen.high is None:
-            return "a single patient tells nothing"
+            return f"a single {seen.unit} tells nothing"
         if self.saved > 0:
             return _of_saving(seen.low, seen.high, f"saves {100 * self.saved:.2g}% of MACs")
         if seen.high < 0:

@@ -61,7 +61,7 @@ def test_the_command_draws_every_mechanism_and_says_which_earns_its_cost(
     for one in replaced.values():
         changes = [b - a for a, b in zip(ablation["dice"], one["dice_by_case"], strict=True)]
         assert one["difference"]["mean"] == pytest.approx(sum(changes) / 5, abs=1e-9)
-        assert one["difference"]["patients"] == 5
+        assert (one["difference"]["patients"], one["difference"]["unit"]) == (5, "case")
     nothing = replaced["token pruning", "nothing pruned"]
     assert nothing["macs"] > nothing["macs_before"]
     assert nothing["verdict"].startswith("saves")
@@ -87,7 +87,7 @@ def test_images_without_labels_are_drawn_but_nothing_is_evaluated(
     labels = ["--labels", str(phantom_folder / "labelsTr")]
     assert main([*arguments, *labels, "--ablate", "--cases", "1"]) == 0
     ablation = json.loads((tmp_path / "e" / "explain.json").read_text())["ablation"]
-    assert {one["verdict"] for one in ablation["replaced"]} == {"a single patient tells nothing"}
+    assert {one["verdict"] for one in ablation["replaced"]} == {"a single case tells nothing"}
 
 
 def test_cases_that_the_network_learnt_are_left_out(phantom_folder, tmp_path):
