@@ -16,7 +16,9 @@ from nas.analysis.explain.ablation import (
     replaced,
     replacements_of,
 )
+from nas.analysis.explain.explain_report import Ablation
 from nas.analysis.explain.price import prices
+from nas.analysis.explain.tables import ablation_table
 from nas.analysis.explain.verdict import Ablated
 from nas.cost.count import cost_of
 from search_spaces.blocks.lspm import TextureMap, TextureRouting
@@ -208,3 +210,11 @@ def test_the_difference_is_paired_and_its_error_is_over_patients():
 def test_the_verdict_goes_by_the_interval_and_by_what_is_saved(low, high, macs, said):
     seen = Difference(0.0, None, low, high, 5, 2)
     assert Ablated(ITSELF, 0.5, seen, 10, macs, 100).verdict == said
+
+
+def test_without_groups_the_table_counts_cases():
+    for unit in ("case", "patient"):
+        seen = Difference(0.0, 0.1, -0.1, 0.1, 5, 2, unit)
+        one = Ablated(ITSELF, 0.5, seen, 10, 100, 100)
+        table = ablation_table(Ablation(("a",), (0.5,), (one,), ((0.5,),)))
+        assert f"paired, over 5 {unit}s; verdicts" in table.caption
