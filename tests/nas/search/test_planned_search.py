@@ -15,7 +15,8 @@ def test_a_folder_is_planned_searched_and_gone_on_with(
 ):
     monkeypatch.chdir(tmp_path)
     wanted = ["--dir", "run", "--set", "tracking.enabled=false", "--set", "train.epochs=1"]
-    wanted += ["--set", "search.early_stopping=null", "--set", "search.trials=2"]
+    wanted += ["--set", "search.early_stopping=null", "--set", "search.budget=trials"]
+    wanted += ["--set", "search.trials=2"]  # of the plan, whose budget is hours, these end nothing
     assert main(["search", str(phantom_folder), "--hours", "0.1", *wanted]) == 0
     told = capfd.readouterr()
     assert "Expected: " in told.err
