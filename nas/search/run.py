@@ -26,12 +26,7 @@ from nas.search.callback import SearchCallback
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.clear_folder import clear_folder
 from nas.search.closing_message import closing_lines
-from nas.search.components import (
-    data_space,
-    evaluator,
-    training_costs,
-    worker_settings,
-)
+from nas.search.components import data_space, evaluator, training_costs, worker_settings
 from nas.search.follow_ups import FrontWriter, Tracking
 from nas.search.live_view import Screen
 from nas.search.measure_waiting import measure_waiting
@@ -77,9 +72,9 @@ def run_search(
 
     `address`: that of a Ray cluster; without one the trials run on this machine. `confirm`: propose
     nothing new, train these repeats; `config` is then the search's own record. `stages`: those that
-    the caller has begun, on the same console. Raises UserError,
-    before anything is trained, for data or settings that cannot work, and KeyboardInterrupt, once
-    the front so far is written, where Ctrl-C ended the search.
+    the caller has begun, on the same console. Raises UserError, before anything is trained, for
+    data or settings that cannot work, and KeyboardInterrupt, once the front so far is written,
+    where Ctrl-C ended the search.
     """
     directory = directory.resolve()
     with ExitStack() as stack:
