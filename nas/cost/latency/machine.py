@@ -37,8 +37,8 @@ def check_machine(config: LatencyConfig, device: torch.device) -> None:
         check_onnx()
         _check_provider(config, device)
     if config.backend == "openvino":
+        _check_openvino(config, device)  # what it wants installed brings ONNX, too
         check_onnx()
-        _check_openvino(config, device)
 
 
 def check_onnx() -> None:
