@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HELP = "measure how long a network takes"
 # Those of nas.cost.latency.config, which would take seconds to import.
-BACKENDS = ("eager", "compile", "graph", "onnxruntime", "openvino")
+BACKENDS = ("eager", "compile", "graph", "onnxruntime", "openvino", "tensorrt")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 

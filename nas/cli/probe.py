@@ -26,7 +26,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--runtime",
-        choices=("onnxruntime", "openvino"),
+        choices=("onnxruntime", "openvino", "tensorrt"),
         default="onnxruntime",
         help="what runs the networks (default: %(default)s)",
     )

@@ -22,14 +22,15 @@ TYPES = {  # as the runtimes call them
     **{"tensor(float)": np.float32, "tensor(float16)": np.float16},
     **{"<Type: 'float32'>": np.float32, "<Type: 'float16'>": np.float16},
 }
-Opened = tuple[list[tuple[str, list[Any]]], Callable[[np.ndarray], Any]]
-"""Type and shape of every input, and a pass."""
+Pass = Callable[[], object]
+Opened = tuple[list[tuple[str, list[Any]]], Callable[[np.ndarray], Pass]]
+"""Type and shape of every input, and what makes a pass of an image."""
 
 
 def measure_file(file: Path, order: Order, runtime: str = "onnxruntime") -> Times:
     """Time passes of the network on a random input. Raises what the runtime raises, ValueError for
     a network that does not have one input, of floats and of a fixed size."""
-    inputs, run = OPENED_BY[runtime](file, order.threads)
+    inputs, passes = OPENED_BY[runtime](file, order.threads)
     try:
         [(kind, shape)] = inputs
         image = np.random.default_rng(0).standard_normal([int(n) for n in shape])
@@ -39,11 +40,12 @@ def measure_file(file: Path, order: Order, runtime: str = "onnxruntime") -> Time
         raise ValueError(
             f"its inputs are {found}; expected one, of floats, all sizes fixed"
         ) from None
-    run(image)
+    run = passes(image)
+    run()
     gc.collect()
     with gc_disabled():
         sample, *_ = take_samples(
-            [lambda: wall_clock(lambda: run(image))],
+            [lambda: wall_clock(run)],
             order.warmup,
             order.repeats,
             order.seconds,
@@ -54,14 +56,33 @@ def measure_file(file: Path, order: Order, runtime: str = "onnxruntime") -> Time
 def _in_onnx_runtime(file: Path, threads: int) -> Opened:
     session = open_session(file, threads)
     inputs = [(given.type, given.shape) for given in session.get_inputs()]
-    return inputs, lambda image: session.run(None, {session.get_inputs()[0].name: image})
+    name = session.get_inputs()[0].name
+    return inputs, lambda image: lambda: session.run(None, {name: image})
+
+
+def _in_tensorrt(file: Path, threads: int) -> Opened:
+    """Input and output stay on the card, as where a search measures by itself."""
+    import onnxruntime
+
+    [kind] = {given.type for given in open_session(file).get_inputs()}
+    session = open_session(file, threads, 0, "fp16" if kind == "tensor(float16)" else "fp32")
+    inputs = [(given.type, given.shape) for given in session.get_inputs()]
+    binding = session.io_binding()
+    binding.bind_output(session.get_outputs()[0].name, "cuda", 0)
+
+    def passes(image: np.ndarray) -> Pass:
+        there = onnxruntime.OrtValue.ortvalue_from_numpy(image, "cuda", 0)
+        binding.bind_ortvalue_input(session.get_inputs()[0].name, there)
+        return lambda: session.run_with_iobinding(binding)
+
+    return inputs, passes
 
 
 def _in_openvino(file: Path, threads: int) -> Opened:
     compiled = compile_file(file, "fp32", threads)
     inputs = [(str(port.element_type), _sizes(port.partial_shape)) for port in compiled.inputs]
     request = compiled.create_infer_request()
-    return inputs, lambda image: request.infer({0: image}, share_inputs=True)
+    return inputs, lambda image: lambda: request.infer({0: image}, share_inputs=True)
 
 
 def _sizes(shape: Any) -> list[Any]:
@@ -69,7 +90,11 @@ def _sizes(shape: Any) -> list[Any]:
     return [size.get_length() if size.is_static else str(size) for size in shape]
 
 
-OPENED_BY = {"onnxruntime": _in_onnx_runtime, "openvino": _in_openvino}
+OPENED_BY = {
+    "onnxruntime": _in_onnx_runtime,
+    "openvino": _in_openvino,
+    "tensorrt": _in_tensorrt,
+}
 
 
 def main(file: str, order: str, runtime: str) -> None:

@@ -36,7 +36,7 @@ from nas.cost.devices.agent_messages import (
     Times,
     read_message,
 )
-from nas.cost.latency.conditions import file_runtime, processor_name
+from nas.cost.latency.conditions import accelerator, file_runtime, processor_name
 from trainers.cores import usable_cores
 from trainers.errors import UserError
 
@@ -53,8 +53,8 @@ class RefusedError(Exception):
 
 
 class Agent(ThreadingHTTPServer):
-    """Serves until it is closed. `say` hears of every file that was measured, by `runtime`,
-    onnxruntime or openvino."""
+    """Serves until it is closed. `say` hears of every file that was measured, by `runtime`:
+    onnxruntime, openvino, or tensorrt on the first GPU."""
 
     daemon_threads = True
 
@@ -67,15 +67,16 @@ class Agent(ThreadingHTTPServer):
         runtime: str = "onnxruntime",
     ) -> None:
         """Raises UserError where the runtime is missing, OSError where the port cannot be had."""
-        if find_spec(runtime) is None:
-            raise UserError(f"{runtime} is not installed; pip install {runtime}")
+        _check_runtime(runtime)
         if ":" in host:
             self.address_family = socket.AF_INET6
         self.token, self.say, self.runtime = token.encode(), say, runtime
         self.measuring = Lock()
+        on_gpu = runtime == "tensorrt"
+        device, driver = accelerator() if on_gpu else (processor_name(), platform.system())
         self.machine = Machine(
-            device=processor_name(),
-            driver=platform.system(),
+            device=device,
+            driver=driver,
             runtime=file_runtime(runtime),
             cpus=usable_cores(),
             most_bytes=MOST_BYTES,
@@ -85,6 +86,21 @@ class Agent(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One that hung up is no reason to print a traceback."""
         self.say(f"a request broke off: {sys.exception()!r}")
+
+
+def _check_runtime(runtime: str) -> None:
+    """Raise UserError where it is not installed."""
+    module = "onnxruntime" if runtime == "tensorrt" else runtime
+    if find_spec(module) is None:
+        raise UserError(f"{module} is not installed; pip install {module}")
+    if runtime == "tensorrt":
+        import onnxruntime
+
+        if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+            raise UserError(
+                "--runtime tensorrt: this onnxruntime is built without TensorRT; install "
+                "onnxruntime-gpu in its place, on a Jetson NVIDIA's wheel of it"
+            )
 
 
 class _Handler(BaseHTTPRequestHandler):

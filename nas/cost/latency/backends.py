@@ -42,7 +42,7 @@ def make_runner(
 def _make(
     network: nn.Module, x: torch.Tensor, config: LatencyConfig, device: torch.device
 ) -> Runner:
-    if config.backend == "onnxruntime":
+    if config.backend in ("onnxruntime", "tensorrt"):
         return onnx_runner(network, x, config, device)
     if config.backend == "openvino":
         return openvino_runner(network, x, config, device)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import platform
 import re
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.record import Record
+from trainers.errors import UserError
 
 if TYPE_CHECKING:  # reading conditions takes no PyTorch
     import torch
 
-RUNTIMES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "openvino": ("openvino",)}
+RUNTIMES = {
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+    "openvino": ("openvino",),
+    "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+}
 
 
 class Conditions(Record):
@@ -102,23 +108,38 @@ def _driver(device: torch.device) -> str:
 
 
 def _runtime(config: LatencyConfig, device: torch.device) -> str:
-    if config.backend == "openvino":
-        return file_runtime("openvino")
-    if config.backend != "onnxruntime":
-        import torch
+    if config.backend in RUNTIMES:
+        return file_runtime(config.backend)
+    import torch
 
-        alone = config.batch == 1 and config.precision == "fp32" and device.type == "cpu"
-        single = " with oneDNN for single images" if alone and config.backend == "eager" else ""
-        return f"torch {torch.__version__}{single}"
-    return file_runtime("onnxruntime")
+    alone = config.batch == 1 and config.precision == "fp32" and device.type == "cpu"
+    single = " with oneDNN for single images" if alone and config.backend == "eager" else ""
+    return f"torch {torch.__version__}{single}"
 
 
 def file_runtime(module: str) -> str:
-    """What runs ONNX files, `onnxruntime` or `openvino`: the distribution that is installed, with
-    its version."""
+    """What runs ONNX files: the distribution of `onnxruntime`, `openvino` or `tensorrt` that is
+    installed, with its version; beside the last one that of ONNX Runtime, which calls it."""
+    beside = f", {file_runtime('onnxruntime')}" if module == "tensorrt" else ""
     for name in RUNTIMES[module]:
         try:
-            return f"{name} {version(name)}"
+            return f"{name} {version(name)}{beside}"
         except PackageNotFoundError:
             continue
-    return f"{module} missing"
+    # A Jetson has its system's TensorRT, which no distribution of Python's brings.
+    return f"{module} {'of the system' if beside else 'missing'}{beside}"
+
+
+def accelerator() -> tuple[str, str]:
+    """Name and driver of this machine's NVIDIA GPU, without PyTorch. Raises UserError where there
+    is none."""
+    board = Path("/proc/device-tree/model")  # a Jetson has no nvidia-smi
+    if board.exists() and (name := board.read_text().strip("\0\n")).startswith("NVIDIA"):
+        return name, platform.release()
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
+        name, driver = told.splitlines()[0].split(", ")
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:
+        raise UserError("no NVIDIA GPU is to be seen here; use --runtime onnxruntime") from error
+    return name, f"driver {driver}"

@@ -68,15 +68,15 @@ class LatencyConfig(Strict):
                 f"precision int8 with device {self.device}: post-training quantisation is for the "
                 "CPU; use device cpu, or precision fp16"
             )
-        if self.backend == "graph" and self.device == "cpu":
+        if self.backend in ("graph", "tensorrt") and self.device == "cpu":
             raise ValueError(
-                "backend graph with device cpu: CUDA graphs need a GPU; use device cuda, or "
+                f"backend {self.backend} with device cpu: it needs a GPU; use device cuda, or "
                 "backend eager"
             )
-        if self.precision == "bf16" and self.backend == "onnxruntime":
+        if self.precision == "bf16" and self.backend in ("onnxruntime", "tensorrt"):
             raise ValueError(
-                "precision bf16 with backend onnxruntime: it has no bf16 convolution; use "
-                "precision fp16, or backend eager or compile"
+                f"precision bf16 with backend {self.backend}: ONNX Runtime has no bf16 "
+                "convolution; use precision fp16, or backend eager or compile"
             )
         return self
 

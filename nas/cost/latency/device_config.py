@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from trainers.home import from_home
 from trainers.strict import Strict, left_out_at
 
-Backend = Literal["eager", "compile", "graph", "onnxruntime", "openvino"]
+Backend = Literal["eager", "compile", "graph", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Quantisation = Literal["static", "dynamic"]
 Positive = Annotated[int, Field(gt=0)]

@@ -28,12 +28,12 @@ def check_machine(config: LatencyConfig, device: torch.device) -> None:
         raise UserError(f"latency.threads = {config.threads}; expected {cpus} at most, one a CPU")
     if config.backend == "compile":
         _check_compiler(device)
-    if config.backend == "graph" and device.type != "cuda":
+    if config.backend in ("graph", "tensorrt") and device.type != "cuda":
         raise UserError(
-            "latency.backend = graph needs a GPU, for CUDA graphs, and latency.device is "
-            f"{device}; set it to cuda, or use backend eager"
+            f"latency.backend = {config.backend} needs a GPU, and latency.device is {device}; set "
+            "it to cuda, or use backend eager"
         )
-    if config.backend == "onnxruntime":
+    if config.backend in ("onnxruntime", "tensorrt"):
         check_onnx()
         _check_provider(config, device)
     if config.backend == "openvino":
@@ -103,6 +103,6 @@ def _check_provider(config: LatencyConfig, device: torch.device) -> None:
         )
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise UserError(
-            "latency.backend = onnxruntime: this onnxruntime is for the CPU; install "
+            f"latency.backend = {config.backend}: this onnxruntime is for the CPU; install "
             "onnxruntime-gpu in its place, or set latency.device to cpu"
         )

@@ -23,13 +23,15 @@ CALIBRATION = 4  # random patches
 def onnx_runner(
     network: nn.Module, x: torch.Tensor, config: LatencyConfig, device: torch.device
 ) -> Runner:
-    """Export, quantise where int8 is asked for, and open a session. See `make_runner`."""
+    """Export, quantise where int8 is asked for, and open a session, through TensorRT where that is
+    the backend. See `make_runner`."""
     gpu = (device.index or 0) if device.type == "cuda" else None
     dtype = DTYPES.get(config.precision, torch.float32)
+    engine = config.precision if config.backend == "tensorrt" else ""
     with TemporaryDirectory(prefix="segnas-") as folder:
         path = Path(folder) / "network.onnx"
         write_precision(network, tuple(x.shape), config, path)
-        session = open_session(path, config.threads, gpu)
+        session = open_session(path, config.threads, gpu, engine)
     forward = run_on_cpu(session) if gpu is None else _on_gpu(session, device, gpu, dtype)
     forward(x.to(device, dtype))
     return Runner(forward, device, dtype, wall_clock)

@@ -11,6 +11,7 @@ from time import monotonic
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
 from nas.cli.main import main
@@ -99,6 +100,12 @@ def test_the_figures_of_a_file_come_back_with_the_conditions(agent, tmp_path):
     assert found.conditions.runtime == file_runtime("onnxruntime")
     assert (found.conditions.backend, found.conditions.shape) == ("onnxruntime", SHAPE)
     assert agent.said[-1].startswith("measured a file of")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_an_agent_for_tensorrt_needs_an_onnx_runtime_with_it():
+    with pytest.raises(UserError, match=r"tensorrt: this onnxruntime is built without|no NVIDIA"):
+        Agent("127.0.0.1", 0, TOKEN, print, "tensorrt")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

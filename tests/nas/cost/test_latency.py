@@ -230,6 +230,7 @@ def test_a_latency_survives_json(volume):
             {"precision": "bf16", "backend": "onnxruntime"},
             "precision bf16 with backend onnxruntime",
         ),
+        ({"precision": "int8", "backend": "tensorrt"}, "precision int8 with backend tensorrt"),
         ({"backend": "openvino", "device": "cuda"}, "backend openvino with device cuda"),
         ({"clocks": "locked"}, "Extra inputs are not permitted"),
     ],
@@ -262,11 +263,12 @@ def test_a_missing_package_is_told_with_what_to_install(monkeypatch):
         conditions_of(2, changed(backend="onnxruntime"), CPU)
 
 
-def test_graphs_need_a_gpu():
-    with pytest.raises(ValidationError, match="backend graph with device cpu"):
-        changed(backend="graph", device="cpu")
-    with pytest.raises(UserError, match="graph needs a GPU, for CUDA graphs"):
-        conditions_of(2, changed(backend="graph"), CPU)
+@pytest.mark.parametrize("backend", ["graph", "tensorrt"])
+def test_what_needs_a_gpu_is_refused_without(backend):
+    with pytest.raises(ValidationError, match=f"backend {backend} with device cpu"):
+        changed(backend=backend, device="cpu")
+    with pytest.raises(UserError, match=f"{backend} needs a GPU"):
+        conditions_of(2, changed(backend=backend), CPU)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -14,7 +14,7 @@ from nas.cost.latency.backends import make_runner
 from nas.cost.latency.machine import check_machine
 from nas.cost.latency.measure import measure_latency
 from nas.cost.latency.onnx_export import INPUT, OUTPUT, export_onnx
-from nas.cost.latency.onnx_session import open_session
+from nas.cost.latency.onnx_session import open_session, providers_for
 from nas.cost.latency.openvino_file import cpu_lacks
 from nas.cost.latency.quantise import int8_weights, quantise
 from search_spaces.registry import find_preset
@@ -131,6 +131,22 @@ def test_what_onnx_cannot_say_is_a_reason_of_one_line(tmp_path):
     network = find_preset("hybrid-adaptive").build(1, 2)
     with pytest.raises(LatencyError, match=r"no ONNX export: [^\n]+$"):
         export_onnx(network, SHAPE, tmp_path / "net.onnx")
+
+
+def test_tensorrt_goes_before_cuda_and_that_before_the_cpu():
+    names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert [name for name, _ in providers_for(1, "fp16")] == names
+    assert [name for name, _ in providers_for(1)] == names[1:]
+    assert [name for name, _ in providers_for(None)] == names[2:]
+    assert providers_for(1, "fp16")[0][1] == {"device_id": 1, "trt_fp16_enable": True}
+    assert not providers_for(1, "fp32")[0][1]["trt_fp16_enable"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize(("engine", "lacks"), [("", "CUDA or cuDNN"), ("fp32", "TensorRT")])
+def test_a_gpu_that_is_not_there_is_told_and_not_replaced_by_the_cpu(exported, engine, lacks):
+    with pytest.raises(UserError, match=f"ONNX Runtime finds no {lacks}|it finds no {lacks}"):
+        open_session(exported[1], gpu=0, engine=engine)
 
 
 @pytest.fixture(scope="module")
