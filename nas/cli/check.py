@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,12 @@ def run(options: argparse.Namespace) -> int:
     from trainers.data.build_cache import unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
-    from trainers.data.source_split import split_source
+    from trainers.data.source_split import groups_of, split_source
+    from trainers.data.splits import group_names
 
+    names = [case.name for case in source.cases]
+    groups = getattr(config.split, "groups", None) or groups_of(source.cases)
+    patients = len(group_names(names, groups)) if groups else None
     split = finished = None
     if not is_data(options.data):
         split = split_source(source, config.split)
@@ -73,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
         if finished and any(one.fault for one in check.findings):
             shutil.rmtree(finished)  # these files will be mended
         between = check_parts(check.cases, source.classes, split)
-        report = DataReport(source, check.cases, (*check.findings, *between), split)
+        findings = (*check.findings, *between)
+        report = DataReport(source, check.cases, findings, split, patients)
         if options.sheet:
             from nas.report.contact_sheet import write_sheet
 
@@ -86,8 +92,19 @@ def run(options: argparse.Namespace) -> int:
     else:
         for table in report_tables(report):
             print_wide(table)
+        if report.patients is None:
+            _suggest_groups(names)
         print_wide(verdict_line(report))
     return 1 if report.faults else 0
+
+
+def _suggest_groups(names: Sequence[str]) -> None:
+    """Where names look as if patients had several cases, which belong into one part."""
+    from nas.analysis.plan.groups import choose_groups
+
+    choice = choose_groups(names)
+    if choice.value:
+        note(f"{choice.why}, with data.split.groups: {{pattern: '{choice.value.pattern}'}}")
 
 
 def _check_sheet(file: Path) -> None:

@@ -24,12 +24,14 @@ CASE_WIDTH = 32
 
 @dataclass(frozen=True)
 class DataReport:
-    """All that `segnas check` tells. `cases`: those that could be read."""
+    """All that `segnas check` tells. `cases`: those that could be read. `patients`: how many the
+    configuration or the data make of them, None where they do not say."""
 
     source: DataSource
     cases: Sequence[CaseFacts]
     findings: Sequence[Finding]
     split: Cases | None
+    patients: int | None = None
 
     @property
     def faults(self) -> list[Finding]:
@@ -60,6 +62,7 @@ class DataReport:
                 {"fault": one.fault, **one.model_dump(mode="json")} for one in self.findings
             ],
             "split": self.parts or None,
+            "patients": self.patients,
             "cases": [one.model_dump(mode="json") for one in self.cases],
         }
 
@@ -69,7 +72,8 @@ def report_tables(report: DataReport) -> Iterator[Table | Text]:
     source = report.source
     told = ", ".join(f"{len(names)} {part}" for part, names in report.parts.items())
     split = f"; {told}" if told else ""
-    yield Text(f"{source.folder}: {len(source.cases)} cases{split}", "bold")
+    of = f" of {report.patients} patients" if report.patients else ""
+    yield Text(f"{source.folder}: {len(source.cases)} cases{of}{split}", "bold")
     if report.cases:
         yield _sizes(report.cases)
         yield _intensities(report)

@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
         )
     from nas.export.compress.compress import Compression, compress
     from nas.export.export_folder import Export
+    from nas.export.learnt_cases import has_test_part
     from nas.search.progress_bars import Bars
     from trainers.errors import TrainingDivergedError
 
@@ -99,7 +100,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print_wide(figures_table(record["figures"]))
     say(f"{options.method}: {options.to}")
-    say(f"next: segnas evaluate {options.to} --images DIR --labels DIR")
+    which = "--part test" if has_test_part(Export(options.to)) else "--images DIR --labels DIR"
+    say(f"next: segnas evaluate {options.to} {which}")
     return 0
 
 

@@ -51,6 +51,20 @@ def test_good_data(data, capsys):
     assert out.endswith("no faults, no doubts")
 
 
+def test_patients_are_counted_or_suggested_by_the_names(tmp_path, capsys):
+    names = [f"pat{number}_{scan}" for number in range(5) for scan in ("early", "late")]
+    folder = write_msd(tmp_path / "scans", names)
+    assert main(["check", str(folder)]) == 0
+    noted = " ".join(capsys.readouterr().err.split())
+    assert "5 patients by the names" in noted
+    pattern = noted.partition("data.split.groups: {pattern: '")[2].partition("'}")[0]
+    groups = {"validation": 0.25, "groups": {"pattern": pattern}}
+    assert main(["check", str(search(folder, **groups))]) == 0
+    out, noted = capsys.readouterr()
+    assert "10 cases of 5 patients; " in out
+    assert "by the names" not in noted
+
+
 def test_doubts_are_told_and_return_0(data, capsys):
     write_nifti(data / "imagesTr" / "b.nii.gz", np.full(SHAPE, 7, np.uint8))
     assert main(["check", str(data)]) == 0
