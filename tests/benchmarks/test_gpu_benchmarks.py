@@ -80,6 +80,7 @@ def test_a_census_is_stored_and_more_kernels_are_told(tmp_path):
     assert "over 20 kernels more: unet-s training" in compared.stdout
 
 
+@pytest.mark.slow
 def test_a_part_that_lacks_its_data_says_so():
     told = run("on_gpu.py", "--device", "cpu", "--only", "search")
     assert told.returncode == 0, told.stderr

@@ -59,6 +59,7 @@ def test_preset(preset):
 LARGE_PRESETS = [pytest.param(*case.values, id=case.id) for case in preset_cases() if case.marks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", LARGE_PRESETS)
 def test_large_presets_run_in_bfloat16_too(preset, monkeypatch):
     """The others do in `test_preset`. A hundred million weights all alike are there at once."""

@@ -45,6 +45,7 @@ def test_monai_comes_without_what_nobody_uses_of_it(code):
     assert loaded_by(code, {"monai", "ray", *LEFT_OUT}) == {"monai"}
 
 
+@pytest.mark.slow
 def test_what_monai_was_denied_can_be_imported_afterwards():
     names = ", ".join(sorted(LEFT_OUT))
     told = run(

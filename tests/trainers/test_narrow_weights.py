@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from search_spaces.registry import find_preset
+from tests.slow import and_slow
 from trainers import narrow_weights
 from trainers.narrow_weights import call_narrow, forward_narrow, try_narrow
 
@@ -32,7 +33,9 @@ def trained(network, x, narrow):
     return y.detach(), {name: p.grad for name, p in network.named_parameters()}
 
 
-@pytest.mark.parametrize("name", ["hybrid-xs", "hybrid-mamba", "stp-mta-unetr-tiny", "unetr-s"])
+@pytest.mark.parametrize(
+    "name", and_slow(["hybrid-xs", "hybrid-mamba"], ["stp-mta-unetr-tiny", "unetr-s"])
+)
 def test_values_and_gradients_are_those_of_autocast(name):
     preset = find_preset(name)
     torch.manual_seed(0)

@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 
 import psutil
+import pytest
 
 SCRIPT = """
 from nas.analysis.preview.parallel import begin_process
@@ -22,6 +23,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_they_end_when_the_process_that_began_them_is_killed(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     parent = subprocess.Popen([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE)

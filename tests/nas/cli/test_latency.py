@@ -57,6 +57,7 @@ def test_exit_status_1_where_every_combination_failed(capsys):
     assert capsys.readouterr().out.count("precision int8 with backend eager") == 2
 
 
+@pytest.mark.slow
 def test_pruned_attention_and_pooling_run_in_half_precision(capsys):
     presets = "apformer-3d-xs", "hybrid-adaptive"
     for preset in presets:

@@ -185,6 +185,7 @@ def test_dynamic_int8_without_a_linear_layer_is_refused(tmp_path):
         quantise(tmp_path / "net.onnx", tmp_path / "int8.onnx", "dynamic")
 
 
+@pytest.mark.slow
 def test_a_quantised_network_is_measured_on_its_own_terms():
     values = {"backend": "onnxruntime", "precision": "int8", "volume": (16, 16, 20)}
     latency = measure_latency(Plain(), 1, config(**values), CPU)

@@ -16,6 +16,7 @@ from nas.study.training_cost import TrainingCosts
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.registry import all_presets, find_preset
 from search_spaces.space import Architecture
+from tests.slow import and_slow
 from trainers.config import DistillationConfig, LossConfig, TrainConfig
 from trainers.deep_supervision import DeepSupervision
 from trainers.distillation import Distillation
@@ -168,12 +169,15 @@ FAMILIES = {
     "baselines": ("unet-s", "segresnet-s"),
 }
 
+QUICK = ("unet-s", "hybrid-xs", "apformer-xs")
 
-def one_quick(*families):
-    """All presets; the first of each family is tried in every run of the tests."""
-    for first, *others in families:
-        yield first
-        yield from (pytest.param(name, marks=pytest.mark.slow) for name in others)
+
+def some_quick(*families):
+    """All presets; three unlike each other are tried in every run of the tests."""
+    names = [name for family in families for name in family]
+    return and_slow(
+        [name for name in names if name in QUICK], [name for name in names if name not in QUICK]
+    )
 
 
 needs_avx512 = pytest.mark.skipif(
@@ -213,7 +217,7 @@ def ratio(preset: str, precision: str = "fp32", threads: int = 1, **loss) -> flo
     return found.training / real
 
 
-@pytest.mark.parametrize("preset", one_quick(*FAMILIES.values()))
+@pytest.mark.parametrize("preset", some_quick(*FAMILIES.values()))
 def test_the_estimate_is_within_a_fifth_of_what_a_real_step_takes(preset, threads):
     threads(1)
     assert 0.8 < ratio(preset) < 1.2
@@ -221,7 +225,7 @@ def test_the_estimate_is_within_a_fifth_of_what_a_real_step_takes(preset, thread
 
 @needs_avx512
 @pytest.mark.parametrize(
-    "preset", one_quick(("unet-s", "hybrid-xs", "lightmedseg-small", "stp-mta-unetr-tiny"))
+    "preset", some_quick(("unet-s", "hybrid-xs", "lightmedseg-small", "stp-mta-unetr-tiny"))
 )
 def test_so_it_is_in_bfloat16(preset, threads):
     threads(1)

@@ -92,6 +92,7 @@ def test_an_entry_point_that_does_not_import_is_refused(tmp_path, monkeypatch):
         make_evaluator("fewer-cases", TRAIN, 0, "cpu")
 
 
+@pytest.mark.slow
 def test_a_search_trains_with_it(installed, monkeypatch):
     monkeypatch.chdir(installed)
     monkeypatch.setenv("PYTHONPATH", f"{installed}:{ROOT}")  # of the workers

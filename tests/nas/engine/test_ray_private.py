@@ -74,6 +74,7 @@ def folder_of(length, below):
     return folder
 
 
+@pytest.mark.slow
 def test_ray_starts_where_its_sockets_have_the_longest_paths_that_are_possible():
     """The layout is Ray's: a version of Ray that has another fails here."""
     below = "/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"

@@ -144,6 +144,7 @@ def trained(phantom, tmp_path_factory):
     return ahead, report
 
 
+@pytest.mark.slow
 def test_a_trial_is_run_by_a_process_that_ray_started_ahead(trained):
     ahead, report = trained
     assert report.pid in ahead

@@ -16,6 +16,7 @@ from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import CheckCase
 from tests.nas.export.test_deploy import QUICK, Shrink
+from tests.slow import and_slow
 from tests.trainers.oracle import CROOKED, Oracle, truth, write
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
@@ -250,7 +251,7 @@ def test_a_bundle_never_overwrites_its_images(plain, tmp_path):
     assert image.read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", ["bundle", "onnx", "torch-export", "torchscript"])
+@pytest.mark.parametrize("kind", and_slow(["bundle", "torchscript"], ["onnx", "torch-export"]))
 def test_a_deployed_folder_reads_volumes_as_its_export_does(images, tmp_path, kind):
     ours = segmenter(READINGS["qform"], Shrink(), 4)
     spec = ours.spec.model_copy(

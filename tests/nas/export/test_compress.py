@@ -95,6 +95,7 @@ def test_it_is_costed_segmented_and_retrained(pruned, capsys):
     assert before.keys() == after.keys()
 
 
+@pytest.mark.slow
 def test_it_can_be_compressed_again(pruned, tmp_path):
     made, record = pruned
     again = go(made, tmp_path / "again", method="prune", of=("neurons",), steps=0)
@@ -117,6 +118,7 @@ def test_a_network_without_heads_and_neurons_loses_channels(tmp_path, phantom_fo
     assert "0.5 of its channels left" in card
 
 
+@pytest.mark.slow
 def test_maps_of_lower_rank(export, tmp_path):
     record = go(export, tmp_path / "thin", method="low-rank", keep=0.5, steps=0)
     made = Export(tmp_path / "thin")
@@ -124,6 +126,7 @@ def test_maps_of_lower_rank(export, tmp_path):
     assert record["figures"]["compressed"]["macs"] < record["figures"]["original"]["macs"]
 
 
+@pytest.mark.slow
 def test_a_student_learns_the_features_too(export, tmp_path):
     student = Hybrid(width=4, growth=1.0, levels=3, stem_stride=1, skip="add", norm="group")
     go(export, tmp_path / "student", method="distil", student=student, steps=2)
@@ -136,6 +139,7 @@ def test_a_student_learns_the_features_too(export, tmp_path):
     assert not all(torch.equal(taught[name], without[name]) for name in taught)
 
 
+@pytest.mark.slow
 def test_training_for_int8_leaves_a_plain_network(export, tmp_path):
     record = go(export, tmp_path / "int8", method="quantise-aware", steps=2)
     made, rows = Export(tmp_path / "int8"), record["figures"]

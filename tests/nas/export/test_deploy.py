@@ -29,7 +29,7 @@ QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
 PREPROCESS = Preprocess(spacing="native", crop="none", intensity="ct", window=(-175, 250))
 
 STRIDES = (2, 2, 2)
-OTHERS = (("onnx", False), ("torchscript", True), ("torch-export", False))
+OTHERS = (("onnx", False), ("torchscript", True), ("torch-export", False), ("torch-export", True))
 
 
 class Shrink(nn.Module):
@@ -105,7 +105,6 @@ def test_a_deployed_folder_segments_as_pytorch_does(cases, tmp_path, kind, preci
     [
         ("onnx", True),
         ("torchscript", False),
-        ("torch-export", True),
         *(pytest.param(kind, other, marks=pytest.mark.slow) for kind, other in OTHERS),
     ],
 )

@@ -83,6 +83,7 @@ def test_folders_of_other_classes_are_one_line(make, tmp_path, image, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_folders_are_deployed_as_one_file(make, phantom_folder, image, tmp_path, capsys):
     ours, theirs = make("a"), make("b", point=replace(POINT, width=8), trial_seed=5)
     to = tmp_path / "deployed"

@@ -14,6 +14,7 @@ from nas.export.deploy.open_segmenter import load_segmenter
 from nas.export.deploy.parity_check import folder_cases
 from tests.nas.export.test_deploy import QUICK
 from tests.nas.exports import POINT, write_export
+from tests.slow import and_slow
 from tests.trainers.oracle import Oracle
 from trainers.config import TrainConfig
 from trainers.data.config import Preprocess, Split
@@ -118,7 +119,7 @@ def test_predictions_and_scores(folder, count, tmp_path):
     assert found.dice_per_class[names(count)[-1]] == 1.0
 
 
-@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+@pytest.mark.parametrize("kind", and_slow(["torchscript"], ["onnx"]))
 def test_a_deployed_network_gives_the_same(tmp_path, kind):
     folder = write_data(tmp_path / "data", 300)
     ours = segmenter(300)

@@ -21,6 +21,7 @@ from nas.export.export_folder import Export
 from nas.export.postprocess_record import PostprocessRecord
 from nas.export.retrain import Plan, retrain
 from tests.nas.exports import CLASSES, opened, write_export
+from tests.slow import and_slow
 from trainers.data.open_source import open_source
 from trainers.ensemble import SegmenterEnsemble
 from trainers.errors import UserError
@@ -177,7 +178,7 @@ def deployed(folder, kind):
     return to, record
 
 
-@pytest.mark.parametrize("kind", ["bundle", "onnx"])
+@pytest.mark.parametrize("kind", and_slow(["bundle"], ["onnx"]))
 def test_a_deployed_folder_does_what_the_export_does(folder, phantom_folder, kind):
     if kind == "onnx":
         pytest.importorskip("onnx")

@@ -13,6 +13,7 @@ from nas.export.deploy.open_segmenter import load_segmenter
 from nas.export.deploy.parity_check import CheckCase
 from tests.nas.export.test_bundle_volumes import CT, SPACED, bundle_of, segmenter
 from tests.nas.export.test_deploy import QUICK, Shrink
+from tests.slow import and_slow
 from tests.trainers.oracle import Oracle, truth, write
 from trainers.data.config import Preprocess
 from trainers.evaluate import evaluate_folder
@@ -38,7 +39,7 @@ def assert_same_labels(found: Path, expected: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("kind", ["bundle", "onnx", "torch-export", "torchscript"])
+@pytest.mark.parametrize("kind", and_slow(["torchscript"], ["bundle", "onnx", "torch-export"]))
 def test_every_deployed_format_pads_them_as_pytorch_does(images, tmp_path, kind):
     torch.manual_seed(3)
     ours = segmenter(Preprocess(spacing="native", crop="none"), Shrink(), 4)

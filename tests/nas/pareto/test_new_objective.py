@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import nas.pareto.objectives as table
 
@@ -35,6 +37,7 @@ tracking: {enabled: false}
 """
 
 
+@pytest.mark.slow
 def test_a_row_of_the_table_is_all_that_a_counted_objective_needs(tmp_path):
     (tmp_path / "run.yaml").write_text(RUN)
     done = subprocess.run(

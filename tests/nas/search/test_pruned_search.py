@@ -25,6 +25,7 @@ RESTRICT = {
 }
 
 
+@pytest.mark.slow
 def test_macs_are_those_of_the_queries_that_were_kept(tmp_path):
     space = {"name": "apformer", "restrict": RESTRICT}
     search = {"trials": 2, "startup": 2, "baselines": [], "confirm": 0}

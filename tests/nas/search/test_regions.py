@@ -61,6 +61,7 @@ def export(search: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_search_scores_regions(search: Path) -> None:
     (member,) = json.loads((search / "front.json").read_text())["members"]
     assert member["dice_per_class"].keys() == NAMES
@@ -68,6 +69,7 @@ def test_a_search_scores_regions(search: Path) -> None:
     assert main(["front", str(search)]) == 0
 
 
+@pytest.mark.slow
 def test_other_regions_under_a_journal_are_refused(search: Path, data: Path) -> None:
     other = run_of(data, regions={"WT": [1, 2, 3]}, regions_class_order=[1])
     with pytest.raises(UserError, match=r"data\.regions was"):

@@ -77,6 +77,7 @@ def search(tmp_path_factory):
     return directory, console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_results_are_of_networks_that_trained_by_themselves(search):
     directory, printed = search
     results = told(directory)
@@ -93,12 +94,14 @@ def test_results_are_of_networks_that_trained_by_themselves(search):
     assert not (directory / "ray").exists()
 
 
+@pytest.mark.slow
 def test_baselines_train_whole(search):
     directory, _ = search
     [baseline] = open_search(directory).baselines
     assert (baseline.baseline, baseline.epochs) == ("unet-s", EPOCHS)
 
 
+@pytest.mark.slow
 def test_mlflow_has_the_curves_of_the_supernet_and_no_score(search):
     directory, _ = search
     runs = local(directory)
@@ -112,6 +115,7 @@ def test_mlflow_has_the_curves_of_the_supernet_and_no_score(search):
     assert set(runs) == expected
 
 
+@pytest.mark.slow
 def test_the_first_weights_of_a_member_are_those_it_was_scored_with(search, tmp_path):
     directory, _ = search
     opened = open_search(directory)
@@ -136,6 +140,7 @@ def test_the_first_weights_of_a_member_are_those_it_was_scored_with(search, tmp_
     assert dice(trial, cases.validation) == pytest.approx(member.dice, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["trial", "inherited"])
 def test_retraining_begins_with_them(search, tmp_path, start):
     """At a rate of nothing, what it ends with is what it began with."""
@@ -152,6 +157,7 @@ def test_retraining_begins_with_them(search, tmp_path, start):
     assert json.loads((export.folder / "retrained.json").read_text())["from"] == start
 
 
+@pytest.mark.slow
 def test_other_shared_weights_are_refused_under_an_old_journal(search):
     directory, _ = search
     for changes in ({"supernet": {"epochs": 9}}, {"strategy": "train"}):

@@ -150,6 +150,7 @@ class TestBruteForceOfOptuna(SamplerContract):
     sampler = "BruteForceSampler"
 
 
+@pytest.mark.slow
 class TestGPOfOptuna(SamplerContract):
     sampler: ClassVar = {"name": "GPSampler", "n_startup_trials": 15}
 

@@ -16,6 +16,7 @@ from search_spaces.space import to_params
 from tests.nas.parts import open_study
 from tests.nas.probers import latency
 from tests.nas.results import flat_result
+from tests.slow import and_slow
 from trainers.errors import UserError
 
 # 7 widths, 3 norms, ghost or not, residual or not: 84 networks. FEW: 3 of the widths.
@@ -72,7 +73,7 @@ def states(directory):
     return [trial.state.name for trial in study.get_trials()]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", and_slow(["tpe", "random"], ["nsga2"]))
 def test_no_architecture_is_proposed_twice_until_the_space_is_exhausted(opened, sampler):
     study = opened(config(restrict=FEW, search={"sampler": sampler}), patience=200)
     keys = []

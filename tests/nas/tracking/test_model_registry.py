@@ -62,6 +62,7 @@ def loaded(place, uri):
         mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.slow
 def test_what_is_loaded_gives_the_same_logits_for_any_batch(registered, place, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     network, info = loaded(place, registered.uri)

@@ -15,6 +15,7 @@ from nas.cli.main import main
 from nas.tracking import lookup, mlflow_private, store, timed_calls, tracker
 from tests.nas.small_search import FRONT, ended_search
 from tests.nas.tracking.test_sync import Driver, curve, files_limited_to, local, made_store, sync
+from tests.slow import and_slow
 
 __all__ = ["made_store"]  # a fixture
 OPENING, CLOSING = 4.0, 6.0  # seconds, of the `short` waits and on a busy machine
@@ -56,7 +57,7 @@ def drip(caller):
         pass
 
 
-@pytest.fixture(params=["black hole", "drip", "refused", "no such host"])
+@pytest.fixture(params=and_slow(["black hole", "refused", "no such host"], ["drip"]))
 def silent(request):
     """The address of a server that gives no answer."""
     if request.param == "refused":

@@ -13,6 +13,7 @@ from search_spaces.narrowing import narrow_to_patch
 from search_spaces.slimformer import SPACE as SLIMFORMER
 from search_spaces.space import ArchitectureError, RandomTrial
 from search_spaces.supernet import Supernet
+from tests.slow import and_slow
 
 SHAREABLE = {"norm": ["instance", "group"]}
 NARROW = {
@@ -67,7 +68,7 @@ def test_presets_have_the_logits_of_the_exported_network(supernet, name):
     same_logits(supernet, PRESETS[name], exported(supernet, PRESETS[name]))
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", and_slow([12], [200]))
 def test_points_have_the_logits_of_the_network_that_is_cut_out(supernet, count):
     for number, point in enumerate(points(NARROW, count)):
         network = supernet.cut(point)
@@ -281,6 +282,7 @@ def test_the_seed_decides_the_first_weights_and_nothing_else_does():
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_axes_that_differ_are_those_of_the_space():
     from search_spaces.axes import axes_for
 

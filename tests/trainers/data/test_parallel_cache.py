@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.slow import and_slow
 from trainers import processes
 from trainers.data import build_cache as cache_module
 from trainers.data import prepare_case
@@ -127,7 +128,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", and_slow([signal.SIGINT], [signal.SIGKILL]))
 def test_an_end_ends_all_processes_at_once(tmp_path, number):
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "begun").mkdir()

@@ -66,6 +66,7 @@ HIPPOCAMPUS = Path(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HIPPOCAMPUS.is_dir(), reason="set SEGNAS_HIPPOCAMPUS to the data set")
 def test_the_hippocampus_data_pass_the_check_and_can_be_cached(tmp_path):
     with warnings.catch_warnings():
