@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nas.cost.count import cost_of, count_params
-from search_spaces.registry import SPACES, all_presets
+from search_spaces.registry import SPACES, all_presets, find_preset
 from search_spaces.testing import (
     SMALL,
     anisotropic_point,
@@ -18,9 +18,20 @@ from search_spaces.testing import (
     check_records,
     random_point,
 )
+from tests.slow import and_slow
 
-LARGE, LONG = 8e6, 2e8  # parameters, multiply-accumulates for the smallest input: seconds
 QUICK = 5e7  # multiply-accumulates for the smallest input
+QUICK_PRESETS = {  # of at most 8 M parameters, 2e8 multiply-accumulates for the smallest input
+    *("hybrid-xs", "hybrid-s", "hybrid-m", "hybrid-l", "hybrid-tokens", "hybrid-pruned"),
+    *("hybrid-mamba", "hybrid-adaptive", "hybrid-light", "hybrid-anchors", "hybrid-ghost"),
+    *("hybrid-routed", "slimformer3d-tiny", "unetr-tiny", "stp-mta-unetr-tiny", "apformer"),
+    *("apformer-unpruned", "apformer-3d", "apformer-xs", "apformer-3d-xs", "lightmedseg"),
+    *("lightmedseg-standard", "lightmedseg-k16", "lightmedseg-k32", "lightmedseg-no-lspm"),
+    *("lightmedseg-no-anchors", "lightmedseg-no-router", "lightmedseg-text", "lightmedseg-small"),
+    *("deploylite-s", "deploylite-m", "deploylite-xs", "unet", "unet-s", "nnunet-s"),
+    *("segresnet-s", "unetr-s", "mobile-unet-s"),
+}
+LARGE_PRESETS = sorted({*all_presets()} - QUICK_PRESETS)
 SEEDS = 3
 MANY = 200
 
@@ -36,13 +47,6 @@ def quick_point(space, seed, draw=random_point):
     return next(point for point in points if smallest_cost(point).macs <= QUICK)
 
 
-def preset_cases():
-    for name, preset in all_presets().items():
-        cost = smallest_cost(preset)
-        slow = cost.params > LARGE or cost.macs > LONG
-        yield pytest.param(preset, id=name, marks=[pytest.mark.slow] if slow else [])
-
-
 every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 
@@ -51,20 +55,18 @@ def test_records(space):
     check_records(space)
 
 
-@pytest.mark.parametrize("preset", list(preset_cases()))
-def test_preset(preset):
-    check_architecture(preset)
-
-
-LARGE_PRESETS = [pytest.param(*case.values, id=case.id) for case in preset_cases() if case.marks]
+@pytest.mark.parametrize("name", and_slow(sorted(QUICK_PRESETS), LARGE_PRESETS))
+def test_preset(name):
+    check_architecture(find_preset(name))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", LARGE_PRESETS)
-def test_large_presets_run_in_bfloat16_too(preset, monkeypatch):
+@pytest.mark.parametrize("name", LARGE_PRESETS)
+def test_large_presets_run_in_bfloat16_too(name, monkeypatch):
     """The others do in `test_preset`. A hundred million weights all alike are there at once."""
     for drawn in ("uniform_", "normal_"):
         monkeypatch.setattr(torch.Tensor, drawn, lambda weights, *_, **__: weights.fill_(0.01))
+    preset = find_preset(name)
     network = preset.build(2, 3).eval()
     patch = [n * times for n, times in zip(preset.strides(), SMALL, strict=False)]
     with torch.no_grad():

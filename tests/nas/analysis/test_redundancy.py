@@ -1,5 +1,7 @@
 """What the probe sees in a running network, and which gates are proposed to be closed."""
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -171,6 +173,7 @@ def test_the_gates_of_the_first_in_rank_are_closed():
     assert proposal.architecture == proposal.architecture.canonical()
 
 
+@cache
 def gated_points():
     """A preset with gated layers of every space whose architectures have gates, and POINT."""
     points = {"two stages": POINT}
