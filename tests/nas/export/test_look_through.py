@@ -53,55 +53,125 @@ def test_what_segnas_writes_is_opened(exported, tmp_path):
     assert forward(torch.zeros(1, 1, 16, 16, 16, device=device)).shape == (1, 4, 16, 16, 16)
 
 
+def beside(files):
+    """A change that adds files."""
+    return lambda name, content: [
+        (name, content),
+        *(files.items() if name == "archive_version" else []),
+    ]
+
+
+def told_otherwise(file, change):
+    """A change of one JSON file of the archive."""
+
+    def edit(name, content):
+        if name == file:
+            told = json.loads(content)
+            change(told)
+            content = json.dumps(told)
+        return [(name, content)]
+
+    return edit
+
+
+def graph_of(folder, **told):
+    """An archive with a graph that says so."""
+    with zipfile.ZipFile(folder / "a.pt2", "w") as archive:
+        archive.writestr("a/archive_version", "0")
+        archive.writestr("a/version", "3")
+        archive.writestr("a/models/model.json", json.dumps([told]))
+    return folder / "a.pt2"
+
+
+WEIGHTS, GRAPH = "data/weights/model_weights_config.json", "models/model.json"
+
+
 def test_pickles_are_refused_and_not_run(exported, tmp_path):
     trace = tmp_path / "trace"
     evil = pickle.dumps(Runs(trace))
+    pickled = json.dumps({"config": {"a": {"use_pickle": True, "path_name": "evil"}}})
 
     def sample(name, content):
         return [(name, evil if name.startswith("data/sample_inputs/") else content)]
 
-    def opaque(name, content):
-        more = [("data/constants/opaque_obj_0", evil)] if name == "archive_version" else []
-        return [(name, content), *more]
+    def use_pickle(told):
+        for one in told["config"].values():
+            one["use_pickle"] = True
 
-    def legacy(name, content):
-        more = [("data/weights/model.pt", evil)] if name == "archive_version" else []
-        return [(name, content), *more]
+    def elsewhere(told):
+        for one in told["config"].values():
+            one["path_name"] = "../constants/opaque_obj_0"
 
-    def weights(name, content):
-        if name.startswith("data/weights/") and name.endswith(".json"):
-            told = json.loads(content)
-            for one in told["config"].values():
-                one["use_pickle"] = True
-            content = json.dumps(told)
-        return [(name, content)]
-
-    for change in (sample, opaque, legacy, weights):
-        file = changed(exported, tmp_path / f"{change.__name__}.pt2", change)
-        with pytest.raises(DeployError, match="holds a pickle"):
+    for number, change in enumerate(
+        (
+            sample,
+            beside({"data/constants/opaque_obj_0": evil}),
+            beside({"data/constants/OPAQUE_OBJ_0": evil}),
+            beside({"data/weights/model.pt": evil}),
+            beside(
+                {"data/weights/s/model_weights_config.json": pickled, "data/weights/evil": evil}
+            ),
+            told_otherwise(WEIGHTS, use_pickle),
+            told_otherwise(WEIGHTS, elsewhere),
+        )
+    ):
+        file = changed(exported, tmp_path / f"{number}.pt2", change)
+        with pytest.raises(DeployError, match=r"holds a pickle|segnas does not write"):
             open_file(file, "torch-export", "cpu")
     assert not trace.exists()
 
 
-def test_native_code_and_sizes_that_are_code_are_refused(exported, tmp_path):
-    def native(name, content):
-        more = [("data/aotinductor/model/a.so", b"")] if name == "archive_version" else []
-        return [(name, content), *more]
+def from_file(told):
+    """Writes a file of the size that it is told, in the place of the first operator."""
+    told["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.aten.from_file.default"
 
-    def size(name, content):
-        if name.startswith("models/"):
-            told = json.loads(content)
-            told["more"] = {"expr_str": "__import__('os').system('true')"}
-            content = json.dumps(told)
-        return [(name, content)]
 
-    def twice(name, content):
-        return [(name, content)] * (2 if name == "archive_version" else 1)
+def of_a_library(told):
+    told["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.image.write_file.default"
 
-    for change, why in ((native, "native code"), (size, "no arithmetic"), (twice, "two files")):
-        file = changed(exported, tmp_path / f"{change.__name__}.pt2", change)
-        with pytest.raises(DeployError, match=why):
-            check_exported(file)
+
+def python(told):
+    told["guards_code"] = ["__import__('os').system('true')"]
+
+
+def in_a_message(told):
+    told["guards_code"] = ["""L['x'].size()[0] == 'a" + f(b) + "'"""]
+
+
+def bounds(told):
+    told["range_constraints"] = {"f(a)": {"min_val": 1, "max_val": 2}}
+
+
+def size(told):
+    told["more"] = {"expr_str": "__import__('os').system('true')"}
+
+
+def of_a_module(told):
+    tree = {"type": "builtins.dict", "context": '["__enum__"]', "children_spec": []}
+    told["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = json.dumps([1, tree])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (beside({"data/aotinductor/model/a.so": b""}), "segnas does not write"),
+        (beside({"models/model.JSON": b"{}"}), "two files of one name"),
+        (beside({"models/s/model.json": b"{}"}), "segnas does not write"),
+        (lambda name, content: [(name, content)] * (2 if name == GRAPH else 1), "two files"),
+        (told_otherwise(GRAPH, from_file), "from_file.default, which reaches files"),
+        (told_otherwise(GRAPH, of_a_library), "not PyTorch's own"),
+        (told_otherwise(GRAPH, python), "no arithmetic"),
+        (told_otherwise(GRAPH, in_a_message), "no arithmetic"),
+        (told_otherwise(GRAPH, bounds), "no arithmetic"),
+        (told_otherwise(GRAPH, size), "no arithmetic"),
+        (told_otherwise(GRAPH, of_a_module), "nests its inputs"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_more_than_a_graph_of_pytorch_s_own_operators_is_refused(exported, tmp_path, change, why):
+    file = changed(exported, tmp_path / "a.pt2", change)
+    with pytest.raises(DeployError, match=why):
+        check_exported(file)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +182,15 @@ def test_native_code_and_sizes_that_are_code_are_refused(exported, tmp_path):
     ],
 )
 def test_arithmetic_is_arithmetic(text, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.pt2", "w") as archive:
-        archive.writestr("a/archive_version", "0")
-        archive.writestr("a/models/model.json", json.dumps([{"expr_str": text}]))
-    check_exported(tmp_path / "a.pt2")
+    check_exported(graph_of(tmp_path, expr_str=text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(L['x'].size()[2] % 8) == 0", "math.trunc(L['x'].size()[2] / 2) >= max(1, L['x'].size()[3])"],
+)
+def test_so_are_conditions_on_sizes(text, tmp_path):
+    check_exported(graph_of(tmp_path, guards_code=[text]))
 
 
 @pytest.mark.parametrize(
@@ -133,11 +208,9 @@ def test_arithmetic_is_arithmetic(text, tmp_path):
     ],
 )
 def test_anything_else_is_none(text, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.pt2", "w") as archive:
-        archive.writestr("a/archive_version", "0")
-        archive.writestr("a/models/model.json", json.dumps({"a": [{"expr_str": text}]}))
-    with pytest.raises(DeployError, match="no arithmetic"):
-        check_exported(tmp_path / "a.pt2")
+    for told in ({"expr_str": text}, {"guards_code": [text]}):
+        with pytest.raises(DeployError, match="no arithmetic"):
+            check_exported(graph_of(tmp_path, **told))
 
 
 class Writes(torch.nn.Module):
@@ -145,6 +218,38 @@ class Writes(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + torch.from_file("trace", shared=True, size=1)
+
+
+def code_of(path, to, change, folder="code"):
+    """A scripted file of other code, in a folder of that name; without what points at it."""
+
+    def edit(name, content):
+        if not name.startswith("code/"):
+            return [(name, content)]
+        told = change(content.decode()) if name.endswith(".py") else None
+        return [] if told is None else [(name.replace("code", folder, 1), told)]
+
+    return changed(path, to, edit)
+
+
+def test_however_it_is_written(tmp_path):
+    torch.jit.save(torch.jit.script(Writes()), tmp_path / "a.ts")
+
+    def spaced(code):
+        return code.replace("torch.from_file", "torch . from_file")
+
+    def saved(code):
+        return code.replace("torch.from_file(", "torch # to a file\n .save(")
+
+    def foreign(code):
+        return code.replace("torch.from_file", "ops.image.decode")
+
+    for number, (change, folder) in enumerate(
+        [(str, "CODE"), (spaced, "code"), (saved, "code"), (foreign, "Code")]
+    ):
+        file = code_of(tmp_path / "a.ts", tmp_path / f"{number}.ts", change, folder)
+        with pytest.raises(DeployError, match=r"reaches files|not PyTorch's own"):
+            check_scripted(file)
 
 
 def test_a_scripted_network_that_writes_files_is_refused(tmp_path, monkeypatch):
