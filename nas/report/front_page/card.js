@@ -78,9 +78,10 @@ function whyNot(network, state, choose) {
   }
   if (!within(network, state.budgets)) return text(excess(network, state));
   const better = state.members.filter((member) => dominates(member, network));
+  const missing = unknown(network).join(", ");
   if (!better.length) {
-    return text(beside.includes(network) ? "Better than every network found at its cost."
-      : `It takes no place while this is not known: ${unknown(network).join(", ")}.`);
+    return text(missing ? `It takes no place while this is not known: ${missing}.`
+      : "Better than every network found at its cost.");
   }
   return told(
     element("p", {}, `Dominated by ${counted(better.length, "member")} of the front, as good in `

@@ -37,10 +37,20 @@ def test_each_baseline_is_told_of():
         "The baseline a 0.9000 is better than every network found at its cost; "
         "the front is better than b 0.7000 at no more cost."
     )
-    found = verdict(network(0.9, 1, baseline="a"), network(0.7, 2, baseline="b"), members=[])
+    found = verdict(network(0.9, 1, baseline="a"), network(0.7, 2, baseline="b"))
     assert found == (
         "The baselines a 0.9000, b 0.7000 are better than every network found at their cost."
     )
+
+
+def test_what_is_not_known_compares_nothing():
+    waiting = network(0.1, 10**6, macs=float("nan"), baseline="a")
+    assert verdict(waiting) == ""
+    assert verdict(network(0.79, 1500, baseline="b"), waiting) == (
+        "The front is better than every baseline at its cost: b 0.7900; "
+        "not compared while a cost is not known: a 0.1000."
+    )
+    assert verdict(network(0.9, 1, baseline="a"), members=[]) == ""
 
 
 def test_without_baselines_there_is_nothing_to_say():
