@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from nas.cli import arguments
-from nas.cli.console import NOTES, print_wide, say
+from nas.cli.console import NOTES, note, print_wide, say
 from nas.pareto.objectives import COSTS, LATENCY, costs_among, is_latency, objective
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"confirmed": told}))
         return 0
+    if not told:
+        note("no repeat came to its end; the same command tries again")
+        return 1
     print_wide(confirmed_table(told))
     say(f"next: segnas export {options.dir} --pick {told[0]['key']} --to OUT")
     return 0

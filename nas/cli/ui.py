@@ -34,13 +34,14 @@ def run(options: argparse.Namespace) -> int:
     from nas.study.search_folder import search_id
     from nas.tracking.lookup import front_page_path
     from nas.tracking.server import served
+    from nas.tracking.store import without_password
 
     directory: Path = options.dir
     name = search_id(directory)
     config = read_config(RunConfig, directory / "config.yaml", recorded=True).tracking
     path = front_page_path(config, directory, name)
     if config.uri:
-        say(f"{config.uri.rstrip('/')}/{path}")
+        say(f"{without_password(config.uri).rstrip('/')}/{path}")
         return 0
     try:
         note("Starting MLflow, which takes some seconds")

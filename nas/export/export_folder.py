@@ -72,7 +72,7 @@ class Export:
     def weights(self) -> Path:
         """Those of the last retraining, a file or the folder of its folds; else the trial's."""
         folds, retrained = self.folder / FOLDS, self.folder / RETRAINED_WEIGHTS
-        if folds.is_dir() and (self.retrained.get("weights") == FOLDS or not retrained.exists()):
+        if folds.is_dir() and (self._record.get("weights") == FOLDS or not retrained.exists()):
             return folds
         return retrained if retrained.exists() else self.folder / TRIAL_WEIGHTS
 
@@ -125,7 +125,21 @@ class Export:
 
     @property
     def retrained(self) -> dict[str, Any]:
-        """`retrained.json`, what the last retraining used and gave; empty where there was none."""
+        """What the retraining of those weights used and gave; empty where there was none."""
+        if self.weights.name == FOLDS:
+            folds = self.weights / FOLDS_RECORD
+            return _read_record(folds) if folds.exists() else self._record
+        return self.single
+
+    @property
+    def single(self) -> dict[str, Any]:
+        """That of the last retraining without folds."""
+        single = self._record.get("single")
+        return single if isinstance(single, dict) else self._record
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        """`retrained.json`, of the last retraining."""
         record = self.folder / RETRAINED
         return _read_record(record) if record.exists() else {}
 
@@ -133,7 +147,7 @@ class Export:
     def trained(self) -> RetrainConfig:
         """How the network with `weights` was trained, and so is used: patch, overlap, mirroring.
 
-        That of the last retraining, whose settings may not be those of `retrain.yaml`.
+        That of their retraining, whose settings may not be those of `retrain.yaml`.
         """
         if self.weights.name == TRIAL_WEIGHTS or "train" not in self.retrained:
             return self.config.train
@@ -155,8 +169,12 @@ class Export:
     def saw_validation(self) -> bool:
         """Whether those weights, or the ones that they were made from, learnt the validation cases,
         whose Dice is then better than that of new ones."""
-        retrained = self.weights.name != TRIAL_WEIGHTS and self.trained.all_cases
-        return retrained or bool(self.compression.get("original", {}).get("saw_validation"))
+        again = self.retrained if self.weights.name != TRIAL_WEIGHTS else {}
+        if again and self.trained.all_cases:
+            return True
+        if again.get("from") == "scratch" and not again.get("teacher"):
+            return False
+        return bool(self.compression.get("original", {}).get("saw_validation"))
 
     def build(self) -> nn.Module:
         """The architecture's network with new weights."""

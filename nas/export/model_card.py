@@ -152,11 +152,12 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
     else:
         each = _per_class(retrained.get("dice_per_class", {}))
         tuned = (export.folder / COMPRESSION).exists() and retrained.get("from") == "trial"
-        length = _length(retrained)
-        how = f"Fine-tuned{length}, taught by the original" if tuned else f"Retrained{length}"
+        taught = ", taught by the original" if tuned and retrained.get("teacher") else ""
+        how = f"{'Fine-tuned' if tuned else 'Retrained'}{_length(retrained)}{taught}"
+        known = ", of cases that the original had learnt" if tuned and export.saw_validation else ""
         yield (
-            f"{how}: validation Dice {DICE.exact(retrained.get('dice'))}{each}. `{RETRAINED}` has "
-            "its curve and settings."
+            f"{how}: validation Dice {DICE.exact(retrained.get('dice'))}{each}{known}. "
+            f"`{RETRAINED}` has its curve and settings."
         )
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from nas.export.choose_postprocess import renew_postprocess
 from nas.export.export_folder import (
+    CONFIG,
     FOLDS,
     FOLDS_RECORD,
     INHERITED_WEIGHTS,
@@ -96,6 +97,7 @@ def retrain(
     trained.
     """
     check_plan(export, plan)
+    _check_use(export, plan)
     teacher = open_teacher(plan.teacher, export) if plan.teacher else None
     config = export.config
     cache, cases = prepare_data(config.data, export.folder, progress)
@@ -150,6 +152,26 @@ def check_plan(export: Export, plan: Plan) -> None:
         )
 
 
+def _check_use(export: Export, plan: Plan) -> None:
+    """Raise UserError for settings that hold for this training alone, where whoever uses the
+    weights goes by `retrain.yaml`."""
+    config, own = export.config, Export(export.folder).config
+    for key, given, kept in (
+        ("task", config.task, own.task),
+        ("data.preprocess", config.data.preprocess, own.data.preprocess),
+    ):
+        if given != kept:
+            raise UserError(
+                f"--set {key}...: the weights would be used as {export.folder / CONFIG} says; "
+                "change it there"
+            )
+    if config.data.split != own.data.split and plan.start != "scratch":
+        raise UserError(
+            f"--set data.split with --from {plan.start}: these weights have learnt cases of the "
+            "old split; train from scratch, or leave the split"
+        )
+
+
 def _check_task(export: Export, cache: VolumeCache) -> None:
     """Raise UserError where the data are no longer those of `retrain.yaml`'s task."""
     task = export.config.task
@@ -158,11 +180,13 @@ def _check_task(export: Export, cache: VolumeCache) -> None:
         ("classes", list(task.classes), list(cache.classes)),
         ("regions", list(map(str, task.regions)), list(map(str, cache.regions))),
         ("ignore", task.ignore, cache.ignore),
+        ("spacing", task.spacing, cache.spacing),
     ):
         if expected != found:
+            hint = ", or data.preprocess.spacing as it was" if key == "spacing" else ""
             raise UserError(
                 f"{export.folder}: task.{key} = {expected}, and the data has {found}; expected the "
-                "data that the network was found on"
+                f"data that the network was found on{hint}"
             )
 
 
@@ -213,7 +237,10 @@ def _cross_validate(
     replace_files({draft / FOLDS_RECORD: _json({**record, "folds": each})})
     place = job.export.folder / FOLDS
     _take_place(draft, place)
-    replace_files({job.export.folder / RETRAINED: _json({"weights": FOLDS, **record})})
+    told = {"weights": FOLDS, **record}
+    if single := job.export.single:  # whose weights may be used again
+        told["single"] = single
+    replace_files({job.export.folder / RETRAINED: _json(told)})
     return Retrained(place, tuple(outcomes), mean, spread)
 
 

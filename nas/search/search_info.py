@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import config_yaml
 from nas.tracking import Search
+from nas.tracking.store import without_password
 
 
 def search_info(config: RunConfig, search_id: str, running: bool = True) -> Search:
@@ -12,7 +13,7 @@ def search_info(config: RunConfig, search_id: str, running: bool = True) -> Sear
     return Search(
         id=search_id,
         name=config.name,
-        config_yaml=config_yaml(config),
+        config_yaml=without_password(config_yaml(config)),  # all who see the run read it
         params={
             "space": config.space.name,
             "sampler": config.search.sampler,

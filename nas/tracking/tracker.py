@@ -165,7 +165,8 @@ class Tracker:
         if self._runs is None or not self.uri.startswith("http"):
             return None
         parent = self._runs.parent
-        return f"{self.uri.rstrip('/')}/{front_path(parent.experiment_id, parent.run_id)}"
+        server = without_password(self.uri).rstrip("/")
+        return f"{server}/{front_path(parent.experiment_id, parent.run_id)}"
 
     @property
     def runs(self) -> TrackedRuns:

@@ -17,6 +17,7 @@ from torch import nn
 from nas.analysis.explain.probe import Item, Probe, Values
 from nas.cost.mac_counts import positional
 from trainers.data.source import Case
+from trainers.errors import UserError
 from trainers.metrics import case_means, dice_per_class
 from trainers.segmenter import Segmenter
 from trainers.volumes.nifti import load_labels
@@ -136,7 +137,10 @@ def replaced(
 def dice_of_cases(
     segmenter: Segmenter, cases: Sequence[Case], progress: Progress, doing: str
 ) -> np.ndarray:
-    """(cases,): each one's mean Dice over its classes, as `segnas evaluate` has it; NaN without."""
+    """(cases,): each one's mean Dice over its classes, as `segnas evaluate` has it; NaN without.
+
+    Raises UserError where no case has one.
+    """
     targets = segmenter.task.targets
     scores = []
     with torch.random.fork_rng():
@@ -145,7 +149,13 @@ def dice_of_cases(
             pair = targets.without_ignored(segmenter.segment(case.image), load_labels(case.label))
             scores.append(dice_per_class(*pair, len(targets.classes), targets.groups))
             progress(done, len(cases), doing)
-    return case_means(np.stack(scores))
+    means = case_means(np.stack(scores))
+    if np.isnan(means).all():
+        raise UserError(
+            "no case has a class, in its labels or in what the network finds: there is no Dice to "
+            "compare; leave --ablate out, or give other cases"
+        )
+    return means
 
 
 def difference(

@@ -102,6 +102,14 @@ def compress(
 
     def build(folder: Path) -> None:
         _write(folder, export, plan, architecture, network)
+        original = {
+            "folder": str(export.folder.resolve()),
+            "key": export.architecture.key,
+            "weights": export.fingerprint,
+            "saw_validation": export.saw_validation,
+        }
+        # Before its training, after which postprocessing is chosen on cases that neither has seen.
+        replace_files({folder / COMPRESSION: json.dumps({"original": original}).encode()})
         steps = 300 if plan.steps is None and plan.method != "distil" else plan.steps
         if steps != 0:
             _train(folder, export, plan, steps, report)
@@ -110,12 +118,7 @@ def compress(
             "method": plan.method,
             **({"keep": plan.keep, "of": reduced or parts} if parts else {}),
             "steps": steps,
-            "original": {
-                "folder": str(export.folder.resolve()),
-                "key": export.architecture.key,
-                "weights": export.fingerprint,
-                "saw_validation": export.saw_validation,
-            },
+            "original": original,
             "figures": rows,
         }
         record.update(told)

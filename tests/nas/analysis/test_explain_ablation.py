@@ -27,6 +27,7 @@ from search_spaces.registry import find_preset
 from tests.nas.analysis.explained import Pointing, segmenter_of, spotted, write_case
 from trainers.data.source import Case
 from trainers.data.task import Task
+from trainers.errors import UserError
 from trainers.evaluate import evaluate_folder
 
 ITSELF, MEAN = Replacement("brightest", "itself"), Replacement("brightest", "mean")
@@ -45,6 +46,25 @@ def spots(tmp_path_factory):
         case = write_case(folder, f"case_{number}", image, label=label)
         cases.append(Case(case.name, case.image, case.label))
     return folder, cases
+
+
+class Nothing(nn.Module):
+    """Finds nothing anywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor([1.0, 0.0]))
+
+    def forward(self, x):
+        return self.logits.view(1, 2, 1, 1, 1).expand(len(x), 2, *x.shape[2:])
+
+
+def test_without_a_class_in_any_case_there_is_nothing_to_compare(tmp_path):
+    image = np.zeros((16, 16, 16), np.float32)
+    case = write_case(tmp_path, "control", image, label=np.zeros_like(image, np.uint8))
+    cases = [Case(case.name, case.image, case.label)]
+    with pytest.raises(UserError, match="no case has a class"):
+        dice_of_cases(segmenter_of(Nothing(), (16, 16, 16)), cases, quiet, "")
 
 
 def test_a_mechanism_replaced_by_itself_gives_the_same_dice_that_evaluate_gives(spots):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from nas.cli.main import main
+from nas.export.choose_postprocess import choose_postprocess
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
 from nas.export.training_job import train_here
@@ -71,6 +72,65 @@ def test_one_network_is_trained_written_and_used(make, phantom):
     assert (record["from"], record["workers"], record["teacher"]) == ("scratch", 1, None)
     assert record["validation"] == list(cases.validation)
     assert not [name for name in names(folder) if name.startswith("retraining")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "start", "why"),
+    [
+        ("data.preprocess.intensity=zscore", "scratch", "data.preprocess"),
+        ("task.spacing=[1, 1, 1]", "scratch", "task"),
+        ("data.split={validation: 0.5}", "trial", "old split"),
+    ],
+)
+def test_what_holds_for_this_training_alone_is_refused(make, setting, start, why):
+    folder = make("out")
+    with pytest.raises(UserError, match=f"{why}.*"):
+        go(folder, Plan(start=start), setting)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("spacing: null", "spacing: [2.0, 2.0, 2.0]", r"spacing = \(2.*, and the data has None"),
+        ("channels: 1", "channels: 2", "task.channels = 2, and the data has 1"),
+        ("- liver", "- spleen", "task.classes = .*spleen.*, and the data has"),
+    ],
+)
+def test_other_data_than_those_of_the_search_are_refused(make, old, new, why):
+    folder = make("out")
+    told = (folder / "retrain.yaml").read_text()
+    assert old in told
+    (folder / "retrain.yaml").write_text(told.replace(old, new, 1))
+    with pytest.raises(UserError, match=why):
+        go(folder)
+
+
+def test_weights_that_are_chosen_by_hand_are_used_as_they_were_trained(make):
+    folder = make("out", epochs=1, overlap=0.25)
+    go(folder, Plan(), "train.all_cases=true", "train.overlap=0.5")
+    go(folder, Plan(folds=2))
+    assert (opened(folder).trained.overlap, opened(folder).saw_validation) == (0.25, False)
+    record = json.loads((folder / "retrained.json").read_text())
+    (folder / "retrained.json").write_text(json.dumps({**record, "weights": "retrained.pt"}))
+    assert (opened(folder).trained.overlap, opened(folder).saw_validation) == (0.5, True)
+    go(folder, Plan(), "train.overlap=0.75")
+    assert opened(folder).trained.overlap == 0.75
+    (folder / "retrained.json").write_text(json.dumps({**record, "weights": "folds"}))
+    assert opened(folder).trained.overlap == 0.25
+
+
+def test_a_network_made_of_one_that_knew_all_cases_knows_them_until_it_is_trained_anew(make):
+    folder = make("out", epochs=1)
+    known = json.dumps({"original": {"saw_validation": True}})
+    (folder / "compression.json").write_text(known)
+    assert opened(folder).saw_validation
+    with pytest.raises(UserError, match="none is left to choose on"):
+        choose_postprocess(opened(folder))
+    _, done = go(folder, Plan(start="trial"), "train.postprocess=true")
+    assert opened(folder).saw_validation
+    assert done.postprocess is None
+    go(folder)
+    assert not opened(folder).saw_validation
 
 
 def test_all_cases_train_and_test_cases_never_do(make, phantom):
@@ -213,11 +273,14 @@ def test_an_ensemble_that_lost_a_fold_is_told(make):
         opened(folder).segmenter()
 
 
+FOLD = '{"folds": [{"weights": "fold-1.pt"}], "train": {"epochs": 0}}'
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("folds/folds.json", "{}", "folds.json is damaged: it names no weights"),
-        ("retrained.json", '{"weights": "folds", "train": {"epochs": 0}}', "epochs = 0: Input"),
+        ("folds/folds.json", FOLD, "epochs = 0: Input"),
     ],
 )
 def test_a_damaged_record_is_told(make, name, content, message):
@@ -247,8 +310,6 @@ def test_groups_stay_together_in_folds(make):
         (Plan(folds=6), [], "--folds 6: there are 5 cases"),
         (Plan(workers=3), [], "train.batch = 2 cannot be shared among 3 workers"),
         (Plan(), ["train.patch=[15,16,16]"], "the network has stride 4; expected multiples of it"),
-        (Plan(), ["task.channels=2"], "task.channels = 2, and the data has 1"),
-        (Plan(), ["task.classes=[a,b]"], r"task.classes = \['a', 'b'\], and the data has"),
     ],
 )
 def test_plans_that_cannot_be_are_refused_before_anything_is_trained(make, plan, settings, message):
