@@ -119,9 +119,11 @@ class TwoNodes:
     def kill(self, kind: str, random: Random) -> str:
         """All processes of one of the two nodes at once, as when its power fails."""
         place = random.randrange(2)
-        process, family = self._nodes[place]
-        while not family.alive("Ray"):  # it is just being started
+        while not self._nodes[place][1].alive("Ray"):  # it is just being started
+            if self._nodes[place][0].poll() is not None:  # Ray gave up, beside too much other work
+                self._nodes[place] = self._add_node()
             self.search.watch(LOOK)
+        process, family = self._nodes[place]
         members = family.alive()
         os.killpg(process.pid, signal.SIGKILL)
         for member in members:
