@@ -53,6 +53,14 @@ def class_attention(attention: Attention, z: torch.Tensor) -> torch.Tensor:
     return scores.softmax(-1).mean(1)[:, 0, 1:]
 
 
+def class_attention_macs(attention: Attention, tokens: int) -> int:
+    """Of `class_attention` for an image of so many tokens, the class token among them: all keys,
+    one query and its product with them, beside the layers that are called."""
+    width = attention.heads * attention.head_width
+    features: int = _layers(attention)[-1].in_features
+    return (tokens + 1) * features * width + tokens * width
+
+
 def _layers(attention: Attention) -> list[Any]:
     """The projection to queries, keys and values: one layer, or the factors of low rank."""
     qkv: nn.Module = attention.qkv
