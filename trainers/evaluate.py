@@ -90,13 +90,13 @@ class Evaluation:
     """Overlap and surface distance in the files' own voxels and millimetres.
 
     A class is a region where the network has these: the union of its labels. Voxels that the label
-    ignores are background in both segmentations. `dice`: mean foreground Dice over the cases, None
-    where none has a class. A class that is in neither segmentation of a case is None there and does
-    not count. `means[label][metric]` have intervals by bootstrap over the cases;
-    `foreground[metric]` is the mean over cases of the mean over a case's classes.
-    `one_sided[label]`: in how many cases one segmentation has the class and the other has not;
-    their Dice, IoU and NSD are 0 and count, their distances do not exist. `measured`: the network's
-    own metrics over all cases; see `trainers.offers`.
+    ignores count nowhere; to distances they are background in both segmentations. `dice`: mean
+    foreground Dice over the cases, None where none has a class. A class that is in neither
+    segmentation of a case is None there and does not count. `means[label][metric]` have intervals
+    by bootstrap over the cases; `foreground[metric]` is the mean over cases of the mean over a
+    case's classes. `one_sided[label]`: in how many cases one segmentation has the class and the
+    other has not; their Dice, IoU and NSD are 0 and count, their distances do not exist.
+    `measured`: the network's own metrics over all cases; see `trainers.offers`.
     """
 
     dice: float | None
@@ -247,9 +247,12 @@ def _case_scores(
     tolerance: float,
 ) -> np.ndarray:
     """(scored, METRICS)."""
-    pair = targets.without_ignored(predicted, truth)
+    pair = counted = targets.without_ignored(predicted, truth)
+    if targets.ignore is not None:
+        counts = truth != targets.ignore
+        counted = predicted[counts], truth[counts]
     classes, groups = len(targets.classes), targets.groups
-    pairs = label_pairs(*pair, classes)
+    pairs = label_pairs(*counted, classes)
     dice, rates = dice_of_pairs(pairs, groups), rates_of_pairs(pairs, groups)
     surface = surface_per_class(*pair, classes, spacing, tolerance, groups)
     return np.column_stack([dice, iou_from_dice(dice), surface, rates])

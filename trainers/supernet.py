@@ -232,10 +232,8 @@ class SupernetTrainer(Generic[Point]):
             targets = self._cache.targets
             soft = softened_divergence(logits, taught, self.recipe.temperature, targets, labels)
             loss = loss + weight * soft
-        counted = labels
-        if self._cache.ignore is not None:
-            counted = labels.long().masked_fill(labels == self._cache.ignore, -1)
-        for term in self.supernet.auxiliary_losses(architecture, counted).values():
+        told = self._cache.targets.told(labels)
+        for term in self.supernet.auxiliary_losses(architecture, told).values():
             loss = loss + term
         loss = share * loss
         self._optimizer.backward(loss)

@@ -128,7 +128,7 @@ class Trainer:
         self._on_unsaved = on_unsaved
         self._sampler = training_patches(cache, cases.train, config, seed)
         self._autocast = partial(autocast, config, device)
-        one_pass = TrainingPass(self.network, loss, terms, self._autocast, cache.ignore)
+        one_pass = TrainingPass(self.network, loss, terms, self._autocast, cache.targets)
         self._terms = one_pass.terms
         layout, on_cuda = torch.channels_last_3d, device.type == "cuda"
         if on_cuda and self._worker.count == 1 and not config.deterministic:

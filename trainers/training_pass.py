@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from trainers.narrow_weights import forward_narrow
+from trainers.volumes.targets import Targets
 
 
 class TrainingPass(nn.Module):
@@ -16,8 +17,9 @@ class TrainingPass(nn.Module):
 
     images: (B, C, *patch), labels: (B, 1, *patch) -> scalar. `terms` change the loss of the logits,
     one after the other: (loss, images, logits (B, C_cls, *patch), labels) -> scalar. What a
-    network offers as `auxiliary_losses` is added at last; voxels of the label `ignore` are -1 to
-    it. `autocast()` is the context in which the network computes; the losses are outside of it.
+    network offers as `auxiliary_losses` is added at last; it is told labels as `targets` has them,
+    see `Targets.told`. `autocast()` is the context in which the network computes; the losses are
+    outside of it.
     """
 
     def __init__(
@@ -26,10 +28,10 @@ class TrainingPass(nn.Module):
         loss: nn.Module,
         terms: Sequence[nn.Module],
         autocast: Callable[[], AbstractContextManager[object]],
-        ignore: int | None = None,
+        targets: Targets | None = None,
     ) -> None:
         super().__init__()
-        self.ignore = ignore
+        self.targets = targets
         self.network, self.loss = network, loss
         self.terms = nn.ModuleList(terms)
         self.autocast = autocast
@@ -39,9 +41,8 @@ class TrainingPass(nn.Module):
             logits = forward_narrow(self.network, images)
         loss = self._supervised(images, logits.float(), labels)
         if extra := getattr(self.network, "auxiliary_losses", None):
-            if self.ignore is not None:
-                labels = labels.long().masked_fill(labels == self.ignore, -1)
-            loss = loss + sum(extra(labels).values())
+            told = labels if self.targets is None else self.targets.told(labels)
+            loss = loss + sum(extra(told).values())
         return loss
 
     def _supervised(

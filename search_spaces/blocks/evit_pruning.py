@@ -42,9 +42,26 @@ def class_attention(attention: Attention, z: torch.Tensor) -> torch.Tensor:
 
     z: (B, 1 + N, C), the attention's input -> (B, N). Only the keys and one query are computed.
     """
-    weight, bias = attention.qkv.weight.chunk(3), attention.qkv.bias.chunk(3)
+    *inner, last = _layers(attention)
+    for layer in inner:
+        z = layer(z)
+    weight, bias = last.weight.chunk(3), last.bias.chunk(3)
     q = nn.functional.linear(z[:, :1], weight[0], bias[0])
     k = nn.functional.linear(z, weight[1], bias[1])
     q, k = (t.unflatten(-1, (attention.heads, -1)).transpose(1, 2) for t in (q, k))
     scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (B, heads, 1, 1 + N)
     return scores.softmax(-1).mean(1)[:, 0, 1:]
+
+
+def class_attention_macs(attention: Attention, tokens: int) -> int:
+    """Of `class_attention` for an image of so many tokens, the class token among them: all keys,
+    one query and its product with them, beside the layers that are called."""
+    width = attention.heads * attention.head_width
+    features: int = _layers(attention)[-1].in_features
+    return (tokens + 1) * features * width + tokens * width
+
+
+def _layers(attention: Attention) -> list[Any]:
+    """The projection to queries, keys and values: one layer, or the factors of low rank."""
+    qkv: nn.Module = attention.qkv
+    return [qkv] if isinstance(qkv, nn.Linear) else [*qkv.children()]

@@ -44,7 +44,8 @@ class HaloWindows(nn.Module):
         """Every token of a window, filling included, with all that its window sees."""
         tiling = Tiling.of(inputs[1], self.window)
         sides = zip(tiling.window, self._halo(tiling), strict=True)
-        return tiling.product_macs(output, math.prod(w + 2 * h for w, h in sides))
+        width = self.attention.heads * self.attention.head_width
+        return tiling.product_macs(output, width, keys=math.prod(w + 2 * h for w, h in sides))
 
     def _halo(self, tiling: Tiling) -> tuple[int, ...]:
         """Nothing is beyond a window that is as long as the axis."""

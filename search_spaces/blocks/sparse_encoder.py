@@ -15,7 +15,11 @@ from search_spaces.blocks.dynamic_pruning import (
     attend_kept,
     ratio_loss,
 )
-from search_spaces.blocks.evit_pruning import AttentiveTopK, class_attention
+from search_spaces.blocks.evit_pruning import (
+    AttentiveTopK,
+    class_attention,
+    class_attention_macs,
+)
 from search_spaces.blocks.gated_layer import GatedLayer
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.blocks.token_completion import Completion, Dropped
@@ -76,13 +80,14 @@ class SparseEncoder(nn.Module):
         return recomputed(self.completion, z, index, dropped, position, when=recompute)
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
-        """What EViT asks for at every place: all keys, and one query and its product with them."""
-        batch, tokens, channels = inputs[0].shape
+        """What EViT asks for at every place."""
+        batch, tokens, _ = inputs[0].shape
         tokens, total = tokens - 1, 0
-        sampler: Any
-        for sampler in self.samplers:
+        for place, i in self.places.items():
+            sampler: Any = self.samplers[i]
+            layer: Any = self.layers[place - 1]
             if isinstance(sampler, AttentiveTopK):
-                total += (tokens + 2) * channels**2 + (tokens + 1) * channels
+                total += class_attention_macs(layer.mixer, tokens + 1)
             tokens = max(1, int((1 - sampler.ratio) * tokens + 1e-6))
         return batch * total
 

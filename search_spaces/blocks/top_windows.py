@@ -47,11 +47,12 @@ class TopWindows(nn.Module):
         """Every token of a window, filling included, with those of `top` windows; and every mean
         query with every mean key."""
         tiling = Tiling.of(inputs[1], self.window)
-        windows, heads = tiling.windows, self.attention.kv_heads
-        width = heads * (self.attention.channels // self.attention.heads)
+        windows, attention = tiling.windows, self.attention
         keys = min(self.top, windows) * math.prod(tiling.window)
-        choosing = len(output) * windows**2 * width if self.top < windows else 0
-        return tiling.product_macs(output, keys) + choosing
+        mean_width = attention.kv_heads * attention.head_width
+        choosing = len(output) * windows**2 * mean_width if self.top < windows else 0
+        width = attention.heads * attention.head_width
+        return tiling.product_macs(output, width, keys) + choosing
 
     def _chosen(
         self, own: torch.Tensor, windows: torch.Tensor, inside: torch.Tensor | None

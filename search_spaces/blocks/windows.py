@@ -128,11 +128,11 @@ class Tiling:
         grid = [length + f for length, f in zip(self.size, self.filling, strict=True)]
         return self.emptied(unpartition(windows, self.window, grid))
 
-    def product_macs(self, output: torch.Tensor, keys: int) -> int:
-        """Of Q K^T and its product with V, every token of every window looking at `keys` others;
-        output: (B, N, C)."""
+    def product_macs(self, output: torch.Tensor, width: int, keys: int) -> int:
+        """Of Q K^T and its product with V, `width` channels of heads, every token of every window
+        looking at `keys` others; output: (B, N, C)."""
         tokens = self.windows * math.prod(self.window)
-        return 2 * len(output) * tokens * output.shape[-1] * keys
+        return 2 * len(output) * tokens * width * keys
 
 
 def numbers(size: Sequence[int]) -> tuple[int, ...]:

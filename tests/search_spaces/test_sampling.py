@@ -10,6 +10,7 @@ from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.dynamic_pruning import DynamicPruning, attend_kept, ratio_loss
 from search_spaces.blocks.evit_pruning import AttentiveTopK, class_attention
 from search_spaces.blocks.gated_layer import GatedLayer
+from search_spaces.blocks.low_rank import Factors
 from search_spaces.blocks.mlp import MLP
 from search_spaces.blocks.recompute import recomputed
 from search_spaces.blocks.token_completion import MaskTokenCompletion, MultiLayerAssembly
@@ -104,6 +105,14 @@ def test_class_attention_is_the_first_row_of_the_attention_map():
     z = torch.randn(2, 7, 12)
     weights = torchs(z, z, z)[1]  # (B, N, N), the mean over the heads
     torch.testing.assert_close(class_attention(ours, z), weights[:, 0, 1:])
+
+
+def test_class_attention_is_the_same_through_factors_of_the_projection():
+    whole, thin = Attention(12, 3), Attention(12, 3)
+    thin.qkv = Factors(whole.qkv, rank=12)
+    thin.qkv.fill(whole.qkv)
+    z = torch.randn(2, 7, 12)
+    torch.testing.assert_close(class_attention(thin, z), class_attention(whole, z))
 
 
 def test_evit_keeps_what_the_class_token_looks_at():

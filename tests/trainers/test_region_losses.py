@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainers.data.tumours import IGNORE, TARGETS
+from tests.trainers.data.tumours import IGNORE, REGIONS, TARGETS
 from tests.trainers.oracle import exclusive
 from trainers.config import DistillationConfig, LossConfig
 from trainers.deep_supervision import reduced
@@ -153,13 +153,22 @@ class Watching(nn.Conv3d):
         return {"none": target.float().sum() * 0}
 
 
-@pytest.mark.parametrize("ignore", [None, IGNORE])
-def test_a_network_is_told_what_does_not_count(ignore):
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        (None, {}),
+        (Targets(tuple("abcd")), {}),
+        (CLASSES, {IGNORE: -1}),
+        (TARGETS, {IGNORE: -1}),  # every class is in a region
+        (Targets(CLASSES.classes, REGIONS[1:], IGNORE), {IGNORE: -1, 1: 0}),
+        (Targets(CLASSES.classes, REGIONS[2:]), {IGNORE: 0, 1: 0, 2: 0}),
+    ],
+)
+def test_a_network_is_told_what_does_not_count_and_what_is_in_no_region(targets, told):
     network, (_, labels) = Watching(1, 3, 1), batch(3)
     loss = segmentation_loss(LossConfig(), TARGETS)
-    one_pass = TrainingPass(network, loss, (), contextlib.nullcontext, ignore)
+    one_pass = TrainingPass(network, loss, (), contextlib.nullcontext, targets)
     one_pass(torch.zeros(2, 1, *SHAPE), labels)
-    expected = labels.long()
-    if ignore is not None:
-        expected[labels == IGNORE] = -1
-    assert torch.equal(network.seen.long(), expected)
+    expected = [told.get(label, label) for label in labels.flatten().tolist()]
+    assert network.seen.shape == labels.shape
+    assert network.seen.flatten().tolist() == expected

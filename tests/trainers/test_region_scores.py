@@ -100,6 +100,18 @@ def test_surfaces_of_regions_are_those_of_their_unions(folder):
         )
 
 
+def test_ignored_voxels_are_not_right(tmp_path):
+    """Of 1000 voxels 800 are ignored, 50 found, 50 found in vain, 100 rightly background."""
+    label = np.repeat([IGNORE, 3, 0, 0], [800, 50, 50, 100]).reshape(10, 10, 10)
+    image = np.repeat([3, 3, 3, 0], [800, 50, 50, 100]).reshape(10, 10, 10)
+    write(tmp_path / "images" / "a.nii.gz", image.astype(np.float32) * 100)
+    write(tmp_path / "labels" / "a.nii.gz", label.astype(np.uint8))
+    *_, et = evaluate_folder(of_regions(), tmp_path / "images", tmp_path / "labels").scores
+    assert et.dice == pytest.approx(100 / 150)
+    rates = [et.sensitivity, et.specificity, et.accuracy]
+    assert rates == pytest.approx([1, 100 / 150, 150 / 200])
+
+
 def test_a_value_that_is_neither_a_class_nor_ignored_is_refused(folder):
     write(folder / "labels" / "0.nii.gz", np.full(SHAPE, 4, np.uint8))
     with pytest.raises(UserError, match="expects 0 to 3, or 9 to be ignored"):

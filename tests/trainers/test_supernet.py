@@ -16,6 +16,7 @@ from trainers.errors import TrainingDivergedError, UserError
 from trainers.supernet import SupernetTrainer, add_without_conflict
 from trainers.supernet_recipe import SupernetRecipe
 from trainers.trainer import Trainer
+from trainers.volumes.targets import Region
 
 CPU = torch.device("cpu")
 SHORT = TrainConfig(
@@ -106,6 +107,18 @@ def test_who_learns_from_the_largest_alone_sees_no_labels(phantom):
             torch.manual_seed(0)  # of the noise on the scores of tokens
             losses[teacher].append(float(training._pass(smallest, images, of, taught, 1.0)[0]))
     assert losses[1.0][0] == losses[1.0][1] and losses[0.0][0] != losses[0.0][1]
+
+
+def test_labels_in_no_region_are_background_to_terms_of_the_networks(phantom):
+    training, told = trainer(phantom), []
+    training._cache = replace(training._cache, regions=(Region("second", (2,), 2),), ignore=3)
+    training.supernet.auxiliary_losses = lambda point, target: told.append(target) or {}
+    labels = torch.arange(4, dtype=torch.uint8).repeat(16, 16, 4)[None, None]  # 0, 1, 2, 3, 0, ...
+    training._loss = lambda logits, labels: logits.mean()
+    training._pass(training.supernet.smallest, torch.randn(labels.shape), labels, None, 1.0)
+    [seen] = told
+    assert (seen[labels == 1] == 0).all() and (seen[labels == 2] == 2).all()
+    assert (seen[labels == 3] == -1).all() and (seen[labels == 0] == 0).all()
 
 
 def test_opposed_gradients_lose_what_opposes():

@@ -12,7 +12,7 @@ from trainers.data.source import Case, DataSource
 from trainers.data.splits import Cases, split_cases
 from trainers.errors import UserError, listed
 
-SHOWN = 3  # groups
+SHOWN = 3  # groups, or cases
 
 
 def split_source(source: DataSource, split: Split | OwnSplit | Path) -> Cases:
@@ -20,7 +20,7 @@ def split_source(source: DataSource, split: Split | OwnSplit | Path) -> Cases:
     do not have.
 
     Where the data name a test but no validation, a fifth of their training cases validates. Warns
-    of groups that the split does not keep together.
+    of cases that the data put in no part, and of groups that the split does not keep together.
     """
     names, groups = [case.name for case in source.cases], groups_of(source.cases)
     if not isinstance(split, OwnSplit):
@@ -32,6 +32,7 @@ def split_source(source: DataSource, split: Split | OwnSplit | Path) -> Cases:
         there = f"folds 0 to {count - 1}" if count else "no split; set shares or a file"
         raise UserError(f"data.split.fold = {fold}, but {source.described_by} has {there}")
     cases = _own_split(source, fold, groups)
+    _warn_of_left_out(source, cases)
     if groups:
         _warn_of_groups(source, cases, groups)
     return cases
@@ -62,6 +63,16 @@ def _own_split(source: DataSource, fold: int, groups: Mapping[str, str] | None) 
         drawn = split_cases(train, Split(), groups)
         train, validation = list(drawn.train), list(drawn.validation)
     return Cases(tuple(train), tuple(validation), tuple(parts["test"]), groups)
+
+
+def _warn_of_left_out(source: DataSource, cases: Cases) -> None:
+    named = {name for names in cases.parts.values() for name in names}
+    if left_out := sorted({case.name for case in source.cases} - named):
+        warnings.warn(
+            f"{source.folder}: {source.described_by} has {listed(left_out, SHOWN)} in no part of "
+            "the split: left out",
+            stacklevel=3,
+        )
 
 
 def _warn_of_groups(source: DataSource, cases: Cases, groups: Mapping[str, str]) -> None:

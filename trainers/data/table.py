@@ -13,11 +13,12 @@ from trainers.data.config import OwnSplit, SharesOrFile
 from trainers.data.dataset import Dataset
 from trainers.data.msd_descriptor import DESCRIPTOR, about_json
 from trainers.data.source import About, SourceConfig
-from trainers.errors import UserError
+from trainers.errors import UserError, listed
 from trainers.home import from_home
 from trainers.read_text import read_text
 
 MOST = 64 << 20  # bytes
+SHOWN = 5  # rows
 KNOWN = ("image", "label", "case", "group", "split")
 PARTS = {
     **dict.fromkeys(("training", "train"), "training"),
@@ -68,7 +69,7 @@ def _read_table(path: Path) -> tuple[list[str], list[Entry]]:
     lines = read_text(path, "CSV table", MOST).lstrip("\r\n").splitlines()
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
     reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    entries = []
+    entries, apart = [], list[str]()
     try:
         columns = _columns(path, reader.fieldnames or ())
         images = _image_columns(path, columns)
@@ -78,9 +79,16 @@ def _read_table(path: Path) -> tuple[list[str], list[Entry]]:
                 raise UserError(f"{path}: row {reader.line_num} has more cells than columns")
             if any(cells.values()):
                 entries.append(_entry(path, reader.line_num, images, cells))
+                if not cells.get("split"):
+                    apart.append(str(reader.line_num))
     except csv.Error as error:
         raise UserError(f"{path} is no CSV table: {error}") from error
-    if not any(part for entry in entries for part in entry.parts):
+    if apart and len(apart) < len(entries):
+        raise UserError(
+            f"{path}: without a split: row {listed(apart, SHOWN)}; expected training, validation "
+            "or test in every row, or in none"
+        )
+    if apart:
         return images, [Entry(e.images, e.label, e.name, e.group) for e in entries]
     return images, entries
 

@@ -22,8 +22,9 @@ def postprocess(
     """Labels (D, H, W) after the `steps`, of the same shape and type; a new array.
 
     affine: (4, 4), from voxels to mm in RAS+. `classes[v]` is the name of the label v, 0 the
-    background. What a class loses becomes background, and it gains background alone: every class is
-    worked on as the network left the others, and none depends on the order.
+    background. What a class loses becomes background, and it gains background and what a step
+    before took from it, nothing else: every class is worked on as the network left the others, and
+    none depends on the order.
     """
     before, after = LabelMap(labels, affine, classes), labels.copy()
     for value, name in enumerate(classes):
@@ -62,7 +63,7 @@ class LabelMap:
         if steps.opening_mm:
             mask = self._flat(mask, lambda m, mm: _opened(m, mm, steps.opening_mm))
         mask = self._components(mask, box, steps)
-        free = (here == 0) | mask
+        free = (here == 0) | (here == value)
         if steps.closing_mm:
             mask = self._flat(mask, lambda m, mm: _closed(m, mm, steps.closing_mm)) & free
         if steps.holes:

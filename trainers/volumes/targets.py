@@ -98,6 +98,16 @@ class Targets:
             return torch.ones_like(labels, dtype=torch.bool)
         return labels != self.ignore
 
+    def told(self, labels: torch.Tensor) -> torch.Tensor:
+        """labels (B, 1, *S) -> what a network is told of them, of that shape: 0 where a voxel is in
+        no region, negative where it is ignored."""
+        told = labels
+        if self.regions:
+            told = labels * is_in(labels, [v for one in self.regions for v in one.labels])
+        if self.ignore is not None:
+            told = told.long().masked_fill(labels == self.ignore, -1)
+        return told
+
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """logits (B, outputs, *S) -> the same shape."""
         return logits.sigmoid() if self.regions else logits.softmax(1)

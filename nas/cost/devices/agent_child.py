@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.cost.devices.agent_messages import Order, Times
 from nas.cost.latency.onnx_session import open_session
-from nas.cost.latency.openvino_file import compile_file
+from nas.cost.latency.openvino_file import compile_file, cpu_lacks, precision_of
 from nas.cost.latency.timing import take_samples, wall_clock
 from search_spaces.garbage import gc_disabled
 from trainers.errors import first_line
@@ -29,7 +29,8 @@ Opened = tuple[list[tuple[str, list[Any]]], Callable[[np.ndarray], Pass]]
 
 def measure_file(file: Path, order: Order, runtime: str = "onnxruntime") -> Times:
     """Time passes of the network on a random input. Raises what the runtime raises, ValueError for
-    a network that does not have one input, of floats and of a fixed size."""
+    a network that does not have one input, of floats and of a fixed size, and for one of float16
+    that OpenVINO would compute in another precision here."""
     inputs, passes = OPENED_BY[runtime](file, order.threads)
     try:
         [(kind, shape)] = inputs
@@ -79,7 +80,10 @@ def _in_tensorrt(file: Path, threads: int) -> Opened:
 
 
 def _in_openvino(file: Path, threads: int) -> Opened:
-    compiled = compile_file(file, "fp32", threads)
+    precision = precision_of(file)
+    if cpu_lacks(precision):
+        raise ValueError(f"it is {precision}, which OpenVINO does not compute in on this CPU")
+    compiled = compile_file(file, precision, threads)
     inputs = [(str(port.element_type), _sizes(port.partial_shape)) for port in compiled.inputs]
     request = compiled.create_infer_request()
     return inputs, lambda image: lambda: request.infer({0: image}, share_inputs=True)

@@ -96,6 +96,11 @@ class AgentDevice:
                 f"threads = {latency.threads}; expected {machine.cpus} at most, the CPUs of "
                 f"{self._url}"
             )
+        if latency.precision in machine.lacks:
+            raise UserError(
+                f"precision = {latency.precision}: {machine.runtime} does not compute in it on the "
+                f"CPU of {self._url}; use fp32 or int8"
+            )
         return Conditions(
             device=machine.device,
             driver=machine.driver,

@@ -30,13 +30,14 @@ Kind = TypeVar("Kind", bound=Record)
 
 class Machine(Record):
     """Who measures: the processor, its system and CPUs, and the runtime; how large a file may be,
-    and whether one is measured now."""
+    which precisions it does not compute in, and whether a file is measured now."""
 
     device: str
     driver: str
     runtime: str
     cpus: int
     most_bytes: int
+    lacks: tuple[str, ...] = ()
     busy: bool = False
 
 

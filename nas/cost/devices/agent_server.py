@@ -80,6 +80,7 @@ class Agent(ThreadingHTTPServer):
             runtime=file_runtime(runtime),
             cpus=usable_cores(),
             most_bytes=MOST_BYTES,
+            lacks=_lacks(runtime),
         )
         super().__init__((host, port), _Handler)
 
@@ -101,6 +102,15 @@ def _check_runtime(runtime: str) -> None:
                 "--runtime tensorrt: this onnxruntime is built without TensorRT; install "
                 "onnxruntime-gpu in its place, on a Jetson NVIDIA's wheel of it"
             )
+
+
+def _lacks(runtime: str) -> tuple[str, ...]:
+    """The precisions that it takes files of and would compute in another one."""
+    if runtime != "openvino":
+        return ()
+    from nas.cost.latency.openvino_file import cpu_lacks
+
+    return ("fp16",) if cpu_lacks("fp16") else ()
 
 
 class _Handler(BaseHTTPRequestHandler):

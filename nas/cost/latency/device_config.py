@@ -93,7 +93,7 @@ class DeviceConfig(Strict):
         return self.token_file or from_home(TOKEN_FILE)
 
     def changes(self) -> dict[str, Any]:
-        """What it changes of `latency`."""
+        """What it changes of `latency`: a file is written on the CPU, whoever runs it."""
         who = {"url", "token_file", "command"}
         own = self.model_dump(exclude=who, exclude_none=True)
-        return {**own, "backend": "onnxruntime"} if self.takes_file else own
+        return {**own, "backend": "onnxruntime", "device": "cpu"} if self.takes_file else own

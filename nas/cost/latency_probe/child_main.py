@@ -104,11 +104,11 @@ def _measure(
 
 
 def _export(task: ProbeTask, record: Mapping[str, Any], file: Path, tell: Tell) -> None:
-    """Beside the trials, but not while a latency is timed."""
+    """Beside the trials, but not while a latency is timed; its time begins once it may compute."""
     assert task.latency.patch is not None
-    tell(stage="build", index=0)
     shape = (task.latency.batch, task.channels, *task.latency.patch)
     with MachineLock.named(task.machine_lock).shared() if task.machine_lock else nullcontext():
+        tell(stage="build", index=0)
         from nas.cost.latency.onnx_runner import write_precision  # its imports are work, too
 
         write_precision(_built(task, record), shape, task.latency, file)

@@ -61,6 +61,15 @@ def test_each_device_differs_from_latency_by_its_own_keys(read):
     assert latency.here
 
 
+def test_a_file_may_be_int8_beside_a_gpu_that_measures_itself(read):
+    phone = "phone: {command: [run, '{file}'], precision: int8}"
+    devices = f"{{here: {{}}, clinic: {{{AGENT}, precision: int8}}, {phone}}}"
+    latency = read(f"{{device: cuda, backend: graph, devices: {devices}}}").latency
+    found = [latency.on(name) for name in latency.devices]
+    assert [each.device for each in found] == ["cuda", "cpu", "cpu"]
+    assert [each.precision for each in found[1:]] == ["int8", "int8"]
+
+
 def test_a_configuration_with_devices_is_written_and_read_back(read, tmp_path):
     run = read(
         "{devices: {here: {threads: 1}, phone: {command: [run, '{file}'], precision: int8}}}",

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from nas.cli.main import main
 from nas.cli.probe import address
-from nas.cost.devices import agent_device
+from nas.cost.devices import agent_child, agent_device
 from nas.cost.devices.agent_child import measure_file
 from nas.cost.devices.agent_device import AgentDevice
 from nas.cost.devices.agent_messages import MOST_BYTES, ORDER_HEADER, Order, make_token, read_token
@@ -24,6 +24,7 @@ from nas.cost.devices.agent_server import Agent
 from nas.cost.failure import AwayError, Failure
 from nas.cost.latency import LatencyConfig
 from nas.cost.latency.conditions import file_runtime, processor_name
+from nas.cost.latency.openvino_file import compile_file, cpu_lacks
 from trainers.errors import UserError
 
 TOKEN = "a token of some length"
@@ -207,11 +208,47 @@ def test_half_precision_is_measured(tmp_path):
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.FLOAT16])
 def test_openvino_measures_too(tmp_path, kind):
     pytest.importorskip("openvino")
+    if kind == TensorProto.FLOAT16 and cpu_lacks("fp16"):
+        pytest.skip("OpenVINO has no fp16 on this CPU")
     file = write_network(tmp_path / "network.onnx", kind=kind)
     assert min(measure_file(file, ORDER, "openvino").first) > 0
     odd = write_network(tmp_path / "odd.onnx", shape=(1, 1, "n", 8, 8))
     with pytest.raises(ValueError, match=r"its inputs are .*float32.*; expected one, of floats"):
         measure_file(odd, ORDER, "openvino")
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"), [(TensorProto.FLOAT, "fp32"), (TensorProto.FLOAT16, "fp16")]
+)
+def test_openvino_computes_in_the_precision_of_the_file(tmp_path, monkeypatch, kind, precision):
+    pytest.importorskip("openvino")
+    compiled = []
+
+    def compiles(path, asked, threads):
+        compiled.append(asked)
+        return compile_file(path, "fp32", threads)  # which every CPU has
+
+    monkeypatch.setattr(agent_child, "compile_file", compiles)
+    monkeypatch.setattr(agent_child, "cpu_lacks", lambda precision: False)
+    measure_file(write_network(tmp_path / "network.onnx", kind=kind), ORDER, "openvino")
+    assert compiled == [precision]
+
+
+def test_float16_that_openvino_would_compute_otherwise_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(agent_child, "cpu_lacks", lambda precision: precision == "fp16")
+    half = write_network(tmp_path / "half.onnx", kind=TensorProto.FLOAT16)
+    with pytest.raises(ValueError, match="it is fp16, which OpenVINO does not compute in on this"):
+        measure_file(half, ORDER, "openvino")
+
+
+def test_a_precision_that_the_agent_lacks_is_refused_at_the_door(agent, monkeypatch):
+    lacking = agent.machine.model_copy(update={"lacks": ("fp16",)})
+    monkeypatch.setattr(agent, "machine", lacking)
+    half = QUICK.model_copy(update={"precision": "fp16"})
+    with pytest.raises(UserError, match=r"precision = fp16: onnxruntime .* use fp32 or int8"):
+        device(agent, config=half).conditions()
+    assert device(agent).conditions()
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,16 @@ from nas.cost.count import count_macs
 from nas.cost.mac_counts import count_twice
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.halo_windows import HaloWindows
+from search_spaces.blocks.low_rank import Factors
 from search_spaces.blocks.mamba import Mamba
 from search_spaces.blocks.pooled_windows import PooledWindows
+from search_spaces.blocks.prunable import keep, prunable
 from search_spaces.blocks.pruned_attention import PrunedAttention
 from search_spaces.blocks.query_pruning import QueryGate
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
+from search_spaces.token_sparse import TokenSparse
 
 
 class Call(nn.Module):
@@ -137,6 +140,51 @@ def test_both_counts_are_those_of_the_hand_formula(make, shape, expected):
     assert sum(both.thop.values()) == expected
     assert sum(both.torch.values()) == expected
     assert both.differing() == []
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (
+            HaloWindows(SharedHeads(12, 4), 4, 1),
+            64 * 12 * 12 + 36 * 12 * 6 + 2 * 64 * 36 * 6,
+        ),
+        (
+            TopWindows(SharedHeads(12, 4), 2, 3),
+            36 * 12 * 12 + 36 * 12 * 6 + 2 * 36 * 12 * 6 + 9 * 12 * 6 + 9 * 9 * 3,
+        ),
+        # where every head has its own keys and values, they go with it
+        (
+            TopWindows(SharedHeads(12, 4, kv_heads=4), 2, 3),
+            36 * 12 * 12 + 36 * 12 * 12 + 2 * 36 * 12 * 6 + 9 * 12 * 6 + 9 * 9 * 6,
+        ),
+    ],
+)
+def test_of_4_heads_the_2_that_are_left_are_counted(block, expected):
+    """On a grid of 6 x 6, as above."""
+    [heads] = prunable(block).values()
+    keep(heads, [0, 1])
+    network = Call(block, lambda m, z: m(z, (6, 6))).to("meta")
+    both = count_twice(network, (1, 36, 12), by_module=True)
+    assert sum(both.torch.values()) == sum(both.thop.values()) == expected
+
+
+@pytest.mark.parametrize("rank", [None, 6])
+def test_the_class_token_asks_with_the_heads_that_are_left(rank):
+    point = TokenSparse(
+        patch=4, width=48, depth=4, heads=3, mlp_ratio=1, features=4, prune=0.5, places=3,
+        sampler="evit",
+    )  # fmt: skip
+    network = point.build(1, 2).eval()
+    for units in prunable(network).values():
+        if units.kind == "heads":
+            keep(units, [0])
+    if rank is not None:
+        for layer in network.encoder.layers:
+            layer.mixer.qkv = Factors(layer.mixer.qkv, rank)
+    both = count_twice(network.to("meta"), (1, 1, 16, 16, 16), by_module=True)
+    assert both.differing() == []
+    assert both.torch[network.encoder] > 0
 
 
 @pytest.mark.parametrize("directions", [1, 2])

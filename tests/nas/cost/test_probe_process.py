@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from fcntl import LOCK_NB, LOCK_SH, LOCK_UN, flock
+from threading import Thread
 from time import sleep
 
 import numpy as np
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from nas.cost.latency import Latency, LatencyConfig
-from nas.cost.latency_probe import Failure, ProbeTask, Trained
+from nas.cost.latency_probe import Failure, ProbeTask, Trained, child_main
 from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from nas.engine.open_prober import open_prober
 from search_spaces.registry import all_spaces, find_space
@@ -118,6 +119,20 @@ def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):
         prober.submit([toy("kill")])
         assert wait_for(prober) == [Failure("latency: crashed (SIGKILL)")]
     assert set(psutil.Process().children()) <= others
+    lock.remove()
+
+
+def test_the_time_of_an_export_does_not_begin_while_it_waits_for_the_machine(tmp_path):
+    task = TASK.model_copy(update={"machine_lock": lock_name(tmp_path)})
+    lock, told = MachineLock.named(task.machine_lock), []
+    request = {"export": {"space": "none"}, "to": str(tmp_path / "network.onnx")}
+    export = Thread(target=child_main._answer, args=(task, request, lambda **m: told.append(m)))
+    with lock.exclusive():
+        export.start()
+        export.join(0.3)
+        assert export.is_alive() and told == []
+    export.join()
+    assert [*map(list, told)] == [["stage", "index"], ["failed"]]
     lock.remove()
 
 

@@ -236,7 +236,8 @@ def test_a_fold_of_splits_final_is_the_split(nnunet):
     first = {"training": ("b", "c"), "validation": ("a",)}
     assert parts(nnunet, NnunetData(path=nnunet).split) == first
     assert parts(nnunet, OwnSplit(fold=0)) == first
-    assert parts(nnunet, OwnSplit(fold=1)) == {"training": ("a",), "validation": ("b",)}
+    with pytest.warns(UserWarning, match=r"json has c in no part of the split: left out"):
+        assert parts(nnunet, OwnSplit(fold=1)) == {"training": ("a",), "validation": ("b",)}
     assert parts(nnunet, Split(validation=0.34, test=0.34)).keys() == {
         "training", "validation", "test",
     }  # fmt: skip

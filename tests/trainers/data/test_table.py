@@ -177,6 +177,10 @@ def test_a_group_in_two_parts_is_a_doubt(msd, tmp_path):
         ("image,label\na.nii,\n", "row 2 has no label; expected a path"),
         ("image,label\na.nii,b.nii\nc.nii,d.nii,e\n", "row 3 has more cells than columns"),
         ("image,label,split\na.nii,b.nii,tune\n", "row 2 has the split 'tune'; expected training"),
+        (
+            "image,label,split\na.nii,b.nii,\nc.nii,d.nii,test\ne.nii,f.nii,\n",
+            "without a split: row 2, 4; expected training, validation or test in every row, or in",
+        ),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, text, told):

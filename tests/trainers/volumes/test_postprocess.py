@@ -108,6 +108,23 @@ def test_a_hole_is_filled_where_it_is_background(shape):
     np.testing.assert_array_equal(after(labels, holes=True), whole)
 
 
+def test_what_a_step_dropped_in_a_hole_is_filled_again():
+    """A loose piece within the class is no other class."""
+    labels = boxes((1, (2, 11), (2, 11), (2, 11)), (0, (4, 9), (4, 9), (4, 9)))
+    whole = boxes((1, (2, 11), (2, 11), (2, 11)))
+    labels[6, 6, 6] = 1
+    np.testing.assert_array_equal(after(labels, components=1, holes=True), whole)
+
+
+def test_what_opening_took_from_a_gap_is_closed_again():
+    """A sheet of one voxel between slabs, which a ball of one voxel does not fit into."""
+    labels = boxes((1, (2, 6), (0, 20), (0, 20)), (1, (9, 13), (0, 20), (0, 20)))
+    closed = after(labels, closing_mm=2.0)
+    labels[7, 5:15, 5:15] = 1
+    found = after(labels, opening_mm=1.0, closing_mm=2.0)
+    np.testing.assert_array_equal(found[:, 5:15, 5:15], closed[:, 5:15, 5:15])
+
+
 def test_a_tunnel_is_no_hole():
     labels = boxes((1, (2, 9), (2, 9), (2, 9)))
     labels[4, 4, :] = 0
