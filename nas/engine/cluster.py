@@ -51,6 +51,10 @@ START = (
 )
 
 
+class NodeDiedError(Exception):
+    """No trial is to blame."""
+
+
 class Cluster:
     """Where trials run; a context manager that ends what it has started.
 
@@ -119,10 +123,14 @@ class Cluster:
         For some seconds Ray takes a dead node for alive, and loses trials that it sends there: so
         every node that is alive has to answer, too.
         """
-        if self.here:
-            return False
         doors = [(node["NodeManagerAddress"], node["NodeManagerPort"]) for node in self._nodes()]
         return monotonic() - self._died < AFTERMATH or not all(_answers(*door) for door in doors)
+
+    def check_alive(self) -> None:
+        """Raise NodeDiedError where Ray's node on this machine, the only one, is gone: Tune would
+        wait for another for ever."""
+        if self.here and not self._nodes():
+            raise NodeDiedError("its node on this machine died")
 
     def _nodes(self) -> list[dict[str, Any]]:
         """Those that Ray takes for alive."""

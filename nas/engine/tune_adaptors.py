@@ -88,7 +88,9 @@ class SessionTicker(_Live, Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Ten times a second."""
-        if not self.cluster.here and monotonic() - self._counted > COUNT:
+        if monotonic() - self._counted > COUNT:
             self._counted = monotonic()
-            self.session.resize(self.cluster.room)
+            self.cluster.check_alive()
+            if not self.cluster.here:
+                self.session.resize(self.cluster.room)
         self.session.tick()

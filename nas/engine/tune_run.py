@@ -11,7 +11,7 @@ from ray import tune
 from ray.tune import CheckpointConfig, FailureConfig, PlacementGroupFactory, TuneConfig
 
 from nas.config.resources import Resources
-from nas.engine.cluster import Cluster
+from nas.engine.cluster import Cluster, NodeDiedError
 from nas.engine.interrupt import interruptible
 from nas.engine.ray_private import adapt_tune
 from nas.engine.trial_source import TrialSource
@@ -63,8 +63,10 @@ def run_trials(
                 session.requeue()
                 raise
             session.say(f"Ray failed and is started again: {str(error).strip()}")
+            innocent = isinstance(error, NodeDiedError)
             for trial_id in list(session.running):
-                session.on_worker_lost(trial_id, counts=trial_id not in scheduler.reported)
+                counts = not (innocent or trial_id in scheduler.reported)
+                session.on_worker_lost(trial_id, counts=counts)
             cluster.stop()
             session.requeue()
     finished = session.over and not session.interrupted and not stopped

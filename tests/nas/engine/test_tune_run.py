@@ -264,3 +264,33 @@ def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, mo
         assert run_trials(session, cluster, tmp_path, Counting)
     assert session.ends == [("a", False), ("b", True), ("c", False)]
     assert session.said == []  # no breakdown
+
+
+class KillsRay(Script):
+    """Ends Ray's one node with the first report. The next trial waits, until Ray is said to fail."""
+
+    def __init__(self, names, waits):
+        super().__init__(names)
+        self.waits = waits
+        waits.touch()
+
+    def report(self, trial_id, report):
+        if not self.reports:
+            for process in psutil.Process().children(recursive=True):
+                if "raylet" in process.name():
+                    process.kill()
+        return super().report(trial_id, report)
+
+    def say(self, text):
+        super().say(text)
+        self.waits.unlink()
+
+
+@pytest.mark.slow
+def test_ray_is_started_again_where_its_one_node_dies(tmp_path):
+    (tmp_path / "bytes").write_text("1")
+    session = KillsRay("ab", tmp_path / "hungry-b")
+    with Cluster(session.resources) as cluster:
+        assert run_trials(session, cluster, tmp_path, Counting)
+    assert sorted(session.ends) == [("a", False), ("b", False)]
+    assert session.said == ["Ray failed and is started again: its node on this machine died"]
