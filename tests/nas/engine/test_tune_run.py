@@ -267,7 +267,7 @@ def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, mo
 
 
 class KillsRay(Script):
-    """Ends Ray's one node with the first report. The next trial waits, until Ray is said to fail."""
+    """Ends Ray's one node with the first report; the next trial waits until Ray is said to fail."""
 
     def __init__(self, names, waits):
         super().__init__(names)
