@@ -476,3 +476,14 @@ def test_a_score_by_shared_weights_is_no_result(session):
     result = made.study.find(candidate.key)
     assert (result.state, result.dice) == ("infeasible", None)
     assert "a score, and no result" in result.reason
+
+
+@pytest.mark.parametrize("dice", [float("nan"), float("inf"), None])
+def test_an_evaluation_that_ends_without_a_dice_is_no_result(session, dice):
+    made = session(trials=1)
+    candidate = made.start("a")
+    assert not made.report("a", report(dice=dice))
+    made.end("a")
+    result = made.study.find(candidate.key)
+    assert (result.state, result.reason) == ("infeasible", "its Dice is no number")
+    assert session(trials=1).study.find(candidate.key) == result  # by the journal, too
