@@ -10,7 +10,9 @@ from typing import Any
 
 from trainers.errors import UserError
 
-UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
+EVALUATOR = "search.evaluator"  # with its arguments
+# What a study has that does not record it.
+UNSAID = {"space.axes": "isotropic", EVALUATOR: {"name": "training"}}
 FILES = "data.files"  # the fingerprint of the data; not recorded by searches of before
 AWAY = re.compile(r"latency\.devices\.[^.]+")  # null, where a device did not answer
 

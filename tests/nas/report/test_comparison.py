@@ -78,6 +78,7 @@ def test_seed_and_recipe_may_differ_and_the_recipe_is_told():
             "the validation cases of C are others than those of A",
         ),
         ({"train": {**SETTINGS["train"], "epochs": 4}}, "train.epochs is 3 in A and 4 in C"),
+        ({"search.evaluator": {"name": "fewer-cases"}}, "search.evaluator is null in A and"),
         ({"train": {**SETTINGS["train"], "patch": [8, 8, 8]}}, "train.patch is"),
     ],
 )
