@@ -16,7 +16,9 @@ DICE = re.compile(
     r"data\b.*|space\.axes\b.*|train\.(patch|epochs|steps_per_epoch|overlap)\b.*"
     r"|search\.evaluator\b.*"
 )
-MEMORY = re.compile(r"train\.(batch|precision|ema|deep_supervision|loss)\b.*")
+MEMORY = re.compile(
+    r"train\.(batch|precision|precision_used|ema|deep_supervision|loss)\b.*|memory\.device"
+)
 FREE = re.compile(r"(seed|objectives|budget|space|search|latency)\b.*")
 
 

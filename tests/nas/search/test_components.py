@@ -45,3 +45,30 @@ def test_an_evaluator_may_be_written_as_a_name_or_a_mapping(phantom):
     for pair in both:
         short, long = (recorded(phantom, search={"evaluator": one}) for one in pair)
         assert short == long
+
+
+def on_a_gpu(phantom, gpus, **changes):
+    return recorded(phantom, resources={"cpus": 1, "gpus": gpus}, **changes)
+
+
+def test_another_precision_or_device_of_memory_is_refused_under_an_old_journal(phantom, tmp_path):
+    memory = {"objectives": ["dice", "params", "memory"]}
+    old, new = (on_a_gpu(phantom, gpus, **memory) for gpus in (0, 1))
+    with pytest.raises(UserError) as error:
+        check_settings_unchanged(old, new, tmp_path)
+    told = str(error.value)
+    assert 'networks trained in "fp32", and resources.gpus makes train.precision "bf16"' in told
+    assert 'memory was estimated for "cpu", and resources.gpus makes it "cuda"' in told
+    added = {"train.precision_used", "memory.device"}
+    before = {name: value for name, value in old.items() if name not in added}
+    check_settings_unchanged(before, new, tmp_path)  # which did not record them
+
+
+def test_a_search_of_one_precision_goes_on_on_another_device(phantom, tmp_path):
+    plain = {"train": {"precision": "fp32"}, "objectives": ["dice", "params"]}
+    old, new = (on_a_gpu(phantom, gpus, **plain) for gpus in (0, 1))
+    check_settings_unchanged(old, new, tmp_path)
+    other = on_a_gpu(phantom, 0, train={"precision": "bf16"}, objectives=["dice", "params"])
+    with pytest.raises(UserError, match=r'train\.precision was "fp32" and is "bf16"') as error:
+        check_settings_unchanged(old, other, tmp_path)
+    assert "resources.gpus" not in str(error.value)  # not the reason
