@@ -105,8 +105,9 @@ class SupernetStage:
         enough = under_way.job.batch is not None and self._scoring.over
         return not (report.done or enough or self._closed)
 
-    def on_worker_lost(self, trial_id: str, counts: bool) -> None:
-        """A worker died: its job goes on elsewhere, unless it lost too many."""
+    def on_worker_lost(self, trial_id: str, counts: bool, cause: str | None = None) -> None:
+        """A worker died, or raised what `cause` says: its job goes on elsewhere, unless it lost too
+        many."""
         under_way = self.running.pop(trial_id)
         name = under_way.job.name
         self._losses[name] += counts
@@ -116,14 +117,18 @@ class SupernetStage:
             self._time.lose()
             training = under_way.job.batch is None
             self._lost.append(under_way if training else self._scoring.rest(under_way))
-            self.say(f"{name}: its worker died, and another goes on")
+            what = f"failed ({cause})" if cause else "died"
+            self.say(f"{name}: its worker {what}, and another goes on")
         else:
             self._time.end(under_way.started, under_way.train_seconds)
             if under_way.job.batch is None:
-                self.failure = f"its worker died {self._losses[name]} times"
+                what = "failed" if cause else "died"
+                lost = f"its worker {what} {self._losses[name]} times"
+                self.failure = f"{lost}, the last time with {cause}" if cause else lost
             else:
                 self._scoring.drop(under_way)
-                self.say(f"{name}: workers die of it, and {len(under_way.left)} are left out")
+                what = f"fail with it ({cause})" if cause else "die of it"
+                self.say(f"{name}: workers {what}, and {len(under_way.left)} are left out")
 
     def end(self, trial_id: str) -> None:
         """A job ended with its last report."""

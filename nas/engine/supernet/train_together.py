@@ -18,6 +18,7 @@ from nas.engine.evaluator import Workspace
 from nas.engine.supernet.jobs import TRAINING
 from nas.engine.trial_source import TrialSource
 from nas.engine.trial_worker import WorkerSettings
+from nas.engine.worker_failure import last_raised
 from trainers.errors import TrainingDivergedError
 from trainers.parallel import Worker
 
@@ -75,8 +76,8 @@ def train_together(stage: TrialSource, workers: Workers, training: SupernetTrain
     while stage.start(TRAINING) is not None:
         try:
             workers(training, report)
-        except TrainingFailedError:
-            stage.on_worker_lost(TRAINING, counts=True)
+        except TrainingFailedError as error:
+            stage.on_worker_lost(TRAINING, counts=True, cause=last_raised(str(error)))
             continue
         except TrainingDivergedError as error:  # in one that does not report
             stage.report(TRAINING, SupernetReport(reason=str(error), done=True))

@@ -60,7 +60,8 @@ def epochs(own, first, last, **found):
 def lost(run):
     def turn(report):
         run(report)
-        raise TrainingFailedError
+        frames = 'Traceback (most recent call last):\n  File "x.py", line 1, in save\n    write()'
+        raise TrainingFailedError(f"[Rank 0 Error Snippet]:\n{frames}\nOSError: no room")
 
     return turn
 
@@ -77,7 +78,7 @@ def test_processes_that_are_lost_begin_again_and_are_given_up_in_the_end(tmp_pat
     assert not trained(own, lost(epochs(own, 1, 1)), epochs(own, 2, EPOCHS)).failure
     own = Stage(tmp_path / "b", retries=1)
     stage = trained(own, lost(epochs(own, 1, 1)), lost(epochs(own, 2, 2)))
-    assert stage.over and stage.failure == "its worker died 2 times"
+    assert stage.over and "failed 2 times, the last time with OSError: no room" in stage.failure
 
 
 def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):

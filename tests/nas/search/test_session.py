@@ -289,6 +289,16 @@ def test_a_lost_worker_is_infeasible_and_keeps_no_dice(session):
     assert result.train_seconds == 30
 
 
+def test_what_a_worker_raised_is_told_and_recorded(session):
+    run = session(trials=1, retries=1)
+    for name in "ab":
+        run.start(name)
+        run.on_worker_lost(name, counts=True, cause="KeyError: 'liver'")
+    assert "its worker failed (KeyError: 'liver'): it goes on" in run.told.messages[0]
+    (result,) = run.study.results
+    assert result.reason == "worker lost 2 times: KeyError: 'liver'"
+
+
 def test_what_was_lost_goes_on_before_anything_new_starts(session):
     run = session(trials=3, retries=0)
     lost = run.start("a")

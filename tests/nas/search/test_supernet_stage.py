@@ -115,8 +115,9 @@ def test_a_training_whose_worker_died_goes_on_and_gives_up_in_the_end(tmp_path):
     own.stage.on_worker_lost("a", counts=True)
     assert own.stage.start("b").name == "supernet"
     own.epoch(2, "b")
-    own.stage.on_worker_lost("b", counts=True)
-    assert own.stage.over and own.stage.failure == "its worker died 2 times"
+    own.stage.on_worker_lost("b", counts=True, cause="OSError: no room")
+    told = "its worker failed 2 times, the last time with OSError: no room"
+    assert own.stage.over and own.stage.failure == told
     assert own.tracked == [1, 2]
 
 
