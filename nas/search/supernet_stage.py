@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.engine.attempts import Attempts
 from nas.engine.report import Report
 from nas.engine.supernet.jobs import TRAINING, SupernetJob
 from nas.engine.supernet.score_batch import ScoreReport
 from nas.engine.supernet.train_supernet import SupernetReport
+from nas.export.shared_weights import CHECKPOINT, FOLDER
 from nas.report.terminal_tables import clock
 from nas.search.scoring import Scoring, UnderWay
 from nas.search.supernet_record import SupernetRecord
@@ -58,6 +60,7 @@ class SupernetStage:
         self.failure: str | None = None
         self._directory, self._record, self._scoring = directory, record, scoring
         self._time, self._view = time, view
+        self._weights = Attempts(directory / FOLDER / CHECKPOINT)
         self._threads, self._retries = threads, retries
         self._lost: deque[UnderWay] = deque()  # they go on before anything new starts
         self._losses: Counter[str] = Counter()
@@ -95,7 +98,8 @@ class SupernetStage:
         under_way.train_seconds += report.seconds
         under_way.done = report.done
         if under_way.job.batch is None:
-            self._on_epoch(report)
+            if self._accepted(report):
+                self._on_epoch(report)
         elif isinstance(report, ScoreReport):
             self._keep(lambda: self._scoring.take(under_way, report, self._time.slots))
             self._view.show(self._scoring.text, report.done)
@@ -109,6 +113,7 @@ class SupernetStage:
         """A worker died, or raised what `cause` says: its job goes on elsewhere, unless it lost too
         many."""
         under_way = self.running.pop(trial_id)
+        self._weights.forget(trial_id)
         name = under_way.job.name
         self._losses[name] += counts
         if under_way.done:
@@ -133,6 +138,7 @@ class SupernetStage:
     def end(self, trial_id: str) -> None:
         """A job ended with its last report."""
         self._end(self.running.pop(trial_id))
+        self._weights.forget(trial_id)
 
     def resize(self, slots: int) -> None:
         """From now on there is room for so many jobs."""
@@ -164,6 +170,20 @@ class SupernetStage:
         """The job of training, unless it is under way."""
         job = SupernetJob(name=TRAINING, threads=self._threads)
         return None if self.running else UnderWay(job)
+
+    def _accepted(self, report: Report) -> bool:
+        """Of all that write weights, only who is heard here is gone on from. False where the last
+        ones cannot be kept."""
+        if not isinstance(report, SupernetReport) or report.attempt is None:
+            return True
+        try:
+            self._weights.accept(report.attempt)
+        except OSError as error:
+            if report.done:
+                self.failure = f"its weights cannot be kept: {error}"
+                return False
+            self._say_once(f"the supernet's checkpoint is left as it was before: {error}")
+        return True
 
     def _on_epoch(self, report: Report) -> None:
         record = self._record

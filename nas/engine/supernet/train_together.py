@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from uuid import uuid4
 
 import torch
 from ray.train import TrainingFailedError
@@ -113,7 +114,7 @@ def train_supernet(
 
     jobs.prepare(Workspace(settings.directory, cache, cases, lambda: lock.pause(leave)))
     assert jobs.workspace is not None
-    steps = TrainSupernet(jobs, jobs.workspace, worker)
+    steps = TrainSupernet(jobs, jobs.workspace, worker, attempt=uuid4().hex)
     done = False
     while not done:
         with lock.shared():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nas.config.resources import Resources
+from nas.engine.attempts import Attempts
 from nas.engine.evaluator import Workspace
 from nas.engine.supernet import score_batch, train_supernet
 from nas.engine.supernet.draws import draws_within
@@ -97,6 +98,19 @@ def test_it_is_trained_and_another_process_goes_on_from_the_checkpoint(begin, tm
         torch.testing.assert_close(halves[name], weight, rtol=0, atol=0)
     [again] = train(begin())  # whose last report was lost
     assert again.done and again.loss is None
+
+
+def test_who_is_not_heard_any_more_spoils_nothing(begin, tmp_path):
+    job, file = SupernetJob(name="supernet").record, tmp_path / "supernet" / "supernet.pt"
+    first, weights = begin(epochs=3).start(job, "a"), Attempts(file)
+    assert first.advance().attempt == "a" and not file.exists()
+    weights.accept("a")
+    second = begin(epochs=3).start(job, "b")
+    assert second.advance().fidelity.epochs == 2
+    weights.accept("b")
+    kept = file.read_bytes()
+    assert [first.advance().fidelity.epochs for _ in range(2)] == [2, 3]  # cut off, and lives on
+    assert file.read_bytes() == kept
 
 
 def test_as_many_epochs_are_trained_as_there_is_time_for_and_no_others_later(begin, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from ray.train import TrainingFailedError
 
 from nas.config.resources import Resources
+from nas.engine.attempts import Attempts
 from nas.engine.cluster import Cluster
 from nas.engine.data_parallel import Workers
 from nas.engine.supernet.jobs import SupernetJobs
@@ -147,6 +148,8 @@ def test_two_processes_make_the_steps_of_one(phantom, tmp_path):
                 cluster.start()
                 two = Workers(2, wanted, cluster.driver_node, train_supernet)
                 two(training, reports.append)
+        for report in reports:
+            Attempts(jobs.shared.file).accept(report.attempt)
         told[name] = [(r.epoch, r.done, round(r.loss, 3), r.dice is None) for r in reports]
         weights[name] = read_checkpoint(jobs.shared.file)["weights"]
     assert told["two"] == told["one"] and len(told["one"]) == 2
