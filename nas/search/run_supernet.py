@@ -122,8 +122,7 @@ class SupernetRun:
         ended = run_trials(stage, cluster, settings, SupernetWorker)
         if stage.failure:
             raise UserError(
-                f"search.strategy = supernet: no weights can be shared: {stage.failure}. Change "
-                "train or space.restrict, or set search.strategy=train"
+                f"search.strategy = supernet: no weights can be shared: {stage.failure}"
             )
         if ended:
             with suppress(OSError):  # of a full disk: it is larger than it need be

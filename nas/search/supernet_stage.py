@@ -21,6 +21,8 @@ from nas.search.scoring import Scoring, UnderWay
 from nas.search.supernet_record import SupernetRecord
 from nas.search.time_account import TimeAccount
 
+OTHERWISE = "Change train or space.restrict, or set search.strategy=train"
+GO_ON = "The same command goes on from the last epoch that was saved"
 LINES = 20  # that a training prints where there is no terminal
 
 
@@ -40,8 +42,8 @@ class SupernetStage:
 
     `record`: how far it is, kept in the search's `directory`. `threads`: of the CPU, for the
     training, beside which nothing runs. `retries`: how often a job goes on whose worker died.
-    `failure`: why there is no supernet, once that is so. Its seconds are those of `time`, which the
-    search's candidates go on with.
+    `failure`: why there is no supernet, once that is so, and what to do. Its seconds are those of
+    `time`, which the search's candidates go on with.
     """
 
     def __init__(
@@ -128,8 +130,8 @@ class SupernetStage:
             self._time.end(under_way.started, under_way.train_seconds)
             if under_way.job.batch is None:
                 what = "failed" if cause else "died"
-                lost = f"its worker {what} {self._losses[name]} times"
-                self.failure = f"{lost}, the last time with {cause}" if cause else lost
+                told = f", the last time with {cause}" if cause else ""
+                self._fail(f"its worker {what} {self._losses[name]} times{told}", GO_ON)
             else:
                 self._scoring.drop(under_way)
                 what = f"fail with it ({cause})" if cause else "die of it"
@@ -180,7 +182,7 @@ class SupernetStage:
             self._weights.accept(report.attempt)
         except OSError as error:
             if report.done:
-                self.failure = f"its weights cannot be kept: {error}"
+                self._fail(f"its weights cannot be kept: {error}", GO_ON)
                 return False
             self._say_once(f"the supernet's checkpoint is left as it was before: {error}")
         return True
@@ -188,12 +190,14 @@ class SupernetStage:
     def _on_epoch(self, report: Report) -> None:
         record = self._record
         if report.reason:
-            self.failure = report.reason
+            self._fail(report.reason, OTHERWISE)
             return
         assert isinstance(report, SupernetReport)
         if record.epochs is None:
             self._view.say(f"Supernet: {report.epochs} epochs, for all networks together")
         record.epochs, record.trained = report.epochs, report.done
+        # An epoch that was not saved, or whose report came too late, is trained again.
+        record.curve = [told for told in record.curve if told["epoch"] < report.epoch]
         if report.loss is not None:
             told = {"loss": report.loss, "dice": report.dice, **report.measured}
             metrics = {name: value for name, value in told.items() if value is not None}
@@ -209,6 +213,9 @@ class SupernetStage:
         told = record.curve[-1] if record.curve else {}
         metrics = "  ".join(f"{n} {value:.4f}" for n, value in told.items() if n != "epoch")
         return f"epoch {report.epoch}/{report.epochs}  {metrics}  (left about {clock(left)})"
+
+    def _fail(self, why: str, advice: str) -> None:
+        self.failure = f"{why}. {advice}"
 
     def _end(self, under_way: UnderWay) -> None:
         self._time.end(under_way.started, under_way.train_seconds)

@@ -56,13 +56,15 @@ class TrainSupernet:
     ) -> None:
         self._jobs, self._workspace, self._worker = jobs, workspace, worker
         self._attempt = attempt
+        self._unsaved: OSError | None = None
         self._trainer: SupernetTrainer | None = None
         self._recipe = SupernetRecipe()
 
     def advance(self) -> SupernetReport:
         """Train one epoch; what cannot be trained is a report with a reason.
 
-        An OSError or a GpuLostError is raised: a fresh process can go on.
+        An OSError or a GpuLostError is raised: a fresh process can go on. Where a checkpoint cannot
+        be written it is a warning in the report, but for the last one: without it nothing is there.
         """
         try:
             return self._advance()
@@ -82,7 +84,10 @@ class TrainSupernet:
             fidelity = Fidelity(trainer.epoch, shared=True)
             own = self._attempt
             return SupernetReport(epochs=epochs, fidelity=fidelity, done=True, attempt=own)
+        self._unsaved = None
         epoch = trainer.run_epoch()
+        if trainer.done and self._unsaved:
+            raise self._unsaved
         return SupernetReport(
             epochs=epochs,
             fidelity=Fidelity(epoch.epoch, shared=True),
@@ -92,7 +97,22 @@ class TrainSupernet:
             measured=epoch.measured,
             done=trainer.done,
             attempt=self._attempt,
+            warning=self._warning,
+            saved=self._unsaved is None,
         )
+
+    @property
+    def _warning(self) -> str | None:
+        if self._unsaved is None:
+            return None
+        folder, error = self._jobs.shared.file.parent, self._unsaved
+        return (
+            f"{folder} cannot be written: {error.strerror or error}; the supernet trains on, but "
+            "begins again from an older checkpoint where it is interrupted"
+        )
+
+    def _note(self, error: OSError) -> None:
+        self._unsaved = error
 
     def _open(self) -> SupernetTrainer:
         train, epochs = self._jobs.train, self._epochs()
@@ -137,6 +157,7 @@ class TrainSupernet:
             seed=jobs.seed,
             checkpoint=None if timing else self._checkpoint(),
             pause=workspace.pause,
+            on_unsaved=self._note,
             recipe=recipe.model_copy(update={"first": 0.0}) if timing else recipe,
             fit=self._largest_within,
             worker=self._worker,

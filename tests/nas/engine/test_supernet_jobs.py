@@ -113,6 +113,19 @@ def test_who_is_not_heard_any_more_spoils_nothing(begin, tmp_path):
     assert file.read_bytes() == kept
 
 
+def test_a_full_disk_costs_the_way_back_and_the_last_weights_are_waited_for(begin, tmp_path):
+    job = SupernetJob(name="supernet").record
+    steps = begin(epochs=3).start(job, "a")
+    assert steps.advance().saved
+    (own := tmp_path / "supernet" / "supernet.attempt-a").unlink()
+    own.mkdir()  # nothing can be written there
+    report = steps.advance()
+    assert (report.epoch, report.saved) == (2, False)
+    assert "the supernet trains on" in report.warning
+    with pytest.raises(OSError, match=r"supernet\.attempt-a"):
+        steps.advance()
+
+
 def test_as_many_epochs_are_trained_as_there_is_time_for_and_no_others_later(begin, tmp_path):
     file = tmp_path / "supernet" / "epochs.json"
     [report] = train(begin(epochs=None, seconds=1e-3))

@@ -85,13 +85,13 @@ def test_processes_that_are_lost_begin_again_and_are_given_up_in_the_end(tmp_pat
 def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):
     own = Stage(tmp_path / "a")
     stage = trained(own, epochs(own, 1, EPOCHS, reason="diverged: the loss is nan", done=True))
-    assert stage.over and stage.failure == "diverged: the loss is nan"
+    assert stage.over and "diverged: the loss is nan" in stage.failure
 
     def out_of_memory(report):  # in a process that does not report
         raise TrainingDivergedError("out of memory")
 
     stage = trained(Stage(tmp_path / "c"), out_of_memory)
-    assert stage.over and stage.failure == "out of memory"
+    assert stage.over and "out of memory" in stage.failure
 
     def interrupt(report):
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from nas.engine.supernet.score_batch import Scored, ScoreReport
 from nas.engine.supernet.train_supernet import SupernetReport
 from nas.search.scoring import BATCH, Scoring
 from nas.search.supernet_record import SupernetRecord
-from nas.search.supernet_stage import StageView, SupernetStage
+from nas.search.supernet_stage import GO_ON, OTHERWISE, StageView, SupernetStage
 from nas.search.time_account import TimeAccount
 from nas.study.contenders import Contenders
 from nas.study.samplers.testing import settings_of
@@ -118,7 +118,7 @@ def test_a_training_whose_worker_died_goes_on_and_gives_up_in_the_end(tmp_path):
     own.epoch(2, "b")
     own.stage.on_worker_lost("b", counts=True, cause="OSError: no room")
     told = "its worker failed 2 times, the last time with OSError: no room"
-    assert own.stage.over and own.stage.failure == told
+    assert own.stage.over and own.stage.failure == f"{told}. {GO_ON}"
     assert own.tracked == [1, 2]
 
 
@@ -153,6 +153,17 @@ def test_a_supernet_whose_last_weights_cannot_be_kept_is_not_trained(tmp_path):
     assert not SupernetRecord.read(tmp_path).trained
 
 
+def test_an_epoch_that_is_trained_again_is_told_once(tmp_path):
+    own = Stage(tmp_path)
+    own.stage.start("a")
+    own.epoch(1)
+    own.epoch(2, saved=False)
+    own.stage.on_worker_lost("a", counts=True)
+    own.stage.start("b")
+    own.epoch(2, "b", loss=0.25)
+    assert [(one["epoch"], one["loss"]) for one in own.record.curve] == [(1, 1.0), (2, 0.25)]
+
+
 def test_the_rest_of_a_batch_goes_on_elsewhere_and_is_left_out_in_the_end(tmp_path):
     own = Stage(tmp_path, slots=1, candidates=10, retries=1)
     own.train()
@@ -172,7 +183,7 @@ def test_a_supernet_that_fails_ends_the_stage(tmp_path):
     report = SupernetReport(reason="out of memory: no room", done=True)
     assert not own.stage.report("a", report)
     own.stage.end("a")
-    assert own.stage.over and own.stage.failure == "out of memory: no room"
+    assert own.stage.over and own.stage.failure == f"out of memory: no room. {OTHERWISE}"
     assert not SupernetRecord.read(tmp_path).trained
 
 
