@@ -38,8 +38,7 @@ class EarlyStopping(Strict):
         validation and before the last epoch. Raises UserError where a bracket that was asked for
         has none; without a `grace` and with one bracket, a training may be too short to have any.
         """
-        grace = self.grace or -(-train.epochs // self.reduction**3)
-        rungs = []
+        grace, rungs = self._grace(train), []
         for bracket in range(self.brackets):
             first = grace * self.reduction**bracket
             rungs.append(tuple(dict.fromkeys(self._from(first, train))))
@@ -51,6 +50,16 @@ class EarlyStopping(Strict):
                     "brackets, or more epochs"
                 )
         return rungs
+
+    def fewer(self, train: TrainConfig) -> EarlyStopping | None:
+        """With those of the brackets that have a rung in a training so short; None where none
+        has."""
+        firsts = (self._grace(train) * self.reduction**bracket for bracket in range(self.brackets))
+        brackets = sum(any(True for _ in self._from(first, train)) for first in firsts)
+        return self.model_copy(update={"brackets": brackets}) if brackets else None
+
+    def _grace(self, train: TrainConfig) -> int:
+        return self.grace or -(-train.epochs // self.reduction**3)
 
     def _from(self, epoch: int, train: TrainConfig) -> Iterator[int]:
         every = train.validate_every

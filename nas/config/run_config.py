@@ -291,18 +291,17 @@ class RunConfig(Strict):
 
     def of_candidates(self) -> RunConfig:
         """The same as candidates are trained: where they are fine-tuned, `train` and the rungs of
-        early stopping are shorter, and the epochs of the whole search stay what they are."""
+        early stopping are shorter, brackets that have none then are left out, and the epochs of
+        the whole search stay what they are."""
         search, train = self.search, self.train
         if not search.inherits:
             return self
         epochs = search.supernet.candidate_epochs
         short = train.model_copy(update={"epochs": epochs(train.epochs)})
         early = search.early_stopping
-        if early and early.grace:
-            grace = epochs(early.grace)
-            early = early.model_copy(update={"grace": grace})
-            if early.brackets == 1 and grace >= short.epochs:
-                early = None  # so short a training has no rung
+        if early:
+            grace = early.grace and epochs(early.grace)
+            early = early.model_copy(update={"grace": grace}).fewer(short)
         told = {"early_stopping": early, "epochs": search.all_epochs(train.epochs)}
         return self.model_copy(update={"train": short, "search": search.model_copy(update=told)})
 

@@ -85,7 +85,7 @@ class Workers:
 
     def __call__(self, job: Job, report: Callable[[Any], object]) -> Any:
         """Train the job; `report` is called in this process."""
-        queue = Queue(actor_options={"num_cpus": 0})
+        queue = self._queue()
         records = job.checkpoint.parent.resolve() / f".ray-{uuid4().hex}"
         try:
             for _ in range(RESTARTS):
@@ -100,12 +100,20 @@ class Workers:
                 queue.shutdown(force=True)
             shutil.rmtree(records, ignore_errors=True)
 
+    def _queue(self) -> Queue:
+        return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": self._here})
+
+    @property
+    def _here(self) -> NodeAffinitySchedulingStrategy:
+        """The node that may not be lost."""
+        return NodeAffinitySchedulingStrategy(self.driver_node, soft=False)
+
     def _fit(self, job: Job, report: Callable[[Any], object], queue: Queue, records: Path) -> Any:
         """The trainer runs in a task: the interruption of this process then ends what it waits for.
 
         (Ray crashes where it is shut down while a thread waits for it.)
         """
-        here = NodeAffinitySchedulingStrategy(self.driver_node, soft=False)
+        here = self._here
         task = ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
         config = {"job": job, "train": self.train, "queue": queue, "driver": self.driver_node}
         running = task.remote(config, self.count, self.wanted, records)

@@ -6,6 +6,7 @@ is one living session with files and a terminal, which no copy replaces.
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import signal
@@ -168,15 +169,16 @@ def _start(arguments: Sequence[str], gcs: str) -> Any:
 
 def _follow(driver: Any) -> int:
     pending = driver.read.remote()
+    letters = codecs.getincrementaldecoder("utf-8")("replace")  # a chunk may end within one
     while True:
         try:
             if not ray.wait([pending], timeout=0.5)[0]:
                 continue
             text = ray.get(pending)
+            sys.stdout.write(letters.decode(text, final=not text))
+            sys.stdout.flush()
             if not text:
                 return ray.get(driver.status.remote())
-            sys.stdout.write(text.decode(errors="replace"))
-            sys.stdout.flush()
             pending = driver.read.remote()
         except KeyboardInterrupt:
             driver.interrupt.remote()

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.engine.attempts import Attempts, remove_attempts
 from nas.engine.watchdog import Watchdog
 from nas.study.search_folder import checkpoint_in
-from trainers.atomic import remove_drafts
 
 RECENT = 16  # checkpoints that may have been written when the search was killed
-ATTEMPT = ".attempt-"  # in the names of what only one attempt at a training writes
 
 
 @dataclass(frozen=True)
 class TrialFiles:
-    """`directory`: of the search. `stall_minutes`: a step that takes longer hangs.
-
-    A training whose worker is lost is taken up by another one, and the first may live on: on a node
-    that was cut off, or in a process that was stopped. So each attempt at a training saves to a
-    file of its own, and who hears its reports takes what is there for the training's checkpoint. A
-    worker that is not heard any more can spoil nothing, however late it writes.
-    """
+    """`directory`: of the search. `stall_minutes`: a step that takes longer hangs. Each attempt at
+    a training writes a file of its own; see `Attempts`."""
 
     directory: Path
     stall_minutes: float
@@ -34,33 +26,20 @@ class TrialFiles:
         """What a training goes on from, and its weights in the end; by the architecture's key."""
         return checkpoint_in(self.directory, key)
 
-    def attempt(self, name: str, attempt: str) -> Path:
-        """What one attempt at a training writes; of the same stem as its checkpoint."""
-        return self.checkpoint(name).with_suffix(ATTEMPT + attempt)
-
     def begin(self, name: str, attempt: str) -> Path:
-        """`attempt`, with what the training has come to so far, if anything; for its worker.
-
-        Where that can neither be linked nor copied, the training begins again.
-        """
-        own = self.attempt(name, attempt)
-        with suppress(OSError):
-            _same_content(self.checkpoint(name), own)
-        return own
+        """See `Attempts.begin`."""
+        return self._attempts(name).begin(attempt)
 
     def accept(self, name: str, attempt: str) -> None:
-        """Take what the attempt has saved, if anything, for the training's checkpoint; to be called
-        with each of its reports. Raises OSError."""
-        checkpoint = self.checkpoint(name)
-        draft = checkpoint.with_name(f".{name}{ATTEMPT}{attempt}")
-        with suppress(FileNotFoundError):
-            _same_content(self.attempt(name, attempt), draft)
-            draft.replace(checkpoint)
+        """See `Attempts.accept`."""
+        self._attempts(name).accept(attempt)
 
     def forget(self, name: str, attempt: str) -> None:
-        """Remove the file of an attempt that has ended; one that cannot be removed is left."""
-        with suppress(OSError):
-            self.attempt(name, attempt).unlink(missing_ok=True)
+        """See `Attempts.forget`."""
+        self._attempts(name).forget(attempt)
+
+    def _attempts(self, name: str) -> Attempts:
+        return Attempts(self.checkpoint(name))
 
     def remove(self, name: str) -> None:
         """Keep nothing of a training's weights, if they can be removed."""
@@ -75,9 +54,7 @@ class TrialFiles:
         Raises as `tidy` does.
         """
         folder = self.checkpoint("").parent
-        remove_drafts(folder)
-        for path in folder.glob(f"*{ATTEMPT}*"):
-            path.unlink(missing_ok=True)
+        remove_attempts(folder)
         for trace in folder.glob("*.hang.txt"):
             if not trace.stat().st_size:  # its process was killed, and did not hang
                 trace.unlink()
@@ -103,14 +80,3 @@ class TrialFiles:
             checkpoint.unlink(missing_ok=True)
         elif checkpoint.exists():
             keep_weights_only(checkpoint)
-
-
-def _same_content(old: Path, new: Path) -> None:
-    """Neither file is ever written in place: a link is as good as a copy."""
-    new.unlink(missing_ok=True)
-    try:
-        os.link(old, new)
-    except FileNotFoundError:
-        raise
-    except OSError:  # a file system without links
-        shutil.copyfile(old, new)

@@ -46,8 +46,9 @@ class TrialSource(Protocol):
     def report(self, trial_id: str, report: Report) -> bool:
         """An epoch was trained, or the trial failed. False: it is to be stopped now."""
 
-    def on_worker_lost(self, trial_id: str, counts: bool) -> None:
-        """A trial's worker died; `counts`: the trial itself may be to blame."""
+    def on_worker_lost(self, trial_id: str, counts: bool, cause: str | None = None) -> None:
+        """A trial's worker died, or raised what `cause` says; `counts`: the trial itself may be to
+        blame."""
 
     def end(self, trial_id: str) -> None:
         """A trial ended with its last report."""

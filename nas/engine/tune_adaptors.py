@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
@@ -12,6 +13,7 @@ from ray.tune.search import Searcher
 
 from nas.engine.cluster import Cluster
 from nas.engine.trial_source import TrialSource
+from nas.engine.worker_failure import failure_of
 
 COUNT = 2.0  # seconds between counts of a cluster's nodes
 
@@ -32,9 +34,12 @@ class _Live:
 class SessionSearcher(_Live, Searcher):
     """Gives Ray the session's candidates, and the session the ends of trials."""
 
-    def __init__(self, session: TrialSource, cluster: Cluster) -> None:
+    def __init__(
+        self, session: TrialSource, cluster: Cluster, failures: Mapping[str, str | None]
+    ) -> None:
+        """`failures`: see `SessionScheduler`, which hears of them first."""
         super().__init__(session)
-        self.cluster = cluster
+        self.cluster, self._failures = cluster, failures
 
     def suggest(self, trial_id: str) -> Any:
         """The next candidate; None while there is none, FINISHED when there will be none."""
@@ -50,7 +55,9 @@ class SessionSearcher(_Live, Searcher):
     ) -> None:
         """A trial is done or was stopped, or its worker died."""
         if error:
-            self.session.on_worker_lost(trial_id, counts=not self.cluster.loses_a_node())
+            cause = self._failures.get(trial_id)
+            counts = not self.cluster.loses_a_node()
+            self.session.on_worker_lost(trial_id, counts, cause)
         else:
             self.session.end(trial_id)
 
@@ -64,18 +71,24 @@ class SessionSearcher(_Live, Searcher):
 class SessionScheduler(_Live, FIFOScheduler):
     """Gives the session every report of a trial, the last one too, and stops it as it says.
 
-    `reported`: the trials that reported anything.
+    `reported`: the trials that reported anything. `failures`: by trial what its worker raised, None
+    where it died.
     """
 
     def __init__(self, session: TrialSource) -> None:
         super().__init__(session)
         self.reported: set[str] = set()
+        self.failures: dict[str, str | None] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """One step of a worker is done."""
         self.reported.add(trial.trial_id)
         goes_on = self.session.report(trial.trial_id, result["report"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """A worker is lost; the searcher hears of it next, and not why."""
+        self.failures[trial.trial_id] = failure_of(trial)
 
 
 class SessionTicker(_Live, Callback):

@@ -87,7 +87,7 @@ def _fit(
         tune.with_resources(worker, request(cluster.requested)),
         param_space={"settings": settings},
         tune_config=TuneConfig(
-            search_alg=SessionSearcher(session, cluster),
+            search_alg=SessionSearcher(session, cluster, scheduler.failures),
             scheduler=scheduler,
             num_samples=-1,
             reuse_actors=True,

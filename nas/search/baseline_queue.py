@@ -15,11 +15,12 @@ class BaselineQueue:
     `starts`: how many networks the search tries first; see `due_after`. Where the search chooses
     the size, no baseline has more multiply-accumulates than the largest candidate that was begun
     before it: a short search is not held up, and a kind without such a size waits for a larger
-    candidate. What an earlier session began goes on first.
+    candidate. `epochs`: that a baseline trains, where candidates may inherit weights and train
+    fewer. What an earlier session began goes on first.
     """
 
-    def __init__(self, study: Study, sizes: BaselineSizes, starts: int) -> None:
-        self._study, self._sizes, self._starts = study, sizes, starts
+    def __init__(self, study: Study, sizes: BaselineSizes, starts: int, epochs: int) -> None:
+        self._study, self._sizes, self._starts, self._epochs = study, sizes, starts, epochs
         self._macs = {r.key: r.most_costs.get("macs", 0.0) for r in study.results if r.epochs}
         self._refused: set[str] = set()  # keys
         self._reasons: dict[str, str] = {}
@@ -42,7 +43,7 @@ class BaselineQueue:
                 continue
             if point := self._sizes.largest(name, most, self._refused):
                 baseline = self._candidate(baseline_name(name, point), point)
-                if self._study.pace.fits(baseline.costs):
+                if self._study.pace.fits(baseline.costs, self._epochs):
                     return baseline
                 self._reasons[name] = "there is no time left to train it"
             elif not self._refused & {point.key for point in points}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
 from nas.export.shared_weights import CHECKPOINT, FOLDER, SharedWeights, shareable
 from nas.search.affordable_sizes import affordable_sizes
-from nas.study.resume_check import FILES
+from nas.study.resume_check import EVALUATOR, FILES, MEMORY_DEVICE, PRECISION
 from nas.study.scores import Scores
 from nas.study.study_settings import StudySettings
 from nas.study.training_cost import TrainingCosts
@@ -114,11 +114,14 @@ def reseeded_evaluator(
             shared=shared,
             whole=config.train,
         )
-    named = search.evaluator
-    named = {"name": named} if isinstance(named, str) else named
+    named = _named(search.evaluator)
     if named.get("name") == TRAINING:
         named = {"on_memory": search.on_memory, **named}
     return partial(make_evaluator, named, config.train, device=config.resources.device)
+
+
+def _named(evaluator: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"name": evaluator} if isinstance(evaluator, str) else evaluator
 
 
 def worker_settings(
@@ -177,7 +180,12 @@ def fixed_settings(
     # all were trained without refinements.
     whole["space"].pop("axes", None)
     whole["train"] = {k: v for k, v in whole["train"].items() if v or k not in REFINEMENT_KEYS}
-    told = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
+    told: dict[str, Any] = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
+    if (named := _named(config.search.evaluator)).get("name") != TRAINING:
+        told[EVALUATOR] = named
+    told[PRECISION] = config.train.precision_on(config.resources.device)
+    if "memory" in (*config.objectives, *config.budget.limits()):
+        told[MEMORY_DEVICE] = config.resources.device
     if config.search.strategy == "supernet":
         more = {"candidates", "scoring"}  # of which a search may have as many as it likes
         told["search.supernet"] = config.search.supernet.model_dump(mode="json", exclude=more)

@@ -151,7 +151,9 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         budget,
         FrontRepeats(study, budget, config.seed),
         SupernetRun(config, directory, shared, *parts) if shared else None,
-        BaselineQueue(study, baselines, len(starts)) if baselines.points else None,
+        BaselineQueue(study, baselines, len(starts), config.train.epochs)
+        if baselines.points
+        else None,
         (*about_search(config, directory, place), *within.told, *_opening_lines(study, starts)),
     )
 

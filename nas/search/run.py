@@ -139,9 +139,8 @@ def _check_settings(config: RunConfig, directory: Path, confirm: Confirm | None)
     check_sampler(config.search)
     evaluator(config)
     check_epochs(config)
-    trained = config.of_candidates()
-    if trained.search.early_stopping:
-        trained.search.early_stopping.rungs(trained.train)
+    if config.search.early_stopping:
+        config.search.early_stopping.rungs(config.train)
     if not confirm:
         check_warm_starts(config.search.warm_start, config.space.space())
         check_baselines(config.search.baselines, config.space.space())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from nas.config.run_config import RunConfig
+from nas.engine.attempts import remove_attempts
 from nas.engine.cluster import Cluster
 from nas.engine.evaluator import Evaluator
 from nas.engine.supernet.jobs import SupernetJobs
@@ -108,6 +109,7 @@ class SupernetRun:
         if stage.over:
             return True
         self.shared.write()
+        self._tidy()
         for trace in self.directory.glob(TRACES):  # of earlier sessions, whose names come again
             trace.unlink()
         jobs = self._jobs(record)
@@ -120,17 +122,22 @@ class SupernetRun:
         ended = run_trials(stage, cluster, settings, SupernetWorker)
         if stage.failure:
             raise UserError(
-                f"search.strategy = supernet: no weights can be shared: {stage.failure}. Change "
-                "train or space.restrict, or set search.strategy=train"
+                f"search.strategy = supernet: no weights can be shared: {stage.failure}"
             )
         if ended:
             with suppress(OSError):  # of a full disk: it is larger than it need be
                 keep_weights_only(self.shared.file)
+            self._tidy()
             screen.on_message(
                 f"Supernet: {record.epochs} epochs in {clock(record.train_seconds)}, "
                 f"{len(self._scores)} networks scored in {clock(record.scoring_seconds)}"
             )
         return ended
+
+    def _tidy(self) -> None:
+        """Of the attempts at a training that ended nothing is left."""
+        with suppress(OSError):
+            remove_attempts(self.shared.file.parent)
 
     @property
     def _scores(self) -> Scores:

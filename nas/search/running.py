@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from nas.engine.report import Report
@@ -84,7 +85,12 @@ class Running:
             return "infeasible", self.report.reason
         if self.report.fidelity.shared:
             return "infeasible", "its Dice is of weights that are shared: a score, and no result"
-        return self.ended or ("complete", None)
+        if self.ended:
+            return self.ended
+        dice = self.report.dice
+        if self.report.done and (dice is None or not math.isfinite(dice)):
+            return "infeasible", "its Dice is no number"
+        return "complete", None
 
     @property
     def _dice_per_class(self) -> dict[str, float | None]:

@@ -29,7 +29,7 @@ class Session:
     """Told by the engine what happens to trials (`TrialSource`), it decides and records.
 
     `queue`: where candidates come from. `judge`: who ends before its time. `retries`: how often a
-    trial goes on whose worker died. `repeats`: who is trained again, once no new candidate is to
+    trial goes on whose worker is lost. `repeats`: who is trained again, once no new candidate is to
     start. `callbacks` hear of everything, one after the other.
     """
 
@@ -111,8 +111,9 @@ class Session:
         self.tick()
         return not report.done and running.ended is None and not self.interrupted
 
-    def on_worker_lost(self, trial_id: str, counts: bool) -> None:
-        """A trial's worker died. It goes on from its checkpoint, or ends if it did so too often.
+    def on_worker_lost(self, trial_id: str, counts: bool, cause: str | None = None) -> None:
+        """A trial's worker died, or raised what `cause` says. It goes on from its checkpoint, or
+        ends if it did so too often.
 
         `counts`: the trial itself may be to blame, which is one more of its retries.
         """
@@ -123,11 +124,12 @@ class Session:
         self._files.forget(name, trial_id)
         self._losses[name] += counts
         if self._losses[name] > self._retries:
-            running.ended = "infeasible", self._loss(name)
+            running.ended = "infeasible", self._loss(name, cause)
             return self.end(trial_id)
         self._lost.append(self.running.pop(trial_id))
         self.time.lose()
-        told = f"its worker died: it goes on after epoch {running.report.epoch}"
+        what = f"its worker failed ({cause})" if cause else "its worker died"
+        told = f"{what}: it goes on after epoch {running.report.epoch}"
         self.say(f"{running.candidate.label}  {told}")
 
     def end(self, trial_id: str) -> None:
@@ -296,10 +298,13 @@ class Session:
         self._update_front(self.study.results)
         return result
 
-    def _loss(self, name: str) -> str:
-        """What is known of a training whose worker died for good."""
+    def _loss(self, name: str, cause: str | None) -> str:
+        """What is known of a training whose worker was lost for good, the last time by `cause`."""
         watchdog = self._files.watchdog(name)
-        return watchdog.reason if watchdog.timed_out else f"worker lost {self._retries + 1} times"
+        if watchdog.timed_out:
+            return watchdog.reason
+        lost = f"worker lost {self._retries + 1} times"
+        return f"{lost}: {cause}" if cause else lost
 
     def _update_front(self, results: Sequence[Result]) -> None:
         """To that of `results`; a baseline among them is shown beside it, and takes no place."""

@@ -10,15 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.engine.attempts import Attempts
 from nas.engine.report import Report
 from nas.engine.supernet.jobs import TRAINING, SupernetJob
 from nas.engine.supernet.score_batch import ScoreReport
 from nas.engine.supernet.train_supernet import SupernetReport
+from nas.export.shared_weights import CHECKPOINT, FOLDER
 from nas.report.terminal_tables import clock
 from nas.search.scoring import Scoring, UnderWay
 from nas.search.supernet_record import SupernetRecord
 from nas.search.time_account import TimeAccount
 
+OTHERWISE = "Change train or space.restrict, or set search.strategy=train"
+GO_ON = "The same command goes on from the last epoch that was saved"
 LINES = 20  # that a training prints where there is no terminal
 
 
@@ -38,8 +42,8 @@ class SupernetStage:
 
     `record`: how far it is, kept in the search's `directory`. `threads`: of the CPU, for the
     training, beside which nothing runs. `retries`: how often a job goes on whose worker died.
-    `failure`: why there is no supernet, once that is so. Its seconds are those of `time`, which the
-    search's candidates go on with.
+    `failure`: why there is no supernet, once that is so, and what to do. Its seconds are those of
+    `time`, which the search's candidates go on with.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class SupernetStage:
         self.failure: str | None = None
         self._directory, self._record, self._scoring = directory, record, scoring
         self._time, self._view = time, view
+        self._weights = Attempts(directory / FOLDER / CHECKPOINT)
         self._threads, self._retries = threads, retries
         self._lost: deque[UnderWay] = deque()  # they go on before anything new starts
         self._losses: Counter[str] = Counter()
@@ -95,7 +100,8 @@ class SupernetStage:
         under_way.train_seconds += report.seconds
         under_way.done = report.done
         if under_way.job.batch is None:
-            self._on_epoch(report)
+            if self._accepted(report):
+                self._on_epoch(report)
         elif isinstance(report, ScoreReport):
             self._keep(lambda: self._scoring.take(under_way, report, self._time.slots))
             self._view.show(self._scoring.text, report.done)
@@ -105,9 +111,11 @@ class SupernetStage:
         enough = under_way.job.batch is not None and self._scoring.over
         return not (report.done or enough or self._closed)
 
-    def on_worker_lost(self, trial_id: str, counts: bool) -> None:
-        """A worker died: its job goes on elsewhere, unless it lost too many."""
+    def on_worker_lost(self, trial_id: str, counts: bool, cause: str | None = None) -> None:
+        """A worker died, or raised what `cause` says: its job goes on elsewhere, unless it lost too
+        many."""
         under_way = self.running.pop(trial_id)
+        self._weights.forget(trial_id)
         name = under_way.job.name
         self._losses[name] += counts
         if under_way.done:
@@ -116,18 +124,23 @@ class SupernetStage:
             self._time.lose()
             training = under_way.job.batch is None
             self._lost.append(under_way if training else self._scoring.rest(under_way))
-            self.say(f"{name}: its worker died, and another goes on")
+            what = f"failed ({cause})" if cause else "died"
+            self.say(f"{name}: its worker {what}, and another goes on")
         else:
             self._time.end(under_way.started, under_way.train_seconds)
             if under_way.job.batch is None:
-                self.failure = f"its worker died {self._losses[name]} times"
+                what = "failed" if cause else "died"
+                told = f", the last time with {cause}" if cause else ""
+                self._fail(f"its worker {what} {self._losses[name]} times{told}", GO_ON)
             else:
                 self._scoring.drop(under_way)
-                self.say(f"{name}: workers die of it, and {len(under_way.left)} are left out")
+                what = f"fail with it ({cause})" if cause else "die of it"
+                self.say(f"{name}: workers {what}, and {len(under_way.left)} are left out")
 
     def end(self, trial_id: str) -> None:
         """A job ended with its last report."""
         self._end(self.running.pop(trial_id))
+        self._weights.forget(trial_id)
 
     def resize(self, slots: int) -> None:
         """From now on there is room for so many jobs."""
@@ -160,15 +173,31 @@ class SupernetStage:
         job = SupernetJob(name=TRAINING, threads=self._threads)
         return None if self.running else UnderWay(job)
 
+    def _accepted(self, report: Report) -> bool:
+        """Of all that write weights, only who is heard here is gone on from. False where the last
+        ones cannot be kept."""
+        if not isinstance(report, SupernetReport) or report.attempt is None:
+            return True
+        try:
+            self._weights.accept(report.attempt)
+        except OSError as error:
+            if report.done:
+                self._fail(f"its weights cannot be kept: {error}", GO_ON)
+                return False
+            self._say_once(f"the supernet's checkpoint is left as it was before: {error}")
+        return True
+
     def _on_epoch(self, report: Report) -> None:
         record = self._record
         if report.reason:
-            self.failure = report.reason
+            self._fail(report.reason, OTHERWISE)
             return
         assert isinstance(report, SupernetReport)
         if record.epochs is None:
             self._view.say(f"Supernet: {report.epochs} epochs, for all networks together")
         record.epochs, record.trained = report.epochs, report.done
+        # An epoch that was not saved, or whose report came too late, is trained again.
+        record.curve = [told for told in record.curve if told["epoch"] < report.epoch]
         if report.loss is not None:
             told = {"loss": report.loss, "dice": report.dice, **report.measured}
             metrics = {name: value for name, value in told.items() if value is not None}
@@ -184,6 +213,9 @@ class SupernetStage:
         told = record.curve[-1] if record.curve else {}
         metrics = "  ".join(f"{n} {value:.4f}" for n, value in told.items() if n != "epoch")
         return f"epoch {report.epoch}/{report.epochs}  {metrics}  (left about {clock(left)})"
+
+    def _fail(self, why: str, advice: str) -> None:
+        self.failure = f"{why}. {advice}"
 
     def _end(self, under_way: UnderWay) -> None:
         self._time.end(under_way.started, under_way.train_seconds)

@@ -10,8 +10,13 @@ from typing import Any
 
 from trainers.errors import UserError
 
-UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
+EVALUATOR = "search.evaluator"  # with its arguments
+# What a study has that does not record it.
+UNSAID = {"space.axes": "isotropic", EVALUATOR: {"name": "training"}}
 FILES = "data.files"  # the fingerprint of the data; not recorded by searches of before
+PRECISION = "train.precision_used"  # what `auto` is on the device of the search
+MEMORY_DEVICE = "memory.device"  # for which memory is estimated, where it counts
+IF_BOTH = {PRECISION, MEMORY_DEVICE}  # not recorded by searches of before, and then not compared
 AWAY = re.compile(r"latency\.devices\.[^.]+")  # null, where a device did not answer
 
 
@@ -22,8 +27,12 @@ def check_settings_unchanged(
     if FILES not in old:
         new = {name: value for name, value in new.items() if name != FILES}
     found = list(differences({**UNSAID, **old}, {**UNSAID, **new}))
-    if any(name.startswith("data.") and name != FILES for name, _, _ in found):
-        found = [difference for difference in found if difference[0] != FILES]  # which follows
+    names = {name for name, _, _ in found}
+    if any(name.startswith("data.") and name != FILES for name in names):
+        names.discard(FILES)  # which follows
+    if "train.precision" in names:
+        names.discard(PRECISION)
+    found = [difference for difference in found if difference[0] in names]
     if changes := [_told(*difference) for difference in found]:
         raise UserError(
             f"{directory} holds a search with other settings; give --dir a new folder, or set "
@@ -36,6 +45,8 @@ def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, 
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old | new:
             place = f"{name}.{key}" if name else key
+            if place in IF_BOTH and not (key in old and key in new):
+                continue
             away = AWAY.fullmatch(place) and key in old and key in new
             if not (away and None in (old[key], new[key])):
                 yield from differences(old.get(key), new.get(key), place)
@@ -46,6 +57,10 @@ def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, 
 def _told(name: str, one: str, other: str) -> str:
     if name == FILES:
         return "data: the cases have other files, by their names, sizes or times of change"
+    if name == PRECISION:
+        return f"networks trained in {one}, and resources.gpus makes train.precision {other}"
+    if name == MEMORY_DEVICE:
+        return f"memory was estimated for {one}, and resources.gpus makes it {other}"
     return f"{name} was {one} and is {other}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,14 +65,14 @@ class Scores:
             return
         self._scores |= new
         lines = "".join(json.dumps(asdict(score)) + "\n" for score in new.values())
-        with self._path.open("ab") as file:
-            end = file.tell()
-            try:
+        end = self._path.stat().st_size if self._path.exists() else 0
+        try:
+            with self._path.open("ab") as file:
                 file.write(lines.encode())
-                file.flush()
-            except OSError:
+        except OSError:  # only once it is closed, which writes what is left in the buffer
+            with suppress(OSError):
                 os.truncate(self._path, end)
-                raise
+            raise
 
     def _read(self) -> list[Score]:
         if not self._path.exists():

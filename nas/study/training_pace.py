@@ -88,6 +88,8 @@ class TrainingPace:
             self._line = fit_line(*zip(*self._timed.values(), strict=True))
         return self._line.seconds(costs) if self._line.cost in costs else None
 
-    def fits(self, costs: Mapping[str, float]) -> bool:
-        """Whether a network of these costs may begin; where nobody knows, it may."""
-        return (self.seconds(costs) or 0.0) <= self.most
+    def fits(self, costs: Mapping[str, float], epochs: int | None = None) -> bool:
+        """Whether a network of these costs may begin, to train for `epochs` where its training is
+        another one; where nobody knows, it may."""
+        share = 1.0 if epochs is None else epochs / self._epochs
+        return share * (self.seconds(costs) or 0.0) <= self.most

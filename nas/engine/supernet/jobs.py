@@ -70,14 +70,17 @@ class SupernetJobs:
         some = Cases(workspace.cases.train, names[::step][: self.cases], ())
         self.workspace = replace(workspace, cases=some)
 
-    def start(self, record: Mapping[str, Any]) -> TrainSupernet | ScoreBatch:
-        """Begin what the record of a `SupernetJob` says; a training goes on from its file."""
+    def start(
+        self, record: Mapping[str, Any], attempt: str | None = None
+    ) -> TrainSupernet | ScoreBatch:
+        """Begin what the record of a `SupernetJob` says; a training goes on from its file, and
+        writes one of this `attempt` where that has a name (`Attempts`)."""
         from nas.engine.supernet.score_batch import ScoreBatch
         from nas.engine.supernet.train_supernet import TrainSupernet
 
         assert self.workspace is not None, "prepare comes first"
         if "score" not in record:
-            return TrainSupernet(self, self.workspace)
+            return TrainSupernet(self, self.workspace, attempt=attempt)
         if self._trained is None:
             self._trained = self.shared.open().to(self.device).eval()
         batch = [load_architecture(one) for one in record["score"]]

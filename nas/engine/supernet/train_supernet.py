@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
 
 from nas.cost.failure import reason_of
+from nas.engine.attempts import Attempts
 from nas.engine.evaluator import Workspace
 from nas.engine.report import Fidelity, Report
 from nas.engine.supernet.draws import draws_within
@@ -34,24 +36,35 @@ TIMED_STEPS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SupernetReport(Report):
-    """How far the supernet is. `epochs`: of its whole training."""
+    """How far the supernet is. `epochs`: of its whole training. `attempt`: whose file has what is
+    told here, see `Attempts`; None where that is the checkpoint itself."""
 
     epochs: int = 0
+    attempt: str | None = None
 
 
 class TrainSupernet:
     """One training, which goes on from its checkpoint; `worker`: which of several processes this
-    is that train together."""
+    is that train together. `attempt`: what is saved is of that name; see `Attempts`."""
 
-    def __init__(self, jobs: SupernetJobs, workspace: Workspace, worker: Worker = ALONE) -> None:
+    def __init__(
+        self,
+        jobs: SupernetJobs,
+        workspace: Workspace,
+        worker: Worker = ALONE,
+        attempt: str | None = None,
+    ) -> None:
         self._jobs, self._workspace, self._worker = jobs, workspace, worker
+        self._attempt = attempt
+        self._unsaved: OSError | None = None
         self._trainer: SupernetTrainer | None = None
         self._recipe = SupernetRecipe()
 
     def advance(self) -> SupernetReport:
         """Train one epoch; what cannot be trained is a report with a reason.
 
-        An OSError or a GpuLostError is raised: a fresh process can go on.
+        An OSError or a GpuLostError is raised: a fresh process can go on. Where a checkpoint cannot
+        be written it is a warning in the report, but for the last one: without it nothing is there.
         """
         try:
             return self._advance()
@@ -69,8 +82,12 @@ class TrainSupernet:
         trainer, epochs = self._trainer, self._trainer.config.epochs
         if trainer.done:  # and then its last report was lost
             fidelity = Fidelity(trainer.epoch, shared=True)
-            return SupernetReport(epochs=epochs, fidelity=fidelity, done=True)
+            own = self._attempt
+            return SupernetReport(epochs=epochs, fidelity=fidelity, done=True, attempt=own)
+        self._unsaved = None
         epoch = trainer.run_epoch()
+        if trainer.done and self._unsaved:
+            raise self._unsaved
         return SupernetReport(
             epochs=epochs,
             fidelity=Fidelity(epoch.epoch, shared=True),
@@ -79,7 +96,23 @@ class TrainSupernet:
             seconds=epoch.seconds,
             measured=epoch.measured,
             done=trainer.done,
+            attempt=self._attempt,
+            warning=self._warning,
+            saved=self._unsaved is None,
         )
+
+    @property
+    def _warning(self) -> str | None:
+        if self._unsaved is None:
+            return None
+        folder, error = self._jobs.shared.file.parent, self._unsaved
+        return (
+            f"{folder} cannot be written: {error.strerror or error}; the supernet trains on, but "
+            "begins again from an older checkpoint where it is interrupted"
+        )
+
+    def _note(self, error: OSError) -> None:
+        self._unsaved = error
 
     def _open(self) -> SupernetTrainer:
         train, epochs = self._jobs.train, self._epochs()
@@ -122,12 +155,20 @@ class TrainSupernet:
             train,
             device=torch.device(jobs.device),
             seed=jobs.seed,
-            checkpoint=None if timing else jobs.shared.file,
+            checkpoint=None if timing else self._checkpoint(),
             pause=workspace.pause,
+            on_unsaved=self._note,
             recipe=recipe.model_copy(update={"first": 0.0}) if timing else recipe,
             fit=self._largest_within,
             worker=self._worker,
         )
+
+    def _checkpoint(self) -> Path:
+        """What is gone on from; of the process that saves, what it saves to, too."""
+        file = self._jobs.shared.file
+        if self._attempt is None or not self._worker.first:
+            return file
+        return Attempts(file).begin(self._attempt)
 
     @cached_property
     def _draws(self) -> Draws:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from uuid import uuid4
 
 import torch
 from ray.train import TrainingFailedError
@@ -18,6 +19,7 @@ from nas.engine.evaluator import Workspace
 from nas.engine.supernet.jobs import TRAINING
 from nas.engine.trial_source import TrialSource
 from nas.engine.trial_worker import WorkerSettings
+from nas.engine.worker_failure import last_raised
 from trainers.errors import TrainingDivergedError
 from trainers.parallel import Worker
 
@@ -75,8 +77,8 @@ def train_together(stage: TrialSource, workers: Workers, training: SupernetTrain
     while stage.start(TRAINING) is not None:
         try:
             workers(training, report)
-        except TrainingFailedError:
-            stage.on_worker_lost(TRAINING, counts=True)
+        except TrainingFailedError as error:
+            stage.on_worker_lost(TRAINING, counts=True, cause=last_raised(str(error)))
             continue
         except TrainingDivergedError as error:  # in one that does not report
             stage.report(TRAINING, SupernetReport(reason=str(error), done=True))
@@ -112,7 +114,7 @@ def train_supernet(
 
     jobs.prepare(Workspace(settings.directory, cache, cases, lambda: lock.pause(leave)))
     assert jobs.workspace is not None
-    steps = TrainSupernet(jobs, jobs.workspace, worker)
+    steps = TrainSupernet(jobs, jobs.workspace, worker, attempt=uuid4().hex)
     done = False
     while not done:
         with lock.shared():

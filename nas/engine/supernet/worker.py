@@ -27,4 +27,4 @@ class SupernetWorker(TrialWorker):
         self._synchronise()
         record = json.loads(self._record)
         torch.set_num_threads(record.get("threads", self._threads))
-        return cast("SupernetJobs", self._evaluator).start(record)
+        return cast("SupernetJobs", self._evaluator).start(record, self._attempt)

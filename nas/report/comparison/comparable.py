@@ -12,8 +12,13 @@ from trainers.errors import UserError
 
 # Of the settings that results of one search have in common: what makes a Dice or a cost another
 # figure, what does so only to the memory, and what searches that are compared may well differ in.
-DICE = re.compile(r"data\b.*|space\.axes\b.*|train\.(patch|epochs|steps_per_epoch|overlap)\b.*")
-MEMORY = re.compile(r"train\.(batch|precision|ema|deep_supervision|loss)\b.*")
+DICE = re.compile(
+    r"data\b.*|space\.axes\b.*|train\.(patch|epochs|steps_per_epoch|overlap)\b.*"
+    r"|search\.evaluator\b.*"
+)
+MEMORY = re.compile(
+    r"train\.(batch|precision|precision_used|ema|deep_supervision|loss)\b.*|memory\.device"
+)
 FREE = re.compile(r"(seed|objectives|budget|space|search|latency)\b.*")
 
 

@@ -35,6 +35,17 @@ ENTRY_POINTS = "segnas.samplers"  # the group in which other packages offer samp
 OURS = ("ehvi", "tpe", "nsga2", "nsga3", "random", "qmc", "prior")
 REHEARSAL = 6  # trials
 SMALLEST = 4  # population of the genetic samplers
+GIVEN = {  # what the search gives a sampler whose constructor takes it, and where that is set
+    "space": "space.name",
+    "restrict": "space.restrict",
+    "paths": "space.restrict",
+    "objectives": "objectives",
+    "budget": "budget",
+    "prior": "search.prior",
+    "costs": "",
+    "pace": "",
+    "scores": "",
+}
 WITHOUT = {  # samplers of Optuna that no search of ours can use, and what does their work
     "GridSampler": "it needs every knob of a conditional space in one grid and ends a study by "
     "itself; use BruteForceSampler, with space.restrict",
@@ -106,6 +117,9 @@ def check_sampler(search: SearchConfig) -> None:
         )
     if "seed" in arguments:
         raise UserError(f"search.sampler: {name} gets its seed from the run; set `seed` there")
+    for argument in (one for one in GIVEN if one in arguments and one in _parameters(make)):
+        where = GIVEN[argument] and f"; set `{GIVEN[argument]}`"
+        raise UserError(f"search.sampler: {name} gets its {argument} from the search{where}")
     refuse_booleans("search.sampler", arguments, _parameters(make))
     try:
         _rehearse(search)
@@ -195,8 +209,7 @@ def _known(settings: StudySettings, costs: Costs, pace: TrainingPace) -> dict[st
 
 def _accepted(make: type[BaseSampler]) -> str:
     """The arguments that can be written in YAML."""
-    own = {"seed", "space", "restrict", "paths", "objectives", "budget", "prior", "costs", "pace"}
-    own |= {"elitism", "evolution", "scores"}
+    own = {"seed", "elitism", "evolution", *GIVEN}
     objects = ("Callable", "Base", "FrozenTrial")
     takes = [
         name

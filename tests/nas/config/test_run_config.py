@@ -504,6 +504,11 @@ def test_candidates_are_fine_tuned_for_a_share_of_the_epochs(file):
     assert tuned.search.epochs == 24 * 27, "the search spends what it would"
     short = read(file, *settings, "train.epochs=4").of_candidates()
     assert (short.train.epochs, short.search.early_stopping) == (1, None)
+    brackets = ("train.epochs=9", "search.strategy=supernet", "search.early_stopping.brackets=2")
+    fewer = read(file, *brackets)
+    assert fewer.search.early_stopping.rungs(fewer.train) == [(1, 3), (3,)]
+    tuned = fewer.of_candidates()
+    assert tuned.search.early_stopping.rungs(tuned.train) == [(1,)], "of 3 epochs"
     whole = read(file, *settings, "search.supernet.fine_tune=null")
     assert whole.of_candidates() is whole
 

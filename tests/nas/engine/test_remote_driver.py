@@ -1,6 +1,7 @@
 """Connecting to a cluster from elsewhere; test_cluster.py has a real one."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import RaySystemError
@@ -63,3 +64,17 @@ def test_other_versions_are_not_tried_again(address, capsys):
 def test_where_nobody_listens_it_is_said_at_once(address, why):
     with pytest.raises(UserError, match=why):
         connect(address, failing(DEAD))
+
+
+def test_letters_are_whole_where_a_chunk_ends_within_one(monkeypatch, capsys):
+    text = "Dice 0.9 ± 0.1 · größer".encode()
+    chunks = [text[n : n + 1] for n in range(len(text))] + [b"\xc3", b""]  # it dies within one
+    left = iter(chunks)
+    driver = SimpleNamespace(
+        read=SimpleNamespace(remote=lambda: next(left)),
+        status=SimpleNamespace(remote=lambda: 0),
+    )
+    ready = SimpleNamespace(wait=lambda refs, timeout: (refs, []), get=lambda ref: ref)
+    monkeypatch.setattr(remote_driver, "ray", ready)
+    assert remote_driver._follow(driver) == 0
+    assert capsys.readouterr().out == text.decode() + "\ufffd"

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nas.config.resources import Resources
+from nas.engine.attempts import Attempts
 from nas.engine.evaluator import Workspace
 from nas.engine.supernet import score_batch, train_supernet
 from nas.engine.supernet.draws import draws_within
@@ -97,6 +98,32 @@ def test_it_is_trained_and_another_process_goes_on_from_the_checkpoint(begin, tm
         torch.testing.assert_close(halves[name], weight, rtol=0, atol=0)
     [again] = train(begin())  # whose last report was lost
     assert again.done and again.loss is None
+
+
+def test_who_is_not_heard_any_more_spoils_nothing(begin, tmp_path):
+    job, file = SupernetJob(name="supernet").record, tmp_path / "supernet" / "supernet.pt"
+    first, weights = begin(epochs=3).start(job, "a"), Attempts(file)
+    assert first.advance().attempt == "a" and not file.exists()
+    weights.accept("a")
+    second = begin(epochs=3).start(job, "b")
+    assert second.advance().fidelity.epochs == 2
+    weights.accept("b")
+    kept = file.read_bytes()
+    assert [first.advance().fidelity.epochs for _ in range(2)] == [2, 3]  # cut off, and lives on
+    assert file.read_bytes() == kept
+
+
+def test_a_full_disk_costs_the_way_back_and_the_last_weights_are_waited_for(begin, tmp_path):
+    job = SupernetJob(name="supernet").record
+    steps = begin(epochs=3).start(job, "a")
+    assert steps.advance().saved
+    (own := tmp_path / "supernet" / "supernet.attempt-a").unlink()
+    own.mkdir()  # nothing can be written there
+    report = steps.advance()
+    assert (report.epoch, report.saved) == (2, False)
+    assert "the supernet trains on" in report.warning
+    with pytest.raises(OSError, match=r"supernet\.attempt-a"):
+        steps.advance()
 
 
 def test_as_many_epochs_are_trained_as_there_is_time_for_and_no_others_later(begin, tmp_path):

@@ -41,7 +41,7 @@ class Script:
         self.slots, self.stops = slots, stops or {}
         self.waiting, self.running, self.interrupted = list(names), {}, False
         self.reports, self.ends, self.said, self.requeued = [], [], [], 0
-        self.lost, self.losses = [], Counter()
+        self.lost, self.losses, self.causes = [], Counter(), []
 
     @property
     def over(self):
@@ -61,8 +61,9 @@ class Script:
         self.reports.append((key, report.epoch, report.pid))
         return not report.done and report.epoch != self.stops.get(key)
 
-    def on_worker_lost(self, trial_id, counts):
+    def on_worker_lost(self, trial_id, counts, cause=None):
         key = self.running[trial_id].candidate.key
+        self.causes.append(cause)
         self.losses[key] += counts
         if self.losses[key] > self.retries:
             self.end(trial_id, lost=True)
@@ -136,12 +137,47 @@ def test_the_worker_of_a_stopped_trial_takes_the_next(stopped):
 def test_copies_of_what_ray_holds_have_no_session():
     session = Script("a")
     held = (
-        SessionSearcher(session, Here()),
+        SessionSearcher(session, Here(), {}),
         SessionScheduler(session),
         SessionTicker(session, Here()),
     )
     for copy in pickle.loads(pickle.dumps(held)):
         assert not {"session", "cluster"} & set(vars(copy))
+
+
+TASK = """Failure # 1 (occurred at 2026-01-01_00-00-00)
+ray::Counting.train() (pid=1, ip=127.0.0.1, actor_id=ab, repr=<tests.Counting object at 0x7f>)
+  File "ray/tune/trainable/trainable.py", line 331, in train
+    raise skipped from exception_cause(skipped)
+  File "worker.py", line 3, in step
+    self.volumes["liver"]
+    ~~~~~~~~~~~~^^^^^^^^^
+KeyError: 'liver'
+"""
+SETUP = TASK.replace(
+    "ray::", "The actor died because of an error raised in its creation task, ray::"
+)
+DEATH = """Failure # 1 (occurred at 2026-01-01_00-00-00)
+The actor died unexpectedly before finishing this task.
+\tclass_name: Counting
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [(TASK, "KeyError: 'liver'"), (SETUP, "KeyError: 'liver'"), (DEATH, None), (None, None)],
+    ids=["step", "setup", "death", "nothing"],
+)
+def test_the_session_is_told_what_a_worker_raised(tmp_path, text, cause):
+    session, file = Script("a"), tmp_path / "error.txt"
+    if text:
+        file.write_text(text)
+    scheduler = SessionScheduler(session)
+    searcher = SessionSearcher(session, Here(), scheduler.failures)
+    assert searcher.suggest("a")
+    scheduler.on_trial_error(None, SimpleNamespace(trial_id="a", error_file=str(file)))
+    searcher.on_trial_complete("a", error=True)  # in this order, as Ray does
+    assert session.causes == [cause] and session.lost == ["a"]
 
 
 def broken_run(session, monkeypatch, tmp_path, epochs_before):
@@ -249,6 +285,17 @@ def test_a_second_signal_ends_the_run_and_its_trials_are_kept(monkeypatch, tmp_p
     session = Script("a")
     assert not run_trials(session, Here(), tmp_path)
     assert session.waiting == ["a"]
+
+
+@pytest.mark.slow
+def test_what_workers_raise_reaches_the_session_through_ray(tmp_path):
+    (tmp_path / "broken-a").write_text("step")
+    (tmp_path / "broken-b").write_text("setup")
+    session = Script("ab", retries=0)
+    with Cluster(session.resources) as cluster:
+        assert run_trials(session, cluster, tmp_path, Counting)
+    assert session.ends == [("a", True), ("b", True)]
+    assert session.causes == ["KeyError: 'step'", "KeyError: 'setup'"]
 
 
 @pytest.mark.slow

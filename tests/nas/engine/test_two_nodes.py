@@ -17,12 +17,32 @@ from rich.console import Console
 from nas.cli.main import main
 from nas.config.resources import Resources
 from nas.engine.cluster import Cluster
+from nas.engine.data_parallel import Workers
 from nas.search.run import run_search
 from tests.nas.exports import opened, same, weights_in, write_export
 from tests.nas.small_run import config as small_config
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
+
+
+def test_what_processes_report_through_is_lost_with_no_other_node(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
+    others = [nodes.add_node(num_cpus=1) for _ in range(2)]
+    try:
+        nodes.wait_for_nodes()
+        ray.init(address=nodes.address, log_to_driver=False)
+        here = ray.get_runtime_context().get_node_id()
+        queues = [Workers(1, Resources(), here)._queue() for _ in range(6)]  # else anywhere
+        for number, queue in enumerate(queues):
+            queue.put(number)
+        for node in others:
+            nodes.remove_node(node, allow_graceful=False)
+        assert [queue.get(timeout=30) for queue in queues] == [*range(6)]
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
 
 
 @pytest.fixture

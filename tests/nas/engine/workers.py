@@ -20,11 +20,13 @@ class Epoch:
 
 
 class Counting(tune.Trainable):
-    """Counts to 4. A trial named in `hungry` takes memory that the monitor forbids, each time."""
+    """Counts to 4. A trial named in `hungry` takes memory that the monitor forbids, each time; one
+    named in `broken` raises where that says."""
 
     def setup(self, config):
         self.epoch, self.key = 0, config["key"]
         self.directory = config["settings"].directory
+        self._break("setup")
 
     def reset_config(self, config):
         self.setup(config)
@@ -32,11 +34,17 @@ class Counting(tune.Trainable):
 
     def step(self):
         time.sleep(0.05)
+        self._break("step")
         if (self.directory / f"hungry-{self.key}").exists():
             self.held = b"x" * int((self.directory / "bytes").read_text())
             time.sleep(60)
         self.epoch += 1
         return {"report": Epoch(self.epoch, self.epoch == 4, os.getpid())}
+
+    def _break(self, where):
+        file = self.directory / f"broken-{self.key}"
+        if file.exists() and file.read_text() == where:
+            raise KeyError(where)
 
     def save_checkpoint(self, checkpoint_dir):
         pass

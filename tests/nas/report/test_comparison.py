@@ -78,6 +78,7 @@ def test_seed_and_recipe_may_differ_and_the_recipe_is_told():
             "the validation cases of C are others than those of A",
         ),
         ({"train": {**SETTINGS["train"], "epochs": 4}}, "train.epochs is 3 in A and 4 in C"),
+        ({"search.evaluator": {"name": "fewer-cases"}}, "search.evaluator is null in A and"),
         ({"train": {**SETTINGS["train"], "patch": [8, 8, 8]}}, "train.patch is"),
     ],
 )
@@ -104,6 +105,18 @@ def test_memory_needs_the_same_training_step():
     assert compare({"A": one, "C": other}).notes == ["train.batch: 2 in A, 4 in C"]
     with pytest.raises(UserError, match=r"train.batch is 2 in A and 4 in C"):
         compare({"A": one, "C": other}, ["dice", "memory"])
+    on_cpu, on_gpu = (
+        search(
+            network("c", 0.8, 10, memory=5),
+            settings={**SETTINGS, "train.precision_used": precision, "memory.device": device},
+        )
+        for precision, device in (("fp32", "cpu"), ("bf16", "cuda"))
+    )
+    notes = compare({"A": on_cpu, "C": on_gpu}).notes
+    assert 'train.precision_used: "fp32" in A, "bf16" in C' in notes
+    with pytest.raises(UserError, match=r"memory\.device is "):
+        compare({"A": on_cpu, "C": on_gpu}, ["dice", "memory"])
+    assert compare({"A": one, "C": on_gpu}, ["dice", "memory"])  # of which nothing is known
 
 
 def test_latencies_of_two_machines_are_refused():

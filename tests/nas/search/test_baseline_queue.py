@@ -27,7 +27,7 @@ class Search:
         count = training_costs(self.run, 1, 4)
         self.study = open_study(directory, self.run, count)
         sizes = BaselineSizes(self.run.search.baselines, data_space(self.run).space, count)
-        self.baselines = BaselineQueue(self.study, sizes, starts)
+        self.baselines = BaselineQueue(self.study, sizes, starts, self.run.train.epochs)
         queue = CandidateQueue(self.study, self.run.budget, prober, self.baselines)
         repeats = FrontRepeats(self.study, SearchBudget(self.run.search, self.run.train), 0)
         self.session = make_session(self.study, self.run, directory, 1, queue, repeats=repeats)
@@ -262,3 +262,17 @@ def test_names_tell_the_size(search):
                 assert f"l{one.architecture.levels}" == size[1]
             else:
                 assert find_preset(one.baseline).key == one.key
+
+
+def test_a_baseline_that_trains_longer_than_candidates_is_not_begun_too_late(search):
+    own = search(search=searching(baselines=["unet"]))
+    for _ in range(EVERY):
+        own.start()
+        own.end()
+    baseline = own.baselines.next()
+    own.study.pace.observe("like it", baseline.costs, 3, 30.0)  # as candidates train
+    own.study.pace.most = 60.0
+    assert own.baselines.next() == baseline
+    whole = BaselineQueue(own.study, own.baselines._sizes, 0, epochs=9)
+    assert whole.next() is None
+    assert whole.left_out == {"unet": "there is no time left to train it"}

@@ -289,6 +289,16 @@ def test_a_lost_worker_is_infeasible_and_keeps_no_dice(session):
     assert result.train_seconds == 30
 
 
+def test_what_a_worker_raised_is_told_and_recorded(session):
+    run = session(trials=1, retries=1)
+    for name in "ab":
+        run.start(name)
+        run.on_worker_lost(name, counts=True, cause="KeyError: 'liver'")
+    assert "its worker failed (KeyError: 'liver'): it goes on" in run.told.messages[0]
+    (result,) = run.study.results
+    assert result.reason == "worker lost 2 times: KeyError: 'liver'"
+
+
 def test_what_was_lost_goes_on_before_anything_new_starts(session):
     run = session(trials=3, retries=0)
     lost = run.start("a")
@@ -476,3 +486,14 @@ def test_a_score_by_shared_weights_is_no_result(session):
     result = made.study.find(candidate.key)
     assert (result.state, result.dice) == ("infeasible", None)
     assert "a score, and no result" in result.reason
+
+
+@pytest.mark.parametrize("dice", [float("nan"), float("inf"), None])
+def test_an_evaluation_that_ends_without_a_dice_is_no_result(session, dice):
+    made = session(trials=1)
+    candidate = made.start("a")
+    assert not made.report("a", report(dice=dice))
+    made.end("a")
+    result = made.study.find(candidate.key)
+    assert (result.state, result.reason) == ("infeasible", "its Dice is no number")
+    assert session(trials=1).study.find(candidate.key) == result  # by the journal, too

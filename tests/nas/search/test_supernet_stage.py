@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from nas.config.run_config import SearchConfig
+from nas.engine.attempts import remove_attempts
 from nas.engine.report import Fidelity, Report
 from nas.engine.supernet.score_batch import Scored, ScoreReport
 from nas.engine.supernet.train_supernet import SupernetReport
 from nas.search.scoring import BATCH, Scoring
 from nas.search.supernet_record import SupernetRecord
-from nas.search.supernet_stage import StageView, SupernetStage
+from nas.search.supernet_stage import GO_ON, OTHERWISE, StageView, SupernetStage
 from nas.search.time_account import TimeAccount
 from nas.study.contenders import Contenders
 from nas.study.samplers.testing import settings_of
@@ -115,9 +116,52 @@ def test_a_training_whose_worker_died_goes_on_and_gives_up_in_the_end(tmp_path):
     own.stage.on_worker_lost("a", counts=True)
     assert own.stage.start("b").name == "supernet"
     own.epoch(2, "b")
-    own.stage.on_worker_lost("b", counts=True)
-    assert own.stage.over and own.stage.failure == "its worker died 2 times"
+    own.stage.on_worker_lost("b", counts=True, cause="OSError: no room")
+    told = "its worker failed 2 times, the last time with OSError: no room"
+    assert own.stage.over and own.stage.failure == f"{told}. {GO_ON}"
     assert own.tracked == [1, 2]
+
+
+def test_weights_of_who_is_heard_are_kept_and_nothing_is_left_of_attempts(tmp_path):
+    own, folder = Stage(tmp_path), tmp_path / "supernet"
+    folder.mkdir()
+    own.stage.start("a")
+    (folder / "supernet.attempt-a").write_text("first")
+    own.epoch(1, attempt="a")
+    own.stage.on_worker_lost("a", counts=False)
+    (folder / "supernet.attempt-a").write_text("late")
+    own.stage.start("b")
+    own.epoch(2, "b", attempt="b")  # which saved nothing yet
+    assert (folder / "supernet.pt").read_text() == "first"
+    (folder / "supernet.attempt-b").write_text("last")
+    own.epoch(3, "b", attempt="b")
+    own.stage.end("b")
+    assert (folder / "supernet.pt").read_text() == "last" and own.record.trained
+    remove_attempts(folder)
+    assert {path.name for path in folder.iterdir()} == {"supernet.pt", "record.json"}
+
+
+def test_a_supernet_whose_last_weights_cannot_be_kept_is_not_trained(tmp_path):
+    own, folder = Stage(tmp_path), tmp_path / "supernet"
+    (folder / "supernet.pt").mkdir(parents=True)  # in the way
+    own.stage.start("a")
+    (folder / "supernet.attempt-a").write_text("weights")
+    assert own.epoch(1, attempt="a") and "left as it was before" in own.said[0]
+    assert not own.epoch(3, attempt="a")
+    own.stage.end("a")
+    assert own.stage.over and "its weights cannot be kept" in own.stage.failure
+    assert not SupernetRecord.read(tmp_path).trained
+
+
+def test_an_epoch_that_is_trained_again_is_told_once(tmp_path):
+    own = Stage(tmp_path)
+    own.stage.start("a")
+    own.epoch(1)
+    own.epoch(2, saved=False)
+    own.stage.on_worker_lost("a", counts=True)
+    own.stage.start("b")
+    own.epoch(2, "b", loss=0.25)
+    assert [(one["epoch"], one["loss"]) for one in own.record.curve] == [(1, 1.0), (2, 0.25)]
 
 
 def test_the_rest_of_a_batch_goes_on_elsewhere_and_is_left_out_in_the_end(tmp_path):
@@ -139,7 +183,7 @@ def test_a_supernet_that_fails_ends_the_stage(tmp_path):
     report = SupernetReport(reason="out of memory: no room", done=True)
     assert not own.stage.report("a", report)
     own.stage.end("a")
-    assert own.stage.over and own.stage.failure == "out of memory: no room"
+    assert own.stage.over and own.stage.failure == f"out of memory: no room. {OTHERWISE}"
     assert not SupernetRecord.read(tmp_path).trained
 
 

@@ -1,5 +1,6 @@
 """Proposals by expected hypervolume improvement, where costs are known and Dice is not."""
 
+import random
 from dataclasses import replace
 
 import moocore
@@ -17,6 +18,7 @@ from nas.study.samplers.ehvi.guessed_costs import MemoryModel
 from nas.study.samplers.ehvi.improvement import best_within, expected_gain, improvement
 from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
+from nas.study.samplers.ehvi.pool import Pool
 from nas.study.samplers.factory import make_sampler
 from nas.study.samplers.testing import new_study, settings_of
 from search_spaces.hybrid import SPACE, Hybrid
@@ -225,3 +227,14 @@ def test_memory_is_guessed_from_networks_of_which_it_is_known():
     for network, guess in zip(networks[10:], guessed[1:], strict=True):
         assert guess.costs["memory"] == pytest.approx(1e4 * params_of(network), rel=0.5)
     assert MemoryModel(others, features).complete(others) == others
+
+
+def test_what_was_proposed_and_not_begun_is_known_with_its_memory():
+    counter = NetworkCounter(SPACE, SMALL, Counts())
+    pool = Pool(SPACE, SMALL, {}, counter, Budget(), random.Random(0))
+    pool.add([pool.draw()])
+    [network] = pool.open(())
+    assert "memory" not in network.costs and pool.admits(network)
+    [again] = pool.open(())  # its time was no guess to who left it out, and is none here
+    assert again.costs == counter.count_all(network).costs
+    assert again.costs["memory"] == 100 * again.costs["macs"]

@@ -57,7 +57,10 @@ def test_dice_is_the_mean_of_all_trainings_a_failed_one_counts_as_nothing():
 
 @pytest.mark.parametrize(
     "reason",
-    ["worker lost 3 times", Watchdog(Path("checkpoints/abc-seed1.hang.txt"), 1800.0).reason],
+    [
+        "worker lost 3 times: KeyError: 'a'",
+        Watchdog(Path("checkpoints/abc-seed1.hang.txt"), 1800.0).reason,
+    ],
 )
 def test_a_training_that_was_lost_is_no_training(reason):
     lost = repeat(2, None, reason=reason)

@@ -394,6 +394,12 @@ def test_tpe_of_few_trials_is_optunas() -> None:
         ({"name": "nsga2", "population_size": 1}, "greater than or equal to 2"),
         ({"name": "nsga2", "dividing_parameter": 3}, "unexpected keyword argument"),
         ({"name": "random", "seed": 3}, "seed from the run"),
+        (
+            {"name": "prior", "prior": {"conv": "ghost"}},
+            "prior from the search; set `search.prior`",
+        ),
+        ({"name": "ehvi", "budget": {"params": 1}}, "budget from the search; set `budget`"),
+        ({"name": "ehvi", "pace": 1}, "pace from the search$"),
         ("CmaEsSampler", "multi-objective"),
         ("GridSampler", "use BruteForceSampler"),
         ("PartialFixedSampler", "space.restrict"),

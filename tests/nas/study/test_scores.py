@@ -19,6 +19,7 @@ from nas.study.scores import SCORES, Score, Scores
 from search_spaces.hybrid import SPACE
 from search_spaces.prior import draw_params
 from search_spaces.space import RandomTrial
+from tests.disk import small_files
 from trainers.errors import UserError
 
 SMALL = {"levels": (3,), "token_stages": (0,), "norm": ("instance",)}
@@ -77,6 +78,19 @@ def test_a_line_that_a_kill_left_half_written_is_cut_off(tmp_path):
     assert list(scores) == [one]
     scores.add([two])
     assert list(Scores(tmp_path)) == [one, two]
+
+
+def test_what_could_not_be_written_whole_leaves_the_file_as_it_was(tmp_path):
+    one, *others = (score(params, 0.5) for params in draws(11))
+    scores = Scores(tmp_path)
+    scores.add([one])
+    before = (tmp_path / SCORES).read_bytes()
+    with small_files(6 * len(before)), pytest.raises(OSError, match="File too large"):
+        scores.add(others)
+    assert (tmp_path / SCORES).read_bytes() == before
+    assert list(Scores(tmp_path)) == [one] and len(scores) == 11
+    scores.add([replace(one, key="another")])
+    assert len(Scores(tmp_path)) == 2
 
 
 def test_other_damage_is_refused_with_its_line(tmp_path):

@@ -34,6 +34,7 @@ def test_what_does_not_fit_may_not_begin():
     pace.observe("a", {"macs": 1e8}, 10, 90.0)
     assert pace.fits({"macs": 1e8})
     assert not pace.fits({"macs": 2e8})
+    assert pace.fits({"macs": 2e8}, epochs=5) and not pace.fits({"macs": 1e8}, epochs=20)
 
 
 def test_where_all_cost_the_same_others_take_longer_or_shorter_in_proportion():

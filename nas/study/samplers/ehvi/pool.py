@@ -63,12 +63,14 @@ class Pool:
                 self._networks[network.key] = network
 
     def admits(self, network: CountedNetwork) -> bool:
-        """Whether it is within the budget with its memory, too; else it is forgotten."""
+        """Whether it is within the budget with its memory, too, which is kept; else it is
+        forgotten."""
         whole = self._counter.count_all(network)
-        within = whole is not None and not self._budget.excess(whole.costs)
-        if not within:
+        if whole is None or self._budget.excess(whole.costs):
             del self._networks[network.key]
-        return within
+            return False
+        self._networks[network.key] = whole  # left out for its time, it may be asked for again
+        return True
 
     def open(self, proposed: Container[str]) -> list[CountedNetwork]:
         """All that were not proposed yet."""

@@ -1,0 +1,32 @@
+"""What a worker raised, in a line: Ray tells it with tracebacks of its own around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ray.tune.experiment import Trial
+
+from trainers.errors import shortened
+
+MOST = 300  # characters of a line
+
+
+def failure_of(trial: Trial) -> str | None:
+    """What the trial's worker raised; None where its process died.
+
+    Of the text that Ray writes on this machine before it tells anybody: `Trial.get_error` reads it
+    where it lies later.
+    """
+    if trial.error_file is None:
+        return None
+    try:
+        return last_raised(Path(trial.error_file).read_text(errors="replace"))
+    except OSError:
+        return None
+
+
+def last_raised(text: str) -> str | None:
+    """The line of a traceback after its last frame, as `KeyError: 'x'`; None for other text."""
+    _, frame, rest = text.rpartition('\n  File "')
+    lines = [line for line in rest.splitlines()[1:] if line[:1].strip()]  # code is indented
+    return shortened(lines[0].strip(), MOST) if frame and lines else None
