@@ -14,7 +14,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.config.resources import Resources
@@ -278,7 +278,7 @@ def _answers(host: str, port: int) -> bool:
 
 
 def _ask(nodes: Sequence[Machine], token: Path) -> dict[str, dict[str, Any]]:
-    """Each node's answer by its name, or its `error`."""
+    """Each node's answer by its name, or its `error`; nothing of one that has left meanwhile."""
     task = ray.remote(look)
     asked = []
     for node in nodes:
@@ -292,6 +292,8 @@ def _ask(nodes: Sequence[Machine], token: Path) -> dict[str, dict[str, Any]]:
             answers[name] = ray.get(answer, timeout=max(0.0, end - monotonic()))
         except GetTimeoutError:
             answers[name] = {"error": f"no answer within {LOOK:g} s"}
+        except TaskUnschedulableError:
+            continue
         except RayError as error:
             lines = str(error).strip().splitlines()
             answers[name] = {"error": f"it cannot run segnas: {lines[-1]}"}
