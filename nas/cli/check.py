@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     from trainers.data.build_cache import unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
+    from trainers.data.config import Split
     from trainers.data.source_split import groups_of, split_source
     from trainers.data.splits import group_names
 
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         for table in report_tables(report):
             print_wide(table)
-        if report.patients is None:
+        if patients is None and isinstance(config.split, Split):
             _suggest_groups(names)
         print_wide(verdict_line(report))
     return 1 if report.faults else 0

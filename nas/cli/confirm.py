@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     told = confirmed(read_search(options.dir)[1])
     if options.json:
         print(json.dumps({"confirmed": told}))
-        return 0
+        return 0 if told else 1
     if not told:
         note("no repeat came to its end; the same command tries again")
         return 1

@@ -34,10 +34,11 @@ class Attempts:
 
         Where that can neither be linked nor copied, the training begins again.
         """
-        own = self.file(attempt)
-        with suppress(OSError):
-            _same_content(self.checkpoint, own)
-        return own
+        try:
+            _same_content(self.checkpoint, self.file(attempt))
+        except OSError:
+            self.forget(attempt)  # what is half copied
+        return self.file(attempt)
 
     def accept(self, attempt: str) -> None:
         """Take what the attempt has saved, if anything, for the checkpoint; to be called with each

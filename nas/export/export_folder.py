@@ -167,12 +167,13 @@ class Export:
 
     @property
     def saw_validation(self) -> bool:
-        """Whether those weights, or the ones that they were made from, learnt the validation cases,
-        whose Dice is then better than that of new ones."""
+        """Whether those weights, or the ones that they were made from or taught by, learnt the
+        validation cases, whose Dice is then better than that of new ones."""
         again = self.retrained if self.weights.name != TRIAL_WEIGHTS else {}
-        if again and self.trained.all_cases:
+        teacher = again.get("teacher") or {}
+        if teacher.get("saw_validation") or (again and self.trained.all_cases):
             return True
-        if again.get("from") == "scratch" and not again.get("teacher"):
+        if again.get("from") == "scratch" and (not teacher or "saw_validation" in teacher):
             return False
         return bool(self.compression.get("original", {}).get("saw_validation"))
 

@@ -286,6 +286,7 @@ def _used(job: Job, plan: Plan) -> dict[str, Any]:
             "folder": str(job.teacher.folder),
             "key": job.teacher.architecture.key,
             "weights": job.teacher.fingerprint,
+            "saw_validation": job.teacher.saw_validation,
         }
     return {
         "from": plan.start,

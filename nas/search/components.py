@@ -181,8 +181,7 @@ def fixed_settings(
     whole["space"].pop("axes", None)
     whole["train"] = {k: v for k, v in whole["train"].items() if v or k not in REFINEMENT_KEYS}
     told: dict[str, Any] = {"space.axes": {"starts": axes.starts}} if any(axes.starts) else {}
-    if (named := _named(config.search.evaluator)).get("name") != TRAINING:
-        told[EVALUATOR] = named
+    told[EVALUATOR] = _named(config.search.evaluator)
     told[PRECISION] = config.train.precision_on(config.resources.device)
     if "memory" in (*config.objectives, *config.budget.limits()):
         told[MEMORY_DEVICE] = config.resources.device

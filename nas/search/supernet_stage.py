@@ -64,6 +64,7 @@ class SupernetStage:
         self._time, self._view = time, view
         self._weights = Attempts(directory / FOLDER / CHECKPOINT)
         self._threads, self._retries = threads, retries
+        self._heard = ""  # the attempt at the training that told of something last
         self._lost: deque[UnderWay] = deque()  # they go on before anything new starts
         self._losses: Counter[str] = Counter()
         self._said: set[str] = set()
@@ -115,8 +116,9 @@ class SupernetStage:
         """A worker died, or raised what `cause` says: its job goes on elsewhere, unless it lost too
         many."""
         under_way = self.running.pop(trial_id)
-        self._weights.forget(trial_id)
         name = under_way.job.name
+        if under_way.job.batch is None:
+            self._forget(trial_id)
         self._losses[name] += counts
         if under_way.done:
             self._end(under_way)
@@ -139,8 +141,10 @@ class SupernetStage:
 
     def end(self, trial_id: str) -> None:
         """A job ended with its last report."""
-        self._end(self.running.pop(trial_id))
-        self._weights.forget(trial_id)
+        under_way = self.running.pop(trial_id)
+        if under_way.job.batch is None:
+            self._forget(trial_id)
+        self._end(under_way)
 
     def resize(self, slots: int) -> None:
         """From now on there is room for so many jobs."""
@@ -178,6 +182,9 @@ class SupernetStage:
         ones cannot be kept."""
         if not isinstance(report, SupernetReport) or report.attempt is None:
             return True
+        if self._heard not in ("", report.attempt):
+            self._weights.forget(self._heard)
+        self._heard = report.attempt
         try:
             self._weights.accept(report.attempt)
         except OSError as error:
@@ -213,6 +220,13 @@ class SupernetStage:
         told = record.curve[-1] if record.curve else {}
         metrics = "  ".join(f"{n} {value:.4f}" for n, value in told.items() if n != "epoch")
         return f"epoch {report.epoch}/{report.epochs}  {metrics}  (left about {clock(left)})"
+
+    def _forget(self, trial_id: str) -> None:
+        """What an attempt at the training has written; of processes that train together it has a
+        name of its own."""
+        self._weights.forget(trial_id)
+        if self._heard:
+            self._weights.forget(self._heard)
 
     def _fail(self, why: str, advice: str) -> None:
         self.failure = f"{why}. {advice}"

@@ -11,12 +11,12 @@ from typing import Any
 from trainers.errors import UserError
 
 EVALUATOR = "search.evaluator"  # with its arguments
-# What a study has that does not record it.
-UNSAID = {"space.axes": "isotropic", EVALUATOR: {"name": "training"}}
+UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
 FILES = "data.files"  # the fingerprint of the data; not recorded by searches of before
 PRECISION = "train.precision_used"  # what `auto` is on the device of the search
 MEMORY_DEVICE = "memory.device"  # for which memory is estimated, where it counts
-IF_BOTH = {PRECISION, MEMORY_DEVICE}  # not recorded by searches of before, and then not compared
+# Not recorded by searches of before, and then not compared.
+IF_BOTH = {EVALUATOR, PRECISION, MEMORY_DEVICE}
 AWAY = re.compile(r"latency\.devices\.[^.]+")  # null, where a device did not answer
 
 

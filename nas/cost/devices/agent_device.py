@@ -97,9 +97,10 @@ class AgentDevice:
                 f"{self._url}"
             )
         if latency.precision in machine.lacks:
+            rest = [one for one in ("fp32", "fp16", "int8") if one not in machine.lacks]
             raise UserError(
-                f"precision = {latency.precision}: {machine.runtime} does not compute in it on the "
-                f"CPU of {self._url}; use fp32 or int8"
+                f"precision = {latency.precision}: {machine.runtime} does not compute in it at "
+                f"{self._url}; use {' or '.join(rest)}"
             )
         return Conditions(
             device=machine.device,

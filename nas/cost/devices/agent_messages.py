@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from nas.cost.latency.record import Record
 from trainers.errors import UserError
+from trainers.strict import left_out_at
 
 MOST_BYTES = 256 << 20  # of a file
 MOST_ANSWER = 4 << 20  # bytes
@@ -37,7 +38,7 @@ class Machine(Record):
     runtime: str
     cpus: int
     most_bytes: int
-    lacks: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = left_out_at(())
     busy: bool = False
 
 

@@ -42,6 +42,7 @@ from trainers.errors import UserError
 
 SILENCE = 30.0  # seconds that the other side may say nothing
 BLOCK = 1 << 20  # bytes that are read at once
+CARDS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # the first is that of `accelerator`
 
 
 class RefusedError(Exception):
@@ -106,6 +107,8 @@ def _check_runtime(runtime: str) -> None:
 
 def _lacks(runtime: str) -> tuple[str, ...]:
     """The precisions that it takes files of and would compute in another one."""
+    if runtime == "tensorrt":
+        return ("int8",)  # it wants symmetric ranges, which these files have not
     if runtime != "openvino":
         return ()
     from nas.cost.latency.openvino_file import cpu_lacks
@@ -209,7 +212,7 @@ def _times(file: Path, order: Order, runtime: str) -> Times:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=file.parent,
-            env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": path},
+            env={**os.environ, **CARDS, "OMP_NUM_THREADS": threads, "PYTHONPATH": path},
             timeout=order.timeout,
         )
     except subprocess.TimeoutExpired:

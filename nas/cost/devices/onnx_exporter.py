@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -49,20 +50,22 @@ class OnnxExporter:
         assert self._child is not None
         self._child.send({"export": record, "to": str(file)})
         timeout = self._task.latency.timeout
-        deadline: float | None = None
+        begun, deadline = False, inf
         while not ended.is_set():
-            if deadline is not None and monotonic() > deadline:
+            if monotonic() > deadline:
                 return self._failed(f"the export timed out after {timeout:g} s")
             match self._child.receive(LOOK):
                 case None:
                     continue
+                case {"stage": "wait"}:  # for a latency that is timed on this machine
+                    begun, deadline = True, inf
                 case {"stage": _, "at": at}:
-                    deadline = at + timeout
+                    begun, deadline = True, at + timeout
                 case {"exported": _}:
                     return None
                 case {"failed": reason}:
                     return self._failed(reason)
-                case {"died": death} if deadline is None:
+                case {"died": death} if not begun:
                     self.close()
                     raise UserError(f"the process that exports networks does not work: {death}")
                 case {"died": death}:

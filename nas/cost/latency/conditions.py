@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -131,12 +132,15 @@ def file_runtime(module: str) -> str:
 
 
 def accelerator() -> tuple[str, str]:
-    """Name and driver of this machine's NVIDIA GPU, without PyTorch. Raises UserError where there
-    is none."""
+    """Name and driver of this machine's first NVIDIA GPU, without PyTorch.
+
+    Raises UserError where there is none.
+    """
     board = Path("/proc/device-tree/model")  # a Jetson has no nvidia-smi
     if board.exists() and (name := board.read_text().strip("\0\n")).startswith("NVIDIA"):
         return name, platform.release()
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0] or "0"
+    query = ["nvidia-smi", "-i", first, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         told = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
         name, driver = told.splitlines()[0].split(", ")

@@ -107,6 +107,7 @@ def _export(task: ProbeTask, record: Mapping[str, Any], file: Path, tell: Tell) 
     """Beside the trials, but not while a latency is timed; its time begins once it may compute."""
     assert task.latency.patch is not None
     shape = (task.latency.batch, task.channels, *task.latency.patch)
+    tell(stage="wait")
     with MachineLock.named(task.machine_lock).shared() if task.machine_lock else nullcontext():
         tell(stage="build", index=0)
         from nas.cost.latency.onnx_runner import write_precision  # its imports are work, too

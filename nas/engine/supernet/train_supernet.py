@@ -168,7 +168,10 @@ class TrainSupernet:
         file = self._jobs.shared.file
         if self._attempt is None or not self._worker.first:
             return file
-        return Attempts(file).begin(self._attempt)
+        own = Attempts(file).begin(self._attempt)
+        if self._worker.count > 1 and file.exists() and not own.exists():
+            raise OSError(f"{file} can neither be linked nor copied")  # others go on from it
+        return own
 
     @cached_property
     def _draws(self) -> Draws:

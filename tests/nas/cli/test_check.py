@@ -63,6 +63,13 @@ def test_patients_are_counted_or_suggested_by_the_names(tmp_path, capsys):
     out, noted = capsys.readouterr()
     assert "10 cases of 5 patients; " in out
     assert "by the names" not in noted
+    parts = {"training": names[:8], "validation": names[8:]}
+    (tmp_path / "split.json").write_text(json.dumps(parts))
+    config = yaml.safe_load((tmp_path / "search.yaml").read_text())
+    config["data"]["split"] = str(tmp_path / "split.json")
+    (tmp_path / "search.yaml").write_text(yaml.safe_dump(config))
+    assert main(["check", str(tmp_path / "search.yaml")]) == 0
+    assert "data.split.groups" not in capsys.readouterr().err  # beside a file there is no such key
 
 
 def test_doubts_are_told_and_return_0(data, capsys):

@@ -130,9 +130,9 @@ def test_the_time_of_an_export_does_not_begin_while_it_waits_for_the_machine(tmp
     with lock.exclusive():
         export.start()
         export.join(0.3)
-        assert export.is_alive() and told == []
+        assert export.is_alive() and told == [{"stage": "wait"}]
     export.join()
-    assert [*map(list, told)] == [["stage", "index"], ["failed"]]
+    assert [*map(list, told)] == [["stage"], ["stage", "index"], ["failed"]]
     lock.remove()
 
 

@@ -40,6 +40,12 @@ def test_another_evaluator_is_refused_under_an_old_journal(phantom, tmp_path, be
     check_settings_unchanged(new, new, tmp_path)
 
 
+def test_a_journal_that_does_not_say_which_goes_on_with_any(phantom, tmp_path):
+    told = recorded(phantom, search={"evaluator": FEWER})
+    before = {name: value for name, value in told.items() if name != "search.evaluator"}
+    check_settings_unchanged(before, told, tmp_path)
+
+
 def test_an_evaluator_may_be_written_as_a_name_or_a_mapping(phantom):
     both = ["training", {"name": "training"}], ["fewer-cases", {"name": "fewer-cases"}]
     for pair in both:

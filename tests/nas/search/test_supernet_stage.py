@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from nas.config.run_config import SearchConfig
-from nas.engine.attempts import remove_attempts
 from nas.engine.report import Fidelity, Report
 from nas.engine.supernet.score_batch import Scored, ScoreReport
 from nas.engine.supernet.train_supernet import SupernetReport
@@ -137,7 +136,21 @@ def test_weights_of_who_is_heard_are_kept_and_nothing_is_left_of_attempts(tmp_pa
     own.epoch(3, "b", attempt="b")
     own.stage.end("b")
     assert (folder / "supernet.pt").read_text() == "last" and own.record.trained
-    remove_attempts(folder)
+    assert {path.name for path in folder.iterdir()} == {"supernet.pt", "record.json"}
+
+
+def test_nothing_is_left_of_attempts_by_processes_that_train_together(tmp_path):
+    own, folder = Stage(tmp_path), tmp_path / "supernet"
+    folder.mkdir()
+    for epoch, attempt in ((1, "f00"), (3, "ba7")):  # of each start, whose trial is the same
+        own.stage.start("supernet")
+        (folder / f"supernet.attempt-{attempt}").write_text(attempt)
+        own.epoch(epoch, "supernet", attempt=attempt)
+        if epoch == 1:
+            own.stage.on_worker_lost("supernet", counts=True)
+            assert {path.name for path in folder.iterdir()} == {"supernet.pt", "record.json"}
+    own.stage.end("supernet")
+    assert (folder / "supernet.pt").read_text() == "ba7"
     assert {path.name for path in folder.iterdir()} == {"supernet.pt", "record.json"}
 
 
