@@ -169,9 +169,10 @@ class Export:
     def saw_validation(self) -> bool:
         """Whether those weights, or the ones that they were made from or taught by, learnt the
         validation cases, whose Dice is then better than that of new ones."""
-        again = self.retrained if self.weights.name != TRIAL_WEIGHTS else {}
+        trial = self.weights.name == TRIAL_WEIGHTS
+        again = {} if trial else self.retrained
         teacher = again.get("teacher") or {}
-        if teacher.get("saw_validation") or (again and self.trained.all_cases):
+        if teacher.get("saw_validation") or (not trial and self.trained.all_cases):
             return True
         if again.get("from") == "scratch" and (not teacher or "saw_validation" in teacher):
             return False

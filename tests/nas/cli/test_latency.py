@@ -96,7 +96,7 @@ def test_wrong_inputs_are_told(network, change, problem, capsys):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (["--backend", "eager,tensorrt"], "'tensorrt'; expected some of eager, compile"),
+        (["--backend", "eager,tvm"], "'tvm'; expected some of eager, compile"),
         (["--precision", "fp8"], "'fp8'; expected some of fp32"),
         (["--threads", "1,none"], "expected counts, like 1,2,4"),
         (["--volume", "240x240"], "expected three sizes"),

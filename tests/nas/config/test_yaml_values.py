@@ -4,7 +4,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.config import yaml_values
@@ -172,6 +172,7 @@ TEXT = st.one_of(
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.floats(), TEXT)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # as on a busy machine
 @given(st.dictionaries(TEXT, st.one_of(SCALARS, st.lists(SCALARS), st.dictionaries(TEXT, SCALARS))))
 def test_what_was_written_reads_back_the_same(values):
     assert repr(yaml_values.load(to_yaml(values))) == repr(values)
