@@ -15,6 +15,7 @@ from tests.pinned.runs import STORED
 from trainers.errors import UserError
 
 SETTINGS = {
+    "search.evaluator": {"name": "training"},
     "data": {"classes": ["background", "organ"], "split": {"training": ["a"], "validation": ["b"]}},
     "train": {"patch": [24, 24, 24], "epochs": 3, "batch": 2, "learning_rate": 0.01},
     "seed": 0,
@@ -78,7 +79,10 @@ def test_seed_and_recipe_may_differ_and_the_recipe_is_told():
             "the validation cases of C are others than those of A",
         ),
         ({"train": {**SETTINGS["train"], "epochs": 4}}, "train.epochs is 3 in A and 4 in C"),
-        ({"search.evaluator": {"name": "fewer-cases"}}, "search.evaluator is null in A and"),
+        (
+            {"search.evaluator": {"name": "fewer-cases"}},
+            'search.evaluator.name is "training" in A and',
+        ),
         ({"train": {**SETTINGS["train"], "patch": [8, 8, 8]}}, "train.patch is"),
     ],
 )
