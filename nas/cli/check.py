@@ -64,12 +64,9 @@ def run(options: argparse.Namespace) -> int:
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
     from trainers.data.config import Split
-    from trainers.data.source_split import groups_of, split_source
-    from trainers.data.splits import group_names
+    from trainers.data.source_split import patients, split_source
 
-    names = [case.name for case in source.cases]
-    groups = getattr(config.split, "groups", None) or groups_of(source.cases)
-    patients = len(group_names(names, groups)) if groups else None
+    found = patients(source, config.split)
     split = finished = None
     if not is_data(options.data):
         split = split_source(source, config.split)
@@ -80,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             shutil.rmtree(finished)  # these files will be mended
         between = check_parts(check.cases, source.classes, split)
         findings = (*check.findings, *between)
-        report = DataReport(source, check.cases, findings, split, patients)
+        report = DataReport(source, check.cases, findings, split, len(found) if found else None)
         if options.sheet:
             from nas.report.contact_sheet import write_sheet
 
@@ -93,8 +90,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         for table in report_tables(report):
             print_wide(table)
-        if patients is None and isinstance(config.split, Split):
-            _suggest_groups(names)
+        if found is None and isinstance(config.split, Split):
+            _suggest_groups([case.name for case in source.cases])
         print_wide(verdict_line(report))
     return 1 if report.faults else 0
 

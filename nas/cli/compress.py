@@ -13,6 +13,7 @@ from rich.table import Table
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide, say
+from nas.cli.evaluate import next_line
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +74,6 @@ def run(options: argparse.Namespace) -> int:
         )
     from nas.export.compress.compress import Compression, compress
     from nas.export.export_folder import Export
-    from nas.export.learnt_cases import has_test_part
     from nas.search.progress_bars import Bars
     from trainers.errors import TrainingDivergedError
 
@@ -100,8 +100,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print_wide(figures_table(record["figures"]))
     say(f"{options.method}: {options.to}")
-    which = "--part test" if has_test_part(Export(options.to)) else "--images DIR --labels DIR"
-    say(f"next: segnas evaluate {options.to} {which}")
+    say(next_line(Export(options.to)))
     return 0
 
 

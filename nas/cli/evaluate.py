@@ -15,6 +15,7 @@ from trainers.metric_names import METRICS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nas.export.export_folder import Export
     from trainers.data.source import Case
 
 HELP = "score an exported or deployed network, or several, on labelled images"
@@ -60,6 +61,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     arguments.add_raw(command)
     arguments.add_json(command)
+
+
+def next_line(export: Export) -> str:
+    """What tells of this command once a network is trained."""
+    from nas.export.learnt_cases import has_test_part
+
+    which = "--part test" if has_test_part(export) else "--images DIR --labels DIR"
+    return f"next: segnas evaluate {export.folder} {which}"
 
 
 def run(options: argparse.Namespace) -> int:

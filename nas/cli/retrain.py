@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nas.cli import arguments
 from nas.cli.arguments import path
+from nas.cli.evaluate import next_line
 from nas.report.safe_console import SafeConsole
 
 if TYPE_CHECKING:
@@ -90,7 +91,6 @@ def run(options: argparse.Namespace) -> int:
 def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
     """What was written, how good it is, and what to do with it."""
     from nas.export.export_folder import Export
-    from nas.export.learnt_cases import has_test_part
     from nas.pareto.result import class_dice
 
     first = done.outcomes[0]
@@ -113,6 +113,5 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
         steps = done.postprocess.steps
         each = "; ".join(f"{name}: {one}" for name, one in steps.items())
         lines.append(f"postprocessing: {each or 'none, for nothing helped'}")
-    which = "--part test" if has_test_part(Export(export.folder)) else "--images DIR --labels DIR"
-    lines.append(f"next: segnas evaluate {export.folder} {which}")
+    lines.append(next_line(Export(export.folder)))
     return lines

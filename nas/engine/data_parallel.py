@@ -113,8 +113,7 @@ class Workers:
 
         (Ray crashes where it is shut down while a thread waits for it.)
         """
-        here = self._here
-        task = ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
+        task = ray.remote(fit).options(num_cpus=0, max_retries=0, scheduling_strategy=self._here)
         config = {"job": job, "train": self.train, "queue": queue, "driver": self.driver_node}
         running = task.remote(config, self.count, self.wanted, records)
         told: Any = None

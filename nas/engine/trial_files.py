@@ -26,19 +26,8 @@ class TrialFiles:
         """What a training goes on from, and its weights in the end; by the architecture's key."""
         return checkpoint_in(self.directory, key)
 
-    def begin(self, name: str, attempt: str) -> Path:
-        """See `Attempts.begin`."""
-        return self._attempts(name).begin(attempt)
-
-    def accept(self, name: str, attempt: str) -> None:
-        """See `Attempts.accept`."""
-        self._attempts(name).accept(attempt)
-
-    def forget(self, name: str, attempt: str) -> None:
-        """See `Attempts.forget`."""
-        self._attempts(name).forget(attempt)
-
-    def _attempts(self, name: str) -> Attempts:
+    def attempts(self, name: str) -> Attempts:
+        """Those at the training of that name."""
         return Attempts(self.checkpoint(name))
 
     def remove(self, name: str) -> None:

@@ -127,7 +127,7 @@ class TrialWorker(tune.Trainable):
             evaluator.prepare(self._workspace)
         if self._attempt is None:
             return evaluator.start(architecture, self._files.checkpoint(self._key))
-        return evaluator.start(architecture, self._files.begin(self._key, self._attempt))
+        return evaluator.start(architecture, self._files.attempts(self._key).begin(self._attempt))
 
     def _pause(self) -> None:
         self._machine_lock.pause(self._leave)

@@ -121,7 +121,7 @@ class Session:
         if running.report.done or running.ended:
             return self.end(trial_id)
         name = running.candidate.name
-        self._files.forget(name, trial_id)
+        self._files.attempts(name).forget(trial_id)
         self._losses[name] += counts
         if self._losses[name] > self._retries:
             running.ended = "infeasible", self._loss(name, cause)
@@ -136,7 +136,7 @@ class Session:
         """A trial ended with its last report."""
         running = self.running.pop(trial_id)
         seconds = self.time.end(running.started, running.train_seconds)
-        self._files.forget(running.candidate.name, trial_id)
+        self._files.attempts(running.candidate.name).forget(trial_id)
         if self.interrupted and not (running.report.done or running.ended):
             return
         result = self._tell_repeat(running) if running.is_repeat else self._tell(running, seconds)
@@ -170,7 +170,7 @@ class Session:
         """The engine stopped: what was under way is for the next start, from its checkpoints."""
         for trial_id, running in self.running.items():
             self.time.end(running.started, running.train_seconds)
-            self._files.forget(running.candidate.name, trial_id)
+            self._files.attempts(running.candidate.name).forget(trial_id)
         for running in self._lost:
             self.time.restart()
             self.time.end(running.started, running.train_seconds)
@@ -318,7 +318,7 @@ class Session:
         """Of all that write for this training, only who is heard here is gone on from."""
         name, saved = running.candidate.name, running.report.saved
         try:
-            self._files.accept(name, trial_id)
+            self._files.attempts(name).accept(trial_id)
         except OSError as error:
             saved = False
             self._say_once(f"the checkpoint of {name} is left as it was before: {error}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trainers.data.config import OwnSplit, Split
 from trainers.data.source import Case, DataSource
-from trainers.data.splits import Cases, split_cases
+from trainers.data.splits import Cases, group_names, split_cases
 from trainers.errors import UserError, listed
 
 SHOWN = 3  # groups, or cases
@@ -48,6 +48,12 @@ def groups_of(cases: Sequence[Case]) -> Mapping[str, str] | None:
     if all(case.group is None for case in cases):
         return None
     return {case.name: case.group or case.name for case in cases}
+
+
+def patients(source: DataSource, split: Split | OwnSplit | Path) -> list[list[str]] | None:
+    """The cases of each patient, as the split or the data say; None where neither does."""
+    groups = (split.groups if isinstance(split, Split) else None) or groups_of(source.cases)
+    return group_names([case.name for case in source.cases], groups) if groups else None
 
 
 def _own_split(source: DataSource, fold: int, groups: Mapping[str, str] | None) -> Cases:

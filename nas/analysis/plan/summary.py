@@ -14,8 +14,8 @@ from nas.analysis.plan.plan_search import SearchPlan
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.schedule import CANDIDATES, ENOUGH_STEPS
 from trainers.data.config import OwnSplit, Split
-from trainers.data.source_split import groups_of
-from trainers.data.splits import Cases, group_names
+from trainers.data.source_split import patients
+from trainers.data.splits import Cases
 from trainers.errors import listed
 from trainers.volumes.geometry import by
 
@@ -63,9 +63,8 @@ def summary_lines(
 def told_patients(survey: DataSurvey, split: Split | OwnSplit) -> str:
     """How many patients the cases are of and who says so, or that nobody does."""
     source = survey.source
-    groups = split.groups if isinstance(split, Split) else None
-    own = groups_of(source.cases)
-    if groups is None and own is None:
+    found = patients(source, split)
+    if found is None:
         if isinstance(split, OwnSplit):
             return (
                 f"No patients recognised: the parts are those of {source.described_by}; look that "
@@ -75,12 +74,12 @@ def told_patients(survey: DataSurvey, split: Split | OwnSplit) -> str:
             "No patients recognised: each case counts as one; set data.split.groups where patients "
             "have several, or scores are too good."
         )
-    patients = group_names(survey.names, groups or own)
-    sizes = sorted(map(len, patients))
+    sizes = sorted(map(len, found))
     each = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
     cases = f"{each} case{'s' if sizes[-1] > 1 else ''} each"
-    said = f"names like {max(patients, key=len)[0]}" if groups else source.described_by
-    return f"Patients: {len(patients)}, {cases} (by {said}); the cases of one stay in one part."
+    by_names = isinstance(split, Split) and split.groups
+    said = f"names like {max(found, key=len)[0]}" if by_names else source.described_by
+    return f"Patients: {len(found)}, {cases} (by {said}); the cases of one stay in one part."
 
 
 def told_classes(survey: DataSurvey) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.cuda_graph import captured
+from nas.cost.latency.device_config import IN_ONNX_RUNTIME
 from nas.cost.latency.errors import LatencyError
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.onnx_runner import onnx_runner
@@ -42,7 +43,7 @@ def make_runner(
 def _make(
     network: nn.Module, x: torch.Tensor, config: LatencyConfig, device: torch.device
 ) -> Runner:
-    if config.backend in ("onnxruntime", "tensorrt"):
+    if config.backend in IN_ONNX_RUNTIME:
         return onnx_runner(network, x, config, device)
     if config.backend == "openvino":
         return openvino_runner(network, x, config, device)

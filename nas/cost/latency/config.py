@@ -7,6 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from nas.cost.latency.device_config import (
+    IN_ONNX_RUNTIME,
+    ON_A_GPU,
     Amount,
     Backend,
     DeviceConfig,
@@ -68,12 +70,12 @@ class LatencyConfig(Strict):
                 f"precision int8 with device {self.device}: post-training quantisation is for the "
                 "CPU; use device cpu, or precision fp16"
             )
-        if self.backend in ("graph", "tensorrt") and self.device == "cpu":
+        if self.backend in ON_A_GPU and self.device == "cpu":
             raise ValueError(
                 f"backend {self.backend} with device cpu: it needs a GPU; use device cuda, or "
                 "backend eager"
             )
-        if self.precision == "bf16" and self.backend in ("onnxruntime", "tensorrt"):
+        if self.precision == "bf16" and self.backend in IN_ONNX_RUNTIME:
             raise ValueError(
                 f"precision bf16 with backend {self.backend}: ONNX Runtime has no bf16 "
                 "convolution; use precision fp16, or backend eager or compile"

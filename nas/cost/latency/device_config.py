@@ -12,6 +12,8 @@ from trainers.home import from_home
 from trainers.strict import Strict, left_out_at
 
 Backend = Literal["eager", "compile", "graph", "onnxruntime", "openvino", "tensorrt"]
+IN_ONNX_RUNTIME: tuple[Backend, ...] = ("onnxruntime", "tensorrt")
+ON_A_GPU: tuple[Backend, ...] = ("graph", "tensorrt")
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Quantisation = Literal["static", "dynamic"]
 Positive = Annotated[int, Field(gt=0)]

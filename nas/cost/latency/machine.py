@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import torch
 
 from nas.cost.latency.config import LatencyConfig
+from nas.cost.latency.device_config import IN_ONNX_RUNTIME, ON_A_GPU
 from trainers.cores import usable_cores
 from trainers.errors import UserError
 
@@ -28,12 +29,12 @@ def check_machine(config: LatencyConfig, device: torch.device) -> None:
         raise UserError(f"latency.threads = {config.threads}; expected {cpus} at most, one a CPU")
     if config.backend == "compile":
         _check_compiler(device)
-    if config.backend in ("graph", "tensorrt") and device.type != "cuda":
+    if config.backend in ON_A_GPU and device.type != "cuda":
         raise UserError(
             f"latency.backend = {config.backend} needs a GPU, and latency.device is {device}; set "
             "it to cuda, or use backend eager"
         )
-    if config.backend in ("onnxruntime", "tensorrt"):
+    if config.backend in IN_ONNX_RUNTIME:
         check_onnx()
         _check_provider(config, device)
     if config.backend == "openvino":

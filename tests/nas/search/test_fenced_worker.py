@@ -126,7 +126,7 @@ def test_what_killed_processes_left_is_cleared_and_nothing_else(tmp_path):
         write_checkpoint(files.checkpoint(name), {"weights": {}, "training": {"epoch": 1}})
     write_checkpoint(files.checkpoint("old"), {"weights": {}})
     folder = tmp_path / "checkpoints"
-    files.begin("going", "a")
+    files.attempts("going").begin("a")
     (folder / ("." + "going.pt." + "0" * 32)).write_bytes(b"half")
     (folder / ".going.attempt-a").write_bytes(b"half")
     (folder / "going.hang.txt").touch()

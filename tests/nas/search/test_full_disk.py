@@ -56,9 +56,9 @@ def test_the_journal_waits_and_goes_on(tmp_path, monkeypatch):
 def test_a_checkpoint_is_taken_without_room_and_shrinks_later(tmp_path):
     files, state = TrialFiles(tmp_path, 30), {"weights": {}, "training": {"epoch": 1}}
     with small_disk(tmp_path, 2**18):
-        write_checkpoint(files.begin("net", "a"), state)
+        write_checkpoint(files.attempts("net").begin("a"), state)
         fill(tmp_path / "filler")
-        files.accept("net", "a")  # a link takes no room
+        files.attempts("net").accept("a")  # a link takes no room
         assert read_checkpoint(files.checkpoint("net")) == state
         with pytest.raises(OSError, match=r"No space left on device: '.*net\.pt'"):
             files.tidy("net", keep=True)
