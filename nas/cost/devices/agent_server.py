@@ -93,8 +93,9 @@ class Agent(ThreadingHTTPServer):
 def _check_runtime(runtime: str) -> None:
     """Raise UserError where it is not installed."""
     module = "onnxruntime" if runtime == "tensorrt" else runtime
+    package = "onnxruntime-gpu" if runtime == "tensorrt" else runtime
     if find_spec(module) is None:
-        raise UserError(f"{module} is not installed; pip install {module}")
+        raise UserError(f"{package} is not installed; pip install {package}")
     if runtime == "tensorrt":
         import onnxruntime
 

@@ -56,9 +56,12 @@ class LatencyConfig(Strict):
     @model_validator(mode="after")
     def _that_can_work(self) -> Self:
         if self.precision == "int8" and self.backend not in ("onnxruntime", "openvino"):
+            why = "PyTorch has no quantisation of its own any more"
+            if self.backend == "tensorrt":
+                why = "TensorRT takes other int8 files than those that are written here"
             raise ValueError(
-                f"precision int8 with backend {self.backend}: PyTorch has no quantisation of its "
-                "own any more; use backend onnxruntime or openvino"
+                f"precision int8 with backend {self.backend}: {why}; use backend onnxruntime or "
+                "openvino"
             )
         if self.backend == "openvino" and self.device.startswith("cuda"):
             raise ValueError(

@@ -230,7 +230,7 @@ def test_a_latency_survives_json(volume):
             {"precision": "bf16", "backend": "onnxruntime"},
             "precision bf16 with backend onnxruntime",
         ),
-        ({"precision": "int8", "backend": "tensorrt"}, "precision int8 with backend tensorrt"),
+        ({"precision": "int8", "backend": "tensorrt"}, "tensorrt: TensorRT takes other int8"),
         ({"backend": "openvino", "device": "cuda"}, "backend openvino with device cuda"),
         ({"clocks": "locked"}, "Extra inputs are not permitted"),
     ],
