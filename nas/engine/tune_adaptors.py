@@ -71,8 +71,8 @@ class SessionSearcher(_Live, Searcher):
 class SessionScheduler(_Live, FIFOScheduler):
     """Gives the session every report of a trial, the last one too, and stops it as it says.
 
-    `reported`: the trials that reported anything. `failures`: by trial what its worker raised, None
-    where it died.
+    `reported`: the trials that reported anything. `failures`: by trial why its worker was lost,
+    None where it died.
     """
 
     def __init__(self, session: TrialSource) -> None:

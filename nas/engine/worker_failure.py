@@ -1,7 +1,8 @@
-"""What a worker raised, in a line: Ray tells it with tracebacks of its own around it."""
+"""Why a worker was lost, in a line: Ray tells it with much of its own around it."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ray.tune.experiment import Trial
@@ -9,10 +10,12 @@ from ray.tune.experiment import Trial
 from trainers.errors import shortened
 
 MOST = 300  # characters of a line
+LOW_MEMORY = re.compile(r"running low on memory.* was (.+? used / .+?) limit")  # as of Ray 2.60
 
 
 def failure_of(trial: Trial) -> str | None:
-    """What the trial's worker raised; None where its process died.
+    """What the trial's worker raised, or that Ray killed it for want of memory; None where its
+    process died of something else.
 
     Of the text that Ray writes on this machine before it tells anybody: `Trial.get_error` reads it
     where it lies later.
@@ -20,9 +23,12 @@ def failure_of(trial: Trial) -> str | None:
     if trial.error_file is None:
         return None
     try:
-        return last_raised(Path(trial.error_file).read_text(errors="replace"))
+        text = Path(trial.error_file).read_text(errors="replace")
     except OSError:
         return None
+    if memory := LOW_MEMORY.search(text):
+        return f"its machine ran low on memory, {memory[1]}, and Ray killed it"
+    return last_raised(text)
 
 
 def last_raised(text: str) -> str | None:

@@ -161,14 +161,25 @@ DEATH = """Failure # 1 (occurred at 2026-01-01_00-00-00)
 The actor died unexpectedly before finishing this task.
 \tclass_name: Counting
 """
+MEMORY = """Failure # 1 (occurred at 2026-01-01_00-00-00)
+1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 10.0.0.2, \
+ID: 9a) was 15.20GB used / 16.00GB limit (0.950000)
+OOM kill reason: Memory usage 16320875725B exceeded threshold of 16320875724B (95.0% of 1B limit)
+"""
+KILLED = "its machine ran low on memory, 15.20GB used / 16.00GB, and Ray killed it"
 
 
 @pytest.mark.parametrize(
     ("text", "cause"),
-    [(TASK, "KeyError: 'liver'"), (SETUP, "KeyError: 'liver'"), (DEATH, None), (None, None)],
-    ids=["step", "setup", "death", "nothing"],
+    [
+        pytest.param(TASK, "KeyError: 'liver'", id="step"),
+        pytest.param(SETUP, "KeyError: 'liver'", id="setup"),
+        pytest.param(MEMORY, KILLED, id="memory"),
+        pytest.param(DEATH, None, id="death"),
+        pytest.param(None, None, id="nothing"),
+    ],
 )
-def test_the_session_is_told_what_a_worker_raised(tmp_path, text, cause):
+def test_the_session_is_told_why_a_worker_was_lost(tmp_path, text, cause):
     session, file = Script("a"), tmp_path / "error.txt"
     if text:
         file.write_text(text)
@@ -311,6 +322,7 @@ def test_a_worker_killed_by_rays_memory_monitor_ends_its_trial_only(tmp_path, mo
         assert run_trials(session, cluster, tmp_path, Counting)
     assert session.ends == [("a", False), ("b", True), ("c", False)]
     assert session.said == []  # no breakdown
+    assert len(session.causes) == 2 and all("low on memory" in cause for cause in session.causes)
 
 
 class KillsRay(Script):
