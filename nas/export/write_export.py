@@ -27,6 +27,7 @@ from trainers.data.source import SourceConfig
 from trainers.errors import UserError
 
 PACKAGES = ("segnas", "torch", "monai")
+UNKNOWN = ("curve", "train_seconds", "worker_seconds")  # to a front, which members are read from
 
 
 def write_export(
@@ -49,7 +50,7 @@ def write_export(
         raise UserError(f"{weights} is missing: the trial's weights were removed from the search")
     record = {
         **architecture_record(architecture),
-        "result": member.to_json(),
+        "result": {n: value for n, value in member.to_json().items() if n not in UNKNOWN},
         "origin": _origin(search, settings.name),
     }
     inherited = None

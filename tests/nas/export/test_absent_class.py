@@ -79,6 +79,7 @@ def test_it_is_exported_with_a_card_that_says_so(searched, tmp_path):
     assert f"(organ 0.9000, lesion {ABSENT})" in (out / "README.md").read_text()
     record = json.loads((out / "architecture.json").read_text())
     assert record["result"]["dice_per_class"] == {"organ": 0.9, "lesion": None}
+    assert "train_seconds" not in record["result"]  # which a front does not know
 
 
 def test_a_result_keeps_the_class_through_json(searched):
