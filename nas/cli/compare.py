@@ -15,7 +15,6 @@ MOST = 8  # colours that can be told apart
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas compare`."""
     command.add_argument(
         "dirs", type=path, nargs="+", metavar="DIR", help="the searches' folders, two or more"
     )
@@ -29,7 +28,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas compare`."""
     from nas.pareto.objectives import objective
     from nas.report.comparison import compare, comparison_page, comparison_tables
     from nas.report.read_search import read_search

@@ -26,7 +26,6 @@ OF = {"prune": ("heads", "neurons", "channels"), "low-rank": ("linear", "convolu
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas compress`."""
     arguments.add_export(command)
     command.add_argument(
         "--method",
@@ -66,7 +65,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas compress`."""
     of = _of(options.method, options.of)
     if options.keep is not None and options.method not in OF:
         raise UserError(

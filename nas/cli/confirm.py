@@ -21,7 +21,6 @@ HELP = "train those near the front again with other seeds: who would be on it ag
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas confirm`."""
     arguments.add_search_folder(command)
     command.add_argument(
         "--top",
@@ -42,7 +41,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas confirm`."""
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
     from nas.report.read_search import read_search

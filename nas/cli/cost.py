@@ -14,7 +14,6 @@ HELP = "count the parameters, work and memory of a network"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas cost`."""
     arguments.add_network(command)
     arguments.add_training(command)
     ways = command.add_mutually_exclusive_group()
@@ -35,7 +34,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
     from nas.cli.space_tables import cost_text, memory_text, published_text, work_json
     from nas.cost.count import cost_of
     from nas.cost.memory import memory_of

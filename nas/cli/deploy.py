@@ -24,7 +24,6 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas deploy`."""
     command.add_argument(
         "outs",
         type=path,
@@ -46,7 +45,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas deploy`."""
     from nas.export.deploy.deploy import Source, deploy
     from nas.export.deploy.parity_check import export_cases, folder_cases
     from nas.export.export_folder import Export

@@ -23,7 +23,6 @@ USUAL = METRICS[:5]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas evaluate`."""
     arguments.add_segmenters(command)
     command.add_argument(
         "--images",
@@ -72,7 +71,6 @@ def next_line(export: Export) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas evaluate`."""
     from nas.cli.evaluation_table import evaluation_tables, measured_line, seen_line, speed_line
     from nas.export.deploy.open_segmenter import open_segmenter
     from nas.export.effective_macs import effective_macs

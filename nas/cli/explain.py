@@ -14,7 +14,6 @@ MOST = 3
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas explain`."""
     arguments.add_export(command)
     command.add_argument(
         "--data",
@@ -40,7 +39,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas explain`."""
     from nas.analysis.explain import ablation_table, explain, shares_table, write_explanation
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars

@@ -18,7 +18,6 @@ HELP = "turn a front member into a folder to retrain and use"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas export`."""
     arguments.add_search_folder(command)
     command.add_argument(
         "--pick",
@@ -37,7 +36,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas export`."""
     from nas.search.notebook import open_search
 
     search = open_search(options.dir)

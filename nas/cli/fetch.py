@@ -22,7 +22,6 @@ MIRROR_VARIABLE = "SEGNAS_MIRROR"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas fetch`."""
     command.add_argument(
         "name", nargs="?", metavar="NAME", help="such as hippocampus; without one they are listed"
     )
@@ -42,7 +41,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas fetch`."""
     from trainers.data.fetch.open_sets import MIRROR
 
     mirror = options.mirror or os.environ.get(MIRROR_VARIABLE) or MIRROR

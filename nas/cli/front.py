@@ -14,7 +14,6 @@ HELP = "show the Pareto front of a search"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas front`."""
     arguments.add_search_folder(command)
     arguments.add_within(command)
     command.add_argument(
@@ -27,7 +26,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas front`."""
     from nas.pareto.front_files import front_json, read_front
     from nas.pareto.limits import filter_by_limits, parse_limits
     from nas.pareto.reference import above_reference

@@ -14,7 +14,6 @@ HELP = "look at a folder of data and at this machine, and write a configuration 
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas init`."""
     command.add_argument("data", type=path, metavar="DATA", help=DATA)
     command.add_argument(
         "--to",

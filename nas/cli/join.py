@@ -13,7 +13,6 @@ HELP = "put what compress made beside the front of its search"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas join`."""
     arguments.add_search_folder(command)
     command.add_argument(
         "out", type=path, metavar="OUT2", help="what segnas compress made of a network of it"
@@ -23,7 +22,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas join`."""
     from nas.pareto.objectives import DICE
     from nas.search.join_search import join_search
     from nas.search.resync import sync_search

@@ -62,7 +62,6 @@ class Row:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas latency`."""
     arguments.add_network(command)
     for name, known in (("backend", BACKENDS), ("precision", PRECISIONS)):
         command.add_argument(

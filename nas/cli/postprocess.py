@@ -20,7 +20,6 @@ HELP = "choose what is done with an exported network's label maps, by what helps
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas postprocess`."""
     arguments.add_export(command)
     command.add_argument(
         "--images",
@@ -33,7 +32,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas postprocess`."""
     from nas.export.choose_postprocess import choose_postprocess
     from nas.export.export_folder import Export
     from nas.export.model_card import write_card

@@ -17,7 +17,6 @@ LATENCIES = 12
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas preview`."""
     command.add_argument("config", type=path, metavar="CONFIG", help="a YAML file")
     command.add_argument(
         "--dir", type=path, help="the search's folder, which gets the files (default: runs/NAME)"

@@ -14,7 +14,6 @@ HELP = "find the transformer layers of a network that do little"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas redundancy`."""
     command.add_argument("out", type=path, metavar="DIR", help="an exported folder")
     command.add_argument("--data", type=path, required=True, help="folder of NIfTI images")
     command.add_argument("--to", type=path, metavar="OUT", help="default: DIR/redundancy")
@@ -41,7 +40,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas redundancy`."""
     from nas.analysis.redundancy import output_folder, print_report, redundancy_report, write_report
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars

@@ -12,7 +12,6 @@ HELP = "show a search in MLflow's pages, on this machine"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas ui`."""
     arguments.add_search_folder(command)
     command.add_argument("--port", type=port, help="default: 5000, or a free one if that is taken")
     command.add_argument(
