@@ -50,11 +50,9 @@ class AgentDevice:
             raise UserError(f"{wrong['loc'][0]} = {wrong['input']}: {wrong['msg']}") from None
 
     def conditions(self) -> Conditions:
-        """See `FileDevice`."""
         return self._conditions(self._machine())
 
     def measure(self, file: Path, ended: Event) -> Latency | Failure:
-        """See `FileDevice`."""
         from nas.cost.latency.measure import summary
         from nas.cost.latency.timing import Sample
 

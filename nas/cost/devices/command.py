@@ -48,7 +48,6 @@ class CommandDevice:
         )
 
     def conditions(self) -> Conditions:
-        """See `FileDevice`."""
         if shutil.which(self._command[0]) is None:
             raise UserError(
                 f"command: {self._command[0]} is no program that can be run; expected one on the "
@@ -57,7 +56,6 @@ class CommandDevice:
         return self._conditions
 
     def measure(self, file: Path, ended: Event) -> Latency | Waiting:
-        """See `FileDevice`."""
         words = [word.replace(FILE, str(file)) for word in self._command]
         words += [] if any(FILE in word for word in self._command) else [str(file)]
         with TemporaryFile() as printed, TemporaryFile() as complained:
