@@ -118,8 +118,8 @@ def _training_step(
     """
     one_pass.train()
     logits: list[torch.Tensor] = []  # counted until the end, as part of the activations
-    watch = one_pass.network.register_forward_hook(lambda _, __, output: logits.append(output))
-    with count() as live:
+    hook = one_pass.network.register_forward_hook(lambda _, __, output: logits.append(output))
+    with hook, count() as live:
         images = _batch(shape)
         labels = torch.empty((shape[0], 1, *shape[2:]), dtype=torch.uint8, device="meta")
         with OnDevice(device):
@@ -128,7 +128,6 @@ def _training_step(
         with one_pass.autocast():  # for what is computed again
             _backward(total)
         backward, after = live.peak, live.now
-    watch.remove()
     trained = [p.grad for p in one_pass.parameters() if p.grad is not None]
     gradients = _bytes(trained)
     update = 0 if device == "cuda" else 2 * max(map(_size, trained), default=0)
