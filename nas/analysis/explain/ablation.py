@@ -16,13 +16,13 @@ from torch import nn
 
 from nas.analysis.explain.probe import Item, Probe, Values
 from nas.cost.mac_counts import positional
+from trainers.data.check.facts import Progress
 from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.metrics import case_means, dice_per_class
 from trainers.segmenter import Segmenter
 from trainers.volumes.nifti import load_labels
 
-Progress = Callable[[int, int, str], None]
 Mean = torch.Tensor | Mapping[str, float]
 Means = Mapping[tuple[str, str], Mean]
 """By module name and mechanism: the mean points (K, axes), or a number for each name."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from nas.analysis.plan.measure import Bench, mean_timing
 from nas.analysis.plan.schedule import Length, Pace
 from nas.analysis.preview.forecast_hours import Forecast, forecast_hours
-from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.sample_space import draw_points
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing
 from nas.config.data_space import DataSpace
 from nas.pareto.budget import Budget
 from trainers.config import TrainConfig
+from trainers.data.check.facts import Progress
 
 DRAWN, TIMED = 80, 8
 SEED = 0

@@ -22,8 +22,9 @@ from nas.analysis.plan.share_gpu import share_gpu
 from nas.analysis.plan.split import plan_split
 from nas.analysis.plan.summary import summary_lines
 from nas.analysis.plan.write_yaml import commented_yaml, plain
-from nas.analysis.preview.parallel import Progress, preloaded
+from nas.analysis.preview.parallel import preloaded
 from nas.config.run_config import RunConfig
+from trainers.data.check.facts import Progress
 from trainers.data.source import SourceConfig
 
 PLANNING = 60.0  # seconds of what is measured after the data were read

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nas.analysis.plan.choice import coarse
 from nas.analysis.plan.sample import Sample
-from nas.analysis.preview.parallel import Progress, parallel_map
+from nas.analysis.preview.parallel import parallel_map
 from nas.analysis.preview.survey import Costs, all_costs
 from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
 from nas.config.resources import Resources
@@ -16,6 +16,7 @@ from nas.pareto.budget import Budget
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
+from trainers.data.check.facts import Progress
 from trainers.errors import UserError
 
 SEED = 0

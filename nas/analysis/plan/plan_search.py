@@ -16,7 +16,6 @@ from nas.analysis.plan.networks import TYPICAL, restrictions, space_on
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.preview.forecast_hours import Forecast, pause_seconds
-from nas.analysis.preview.parallel import Progress
 from nas.config.run_config import SearchConfig
 from nas.cost.latency.config import LatencyConfig
 from nas.engine.slots import count_slots
@@ -24,6 +23,7 @@ from nas.study.baselines import BaselineSizes
 from nas.study.samplers.warm_start import warm_starts
 from search_spaces.baselines import PYRAMIDS
 from search_spaces.space import Option
+from trainers.data.check.facts import Progress
 
 PATIENCE = 5  # times the seconds of a typical whole training, after which one is given up
 

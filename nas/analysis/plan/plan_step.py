@@ -14,12 +14,12 @@ from nas.analysis.plan.machine import MachineFacts
 from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.networks import TYPICAL, presets_on, space_on
 from nas.analysis.plan.patch import Size, choose_patch
-from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing, count_windows
 from nas.engine.slots import count_slots
 from trainers.config import TrainConfig
 from trainers.data.build_cache import prepared_voxel_size
+from trainers.data.check.facts import Progress
 from trainers.data.config import Preprocess
 
 PROBE = 64**3  # voxels of the patch on which the typical network is timed first

@@ -9,8 +9,8 @@ from nas.analysis.plan.machine import USED, MachineFacts
 from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.networks import TYPICAL, presets_on, space_on
 from nas.analysis.plan.plan_step import StepPlan
-from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.side_by_side import measure_side_by_side
+from trainers.data.check.facts import Progress
 
 
 def share_gpu(

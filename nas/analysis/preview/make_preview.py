@@ -18,7 +18,7 @@ from nas.analysis.preview.forecast_hours import (
 )
 from nas.analysis.preview.known_networks import KnownNetwork, known_networks
 from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
-from nas.analysis.preview.parallel import Progress, parallel_map, preloaded
+from nas.analysis.preview.parallel import parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
 from nas.analysis.preview.side_by_side import SideBySide, measure_side_by_side
 from nas.analysis.preview.survey import Costs, Survey, all_costs, take_survey
@@ -35,6 +35,7 @@ from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
 from trainers.data.build_cache import prepared_voxel_size
 from trainers.data.cache import VolumeCache
+from trainers.data.check.facts import Progress
 from trainers.data.open_source import open_source
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
