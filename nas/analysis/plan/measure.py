@@ -47,8 +47,7 @@ class Bench:
         self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
     ) -> list[Timing | str]:
         """Of each, as many at a time as the search will train; or why there is none."""
-        slots = min(count_slots(self.resources), len(networks))
-        workload = self.workload(train)
+        slots, workload = count_slots(self.resources), self.workload(train)
         found = time_candidates(networks, workload, slots, len(networks), 0.0, progress)
         return [found[place] for place in range(len(networks))]
 
