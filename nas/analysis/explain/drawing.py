@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from nas.analysis.explain.case_view import CaseView, Plane
 from nas.analysis.explain.probe import Item
 from nas.report.axes_style import INK, MUTED
+from nas.report.contact_sheet import evenly
 
 TILE, DPI = 2.1, 150  # inches of a slice, and pixels of an inch
 COLUMNS = 6  # of one item each, at most, evenly chosen
@@ -45,7 +46,7 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
 
     Of one item all planes are shown, of several the axial plane of each.
     """
-    items = _items(mechanism, views)
+    items = evenly(_all_items(mechanism, views), COLUMNS)
     first = views[0].planes
     columns = [(items[0], plane) for plane in range(len(first))]
     if len(items) > 1:
@@ -80,12 +81,6 @@ def _all_items(mechanism: str, views: Sequence[CaseView]) -> list[Item]:
         for plane in view.planes:
             found.update(dict.fromkeys([*plane.maps, *plane.points]))
     return [item for item in found if item.mechanism == mechanism]
-
-
-def _items(mechanism: str, views: Sequence[CaseView]) -> list[Item]:
-    items = _all_items(mechanism, views)
-    places = np.linspace(0, len(items) - 1, min(COLUMNS, len(items))).round().astype(int)
-    return [items[place] for place in places]
 
 
 def _look(items: Sequence[Item], views: Sequence[CaseView]) -> _Look:
