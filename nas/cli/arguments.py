@@ -15,12 +15,10 @@ DATA = "a folder with dataset.json or of DICOM, a CSV table or a JSON datalist o
 
 
 def add_search_folder(command: argparse.ArgumentParser) -> None:
-    """Which search."""
     command.add_argument("dir", type=path, metavar="DIR", help="the search's folder")
 
 
 def add_within(command: argparse.ArgumentParser) -> None:
-    """Which members of the front."""
     command.add_argument(
         "--within",
         metavar="LIMITS",
@@ -29,12 +27,10 @@ def add_within(command: argparse.ArgumentParser) -> None:
 
 
 def add_export(command: argparse.ArgumentParser) -> None:
-    """Which exported network."""
     command.add_argument("out", type=path, metavar="OUT", help="an exported folder")
 
 
 def add_segmenters(command: argparse.ArgumentParser) -> None:
-    """Which networks segment."""
     command.add_argument(
         "dirs",
         type=path,
@@ -45,7 +41,6 @@ def add_segmenters(command: argparse.ArgumentParser) -> None:
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
-    """Changes of the configuration."""
     command.add_argument(
         "--set",
         dest="settings",
@@ -57,7 +52,6 @@ def add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def add_address(command: argparse.ArgumentParser) -> None:
-    """Where Ray runs."""
     command.add_argument(
         "--address",
         metavar="auto|HOST:PORT",
@@ -66,7 +60,6 @@ def add_address(command: argparse.ArgumentParser) -> None:
 
 
 def add_hours(command: argparse.ArgumentParser) -> None:
-    """How long a planned search may take."""
     command.add_argument(
         "--hours",
         type=hours,
@@ -77,19 +70,16 @@ def add_hours(command: argparse.ArgumentParser) -> None:
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
-    """Output for programs."""
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def add_raw(command: argparse.ArgumentParser) -> None:
-    """Whether postprocessing is left out."""
     command.add_argument(
         "--raw", action="store_true", help="label maps without the network's postprocessing"
     )
 
 
 def add_network(command: argparse.ArgumentParser) -> None:
-    """Which network, for which input and output."""
     command.add_argument("network", metavar="PRESET|OUT|FILE", help="preset, export, or JSON file")
     command.add_argument(
         "--input", type=shape, required=True, metavar="CxDxHxW", help="CxHxW for 2D networks"
@@ -98,7 +88,6 @@ def add_network(command: argparse.ArgumentParser) -> None:
 
 
 def add_training(command: argparse.ArgumentParser) -> None:
-    """How the training step is made whose memory is told."""
     command.add_argument(
         "--batch", type=positive, default=2, help="patches in a training step (default: 2)"
     )

@@ -49,7 +49,6 @@ class DataReport:
         return self.split.parts if self.split else {}
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         source = self.source
         return {
             "folder": str(source.folder),

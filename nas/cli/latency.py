@@ -50,7 +50,6 @@ class Row:
         return f"{self.backend}, {self.precision}, threads {self.threads}: {self.reason}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
         if self.latency is None:
             return {**self.conditions, "reason": self.reason}
         values = self.latency.to_json()

@@ -108,7 +108,6 @@ def published_text(count: PublishedCount) -> str:
 
 
 def space_json(space: SearchSpace) -> dict[str, Any]:
-    """Name, size, knobs and presets."""
     return {
         "name": space.name,
         "about": _about(space),

@@ -106,7 +106,6 @@ class SpaceConfig(Strict):
         return {**values, "restrict": _by_knob(values.get("restrict", {}), space, "restrict")}
 
     def space(self) -> SearchSpace:
-        """The space itself."""
         return find_space(self.name)
 
 

@@ -46,7 +46,6 @@ def kept_share(measured: Mapping[str, float]) -> float | None:
 
 
 def count_params(network: nn.Module) -> int:
-    """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 

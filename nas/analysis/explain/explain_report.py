@@ -71,7 +71,6 @@ class Explanation:
         return tuple(dict.fromkeys(item.mechanism for item in items))
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {
             "space": self.architecture.space,
             "key": self.architecture.key,

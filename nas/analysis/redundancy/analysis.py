@@ -91,7 +91,6 @@ class Redundancy:
         return sorted(known, key=lambda s: s.redundancy or 0.0, reverse=True)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {
             **asdict(self),
             "sublayers": [{**asdict(s), "redundancy": s.redundancy} for s in self.sublayers],

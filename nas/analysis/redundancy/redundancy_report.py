@@ -49,7 +49,6 @@ class Report:
         return self.proposal.closed if self.proposal else ()
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {
             "space": self.architecture.space,
             "key": self.architecture.key,

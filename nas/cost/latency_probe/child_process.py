@@ -49,7 +49,6 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
         return self._process.pid
 
     def send(self, message: Mapping[str, Any]) -> None:

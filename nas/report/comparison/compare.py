@@ -94,7 +94,6 @@ class Comparison:
         return dominated([member], self._others(name), self.objectives) > 0
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         names = list(self.searches)
         return {
             "objectives": list(self.objectives),
