@@ -99,12 +99,12 @@ def add_training(command: argparse.ArgumentParser) -> None:
     )
 
 
-def at_least(least: int, why: str = "") -> Callable[[str], int]:
-    """Reads a whole number of `least` or more; `why` not fewer."""
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads a whole number of `least` or more."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r}; {why}expected {least} or more")
+            raise argparse.ArgumentTypeError(f"{text!r}; expected {least} or more")
         return int(text)
 
     return read

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from trainers.bootstrap import RESAMPLES, Mean
-from trainers.evaluate import Evaluation, Score
+from trainers.evaluate import Evaluation
 
 WORST = 5
 HEADS = {
@@ -85,14 +85,10 @@ def _worst(evaluation: Evaluation) -> Table:
     ordered = sorted((dice, name) for dice, name in known if dice is not None)
     for dice, name in ordered[:WORST]:
         scores = (score for score in evaluation.scores if score.case == name)
-        worst = min(scores, key=_dice_or_more)
+        worst = min(scores, key=lambda score: 2.0 if score.dice is None else score.dice)
         distances = (_number(worst.hd95_mm, 2), _number(worst.assd_mm, 2), _number(worst.nsd, 3))
         table.add_row(name, _number(dice, 4), worst.label, _number(worst.dice, 4), *distances)
     return table
-
-
-def _dice_or_more(score: Score) -> float:
-    return 2.0 if score.dice is None else score.dice
 
 
 def speed_line(evaluation: Evaluation) -> str:

@@ -9,9 +9,8 @@ from rich.table import Table
 
 from nas.cost.latency import Conditions
 from nas.pareto.front_files import Front
-from nas.pareto.objectives import DICE, UNKNOWN, Objective, costs_among, objective
+from nas.pareto.objectives import DICE, UNKNOWN, costs_among, objective
 from nas.pareto.reference import above_reference, dice_reference
-from nas.pareto.result import Result
 
 
 def front_table(
@@ -33,7 +32,8 @@ def front_table(
     rows = [*members, *front.beside]
     captions: dict[str, None] = {}
     costs = costs_among(name for row in rows for name in row.costs)
-    known = [o for o in map(objective, ("dice", *costs)) if any(_is_known(o, r) for r in rows)]
+    names = [n for n in ("dice", *costs) if any(row.value(n) is not None for row in rows)]
+    known = list(map(objective, names))
     for shown in known:
         table.add_column(shown.title, justify="right")
     if front.chances:
@@ -67,10 +67,6 @@ def front_table(
         captions[f"{below} more below Dice {least}{command}"] = None
     table.caption = "\n".join(captions) or None
     return table
-
-
-def _is_known(kind: Objective, row: Result) -> bool:
-    return row.value(kind.name) is not None
 
 
 def shell_path(path: Path) -> str:

@@ -46,7 +46,7 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
 
     Of one item all planes are shown, of several the axial plane of each.
     """
-    items = evenly(_all_items(mechanism, views), COLUMNS)
+    items = evenly(items_of(mechanism, views), COLUMNS)
     first = views[0].planes
     columns = [(items[0], plane) for plane in range(len(first))]
     if len(items) > 1:
@@ -70,12 +70,8 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
     return figure
 
 
-def shown_items(mechanism: str, views: Sequence[CaseView]) -> int:
-    """How many items of the mechanism there are to draw, of which a figure has `COLUMNS`."""
-    return len(_all_items(mechanism, views))
-
-
-def _all_items(mechanism: str, views: Sequence[CaseView]) -> list[Item]:
+def items_of(mechanism: str, views: Sequence[CaseView]) -> list[Item]:
+    """All that there is to draw of the mechanism, of which a figure has `COLUMNS`."""
     found: dict[Item, None] = {}
     for view in views:
         for plane in view.planes:

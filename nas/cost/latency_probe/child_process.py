@@ -47,10 +47,6 @@ class Child:
             )
         self.send(task.to_json())
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a request; `receive` tells where the child has died."""
         with suppress(BrokenPipeError, ConnectionResetError):
