@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
 
+from trainers.errors import UserError
 from trainers.home import from_home
 
 path = from_home
@@ -97,6 +99,13 @@ def add_training(command: argparse.ArgumentParser) -> None:
         default="fp32",
         help="of that step (default: fp32)",
     )
+
+
+def no_file(to: Path) -> Path:
+    """The folder that `--to` names, new or old. Raises UserError for a file."""
+    if to.exists() and not to.is_dir():
+        raise UserError(f"--to {to} is a file; expected a folder, new or old")
+    return to
 
 
 def at_least(least: int) -> Callable[[str], int]:

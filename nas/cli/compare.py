@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.report.safe_console import SafeConsole
+from nas.cli.console import print_wide, say
 
 HELP = "compare the fronts of several searches on the same data"
 MOST = 8  # colours that can be told apart
@@ -51,13 +51,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(comparison.to_json()))
         return 0
-    console = SafeConsole()
     for table in comparison_tables(comparison):
-        console.print(table)
+        print_wide(table)
     for note in comparison.notes:
-        console.print(f"Differs, too: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(f"Differs, too: {note}")
     if to:
-        console.print(f"Browse: {to}", markup=False, highlight=False, soft_wrap=True)
+        say(f"Browse: {to}")
     return 0
 
 

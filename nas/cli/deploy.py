@@ -10,8 +10,7 @@ from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import note, say
-from nas.report.safe_console import SafeConsole
+from nas.cli.console import note, print_wide, say
 from search_spaces.axes import by_axis
 from trainers.errors import UserError
 
@@ -71,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(record.model_dump_json())
     else:
-        SafeConsole().print(deployment_table(record))
+        print_wide(deployment_table(record))
         say(agreement(record))
         say(f"{record.format} {record.precision} in {options.to}")
     return 0

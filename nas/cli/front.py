@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from nas.cli import arguments
-from nas.cli.console import note
+from nas.cli.console import note, print_wide
 from nas.report.safe_console import SafeConsole
 
 HELP = "show the Pareto front of a search"
@@ -43,9 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(front_json(front)))
         return 0
-    console = SafeConsole()
-    table = front_table(front, numbered=options.plot, whole=options.all, folder=options.dir)
-    console.print(table)
+    print_wide(front_table(front, options.plot, whole=options.all, folder=options.dir))
     if not front.members:
         note("no network of this search was trained to the end so far")
         return 0
@@ -55,5 +53,5 @@ def run(options: argparse.Namespace) -> int:
         from nas.pareto.objectives import costs_among
 
         for cost in costs_among(front.objectives) or ["params"]:
-            print(f"\n{front_chart(shown, cost, min(console.width, 100))}")
+            print(f"\n{front_chart(shown, cost, min(SafeConsole().width, 100))}")
     return 0

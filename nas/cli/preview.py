@@ -8,8 +8,7 @@ from pathlib import Path
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES
-from nas.report.safe_console import SafeConsole
+from nas.cli.console import NOTES, print_wide, say
 from trainers.errors import UserError
 
 HELP = "see what a search will meet: costs, budget, knobs and hours"
@@ -58,9 +57,10 @@ def run(options: argparse.Namespace) -> int:
             f"{options.config}: preview takes a YAML file; segnas init {options.config} writes one"
         )
     from nas.analysis.preview import (
+        HTML,
         Request,
         make_preview,
-        print_preview,
+        preview_parts,
         writable_folder,
         write_preview,
     )
@@ -77,5 +77,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report))
     else:
-        print_preview(preview, folder, SafeConsole())
+        for part in preview_parts(preview):
+            print_wide(part)
+        say(f"Browse: {folder / HTML}")
     return 0 if preview.allowed.share > 0 else 1
