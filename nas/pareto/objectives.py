@@ -47,12 +47,10 @@ class Objective:
 
     @property
     def phrase(self) -> str:
-        """The title within a sentence: `training memory`, `MACs`."""
-        return (
-            self.title
-            if self.title.isupper() or self.title[1:2].isupper()
-            else self.title[:1].lower() + self.title[1:]
-        )
+        """The title within a sentence: `Dice`, `training memory`, `MACs`."""
+        if self.maximised or self.title[1:2].isupper():
+            return self.title
+        return self.title[:1].lower() + self.title[1:]
 
     def exact(self, value: float | None) -> str:
         """A value in full: `0.8123`, `1,234`, `1.5 GiB`, `12.34 ms`."""
