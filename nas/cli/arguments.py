@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trainers.errors import UserError
@@ -131,6 +131,18 @@ def numbers(separator: str, expected: str, *lengths: int) -> Callable[[str], tup
         if wrong or (lengths and len(words) not in lengths):
             raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
         return tuple(map(int, words))
+
+    return read
+
+
+def some_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Reads words between commas, each of them known."""
+
+    def read(text: str) -> tuple[str, ...]:
+        words = tuple(text.split(","))
+        if unknown := [word for word in words if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; expected some of {', '.join(known)}")
+        return words
 
     return read
 

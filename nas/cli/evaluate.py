@@ -49,7 +49,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--columns",
-        type=_columns,
+        type=arguments.some_of(METRICS),
         default=USUAL,
         metavar="NAMES",
         help=f"of the table, in the files are all: {','.join(METRICS)} (default: "
@@ -145,12 +145,3 @@ def _part_cases(options: argparse.Namespace) -> Sequence[Case]:
             "--images and --labels, or the exported folder first"
         )
     return part_cases(Export(first), options.part)
-
-
-def _columns(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    if unknown := [name for name in names if name not in METRICS]:
-        raise argparse.ArgumentTypeError(
-            f"{unknown[0]!r} is no metric; expected some of {','.join(METRICS)}"
-        )
-    return names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     for name, known in (("backend", BACKENDS), ("precision", PRECISIONS)):
         command.add_argument(
             f"--{name}",
-            type=_several(known),
+            type=arguments.some_of(known),
             default=known[:1],
             metavar="A,B",
             help=f"some of {', '.join(known)} (default: {known[0]})",
@@ -208,13 +208,3 @@ def _caption(conditions: Sequence[Conditions]) -> str:
     runtimes = {c.runtime for c in conditions}
     shape = f"batch {batch} of {'x'.join(map(str, (channels, *size)))}"
     return "; ".join([", ".join(sorted(machines)), shape, ", ".join(sorted(runtimes))])
-
-
-def _several(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    def read(text: str) -> tuple[str, ...]:
-        words = tuple(text.split(","))
-        if unknown := [word for word in words if word not in known]:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; expected some of {', '.join(known)}")
-        return words
-
-    return read
