@@ -12,17 +12,16 @@ from subprocess import DEVNULL, Popen, TimeoutExpired
 from tempfile import TemporaryFile
 from threading import Event
 from time import monotonic
-from typing import IO
 
 import numpy as np
 
 from nas.cost.failure import Waiting
 from nas.cost.latency import Conditions, Latency, LatencyConfig
 from nas.cost.latency.device_config import FILE
+from nas.cost.latency_probe.child_process import last_line
 from trainers.errors import UserError, shortened
 
 LOOK = 0.2  # seconds between looks whether it is to end
-TAIL = 1 << 16  # bytes of what it prints that are read, from its end
 
 
 class CommandDevice:
@@ -69,9 +68,9 @@ class CommandDevice:
             if code is None:
                 return Waiting(f"{words[0]} took more than {self._latency.timeout:g} s")
             if code:
-                said = _last_line(complained) or _last_line(printed) or "it said nothing"
+                said = last_line(complained) or last_line(printed) or "it said nothing"
                 return Waiting(f"{words[0]} ended with {code}: {shortened(said)}")
-            said = _last_line(printed)
+            said = last_line(printed)
         try:
             times = _milliseconds(said)
         except ValueError:
@@ -110,11 +109,3 @@ def _milliseconds(line: str) -> list[float]:
     if not times or not all(0 < ms < math.inf for ms in times):
         raise ValueError(line)
     return times
-
-
-def _last_line(printed: IO[bytes]) -> str:
-    """The last line that is not empty; empty where there is none."""
-    size = printed.seek(0, os.SEEK_END)
-    printed.seek(max(0, size - TAIL))
-    lines = printed.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
