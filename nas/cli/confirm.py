@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
     from nas.report.read_search import read_search
+    from nas.report.terminal_tables import shell_path
     from nas.search.run import Confirm, run_search
     from nas.study.search_folder import journal_in
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         note("no repeat came to its end; the same command tries again")
         return 1
     print_wide(confirmed_table(told))
-    say(f"next: segnas export {options.dir} --pick {told[0]['key']} --to OUT")
+    say(f"next: segnas export {shell_path(options.dir)} --pick {told[0]['key']} --to OUT")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from nas.cli import arguments
@@ -67,7 +68,7 @@ def next_line(export: Export) -> str:
     from nas.export.learnt_cases import has_test_part
 
     which = "--part test" if has_test_part(export) else "--images DIR --labels DIR"
-    return f"next: segnas evaluate {export.folder} {which}"
+    return f"next: segnas evaluate {shlex.quote(str(export.folder))} {which}"
 
 
 def run(options: argparse.Namespace) -> int:

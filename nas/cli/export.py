@@ -36,6 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from nas.report.terminal_tables import shell_path
     from nas.search.notebook import open_search
 
     search = open_search(options.dir)
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if register:
         say(f"registered: {register()}")
-    say(f"next: segnas retrain {options.to}")
+    say(f"next: segnas retrain {shell_path(options.to)}")
     return 0
 
 

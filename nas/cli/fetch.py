@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def _fetch(options: argparse.Namespace, mirror: str) -> int:
     which = find_open_set(options.name)
     with Bars(NOTES, DownloadColumn(), TransferSpeedColumn()) as bars:
         folder = fetch(which, options.to, bars.count, mirror)
-    following = f"segnas search {folder}"
+    following = f"segnas search {shlex.quote(str(folder))}"
     if options.json:
         print(json.dumps({"folder": str(folder), "licence": LICENCE, "next": following}))
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from nas.cli.arguments import DATA, add_hours, path
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     name = search_name(options.to.with_suffix("") if options.to else options.data)
     file = options.to or Path(f"{name}.yaml")
     _check_file(file, options.force)
-    command = f"segnas search {file}"
+    command = f"segnas search {shlex.quote(str(file))}"
     with Stages(NOTES) as stages:
         stages.begin(f"Reading {options.data}")
         where = Path("runs") / name

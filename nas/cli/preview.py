@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from nas.cli import arguments
@@ -54,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
 
     if is_data(options.config):
         raise UserError(
-            f"{options.config}: preview takes a YAML file; segnas init {options.config} writes one"
+            f"{options.config}: preview takes a YAML file; segnas init "
+            f"{shlex.quote(str(options.config))} writes one"
         )
     from nas.analysis.preview import (
         HTML,
