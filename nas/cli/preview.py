@@ -58,20 +58,14 @@ def run(options: argparse.Namespace) -> int:
             f"{options.config}: preview takes a YAML file; segnas init "
             f"{shlex.quote(str(options.config))} writes one"
         )
-    from nas.analysis.preview import (
-        HTML,
-        Request,
-        make_preview,
-        preview_parts,
-        writable_folder,
-        write_preview,
-    )
+    from nas.analysis.preview import HTML, Request, make_preview, preview_parts, write_preview
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
     from nas.search.progress_bars import Bars
+    from trainers.atomic import output_folder
 
     config = read_config(RunConfig, options.config, options.settings)
-    folder = writable_folder(options.dir or Path("runs") / config.name)
+    folder = output_folder(options.dir or Path("runs") / config.name)
     request = Request(options.samples, options.seed, options.latency, not options.no_hours)
     with Bars(NOTES) as bars:
         preview = make_preview(config, folder, request, bars.count)

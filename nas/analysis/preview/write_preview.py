@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,23 +24,9 @@ from nas.analysis.preview.tables import cost_table, knob_table, network_table
 from nas.pareto.objectives import COSTS
 from nas.report.html_page import png
 from trainers.atomic import write_folder
-from trainers.errors import UserError
 
 JSON, HTML, PNG = "preview.json", "preview.html", "preview.png"
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-
-
-def writable_folder(folder: Path) -> Path:
-    """The folder, made where it is missing. Raises UserError where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--dir {folder} cannot hold the preview: {error.strerror}; give --dir another folder"
-        ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"--dir {folder} cannot be written; give --dir another folder")
-    return folder
 
 
 def write_preview(preview: Preview, folder: Path) -> dict[str, Any]:
