@@ -230,16 +230,9 @@ def _side_by_side(
 def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) -> Schedule:
     """What the search does, as far as its configuration says."""
     search, train, latency = config.search, config.train, config.latency
-    ends = early_ends(search.early_stopping, train)
-    mean_end = sum(share * probability for share, probability in ends)
-    trials = {
-        "trials": search.trials,
-        "hours": MANY,
-        "epochs": round(search.all_epochs(train.epochs) / (mean_end * train.epochs)),
-    }[search.budget]
     measured = config.needs_latency and latency.here
-    return Schedule(
-        trials=trials,
+    schedule = Schedule(
+        trials=search.trials,
         slots=slots,
         epochs=train.epochs,
         steps=train.steps_per_epoch,
@@ -247,5 +240,11 @@ def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) 
         windows=windows,
         pause=pause_seconds(latency, pass_seconds) if measured else 0.0,
         hours=search.hours,
-        ends=ends,
+        ends=early_ends(search.early_stopping, train),
     )
+    if search.budget == "hours":
+        return replace(schedule, trials=MANY)
+    if search.budget == "epochs":
+        whole = search.all_epochs(train.epochs) / (schedule.mean_end * train.epochs)
+        return replace(schedule, trials=round(whole))
+    return schedule

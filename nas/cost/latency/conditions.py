@@ -88,14 +88,10 @@ def device_name(device: torch.device) -> str:
 
 def processor_name() -> str:
     """That of this machine."""
-    return _cpu_model() or platform.processor() or platform.machine()
-
-
-def _cpu_model() -> str:
-    """The processor's name on Linux, where `platform` does not know it; else empty."""
-    facts = Path("/proc/cpuinfo")
+    facts = Path("/proc/cpuinfo")  # of Linux, where `platform` does not know it
     lines = facts.read_text().splitlines() if facts.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    models = (line.partition(":")[2].strip() for line in lines if "model name" in line)
+    return next(models, "") or platform.processor() or platform.machine()
 
 
 def _driver(device: torch.device) -> str:
