@@ -41,11 +41,6 @@ class Objective:
         return -1.0 if self.maximised else 1.0
 
     @property
-    def label(self) -> str:
-        """The title with the unit, as an axis or a column has it: `Latency (ms)`."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    @property
     def phrase(self) -> str:
         """The title within a sentence: `Dice`, `training memory`, `MACs`."""
         if self.maximised or self.title[1:2].isupper():
