@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import note, print_wide, say
+from nas.report.plain_table import plain_table
 from search_spaces.axes import by_axis
 from trainers.errors import UserError
 
@@ -79,10 +79,7 @@ def run(options: argparse.Namespace) -> int:
 def deployment_table(record: Deployment) -> Table:
     """PyTorch's and the deployed network's Dice and latency."""
     checks = record.checks
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in ("Dice", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="right")
+    table = plain_table([""], ["Dice", "p50 ms", "p99 ms"])
     names = ("pytorch", "PyTorch fp32"), ("deployed", f"{record.format} {record.precision}")
     for (key, name), dice in zip(names, (checks.dice_pytorch, checks.dice), strict=True):
         times = record.latency[key]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from nas.report.plain_table import plain_table
 from trainers.bootstrap import RESAMPLES, Mean
 from trainers.evaluate import Evaluation
 
@@ -31,16 +31,9 @@ def evaluation_tables(evaluation: Evaluation, columns: Sequence[str]) -> Iterato
 
 
 def _means(evaluation: Evaluation, columns: Sequence[str]) -> Table:
-    table = Table(
-        "class",
-        *(HEADS[column].format(tolerance=evaluation.tolerance_mm) for column in columns),
-        "cases",
-        box=SIMPLE_HEAD,
-        caption=_caption(evaluation),
-        caption_justify="left",
-        title=f"means of {len(evaluation.cases)} cases, and their 95% intervals",
-        title_justify="left",
-    )
+    heads = (HEADS[column].format(tolerance=evaluation.tolerance_mm) for column in columns)
+    title = f"means of {len(evaluation.cases)} cases, and their 95% intervals"
+    table = plain_table(["class", *heads, "cases"], title=title, caption=_caption(evaluation))
     rows = [*evaluation.means.items(), ("all classes", evaluation.foreground)]
     for name, means in rows:
         cells = (_mean(means[metric], 2 if metric.endswith("_mm") else 3) for metric in columns)
@@ -69,18 +62,8 @@ def _caption(evaluation: Evaluation) -> str:
 
 
 def _worst(evaluation: Evaluation) -> Table:
-    table = Table(
-        "case",
-        "Dice",
-        "worst class",
-        "its Dice",
-        "HD95 mm",
-        "ASSD mm",
-        "NSD",
-        box=SIMPLE_HEAD,
-        title="worst cases",
-        title_justify="left",
-    )
+    heads = ("case", "Dice", "worst class", "its Dice", "HD95 mm", "ASSD mm", "NSD")
+    table = plain_table(heads, title="worst cases")
     known = [(case.dice, name) for name, case in evaluation.cases.items()]
     ordered = sorted((dice, name) for dice, name in known if dice is not None)
     for dice, name in ordered[:WORST]:

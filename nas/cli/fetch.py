@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.progress import DownloadColumn, TransferSpeedColumn
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, print_wide, say
+from nas.report.plain_table import plain_table
 
 HELP = "list the data sets that can be downloaded, or download one"
 MIRROR_VARIABLE = "SEGNAS_MIRROR"
@@ -94,12 +94,9 @@ def _list(as_json: bool, mirror: str) -> int:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Medical Segmentation Decathlon")
-    table.add_column("name", no_wrap=True)
-    table.add_column("what")
-    for column in ("labelled", "unlabelled", "MB"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("licence", no_wrap=True)
+    numbers, title = ("labelled", "unlabelled", "MB"), "Medical Segmentation Decathlon"
+    whole = ("name", *numbers, "licence")
+    table = plain_table(("name", "what"), numbers, ["licence"], whole=whole, title=title)
     for row in rows:
         size = "no answer" if row["bytes"] is None else f"{row['bytes'] / 1e6:,.0f}"
         cases = str(row["labelled"]), str(row["unlabelled"])

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from nas.cli import arguments
 from nas.cli.console import note, print_wide
+from nas.report.plain_table import plain_table
 from trainers.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -174,13 +173,9 @@ def latency_table(title: str, rows: Sequence[Row]) -> Group:
     volumes = any(latency.volume for latency in measured)
     names = ["p50 ms", "p90 ms", "p99 ms", "mean ms", "noise", "patches/s"]
     names += ["volumes/s", "slices/s"] if volumes else []
-    table = Table(
-        title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold"
-    )
-    table.caption, table.caption_justify = _caption([m.conditions for m in measured]), "left"
-    for name in ("backend", "precision", "threads", *names):
-        left = name in ("backend", "precision")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    how, caption = ("backend", "precision"), _caption([m.conditions for m in measured])
+    whole = (*how, "threads", *names)
+    table = plain_table(how, whole[2:], whole=whole, title=title, caption=caption)
     for row in rows:
         figures = _figures(row.latency, volumes) if row.latency else ["-"] * len(names)
         table.add_row(row.backend, row.precision, str(row.threads), *figures)
