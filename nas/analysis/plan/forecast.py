@@ -14,7 +14,6 @@ from nas.analysis.preview.time_candidates import Timing
 from nas.config.data_space import DataSpace
 from nas.pareto.budget import Budget
 from trainers.config import TrainConfig
-from trainers.data.check.facts import Progress
 
 DRAWN, TIMED = 80, 8
 SEED = 0
@@ -42,18 +41,17 @@ def pool_of(
     budget: Budget,
     typical: tuple[Costs, Timing],
     bench: Bench,
-    progress: Progress,
 ) -> Pool:
     """Draw candidates, count them, and train a few from small to large a little.
 
     `typical`: one that is known already, which is in the pool whatever is drawn.
     """
     draw = draw_points(space.space, space.restrict, DRAWN, SEED)
-    costs = tuple(bench.costs(draw.points, train, progress))
+    costs = tuple(bench.costs(draw.points, train))
     survey = Survey(draw, costs, leading={}, broken={})
     within = survey.spread(survey.within(budget), DRAWN)  # from small to large
     places = survey.spread(within, TIMED)
-    found = bench.time([draw.points[i] for i in places], train, progress)
+    found = bench.time([draw.points[i] for i in places], train)
     timed = [(costs[i], t) for i, t in zip(places, found, strict=True) if isinstance(t, Timing)]
     return Pool([typical[0], *(costs[i] for i in within)], [typical, *timed])
 

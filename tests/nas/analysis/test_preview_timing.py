@@ -80,8 +80,8 @@ def test_when_the_time_is_up_only_the_least_are_timed(workload):
 
 
 def test_a_plan_whose_limits_let_nothing_drawn_through_times_nothing(workload):
-    bench = Bench(Sample(workload.cache, (24.0, 24.0, 24.0), 1.0), Resources())
-    assert bench.time([], workload.train, lambda *count: None) == []
+    sample = Sample(workload.cache, (24.0, 24.0, 24.0), 1.0)
+    assert Bench(sample, Resources(), lambda *count: None).time([], workload.train) == []
 
 
 def test_a_window_is_timed_on_corners_of_volumes(workload, monkeypatch):
