@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from nas.cost.latency import Conditions
+from nas.cost.latency.conditions import conditions_text
 from nas.pareto.front_files import Front
 from nas.pareto.objectives import DICE, UNKNOWN, costs_among, objective
 from nas.pareto.reference import above_reference, dice_reference
@@ -56,11 +56,9 @@ def front_table(
             least, most = map(objective("macs").short, row.macs_bounds)
             captions[f"{row.label}: MACs of the queries that it keeps, of {least} to {most}"] = None
         if row.latency:
-            conditions = Conditions.from_json(row.latency["conditions"])
-            captions[f"latency: median of a pass, {conditions.text()}"] = None
+            captions[f"latency: median of a pass, {conditions_text(row.latency)}"] = None
         for name, latency in row.latencies.items():
-            conditions = Conditions.from_json(latency["conditions"])
-            captions[f"latency on {name}: median of a pass, {conditions.text()}"] = None
+            captions[f"latency on {name}: median of a pass, {conditions_text(latency)}"] = None
     if below := len(front.members) - len(members):
         least = DICE.exact(dice_reference(front.members))
         command = f": segnas front {shell_path(folder)} --all" if folder else ""

@@ -6,9 +6,10 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.record import Record
@@ -52,6 +53,11 @@ class Conditions(Record):
             f"{self.backend} "
             f"({self.runtime}), batch {batch} of {'x'.join(map(str, (channels, *size)))}"
         )
+
+
+def conditions_text(latency: Mapping[str, Any]) -> str:
+    """The conditions of a latency, which is given as JSON has it, on one line."""
+    return Conditions.from_json(latency["conditions"]).text()
 
 
 def conditions_of(channels: int, config: LatencyConfig, device: torch.device) -> Conditions:
