@@ -52,10 +52,10 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
     if len(items) > 1:
         columns = [(item, 0) for item in items]
     look = _look(items, views)
-    height, width = _shape(views, [0, *(plane for _, plane in columns)])
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    figure = Figure(figsize=(width, height + 0.75), dpi=DPI, layout=layout)
     ratios = [_width(views, 0), *(_width(views, plane) for _, plane in columns)]
+    size = TILE * sum(ratios) + 0.5, TILE * len(views) + 0.75
+    figure = Figure(figsize=size, dpi=DPI, layout=layout)
     axes = figure.subplots(len(views), len(ratios), squeeze=False, width_ratios=ratios)
     for row, view in zip(axes, views, strict=True):
         _draw_slice(row[0], view.planes[0])
@@ -170,8 +170,3 @@ def _width(views: Sequence[CaseView], plane: int) -> float:
     sizes = (view.planes[plane] for view in views)
     shares = [p.grey.shape[1] * p.pixel[1] / (p.grey.shape[0] * p.pixel[0]) for p in sizes]
     return float(np.clip(max(shares), 0.5, 2))
-
-
-def _shape(views: Sequence[CaseView], planes: Sequence[int]) -> tuple[float, float]:
-    """Height and width of all tiles in inches."""
-    return TILE * len(views), TILE * sum(_width(views, plane) for plane in planes) + 0.5
