@@ -13,11 +13,10 @@ from tempfile import TemporaryFile
 from threading import Event
 from time import monotonic
 
-import numpy as np
-
 from nas.cost.failure import Waiting
 from nas.cost.latency import Conditions, Latency, LatencyConfig
 from nas.cost.latency.device_config import FILE
+from nas.cost.latency.result import summary
 from nas.cost.latency_probe.child_process import last_line
 from trainers.errors import UserError, shortened
 
@@ -72,22 +71,11 @@ class CommandDevice:
                 return Waiting(f"{words[0]} ended with {code}: {shortened(said)}")
             said = last_line(printed)
         try:
-            times = _milliseconds(said)
+            return summary(_milliseconds(said), None, 0, self._conditions)
         except ValueError:
             return Waiting(
                 f"{words[0]} printed {shortened(said)!r}; expected milliseconds, such as 12.5"
             )
-        p50, p90, p99 = map(float, np.percentile(times, [50, 90, 99]))
-        return Latency(
-            p50_ms=p50,
-            p90_ms=p90,
-            p99_ms=p99,
-            mean_ms=float(np.mean(times)),
-            repeats=len(times),
-            warmup=0,
-            noise=None,
-            conditions=self._conditions,
-        )
 
 
 def _wait(process: Popen[bytes], timeout: float, ended: Event) -> int | None:

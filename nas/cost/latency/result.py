@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from pydantic import Field
 
 from nas.cost.latency.conditions import Conditions
@@ -52,3 +55,27 @@ class Latency(Record):
     def patches_per_s(self) -> float:
         """Patches a second, by the median."""
         return 1e3 * self.conditions.shape[0] / self.p50_ms
+
+
+def summary(
+    times: Sequence[float],
+    noise: float | None,
+    warmup: int,
+    conditions: Conditions,
+    volume: VolumeLatency | None = None,
+    windows: int | None = None,
+) -> Latency:
+    """The distribution of the milliseconds of all counted passes."""
+    p50, p90, p99 = map(float, np.percentile(times, [50, 90, 99]))
+    return Latency(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=float(np.mean(times)),
+        repeats=len(times),
+        warmup=warmup,
+        noise=noise,
+        conditions=conditions,
+        volume=volume,
+        windows=windows,
+    )
