@@ -8,7 +8,6 @@ import json
 from nas.cli import arguments
 from nas.cli.console import print_wide, say
 from nas.cli.network_argument import find_architecture
-from search_spaces.space import Architecture
 
 HELP = "count the parameters, work and memory of a network"
 
@@ -42,7 +41,15 @@ def run(options: argparse.Namespace) -> int:
     channels, *patch = options.input
     task = architecture, channels, options.classes, tuple(patch)
     if options.audit:
-        return _show_audit(*task, by_type=options.audit == "types", as_json=options.json)
+        from nas.cli.audit_table import audit_table
+        from nas.cost.audit import audit
+
+        audited = audit(*task)
+        if options.json:
+            print(json.dumps({"key": architecture.key, **audited.to_json()}))
+        else:
+            print_wide(audit_table(audited, by_kind=options.audit == "types"))
+        return 0
     cost, published = cost_of(*task), None
     memory = memory_of(*task, batch=options.batch, precision=options.precision)
     if options.convention == "published":
@@ -59,24 +66,4 @@ def run(options: argparse.Namespace) -> int:
         say(memory_text(memory, options.batch, options.precision))
         if published is not None:
             say(published_text(published))
-    return 0
-
-
-def _show_audit(
-    architecture: Architecture,
-    in_channels: int,
-    classes: int,
-    patch: tuple[int, ...],
-    *,
-    by_type: bool,
-    as_json: bool,
-) -> int:
-    from nas.cli.audit_table import audit_table
-    from nas.cost.audit import audit
-
-    audited = audit(architecture, in_channels, classes, patch)
-    if as_json:
-        print(json.dumps({"key": architecture.key, **audited.to_json()}))
-    else:
-        print_wide(audit_table(audited, by_type))
     return 0
