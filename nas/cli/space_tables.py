@@ -57,20 +57,18 @@ def describe_presets(
     named: Mapping[str, Architecture], shape: Sequence[int] = (1,), classes: int = CLASSES
 ) -> list[Preset]:
     """`shape`: the input's channels, and then its size if the work is to be counted."""
-    return [_describe(name, architecture, shape, classes) for name, architecture in named.items()]
-
-
-def _describe(name: str, architecture: Architecture, shape: Sequence[int], classes: int) -> Preset:
     # Here, for spaces are listed without PyTorch.
     from nas.cost.count import cost_of, count_params
     from search_spaces.meta_network import build_on_meta
 
     channels, *patch = shape
-    if patch and not misfit(architecture, patch):
-        cost = cost_of(architecture, channels, classes, tuple(patch))
-        return Preset(name, architecture, channels, classes, cost.params, cost)
-    params = count_params(build_on_meta(architecture, channels, classes))
-    return Preset(name, architecture, channels, classes, params, None)
+    found = []
+    for name, one in named.items():
+        counts = patch and not misfit(one, patch)
+        cost = cost_of(one, channels, classes, tuple(patch)) if counts else None
+        params = cost.params if cost else count_params(build_on_meta(one, channels, classes))
+        found.append(Preset(name, one, channels, classes, params, cost))
+    return found
 
 
 def work_json(cost: Cost) -> dict[str, Any]:

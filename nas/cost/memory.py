@@ -99,10 +99,12 @@ def memory_of(
     images = (batch, in_channels, *patch)
     one_pass = TrainingPass(network, criterion, terms, computing)
     activations, training = _training_step(one_pass, images, device, count, moments)
-    inference = _inference(network, (1, *images[1:]), narrow, device, count)
+    network.eval()
+    with torch.no_grad(), count() as live, OnDevice(device, narrow):
+        network(_batch((1, *images[1:])))
     weights = _bytes(own)
     lying = weights * (2 if ema else 1) + _bytes(beside)
-    return Memory(weights, activations, lying + training, weights + inference)
+    return Memory(weights, activations, lying + training, weights + live.peak)
 
 
 def _training_step(
@@ -133,21 +135,6 @@ def _training_step(
     update = 0 if device == "cuda" else 2 * max(map(_size, trained), default=0)
     one_pass.zero_grad(set_to_none=True)
     return kept, moments * gradients + max(gradients + forward, backward, after + update)
-
-
-@torch.no_grad()
-def _inference(
-    network: nn.Module,
-    shape: tuple[int, ...],
-    narrow: torch.dtype | None,
-    device: Device,
-    count: Callable[[], LiveTensors],
-) -> int:
-    """The most bytes beside the weights."""
-    network.eval()
-    with count() as live, OnDevice(device, narrow):
-        network(_batch(shape))
-    return live.peak
 
 
 def _backward(loss: torch.Tensor) -> None:
