@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field
 
 from nas.cost.latency.conditions import Conditions
 from nas.cost.latency.record import Record
+from trainers.strict import left_out_at
 
 
 class VolumeLatency(Record):
@@ -49,7 +49,7 @@ class Latency(Record):
     noise: float | None
     conditions: Conditions
     volume: VolumeLatency | None = None
-    windows: int | None = Field(default=None, exclude_if=lambda windows: windows is None)
+    windows: int | None = left_out_at(None)
 
     @property
     def patches_per_s(self) -> float:
