@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from trainers.errors import UserError
 from trainers.home import from_home
 
 path = from_home
@@ -15,12 +17,10 @@ DATA = "a folder with dataset.json or of DICOM, a CSV table or a JSON datalist o
 
 
 def add_search_folder(command: argparse.ArgumentParser) -> None:
-    """Which search."""
     command.add_argument("dir", type=path, metavar="DIR", help="the search's folder")
 
 
 def add_within(command: argparse.ArgumentParser) -> None:
-    """Which members of the front."""
     command.add_argument(
         "--within",
         metavar="LIMITS",
@@ -29,12 +29,10 @@ def add_within(command: argparse.ArgumentParser) -> None:
 
 
 def add_export(command: argparse.ArgumentParser) -> None:
-    """Which exported network."""
     command.add_argument("out", type=path, metavar="OUT", help="an exported folder")
 
 
 def add_segmenters(command: argparse.ArgumentParser) -> None:
-    """Which networks segment."""
     command.add_argument(
         "dirs",
         type=path,
@@ -45,7 +43,6 @@ def add_segmenters(command: argparse.ArgumentParser) -> None:
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
-    """Changes of the configuration."""
     command.add_argument(
         "--set",
         dest="settings",
@@ -57,7 +54,6 @@ def add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def add_address(command: argparse.ArgumentParser) -> None:
-    """Where Ray runs."""
     command.add_argument(
         "--address",
         metavar="auto|HOST:PORT",
@@ -66,7 +62,6 @@ def add_address(command: argparse.ArgumentParser) -> None:
 
 
 def add_hours(command: argparse.ArgumentParser) -> None:
-    """How long a planned search may take."""
     command.add_argument(
         "--hours",
         type=hours,
@@ -77,19 +72,16 @@ def add_hours(command: argparse.ArgumentParser) -> None:
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
-    """Output for programs."""
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def add_raw(command: argparse.ArgumentParser) -> None:
-    """Whether postprocessing is left out."""
     command.add_argument(
         "--raw", action="store_true", help="label maps without the network's postprocessing"
     )
 
 
 def add_network(command: argparse.ArgumentParser) -> None:
-    """Which network, for which input and output."""
     command.add_argument("network", metavar="PRESET|OUT|FILE", help="preset, export, or JSON file")
     command.add_argument(
         "--input", type=shape, required=True, metavar="CxDxHxW", help="CxHxW for 2D networks"
@@ -98,7 +90,6 @@ def add_network(command: argparse.ArgumentParser) -> None:
 
 
 def add_training(command: argparse.ArgumentParser) -> None:
-    """How the training step is made whose memory is told."""
     command.add_argument(
         "--batch", type=positive, default=2, help="patches in a training step (default: 2)"
     )
@@ -110,12 +101,19 @@ def add_training(command: argparse.ArgumentParser) -> None:
     )
 
 
-def at_least(least: int, why: str = "") -> Callable[[str], int]:
-    """Reads a whole number of `least` or more; `why` not fewer."""
+def no_file(to: Path) -> Path:
+    """The folder that `--to` names, new or old. Raises UserError for a file."""
+    if to.exists() and not to.is_dir():
+        raise UserError(f"--to {to} is a file; expected a folder, new or old")
+    return to
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads a whole number of `least` or more."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r}; {why}expected {least} or more")
+            raise argparse.ArgumentTypeError(f"{text!r}; expected {least} or more")
         return int(text)
 
     return read
@@ -133,6 +131,18 @@ def numbers(separator: str, expected: str, *lengths: int) -> Callable[[str], tup
         if wrong or (lengths and len(words) not in lengths):
             raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
         return tuple(map(int, words))
+
+    return read
+
+
+def some_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Reads words between commas, each of them known."""
+
+    def read(text: str) -> tuple[str, ...]:
+        words = tuple(text.split(","))
+        if unknown := [word for word in words if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; expected some of {', '.join(known)}")
+        return words
 
     return read
 

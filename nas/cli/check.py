@@ -24,7 +24,6 @@ MOST = 100
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas check`."""
     command.add_argument(
         "data",
         type=path,

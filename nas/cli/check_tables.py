@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from nas.report.plain_table import plain_table
 from trainers.data.check.facts import CaseFacts
 from trainers.data.check.finding import Finding, grouped, verdict, whose
 from trainers.data.source import DataSource
@@ -49,7 +49,6 @@ class DataReport:
         return self.split.parts if self.split else {}
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         source = self.source
         return {
             "folder": str(source.folder),
@@ -92,7 +91,7 @@ def verdict_line(report: DataReport) -> Text:
 
 
 def _sizes(cases: Sequence[CaseFacts]) -> Table:
-    table = _table("right, front, up", "smallest", "median", "largest")
+    table = plain_table(["right, front, up"], ["smallest", "median", "largest"])
     for name, rows in (
         ("voxels", [case.shape for case in cases]),
         ("voxel size, mm", [case.voxel_size for case in cases]),
@@ -105,7 +104,7 @@ def _sizes(cases: Sequence[CaseFacts]) -> Table:
 
 def _intensities(report: DataReport) -> Table:
     """Percentiles of the volumes: the median case, and the range of the cases."""
-    table = _table("intensities", "lowest", "0.5%", "median", "99.5%", "highest")
+    table = plain_table(["intensities"], ["lowest", "0.5%", "median", "99.5%", "highest"])
     values = np.array([case.intensities for case in report.cases])  # (cases, C, percentiles)
     for index, modality in enumerate(report.source.modalities):
         table.add_row(Text(modality), *(_spread(column) for column in values[:, index].T))
@@ -115,7 +114,7 @@ def _intensities(report: DataReport) -> Table:
 def _classes(report: DataReport) -> Table:
     """In how many cases a class or region is, and how large it is there; also what is ignored."""
     parts = report.parts or {"cases": tuple(case.name for case in report.cases)}
-    table = _table("class", *parts, "volume, ml")
+    table = plain_table(["class"], [*parts, "volume, ml"])
     for name, voxels in _voxels(report):
         having = [(case, count) for case, count in zip(report.cases, voxels, strict=True) if count]
         counts = [sum(case.name in names for case, _ in having) for names in parts.values()]
@@ -139,10 +138,8 @@ def _voxels(report: DataReport) -> Iterator[tuple[str, list[int]]]:
 
 
 def _findings(report: DataReport) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    table.add_column("case", max_width=CASE_WIDTH, overflow="fold")
-    table.add_column("what", overflow="fold")
+    table = plain_table(["", "case", "what"])
+    table.columns[1].max_width = CASE_WIDTH
     for one in sorted(report.faults, key=lambda one: one.case or ""):
         table.add_row(Text("fault", "bold red"), Text(one.case or "all"), Text(one.message))
     for cases, message in grouped(report.doubts, LINES):
@@ -159,11 +156,3 @@ def _spread(values: np.ndarray) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
-
-
-def _table(first: str, *rest: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
-    for name in rest:
-        table.add_column(name, justify="right")
-    return table

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.report.safe_console import SafeConsole
+from nas.cli.console import print_wide, say
 
 HELP = "compare the fronts of several searches on the same data"
 MOST = 8  # colours that can be told apart
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas compare`."""
     command.add_argument(
         "dirs", type=path, nargs="+", metavar="DIR", help="the searches' folders, two or more"
     )
@@ -29,7 +28,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas compare`."""
     from nas.pareto.objectives import objective
     from nas.report.comparison import compare, comparison_page, comparison_tables
     from nas.report.read_search import read_search
@@ -53,13 +51,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(comparison.to_json()))
         return 0
-    console = SafeConsole()
     for table in comparison_tables(comparison):
-        console.print(table)
+        print_wide(table)
     for note in comparison.notes:
-        console.print(f"Differs, too: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(f"Differs, too: {note}")
     if to:
-        console.print(f"Browse: {to}", markup=False, highlight=False, soft_wrap=True)
+        say(f"Browse: {to}")
     return 0
 
 

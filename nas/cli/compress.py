@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide, say
 from nas.cli.evaluate import next_line
+from nas.report.plain_table import plain_table
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ OF = {"prune": ("heads", "neurons", "channels"), "low-rank": ("linear", "convolu
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas compress`."""
     arguments.add_export(command)
     command.add_argument(
         "--method",
@@ -66,7 +65,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas compress`."""
     of = _of(options.method, options.of)
     if options.keep is not None and options.method not in OF:
         raise UserError(
@@ -130,10 +128,7 @@ def _student(name: str | None, export: Export) -> Architecture | None:
 
 def figures_table(rows: Mapping[str, Any]) -> Table:
     """A row a network, the ratio to the first below the last."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in ("Dice", "parameters", "kB", "MMACs", "p50 ms"):
-        table.add_column(name, justify="right")
+    table = plain_table([""], ["Dice", "parameters", "kB", "MMACs", "p50 ms"])
     for name, row in rows.items():
         table.add_row(name, *_cells(row))
     first, last = (list(rows.values())[place] for place in (0, -1))

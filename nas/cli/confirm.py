@@ -21,7 +21,6 @@ HELP = "train those near the front again with other seeds: who would be on it ag
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas confirm`."""
     arguments.add_search_folder(command)
     command.add_argument(
         "--top",
@@ -42,10 +41,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas confirm`."""
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
     from nas.report.read_search import read_search
+    from nas.report.terminal_tables import shell_path
     from nas.search.run import Confirm, run_search
     from nas.study.search_folder import journal_in
 
@@ -60,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         note("no repeat came to its end; the same command tries again")
         return 1
     print_wide(confirmed_table(told))
-    say(f"next: segnas export {options.dir} --pick {told[0]['key']} --to OUT")
+    say(f"next: segnas export {shell_path(options.dir)} --pick {told[0]['key']} --to OUT")
     return 0
 
 

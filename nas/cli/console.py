@@ -32,4 +32,4 @@ def say(line: object) -> None:
 
 def note(text: str) -> None:
     """One line for the person at the terminal."""
-    NOTES.print(text, highlight=False, markup=False, soft_wrap=True)
+    NOTES.print(text, highlight=False, soft_wrap=True)

@@ -8,13 +8,11 @@ import json
 from nas.cli import arguments
 from nas.cli.console import print_wide, say
 from nas.cli.network_argument import find_architecture
-from search_spaces.space import Architecture
 
 HELP = "count the parameters, work and memory of a network"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas cost`."""
     arguments.add_network(command)
     arguments.add_training(command)
     ways = command.add_mutually_exclusive_group()
@@ -35,7 +33,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """`segnas cost NETWORK --input CxDxHxW --classes N [--audit | --convention published]`."""
     from nas.cli.space_tables import cost_text, memory_text, published_text, work_json
     from nas.cost.count import cost_of
     from nas.cost.memory import memory_of
@@ -44,7 +41,15 @@ def run(options: argparse.Namespace) -> int:
     channels, *patch = options.input
     task = architecture, channels, options.classes, tuple(patch)
     if options.audit:
-        return _show_audit(*task, by_type=options.audit == "types", as_json=options.json)
+        from nas.cli.audit_table import audit_table
+        from nas.cost.audit import audit
+
+        audited = audit(*task)
+        if options.json:
+            print(json.dumps({"key": architecture.key, **audited.to_json()}))
+        else:
+            print_wide(audit_table(audited, by_kind=options.audit == "types"))
+        return 0
     cost, published = cost_of(*task), None
     memory = memory_of(*task, batch=options.batch, precision=options.precision)
     if options.convention == "published":
@@ -61,24 +66,4 @@ def run(options: argparse.Namespace) -> int:
         say(memory_text(memory, options.batch, options.precision))
         if published is not None:
             say(published_text(published))
-    return 0
-
-
-def _show_audit(
-    architecture: Architecture,
-    in_channels: int,
-    classes: int,
-    patch: tuple[int, ...],
-    *,
-    by_type: bool,
-    as_json: bool,
-) -> int:
-    from nas.cli.audit_table import audit_table
-    from nas.cost.audit import audit
-
-    audited = audit(architecture, in_channels, classes, patch)
-    if as_json:
-        print(json.dumps({"key": architecture.key, **audited.to_json()}))
-    else:
-        print_wide(audit_table(audited, by_type))
     return 0

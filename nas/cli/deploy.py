@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import note, say
-from nas.report.safe_console import SafeConsole
+from nas.cli.console import note, print_wide, say
+from nas.report.plain_table import plain_table
 from search_spaces.axes import by_axis
 from trainers.errors import UserError
 
@@ -24,7 +23,6 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas deploy`."""
     command.add_argument(
         "outs",
         type=path,
@@ -46,7 +44,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas deploy`."""
     from nas.export.deploy.deploy import Source, deploy
     from nas.export.deploy.parity_check import export_cases, folder_cases
     from nas.export.export_folder import Export
@@ -73,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(record.model_dump_json())
     else:
-        SafeConsole().print(deployment_table(record))
+        print_wide(deployment_table(record))
         say(agreement(record))
         say(f"{record.format} {record.precision} in {options.to}")
     return 0
@@ -82,10 +79,7 @@ def run(options: argparse.Namespace) -> int:
 def deployment_table(record: Deployment) -> Table:
     """PyTorch's and the deployed network's Dice and latency."""
     checks = record.checks
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in ("Dice", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="right")
+    table = plain_table([""], ["Dice", "p50 ms", "p99 ms"])
     names = ("pytorch", "PyTorch fp32"), ("deployed", f"{record.format} {record.precision}")
     for (key, name), dice in zip(names, (checks.dice_pytorch, checks.dice), strict=True):
         times = record.latency[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from nas.cli import arguments
@@ -23,7 +24,6 @@ USUAL = METRICS[:5]
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas evaluate`."""
     arguments.add_segmenters(command)
     command.add_argument(
         "--images",
@@ -50,7 +50,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--columns",
-        type=_columns,
+        type=arguments.some_of(METRICS),
         default=USUAL,
         metavar="NAMES",
         help=f"of the table, in the files are all: {','.join(METRICS)} (default: "
@@ -68,11 +68,10 @@ def next_line(export: Export) -> str:
     from nas.export.learnt_cases import has_test_part
 
     which = "--part test" if has_test_part(export) else "--images DIR --labels DIR"
-    return f"next: segnas evaluate {export.folder} {which}"
+    return f"next: segnas evaluate {shlex.quote(str(export.folder))} {which}"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas evaluate`."""
     from nas.cli.evaluation_table import evaluation_tables, measured_line, seen_line, speed_line
     from nas.export.deploy.open_segmenter import open_segmenter
     from nas.export.effective_macs import effective_macs
@@ -147,12 +146,3 @@ def _part_cases(options: argparse.Namespace) -> Sequence[Case]:
             "--images and --labels, or the exported folder first"
         )
     return part_cases(Export(first), options.part)
-
-
-def _columns(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    if unknown := [name for name in names if name not in METRICS]:
-        raise argparse.ArgumentTypeError(
-            f"{unknown[0]!r} is no metric; expected some of {','.join(METRICS)}"
-        )
-    return names

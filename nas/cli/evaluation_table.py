@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from nas.report.plain_table import plain_table
 from trainers.bootstrap import RESAMPLES, Mean
-from trainers.evaluate import Evaluation, Score
+from trainers.evaluate import Evaluation
 
 WORST = 5
 HEADS = {
@@ -31,16 +31,9 @@ def evaluation_tables(evaluation: Evaluation, columns: Sequence[str]) -> Iterato
 
 
 def _means(evaluation: Evaluation, columns: Sequence[str]) -> Table:
-    table = Table(
-        "class",
-        *(HEADS[column].format(tolerance=evaluation.tolerance_mm) for column in columns),
-        "cases",
-        box=SIMPLE_HEAD,
-        caption=_caption(evaluation),
-        caption_justify="left",
-        title=f"means of {len(evaluation.cases)} cases, and their 95% intervals",
-        title_justify="left",
-    )
+    heads = (HEADS[column].format(tolerance=evaluation.tolerance_mm) for column in columns)
+    title = f"means of {len(evaluation.cases)} cases, and their 95% intervals"
+    table = plain_table(["class", *heads, "cases"], title=title, caption=_caption(evaluation))
     rows = [*evaluation.means.items(), ("all classes", evaluation.foreground)]
     for name, means in rows:
         cells = (_mean(means[metric], 2 if metric.endswith("_mm") else 3) for metric in columns)
@@ -69,30 +62,16 @@ def _caption(evaluation: Evaluation) -> str:
 
 
 def _worst(evaluation: Evaluation) -> Table:
-    table = Table(
-        "case",
-        "Dice",
-        "worst class",
-        "its Dice",
-        "HD95 mm",
-        "ASSD mm",
-        "NSD",
-        box=SIMPLE_HEAD,
-        title="worst cases",
-        title_justify="left",
-    )
+    heads = ("case", "Dice", "worst class", "its Dice", "HD95 mm", "ASSD mm", "NSD")
+    table = plain_table(heads, title="worst cases")
     known = [(case.dice, name) for name, case in evaluation.cases.items()]
     ordered = sorted((dice, name) for dice, name in known if dice is not None)
     for dice, name in ordered[:WORST]:
         scores = (score for score in evaluation.scores if score.case == name)
-        worst = min(scores, key=_dice_or_more)
+        worst = min(scores, key=lambda score: 2.0 if score.dice is None else score.dice)
         distances = (_number(worst.hd95_mm, 2), _number(worst.assd_mm, 2), _number(worst.nsd, 3))
         table.add_row(name, _number(dice, 4), worst.label, _number(worst.dice, 4), *distances)
     return table
-
-
-def _dice_or_more(score: Score) -> float:
-    return 2.0 if score.dice is None else score.dice
 
 
 def speed_line(evaluation: Evaluation) -> str:

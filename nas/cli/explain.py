@@ -14,7 +14,6 @@ MOST = 3
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas explain`."""
     arguments.add_export(command)
     command.add_argument(
         "--data",
@@ -40,16 +39,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas explain`."""
     from nas.analysis.explain import ablation_table, explain, shares_table, write_explanation
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars
-    from trainers.errors import UserError
 
     export = Export(options.out)
-    to = options.to or options.out / "explain"
-    if to.exists() and not to.is_dir():
-        raise UserError(f"--to {to} is a file; expected a folder, new or old")
+    to = arguments.no_file(options.to or options.out / "explain")
     note(f"using the {export.weights.stem} weights: {export.weights}")
     chosen = options.data, options.labels, options.cases, options.ablate
     with Bars(NOTES) as bars:

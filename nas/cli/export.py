@@ -18,7 +18,6 @@ HELP = "turn a front member into a folder to retrain and use"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas export`."""
     arguments.add_search_folder(command)
     command.add_argument(
         "--pick",
@@ -37,7 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas export`."""
+    from nas.report.terminal_tables import shell_path
     from nas.search.notebook import open_search
 
     search = open_search(options.dir)
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if register:
         say(f"registered: {register()}")
-    say(f"next: segnas retrain {options.to}")
+    say(f"next: segnas retrain {shell_path(options.to)}")
     return 0
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.progress import DownloadColumn, TransferSpeedColumn
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, print_wide, say
+from nas.report.plain_table import plain_table
 
 HELP = "list the data sets that can be downloaded, or download one"
 MIRROR_VARIABLE = "SEGNAS_MIRROR"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas fetch`."""
     command.add_argument(
         "name", nargs="?", metavar="NAME", help="such as hippocampus; without one they are listed"
     )
@@ -42,7 +42,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas fetch`."""
     from trainers.data.fetch.open_sets import MIRROR
 
     mirror = options.mirror or os.environ.get(MIRROR_VARIABLE) or MIRROR
@@ -57,7 +56,7 @@ def _fetch(options: argparse.Namespace, mirror: str) -> int:
     which = find_open_set(options.name)
     with Bars(NOTES, DownloadColumn(), TransferSpeedColumn()) as bars:
         folder = fetch(which, options.to, bars.count, mirror)
-    following = f"segnas search {folder}"
+    following = f"segnas search {shlex.quote(str(folder))}"
     if options.json:
         print(json.dumps({"folder": str(folder), "licence": LICENCE, "next": following}))
         return 0
@@ -95,12 +94,9 @@ def _list(as_json: bool, mirror: str) -> int:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Medical Segmentation Decathlon")
-    table.add_column("name", no_wrap=True)
-    table.add_column("what")
-    for column in ("labelled", "unlabelled", "MB"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("licence", no_wrap=True)
+    numbers, title = ("labelled", "unlabelled", "MB"), "Medical Segmentation Decathlon"
+    whole = ("name", *numbers, "licence")
+    table = plain_table(("name", "what"), numbers, ["licence"], whole=whole, title=title)
     for row in rows:
         size = "no answer" if row["bytes"] is None else f"{row['bytes'] / 1e6:,.0f}"
         cases = str(row["labelled"]), str(row["unlabelled"])

@@ -7,14 +7,13 @@ import json
 from dataclasses import replace
 
 from nas.cli import arguments
-from nas.cli.console import note
+from nas.cli.console import note, print_wide
 from nas.report.safe_console import SafeConsole
 
 HELP = "show the Pareto front of a search"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas front`."""
     arguments.add_search_folder(command)
     arguments.add_within(command)
     command.add_argument(
@@ -27,7 +26,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas front`."""
     from nas.pareto.front_files import front_json, read_front
     from nas.pareto.limits import filter_by_limits, parse_limits
     from nas.pareto.reference import above_reference
@@ -45,9 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(front_json(front)))
         return 0
-    console = SafeConsole()
-    table = front_table(front, numbered=options.plot, whole=options.all, folder=options.dir)
-    console.print(table)
+    print_wide(front_table(front, options.plot, whole=options.all, folder=options.dir))
     if not front.members:
         note("no network of this search was trained to the end so far")
         return 0
@@ -57,5 +53,5 @@ def run(options: argparse.Namespace) -> int:
         from nas.pareto.objectives import costs_among
 
         for cost in costs_among(front.objectives) or ["params"]:
-            print(f"\n{front_chart(shown, cost, min(console.width, 100))}")
+            print(f"\n{front_chart(shown, cost, min(SafeConsole().width, 100))}")
     return 0

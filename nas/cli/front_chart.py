@@ -13,7 +13,7 @@ from nas.pareto.result import Result
 HEIGHT = 18
 
 
-def front_chart(members: Sequence[Result], cost: str, width: int, height: int = HEIGHT) -> str:
+def front_chart(members: Sequence[Result], cost: str, width: int) -> str:
     """Dice of the members against `cost`, which is drawn in logarithms; empty without any to draw.
 
     A member is drawn as its number, from 1, which is its row in the table of the same members; of
@@ -29,7 +29,7 @@ def front_chart(members: Sequence[Result], cost: str, width: int, height: int = 
     xs, ys, _ = zip(*points, strict=True)
     left, right = _wider(min(xs), max(xs))
     plotext.clear_figure()
-    plotext.plotsize(width, height)
+    plotext.plotsize(width, HEIGHT)
     plotext.xlim(left, right)
     plotext.ylim(*_wider(min(ys), max(ys)))
     ticks = _ticks(left, right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from nas.cli.arguments import DATA, add_hours, path
@@ -14,7 +15,6 @@ HELP = "look at a folder of data and at this machine, and write a configuration 
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas init`."""
     command.add_argument("data", type=path, metavar="DATA", help=DATA)
     command.add_argument(
         "--to",
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     name = search_name(options.to.with_suffix("") if options.to else options.data)
     file = options.to or Path(f"{name}.yaml")
     _check_file(file, options.force)
-    command = f"segnas search {file}"
+    command = f"segnas search {shlex.quote(str(file))}"
     with Stages(NOTES) as stages:
         stages.begin(f"Reading {options.data}")
         where = Path("runs") / name

@@ -13,7 +13,6 @@ HELP = "put what compress made beside the front of its search"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas join`."""
     arguments.add_search_folder(command)
     command.add_argument(
         "out", type=path, metavar="OUT2", help="what segnas compress made of a network of it"
@@ -23,8 +22,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas join`."""
     from nas.pareto.objectives import DICE
+    from nas.report.terminal_tables import shell_path
     from nas.search.join_search import join_search
     from nas.search.resync import sync_search
 
@@ -36,5 +35,5 @@ def run(options: argparse.Namespace) -> int:
     place = "stands" if new else "stood already"
     told = f"{joined.label} {place} beside the front, Dice {DICE.exact(joined.dice)}"
     say(f"{told}, {joined.costs['params']:,} parameters")
-    note(f"next: segnas front {options.dir}")
+    note(f"next: segnas front {shell_path(options.dir)}")
     return code

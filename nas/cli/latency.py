@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from nas.cli import arguments
 from nas.cli.console import note, print_wide
+from nas.report.plain_table import plain_table
 from trainers.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ class Row:
         return f"{self.backend}, {self.precision}, threads {self.threads}: {self.reason}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
         if self.latency is None:
             return {**self.conditions, "reason": self.reason}
         values = self.latency.to_json()
@@ -62,12 +60,11 @@ class Row:
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas latency`."""
     arguments.add_network(command)
     for name, known in (("backend", BACKENDS), ("precision", PRECISIONS)):
         command.add_argument(
             f"--{name}",
-            type=_several(known),
+            type=arguments.some_of(known),
             default=known[:1],
             metavar="A,B",
             help=f"some of {', '.join(known)} (default: {known[0]})",
@@ -176,13 +173,9 @@ def latency_table(title: str, rows: Sequence[Row]) -> Group:
     volumes = any(latency.volume for latency in measured)
     names = ["p50 ms", "p90 ms", "p99 ms", "mean ms", "noise", "patches/s"]
     names += ["volumes/s", "slices/s"] if volumes else []
-    table = Table(
-        title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold"
-    )
-    table.caption, table.caption_justify = _caption([m.conditions for m in measured]), "left"
-    for name in ("backend", "precision", "threads", *names):
-        left = name in ("backend", "precision")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    how, caption = ("backend", "precision"), _caption([m.conditions for m in measured])
+    whole = (*how, "threads", *names)
+    table = plain_table(how, whole[2:], whole=whole, title=title, caption=caption)
     for row in rows:
         figures = _figures(row.latency, volumes) if row.latency else ["-"] * len(names)
         table.add_row(row.backend, row.precision, str(row.threads), *figures)
@@ -210,13 +203,3 @@ def _caption(conditions: Sequence[Conditions]) -> str:
     runtimes = {c.runtime for c in conditions}
     shape = f"batch {batch} of {'x'.join(map(str, (channels, *size)))}"
     return "; ".join([", ".join(sorted(machines)), shape, ", ".join(sorted(runtimes))])
-
-
-def _several(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    def read(text: str) -> tuple[str, ...]:
-        words = tuple(text.split(","))
-        if unknown := [word for word in words if word not in known]:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; expected some of {', '.join(known)}")
-        return words
-
-    return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +84,7 @@ def planned_file(
                 f"{directory} holds a search that has no {PLAN}; go on with its own YAML file, or "
                 "give another folder (--dir)"
             )
-        command = f"segnas search {data} goes by this file."
+        command = f"segnas search {shlex.quote(str(data))} goes by this file."
         make_plan_file(data, search_name(data), directory, hours, file, command, stages, settings)
         again = "the same command" if hours is None else "the same command without --hours"
         note(f"Wrote {file}: change it and run {again} to go by what it says")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide
+from nas.report.plain_table import plain_table
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ HELP = "choose what is done with an exported network's label maps, by what helps
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas postprocess`."""
     arguments.add_export(command)
     command.add_argument(
         "--images",
@@ -33,7 +32,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas postprocess`."""
     from nas.export.choose_postprocess import choose_postprocess
     from nas.export.export_folder import Export
     from nas.export.model_card import write_card
@@ -63,18 +61,10 @@ def postprocess_table(record: PostprocessRecord) -> Table:
     """The steps of each class, and what they are worth."""
     from trainers.postprocess.choose import FEWEST
 
-    table = Table(
-        "class",
-        "Dice, raw",
-        "then",
-        "HD95 mm, raw",
-        "then",
-        "steps",
-        box=box.SIMPLE_HEAD,
+    table = plain_table(
+        ["class", "Dice, raw", "then", "HD95 mm, raw", "then", "steps"],
         title=f"postprocessing, chosen on {len(record.cases)} cases",
-        title_justify="left",
         caption="" if len(record.cases) >= FEWEST else f"none on fewer than {FEWEST} cases",
-        caption_justify="left",
     )
     for name, one in record.classes.items():
         qualities = one.before, one.after

@@ -12,7 +12,6 @@ HELP = "segment images with an exported or deployed network, or several"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas predict`."""
     arguments.add_segmenters(command)
     command.add_argument(
         "--images",

@@ -12,7 +12,6 @@ HELP = "list the named networks of the spaces"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas presets`."""
     command.add_argument("--space", help="those of one space")
     command.add_argument(
         "--input", type=arguments.shape, metavar="CxDxHxW", help="count the MACs for it, too"
@@ -24,7 +23,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """`segnas presets [--space SPACE] [--input CxDxHxW] [--classes N]`."""
     from nas.cli.space_tables import describe_presets, presets_table
     from search_spaces.registry import all_presets, find_space
 

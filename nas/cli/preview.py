@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES
-from nas.report.safe_console import SafeConsole
+from nas.cli.console import NOTES, print_wide, say
 from trainers.errors import UserError
 
 HELP = "see what a search will meet: costs, budget, knobs and hours"
@@ -17,7 +17,6 @@ LATENCIES = 12
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas preview`."""
     command.add_argument("config", type=path, metavar="CONFIG", help="a YAML file")
     command.add_argument(
         "--dir", type=path, help="the search's folder, which gets the files (default: runs/NAME)"
@@ -56,21 +55,17 @@ def run(options: argparse.Namespace) -> int:
 
     if is_data(options.config):
         raise UserError(
-            f"{options.config}: preview takes a YAML file; segnas init {options.config} writes one"
+            f"{options.config}: preview takes a YAML file; segnas init "
+            f"{shlex.quote(str(options.config))} writes one"
         )
-    from nas.analysis.preview import (
-        Request,
-        make_preview,
-        print_preview,
-        writable_folder,
-        write_preview,
-    )
+    from nas.analysis.preview import HTML, Request, make_preview, preview_parts, write_preview
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
     from nas.search.progress_bars import Bars
+    from trainers.atomic import output_folder
 
     config = read_config(RunConfig, options.config, options.settings)
-    folder = writable_folder(options.dir or Path("runs") / config.name)
+    folder = output_folder(options.dir or Path("runs") / config.name)
     request = Request(options.samples, options.seed, options.latency, not options.no_hours)
     with Bars(NOTES) as bars:
         preview = make_preview(config, folder, request, bars.count)
@@ -78,5 +73,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report))
     else:
-        print_preview(preview, folder, SafeConsole())
+        for part in preview_parts(preview):
+            print_wide(part)
+        say(f"Browse: {folder / HTML}")
     return 0 if preview.allowed.share > 0 else 1

@@ -14,7 +14,6 @@ HERE, PORT = "127.0.0.1", "8765"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas probe`."""
     command.add_argument(
         "--listen",
         type=address,
@@ -48,7 +47,6 @@ def address(text: str) -> tuple[str, int]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas probe`."""
     from nas.cost.devices.agent_messages import make_token
     from nas.cost.devices.agent_server import Agent
     from trainers.errors import UserError

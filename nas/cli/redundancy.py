@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import NOTES, note
-from nas.report.safe_console import SafeConsole
+from nas.cli.console import NOTES, note, print_wide, say
 
 HELP = "find the transformer layers of a network that do little"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas redundancy`."""
     command.add_argument("out", type=path, metavar="DIR", help="an exported folder")
     command.add_argument("--data", type=path, required=True, help="folder of NIfTI images")
     command.add_argument("--to", type=path, metavar="OUT", help="default: DIR/redundancy")
@@ -41,13 +40,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas redundancy`."""
-    from nas.analysis.redundancy import output_folder, print_report, redundancy_report, write_report
+    from nas.analysis.redundancy import redundancy_report, redundancy_table, write_report
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars
 
     export = Export(options.out)
-    to = output_folder(options.out, options.to)
+    to = arguments.no_file(options.to or options.out / "redundancy")
     note(f"using the {export.weights.stem} weights: {export.weights}")
     with Bars(NOTES) as bars:
         report = redundancy_report(
@@ -56,6 +54,12 @@ def run(options: argparse.Namespace) -> int:
     written = write_report(report, to)
     if options.json:
         print(json.dumps(report.to_json()))
-    else:
-        print_report(report, written, SafeConsole())
+        return 0
+    print_wide(redundancy_table(report.redundancy, report.closed))
+    say(report.conclusion())
+    say(f"written: {', '.join(map(str, written))}")
+    if report.proposal:
+        setting = shlex.quote(f'search.warm_start=["{written[-1]}"]')
+        say(f"next: segnas search CONFIG --set {setting}")
+        say(f"  (CONFIG searches the space {report.architecture.space}; `--dir` a new folder)")
     return 0

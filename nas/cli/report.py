@@ -13,13 +13,11 @@ HELP = "write a search as a report: Markdown, figures, LaTeX and CSV"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas report`."""
     arguments.add_search_folder(command)
     command.add_argument("--to", type=path, metavar="OUT", help="default: DIR/report")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas report`."""
     from nas.report.read_search import read_search
     from nas.report.write_report import write_report
 

@@ -18,7 +18,6 @@ HELP = "train an exported network on its whole schedule"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas retrain`."""
     arguments.add_export(command)
     command.add_argument(
         "--from",
@@ -51,7 +50,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas retrain`."""
     from nas.export.export_folder import Export
     from nas.export.model_card import write_card
     from nas.export.retrain import Plan, check_plan, retrain

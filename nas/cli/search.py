@@ -27,7 +27,6 @@ HELP = "search architectures on a dataset"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The arguments of `segnas search`."""
     command.add_argument(
         "config",
         type=path,
@@ -52,7 +51,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas search`."""
     if options.address and options.address.startswith("ray://"):
         note(f"Connecting to the Ray cluster at {options.address}")
         from nas.engine.remote_driver import drive

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from nas.pareto.objectives import objective
+from nas.report.plain_table import plain_table
 from search_spaces.fitting import misfit
 from search_spaces.space import Architecture, SearchSpace, spatial_dims
 
@@ -57,20 +57,18 @@ def describe_presets(
     named: Mapping[str, Architecture], shape: Sequence[int] = (1,), classes: int = CLASSES
 ) -> list[Preset]:
     """`shape`: the input's channels, and then its size if the work is to be counted."""
-    return [_describe(name, architecture, shape, classes) for name, architecture in named.items()]
-
-
-def _describe(name: str, architecture: Architecture, shape: Sequence[int], classes: int) -> Preset:
     # Here, for spaces are listed without PyTorch.
     from nas.cost.count import cost_of, count_params
     from search_spaces.meta_network import build_on_meta
 
     channels, *patch = shape
-    if patch and not misfit(architecture, patch):
-        cost = cost_of(architecture, channels, classes, tuple(patch))
-        return Preset(name, architecture, channels, classes, cost.params, cost)
-    params = count_params(build_on_meta(architecture, channels, classes))
-    return Preset(name, architecture, channels, classes, params, None)
+    found = []
+    for name, one in named.items():
+        counts = patch and not misfit(one, patch)
+        cost = cost_of(one, channels, classes, tuple(patch)) if counts else None
+        params = cost.params if cost else count_params(build_on_meta(one, channels, classes))
+        found.append(Preset(name, one, channels, classes, params, cost))
+    return found
 
 
 def work_json(cost: Cost) -> dict[str, Any]:
@@ -108,7 +106,6 @@ def published_text(count: PublishedCount) -> str:
 
 
 def space_json(space: SearchSpace) -> dict[str, Any]:
-    """Name, size, knobs and presets."""
     return {
         "name": space.name,
         "about": _about(space),
@@ -122,7 +119,8 @@ def space_json(space: SearchSpace) -> dict[str, Any]:
 
 def spaces_table(spaces: Mapping[str, SearchSpace]) -> Table:
     """A row a space."""
-    table = _table(("space", "size", "knobs", "presets"), whole=("space", "size", "presets"))
+    whole = ("space", "size", "presets")
+    table = plain_table(("space", "size", "knobs", "presets"), whole=whole)
     for space in spaces.values():
         knobs = ", ".join(knob.name for knob in space.knobs())
         table.add_row(space.name, f"{space.size():.2g}", knobs, "\n".join(space.presets()))
@@ -132,7 +130,7 @@ def spaces_table(spaces: Mapping[str, SearchSpace]) -> Table:
 
 def space_details(space: SearchSpace, presets: Sequence[Preset]) -> Group:
     """All about one space: its knobs with their options, and its presets."""
-    knobs = _table(("knob", "options, the first by default", "meaning"), whole=("knob",))
+    knobs = plain_table(("knob", "options, the first by default", "meaning"), whole=("knob",))
     for knob in space.knobs():
         knobs.add_row(knob.name, ", ".join(map(str, knob.options)), knob.doc)
     heading = Text(f"{space.name}: {_about(space)}", style="bold")
@@ -153,8 +151,7 @@ def presets_table(presets: Sequence[Preset]) -> Group:
 def _presets_of(space: str, presets: Sequence[Preset]) -> Table:
     work = ("GMACs",) if any(preset.cost for preset in presets) else ()
     names = ("preset", "key", "axes", "stride", "parameters", *work)
-    table = _table(names, whole=names, right=names[2:])
-    table.title = f"presets of {space}"
+    table = plain_table(names[:2], names[2:], whole=names, title=f"presets of {space}")
     for preset in presets:
         table.add_row(
             preset.name,
@@ -178,12 +175,3 @@ def gmacs(cost: Cost | None) -> str:
 def _about(space: SearchSpace) -> str:
     """The first line of its networks' description."""
     return (inspect.getdoc(space.kind) or "").partition("\n")[0].partition(";")[0].rstrip(".")
-
-
-def _table(names: Sequence[str], whole: Sequence[str], right: Sequence[str] = ()) -> Table:
-    """Columns of those names; the `whole` ones are never broken."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
-    for name in names:
-        justify: Literal["left", "right"] = "right" if name in right else "left"
-        table.add_column(name, justify=justify, no_wrap=name in whole, overflow="fold")
-    return table

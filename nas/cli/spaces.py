@@ -12,13 +12,11 @@ HELP = "list the search spaces, or the choices of one"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas spaces`."""
     command.add_argument("space", nargs="?", metavar="SPACE", help="show this one in full")
     arguments.add_json(command)
 
 
 def run(options: argparse.Namespace) -> int:
-    """`segnas spaces [SPACE]`."""
     from nas.cli.space_tables import describe_presets, space_details, space_json, spaces_table
     from search_spaces.registry import all_spaces, find_space
 

@@ -13,7 +13,6 @@ add_arguments = arguments.add_search_folder
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run `segnas sync`."""
     from nas.search.resync import sync_search
 
     return sync_search(options.dir, SafeConsole())

@@ -12,7 +12,6 @@ HELP = "show a search in MLflow's pages, on this machine"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Those of `segnas ui`."""
     arguments.add_search_folder(command)
     command.add_argument("--port", type=port, help="default: 5000, or a free one if that is taken")
     command.add_argument(
@@ -32,14 +31,15 @@ def run(options: argparse.Namespace) -> int:
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
     from nas.study.search_folder import search_id
-    from nas.tracking.lookup import front_page_path
+    from nas.tracking.description import front_path
+    from nas.tracking.lookup import find_run
     from nas.tracking.server import served
     from nas.tracking.store import without_password
 
     directory: Path = options.dir
     name = search_id(directory)
     config = read_config(RunConfig, directory / "config.yaml", recorded=True).tracking
-    path = front_page_path(config, directory, name)
+    path = front_path(*find_run(config, directory, name))
     if config.uri:
         say(f"{without_password(config.uri).rstrip('/')}/{path}")
         return 0

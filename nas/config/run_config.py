@@ -89,10 +89,7 @@ class SpaceConfig(Strict):
     """
 
     name: str = "hybrid"
-    # Left out at its default: searches and exports without this key go on.
-    axes: Literal["spacing", "isotropic"] = Field(
-        default="spacing", exclude_if=lambda axes: axes == "spacing"
-    )
+    axes: Literal["spacing", "isotropic"] = left_out_at("spacing")
     restrict: dict[str, tuple[Option, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -106,7 +103,6 @@ class SpaceConfig(Strict):
         return {**values, "restrict": _by_knob(values.get("restrict", {}), space, "restrict")}
 
     def space(self) -> SearchSpace:
-        """The space itself."""
         return find_space(self.name)
 
 

@@ -28,7 +28,6 @@ class AuditRow:
         return agree(self.thop, self.torch)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it."""
         return {**vars(self), "agrees": self.agrees}
 
 
@@ -56,7 +55,6 @@ class Audit:
         return tuple(sorted(rows, key=lambda row: max(row.thop, row.torch), reverse=True))
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, row by row."""
         return {
             "macs": self.macs,
             "thop": self.total.thop,

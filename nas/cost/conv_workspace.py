@@ -31,7 +31,7 @@ def scratch(operator: Any, args: Sequence[Any], device: Device, threads: int) ->
         return 0
     if has_channels_last(image) or has_channels_last(weight):
         layout = torch.channels_last_3d if image.dim() == 5 else torch.channels_last
-        return sum(_bytes(t) for t in images if not t.is_contiguous(memory_format=layout))
+        return sum(t.nbytes for t in images if not t.is_contiguous(memory_format=layout))
     pointwise = all(length == 1 for length in weight.shape[2:])
     wide = image.dtype == torch.float32
     if device != "cpu" or groups > 1 or (pointwise and threads == 1 and wide):
@@ -42,13 +42,9 @@ def scratch(operator: Any, args: Sequence[Any], device: Device, threads: int) ->
     # The gradient of narrow types: every thread adds up one image in float32, before what comes
     # out is there in its own layout.
     sums = threads * _blocked(image) // len(image) * 4 // image.element_size()
-    return blocks + max(sums - _bytes(image), 0)
-
-
-def _bytes(t: torch.Tensor) -> int:
-    return t.numel() * t.element_size()
+    return blocks + max(sums - image.nbytes, 0)
 
 
 def _blocked(t: torch.Tensor) -> int:
     channels = -(-t.shape[1] // BLOCK) * BLOCK
-    return _bytes(t) // t.shape[1] * channels
+    return t.nbytes // t.shape[1] * channels

@@ -46,7 +46,6 @@ def kept_share(measured: Mapping[str, float]) -> float | None:
 
 
 def count_params(network: nn.Module) -> int:
-    """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
@@ -62,7 +61,7 @@ def count_macs(network: nn.Module, shape: tuple[int, ...]) -> int:
     Build the network on the meta device: on others torch takes fused paths through attention that
     its formulas do not know.
     """
-    return _macs(network, shape, _count(network, shape))
+    return _counted(network, shape).macs
 
 
 @remember
@@ -81,23 +80,17 @@ def cost_of(
     with gc_disabled():
         network = build_on_meta(architecture, in_channels, out_channels)
         shape = (1, in_channels, *patch)
-        counted = _count(network, shape, kept)
-        least = _count(network, shape, 0.0).macs if assume_kept(network, 0.0) else None
-        macs = _macs(network, shape, counted, kept)
-        return Cost(count_params(network), macs, least, dict(counted.named))
+        counted = _counted(network, shape, kept)
+        least = _counted(network, shape, 0.0).macs if assume_kept(network, 0.0) else None
+        return Cost(count_params(network), counted.macs, least, dict(counted.named))
 
 
-def _count(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> MacCounts:
+def _counted(network: nn.Module, shape: tuple[int, ...], kept: float = 1.0) -> MacCounts:
+    """Both counts, with a warning where they disagree."""
     from nas.cost.mac_counts import count_twice  # with it comes MONAI, which takes seconds
 
-    return count_twice(network, shape, kept)
-
-
-def _macs(network: nn.Module, shape: tuple[int, ...], counted: MacCounts, kept: float = 1.0) -> int:
-    """The count that stands, with a warning where there are two."""
+    counted = count_twice(network, shape, kept)
     if not counted.agree:
-        from nas.cost.mac_counts import count_twice
-
         differing = count_twice(network, shape, kept, by_module=True).differing()
         kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in differing))
         warnings.warn(
@@ -106,4 +99,4 @@ def _macs(network: nn.Module, shape: tuple[int, ...], counted: MacCounts, kept: 
             "module tells what it computes",
             stacklevel=4,
         )
-    return counted.macs
+    return counted

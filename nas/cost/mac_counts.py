@@ -128,8 +128,8 @@ class CountedCalls:
             counter.paused -= 1
 
         if rule or shares or self._by_module:
-            stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
-            stack.callback(module.register_forward_hook(leave).remove)
+            stack.enter_context(module.register_forward_pre_hook(enter, with_kwargs=True))
+            stack.enter_context(module.register_forward_hook(leave))
 
 
 @contextmanager

@@ -99,10 +99,12 @@ def memory_of(
     images = (batch, in_channels, *patch)
     one_pass = TrainingPass(network, criterion, terms, computing)
     activations, training = _training_step(one_pass, images, device, count, moments)
-    inference = _inference(network, (1, *images[1:]), narrow, device, count)
+    network.eval()
+    with torch.no_grad(), count() as live, OnDevice(device, narrow):
+        network(_batch((1, *images[1:])))
     weights = _bytes(own)
     lying = weights * (2 if ema else 1) + _bytes(beside)
-    return Memory(weights, activations, lying + training, weights + inference)
+    return Memory(weights, activations, lying + training, weights + live.peak)
 
 
 def _training_step(
@@ -118,8 +120,8 @@ def _training_step(
     """
     one_pass.train()
     logits: list[torch.Tensor] = []  # counted until the end, as part of the activations
-    watch = one_pass.network.register_forward_hook(lambda _, __, output: logits.append(output))
-    with count() as live:
+    hook = one_pass.network.register_forward_hook(lambda _, __, output: logits.append(output))
+    with hook, count() as live:
         images = _batch(shape)
         labels = torch.empty((shape[0], 1, *shape[2:]), dtype=torch.uint8, device="meta")
         with OnDevice(device):
@@ -128,27 +130,11 @@ def _training_step(
         with one_pass.autocast():  # for what is computed again
             _backward(total)
         backward, after = live.peak, live.now
-    watch.remove()
     trained = [p.grad for p in one_pass.parameters() if p.grad is not None]
     gradients = _bytes(trained)
     update = 0 if device == "cuda" else 2 * max(map(_size, trained), default=0)
     one_pass.zero_grad(set_to_none=True)
     return kept, moments * gradients + max(gradients + forward, backward, after + update)
-
-
-@torch.no_grad()
-def _inference(
-    network: nn.Module,
-    shape: tuple[int, ...],
-    narrow: torch.dtype | None,
-    device: Device,
-    count: Callable[[], LiveTensors],
-) -> int:
-    """The most bytes beside the weights."""
-    network.eval()
-    with count() as live, OnDevice(device, narrow):
-        network(_batch(shape))
-    return live.peak
 
 
 def _backward(loss: torch.Tensor) -> None:

@@ -81,75 +81,25 @@ def is_free(operator: Any) -> bool:
 
 aten = torch.ops.aten
 _FREE = {
-    # new tensors
-    aten.arange,
-    aten.empty,
-    aten.empty_like,
-    aten.eye,
-    aten.full,
-    aten.full_like,
-    aten.linspace,
-    aten.new_empty,
-    aten.new_full,
-    aten.new_ones,
-    aten.new_zeros,
-    aten.ones,
-    aten.ones_like,
-    aten.scalar_tensor,
-    aten.zeros,
-    aten.zeros_like,
-    # copies, other places and other orders
-    aten._to_copy,
-    aten._unsafe_view,
-    aten.argsort,
-    aten.cat,
-    aten.constant_pad_nd,
-    aten.copy_,
-    aten.embedding,
-    aten.fill_,
-    aten.flip,
-    aten.gather,
-    aten.index,
-    aten.index_put_,
-    aten.index_select,
-    aten.lift_fresh,
-    aten.pixel_shuffle,
-    aten.pixel_unshuffle,
-    aten.reflection_pad3d,
-    aten.repeat,
-    aten.replication_pad3d,
-    aten.roll,
-    aten.scatter,
-    aten.sort,
-    aten.stack,
-    aten.topk,
-    aten.tril,
-    aten.triu,
-    aten.unfold_copy,
-    aten.zero_,
-    # norms, activations, softmax
-    aten._log_softmax,
-    aten._prelu_kernel,
-    aten._safe_softmax,
-    aten._softmax,
-    aten.log_sigmoid_forward,
-    aten.native_batch_norm,
-    aten.native_group_norm,
-    aten.native_layer_norm,
-    # pooling, interpolation
-    aten._adaptive_avg_pool2d,
-    aten._adaptive_avg_pool3d,
-    aten.adaptive_max_pool2d,
-    aten.adaptive_max_pool3d,
-    aten.avg_pool2d,
-    aten.avg_pool3d,
-    aten.max_pool2d_with_indices,
-    aten.max_pool3d_with_indices,
-    aten.upsample_bilinear2d,
-    aten.upsample_linear1d,
-    aten.upsample_nearest2d,
-    aten.upsample_nearest3d,
-    aten.upsample_trilinear3d,
-    # running sums
-    aten.cumsum,
+    getattr(aten, name)
+    for names in (
+        # new tensors
+        "arange empty empty_like eye full full_like linspace new_empty new_full new_ones "
+        "new_zeros ones ones_like scalar_tensor zeros zeros_like",
+        # copies, other places and other orders
+        "_to_copy _unsafe_view argsort cat constant_pad_nd copy_ embedding fill_ flip gather "
+        "index index_put_ index_select lift_fresh pixel_shuffle pixel_unshuffle reflection_pad3d "
+        "repeat replication_pad3d roll scatter sort stack topk tril triu unfold_copy zero_",
+        # norms, activations, softmax
+        "_log_softmax _prelu_kernel _safe_softmax _softmax log_sigmoid_forward native_batch_norm "
+        "native_group_norm native_layer_norm",
+        # pooling, interpolation
+        "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d "
+        "avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices "
+        "upsample_bilinear2d upsample_linear1d upsample_nearest2d upsample_nearest3d "
+        "upsample_trilinear3d",
+        # running sums
+        "cumsum",
+    )
+    for name in names.split()
 }

@@ -69,11 +69,10 @@ class Budget(Strict):
 
     def excess(self, costs: Mapping[str, float | None]) -> dict[str, float]:
         """The limits that `costs` exceed, and by which factor; unknown costs exceed none."""
-        known = {name: value for name, value in costs.items() if value is not None}
         return {
-            name: known[name] / limit
+            name: cost / limit
             for name, limit in self.limits().items()
-            if name in known and known[name] > limit
+            if (cost := costs.get(name) or 0.0) > limit
         }
 
     def reason(self, costs: Mapping[str, float | None]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from nas.pareto.front import objective_points
 from nas.pareto.result import Result
@@ -41,12 +42,11 @@ def stretches(fronts: Sequence[Sequence[Result]], cost: str) -> list[Stretch]:
         reached = [max((d for x, d in front if x <= start), default=None) for front in known]
         found.append(_stretch(start, end, reached))
     merged: list[Stretch] = []
-    for one in found:
-        last = merged[-1] if merged else None
-        if last and last.ahead == one.ahead and (last.least is None) == (one.least is None):
-            merged[-1] = _joined(last, one)
-        else:
-            merged.append(one)
+    for _, part in groupby(found, key=lambda one: (one.ahead, one.least is None)):
+        alike = list(part)
+        gaps = [one.least for one in alike if one.least is not None]
+        least, most = min(gaps, default=None), max(gaps, default=None)
+        merged.append(Stretch(alike[0].start, alike[-1].end, alike[0].ahead, least, most))
     return merged
 
 
@@ -66,10 +66,3 @@ def _stretch(start: float, end: float | None, reached: Sequence[float | None]) -
         return Stretch(start, end, ahead, None, None)
     gap = rest[0][0] - best
     return Stretch(start, end, ahead if gap > TIE else None, gap, gap)
-
-
-def _joined(one: Stretch, other: Stretch) -> Stretch:
-    gaps = [gap for gap in (one.least, other.least, one.most, other.most) if gap is not None]
-    return Stretch(
-        one.start, other.end, one.ahead, min(gaps, default=None), max(gaps, default=None)
-    )

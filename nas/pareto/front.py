@@ -12,7 +12,6 @@ from nas.pareto.result import Result
 from trainers.errors import UserError
 
 DECADE = 10.0
-REFERENCE = 1.1
 
 
 def non_dominated(points: np.ndarray) -> np.ndarray:
@@ -55,21 +54,6 @@ def knee(points: np.ndarray) -> int:
     # Rounded, so that rounding errors of the scaling do not decide between equal distances.
     distances = np.linalg.norm(scaled, axis=1).round(12)
     return int(np.lexsort((*points.T[::-1], distances))[0])
-
-
-def hypervolume_contributions(points: np.ndarray) -> np.ndarray:
-    """The hypervolume that only this member of a front dominates, equal members counted once.
-
-    points: (n, m), finite, a front. Returns (n,), in columns scaled as for `knee`, up to 1.1 in
-    each. In four columns and more, O(n) hypervolumes are computed: a front of 100 takes a
-    millisecond in four, ten in five.
-    """
-    unique, places = np.unique(points, axis=0, return_inverse=True)
-    if points.shape[1] == 1:
-        return np.zeros(len(points))
-    scaled = np.stack([_unit(column) for column in unique.T], axis=1)
-    volumes = moocore.hv_contributions(scaled, ref=np.full(points.shape[1], REFERENCE))
-    return np.asarray(volumes).round(12)[places.ravel()]
 
 
 def objective_points(results: Sequence[Result], objectives: Sequence[str]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +58,7 @@ def read_front(folder: Path) -> Front:
 
     Raises UserError where there is no such file, or where it is damaged.
     """
-    path = folder / "front.json"
+    path, anew = folder / "front.json", f"segnas sync {shlex.quote(str(folder))}"
     try:
         record = json.loads(path.read_text())
         space = record.get("space", "")  # that of version 0.1 does not tell
@@ -74,14 +75,12 @@ def read_front(folder: Path) -> Front:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"{path} is missing; expected the folder of a search with a trial done (runs/NAME); "
-            f"where {folder} is one, it is written anew by: segnas sync {folder}"
+            f"where {folder} is one, it is written anew by: {anew}"
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); it is written anew by: segnas sync {folder}"
-        ) from error
+        raise UserError(f"{path} is damaged ({error}); it is written anew by: {anew}") from error
 
 
 def front_json(front: Front) -> dict[str, Any]:

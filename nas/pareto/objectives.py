@@ -41,18 +41,11 @@ class Objective:
         return -1.0 if self.maximised else 1.0
 
     @property
-    def label(self) -> str:
-        """The title with the unit, as an axis or a column has it: `Latency (ms)`."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    @property
     def phrase(self) -> str:
-        """The title within a sentence: `training memory`, `MACs`."""
-        return (
-            self.title
-            if self.title.isupper() or self.title[1:2].isupper()
-            else self.title[:1].lower() + self.title[1:]
-        )
+        """The title within a sentence: `Dice`, `training memory`, `MACs`."""
+        if self.maximised or self.title[1:2].isupper():
+            return self.title
+        return self.title[:1].lower() + self.title[1:]
 
     def exact(self, value: float | None) -> str:
         """A value in full: `0.8123`, `1,234`, `1.5 GiB`, `12.34 ms`."""

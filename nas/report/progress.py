@@ -27,5 +27,4 @@ class Progress:
     running: Sequence[UnderWay] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {**asdict(self), "running": [asdict(one) for one in self.running]}

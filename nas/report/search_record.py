@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nas.cost.latency.conditions import Conditions
+from nas.cost.latency.conditions import conditions_text
 from nas.pareto.beside_baselines import baseline_verdict
 from nas.pareto.front import front
 from nas.pareto.front_chances import front_chances
@@ -124,10 +124,10 @@ class SearchRecord:
     @cached_property
     def conditions(self) -> str | None:
         """Under which the latencies were measured, on one line; None where none was."""
-        values = next((r.latency["conditions"] for r in self.results if r.latency), None)
-        devices = {n: told["conditions"] for r in self.results for n, told in r.latencies.items()}
-        each = (f"on {name}, {_text(told)}" for name, told in sorted(devices.items()))
-        return _text(values) if values else "; ".join(each) or None
+        latency = next((r.latency for r in self.results if r.latency), None)
+        devices = {name: told for r in self.results for name, told in r.latencies.items()}
+        each = (f"on {name}, {conditions_text(told)}" for name, told in sorted(devices.items()))
+        return conditions_text(latency) if latency else "; ".join(each) or None
 
     @cached_property
     def waiting(self) -> str:
@@ -157,7 +157,3 @@ class SearchRecord:
     def known_costs(self) -> list[str]:
         """The costs that at least one member of the front has a number for."""
         return costs_among(cost for member in self.members for cost in member.costs)
-
-
-def _text(conditions: Mapping[str, Any]) -> str:
-    return Conditions.from_json(conditions).text()

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from nas.cost.latency import Conditions
+from nas.cost.latency.conditions import conditions_text
 from nas.pareto.front_files import Front
-from nas.pareto.objectives import DICE, UNKNOWN, Objective, costs_among, objective
+from nas.pareto.objectives import DICE, UNKNOWN, costs_among, objective
 from nas.pareto.reference import above_reference, dice_reference
-from nas.pareto.result import Result
 
 
 def front_table(
@@ -33,7 +32,8 @@ def front_table(
     rows = [*members, *front.beside]
     captions: dict[str, None] = {}
     costs = costs_among(name for row in rows for name in row.costs)
-    known = [o for o in map(objective, ("dice", *costs)) if any(_is_known(o, r) for r in rows)]
+    names = [n for n in ("dice", *costs) if any(row.value(n) is not None for row in rows)]
+    known = list(map(objective, names))
     for shown in known:
         table.add_column(shown.title, justify="right")
     if front.chances:
@@ -56,21 +56,15 @@ def front_table(
             least, most = map(objective("macs").short, row.macs_bounds)
             captions[f"{row.label}: MACs of the queries that it keeps, of {least} to {most}"] = None
         if row.latency:
-            conditions = Conditions.from_json(row.latency["conditions"])
-            captions[f"latency: median of a pass, {conditions.text()}"] = None
+            captions[f"latency: median of a pass, {conditions_text(row.latency)}"] = None
         for name, latency in row.latencies.items():
-            conditions = Conditions.from_json(latency["conditions"])
-            captions[f"latency on {name}: median of a pass, {conditions.text()}"] = None
+            captions[f"latency on {name}: median of a pass, {conditions_text(latency)}"] = None
     if below := len(front.members) - len(members):
         least = DICE.exact(dice_reference(front.members))
         command = f": segnas front {shell_path(folder)} --all" if folder else ""
         captions[f"{below} more below Dice {least}{command}"] = None
     table.caption = "\n".join(captions) or None
     return table
-
-
-def _is_known(kind: Objective, row: Result) -> bool:
-    return row.value(kind.name) is not None
 
 
 def shell_path(path: Path) -> str:

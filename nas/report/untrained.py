@@ -42,13 +42,16 @@ class Untrained:
         return self.space == BASELINES
 
 
-def count_untrained(space: SearchSpace, counting: TrainingCosts) -> list[Untrained]:
-    """The presets of `space`, which knows the axes of the data, then the baselines, each counted;
-    without those that do not take the patch or cannot be built for it."""
+def well_known(space: SearchSpace) -> dict[str, Architecture]:
+    """By name the presets of `space`, which knows the axes of the data, then the baselines."""
     named = {**space.presets(), **find_space(BASELINES).presets()}
-    points = {name: preset.with_axes(space.axes).canonical() for name, preset in named.items()}
-    fitting = {name: one for name, one in points.items() if takes(one, counting.train.patch)}
-    counted = (_counted(name, one, counting) for name, one in fitting.items())
+    return {name: preset.with_axes(space.axes).canonical() for name, preset in named.items()}
+
+
+def count_untrained(space: SearchSpace, counting: TrainingCosts) -> list[Untrained]:
+    """The well-known, each counted, without those that do not take the patch or cannot be built."""
+    patch, known = counting.train.patch, well_known(space)
+    counted = (_counted(n, one, counting) for n, one in known.items() if takes(one, patch))
     return [one for one in counted if one]
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from nas.config.tracking import TrackingConfig
-from nas.tracking.description import front_path
 from nas.tracking.mlflow_private import follow_move
 from nas.tracking.store import (
     ARTIFACTS,
@@ -21,11 +20,6 @@ from nas.tracking.store import (
 )
 from nas.tracking.timed_calls import HOLD, HeardClient, TimedCalls
 from trainers.errors import UserError
-
-
-def front_page_path(config: TrackingConfig, directory: Path, search_id: str) -> str:
-    """Where the search's front is under the address of MLflow. Raises as `find_run` does."""
-    return front_path(*find_run(config, directory, search_id))
 
 
 def find_run(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.config.nested import leaves
-from nas.cost.latency.conditions import Conditions
+from nas.cost.latency.conditions import conditions_text
 from nas.pareto.result import Result, known
 
 VALUE_LENGTH = 500
@@ -78,8 +78,7 @@ def result_tags(result: Result) -> dict[str, str]:
     `latency/<device>`: under which conditions the latency on one of several devices was measured.
     """
     devices = {
-        f"latency/{device}": Conditions.from_json(told["conditions"]).text()
-        for device, told in result.latencies.items()
+        f"latency/{device}": conditions_text(told) for device, told in result.latencies.items()
     }
     how = {"compressed": "method", "compressed_of": "of"} if result.compressed else {}
     return {
@@ -93,9 +92,7 @@ def result_tags(result: Result) -> dict[str, str]:
 def fingerprint(result: Result) -> str:
     """16 hexadecimal digits, equal for results that have the same record in MLflow."""
     values = [final_metrics(result), params(result.architecture), result.curve]
-    known = result_tags(
-        result
-    )  # first those of version 0.1, whose runs are then found to be complete
+    known = result_tags(result)  # first what 0.1 told: its runs are then found to be complete
     text = json.dumps(
         [*values, known.pop("state"), known.pop("reason", None), *known.items()], sort_keys=True
     )

@@ -86,7 +86,8 @@ def register(
     check_names(name, alias)
     prepare_mlflow()
     network = network.cpu().eval()
-    example = torch.from_numpy(_example(shape))
+    noise = np.random.default_rng(0).normal(size=(2, *shape)).round(2)  # it is stored as text
+    example = torch.from_numpy(noise.astype(np.float32))
     free = _batch_is_free(network, example)
     example = example if free else example[:1]
     with torch.inference_mode():
@@ -154,11 +155,6 @@ def _described(card: str) -> str:
     rest = "\n\nThe rest of this card is `extra_files/README.md` of the model."
     start = card[: DESCRIPTION - len(rest)]
     return (start.rpartition("\n## ")[0] or start).rstrip() + rest
-
-
-def _example(shape: tuple[int, ...]) -> np.ndarray:
-    """Two patches of noise, rounded: they are stored as text."""
-    return np.random.default_rng(0).normal(size=(2, *shape)).round(2).astype(np.float32)
 
 
 def _batch_is_free(network: nn.Module, example: torch.Tensor) -> bool:

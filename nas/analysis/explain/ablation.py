@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -16,13 +16,13 @@ from torch import nn
 
 from nas.analysis.explain.probe import Item, Probe, Values
 from nas.cost.mac_counts import positional
+from trainers.data.check.facts import Progress
 from trainers.data.source import Case
 from trainers.errors import UserError
 from trainers.metrics import case_means, dice_per_class
 from trainers.segmenter import Segmenter
 from trainers.volumes.nifti import load_labels
 
-Progress = Callable[[int, int, str], None]
 Mean = torch.Tensor | Mapping[str, float]
 Means = Mapping[tuple[str, str], Mean]
 """By module name and mechanism: the mean points (K, axes), or a number for each name."""
@@ -69,12 +69,11 @@ class MeansShown:
     @contextmanager
     def of(self, network: nn.Module) -> Iterator[None]:
         """Watch `network` within."""
-        with Probe(network) as probe:
-            hook = network.register_forward_hook(lambda *_: self._add(probe.take()))
-            try:
-                yield
-            finally:
-                hook.remove()
+        with (
+            Probe(network) as probe,
+            network.register_forward_hook(lambda *_: self._add(probe.take())),
+        ):
+            yield
 
     def means(self) -> Means:
         """Of all passes so far."""
@@ -121,17 +120,13 @@ def replaced(
 
     `told` is called with both outputs of every call.
     """
-    hooks = []
-    modules = dict(network.named_modules())
-    for name, mechanism, offered in _offered(network):
-        if mechanism == what.mechanism and what.by in offered:
-            give = partial(_give, offered[what.by], means.get((name, mechanism)), told)
-            hooks.append(modules[name].register_forward_hook(give, with_kwargs=True))
-    try:
+    with ExitStack() as hooks:
+        for name, mechanism, offered in _offered(network):
+            if mechanism == what.mechanism and what.by in offered:
+                give = partial(_give, offered[what.by], means.get((name, mechanism)), told)
+                module = network.get_submodule(name)
+                hooks.enter_context(module.register_forward_hook(give, with_kwargs=True))
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def dice_of_cases(

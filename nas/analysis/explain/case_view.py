@@ -63,60 +63,45 @@ def look_at(segmenter: Segmenter, case: ExplainedCase, tally: Tally) -> CaseView
         predicted, truth = targets.without_ignored(predicted, truth)
     labels = predicted if truth is None else truth
     seen = _Planes(segmenter.task.patch, prepared.grid.shape, middles(labels))
-    for place, shown in _windows(segmenter, prepared):
+    structure = np.pad(labels > 0, seen.padding)
+    for place, shown in _windows(segmenter, prepared, seen.padding):
         seen.paint(place, shown)
-        tally.add(case.name, shown, _inside(labels > 0, place, seen.before))
+        tally.add(case.name, shown, structure[place])
     return CaseView(case.name, tuple(_planes(prepared, seen, truth, predicted)))
 
 
 def _windows(
-    segmenter: Segmenter, prepared: Prepared
+    segmenter: Segmenter, prepared: Prepared, padding: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[tuple[slice, ...], dict[Item, Values]]]:
     """Each window's place in the image, padded to the patch, and what the network shows there."""
     network: nn.Module = segmenter.network
     device = next(network.parameters()).device
     patch, overlap = segmenter.task.patch, segmenter.inferer.overlap
-    before, sizes = _padding(prepared.grid.shape, patch)
-    after = [s - b - n for s, b, n in zip(sizes, before, prepared.grid.shape, strict=True)]
-    padded = np.pad(prepared.image, [(0, 0), *zip(before, after, strict=True)])
+    padded = np.pad(prepared.image, [(0, 0), *padding])
     with Probe(network) as probe, torch.inference_mode():
-        for place in window_places(sizes, patch, overlap):
+        for place in window_places(padded.shape[1:], patch, overlap):
             network(torch.from_numpy(padded[(slice(None), *place)].copy())[None].to(device))
             yield place, probe.take_placed(patch)
-
-
-def _padding(shape: Sequence[int], patch: Sequence[int]) -> tuple[list[int], list[int]]:
-    """How many voxels are in front of the image, and the size that it is padded to."""
-    sizes = [max(n, p) for n, p in zip(shape, patch, strict=True)]
-    return [(size - n) // 2 for size, n in zip(sizes, shape, strict=True)], sizes
-
-
-def _inside(mask: np.ndarray, place: Sequence[slice], before: Sequence[int]) -> np.ndarray:
-    """The part of a mask (D, H, W) of the image in a window of the padded image."""
-    part = np.zeros([side.stop - side.start for side in place], bool)
-    from_image, to_part = [], []
-    for side, first, length in zip(place, before, mask.shape, strict=True):
-        start, stop = max(side.start - first, 0), min(side.stop - first, length)
-        from_image.append(slice(start, stop))
-        to_part.append(slice(start + first - side.start, stop + first - side.start))
-    part[tuple(to_part)] = mask[tuple(from_image)]
-    return part
 
 
 class _Planes:
     """Three planes of the network's grid, painted window by window.
 
     Where windows overlap the one counts whose middle is nearest, as it counts most in the logits.
+    `padding`: voxels in front of and behind an image that is smaller than the patch.
     """
 
     def __init__(self, patch: Sequence[int], shape: Sequence[int], at: Sequence[int]) -> None:
-        self.before, sizes = _padding(shape, patch)
+        missing = [max(p - n, 0) for n, p in zip(shape, patch, strict=True)]
+        self.padding = [(m // 2, m - m // 2) for m in missing]
+        self.before = [front for front, _ in self.padding]
         self.shape, self.at = tuple(shape), list(at)
         self.maps: dict[tuple[Item, str, int], np.ndarray] = {}  # the last: the axis across
         self.points: dict[Item, list[np.ndarray]] = {}
-        self._patch, self._sizes = tuple(patch), sizes
+        self._patch = tuple(patch)
         middles = [np.square((np.arange(p) - (p - 1) / 2) / p) for p in patch]
         self._distance = sum(np.meshgrid(*middles, indexing="ij"), np.zeros(1))  # of a window
+        sizes = np.maximum(shape, patch)
         self._least = [np.full(np.delete(sizes, axis), np.inf) for axis in range(3)]
 
     def paint(self, place: Sequence[slice], shown: Mapping[Item, Values]) -> None:

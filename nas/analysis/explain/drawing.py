@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from nas.analysis.explain.case_view import CaseView, Plane
 from nas.analysis.explain.probe import Item
 from nas.report.axes_style import INK, MUTED
+from nas.report.contact_sheet import evenly
 
 TILE, DPI = 2.1, 150  # inches of a slice, and pixels of an inch
 COLUMNS = 6  # of one item each, at most, evenly chosen
@@ -45,16 +46,16 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
 
     Of one item all planes are shown, of several the axial plane of each.
     """
-    items = _items(mechanism, views)
+    items = evenly(items_of(mechanism, views), COLUMNS)
     first = views[0].planes
     columns = [(items[0], plane) for plane in range(len(first))]
     if len(items) > 1:
         columns = [(item, 0) for item in items]
     look = _look(items, views)
-    height, width = _shape(views, [0, *(plane for _, plane in columns)])
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    figure = Figure(figsize=(width, height + 0.75), dpi=DPI, layout=layout)
     ratios = [_width(views, 0), *(_width(views, plane) for _, plane in columns)]
+    size = TILE * sum(ratios) + 0.5, TILE * len(views) + 0.75
+    figure = Figure(figsize=size, dpi=DPI, layout=layout)
     axes = figure.subplots(len(views), len(ratios), squeeze=False, width_ratios=ratios)
     for row, view in zip(axes, views, strict=True):
         _draw_slice(row[0], view.planes[0])
@@ -69,23 +70,13 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
     return figure
 
 
-def shown_items(mechanism: str, views: Sequence[CaseView]) -> int:
-    """How many items of the mechanism there are to draw, of which a figure has `COLUMNS`."""
-    return len(_all_items(mechanism, views))
-
-
-def _all_items(mechanism: str, views: Sequence[CaseView]) -> list[Item]:
+def items_of(mechanism: str, views: Sequence[CaseView]) -> list[Item]:
+    """All that there is to draw of the mechanism, of which a figure has `COLUMNS`."""
     found: dict[Item, None] = {}
     for view in views:
         for plane in view.planes:
             found.update(dict.fromkeys([*plane.maps, *plane.points]))
     return [item for item in found if item.mechanism == mechanism]
-
-
-def _items(mechanism: str, views: Sequence[CaseView]) -> list[Item]:
-    items = _all_items(mechanism, views)
-    places = np.linspace(0, len(items) - 1, min(COLUMNS, len(items))).round().astype(int)
-    return [items[place] for place in places]
 
 
 def _look(items: Sequence[Item], views: Sequence[CaseView]) -> _Look:
@@ -179,8 +170,3 @@ def _width(views: Sequence[CaseView], plane: int) -> float:
     sizes = (view.planes[plane] for view in views)
     shares = [p.grey.shape[1] * p.pixel[1] / (p.grey.shape[0] * p.pixel[0]) for p in sizes]
     return float(np.clip(max(shares), 0.5, 2))
-
-
-def _shape(views: Sequence[CaseView], planes: Sequence[int]) -> tuple[float, float]:
-    """Height and width of all tiles in inches."""
-    return TILE * len(views), TILE * sum(_width(views, plane) for plane in planes) + 0.5

@@ -10,12 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from nas.analysis.explain.ablation import (
     MeansShown,
-    Progress,
     dice_of_cases,
     difference,
     replaced,
@@ -27,12 +25,12 @@ from nas.analysis.explain.price import prices
 from nas.analysis.explain.probe import Item, shows_anything
 from nas.analysis.explain.tally import Moved, Share, Tally
 from nas.analysis.explain.verdict import Ablated
-from nas.analysis.redundancy.analysis import plain_network
+from nas.analysis.redundancy.analysis import plain_network, spaces_with
 from nas.export.export_folder import Export
 from nas.report.contact_sheet import evenly
-from search_spaces.registry import all_spaces
 from search_spaces.space import Architecture
 from trainers.data.check import check_dataset
+from trainers.data.check.facts import Progress
 from trainers.errors import UserError
 from trainers.segmenter import Segmenter
 
@@ -73,7 +71,6 @@ class Explanation:
         return tuple(dict.fromkeys(item.mechanism for item in items))
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {
             "space": self.architecture.space,
             "key": self.architecture.key,
@@ -104,7 +101,7 @@ def explain(
     if not shows_anything(network):
         raise UserError(
             "this network has no mechanism to explain: nothing in it prunes, attends, routes or "
-            f"places anchors; networks of {', '.join(_spaces_that_show())} do"
+            f"places anchors; networks of {', '.join(spaces_with(shows_anything))} do"
         )
     segmenter = replace(segmenter, network=network)
     with TemporaryDirectory(prefix="segnas-") as workdir:
@@ -194,16 +191,3 @@ def _ablation_json(ablation: Ablation) -> dict[str, Any]:
             for one, dice in zip(ablation.replaced, ablation.dice_replaced, strict=True)
         ],
     }
-
-
-def _spaces_that_show() -> list[str]:
-    """The spaces with presets whose networks have something to show, and the first such preset."""
-    found = []
-    for space in all_spaces().values():
-        for name, preset in space.presets().items():
-            with torch.device("meta"):
-                network = preset.build(1, 2)
-            if shows_anything(network):
-                found.append(f"{space.name} (such as {name})")
-                break
-    return found

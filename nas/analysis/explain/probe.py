@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -48,21 +49,19 @@ class Probe:
         self._calls: Counter[tuple[str, str]] = Counter()
         self._grid: tuple[int, ...] | None = None
         self._batch = 0
-        self._hooks: list[Any] = []
+        self._hooks = ExitStack()
 
     def __enter__(self) -> Self:
         for name, module in self._network.named_modules():
             if hasattr(module, "shows"):
                 see = partial(self._see, name)
-                self._hooks.append(module.register_forward_hook(see, with_kwargs=True))
+                self._hooks.enter_context(module.register_forward_hook(see, with_kwargs=True))
             if isinstance(module, nn.Conv2d | nn.Conv3d):
-                self._hooks.append(module.register_forward_hook(self._see_map))
+                self._hooks.enter_context(module.register_forward_hook(self._see_map))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks.clear()
+        self._hooks.close()
 
     def take(self) -> dict[Item, Values]:
         """What was shown since the last time, as it was, in the order of execution."""

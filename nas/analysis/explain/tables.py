@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich import box
 from rich.table import Table
 
 from nas.analysis.explain.ablation import CONFIDENCE
 from nas.analysis.explain.explain_report import Ablation, Explanation
 from nas.analysis.explain.verdict import Ablated
 from nas.pareto.objectives import short_number
+from nas.report.plain_table import plain_table
 
 UNKNOWN = "-"
 
 
 def shares_table(explanation: Explanation, mechanism: str | None = None) -> Table:
     """Every value's mean, its spread, and its mean on the structures; of one mechanism, or all."""
-    table = _table("mechanism", "where", "what", right=("mean", "deviation", "on structures"))
+    right = ("mean", "deviation", "on structures")
+    table = plain_table(("mechanism", "where", "what"), right)
     for share in explanation.shares:
         if mechanism in (None, share.item.mechanism):
             inside = UNKNOWN if share.inside is None else f"{share.inside:.3f}"
@@ -34,13 +33,12 @@ def shares_table(explanation: Explanation, mechanism: str | None = None) -> Tabl
 def ablation_table(ablation: Ablation) -> Table:
     """A row for the network as it is, and one for each replacement."""
     right = ("Dice", "difference", "worse", "its MACs", "MACs then")
-    table = _table("mechanism", "replaced by", right=right, left=("verdict",))
+    table = plain_table(("mechanism", "replaced by"), right, ("verdict",))
     seen = ablation.replaced[0].difference
     table.caption = (
         f"difference of Dice ± its standard error, paired, over {seen.patients} {seen.unit}s; "
         f"verdicts by whether Student's {CONFIDENCE:.0%} interval holds 0; MACs of one patch"
     )
-    table.caption_justify = "left"
     macs = ablation.replaced[0].macs_before
     told = f"{ablation.mean:.4f}", "", "", "", short_number(macs), ""
     table.add_row("as it is", "", *told, style="bold")
@@ -52,7 +50,7 @@ def ablation_table(ablation: Ablation) -> Table:
 def cases_table(ablation: Ablation) -> Table:
     """Dice by case: as the network is, and the difference of each replacement."""
     heads = [f"{one.what.mechanism}:\n{one.what.by}" for one in ablation.replaced]
-    table = _table("case", right=("as it is", *heads))
+    table = plain_table(("case",), ("as it is", *heads))
     for place, (name, dice) in enumerate(zip(ablation.cases, ablation.dice, strict=True)):
         after = (by_case[place] for by_case in ablation.dice_replaced)
         changes = (
@@ -74,14 +72,3 @@ def _cells(one: Ablated) -> tuple[str, ...]:
         short_number(one.macs),
         one.verdict,
     )
-
-
-def _table(*left_first: str, right: Sequence[str], left: Sequence[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for name in left_first:
-        table.add_column(name)
-    for name in right:
-        table.add_column(name, justify="right")
-    for name in left:
-        table.add_column(name)
-    return table

@@ -86,8 +86,6 @@ class Tally:
     def moved(self) -> Iterator[Moved]:
         """Of every item that has points."""
         for item, cases in self._points.items():
-            means = np.stack(
-                [np.mean(points, axis=0) for points in cases.values()]
-            )  # (cases, K, 3)
+            means = np.stack([np.mean(p, axis=0) for p in cases.values()])  # (cases, K, 3)
             deviation = float(means.std(axis=0, ddof=1).mean()) if len(means) > 1 else None
             yield Moved(item, means.shape[1], deviation)

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from nas.analysis.explain.drawing import COLUMNS, mechanism_figure, shown_items
+from nas.analysis.explain.drawing import COLUMNS, items_of, mechanism_figure
 from nas.analysis.explain.explain_report import Ablation, Explanation
 from nas.analysis.explain.tables import ablation_table, cases_table, shares_table
 from nas.report.html_page import (
@@ -62,7 +62,7 @@ def _page(explanation: Explanation, pictures: dict[str, bytes]) -> str:
 
 def _mechanism(explanation: Explanation, mechanism: str, picture: bytes) -> str:
     texts = [*explanation.about[mechanism], _how_drawn(explanation, mechanism)]
-    if (items := shown_items(mechanism, explanation.views)) > COLUMNS:
+    if (items := len(items_of(mechanism, explanation.views))) > COLUMNS:
         texts.append(f"{COLUMNS} of {items} are drawn, evenly chosen.")
     return section(
         mechanism.capitalize(),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from nas.analysis.plan.measure import Bench, mean_timing
 from nas.analysis.plan.schedule import Length, Pace
 from nas.analysis.preview.forecast_hours import Forecast, forecast_hours
-from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.sample_space import draw_points
-from nas.analysis.preview.survey import Costs
+from nas.analysis.preview.survey import Costs, Survey
 from nas.analysis.preview.time_candidates import Timing
 from nas.config.data_space import DataSpace
 from nas.pareto.budget import Budget
@@ -42,24 +41,18 @@ def pool_of(
     budget: Budget,
     typical: tuple[Costs, Timing],
     bench: Bench,
-    progress: Progress,
 ) -> Pool:
     """Draw candidates, count them, and train a few from small to large a little.
 
     `typical`: one that is known already, which is in the pool whatever is drawn.
     """
-    points = draw_points(space.space, space.restrict, DRAWN, SEED).points
-    costs = bench.costs(points, train, progress)
-    within = [i for i, one in enumerate(costs) if one and not budget.excess(one)]
-    within.sort(key=lambda i: costs[i]["macs"])
-    count = min(TIMED, len(within))
-    places = [within[int((k + 0.5) * len(within) / count)] for k in range(count)]
-    found = bench.time([points[i] for i in places], train, progress)
-    timed = [
-        (costs[i], timing)
-        for i, timing in zip(places, found, strict=True)
-        if isinstance(timing, Timing)
-    ]
+    draw = draw_points(space.space, space.restrict, DRAWN, SEED)
+    costs = tuple(bench.costs(draw.points, train))
+    survey = Survey(draw, costs, leading={}, broken={})
+    within = survey.spread(survey.within(budget), DRAWN)  # from small to large
+    places = survey.spread(within, TIMED)
+    found = bench.time([draw.points[i] for i in places], train)
+    timed = [(costs[i], t) for i, t in zip(places, found, strict=True) if isinstance(t, Timing)]
     return Pool([typical[0], *(costs[i] for i in within)], [typical, *timed])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,8 +22,9 @@ from nas.analysis.plan.share_gpu import share_gpu
 from nas.analysis.plan.split import plan_split
 from nas.analysis.plan.summary import summary_lines
 from nas.analysis.plan.write_yaml import commented_yaml, plain
-from nas.analysis.preview.parallel import Progress, preloaded
+from nas.analysis.preview.parallel import preloaded
 from nas.config.run_config import RunConfig
+from trainers.data.check.facts import Progress
 from trainers.data.source import SourceConfig
 
 PLANNING = 60.0  # seconds of what is measured after the data were read
@@ -60,11 +61,11 @@ def make_plan(
     with prepared_sample(survey, preprocess.value, workdir, progress) as sample:
         before = coarse(sample.seconds) + coarse(monotonic() - began + PLANNING)
         deadline = Deadline(default_hours(machine) if hours is None else hours, before)
-        bench = Bench(sample, machine.resources)
-        step = plan_step(survey, preprocess.value, bench, machine, deadline, progress)
-        machine, step = share_gpu(machine, step, bench, progress)
-        bench = Bench(sample, machine.resources)
-        search = plan_search(step, len(cases.validation), bench, machine, deadline, progress)
+        bench = Bench(sample, machine.resources, progress)
+        step = plan_step(survey, preprocess.value, bench, machine, deadline)
+        machine, step = share_gpu(machine, step, bench)
+        bench = replace(bench, resources=machine.resources)
+        search = plan_search(step, len(cases.validation), bench, machine, deadline)
     portable = source.portable()
     tree = configuration_tree(name, portable, preprocess, split, groups, step, search, machine)
     lines = list(summary_lines(survey, split.value, cases, machine, step, search, deadline))

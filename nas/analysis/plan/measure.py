@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas.analysis.plan.choice import coarse
 from nas.analysis.plan.sample import Sample
-from nas.analysis.preview.parallel import Progress, parallel_map
+from nas.analysis.preview.parallel import parallel_map
 from nas.analysis.preview.survey import Costs, all_costs
 from nas.analysis.preview.time_candidates import Timing, Workload, time_candidates
 from nas.config.resources import Resources
@@ -16,6 +16,7 @@ from nas.pareto.budget import Budget
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
+from trainers.data.check.facts import Progress
 from trainers.errors import UserError
 
 SEED = 0
@@ -27,12 +28,11 @@ class Bench:
 
     sample: Sample
     resources: Resources
+    progress: Progress
 
-    def costs(
-        self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
-    ) -> list[Costs]:
+    def costs(self, networks: Sequence[Architecture], train: TrainConfig) -> list[Costs]:
         """Parameters, MACs and memory of each; nothing of those that cannot be built."""
-        with parallel_map(len(networks), progress) as parallel:
+        with parallel_map(len(networks), self.progress) as parallel:
             return all_costs(networks, self.counting(train, Budget()), parallel)
 
     def counting(self, train: TrainConfig, budget: Budget) -> TrainingCosts:
@@ -42,13 +42,10 @@ class Bench:
         task = cache.channels, targets.outputs, targets
         return TrainingCosts(train, self.resources, budget, *task)
 
-    def time(
-        self, networks: Sequence[Architecture], train: TrainConfig, progress: Progress
-    ) -> list[Timing | str]:
+    def time(self, networks: Sequence[Architecture], train: TrainConfig) -> list[Timing | str]:
         """Of each, as many at a time as the search will train; or why there is none."""
-        slots = min(count_slots(self.resources), len(networks))
-        workload = self.workload(train)
-        found = time_candidates(networks, workload, slots, len(networks), 0.0, progress)
+        slots, workload = count_slots(self.resources), self.workload(train)
+        found = time_candidates(networks, workload, slots, len(networks), 0.0, self.progress)
         return [found[place] for place in range(len(networks))]
 
     def workload(self, train: TrainConfig) -> Workload:
@@ -56,13 +53,11 @@ class Bench:
         gpu, threads = bool(self.resources.gpus), self.resources.cpus
         return Workload(self.sample.cache, self.sample.cases, train, SEED, threads, gpu)
 
-    def typical(
-        self, name: str, network: Architecture, train: TrainConfig, progress: Progress
-    ) -> tuple[Costs, Timing]:
+    def typical(self, name: str, network: Architecture, train: TrainConfig) -> tuple[Costs, Timing]:
         """Costs and seconds of one network, trained in all slots at a time."""
-        [costs] = self.costs([network], train, lambda *_: None)
+        [costs] = replace(self, progress=lambda *_: None).costs([network], train)
         everywhere = [network] * min(count_slots(self.resources), 4)
-        timed = self.time(everywhere, train, progress)
+        timed = self.time(everywhere, train)
         seconds = [one for one in timed if isinstance(one, Timing)]
         if not seconds or not costs:
             raise UserError(

@@ -16,7 +16,6 @@ from nas.analysis.plan.networks import TYPICAL, restrictions, space_on
 from nas.analysis.plan.plan_step import StepPlan
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.preview.forecast_hours import Forecast, pause_seconds
-from nas.analysis.preview.parallel import Progress
 from nas.config.run_config import SearchConfig
 from nas.cost.latency.config import LatencyConfig
 from nas.engine.slots import count_slots
@@ -48,7 +47,6 @@ def plan_search(
     bench: Bench,
     machine: MachineFacts,
     deadline: Deadline,
-    progress: Progress,
 ) -> SearchPlan:
     """Limits by the typical network; the rest by the pace of some random candidates within them."""
     known = Pool([step.costs], [(step.costs, step.timing)])
@@ -58,14 +56,14 @@ def plan_search(
     classes, budget = bench.sample.cache.targets.outputs, limits.budget
     space = space_on(step.spacing, step.patch.value, restrict, classes)
     typical = step.costs, step.timing
-    pool = pool_of(space, step.train, budget, typical, bench, progress)
+    pool = pool_of(space, step.train, budget, typical, bench)
     pace = _pace(pool, step, validation_cases, machine)
     length = choose_length(pace, deadline.planned)
     whole = length.schedule(1, pace).trial_seconds(pace.timing)
     hours = max(0.01, math.floor(deadline.training / 36) / 100)
     counting = bench.counting(step.train, budget)
     starts = [start.architecture for start in warm_starts(SearchConfig(), space, counting)]
-    first = bench.costs(starts, step.train, progress)
+    first = bench.costs(starts, step.train)
     beside = BaselineSizes(PYRAMIDS, space.space, counting)
     expected = beside.expected([*first, *pool.costs], len(first))
     trials, told = forecast(pool, first, length, pace, hours, deadline.planned, expected)

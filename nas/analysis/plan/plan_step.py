@@ -14,7 +14,6 @@ from nas.analysis.plan.machine import MachineFacts
 from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.networks import TYPICAL, presets_on, space_on
 from nas.analysis.plan.patch import Size, choose_patch
-from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing, count_windows
 from nas.engine.slots import count_slots
@@ -54,13 +53,12 @@ def plan_step(
     bench: Bench,
     machine: MachineFacts,
     deadline: Deadline,
-    progress: Progress,
 ) -> StepPlan:
     """Time the typical network on a moderate patch, choose the patch by that, time it again."""
     shape, spacing = bench.sample.shape, prepared_voxel_size(survey.source, preprocess)
     allowed = step_seconds(deadline, machine, count_slots(machine.resources))
     tried = choose_patch(shape, spacing, PROBE, "").value
-    costs, timing = _typical(bench, spacing, tried, LEAST, progress)
+    costs, timing = _typical(bench, spacing, tried, LEAST)
     for _ in range(ROUNDS):
         by_time = allowed * math.prod(tried) / timing.step
         by_memory = machine.trial_memory * math.prod(tried) / (MORE_MEMORY * costs["memory"])
@@ -70,7 +68,7 @@ def plan_step(
         if patch.value == tried:
             break
         tried = patch.value
-        costs, timing = _typical(bench, spacing, tried, LEAST, progress)
+        costs, timing = _typical(bench, spacing, tried, LEAST)
         if allowed / NEAR <= timing.step <= NEAR * allowed:
             break
     batch = choose_batch(
@@ -81,7 +79,7 @@ def plan_step(
         allowed / timing.step,
     )
     if batch.value > LEAST:
-        costs, timing = _typical(bench, spacing, patch.value, batch.value, progress)
+        costs, timing = _typical(bench, spacing, patch.value, batch.value)
     train = TrainConfig(patch=patch.value)
     windows = count_windows([round(length) for length in shape], train)
     told = f"{patch.why}; a step of {TYPICAL} takes about {timing.step:g} s here"
@@ -89,11 +87,7 @@ def plan_step(
 
 
 def _typical(
-    bench: Bench,
-    spacing: tuple[float, float, float],
-    patch: Size,
-    batch: int,
-    progress: Progress,
+    bench: Bench, spacing: tuple[float, float, float], patch: Size, batch: int
 ) -> tuple[Costs, Timing]:
     [network] = presets_on([TYPICAL], space_on(spacing, patch))
-    return bench.typical(TYPICAL, network, TrainConfig(patch=patch, batch=batch), progress)
+    return bench.typical(TYPICAL, network, TrainConfig(patch=patch, batch=batch))

@@ -9,13 +9,10 @@ from nas.analysis.plan.machine import USED, MachineFacts
 from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.networks import TYPICAL, presets_on, space_on
 from nas.analysis.plan.plan_step import StepPlan
-from nas.analysis.preview.parallel import Progress
 from nas.analysis.preview.side_by_side import measure_side_by_side
 
 
-def share_gpu(
-    machine: MachineFacts, step: StepPlan, bench: Bench, progress: Progress
-) -> tuple[MachineFacts, StepPlan]:
+def share_gpu(machine: MachineFacts, step: StepPlan, bench: Bench) -> tuple[MachineFacts, StepPlan]:
     """As many candidates on a GPU as train most steps a second together, and a step among them.
 
     Measured with the typical network; no more than there are cores and, for the largest network
@@ -26,10 +23,10 @@ def share_gpu(
     [typical] = presets_on([TYPICAL], space_on(step.spacing, step.patch.value))
     fit = int(USED * machine.gpu_memory / (MORE_MEMORY * step.costs["memory"]))
     most = max(1, min(machine.cores // machine.gpus, fit))
-    found = measure_side_by_side(typical, bench.workload(step.train), most, progress)
+    found = measure_side_by_side(typical, bench.workload(step.train), most, bench.progress)
     if not found.rates:
         return machine, step
     machine = replace(machine, gpu_trials=found.best)
-    shared = Bench(bench.sample, machine.resources)
-    _, timing = shared.typical(TYPICAL, typical, step.train, progress)
+    shared = replace(bench, resources=machine.resources)
+    _, timing = shared.typical(TYPICAL, typical, step.train)
     return machine, replace(step, timing=timing)

@@ -76,7 +76,6 @@ class Forecast:
         return self.trials < self.schedule.trials
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {**asdict(self), "covers": COVERS}
 
 

@@ -8,12 +8,10 @@ from typing import Any
 
 from nas.analysis.preview.parallel import Map
 from nas.analysis.preview.survey import Costs, all_costs
+from nas.report.untrained import well_known
 from nas.study.training_cost import TrainingCosts
 from search_spaces.fitting import misfit
-from search_spaces.registry import find_space
 from search_spaces.space import Architecture, Restrictions, SearchSpace, path_pattern, to_params
-
-BASELINES = "baselines"
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,8 @@ def known_networks(
     space: SearchSpace, restrict: Restrictions, counting: TrainingCosts, parallel: Map
 ) -> list[KnownNetwork]:
     """The presets of the space, then the baselines; those that take the patch."""
-    named = {**space.presets(), **find_space(BASELINES).presets()}
-    known = {name: preset.with_axes(space.axes).canonical() for name, preset in named.items()}
-    fitting = {n: a for n, a in known.items() if misfit(a, counting.train.patch) is None}
+    known, patch = well_known(space), counting.train.patch
+    fitting = {name: one for name, one in known.items() if misfit(one, patch) is None}
     costs = all_costs(list(fitting.values()), counting, parallel)
     built = [(n, a, c) for (n, a), c in zip(fitting.items(), costs, strict=True) if c]
     return [

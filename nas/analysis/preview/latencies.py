@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from nas.analysis.preview.parallel import Progress
 from nas.cost.latency import Conditions, LatencyConfig
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.local import LocalProber
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
+from trainers.data.check.facts import Progress
 from trainers.errors import UserError
 
 WAIT_SECONDS = 0.5

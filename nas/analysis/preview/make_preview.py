@@ -18,7 +18,7 @@ from nas.analysis.preview.forecast_hours import (
 )
 from nas.analysis.preview.known_networks import KnownNetwork, known_networks
 from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
-from nas.analysis.preview.parallel import Progress, parallel_map, preloaded
+from nas.analysis.preview.parallel import parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
 from nas.analysis.preview.side_by_side import SideBySide, measure_side_by_side
 from nas.analysis.preview.survey import Costs, Survey, all_costs, take_survey
@@ -35,6 +35,7 @@ from nas.study.training_cost import TrainingCosts
 from search_spaces.space import to_params
 from trainers.data.build_cache import prepared_voxel_size
 from trainers.data.cache import VolumeCache
+from trainers.data.check.facts import Progress
 from trainers.data.open_source import open_source
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
@@ -229,16 +230,9 @@ def _side_by_side(
 def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) -> Schedule:
     """What the search does, as far as its configuration says."""
     search, train, latency = config.search, config.train, config.latency
-    ends = early_ends(search.early_stopping, train)
-    mean_end = sum(share * probability for share, probability in ends)
-    trials = {
-        "trials": search.trials,
-        "hours": MANY,
-        "epochs": round(search.all_epochs(train.epochs) / (mean_end * train.epochs)),
-    }[search.budget]
     measured = config.needs_latency and latency.here
-    return Schedule(
-        trials=trials,
+    schedule = Schedule(
+        trials=search.trials,
         slots=slots,
         epochs=train.epochs,
         steps=train.steps_per_epoch,
@@ -246,5 +240,11 @@ def _schedule(config: RunConfig, slots: int, windows: int, pass_seconds: float) 
         windows=windows,
         pause=pause_seconds(latency, pass_seconds) if measured else 0.0,
         hours=search.hours,
-        ends=ends,
+        ends=early_ends(search.early_stopping, train),
     )
+    if search.budget == "hours":
+        return replace(schedule, trials=MANY)
+    if search.budget == "epochs":
+        whole = search.all_epochs(train.epochs) / (schedule.mean_end * train.epochs)
+        return replace(schedule, trials=round(whole))
+    return schedule

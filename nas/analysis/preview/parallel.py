@@ -14,10 +14,9 @@ from typing import Protocol
 import torch
 
 from trainers.cores import usable_cores
+from trainers.data.check.facts import Progress
 from trainers.processes import Answer, Item, end_with_parent
 from trainers.signals import ignore_terminal
-
-Progress = Callable[[int, int, str], None]  # done, total, of what
 
 # The last one is what torch's optimizers import when the first of them is made.
 PRELOAD = ["nas.analysis.preview.survey", "nas.analysis.preview.time_candidates", "torch._dynamo"]

@@ -13,7 +13,7 @@ from threading import Barrier, BrokenBarrierError
 
 import torch
 
-from nas.analysis.preview.parallel import Progress, begin_process, preloaded
+from nas.analysis.preview.parallel import begin_process, preloaded
 from nas.analysis.preview.time_candidates import (
     FEWEST,
     Workload,
@@ -23,6 +23,7 @@ from nas.analysis.preview.time_candidates import (
 )
 from nas.cost.failure import reason_of
 from search_spaces.space import Architecture
+from trainers.data.check.facts import Progress
 
 MOST = 16  # trials on a GPU
 GAIN = 1.1  # times the steps a second, which twice as many trials have to make together

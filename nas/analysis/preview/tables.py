@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Literal
 
 import numpy as np
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.survey import log_bins
 from nas.pareto.objectives import COSTS, objective
+from nas.report.plain_table import plain_table
 
 COLUMNS = 20  # characters of a histogram
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -27,7 +26,7 @@ def cost_table(preview: Preview) -> Table:
     shares = {limit.name: limit for limit in preview.allowed.limits}
     quantiles = (f"{q:.0%}" for q in QUANTILES)
     head = ("cost", "distribution", *quantiles, "limit", "within", "of")
-    table = _table("costs", head, left={0, 1})
+    table = plain_table(head[:2], head[2:], whole=head[:-1], title="costs")
     for name in COSTS:
         if values := preview.survey.values(name):
             limited, short = shares.get(name), objective(name).short
@@ -53,7 +52,7 @@ def knob_table(preview: Preview) -> Table:
     ]
     title = "importance of the knobs, in brackets where it is within chance"
     head = [objective(found.objective).phrase for found in preview.importances]
-    table = _table(title, head, left=range(len(head)))
+    table = plain_table(head, whole=head[:-1], title=title)
     for row in zip_longest(*columns, fillvalue=""):
         table.add_row(*row)
     return table
@@ -62,7 +61,8 @@ def knob_table(preview: Preview) -> Table:
 def network_table(preview: Preview) -> Table:
     """The known networks and what they cost."""
     head = ("", "network", "parameters", "MACs", "memory", "in the space", "budget")
-    table = _table("known networks", head, left={1, 5, 6})
+    parts = head[:2], head[2:5], head[5:]
+    table = plain_table(*parts, whole=head[:-1], title="known networks")
     for known in preview.known:
         excess = (f"{objective(n).phrase} {factor:.3g}x" for n, factor in known.excess.items())
         over = ", ".join(excess)
@@ -79,22 +79,12 @@ def network_table(preview: Preview) -> Table:
 def latency_table(preview: Preview) -> Table:
     """The architectures that were measured."""
     survey = preview.survey
-    table = _table("latencies", ("key", "parameters", "MACs", "latency"), left={0})
+    right = ("parameters", "MACs", "latency")
+    table = plain_table(("key",), right, whole=("key", *right), title="latencies")
     for i in sorted(preview.latencies.found if preview.latencies else ()):
         known = survey.costs[i]
         values = (objective(n).exact(known.get(n)) for n in ("params", "macs", "latency_ms"))
         table.add_row(survey.draw.points[i].key, *values)
-    return table
-
-
-def _table(title: str, head: Sequence[str], left: Container[int]) -> Table:
-    """Without rows yet; the columns `left` are aligned to the left, the last one may break."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for i, name in enumerate(head):
-        side: Literal["left", "right"] = "left" if i in left else "right"
-        table.add_column(name, justify=side, no_wrap=i < len(head) - 1)
     return table
 
 

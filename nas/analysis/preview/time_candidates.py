@@ -13,12 +13,13 @@ from time import monotonic, perf_counter
 import torch
 from torch import nn
 
-from nas.analysis.preview.parallel import Progress, begin_process, preloaded
+from nas.analysis.preview.parallel import begin_process, preloaded
 from nas.cost.failure import reason_of
 from nas.cost.recompute import free_memory, keep_where_it_fits
 from search_spaces.space import Architecture
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
+from trainers.data.check.facts import Progress
 from trainers.data.splits import Cases
 from trainers.precision import autocast
 from trainers.single_image import onednn_for_single_images

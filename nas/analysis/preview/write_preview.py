@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.table import Table
 
 from nas.analysis.preview.figure import preview_figure
 from nas.analysis.preview.make_preview import Preview
@@ -25,24 +24,9 @@ from nas.analysis.preview.tables import cost_table, knob_table, network_table
 from nas.pareto.objectives import COSTS
 from nas.report.html_page import png
 from trainers.atomic import write_folder
-from trainers.errors import UserError
 
 JSON, HTML, PNG = "preview.json", "preview.html", "preview.png"
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-WIDTH = 100  # of tables that go into a file or a pipe
-
-
-def writable_folder(folder: Path) -> Path:
-    """The folder, made where it is missing. Raises UserError where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--dir {folder} cannot hold the preview: {error.strerror}; give --dir another folder"
-        ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"--dir {folder} cannot be written; give --dir another folder")
-    return folder
 
 
 def write_preview(preview: Preview, folder: Path) -> dict[str, Any]:
@@ -59,24 +43,18 @@ def write_preview(preview: Preview, folder: Path) -> dict[str, Any]:
     return report
 
 
-def print_preview(preview: Preview, folder: Path, console: Console) -> None:
-    """Tables, sentences, and where the page is."""
-    if not console.is_terminal:
-        console.width = max(console.width, WIDTH)
-
-    importances = [knob_table(preview)] if preview.importances else []
-    for part in (
+def preview_parts(preview: Preview) -> list[str | Table]:
+    """Sentences and tables, for a terminal."""
+    return [
         sample_text(preview),
         cost_table(preview),
         budget_text(preview),
         *latency_texts(preview),
-        *importances,
+        *([knob_table(preview)] if preview.importances else []),
         network_table(preview),
         *hours_texts(preview),
         *side_by_side_texts(preview.side_by_side),
-    ):
-        console.print(part, highlight=False, markup=False)
-    console.print(f"Browse: {folder / HTML}", highlight=False, markup=False, soft_wrap=True)
+    ]
 
 
 def preview_json(preview: Preview) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from nas.analysis.redundancy.layer_hooks import (
@@ -19,12 +18,12 @@ from nas.analysis.redundancy.layer_hooks import (
 )
 from nas.analysis.redundancy.similarity import Centring, Scores
 from nas.cost.count import count_params
+from search_spaces.meta_network import build_on_meta
 from search_spaces.registry import all_spaces
+from trainers.data.check.facts import Progress
 from trainers.inference import Ensemble, Mirrored
 from trainers.segmenter import Segmenter
 from trainers.volumes.files import Image, files_of
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,6 @@ class Redundancy:
         return sorted(known, key=lambda s: s.redundancy or 0.0, reverse=True)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {
             **asdict(self),
             "sublayers": [{**asdict(s), "redundancy": s.redundancy} for s in self.sublayers],
@@ -104,7 +102,7 @@ def analyse(
     volumes: Sequence[Image],
     output: Output = "residual",
     cka: Centring = "centred",
-    progress: Progress | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Redundancy:
     """Segment `volumes` as `predict` does, window by window, and measure the layers meanwhile.
 
@@ -115,8 +113,7 @@ def analyse(
     with Probe(network, output, cka) as probe:
         for done, volume in enumerate(volumes, start=1):
             segmenter.segment(volume)
-            if progress:
-                progress(done, len(volumes), "measured")
+            progress(done, len(volumes), "measured")
     return _collect(network, probe, [files_of(volume)[0].name for volume in volumes])
 
 
@@ -136,14 +133,12 @@ def sublayer_count(network: nn.Module) -> int:
     return sum(len(kept_parts(layer)) for layer in gated_layers(network).values())
 
 
-def spaces_with_layers() -> list[str]:
-    """The spaces with presets whose networks have sub-layers, and the first such preset of each."""
+def spaces_with(what: Callable[[nn.Module], object]) -> list[str]:
+    """The spaces with presets whose networks have it, and the first such preset of each."""
     found = []
     for space in all_spaces().values():
         for name, preset in space.presets().items():
-            with torch.device("meta"):
-                network = preset.build(1, 2)
-            if sublayer_count(network):
+            if what(build_on_meta(preset, 1, 2)):
                 found.append(f"{space.name} (such as {name})")
                 break
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Literal, Self, get_args
 
@@ -48,21 +50,22 @@ class Probe:
         self._bottleneck = dict(network.named_children()).get("bottleneck")
         self._gated = gated_layers(network)
         self._entered: dict[str, torch.Tensor] = {}  # a block's input, until its last layer ends
-        self._hooks: list[Any] = []
+        self._hooks = ExitStack()
 
     def __enter__(self) -> Self:
         for name, layer in self._gated.items():
             for part in kept_parts(layer):
                 self._watch_part(name, layer, part)
-            self._hooks.append(layer.register_forward_hook(partial(self._see_layer, name)))
+            self._watch(layer, partial(self._see_layer, name))
         if self._bottleneck is not None:
-            self._hooks.append(self._bottleneck.register_forward_hook(self._see_bottleneck))
+            self._watch(self._bottleneck, self._see_bottleneck)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks.clear()
+        self._hooks.close()
+
+    def _watch(self, module: nn.Module, see: Callable[..., None]) -> None:
+        self._hooks.enter_context(module.register_forward_hook(see))
 
     def _watch_part(self, name: str, layer: nn.Module, part: Part) -> None:
         with_norm, without_norm = Similarity(self.cka), Similarity(self.cka)
@@ -77,8 +80,8 @@ class Probe:
                 similarity.update(before, before + f if self.output == "residual" else f)
             seen.clear()
 
-        self._hooks.append(getattr(layer, f"{part}_norm").register_forward_hook(normed))
-        self._hooks.append(getattr(layer, part).register_forward_hook(done))
+        self._watch(getattr(layer, f"{part}_norm"), normed)
+        self._watch(getattr(layer, part), done)
 
     def _see_layer(
         self, name: str, _: nn.Module, inputs: tuple[torch.Tensor, ...], y: torch.Tensor

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nas.analysis.redundancy.analysis import SubLayer, spaces_with_layers
+from nas.analysis.redundancy.analysis import SubLayer, spaces_with, sublayer_count
 from nas.analysis.redundancy.layer_hooks import PARTS, gated_layers, kept_parts
 from search_spaces.registry import find_space
 from search_spaces.space import Architecture, RandomTrial, axes_of, path_pattern, to_params
@@ -37,7 +37,7 @@ def check_count(count: int | None, sublayers: int) -> int:
     if not sublayers:
         raise UserError(
             "this network has no transformer layers to compare; there are some in networks of "
-            f"{', '.join(spaces_with_layers())}"
+            f"{', '.join(spaces_with(sublayer_count))}"
         )
     if count is None:
         return max(1, round(sublayers / QUARTER))

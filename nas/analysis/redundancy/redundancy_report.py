@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from nas.export.export_folder import Export
 from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
+from trainers.data.check.facts import Progress
 from trainers.data.volume_folder import VOLUMES
 from trainers.data.volume_folder import find_images as images_in
 from trainers.errors import UserError
@@ -48,7 +49,6 @@ class Report:
         return self.proposal.closed if self.proposal else ()
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         return {
             "space": self.architecture.space,
             "key": self.architecture.key,
@@ -83,7 +83,7 @@ def redundancy_report(
     prune: int | None = None,
     output: Output = "residual",
     cka: Centring = "centred",
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Report:
     """Measure an exported network over the volumes of `data` and propose to drop `prune` parts.
 

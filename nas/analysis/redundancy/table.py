@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from rich import box
 from rich.table import Table
 
 from nas.analysis.redundancy.analysis import Redundancy, SubLayer
 from nas.analysis.redundancy.figure import NAMES
 from nas.analysis.redundancy.similarity import Scores
 from nas.pareto.objectives import short_number
+from nas.report.plain_table import plain_table
 
 HEAD = ("with LN\nangular", "with LN\nCKA", "no LN\nangular", "no LN\nCKA", "\nparams", "\nrank")
 MARK = "*"
@@ -27,18 +27,14 @@ def redundancy_table(
     """
     volumes = len(redundancy.volumes)
     blocks = ", ".join(f"B{block.block} {block.name}" for block in redundancy.blocks)
-    table = Table(
+    left = ("\npart", "\nmodule") if modules else ("\npart",)
+    table = plain_table(
+        left,
+        HEAD,
+        whole=(*left, *HEAD),
         title=f"input against output, over {volumes} volume{'s' if volumes > 1 else ''}",
         caption=f"{LEGEND}\n{blocks}",
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
     )
-    for name in ("\npart", "\nmodule") if modules else ("\npart",):
-        table.add_column(name, no_wrap=True)
-    for name in HEAD:
-        table.add_column(name, justify="right", no_wrap=True)
 
     def add(label: str, module: str, *cells: str, style: str = "") -> None:
         table.add_row(label, *([module] if modules else []), *cells, style=style)

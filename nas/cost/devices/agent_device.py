@@ -26,6 +26,8 @@ from nas.cost.devices.agent_messages import (
 )
 from nas.cost.failure import AwayError, Failure
 from nas.cost.latency import Conditions, Latency, LatencyConfig
+from nas.cost.latency.result import summary
+from nas.cost.latency.timing import Sample
 from trainers.errors import UserError, first_line, shortened
 
 CONNECT = 10.0  # seconds
@@ -50,14 +52,9 @@ class AgentDevice:
             raise UserError(f"{wrong['loc'][0]} = {wrong['input']}: {wrong['msg']}") from None
 
     def conditions(self) -> Conditions:
-        """See `FileDevice`."""
         return self._conditions(self._machine())
 
     def measure(self, file: Path, ended: Event) -> Latency | Failure:
-        """See `FileDevice`."""
-        from nas.cost.latency.measure import summary
-        from nas.cost.latency.timing import Sample
-
         latency = self._latency
         deadline = monotonic() + latency.timeout + SLACK
         while (machine := self._machine()).busy and monotonic() < deadline:
@@ -77,7 +74,8 @@ class AgentDevice:
             conditions = self._conditions(Machine.from_json(answer["machine"]))
         except (ValueError, TypeError, KeyError) as error:
             raise AwayError(f"{self._url} answers no figures: {first_line(error)}") from None
-        return summary(Sample(times.first, times.second), latency.warmup, conditions)
+        sample = Sample(times.first, times.second)
+        return summary(sample.times, sample.noise, latency.warmup, conditions)
 
     def _machine(self) -> Machine:
         status, told = self._ask("GET", MACHINE, CONNECT)

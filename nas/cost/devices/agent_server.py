@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import platform
 import signal
 import socket
@@ -37,6 +36,7 @@ from nas.cost.devices.agent_messages import (
     read_message,
 )
 from nas.cost.latency.conditions import accelerator, file_runtime, processor_name
+from nas.cost.latency_probe.child_process import environment
 from trainers.cores import usable_cores
 from trainers.errors import UserError
 
@@ -204,8 +204,6 @@ def _copy(source: BufferedIOBase, target: BinaryIO, length: int) -> None:
 
 def _times(file: Path, order: Order, runtime: str) -> Times:
     """Measured in a process of its own. Raises RefusedError where the file is to blame."""
-    threads = str(order.threads)
-    path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
     module = "nas.cost.devices.agent_child"
     try:
         done = subprocess.run(
@@ -213,7 +211,7 @@ def _times(file: Path, order: Order, runtime: str) -> Times:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=file.parent,
-            env={**os.environ, **CARDS, "OMP_NUM_THREADS": threads, "PYTHONPATH": path},
+            env={**environment(order.threads), **CARDS},
             timeout=order.timeout,
         )
     except subprocess.TimeoutExpired:

@@ -12,17 +12,15 @@ from subprocess import DEVNULL, Popen, TimeoutExpired
 from tempfile import TemporaryFile
 from threading import Event
 from time import monotonic
-from typing import IO
-
-import numpy as np
 
 from nas.cost.failure import Waiting
 from nas.cost.latency import Conditions, Latency, LatencyConfig
 from nas.cost.latency.device_config import FILE
+from nas.cost.latency.result import summary
+from nas.cost.latency_probe.child_process import last_line
 from trainers.errors import UserError, shortened
 
 LOOK = 0.2  # seconds between looks whether it is to end
-TAIL = 1 << 16  # bytes of what it prints that are read, from its end
 
 
 class CommandDevice:
@@ -48,7 +46,6 @@ class CommandDevice:
         )
 
     def conditions(self) -> Conditions:
-        """See `FileDevice`."""
         if shutil.which(self._command[0]) is None:
             raise UserError(
                 f"command: {self._command[0]} is no program that can be run; expected one on the "
@@ -57,7 +54,6 @@ class CommandDevice:
         return self._conditions
 
     def measure(self, file: Path, ended: Event) -> Latency | Waiting:
-        """See `FileDevice`."""
         words = [word.replace(FILE, str(file)) for word in self._command]
         words += [] if any(FILE in word for word in self._command) else [str(file)]
         with TemporaryFile() as printed, TemporaryFile() as complained:
@@ -71,26 +67,15 @@ class CommandDevice:
             if code is None:
                 return Waiting(f"{words[0]} took more than {self._latency.timeout:g} s")
             if code:
-                said = _last_line(complained) or _last_line(printed) or "it said nothing"
+                said = last_line(complained) or last_line(printed) or "it said nothing"
                 return Waiting(f"{words[0]} ended with {code}: {shortened(said)}")
-            said = _last_line(printed)
+            said = last_line(printed)
         try:
-            times = _milliseconds(said)
+            return summary(_milliseconds(said), None, 0, self._conditions)
         except ValueError:
             return Waiting(
                 f"{words[0]} printed {shortened(said)!r}; expected milliseconds, such as 12.5"
             )
-        p50, p90, p99 = map(float, np.percentile(times, [50, 90, 99]))
-        return Latency(
-            p50_ms=p50,
-            p90_ms=p90,
-            p99_ms=p99,
-            mean_ms=float(np.mean(times)),
-            repeats=len(times),
-            warmup=0,
-            noise=None,
-            conditions=self._conditions,
-        )
 
 
 def _wait(process: Popen[bytes], timeout: float, ended: Event) -> int | None:
@@ -112,11 +97,3 @@ def _milliseconds(line: str) -> list[float]:
     if not times or not all(0 < ms < math.inf for ms in times):
         raise ValueError(line)
     return times
-
-
-def _last_line(printed: IO[bytes]) -> str:
-    """The last line that is not empty; empty where there is none."""
-    size = printed.seek(0, os.SEEK_END)
-    printed.seek(max(0, size - TAIL))
-    lines = printed.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -52,7 +52,6 @@ class FileProber:
         self._answers: list[Outcome] = []
 
     def conditions(self) -> Conditions:
-        """See `Prober`."""
         from nas.cost.latency.machine import check_onnx
 
         check_onnx()
@@ -61,7 +60,6 @@ class FileProber:
         return found
 
     def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
-        """See `Prober`."""
         if self._thread is not None:
             raise RuntimeError("a set is under way; poll until it is measured")
         weights = trained.weights if trained else [None] * len(architectures)
@@ -71,7 +69,6 @@ class FileProber:
         self._thread.start()
 
     def poll(self, seconds: float = 0.0) -> list[Outcome] | None:
-        """See `Prober`."""
         if self._thread is not None:
             self._thread.join(seconds)
             if self._thread.is_alive():
@@ -80,7 +77,6 @@ class FileProber:
         return self._answers
 
     def close(self) -> None:
-        """See `Prober`."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(GRACE)  # one that waits for an agent's answer ends by itself

@@ -77,7 +77,6 @@ class OnnxExporter:
         return Failure("ended")
 
     def close(self) -> None:
-        """End the process."""
         child, self._child = self._child, None
         if child is not None:
             child.end()

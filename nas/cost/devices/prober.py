@@ -33,7 +33,6 @@ class DevicesProber:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The devices."""
         return tuple(self._openers)
 
     def conditions(self) -> DeviceConditions:

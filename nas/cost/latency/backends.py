@@ -49,14 +49,13 @@ def _make(
         return openvino_runner(network, x, config, device)
     keep_freed_memory()
     dtype = DTYPES[config.precision]
-    ready = network.to(device, dtype)
-    if config.backend == "compile":
-        return Runner(_compiled(ready, x.to(device, dtype)), device, dtype, stopwatch(device))
-    if config.backend == "graph":
-        return Runner(captured(ready, x.to(device, dtype)), device, dtype, stopwatch(device))
-    use_onednn(ready)
-    ready(x.to(device, dtype))
-    return Runner(ready, device, dtype, stopwatch(device))
+    x, ready = x.to(device, dtype), network.to(device, dtype)
+    if config.backend == "eager":
+        use_onednn(ready)
+        ready(x)
+        return Runner(ready, device, dtype, stopwatch(device))
+    make = _compiled if config.backend == "compile" else captured
+    return Runner(make(ready, x), device, dtype, stopwatch(device))
 
 
 def _compiled(network: nn.Module, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:

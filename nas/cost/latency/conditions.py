@@ -6,9 +6,10 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.cost.latency.config import LatencyConfig
 from nas.cost.latency.record import Record
@@ -54,6 +55,11 @@ class Conditions(Record):
         )
 
 
+def conditions_text(latency: Mapping[str, Any]) -> str:
+    """The conditions of a latency, which is given as JSON has it, on one line."""
+    return Conditions.from_json(latency["conditions"]).text()
+
+
 def conditions_of(channels: int, config: LatencyConfig, device: torch.device) -> Conditions:
     """The conditions that a measurement on this machine would have.
 
@@ -88,14 +94,10 @@ def device_name(device: torch.device) -> str:
 
 def processor_name() -> str:
     """That of this machine."""
-    return _cpu_model() or platform.processor() or platform.machine()
-
-
-def _cpu_model() -> str:
-    """The processor's name on Linux, where `platform` does not know it; else empty."""
-    facts = Path("/proc/cpuinfo")
+    facts = Path("/proc/cpuinfo")  # of Linux, where `platform` does not know it
     lines = facts.read_text().splitlines() if facts.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    models = (line.partition(":")[2].strip() for line in lines if "model name" in line)
+    return next(models, "") or platform.processor() or platform.machine()
 
 
 def _driver(device: torch.device) -> str:

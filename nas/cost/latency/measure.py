@@ -14,11 +14,10 @@ from torch import nn
 from nas.cost.latency.backends import make_runner
 from nas.cost.latency.conditions import Conditions, conditions_of
 from nas.cost.latency.config import LatencyConfig
-from nas.cost.latency.result import Latency, VolumeLatency
+from nas.cost.latency.result import Latency, VolumeLatency, summary
 from nas.cost.latency.runner import Runner, example
 from nas.cost.latency.timing import (
     Pass,
-    Sample,
     interleave,
     memory_settled,
     take_samples,
@@ -79,35 +78,11 @@ def measure_prepared(
         volumes: list[VolumeLatency | None] = [None] * len(prepared)
         if config.volume is not None:
             volumes[:] = _measure_volumes(prepared, config)
+    count = None if windows is None else len(windows)
     return [
-        summary(
-            sample, config.warmup, p.conditions, volume, None if windows is None else len(windows)
-        )
+        summary(sample.times, sample.noise, config.warmup, p.conditions, volume, count)
         for sample, p, volume in zip(samples, prepared, volumes, strict=True)
     ]
-
-
-def summary(
-    sample: Sample,
-    warmup: int,
-    conditions: Conditions,
-    volume: VolumeLatency | None = None,
-    windows: int | None = None,
-) -> Latency:
-    """The distribution of both runs together."""
-    p50, p90, p99 = map(float, np.percentile(sample.times, [50, 90, 99]))
-    return Latency(
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
-        mean_ms=float(np.mean(sample.times)),
-        repeats=len(sample.times),
-        warmup=warmup,
-        noise=sample.noise,
-        conditions=conditions,
-        volume=volume,
-        windows=windows,
-    )
 
 
 def _pass(prepared: Prepared, windows: torch.Tensor | None) -> Pass:

@@ -16,10 +16,8 @@ class Record(Strict):
     model_config = ConfigDict(allow_inf_nan=True)  # measured, not asked for
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
         return self.model_dump(mode="json")
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
         return cls.model_validate(values)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Sequence
+
+import numpy as np
 
 from nas.cost.latency.conditions import Conditions
 from nas.cost.latency.record import Record
+from trainers.strict import left_out_at
 
 
 class VolumeLatency(Record):
@@ -46,9 +49,33 @@ class Latency(Record):
     noise: float | None
     conditions: Conditions
     volume: VolumeLatency | None = None
-    windows: int | None = Field(default=None, exclude_if=lambda windows: windows is None)
+    windows: int | None = left_out_at(None)
 
     @property
     def patches_per_s(self) -> float:
         """Patches a second, by the median."""
         return 1e3 * self.conditions.shape[0] / self.p50_ms
+
+
+def summary(
+    times: Sequence[float],
+    noise: float | None,
+    warmup: int,
+    conditions: Conditions,
+    volume: VolumeLatency | None = None,
+    windows: int | None = None,
+) -> Latency:
+    """The distribution of the milliseconds of all counted passes."""
+    p50, p90, p99 = map(float, np.percentile(times, [50, 90, 99]))
+    return Latency(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=float(np.mean(times)),
+        repeats=len(times),
+        warmup=warmup,
+        noise=noise,
+        conditions=conditions,
+        volume=volume,
+        windows=windows,
+    )

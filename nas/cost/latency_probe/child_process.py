@@ -12,9 +12,11 @@ from multiprocessing import Pipe
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from nas.cost.latency_probe.task import ProbeTask
+
+TAIL = 1 << 16  # bytes of what a process printed that are read, from its end
 
 
 class Child:
@@ -25,13 +27,6 @@ class Child:
     """
 
     def __init__(self, task: ProbeTask) -> None:
-        threads = str(task.latency.threads)
-        environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": threads,  # read when torch is imported
-            "MKL_NUM_THREADS": threads,
-            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-        }
         self._connection, theirs = Pipe()
         self._printed = TemporaryFile()  # noqa: SIM115 - closed by `end`
         module = "nas.cost.latency_probe.child_main"
@@ -41,16 +36,11 @@ class Child:
                 stdin=DEVNULL,
                 stdout=self._printed,
                 stderr=STDOUT,
-                env=environment,
+                env=environment(task.latency.threads),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
         self.send(task.to_json())
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a request; `receive` tells where the child has died."""
@@ -69,12 +59,6 @@ class Child:
         except (EOFError, ConnectionResetError):
             return {"died": self._death()}
 
-    def last_words(self) -> str:
-        """The last line that the process or one of its libraries printed."""
-        self._printed.seek(0)
-        lines = self._printed.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
     def end(self) -> None:
         """Kill the process and its own children, such as compilers."""
         if self._process.poll() is None:
@@ -90,4 +74,22 @@ class Child:
             return "crashed (closed its connection)"
         if code < 0:
             return f"crashed ({signal.Signals(-code).name})"
-        return f"crashed (exit status {code}): {self.last_words()}"
+        return f"crashed (exit status {code}): {last_line(self._printed) or 'it said nothing'}"
+
+
+def environment(threads: int) -> dict[str, str]:
+    """That of a process which measures: it finds modules where this one does."""
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),  # read when torch is imported
+        "MKL_NUM_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+    }
+
+
+def last_line(printed: IO[bytes]) -> str:
+    """The last line that is not empty of what a process printed into a file; empty without one."""
+    size = printed.seek(0, os.SEEK_END)
+    printed.seek(max(0, size - TAIL))
+    lines = printed.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

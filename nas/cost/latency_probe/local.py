@@ -50,7 +50,6 @@ class LocalProber:
         self._started()
 
     def conditions(self) -> Conditions:
-        """See `Prober`."""
         self._expect_idle()
         self._started().send({"conditions": True})
         end = monotonic() + self._patience
@@ -70,7 +69,6 @@ class LocalProber:
                 raise UserError(f"the process that measures latencies {self._hung}")
 
     def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
-        """See `Prober`."""
         self._expect_idle()
         self._records = [architecture_record(architecture) for architecture in architectures]
         self._windows, self._inputs = {}, 1
@@ -86,7 +84,6 @@ class LocalProber:
         self._begin_round()
 
     def poll(self, seconds: float = 0.0) -> list[Latency | Failure] | None:
-        """See `Prober`."""
         while self._round and (message := self._started().receive(seconds)):
             self._take(message)
             seconds = 0.0
@@ -100,7 +97,6 @@ class LocalProber:
         return [answer for answer in self._answers if answer is not None]
 
     def close(self) -> None:
-        """See `Prober`."""
         if self._child is not None:
             self._child.end()
             self._child = None

@@ -30,7 +30,7 @@ def check_comparable(
     Raises UserError with all that keeps figures of the searches from being compared.
     """
     (first, one), *others = searches.items()
-    chosen = list(objectives or one.objectives)
+    chosen = list(dict.fromkeys(objectives or one.objectives))
     problems: list[str] = []
     if "dice" not in chosen or len(chosen) < 2:
         raise UserError(f"objectives {', '.join(chosen)}; expected dice and at least one cost")

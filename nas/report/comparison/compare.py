@@ -33,8 +33,7 @@ class Comparison:
     @property
     def titles(self) -> str:
         """The objectives as a sentence names them: `Dice, parameters`."""
-        each = map(objective, self.objectives)
-        return ", ".join(one.title if one.maximised else one.phrase for one in each)
+        return ", ".join(objective(name).phrase for name in self.objectives)
 
     @cached_property
     def fronts(self) -> Mapping[str, list[Result]]:
@@ -94,7 +93,6 @@ class Comparison:
         return dominated([member], self._others(name), self.objectives) > 0
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict of JSON values."""
         names = list(self.searches)
         return {
             "objectives": list(self.objectives),

@@ -18,8 +18,7 @@ def caption(record: SearchRecord) -> str:
 
 
 def _caption(record: SearchRecord) -> Iterator[str]:
-    objectives = [objective(name) for name in record.objectives]
-    names = ", ".join(each.title if each.maximised else each.phrase for each in objectives)
+    names = ", ".join(objective(name).phrase for name in record.objectives)
     yield (
         f"{len(record.members)} of {counted(record.states['complete'], 'trained network')} "
         f"{'is' if len(record.members) == 1 else 'are'} the front: none is better in one of "

@@ -282,7 +282,7 @@ def test_the_search_finds_the_data_that_the_preview_prepared(seen, path):
         (("--set", "budget.weights=3"), r"budget\.weights is not a key"),
         (("--set", "search.warm_start=[unett]"), r"'unett' is no preset\. Did you mean unet"),
         (("--latency", "--set", "latency.resources={phone: 1}"), r"latency\.resources names"),
-        (("--dir", "file/inside"), r"--dir file/inside cannot hold the preview"),
+        (("--dir", "file/inside"), r"file/inside cannot be made a folder: Not a directory"),
     ],
 )
 def test_wrong_inputs_are_told(path, tmp_path, monkeypatch, capsys, options, problem):

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.analysis.plan.measure import Bench
+from nas.analysis.plan.sample import Sample
 from nas.analysis.preview.sentences import side_by_side_texts
 from nas.analysis.preview.side_by_side import SideBySide, measure_side_by_side, mps_is_running
 from nas.analysis.preview.time_candidates import (
@@ -16,6 +18,7 @@ from nas.analysis.preview.time_candidates import (
     time_candidate,
     time_candidates,
 )
+from nas.config.resources import Resources
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import Architecture, choice
 from trainers.config import TrainConfig
@@ -74,6 +77,11 @@ def test_what_is_timed_has_the_refinements_of_the_recipe(workload):
 def test_when_the_time_is_up_only_the_least_are_timed(workload):
     found = time_candidates([SMALL] * 3, workload, 1, 1, 0.0, lambda *count: None)
     assert list(found) == [0]
+
+
+def test_a_plan_whose_limits_let_nothing_drawn_through_times_nothing(workload):
+    sample = Sample(workload.cache, (24.0, 24.0, 24.0), 1.0)
+    assert Bench(sample, Resources(), lambda *count: None).time([], workload.train) == []
 
 
 def test_a_window_is_timed_on_corners_of_volumes(workload, monkeypatch):

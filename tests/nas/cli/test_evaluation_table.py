@@ -32,4 +32,4 @@ def test_the_table_has_the_columns_that_were_asked_for(tmp_path):
 def test_an_unknown_column_is_refused_with_those_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["evaluate", "net", "--images", "a", "--labels", "b", "--columns", "dice,precision"])
-    assert "'precision' is no metric; expected some of dice,iou" in capsys.readouterr().err
+    assert "'precision'; expected some of dice, iou" in capsys.readouterr().err

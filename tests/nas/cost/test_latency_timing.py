@@ -8,7 +8,7 @@ import torch
 
 from nas.cost.latency import conditions_of
 from nas.cost.latency.config import LatencyConfig
-from nas.cost.latency.measure import summary
+from nas.cost.latency.result import summary
 from nas.cost.latency.timing import (
     Sample,
     interleave,
@@ -94,7 +94,8 @@ def test_the_attempt_whose_worst_network_is_quietest_is_kept_as_a_whole():
 def test_percentiles_and_mean_are_those_of_both_runs():
     config = LatencyConfig(patch=(8, 8, 8))
     first, second = tuple(map(float, range(0, 101, 2))), tuple(map(float, range(1, 101, 2)))
-    latency = summary(Sample(first, second), 3, conditions_of(1, config, CPU))  # 0, 1, ... 100
+    sample = Sample(first, second)  # 0, 1, ... 100
+    latency = summary(sample.times, sample.noise, 3, conditions_of(1, config, CPU))
     assert (latency.p50_ms, latency.p90_ms, latency.p99_ms) == (50, 90, 99)
     assert latency.mean_ms == 50
     assert (latency.repeats, latency.warmup) == (101, 3)

@@ -3,17 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from nas.pareto.front import (
-    front,
-    hypervolume_contributions,
-    knee,
-    non_dominated,
-    objective_points,
-)
+from nas.pareto.front import front, knee, non_dominated, objective_points
 from tests.nas.results import flat_result
 from trainers.errors import UserError
 
@@ -155,28 +149,3 @@ def test_latencies_of_several_devices_are_refused():
     with pytest.raises(UserError, match="a card, a workstation"):
         front(results, ("dice", "latency_ms"))
     assert len(front(results, ("dice", "params"))) == 2
-
-
-FINITE = arrays(float, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 5))
-
-
-@settings(deadline=None, max_examples=50)
-@given(points=FINITE, random=st.randoms(use_true_random=False))
-def test_a_member_contributes_the_same_in_every_order_and_equal_ones_alike(points, random):
-    members = points[non_dominated(points)]
-    order = random.sample(range(len(members)), len(members))
-    values = hypervolume_contributions(members)
-    assert hypervolume_contributions(members[order]).tolist() == values[order].tolist()
-    for a, b in itertools.combinations(range(len(members)), 2):
-        assert values[a] == values[b] or (members[a] != members[b]).any()
-
-
-def test_hypervolume_contributions_by_hand():
-    # Scaled: (0, 1), (1/2, 1/2) twice, (1, 0), up to (1.1, 1.1): strips of .5 x .1, a square of
-    # .5 x .5 and .1 x .5.
-    points = np.array([[0.0, 4.0], [2.0, 2.0], [4.0, 0.0], [2.0, 2.0]])
-    np.testing.assert_allclose(hypervolume_contributions(points), [0.05, 0.25, 0.05, 0.25])
-
-
-def test_hypervolume_contributions_of_one_column_are_equal():
-    assert len(set(hypervolume_contributions(np.array([[3.0], [3.0]])))) == 1

@@ -93,10 +93,14 @@ def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
     ],
 )
 def test_a_front_that_cannot_be_read_is_one_clear_error(tmp_path, capsys, content, told):
+    folder = tmp_path / "two words"
+    folder.mkdir()
     if content is not None:
-        (tmp_path / "front.json").write_text(content)
-    assert main(["front", str(tmp_path)]) == 2
-    assert told in capsys.readouterr().err
+        (folder / "front.json").write_text(content)
+    assert main(["front", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert f"segnas sync '{folder}'" in error  # as a shell takes it
 
 
 def test_a_search_with_nothing_trained_yet_has_an_empty_table(tmp_path, capsys):

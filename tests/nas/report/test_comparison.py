@@ -100,6 +100,12 @@ def test_other_objectives_are_refused_with_what_both_have():
         compare({"A": A, "C": other}, ["params"])
 
 
+def test_an_objective_that_is_named_twice_counts_once():
+    assert compare({"A": A, "B": B}, ["dice", "params", "dice"]).objectives == ["dice", "params"]
+    with pytest.raises(UserError, match="expected dice and at least one cost"):
+        compare({"A": A, "B": B}, ["dice", "dice"])
+
+
 def test_memory_needs_the_same_training_step():
     batch = {**SETTINGS["train"], "batch": 4}
     one, other = (
