@@ -26,9 +26,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cluster.asks import BAR, Load, measure, run_config
+from cluster.asks import Load, measure, run_config
 from cluster.played import Played, play
-from driver import write
+from driver import BAR, write
 from rich.console import Console
 from rich.table import Table
 
