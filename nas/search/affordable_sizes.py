@@ -11,7 +11,7 @@ from nas.config.data_space import DataSpace
 from nas.export.shared_weights import Size
 from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.training_cost import TrainingCosts
-from search_spaces.elastic import extreme, options_of
+from search_spaces.elastic import options_of, scaled
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
 
@@ -34,7 +34,7 @@ def affordable_sizes(within: DataSpace, costs: TrainingCosts) -> tuple[Size, ...
     def count(size: Size, kind: Hybrid) -> Mapping[str, float]:
         width, growth, levels = size
         fixed = {"width": (width,), "growth": (growth,), "levels": (levels,)}
-        smallest = extreme(within.space, {**within.restrict, **fixed}, False, kind)
+        smallest = scaled(within.space, {**within.restrict, **fixed}, 0.0, kind)
         counted = counter.count(to_params(smallest))
         return dict.fromkeys(limits, math.inf) if counted is None else counted.costs
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from search_spaces.elastic import check_shareable, extreme, options_of
+from search_spaces.elastic import check_shareable, options_of, scaled
 from search_spaces.garbage import gc_disabled
 from search_spaces.hybrid import Hybrid
 from search_spaces.meta_network import build_on_meta
@@ -85,20 +85,20 @@ class Supernet(nn.Module):
     @property
     def largest(self) -> Architecture:
         """The largest network, of the first option of every kind."""
-        return extreme(self.space, self.restrict, True)
+        return scaled(self.space, self.restrict, 1.0)
 
     @property
     def smallest(self) -> Architecture:
         """The smallest network, of the first option of every kind."""
-        return extreme(self.space, self.restrict, False)
+        return scaled(self.space, self.restrict, 0.0)
 
     def largest_like(self, architecture: Architecture) -> Architecture:
         """The largest network of the same kinds: mixer, convolution, decoder and the like."""
-        return extreme(self.space, self.restrict, True, architecture)
+        return scaled(self.space, self.restrict, 1.0, architecture)
 
     def smallest_like(self, architecture: Architecture) -> Architecture:
         """The smallest network of the same kinds."""
-        return extreme(self.space, self.restrict, False, architecture)
+        return scaled(self.space, self.restrict, 0.0, architecture)
 
     def forward(self, architecture: Architecture, x: torch.Tensor) -> torch.Tensor:
         """x: (B, C_in, *S) -> logits (B, C_cls, *S) of that network, as `build` makes it.

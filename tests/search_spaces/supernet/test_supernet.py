@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from search_spaces.elastic import extreme, refused
+from search_spaces.elastic import refused, scaled
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
 from search_spaces.meta_network import build_on_meta, on_meta
 from search_spaces.narrowing import narrow_to_patch
@@ -229,7 +229,7 @@ def test_the_largest_and_the_smallest_are_of_a_kind(supernet):
     assert large.tokens[0].prune == 0 and large.tokens[0].layers_count == 4
     pruning = {"token_stages": [1], "tokens.prune": [0.0, 0.5], "tokens.layers_count": [3, 4]}
     pruning |= {"tokens.layers.gate": ["both"], "tokens.mixer": ["attention"]}
-    assert extreme(SPACE, pruning, largest=False).tokens[0].prune == 0.5
+    assert scaled(SPACE, pruning, 0.0).tokens[0].prune == 0.5
 
 
 def test_what_cannot_share_weights_is_refused_by_name():
