@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -53,18 +54,7 @@ def affordable_sizes(within: DataSpace, costs: TrainingCosts) -> tuple[Size, ...
 
     found: list[Size] = []
     for growth, levels in product(growths, depths):
-        fitting = _first_that_fails([(width, growth, levels) for width in widths], fits)
-        found += [(width, growth, levels) for width in widths[:fitting]]
+        sizes = [(width, growth, levels) for width in widths]
+        # By bisection: whatever is larger than one that fails, fails.
+        found += sizes[: bisect_left(sizes, True, key=lambda size: not fits(size))]
     return tuple(found)
-
-
-def _first_that_fails(sizes: Sequence[Size], fits: Callable[[Size], bool]) -> int:
-    """Its place, by bisection: whatever is larger fails, too."""
-    low, high = 0, len(sizes)
-    while low < high:
-        middle = (low + high) // 2
-        if fits(sizes[middle]):
-            low = middle + 1
-        else:
-            high = middle
-    return low
