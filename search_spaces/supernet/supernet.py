@@ -82,23 +82,14 @@ class Supernet(nn.Module):
         self._epochs: int | None = None
         self._epoch: int | None = None
 
-    @property
-    def largest(self) -> Architecture:
-        """The largest network, of the first option of every kind."""
-        return scaled(self.space, self.restrict, 1.0)
+    def largest(self, like: Architecture | None = None) -> Architecture:
+        """The largest network of the same kinds (mixer, convolution, decoder and so on), or of the
+        first option of every kind."""
+        return scaled(self.space, self.restrict, 1.0, like)
 
-    @property
-    def smallest(self) -> Architecture:
-        """The smallest network, of the first option of every kind."""
-        return scaled(self.space, self.restrict, 0.0)
-
-    def largest_like(self, architecture: Architecture) -> Architecture:
-        """The largest network of the same kinds: mixer, convolution, decoder and the like."""
-        return scaled(self.space, self.restrict, 1.0, architecture)
-
-    def smallest_like(self, architecture: Architecture) -> Architecture:
-        """The smallest network of the same kinds."""
-        return scaled(self.space, self.restrict, 0.0, architecture)
+    def smallest(self, like: Architecture | None = None) -> Architecture:
+        """The smallest one; see `largest`."""
+        return scaled(self.space, self.restrict, 0.0, like)
 
     def forward(self, architecture: Architecture, x: torch.Tensor) -> torch.Tensor:
         """x: (B, C_in, *S) -> logits (B, C_cls, *S) of that network, as `build` makes it.
