@@ -17,7 +17,6 @@ times as long.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -29,6 +28,7 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
+from json_lines import append, read
 from last_dice import last_dice
 from prepared_search import network_on, read_plan
 from rich.console import Console
@@ -69,8 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for future in as_completed(running):
             dice, seconds = future.result()
             line = {**asdict(running[future]), "dice": dice, "seconds": seconds}
-            with options.to.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            append(options.to, line)
             Console(stderr=True).print(line)
     found = results(options.to)
     for table in tables({one: found[one] for one in asked}):
@@ -115,8 +114,7 @@ def _prepared(folder: Path) -> tuple[RunConfig, VolumeCache, Cases]:
 def results(file: Path) -> dict[Training, float]:
     """Dice of every training in the file."""
     found = {}
-    for text in file.read_text().splitlines() if file.exists() else ():
-        line = json.loads(text)
+    for line in read(file):
         dice, _ = line.pop("dice"), line.pop("seconds")
         found[Training(**line)] = dice
     return found

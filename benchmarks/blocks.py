@@ -184,15 +184,22 @@ def table(promised: Callable[[], Promise], rounds: int) -> Table:
     return made
 
 
-@torch.inference_mode()
 def measure(rows: Mapping[str, Make], shape: tuple[int, ...], rounds: int) -> dict[str, float]:
-    """Median CPU milliseconds of every row, in rounds, after one that is not counted."""
+    """See `cpu_ms`; of every row."""
     blocks = {name: make().eval() for name, make in rows.items()}
     x = torch.randn(shape)
     inputs = {
         name: x.contiguous(memory_format=CHANNELS_LAST) if isinstance(block, ChannelsLast) else x
         for name, block in blocks.items()
     }
+    return cpu_ms(blocks, inputs, rounds)
+
+
+@torch.inference_mode()
+def cpu_ms(
+    blocks: Mapping[str, nn.Module], inputs: Mapping[str, torch.Tensor], rounds: int
+) -> dict[str, float]:
+    """Median CPU milliseconds of a pass of each, in rounds, after one that is not counted."""
     times: dict[str, list[float]] = {name: [] for name in blocks}
     for _ in range(rounds + 1):
         for name, block in blocks.items():

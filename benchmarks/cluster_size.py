@@ -15,33 +15,28 @@ proposes.
    computes takes as long as it does, an epoch about `--seconds`. Slots busy: from when each has had
    a trial until the last trial begins; an epoch that is lost with its node was busy, too.
 
-`--ray` plays the second part on a real Ray cluster instead, whose nodes are killed, with workers
-that sleep: in real time, and with 12 GB and minutes of imports for 64 workers. Seconds are process
-seconds, so that other work on the machine hardly matters, but with `--ray`. Takes half an hour of a
-core, most of it for writing journals.
+Seconds are process seconds, so that other work on the machine hardly matters. Takes half an hour of
+a core, most of it for writing journals.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cluster.asks import BAR, Load, measure, run_config
+from cluster.asks import Load, measure, run_config
 from cluster.played import Played, play
-from driver import write
+from driver import BAR, write
 from rich.console import Console
 from rich.table import Table
 
 from nas.cli.main import one_line_errors
-from nas.engine.cluster import QUIET
 
 
 def main() -> None:
     options = parse()
-    os.environ.update(QUIET, RAY_AUTH_MODE="disabled")
     console, sizes = Console(width=110), sorted(options.results)
     with TemporaryDirectory() as folder:
         at = options.dir or Path(folder)
@@ -52,11 +47,7 @@ def main() -> None:
             console.print(load_table(loads))
             if options.to:
                 draw(loads, options.to)
-        if options.trials and options.ray:
-            from cluster.busy import play as play_on_ray
-
-            print(play_on_ray(journals[sizes[-1]], options))
-        elif options.trials:
+        if options.trials:
             numbers = options.slots, options.trials, options.seconds
             ends = sorted({sizes[0], sizes[-1]})
             rows = {size: play(journals[size], *numbers) for size in ends}
@@ -73,7 +64,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="of an epoch")
     parser.add_argument("--dir", type=Path, help="keep the journals here")
     parser.add_argument("--to", type=Path, help="a picture of the first table")
-    parser.add_argument("--ray", action="store_true", help="the second part on a Ray cluster")
     return parser.parse_args()
 
 

@@ -10,18 +10,15 @@ a machine with other work it tells more than the clock. Takes about a minute.
 from __future__ import annotations
 
 import argparse
-import statistics
-from collections.abc import Mapping
-from time import process_time
 
 import torch
+from blocks import cpu_ms
 from rich.console import Console
 from rich.table import Table
 
 from nas.cost.count import Cost, cost_of
 from nas.cost.latency import device_name
 from search_spaces.deploylite import presets
-from search_spaces.space import Architecture
 
 STANDARD = "deploylite-standard"
 
@@ -39,24 +36,10 @@ def main() -> None:
     networks = presets()
     shape = (options.size,) * 3
     costs = {name: cost_of(a, 1, options.classes, shape) for name, a in networks.items()}
-    times = measure(networks, shape, options.classes, options.rounds)
-    Console().print(table(costs, times, shape, options.threads))
-
-
-@torch.inference_mode()
-def measure(
-    architectures: Mapping[str, Architecture], shape: tuple[int, ...], classes: int, rounds: int
-) -> dict[str, float]:
-    """Median CPU milliseconds of every network, in rounds, after one that is not counted."""
-    networks = {name: a.build(1, classes).eval() for name, a in architectures.items()}
     x = torch.randn(1, 1, *shape)
-    times: dict[str, list[float]] = {name: [] for name in networks}
-    for _ in range(rounds + 1):
-        for name, network in networks.items():
-            started = process_time()
-            network(x)
-            times[name].append((process_time() - started) * 1e3)
-    return {name: statistics.median(counted[1:]) for name, counted in times.items()}
+    built = {name: a.build(1, options.classes).eval() for name, a in networks.items()}
+    times = cpu_ms(built, dict.fromkeys(built, x), options.rounds)
+    Console().print(table(costs, times, shape, options.threads))
 
 
 def table(

@@ -19,7 +19,7 @@ import argparse
 import random
 import shutil
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,22 +141,35 @@ def write(folder: Path, sizes: Sequence[int], run: RunConfig | None = None) -> d
 
 def time_of(sampler: str, journal: Path, rounds: int) -> Seconds:
     """A search that goes on with this sampler."""
+    own = settings(config(sampler))
+    opening, asks, tells = timed(journal, rounds, lambda at: Study.open(at, own, costs), ended)
+    return Seconds(opening, asks[0], statistics.median(asks[1:]), statistics.median(tells))
+
+
+def timed(
+    journal: Path,
+    rounds: int,
+    opened: Callable[[Path], Study],
+    trained: Callable[[Candidate, random.Random], Result],
+) -> tuple[float, list[float], list[float]]:
+    """Process seconds of opening a copy of the search in the folder `journal`, of each ask and of
+    each tell."""
     rng, asks, tells = random.Random(1), [], []
     with TemporaryDirectory() as copy:
         folder = Path(shutil.copytree(journal, Path(copy) / "search"))
         started = process_time()
-        study = Study.open(folder, settings(config(sampler)), costs)
+        study = opened(folder)
         opening = process_time() - started
         while len(tells) <= rounds:
             started = process_time()
             candidate = study.ask()
             asks.append(process_time() - started)
             if candidate:
-                result = ended(candidate, rng)
+                result = trained(candidate, rng)
                 started = process_time()
                 study.tell(result)
                 tells.append(process_time() - started)
-    return Seconds(opening, asks[0], statistics.median(asks[1:]), statistics.median(tells))
+    return opening, asks, tells
 
 
 def time_of_stock(journal: Path, rounds: int) -> Seconds:

@@ -11,7 +11,6 @@ the process' own, validation included.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from time import process_time
 from typing import Any
 
 import torch
+from json_lines import append
 from rich.console import Console
 from rich.table import Table
 
@@ -84,7 +84,8 @@ def main() -> None:
             steps = int(60 * options.minutes * RESERVE / step_seconds(architecture, base, task))
             row = {"family": name, "preset": RECIPES[name].preset}
             rows.append({**row, **train(architecture, base, steps, task)})
-            append(options.to, rows[-1])
+            if options.to:
+                append(options.to, rows[-1])
     Console().print(table(rows, ("family", "preset")))
 
 
@@ -143,13 +144,6 @@ def trainer_of(
     schedule = {"epochs": epochs, "steps_per_epoch": steps, "validate_every": epochs}
     config = config.model_copy(update=schedule)
     return Trainer(network, cache, cases, config, device=torch.device("cpu"), seed=0)
-
-
-def append(path: Path | None, row: Mapping[str, Any]) -> None:
-    """One JSON line more, so that a stopped run leaves what it has."""
-    if path:
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
 
 
 def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:

@@ -35,6 +35,7 @@ from random import Random
 from time import monotonic, sleep, time
 from typing import Any
 
+from json_lines import append, read
 from rich.console import Console
 from rich.table import Table
 from watched.journal import front_is_that_of_all, leftovers, results, weights_digest
@@ -223,7 +224,7 @@ def main() -> None:
             break
         kinds = [KINDS[n % len(KINDS)] for n in range(done, min(done + ROUND, arguments.kills))]
         play(arguments.dir, book, kinds, Random(f"{arguments.seed} {done}"), console)
-    console.print(table(kills_in(book), rounds_in(book)))
+    console.print(table(kills_in(book), read(book)))
 
 
 def play(folder: Path, book: Path, kinds: list[str], random: Random, console: Console) -> None:
@@ -235,7 +236,7 @@ def play(folder: Path, book: Path, kinds: list[str], random: Random, console: Co
             continue
         # Ray's sockets have short paths.
         temporary = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))
-        home = folder / f"{kind_of_place.__name__}-{len(rounds_in(book))}"
+        home = folder / f"{kind_of_place.__name__}-{len(read(book))}"
         shutil.rmtree(home, ignore_errors=True)
         place = kind_of_place(home, temporary)
         try:
@@ -245,20 +246,14 @@ def play(folder: Path, book: Path, kinds: list[str], random: Random, console: Co
             place.search.stop()
             place.close()
         rows = [kill.row() for kill in round_.kills]
-        with book.open("a") as file:
-            file.write(json.dumps({"place": kind_of_place.__name__, **whole, "kills": rows}) + "\n")
+        append(book, {"place": kind_of_place.__name__, **whole, "kills": rows})
         console.print(f"{home.name}: {len(rows)} kills, {whole}", highlight=False)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def rounds_in(book: Path) -> list[dict[str, Any]]:
-    """Those that were ended."""
-    return [json.loads(line) for line in book.read_text().splitlines()] if book.exists() else []
-
-
 def kills_in(book: Path) -> list[dict[str, Any]]:
     """All of them."""
-    return [kill for one in rounds_in(book) for kill in one["kills"]]
+    return [kill for one in read(book) for kill in one["kills"]]
 
 
 def table(kills: Sequence[dict[str, Any]], rounds: Sequence[dict[str, Any]]) -> Table:

@@ -21,7 +21,6 @@ from trainers.config import TrainConfig
 from trainers.data.cache import Entry, VolumeCache
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError
-from trainers.refinements import Refinements
 from trainers.trainer import Trainer
 
 Terms = Callable[[nn.Module], Sequence[nn.Module]]
@@ -82,10 +81,10 @@ def train_on_noise(
         cache = _noise(Path(folder), in_channels, out_channels, config.patch)
         cases = Cases(train=("noise",), validation=())
         network = architecture.build(in_channels, out_channels)
-        refined = Refinements(terms=terms(network))
-        Trainer(
-            network, cache, cases, config, device=device, seed=0, refinements=refined
-        ).run_epoch()
+        trainer = Trainer(
+            network, cache, cases, config, device=device, seed=0, terms=terms(network)
+        )
+        trainer.run_epoch()
 
 
 def measured_peak(

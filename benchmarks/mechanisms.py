@@ -21,7 +21,6 @@ A training is a line in the file `--to`; what is there already is not trained ag
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from time import process_time
 from typing import Any
 
 import torch
+from json_lines import append, read
 from prepared_search import read_plan
 from rich.console import Console
 from rich.table import Table
@@ -218,10 +218,9 @@ def main() -> None:
     torch.set_num_threads(1)
     for folder in options.folders:
         for row in missing(folder, options):
-            with options.to.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            append(options.to, row)
             Console(stderr=True).print(row)
-    rows = results(options.to)
+    rows = read(options.to)
     for folder in options.folders:
         for mechanism in options.only:
             here = {"set": folder.name, "mechanism": mechanism, "steps": options.steps}
@@ -240,7 +239,7 @@ def missing(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any
                     continue
                 one = {"set": folder.name, "mechanism": mechanism, "variant": name}
                 one |= {"steps": options.steps, "seed": seed}
-                if not any(one.items() <= row.items() for row in results(options.to)):
+                if not any(one.items() <= row.items() for row in read(options.to)):
                     yield {**one, **trained(variant, seed, options.steps, data)}
 
 
@@ -260,10 +259,6 @@ def trained(variant: Variant, seed: int, steps: int, data: Data) -> dict[str, fl
     assert dice is not None  # the last epoch validates
     minutes = (process_time() - started) / 60
     return {"dice": dice, "minutes": minutes, **variant.measure(trainer, data)}
-
-
-def results(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:

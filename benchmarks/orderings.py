@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from families import append, open_task, table, train
+from families import open_task, table, train
+from json_lines import append
 from rich.console import Console
 
 from nas.cli.main import one_line_errors
@@ -111,7 +112,8 @@ def main() -> None:
             for name, (architecture, gain) in ablation.variants.items():
                 row = {"paper": paper, "variant": name, "published": f"{gain:+.4f}"}
                 rows.append({**row, **train(architecture, config, options.steps, task)})
-                append(options.to, rows[-1])
+                if options.to:
+                    append(options.to, rows[-1])
     Console().print(table(rows, ("paper", "variant", "published")))
 
 

@@ -21,7 +21,6 @@ parameters, architecture. What is there is not trained again: the same command g
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -31,6 +30,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
+from json_lines import append, read
 from last_dice import last_dice
 from plain_script import read_settings
 from rich.console import Console
@@ -83,14 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     planned = [long, *(Training("", recipe, brief, options.seed + 1) for recipe in RECIPES)]
     wanted = {t._replace(key=point.key): point for point in points for t in planned}
     done = read_lines(options.to)
-    if options.to.exists() and not options.to.read_text().endswith("\n"):
-        options.to.write_text(options.to.read_text() + "\n")  # who wrote it was killed
-    with (
-        options.to.open("a") as file,
-        ProcessPoolExecutor(
-            options.jobs, get_context("spawn"), torch.set_num_threads, (1,)
-        ) as pool,
-    ):
+    options.to.touch()  # a place where nothing can be written is told before the first training
+    context = get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, context, torch.set_num_threads, (1,)) as pool:
         running = {
             pool.submit(train, point, training, cache, cases, config.train): training
             for training, point in wanted.items()
@@ -101,8 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             point, (dice, seconds) = wanted[training], future.result()
             row = {**training._asdict(), "dice": dice, "seconds": seconds}
             row |= {"params": count.work(point)["params"], "architecture": point.to_json()}
-            file.write(json.dumps(row) + "\n")
-            file.flush()
+            append(options.to, row)
             done[training] = row
             print(f"{training.key} {training.recipe}: Dice {dice:.4f}, {seconds:.0f} s", flush=True)
     Console().print(table(points, planned, done))
@@ -138,15 +132,8 @@ def train(
 
 
 def read_lines(file: Path) -> dict[Training, Mapping[str, Any]]:
-    """The trainings that are there; a last line that was half written is none."""
-    found = {}
-    for line in file.read_text().splitlines() if file.exists() else ():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        found[Training(*(row[name] for name in Training._fields))] = row
-    return found
+    """The trainings that are there."""
+    return {Training(*(row[name] for name in Training._fields)): row for row in read(file)}
 
 
 def table(

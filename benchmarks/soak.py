@@ -18,7 +18,6 @@ line says what each session left behind. Linux only.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +28,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import psutil
+from json_lines import append, read
 from rich.console import Console
 from rich.table import Table
 from watched.journal import leftovers, results
@@ -96,7 +96,7 @@ def soak(folder: Path, book: Path, trials: int, minutes: float) -> None:
         if now - sampled > EVERY:
             sampled = now
             found = {"session": session, "seconds": now - started, **sample(search, temporary)}
-            write(book, found)
+            append(book, found)
         if now - started > 60 * minutes and not interrupted:
             interrupted = True
             search.process.send_signal(2)
@@ -106,7 +106,7 @@ def soak(folder: Path, book: Path, trials: int, minutes: float) -> None:
         sleep(1)
     left = [kind_of(one) for one in search.family.alive()]
     left += [path.name for path in leftovers(search.directory, temporary)]
-    write(book, {"session": session, "status": search.process.returncode, "left": left})
+    append(book, {"session": session, "status": search.process.returncode, "left": left})
 
 
 def sample(search: SearchCommand, temporary: Path) -> dict[str, Any]:
@@ -150,15 +150,9 @@ def size(path: Path) -> float:
     return path.stat().st_size / MIB if path.exists() else 0.0
 
 
-def write(book: Path, found: dict[str, Any]) -> None:
-    """Append a line."""
-    with book.open("a") as file:
-        file.write(json.dumps(found) + "\n")
-
-
 def sessions(book: Path) -> list[list[dict[str, Any]]]:
     """The samples of each, and last what it left behind where it came to its end."""
-    lines = [json.loads(line) for line in book.read_text().splitlines()] if book.exists() else []
+    lines = read(book)
     numbers = sorted({line["session"] for line in lines})
     return [[line for line in lines if line["session"] == number] for number in numbers]
 

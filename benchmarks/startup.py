@@ -12,37 +12,30 @@ machine changes least. Linux only.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from time import monotonic, sleep
+
+import psutil
+from watched.processes import kind_of
 
 from nas.cli.main import one_line_errors
 
 CONFIG = Path(__file__).parents[1] / "configs" / "quickstart.yaml"
 LOOK = 0.05  # seconds between two looks
-KINDS = {  # what a command line holds, and what such a process is
-    "Agent": "Ray",
-    "default_worker.py": "worker",
-    "ray::": "worker",
-    "latency_probe.child_main": "probe",
-    "gcs_server": "Ray",
-    "raylet": "Ray",
-    "ray/": "Ray",
-}
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Timeline:
     """What was seen of the processes of one search so far."""
 
     def __init__(self, driver: int, folder: Path) -> None:
-        self.driver, self.folder = driver, folder
+        self.driver, self.folder = psutil.Process(driver), folder
         self.started = monotonic()
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
@@ -54,11 +47,16 @@ class Timeline:
     def look(self) -> None:
         """Note what is there now."""
         now = monotonic() - self.started
-        for pid, kind, cpu in _processes(self.driver):
+        for process in (self.driver, *self.driver.children(recursive=True)):
+            kind = "driver" if process == self.driver else kind_of(process)
+            if kind == "other":
+                continue
+            pid = process.pid
             if pid not in self._started:
                 self._started[pid] = now
                 self._note(f"{kind}: process", now)
-            self.cpu[pid] = kind, cpu
+            with suppress(psutil.Error):  # it has ended meanwhile
+                self.cpu[pid] = kind, sum(process.cpu_times()[:2])
             if pid not in self._torch and kind != "Ray" and _maps_torch(pid):
                 self._torch[pid] = now
                 self._note(f"{kind}: torch", now)
@@ -99,31 +97,6 @@ class Timeline:
             spent[kind].append(cpu)
         parts = (f"{kind} {' + '.join(f'{s:.1f}' for s in cpu)}" for kind, cpu in spent.items())
         yield f"CPU seconds: {'; '.join(parts)}"
-
-
-def _processes(driver: int) -> Iterator[tuple[int, str, float]]:
-    """Id, kind and CPU seconds of the driver and all processes below it."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = stat.read_text().rpartition(")")[2].split()
-            line = (stat.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (OSError, ProcessLookupError):
-            continue
-        pid = int(stat.parent.name)
-        found[pid] = int(words[1]), line, (int(words[11]) + int(words[12])) / TICKS
-    below = {driver}
-    while more := {pid for pid, (parent, *_) in found.items() if parent in below} - below:
-        below |= more
-    for pid in sorted(below & found.keys()):
-        _, line, cpu = found[pid]
-        kind = "driver" if pid == driver else _kind(line)
-        if kind:
-            yield pid, kind, cpu
-
-
-def _kind(line: str) -> str | None:
-    return next((kind for text, kind in KINDS.items() if text in line), None)
 
 
 def _maps_torch(pid: int) -> bool:

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from json_lines import append, read
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import kendalltau, spearmanr
@@ -96,12 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report = trainer.run_epoch()
         note = {"epoch": report.epoch, "loss": report.loss, "dice": report.dice}
         note |= {"seconds": report.seconds, **report.measured}
-        _append(options.to / "epochs.jsonl", note)
+        append(options.to / "epochs.jsonl", note)
         if report.dice is not None:
             print(f"epoch {report.epoch} of {epochs}: {note}", flush=True)
     score = partial(_score, trainer, volumes, cases)
     scores = score_all(points, score, options.to / "scores.jsonl")
-    trained = sum(row["seconds"] for row in _read(options.to / "epochs.jsonl"))
+    trained = sum(row["seconds"] for row in read(options.to / "epochs.jsonl"))
     show(rows, points, scores, trained)
 
 
@@ -115,14 +116,14 @@ def score_all(
     points: Sequence[Architecture], score: Callable[[Architecture], float], file: Path
 ) -> dict[str, Row]:
     """Every network's line of `file`: key, Dice, seconds."""
-    done = {row["key"]: row for row in _read(file)}
+    done = {row["key"]: row for row in read(file)}
     for point in points:
         if point.key not in done:
             started = perf_counter()
             dice = score(point)
             done[point.key] = {"key": point.key, "dice": dice}
             done[point.key] |= {"seconds": perf_counter() - started}
-            _append(file, done[point.key])
+            append(file, done[point.key])
     return done
 
 
@@ -200,22 +201,6 @@ def _claim(options: argparse.Namespace) -> None:
         raise UserError(f"{file} has other options; take another folder with --to")
     options.to.mkdir(parents=True, exist_ok=True)
     replace_files({file: json.dumps(settings).encode()})
-
-
-def _append(file: Path, row: Row) -> None:
-    with file.open("a") as opened:
-        opened.write(json.dumps(row) + "\n")
-
-
-def _read(file: Path) -> list[Row]:
-    """The lines that are whole; who wrote the last one may have been killed."""
-    rows = []
-    for line in file.read_text().splitlines() if file.exists() else ():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

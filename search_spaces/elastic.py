@@ -64,16 +64,6 @@ def check_shareable(space: SearchSpace, restrict: Restrictions) -> None:
         raise ArchitectureError(f"space.restrict: {name} cannot share weights: {reason}")
 
 
-def extreme(
-    space: SearchSpace,
-    restrict: Restrictions,
-    largest: bool,
-    like: Architecture | None = None,
-) -> Architecture:
-    """The largest or smallest network of the restricted space; see `scaled`."""
-    return scaled(space, restrict, 1.0 if largest else 0.0, like)
-
-
 def scaled(
     space: SearchSpace, restrict: Restrictions, share: float, like: Architecture | None = None
 ) -> Architecture:

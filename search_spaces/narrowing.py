@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
 from search_spaces.axes import LEAST, Axes, by_axis
+from search_spaces.elastic import options_of
 from search_spaces.fitting import neighbours, takes
 from search_spaces.space import (
     Architecture,
@@ -55,7 +56,7 @@ def narrow_to_patch(
 
 def left_out(space: SearchSpace, before: Restrictions, after: Restrictions) -> list[str]:
     """`levels 5`: every option that `after` has no longer."""
-    options = {knob.name: knob.options for knob in space.knobs()} | dict(before)
+    options = options_of(space, before)
     return [
         f"{name} {option}"
         for name, kept in after.items()
@@ -66,7 +67,7 @@ def left_out(space: SearchSpace, before: Restrictions, after: Restrictions) -> l
 
 def _deciding(space: SearchSpace, restrict: Restrictions) -> dict[str, tuple[Option, ...]]:
     """The knobs that a network's strides depend on, with their options."""
-    options = {knob.name: knob.options for knob in space.knobs()} | dict(restrict)
+    options = options_of(space, restrict)
     names = set()
     for seed in range(SEEN):
         point = space.sample(RandomTrial(seed), restrict)

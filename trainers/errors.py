@@ -27,6 +27,11 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].strip() or type(error).__name__
 
 
+def last_line(error: BaseException) -> str:
+    """The last line, with which a traceback that an error tells ends, or its type."""
+    return str(error).strip().rpartition("\n")[2].strip() or type(error).__name__
+
+
 def listed(words: Sequence[str], most: int) -> str:
     """a, b, c; or a, b and 31 more where there are more than `most`."""
     more = len(words) - most

@@ -40,12 +40,8 @@ Point = TypeVar("Point")  # what names a network
 class SharedWeights(Protocol[Point]):
     """Networks in one set of weights, as `search_spaces.supernet.Supernet` has them; a module."""
 
-    @property
-    def largest(self) -> Point: ...
-    @property
-    def smallest(self) -> Point: ...
-    def largest_like(self, architecture: Point) -> Point: ...
-    def smallest_like(self, architecture: Point) -> Point: ...
+    def largest(self, like: Point | None = None) -> Point: ...
+    def smallest(self, like: Point | None = None) -> Point: ...
     def auxiliary_losses(
         self, architecture: Point, target: torch.Tensor
     ) -> dict[str, torch.Tensor]: ...
@@ -155,8 +151,8 @@ class SupernetTrainer(Generic[Point]):
         measured: dict[str, float] = {}
         due = self.done or self.epoch % self.config.validate_every == 0
         if due and self._cases.validation and self._worker.first:
-            dice, per_class = self.score(self._fit(self.supernet.largest))
-            measured["dice_smallest"], _ = self.score(self._fit(self.supernet.smallest))
+            dice, per_class = self.score(self._fit(self.supernet.largest()))
+            measured["dice_smallest"], _ = self.score(self._fit(self.supernet.smallest()))
             self.curve.append(dice)
         self.save()
         return EpochReport(self.epoch, loss, dice, per_class, perf_counter() - started, measured)
@@ -196,8 +192,8 @@ class SupernetTrainer(Generic[Point]):
         self._optimizer.drop_gradients()
         images, labels = (t.to(self.device, non_blocking=True) for t in (images, labels))
         drawn = self._draw(self._rng)
-        largest = self._fit(self.supernet.largest_like(drawn[0]))
-        smallest = self._fit(self.supernet.smallest_like(drawn[0]))
+        largest = self._fit(self.supernet.largest(drawn[0]))
+        smallest = self._fit(self.supernet.smallest(drawn[0]))
         others = [] if self.alone else [*drawn, smallest]
         share = 1 / (1 + len(others))
         total, taught = self._pass(largest, images, labels, None, share)

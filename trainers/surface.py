@@ -53,7 +53,7 @@ def surface_per_class(
         if not all(found):
             scores[row, 2] = 0.0
             continue
-        box = _around(*found[0], *found[1])  # the distances need no more than both objects
+        box = around(*found[0], *found[1])  # the distances need no more than both objects
         masks = is_in(predicted[box], group), is_in(truth[box], group)
         scores[row] = _scores(*masks, spacing, tolerance, cross)
     return scores
@@ -88,7 +88,8 @@ def _cross(shape: Sequence[int]) -> np.ndarray:
     return cross[tuple(slice(None) if length > 1 else slice(1, 2) for length in shape)]
 
 
-def _around(*boxes: Box) -> Box:
+def around(*boxes: Box) -> Box:
+    """The smallest box that has all of them in it."""
     return tuple(
         slice(min(side.start for side in sides), max(side.stop for side in sides))
         for sides in zip(*boxes, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,9 +26,9 @@ from trainers.freed_memory import keep_freed_memory
 from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
 from trainers.offers import begin_epoch, begin_training, pop_network_metrics
+from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
 from trainers.random_state import random_state, restore_random_state
-from trainers.refinements import NO_REFINEMENTS, Refinements
 from trainers.single_image import onednn_for_single_images
 from trainers.step import (
     CaptureMark,
@@ -83,10 +83,11 @@ class Trainer:
     made with more passes goes on with as many. The parts of several workers are such passes, too;
     their seeds must be the same, since each draws the whole batch and trains its part.
 
-    `refinements`: what a search does without. With `config.ema` the averaged weights are validated
-    and saved for use; the others are in the checkpoint's part for training. The heads of
-    `config.deep_supervision` are new ones, and are in that part alone; a network without stages for
-    them is trained without.
+    `terms`: modules that change the loss, see `TrainingPass`; their parameters are trained with the
+    network's, and are not saved for use. `worker`: this process among several. With `config.ema`
+    the averaged weights are validated and saved for use; the others are in the checkpoint's part
+    for training. The heads of `config.deep_supervision` are new ones, and are in that part alone; a
+    network without stages for them is trained without.
     """
 
     def __init__(
@@ -103,16 +104,15 @@ class Trainer:
         accumulate: int = 1,
         on_unsaved: Callable[[OSError], object] | None = None,
         on_eager: Callable[[str], object] = warnings.warn,
-        refinements: Refinements = NO_REFINEMENTS,
+        terms: Sequence[nn.Module] = (),
+        worker: Worker = ALONE,
     ) -> None:
-        self._worker = refinements.worker
-        self._part = self._worker.part(config.batch)
+        self._worker, self._part = worker, worker.part(config.batch)
         own = self._part.stop - self._part.start
         if not 1 <= accumulate <= own:
             raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {own}")
         keep_freed_memory()
         loss = segmentation_loss(config.loss, cache.targets)
-        terms = list(refinements.terms)
         if config.deep_supervision:
             outputs = cache.targets.outputs
             terms = [*deep_supervision(network.to(device), outputs, loss), *terms]

@@ -8,9 +8,8 @@ import resource
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copytree
-from tempfile import TemporaryDirectory
-from time import process_time
+
+from driver import timed
 
 from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
@@ -20,8 +19,6 @@ from nas.study.candidate import Candidate
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
 from nas.study.training_cost import TrainingCosts
-
-BAR = 0.5  # seconds, of an ask and of a tell
 
 
 @dataclass(frozen=True)
@@ -45,22 +42,8 @@ def measure(journal: Path, rounds: int) -> Load:
 
 
 def _measure(journal: Path, rounds: int) -> Load:
-    rng, asks, tells = random.Random(1), [], []
-    with TemporaryDirectory() as copy:
-        folder = Path(copytree(journal, Path(copy) / "search"))
-        size = (folder / JOURNAL).stat().st_size
-        begun = process_time()
-        study = open_study(folder, run_config())
-        opening = process_time() - begun
-        while len(tells) <= rounds:
-            begun = process_time()
-            candidate = study.ask()
-            asks.append(process_time() - begun)
-            if candidate:
-                result = played(candidate, rng)
-                begun = process_time()
-                study.tell(result)
-                tells.append(process_time() - begun)
+    size, run = (journal / JOURNAL).stat().st_size, run_config()
+    opening, asks, tells = timed(journal, rounds, lambda at: open_study(at, run), played)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     ask, tell = statistics.median(asks[1:]), statistics.median(tells)
     return Load(opening, asks[0], ask, max(asks[1:]), tell, size, memory)

@@ -17,7 +17,7 @@ import psutil
 
 from nas.tracking.store import ARTIFACTS, STORE, make_store, prepare_mlflow, sqlite_uri
 from watched.processes import KINDS, Family, command_line
-from watched.search_command import LOOK, REPOSITORY, SearchCommand, environment
+from watched.search_command import LOOK, SearchCommand, begin, environment
 
 OPENED = 180.0  # seconds for a server or a node to be there
 SEARCH = {  # a candidate takes a second or two
@@ -173,20 +173,6 @@ def kill_one(search: SearchCommand, kind: str, random: Random) -> str:
     with suppress(psutil.Error):
         victim.kill()
     return next((text for text in KINDS if text in line), kind)
-
-
-def begin(command: list[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A process that leads a session of its own."""
-    with log.open("ab") as printed:
-        return subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

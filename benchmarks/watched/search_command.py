@@ -59,16 +59,7 @@ class SearchCommand:
         """Begin it, or go on."""
         command = [sys.executable, "-m", "nas", "search", str(self._config)]
         command += ["--dir", str(self.directory), *self._options, *options]
-        with (self.folder / "printed.txt").open("ab") as printed:
-            self._process = subprocess.Popen(
-                command,
-                cwd=REPOSITORY,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = begin(command, self.folder / "printed.txt", self._environment)
         self.families.append(Family(self._process.pid))
 
     def watch(self, seconds: float) -> None:
@@ -126,3 +117,17 @@ def environment(temporary: Path) -> dict[str, str]:
         # A token file that some process here has left would have nodes refuse each other.
         "RAY_AUTH_MODE": "disabled",
     }
+
+
+def begin(command: list[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A process that leads a session of its own."""
+    with log.open("ab") as printed:
+        return subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )

@@ -22,7 +22,7 @@ from nas.engine.ray_private import SOCKET_BYTES, longest_socket
 from nas.engine.slots import Machine, count_slots
 from nas.engine.worker_environment import worker_environment
 from trainers.atomic import output_folder
-from trainers.errors import UserError
+from trainers.errors import UserError, last_line
 from trainers.signals import starting_processes
 
 QUIET = {
@@ -295,8 +295,7 @@ def _ask(nodes: Sequence[Machine], token: Path) -> dict[str, dict[str, Any]]:
         except TaskUnschedulableError:
             continue
         except RayError as error:
-            lines = str(error).strip().splitlines()
-            answers[name] = {"error": f"it cannot run segnas: {lines[-1]}"}
+            answers[name] = {"error": f"it cannot run segnas: {last_line(error)}"}
     return answers
 
 

@@ -26,7 +26,7 @@ from nas.engine.cluster import Cluster
 from nas.engine.node_cache import volumes_here
 from nas.engine.slots import Machine, this_machine
 from nas.export.training_job import train
-from trainers.errors import TrainingDivergedError, UserError
+from trainers.errors import TrainingDivergedError, UserError, last_line
 from trainers.parallel import Worker
 
 MOST_CPUS = 8  # of a worker: its share of patches, and on a CPU its convolutions
@@ -92,8 +92,8 @@ class Workers:
                 try:
                     return self._fit(job, report, queue, records)
                 except TrainingFailedError as error:  # a lost node, say
-                    cause = str(error).strip().splitlines()[-1]
-                    warnings.warn(f"training begins again at the last epoch: {cause}", stacklevel=2)
+                    again = f"training begins again at the last epoch: {last_line(error)}"
+                    warnings.warn(again, stacklevel=2)
             return self._fit(job, report, queue, records)
         finally:
             with suppress(RayError):

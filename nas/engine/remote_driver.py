@@ -21,7 +21,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from trainers.errors import UserError, first_line
+from trainers.errors import UserError, first_line, last_line
 from trainers.signals import starting_processes
 
 HEAD = "node:__internal_head__"  # a resource that Ray gives to the head, and to no other node
@@ -108,10 +108,11 @@ def connect(address: str, init: Callable[[str], str] | None = None) -> str:
             raise _unusable(address, first_line(error)) from error
         except _failures() as error:
             ray.shutdown()
+            cause = last_line(error)  # of the traceback of its server
             if not left:
-                raise _unusable(address, f"{_cause(error)} ({STARTS} times)") from error
+                raise _unusable(address, f"{cause} ({STARTS} times)") from error
             again = f"trying again ({STARTS - left + 1} of {STARTS})"
-            print(f"Ray's server for this connection failed: {_cause(error)}; {again}", flush=True)
+            print(f"Ray's server for this connection failed: {cause}; {again}", flush=True)
             sleep(PAUSE)
     raise AssertionError("the last try returns or raises")
 
@@ -148,12 +149,6 @@ def _failures() -> tuple[type[Exception], ...]:
     except ImportError:
         return ConnectionError, RayError
     return ConnectionError, RayError, RpcError
-
-
-def _cause(error: Exception) -> str:
-    """What failed, in a line: Ray sends the traceback of its server, which ends with it."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1].strip()
 
 
 def _gcs_address() -> str:

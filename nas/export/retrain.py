@@ -7,7 +7,7 @@ import json
 import shutil
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -299,13 +299,8 @@ def _used(job: Job, plan: Plan) -> dict[str, Any]:
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "epochs": outcome.epochs,
-        "dice": outcome.dice,
-        "dice_per_class": dict(outcome.dice_per_class),
-        "curve": list(map(known, outcome.curve)),
-        "seconds": round(outcome.seconds, 1),
-    }
+    curve, seconds = list(map(known, outcome.curve)), round(outcome.seconds, 1)
+    return {**asdict(outcome), "curve": curve, "seconds": seconds}
 
 
 def _json(record: object) -> bytes:

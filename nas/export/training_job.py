@@ -23,7 +23,6 @@ from trainers.fake_quantise import fake_quantise
 from trainers.feature_distillation import FeatureDistillation
 from trainers.parallel import ALONE, Worker
 from trainers.precision import autocast
-from trainers.refinements import Refinements
 from trainers.segmenter import best_device
 from trainers.step import channels_last
 from trainers.trainer import EpochReport, Trainer
@@ -123,7 +122,8 @@ def _trainer(job: Job, device: torch.device, worker: Worker) -> Trainer:
         device=device,
         seed=job.seed,
         checkpoint=job.checkpoint,
-        refinements=Refinements(terms=_taught(job, network, device), worker=worker),
+        terms=_taught(job, network, device),
+        worker=worker,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ from nas.config.data_space import DataSpace
 from nas.export.shared_weights import Size
 from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.training_cost import TrainingCosts
-from search_spaces.elastic import extreme, options_of
+from search_spaces.elastic import options_of, scaled
 from search_spaces.hybrid import Hybrid
 from search_spaces.space import to_params
 
@@ -34,7 +35,7 @@ def affordable_sizes(within: DataSpace, costs: TrainingCosts) -> tuple[Size, ...
     def count(size: Size, kind: Hybrid) -> Mapping[str, float]:
         width, growth, levels = size
         fixed = {"width": (width,), "growth": (growth,), "levels": (levels,)}
-        smallest = extreme(within.space, {**within.restrict, **fixed}, False, kind)
+        smallest = scaled(within.space, {**within.restrict, **fixed}, 0.0, kind)
         counted = counter.count(to_params(smallest))
         return dict.fromkeys(limits, math.inf) if counted is None else counted.costs
 
@@ -53,18 +54,7 @@ def affordable_sizes(within: DataSpace, costs: TrainingCosts) -> tuple[Size, ...
 
     found: list[Size] = []
     for growth, levels in product(growths, depths):
-        fitting = _first_that_fails([(width, growth, levels) for width in widths], fits)
-        found += [(width, growth, levels) for width in widths[:fitting]]
+        sizes = [(width, growth, levels) for width in widths]
+        # By bisection: whatever is larger than one that fails, fails.
+        found += sizes[: bisect_left(sizes, True, key=lambda size: not fits(size))]
     return tuple(found)
-
-
-def _first_that_fails(sizes: Sequence[Size], fits: Callable[[Size], bool]) -> int:
-    """Its place, by bisection: whatever is larger fails, too."""
-    low, high = 0, len(sizes)
-    while low < high:
-        middle = (low + high) // 2
-        if fits(sizes[middle]):
-            low = middle + 1
-        else:
-            high = middle
-    return low

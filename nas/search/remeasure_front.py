@@ -10,7 +10,7 @@ from nas.cost.failure import Waiting
 from nas.cost.latency import Latency
 from nas.cost.latency_probe import Failure, Prober
 from nas.pareto.front import front
-from nas.pareto.objectives import LATENCY, costs_among, is_latency, objective
+from nas.pareto.objectives import costs_among, is_latency, objective
 from nas.pareto.result import Result
 from nas.search.trained_networks import TrainedNetworks
 from nas.study.study import Study
@@ -66,11 +66,15 @@ def remeasure_front(
 
 
 def rank_changes(before: Sequence[Result], after: Sequence[Result]) -> Iterator[str]:
-    """A line for every network whose place by a latency changed; both in the same order."""
-    known = costs_among(name for r in (*before, *after) for name in r.costs if is_latency(name))
-    for name in known or [LATENCY]:
-        old, new, kind = _places(before, name), _places(after, name), objective(name)
-        for first, second in zip(before, after, strict=True):
+    """A line for every network whose place by a latency changed, among those that have had it
+    before; both in the same order."""
+    for name in costs_among(name for r in before for name in r.costs if is_latency(name)):
+        both = [
+            pair for pair in zip(before, after, strict=True) if all(name in r.costs for r in pair)
+        ]
+        old, new = (_places([pair[side] for pair in both], name) for side in (0, 1))
+        kind = objective(name)
+        for first, second in both:
             if old[first.name] != new[first.name]:
                 yield (
                     f"{first.label} was number {old[first.name]} by {kind.phrase} "
@@ -110,5 +114,5 @@ def wait_for(
 
 
 def _places(results: Sequence[Result], name: str) -> dict[str, int]:
-    ordered = sorted(results, key=lambda result: result.costs.get(name, 0.0))
+    ordered = sorted(results, key=lambda result: result.costs[name])
     return {result.name: place for place, result in enumerate(ordered, 1)}

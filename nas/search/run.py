@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -46,9 +44,8 @@ from nas.study.samplers.factory import check_sampler
 from nas.study.samplers.warm_start import check_warm_starts
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
-from nas.study.summary import JOURNAL_BYTES, SUMMARY, Summary
+from nas.study.summary import Summary, write_summary
 from nas.tracking import Tracker
-from trainers.atomic import replace_files
 from trainers.errors import UserError
 
 
@@ -117,7 +114,7 @@ def run_search(
         summary = session.summary()
         record = write_front(None)
         status = "FINISHED" if ended else "KILLED"
-        _write_summary(directory, summary, status)
+        write_summary(directory, {**summary.to_json(), "status": status})
         tracker.finish(directory, summary.metrics(), status)
         console.print(front_table(record.front, folder=directory))
         parts = session, summary, record, begun.baselines, directory, tracker, stages.seconds
@@ -213,15 +210,6 @@ def _remeasure(
         revised += remeasure_front(study, place.prober, networks, session.say)
     for result in revised:
         tracker.trial_end(result, study.results)
-
-
-def _write_summary(directory: Path, summary: Summary, status: str) -> None:
-    told = {**summary.to_json(), "status": status}
-    told[JOURNAL_BYTES] = (directory / JOURNAL).stat().st_size
-    try:
-        replace_files({directory / SUMMARY: f"{json.dumps(told, indent=1)}\n".encode()})
-    except OSError as error:
-        warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=1)
 
 
 def _front_writing(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,6 +68,15 @@ def read_summary(directory: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def write_summary(directory: Path, told: Mapping[str, Any]) -> None:
+    """What `read_summary` reads, of the journal as it is now. Warns where it cannot be written."""
+    told = {**told, JOURNAL_BYTES: journal_in(directory).stat().st_size}
+    try:
+        replace_files({directory / SUMMARY: f"{json.dumps(told, indent=1)}\n".encode()})
+    except OSError as error:
+        warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=2)
+
+
 @contextmanager
 def still_current(directory: Path) -> Iterator[None]:
     """The block that writes into the journal in `directory` what is no part of the search: a
@@ -77,8 +86,4 @@ def still_current(directory: Path) -> Iterator[None]:
     yield
     if not current:
         return
-    told[JOURNAL_BYTES] = journal.stat().st_size
-    try:
-        replace_files({directory / SUMMARY: f"{json.dumps(told, indent=1)}\n".encode()})
-    except OSError as error:
-        warnings.warn(f"{SUMMARY} cannot be written: {error.strerror or error}", stacklevel=3)
+    write_summary(directory, told)

@@ -1,9 +1,8 @@
-"""Adaptive pruning for any network with attention in it (APFormer, Sec. V-A and Table III)."""
+"""Adaptive pruning for another network with attention in it (APFormer, Sec. V-A and Table III)."""
 
 from __future__ import annotations
 
 import torch
-from monai.networks.blocks.selfattention import SABlock
 from torch import nn
 
 from search_spaces.blocks.adaptive_pruning import AdaptivelyPruned
@@ -24,23 +23,6 @@ class AttentionPruned(AdaptivelyPruned):
         return self.network(x)
 
 
-class PrunedSABlock(nn.Module):
-    """A PrunedAttention that is called as MONAI calls its SABlock.
-
-    `attn_mask`: (B, N), False or 0 for tokens that nobody may look at.
-    """
-
-    def __init__(self, attention: PrunedAttention) -> None:
-        super().__init__()
-        self.attention = attention
-
-    def forward(self, x: torch.Tensor, attn_mask: torch.Tensor | None = None) -> torch.Tensor:
-        if attn_mask is None:
-            return self.attention(x)
-        mask = attn_mask.bool()[:, None].expand(-1, x.shape[1], -1)
-        return self.attention(x, None, mask)
-
-
 def prune_attention(
     network: nn.Module,
     *,
@@ -50,7 +32,7 @@ def prune_attention(
     confidence: float = 0.9,
     spatial_dims: int = 2,
 ) -> AttentionPruned:
-    """Replace every `Attention` and MONAI `SABlock` in `network`, keeping its weights.
+    """Replace every `Attention` in `network`, keeping its weights.
 
     `frozen_rounds`: as in `DependencyPruning`, None to prune no dependencies. `watch`: the name of
     the layer inside `network` that puts out a map (B, channels, *S) whose voxels, in row-major
@@ -58,8 +40,7 @@ def prune_attention(
     no queries: a network that feeds raw patches to its transformer has no such map. `confidence`:
     as in `QueryGate`.
 
-    Raises ValueError where there is no attention to prune, where an SABlock has options that the
-    pruned form has not, or (when run) where the map has another number of voxels than the tokens.
+    Raises ValueError, when run, where the map has another number of voxels than the tokens.
     """
     gate = None
     if watch is not None:
@@ -69,10 +50,8 @@ def prune_attention(
         (parent, name, child)
         for parent in network.modules()
         for name, child in parent.named_children()
-        if isinstance(child, Attention | SABlock)
+        if isinstance(child, Attention)
     ]
-    if not found:
-        raise ValueError(f"{type(network).__name__} has no Attention and no SABlock to prune")
     queries = None if gate is None else gate.queries
     for parent, name, child in found:
         setattr(parent, name, _pruned(child, queries, frozen_rounds))
@@ -80,40 +59,14 @@ def prune_attention(
 
 
 def _pruned(
-    attention: Attention | SABlock, queries: Queries | None, frozen_rounds: int | None
-) -> PrunedAttention | PrunedSABlock:
-    """Raises ValueError for an SABlock that does what a PrunedAttention does not do."""
-    qkv = attention.qkv
-    if isinstance(attention, SABlock):
-        _check_options(attention)
-        project, heads = attention.out_proj, attention.num_heads
-    else:
-        project, heads = attention.project, attention.heads
-    assert isinstance(qkv, nn.Linear) and isinstance(project, nn.Linear)
+    attention: Attention, queries: Queries | None, frozen_rounds: int | None
+) -> PrunedAttention:
+    qkv, heads = attention.qkv, attention.heads
     dependencies = None
     if frozen_rounds is not None:
-        dependencies = DependencyPruning(qkv.out_features // (3 * heads), frozen_rounds)
+        dependencies = DependencyPruning(attention.head_width, frozen_rounds)
         dependencies.to(qkv.weight.device)
     with torch.device("meta"):  # its own projections would be thrown away
-        pruned = PrunedAttention(
-            qkv.in_features,
-            heads,
-            qkv.out_features // (3 * heads),
-            queries=queries,
-            dependencies=dependencies,
-        )
-    pruned.qkv, pruned.project = qkv, project
-    return PrunedSABlock(pruned) if isinstance(attention, SABlock) else pruned
-
-
-def _check_options(block: SABlock) -> None:
-    unknown = {
-        "causal": block.causal,
-        "dropout_rate": block.dropout_rate,
-        "rel_pos_embedding": block.rel_positional_embedding is not None,
-        "use_combined_linear=False": not block.use_combined_linear,
-        "include_fc=False": not block.include_fc,
-        "save_attn": block.save_attn,
-    }
-    if options := [name for name, present in unknown.items() if present]:
-        raise ValueError(f"an SABlock with {', '.join(options)} cannot be pruned")
+        pruned = PrunedAttention(qkv.in_features, heads, queries=queries, dependencies=dependencies)
+    pruned.qkv, pruned.project = qkv, attention.project
+    return pruned

@@ -115,21 +115,6 @@ def swin_unetr(point: Baseline, in_channels: int, out_channels: int) -> nn.Modul
     return network.to(torch.get_default_device())
 
 
-def uxnet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
-    """3D UX-Net (Lee 2023)."""
-    return UXNet(in_channels, out_channels, point.swin_width, point.axes)
-
-
-def segformer3d(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
-    """SegFormer3D (Perera 2024)."""
-    return SegFormer3D(in_channels, out_channels, point.width, point.axes)
-
-
-def mobile_unet(point: Baseline, in_channels: int, out_channels: int) -> nn.Module:
-    """A U-Net on MobileNetV2 (Sandler 2018)."""
-    return MobileUNet(in_channels, out_channels, point.width, point.axes)
-
-
 def _halve_by_axis(network: SwinUNETR, axes: Axes) -> None:
     """Its patches, mergings and upsamplings by those axes at its five steps, with new weights."""
     swin = network.swinViT
@@ -231,7 +216,7 @@ NETWORKS: Mapping[str, Callable[[Baseline, int, int], nn.Module]] = {
     "segresnet": segresnet,
     "unetr": unetr,
     "swin-unetr": swin_unetr,
-    "uxnet": uxnet,
-    "segformer3d": segformer3d,
-    "mobile-unet": mobile_unet,
+    "uxnet": lambda point, ins, outs: UXNet(ins, outs, point.swin_width, point.axes),
+    "segformer3d": lambda point, ins, outs: SegFormer3D(ins, outs, point.width, point.axes),
+    "mobile-unet": lambda point, ins, outs: MobileUNet(ins, outs, point.width, point.axes),
 }

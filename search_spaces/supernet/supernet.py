@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from search_spaces.elastic import check_shareable, extreme, options_of
+from search_spaces.elastic import check_shareable, options_of, scaled
 from search_spaces.garbage import gc_disabled
 from search_spaces.hybrid import Hybrid
 from search_spaces.meta_network import build_on_meta
@@ -82,23 +82,14 @@ class Supernet(nn.Module):
         self._epochs: int | None = None
         self._epoch: int | None = None
 
-    @property
-    def largest(self) -> Architecture:
-        """The largest network, of the first option of every kind."""
-        return extreme(self.space, self.restrict, True)
+    def largest(self, like: Architecture | None = None) -> Architecture:
+        """The largest network of the same kinds (mixer, convolution, decoder and so on), or of the
+        first option of every kind."""
+        return scaled(self.space, self.restrict, 1.0, like)
 
-    @property
-    def smallest(self) -> Architecture:
-        """The smallest network, of the first option of every kind."""
-        return extreme(self.space, self.restrict, False)
-
-    def largest_like(self, architecture: Architecture) -> Architecture:
-        """The largest network of the same kinds: mixer, convolution, decoder and the like."""
-        return extreme(self.space, self.restrict, True, architecture)
-
-    def smallest_like(self, architecture: Architecture) -> Architecture:
-        """The smallest network of the same kinds."""
-        return extreme(self.space, self.restrict, False, architecture)
+    def smallest(self, like: Architecture | None = None) -> Architecture:
+        """The smallest one; see `largest`."""
+        return scaled(self.space, self.restrict, 0.0, like)
 
     def forward(self, architecture: Architecture, x: torch.Tensor) -> torch.Tensor:
         """x: (B, C_in, *S) -> logits (B, C_cls, *S) of that network, as `build` makes it.

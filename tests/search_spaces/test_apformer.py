@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from monai.networks.nets import ViT
 from torch import nn
 
 from nas.cost.count import cost_of, count_macs
@@ -227,33 +226,6 @@ def test_a_copy_of_a_plugged_network_has_a_gate_of_its_own():
     twin(torch.randn(1, 1, 16, 16))
     assert network.measured() == {}
     assert twin.measured()["lambda"] > 0
-
-
-def test_monais_attention_is_plugged_as_well():
-    pytest.importorskip("einops")  # which MONAI's transformers need
-    torch.manual_seed(0)
-    vit = ViT(1, (16, 16), 4, hidden_size=24, mlp_dim=48, num_layers=2, num_heads=3, spatial_dims=2)
-    vit.eval()
-    x = torch.randn(2, 1, 16, 16)
-    with torch.no_grad():
-        before = vit(x)[0]
-        torch.testing.assert_close(prune_attention(vit, frozen_rounds=None)(x)[0], before)
-    pruned = prune_attention(
-        ViT(1, (16, 16), 4, hidden_size=24, mlp_dim=48, num_layers=2, num_heads=3, spatial_dims=2),
-        watch="patch_embedding.patch_embeddings",
-        channels=24,
-    ).eval()
-    pruned(x)
-    assert pruned.measured().keys() == {"alpha", "lambda"}
-
-
-def test_what_cannot_be_pruned_is_told():
-    with pytest.raises(ValueError, match="Conv2d has no Attention and no SABlock"):
-        prune_attention(nn.Conv2d(1, 1, 1))
-    pytest.importorskip("einops")
-    vit = ViT(1, (8, 8), 4, 24, 48, 1, 3, spatial_dims=2, dropout_rate=0.1)
-    with pytest.raises(ValueError, match="SABlock with dropout_rate cannot be pruned"):
-        prune_attention(vit)
 
 
 def test_the_plugged_networks_macs_fall_with_the_kept_share():

@@ -14,7 +14,6 @@ from trainers.deep_supervision import DeepSupervision, reduced
 from trainers.errors import UserError
 from trainers.losses import segmentation_loss
 from trainers.offers import decoder_stages
-from trainers.refinements import Refinements
 
 POINT = Hybrid(width=4, growth=2.0, levels=4, convs=1, anchors=0, norm="group")
 
@@ -27,8 +26,7 @@ def hybrid(stem_stride=1):
 def trainer(phantom, checkpoint=None, ema=0.0):
     net, config = hybrid(), SHORT.model_copy(update={"ema": ema})
     term = DeepSupervision(net, 4, segmentation_loss())
-    refinements = Refinements(terms=[term])
-    return plain_trainer(phantom, config, net, checkpoint, refinements=refinements), term
+    return plain_trainer(phantom, config, net, checkpoint, terms=[term]), term
 
 
 @pytest.mark.parametrize(("stem_stride", "sizes"), [(1, [8, 4]), (2, [8, 4, 2])])

@@ -10,7 +10,6 @@ from torch import nn
 from tests.trainers.test_trainer import network, trainer
 from trainers.config import DistillationConfig
 from trainers.distillation import Distillation, softened_divergence
-from trainers.refinements import Refinements
 
 LABELS = torch.zeros(2, 1, 8, 8, 8)
 
@@ -51,7 +50,7 @@ def test_the_teacher_is_not_trained(phantom):
     teacher = network()
     before = copy.deepcopy(teacher.state_dict())
     learn = term(teacher)
-    trainer(phantom, refinements=Refinements(terms=[learn])).run_epoch()
+    trainer(phantom, terms=[learn]).run_epoch()
     assert not teacher.training
     assert not list(learn.parameters()) and not learn.state_dict()
     assert all(p.grad is None for p in teacher.parameters())

@@ -6,7 +6,6 @@ from tests.trainers.test_trainer import trainer
 from trainers.data.patches import PatchSampler
 from trainers.errors import UserError
 from trainers.parallel import Worker
-from trainers.refinements import Refinements
 
 
 def test_the_workers_parts_make_the_batch():
@@ -59,7 +58,7 @@ def test_the_dropout_of_small_seeds_is_that_of_version_0_1():
 def test_only_the_first_validates_and_saves(phantom, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda value: value.mul_(2))
     for rank, dice in ((1, False), (0, True)):
-        worker = Refinements(worker=Worker(rank, 2))
-        training = trainer(phantom, checkpoint=tmp_path / f"{rank}.pt", refinements=worker)
+        worker = Worker(rank, 2)
+        training = trainer(phantom, checkpoint=tmp_path / f"{rank}.pt", worker=worker)
         assert (training.run_epoch().dice is not None) is dice
     assert [path.name for path in tmp_path.iterdir()] == ["0.pt"]

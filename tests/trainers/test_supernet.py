@@ -72,7 +72,7 @@ def test_what_it_scores_is_the_dice_of_the_network_on_its_own(phantom):
     training = trainer(phantom)
     training.run_epoch()
     cache, cases = phantom
-    point = training.supernet.smallest
+    point = training.supernet.smallest()
     network = point.build(cache.channels, len(cache.classes))
     network.load_state_dict(training.supernet.cut(point).state_dict())
     alone = Trainer(network, cache, cases, SHORT, device=CPU, seed=0)
@@ -99,7 +99,7 @@ def test_who_learns_from_the_largest_alone_sees_no_labels(phantom):
         training = trainer(phantom, recipe=SupernetRecipe(teacher=teacher))
         images = torch.randn(2, 1, 16, 16, 16)
         labels = torch.zeros(2, 1, 16, 16, 16, dtype=torch.uint8)
-        largest, smallest = training.supernet.largest, training.supernet.smallest
+        largest, smallest = training.supernet.largest(), training.supernet.smallest()
         training.supernet.train()
         _, taught = training._pass(largest, images, labels, None, 1.0)
         losses[teacher] = []
@@ -115,7 +115,7 @@ def test_labels_in_no_region_are_background_to_terms_of_the_networks(phantom):
     training.supernet.auxiliary_losses = lambda point, target: told.append(target) or {}
     labels = torch.arange(4, dtype=torch.uint8).repeat(16, 16, 4)[None, None]  # 0, 1, 2, 3, 0, ...
     training._loss = lambda logits, labels: logits.mean()
-    training._pass(training.supernet.smallest, torch.randn(labels.shape), labels, None, 1.0)
+    training._pass(training.supernet.smallest(), torch.randn(labels.shape), labels, None, 1.0)
     [seen] = told
     assert (seen[labels == 1] == 0).all() and (seen[labels == 2] == 2).all()
     assert (seen[labels == 3] == -1).all() and (seen[labels == 0] == 0).all()
@@ -136,7 +136,7 @@ def test_a_smaller_network_can_stand_for_the_largest(phantom):
     training = trainer(
         phantom, recipe=SupernetRecipe(random=0), fit=lambda point: replace(point, width=4)
     )
-    training._draw = lambda rng: [replace(training.supernet.smallest, width=4)]
+    training._draw = lambda rng: [replace(training.supernet.smallest(), width=4)]
     training.supernet.train()
     training._step(torch.randn(2, 1, 16, 16, 16), torch.ones(2, 1, 16, 16, 16, dtype=torch.uint8))
     names = {n: p for n, p in training.supernet.named_parameters() if "encoder/1/unit/body" in n}
@@ -176,7 +176,7 @@ def test_shared_weights_learn(phantom):
     """Largest and smallest far above what they were, in a minute of training together."""
     config = SHORT.model_copy(update={"epochs": 20, "steps_per_epoch": 10, "validate_every": 20})
     training = trainer(phantom, config)
-    before = training.score(training.supernet.largest)[0]
+    before = training.score(training.supernet.largest())[0]
     while not training.done:
         report = training.run_epoch()
     assert report.dice > before + 0.2

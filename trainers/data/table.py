@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -66,8 +67,8 @@ def _read_table(path: Path) -> tuple[list[str], list[Entry]]:
     if not path.is_file():
         what = "no file" if path.exists() else "missing"
         raise UserError(f"{path} is {what}; set data.path to a CSV table of cases")
-    lines = read_text(path, "CSV table", MOST).lstrip("\r\n").splitlines()
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    lines = re.split("\r\n?|\n", read_text(path, "CSV table", MOST).lstrip("\r\n"))
+    delimiter = max(",;\t", key=lines[0].count)
     reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     entries, apart = [], list[str]()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import numpy as np
 
 from trainers.metrics import dice_per_class
 from trainers.segmenter import ImageSegmenter
-from trainers.surface import surface_per_class
+from trainers.surface import around, surface_per_class
 from trainers.volumes.files import Image
 from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_volume
-from trainers.volumes.postprocess import Box, LabelMap, within
+from trainers.volumes.postprocess import LabelMap, within
 from trainers.volumes.steps import Steps
 
 Scores = tuple[float, float]
@@ -38,9 +37,10 @@ class SegmentedCase:
 
     def _score(self, value: int, steps: Steps) -> Scores:
         found, real = self.predicted.after(value, steps), self.truth.box(value)
-        box = _around([one for one in (found and found[0], real) if one])
-        if box is None:
+        boxes = [one for one in (found and found[0], real) if one]
+        if not boxes:
             return 1.0, 0.0
+        box = around(*boxes)
         counted = True if self.counted is None else self.counted[box]
         truth = (self.truth.labels[box] == value) & counted
         mask = np.zeros(truth.shape, bool)
@@ -81,13 +81,3 @@ def segment_case(
 def _on_disk(values: np.ndarray, path: Path) -> np.ndarray:
     np.save(path, values)
     return np.asarray(np.load(path, mmap_mode="r"))
-
-
-def _around(boxes: Sequence[Box]) -> Box | None:
-    """The box around boxes; None around none."""
-    if not boxes:
-        return None
-    return tuple(
-        slice(min(side.start for side in sides), max(side.stop for side in sides))
-        for sides in zip(*boxes, strict=True)
-    )

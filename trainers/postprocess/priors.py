@@ -3,7 +3,7 @@ what and how far from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,19 +43,12 @@ class Seen:
     beside: frozenset[str]
 
 
-def learn_priors(
-    labels: Iterable[Path], classes: Sequence[str], rule: AffineRule
-) -> dict[str, Prior]:
-    """Of each class that a label has. `labels`: files; one is in memory at a time.
+def look_at(label: Path, classes: Sequence[str], rule: AffineRule) -> dict[str, Seen]:
+    """What the label file of a case shows of each class that is in it.
 
     classes: the names of the values, the background first; other values are none. rule: which
     affine of a header counts.
     """
-    return priors_of([look_at(path, classes, rule) for path in labels], classes)
-
-
-def look_at(label: Path, classes: Sequence[str], rule: AffineRule) -> dict[str, Seen]:
-    """What the label file of a case shows of each class that is in it."""
     with mended_before():
         values = load_labels(label)
         values[values >= len(classes)] = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from bisect import bisect_left
+from functools import cache, partial
 
 from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.training_cost import TrainingCosts
@@ -32,19 +33,10 @@ class LargestWithin:
     def _bisect(self, architecture: Architecture) -> Architecture:
         if self._fits(architecture):
             return architecture
-        best, low, high = self._scaled(architecture, 0.0), 0, STEPS
-        while high - low > 1:
-            middle = (low + high) // 2
-            found = self._scaled(architecture, middle / STEPS)
-            if self._fits(found):
-                best, low = found, middle
-            else:
-                high = middle
-        return best
+        at = partial(scaled, self._space, self._restrict, like=architecture)
+        last = bisect_left(range(1, STEPS), True, key=lambda n: not self._fits(at(n / STEPS)))
+        return at(last / STEPS)
 
     def _fits(self, architecture: Architecture) -> bool:
         counted = self._counter.count(to_params(architecture))
         return counted is not None and not self._budget.excess(counted.costs)
-
-    def _scaled(self, like: Architecture, share: float) -> Architecture:
-        return scaled(self._space, self._restrict, share, like)

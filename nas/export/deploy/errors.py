@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainers.errors import UserError, first_line
+from trainers.errors import UserError, first_line, last_line
 
 
 class DeployError(UserError):
@@ -22,7 +22,7 @@ def reason(error: BaseException) -> str:
         return f"{text.splitlines()[0][:120]} at {' '.join(' '.join(where[:2]).split())}"
     line = first_line(error)
     if "TorchScript" in line:  # which tells its interpreter's frames first and the cause last
-        line = text.strip().splitlines()[-1].strip()
+        line = last_line(error)
     if "ONNXRuntimeError" in line:  # which tells where the file lies first
         line = line.partition(" failed:")[2] or line
     return line if len(line) <= 200 else f"{line[:199]}…"

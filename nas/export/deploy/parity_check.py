@@ -14,6 +14,7 @@ from torch import nn
 from nas.export.deploy.errors import DeployError
 from nas.export.deploy.record import Checks, Precision
 from nas.export.export_folder import Export
+from nas.pareto.result import known
 from trainers.data.check import check_dataset
 from trainers.data.dataset import Dataset
 from trainers.data.source import Case
@@ -43,9 +44,9 @@ class CheckCase:
 def export_cases(export: Export, most: int) -> list[CheckCase]:
     """The first validation cases of the export's own data. Raises UserError where they are gone."""
     source = export.config.data.open(export.folder)
-    known = {case.name: case for case in source.cases}
+    by_name = {case.name: case for case in source.cases}
     validation = split_source(source, export.config.data.split).validation
-    return [CheckCase(n, known[n].image, known[n].label) for n in validation[:most]]
+    return [CheckCase(n, by_name[n].image, by_name[n].label) for n in validation[:most]]
 
 
 def folder_cases(
@@ -117,8 +118,8 @@ def check(
         cases=tuple(case.name for case in cases),
         max_difference=max(gaps),
         largest=max(largest),
-        dice=_known(dice),
-        dice_pytorch=_known(dice_pytorch),
+        dice=known(dice),
+        dice_pytorch=known(dice_pytorch),
         agreement=min(agreements),
         shapes=shapes,
     )
@@ -149,7 +150,3 @@ def agreement(one: np.ndarray, other: np.ndarray, classes: int) -> float:
     """Mean foreground Dice of two segmentations; 1 where both are background alone."""
     dice = mean_dice(dice_per_class(one, other, classes)[None])
     return 1.0 if np.isnan(dice) else dice
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)

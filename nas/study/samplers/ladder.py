@@ -9,6 +9,7 @@ import numpy as np
 
 from nas.config.data_space import DataSpace
 from nas.study.training_cost import TrainingCosts
+from search_spaces.elastic import options_of
 from search_spaces.fitting import takes
 from search_spaces.prior import plain_network
 from search_spaces.space import Architecture, Option, RandomTrial, sample, to_params
@@ -44,11 +45,7 @@ def _sizes(
 ) -> list[Architecture]:
     """The plain network at every scale, each once; those that the patch takes."""
     plain = plain_network(within.space, within.restrict, prior)
-    options = {
-        knob.name: within.restrict.get(knob.name, knob.options)
-        for knob in within.space.knobs()
-        if knob.name in SCALE
-    }
+    options = {k: o for k, o in options_of(within.space, within.restrict).items() if k in SCALE}
     found: dict[str, Architecture] = {}
     for values in product(*options.values()):
         answers = {**to_params(plain), **dict(zip(options, values, strict=True))}

@@ -10,7 +10,7 @@ from nas.engine.supernet.draws import draws_within
 from nas.engine.supernet.largest_within import LargestWithin
 from nas.pareto.budget import Budget
 from nas.study.training_cost import TrainingCosts
-from search_spaces.elastic import extreme
+from search_spaces.elastic import scaled
 from search_spaces.hybrid import SPACE
 from trainers.config import TrainConfig
 
@@ -49,10 +49,10 @@ def test_the_top_is_the_largest_of_its_kinds_within_the_budget(costs):
     within = LargestWithin(SPACE, RESTRICT, costs)
     for conv in ("standard", "ghost"):
         like = SPACE.presets()["hybrid-ghost" if conv == "ghost" else "hybrid-s"]
-        largest = extreme(SPACE, RESTRICT, True, like)
+        largest = scaled(SPACE, RESTRICT, 1.0, like)
         assert costs.work(largest)["params"] > LIMIT
         found = within(largest)
         params = costs.work(found)["params"]
         assert found.conv == conv and LIMIT / 4 < params <= LIMIT
-    small = extreme(SPACE, RESTRICT, False)
+    small = scaled(SPACE, RESTRICT, 0.0)
     assert within(small) is small

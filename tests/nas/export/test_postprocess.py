@@ -26,7 +26,7 @@ from trainers.data.open_source import open_source
 from trainers.ensemble import SegmenterEnsemble
 from trainers.errors import UserError
 from trainers.postprocess.choice import Choice, Quality
-from trainers.postprocess.priors import learn_priors
+from trainers.postprocess.priors import look_at, priors_of
 from trainers.volumes.steps import Place, Steps
 
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
@@ -140,7 +140,9 @@ def test_no_fold_is_measured_with_what_its_own_labels_say(folder):
     halves, rule = (known[:3], known[3:]), export.config.data.preprocess.affine
     priors, own = _priors(export, [_Part(export.segmenter(), half) for half in halves])
     parts = (known, halves[1], halves[0])
-    expected = [learn_priors([case.label for case in part], CLASSES, rule) for part in parts]
+    expected = [
+        priors_of([look_at(case.label, CLASSES, rule) for case in part], CLASSES) for part in parts
+    ]
     assert [priors, *own] == expected and own[0] != own[1]
 
 

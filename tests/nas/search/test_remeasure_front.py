@@ -104,6 +104,14 @@ def test_ranks_that_stay_are_not_said():
     assert list(rank_changes(before, [result("a", 1.5), result("b", 1.6)])) == []
 
 
+def test_who_had_no_latency_before_had_no_rank():
+    def result(key, **costs):
+        return flat_result(number=0, key=key, architecture={}, state="complete", **costs)
+
+    before = [result("a"), result("b", latency_ms=8.0)]
+    assert list(rank_changes(before, [result("a", latency_ms=9.0), before[1]])) == []
+
+
 def test_a_member_that_is_over_the_budget_now_leaves(study):
     made, keys, space = study((0.8, 10.0), (0.9, 20.0), latency_ms=21)
     second = dict(zip(keys, (10.0, 22.0), strict=True))

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from search_spaces.elastic import extreme, refused
+from search_spaces.elastic import refused, scaled
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
 from search_spaces.meta_network import build_on_meta, on_meta
 from search_spaces.narrowing import narrow_to_patch
@@ -222,14 +222,14 @@ def test_attention_is_shared_by_heads_and_among_windows_and_gates(supernet):
 
 def test_the_largest_and_the_smallest_are_of_a_kind(supernet):
     ghost = replace(PRESETS["hybrid-pruned"], conv="ghost")
-    large, small = supernet.largest_like(ghost), supernet.smallest_like(ghost)
+    large, small = supernet.largest(ghost), supernet.smallest(ghost)
     assert (large.conv, small.conv) == ("ghost", "ghost")
     assert (large.width, large.growth, large.levels, large.convs) == (24, 1.5, 4, 3)
     assert (small.width, small.growth, small.levels, small.token_stages) == (4, 1.0, 3, 0)
     assert large.tokens[0].prune == 0 and large.tokens[0].layers_count == 4
     pruning = {"token_stages": [1], "tokens.prune": [0.0, 0.5], "tokens.layers_count": [3, 4]}
     pruning |= {"tokens.layers.gate": ["both"], "tokens.mixer": ["attention"]}
-    assert extreme(SPACE, pruning, largest=False).tokens[0].prune == 0.5
+    assert scaled(SPACE, pruning, 0.0).tokens[0].prune == 0.5
 
 
 def test_what_cannot_share_weights_is_refused_by_name():
@@ -248,10 +248,10 @@ def test_sizes_that_occur_need_no_network_that_is_both_wide_and_deep():
     counts = [sum(p.numel() for p in net.parameters()) for net in (within, all_sizes)]
     assert counts[0] < counts[1] / 3
     for width, growth, levels in sizes:
-        point = replace(within.largest, width=width, growth=growth, levels=levels)
+        point = replace(within.largest(), width=width, growth=growth, levels=levels)
         same_logits(within, point, within.cut(point))
     with pytest.raises(ArchitectureError, match="have less of it"):
-        within.cut(all_sizes.largest)
+        within.cut(all_sizes.largest())
 
 
 def test_layers_that_only_some_widths_have_are_found():
@@ -263,7 +263,7 @@ def test_layers_that_only_some_widths_have_are_found():
     for images in (1, 32):
         net = on_meta(partial(Supernet, SPACE, few, images, CLASSES))
         for width in (4, 8, 32):
-            point = replace(net.largest, width=width)
+            point = replace(net.largest(), width=width)
             own = build_on_meta(point, images, CLASSES)
             assert shapes(on_meta(partial(net.cut, point))) == shapes(own), (images, width)
 

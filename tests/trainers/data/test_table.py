@@ -123,6 +123,13 @@ def test_cases_are_named_by_a_column_or_by_as_many_folders_as_tell_them_apart(ms
     assert [case.name for case in opened(file).cases] == ["x", "y", "z"]
 
 
+def test_a_row_ends_where_a_line_does(msd, tmp_path):
+    """Not at a separator of another kind, such as a spreadsheet's line within a cell."""
+    names = [f"patient{mark}{n}" for n, mark in enumerate("\u2028\x0b\x85")]
+    dataset = opened(table_of(msd, tmp_path / "cases.csv", rows(msd, case=names)))
+    assert [case.name for case in dataset.cases] == sorted(names)
+
+
 def test_two_rows_of_one_name_are_refused(msd, tmp_path):
     file = table_of(msd, tmp_path / "cases.csv", rows(msd, case=["x", "y", "x"]))
     with pytest.raises(UserError, match=r"cases\.csv has x more than once"):

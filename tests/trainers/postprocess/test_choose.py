@@ -6,7 +6,7 @@ import pytest
 from tests.trainers.oracle import write
 from trainers.postprocess.choose import choose
 from trainers.postprocess.measure import SegmentedCase
-from trainers.postprocess.priors import Prior, learn_priors
+from trainers.postprocess.priors import Prior, look_at, priors_of
 from trainers.volumes.postprocess import LabelMap
 from trainers.volumes.steps import Steps
 
@@ -146,8 +146,12 @@ def labels(tmp_path):
     return sorted(tmp_path.iterdir())
 
 
+def learnt(labels, classes=CLASSES):
+    return priors_of([look_at(path, classes, "sform") for path in labels], classes)
+
+
 def test_priors_are_counts_volumes_neighbours_and_places(labels):
-    priors = learn_priors(labels, CLASSES, "sform")
+    priors = learnt(labels)
     liver, kidney = priors["liver"], priors["kidney"]
     assert (liver.components, kidney.components) == (1, 1)
     assert liver.volume_mm3 == pytest.approx(0.5 * 480 * 2)
@@ -158,13 +162,13 @@ def test_priors_are_counts_volumes_neighbours_and_places(labels):
 
 
 def test_two_classes_in_few_cases_together_say_nothing_of_each_other(labels):
-    priors = learn_priors(labels[:4], CLASSES, "sform")
+    priors = learnt(labels[:4])
     assert priors["liver"].touches == () and priors["liver"].places == ()
     assert priors["liver"].components == 1
 
 
 def test_a_class_in_no_label_has_no_prior(labels):
-    assert "spleen" not in learn_priors(labels, (*CLASSES, "spleen"), "sform")
+    assert "spleen" not in learnt(labels, (*CLASSES, "spleen"))
 
 
 def test_a_large_false_find_away_from_its_neighbour_goes_by_a_prior(labels):
@@ -175,7 +179,7 @@ def test_a_large_false_find_away_from_its_neighbour_goes_by_a_prior(labels):
         predicted[0:3, 0:24, :] = 2
         cases.append(case(predicted, truth(n)))
     without = choose(cases, CLASSES, {})["kidney"]
-    chosen = choose(cases, CLASSES, learn_priors(labels, CLASSES, "sform"))["kidney"]
+    chosen = choose(cases, CLASSES, learnt(labels))["kidney"]
     assert (chosen.after.dice, chosen.after.hd95_mm) == (1, 0)
     assert chosen.steps.touches or chosen.steps.places
     assert without.after.dice < 0.9
