@@ -40,7 +40,7 @@ def _section(choices: argparse._SubParsersAction, name: str) -> Iterator[str]:
     told = command.description or ""
     yield f"## {name}"
     yield ""
-    yield f"{told[0].upper()}{told[1:]}."
+    yield f"{told[0].upper()}{told[1:]}{'' if told.endswith('?') else '.'}"
     yield ""
     yield "```"
     yield from _wrapped(f"segnas {name}", list(map(_usage, _ordered(command))))
@@ -73,13 +73,15 @@ def _ordered(command: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _value(action: argparse.Action) -> str:
-    """What stands for the value: `DIR`, `a|b`; nothing for a switch."""
+    """What stands for the value: `DIR`, `a|b`, `[N]` for an optional one; nothing for a switch."""
     if action.nargs == 0:
         return ""
     if action.choices:
         value = "|".join(map(str, action.choices))
     else:
         value = str(action.metavar or action.dest.upper())
+    if action.option_strings and action.nargs == "?":
+        return f"[{value}]"
     return f"{value} ..." if action.nargs in ("+", "*") else value
 
 
