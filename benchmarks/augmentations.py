@@ -1,6 +1,6 @@
 """Which augmentation, and which share of foreground, trains a network best: a table for each set.
 
-    segnas init DATA --to runs/a/plan.yaml --name a     # once a set
+    mkdir -p runs/a && segnas init DATA --to runs/a/plan.yaml     # once a set
     python benchmarks/augmentations.py runs/a runs/b --seeds 3 --to augmentations.jsonl
     python benchmarks/augmentations.py runs/a --augment basic '{preset: nnunet, flips: []}' \\
         --foreground 0.33 0.5 0.67 --schedules search --to augmentations.jsonl

@@ -1,6 +1,6 @@
 """Do anchors and token scores do more than constants and chance would? A table for each set.
 
-    segnas init DATA --to runs/a/plan.yaml --name a     # once a set
+    mkdir -p runs/a && segnas init DATA --to runs/a/plan.yaml     # once a set
     python benchmarks/mechanisms.py runs/a runs/b --steps 300 --seeds 2 --to mechanisms.jsonl
 
 Every variant of a mechanism is trained by the recipe of each search folder (see

@@ -1,6 +1,6 @@
 """What share of its time a training loop waits for batches, under each preset of augmentation.
 
-    segnas init DATA --to runs/a/plan.yaml --name a     # once a set
+    mkdir -p runs/a && segnas init DATA --to runs/a/plan.yaml     # once a set
     python benchmarks/waiting_for_data.py runs/a runs/b                   # the loop as it is here
     python benchmarks/waiting_for_data.py runs/a --step-ms 20 50          # beside a GPU
 

@@ -19,12 +19,17 @@ HEAD = """\
 # All commands
 
 What each command takes, as `segnas COMMAND --help` tells it, in the order in which people use them;
-[the first page](README.md) leads to the page that explains each.
+[the first page](README.md) leads to the page that explains each. Where a command has them,
+
+- `--json` prints one JSON object;
+- `--set KEY=VALUE` changes a key of the configuration, such as `--set train.epochs=3`; the last one
+  counts ([how it is read](configuration.md)).
 
 Every command returns 0 where it did what was asked, 1 where it did not, 2 for input that does not
 fit (with one line that says what was found and what is expected), and 130 after Ctrl-C. Reports go
-to standard output, everything else to standard error. `--json` prints one JSON object.
+to standard output, everything else to standard error.
 """
+ABOVE = {"--json", "--set"}  # which the head explains
 
 
 def page() -> str:
@@ -40,13 +45,13 @@ def _section(choices: argparse._SubParsersAction, name: str) -> Iterator[str]:
     told = command.description or ""
     yield f"## {name}"
     yield ""
-    yield f"{told[0].upper()}{told[1:]}."
+    yield f"{told[0].upper()}{told[1:]}{'' if told.endswith('?') else '.'}"
     yield ""
     yield "```"
     yield from _wrapped(f"segnas {name}", list(map(_usage, _ordered(command))))
     yield "```"
     yield ""
-    if arguments := list(_ordered(command)):
+    if arguments := [one for one in _ordered(command) if not ABOVE & {*one.option_strings}]:
         yield "| argument | meaning |"
         yield "|---|---|"
         for action in arguments:
@@ -73,13 +78,15 @@ def _ordered(command: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _value(action: argparse.Action) -> str:
-    """What stands for the value: `DIR`, `a|b`; nothing for a switch."""
+    """What stands for the value: `DIR`, `a|b`, `[N]` for an optional one; nothing for a switch."""
     if action.nargs == 0:
         return ""
     if action.choices:
         value = "|".join(map(str, action.choices))
     else:
         value = str(action.metavar or action.dest.upper())
+    if action.option_strings and action.nargs == "?":
+        return f"[{value}]"
     return f"{value} ..." if action.nargs in ("+", "*") else value
 
 

@@ -20,12 +20,12 @@ PAGE = Path(__file__).with_name("keys.md")
 HEAD = """\
 # All keys
 
-Every key of a configuration, what it may be, and what it is where it is left out.
-[The configuration file](configuration.md) says how values are read; each table leads to the page
-that explains its keys.
+Every key of a configuration, what it may be, and what it is where it is left out. Each table leads
+to the page that explains its keys; [the configuration file](configuration.md) says how values are
+read, and `--set KEY=VALUE` changes any of them.
 """
 OWN = "Of this source alone, or with another default:"
-AS_TRAIN = "What `train` has is the same here unless it is set, and:"
+AS_TRAIN = "As in `train` unless it is set here, with four times its `epochs`; and:"
 # A section of the configuration, and the page that explains it.
 PAGES = {
     "data": "own-data.md#the-configuration",
@@ -103,7 +103,7 @@ def _rows(key: str, part: Schema, root: Schema, required: bool = False) -> Itera
         return
     if len(found) > 1:
         others = " or ".join(_value(one, root) for one in found if one not in models)
-        default = "" if part.get("default") else _default(part, required)
+        default = "those below" if part.get("default") else _default(part, required)
         yield f"| `{key}` | {others}, or the keys below | {default} |"
     changed = part.get("default") or {}  # of the model where it stands here
     for name, below in models[0]["properties"].items():

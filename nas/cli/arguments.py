@@ -86,7 +86,12 @@ def add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--input", type=shape, required=True, metavar="CxDxHxW", help="CxHxW for 2D networks"
     )
-    command.add_argument("--classes", type=positive, required=True, help="output channels")
+    command.add_argument(
+        "--classes",
+        type=positive,
+        required=True,
+        help="output channels, the background among them",
+    )
 
 
 def add_training(command: argparse.ArgumentParser) -> None:

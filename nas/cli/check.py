@@ -31,7 +31,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help=f"{arguments.DATA}; or the YAML file of a search: its split is looked at too",
     )
     command.add_argument(
-        "--dir", type=path, help="for what a YAML's source makes, as in search (default: runs/NAME)"
+        "--dir",
+        type=path,
+        help="of a YAML file: the search's folder, which keeps what was read (default: runs/NAME)",
     )
     command.add_argument(
         "--sheet", type=path, metavar="FILE.png", help="draw slices of the cases with their labels"

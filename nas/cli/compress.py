@@ -58,7 +58,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="of fine-tuning (default: 300; of distil the whole schedule)",
     )
     command.add_argument(
-        "--threads", type=arguments.positive, default=1, help="of the CPU, for latencies"
+        "--threads",
+        type=arguments.positive,
+        default=1,
+        help="of the CPU, for latencies (default: 1)",
     )
     arguments.add_settings(command)
     arguments.add_json(command)

@@ -27,7 +27,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         choices=("modules", "types"),
         nargs="?",
         const="modules",
-        help="thop's count and torch's, by module or by type of module",
+        help="thop's count and torch's, by module (the default) or by type of module",
     )
     arguments.add_json(command)
 

@@ -17,7 +17,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--input", type=arguments.shape, metavar="CxDxHxW", help="count the MACs for it, too"
     )
     command.add_argument(
-        "--classes", type=arguments.positive, default=4, help="output channels (default: 4)"
+        "--classes",
+        type=arguments.positive,
+        default=4,
+        help="output channels, the background among them (default: 4)",
     )
     arguments.add_json(command)
 

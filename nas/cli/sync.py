@@ -7,7 +7,7 @@ import argparse
 from nas.cli import arguments
 from nas.report.safe_console import SafeConsole
 
-HELP = "send MLflow what a search could not"
+HELP = "write a search's front files anew, and send MLflow what it lacks"
 
 add_arguments = arguments.add_search_folder
 
