@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from nas.config.run_config import RunConfig
 from nas.export.markdown_text import plain
 from nas.pareto.objectives import objective
+from nas.pareto.reference import REFERENCE, above_reference, dice_reference
 from nas.report.search_record import COMPRESSED, SearchRecord
 from nas.report.tables import caption, markdown_table
 from nas.report.terminal_tables import clock
@@ -43,6 +44,11 @@ def _paragraphs(config: RunConfig, record: SearchRecord, drawn: Sequence[str]) -
     if record.members:
         yield markdown_table(record)
         yield f"*{plain(caption(record))}*"
+        worth = above_reference(record.members)
+        if cheap := [f"`{member.key}`" for member in record.members if member not in worth]:
+            least = objective("dice").exact(dice_reference(record.members))
+            told = f"with a Dice below {least}, {REFERENCE} of the best: {', '.join(cheap)}."
+            yield f"On the front for what they cost alone, {told}"
         if record.waiting:
             yield plain(record.waiting)
         if record.baseline_verdict:

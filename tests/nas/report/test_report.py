@@ -60,6 +60,9 @@ def test_the_tables_hold_the_front_from_small_to_large(report):
     text = (report / "report.md").read_text()
     cells = [line.split(" | ")[1:3] for line in text.splitlines() if line.startswith("| `")]
     assert cells == [["0.7000", "1 k"], ["0.8000", "2 k"], ["0.9000", "40 k"]]
+    [cheap] = [line for line in text.splitlines() if "for what they cost alone" in line]
+    keys = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert cheap.endswith(f"below 0.8100, 0.9 of the best: `{keys[0]}`, `{keys[1]}`.")
 
 
 def test_the_summary_counts_every_candidate(report):
