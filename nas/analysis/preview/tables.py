@@ -62,7 +62,11 @@ def network_table(preview: Preview) -> Table:
     """The known networks and what they cost."""
     head = ("", "network", "parameters", "MACs", "memory", "in the space", "budget")
     parts = head[:2], head[2:5], head[5:]
-    table = plain_table(*parts, whole=head[:-1], title="known networks")
+    large = any(known.baseline and known.excess for known in preview.known)
+    caption = (
+        "of baselines a search trains the size that its budget lets through" if large else None
+    )
+    table = plain_table(*parts, whole=head[:-1], title="known networks", caption=caption)
     for known in preview.known:
         excess = (f"{objective(n).phrase} {factor:.3g}x" for n, factor in known.excess.items())
         over = ", ".join(excess)

@@ -212,7 +212,8 @@ def test_the_terminal_gets_distributions_drivers_and_known_networks(path, tmp_pa
     assert not (tmp_path / "cache").exists()  # costs need no prepared data
     line = next(line for line in text.splitlines() if "parameters" in line and "20 k" in line)
     assert re.search(r"[▁▂▃▄▅▆▇█]", line)
-    for words in ("lets", "width", "hybrid-xs", "unet-s", "over: parameters", "preview.html"):
+    table = "hybrid-xs", "unet-s", "over: parameters", "of baselines a search trains the size"
+    for words in ("lets", "width", *table, "preview.html"):
         assert words in text
     assert "The search takes" not in text
 
