@@ -33,8 +33,9 @@ class Line:
 def fit_line(costs: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> Line:
     """Non-negative least squares on MACs or on memory, whichever comes nearer.
 
-    In proportion to MACs where all cost the same, and with fewer than three candidates, which are
-    as uncertain as the whole.
+    Where all cost the same, and with fewer than three candidates, in proportion to memory where it
+    is known: the first is the smallest, and by its MACs others seem to take several times as long
+    as they do. Fewer than three are as uncertain as the whole.
     """
     y = np.asarray(seconds, dtype=float)
     lines = []
@@ -50,7 +51,8 @@ def fit_line(costs: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> 
         lines.append(Line(float(constant), float(rate / scale), name, float(error)))
     if not lines:
         error = float(y.std() / y.mean()) if len(y) >= 3 else 1.0
-        return Line(0.0, float(y.sum() / sum(one["macs"] for one in costs)), "macs", error)
+        cost = "memory" if all("memory" in one for one in costs) else "macs"
+        return Line(0.0, float(y.sum() / sum(one[cost] for one in costs)), cost, error)
     return min(lines, key=lambda line: line.error)
 
 

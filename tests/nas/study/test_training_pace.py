@@ -44,6 +44,13 @@ def test_where_all_cost_the_same_others_take_longer_or_shorter_in_proportion():
     assert pace.seconds({"macs": 5e7}) == pytest.approx(5)
 
 
+def test_the_first_tells_of_others_by_their_memory():
+    pace = TrainingPace(epochs=1)
+    pace.observe("small", costs(10), 1, 60.0)
+    larger = {**costs(20), "macs": 15e8}
+    assert pace.seconds(larger) == pytest.approx(120)
+
+
 def test_only_recent_ones_count():
     pace = TrainingPace(epochs=1)
     pace.observe("old", costs(10), 1, 1.0)
