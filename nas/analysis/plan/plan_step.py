@@ -14,6 +14,7 @@ from nas.analysis.plan.machine import MachineFacts
 from nas.analysis.plan.measure import Bench
 from nas.analysis.plan.networks import TYPICAL, presets_on, space_on
 from nas.analysis.plan.patch import Size, choose_patch
+from nas.analysis.plan.schedule import CANDIDATES
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing, count_windows
 from nas.engine.slots import count_slots
@@ -22,6 +23,7 @@ from trainers.data.build_cache import prepared_voxel_size
 from trainers.data.config import Preprocess
 
 PROBE = 64**3  # voxels of the patch on which the typical network is timed first
+SPARED = CANDIDATES[0] / CANDIDATES[1]  # times slower steps that leave time for enough candidates
 AT_ONCE = 2  # times slower a step may be where its patches are whole volumes
 ROUNDS = 2  # of patches: seconds are not quite proportional to voxels
 NEAR = 1.5  # times faster or slower than allowed, for which there is no second round
@@ -60,7 +62,7 @@ def plan_step(
     tried = choose_patch(shape, spacing, PROBE, "").value
     costs, timing = _typical(bench, spacing, tried, LEAST)
     for _ in range(ROUNDS):
-        by_time = allowed * math.prod(tried) / timing.step
+        by_time = voxels_within(allowed, timing.step / math.prod(tried))
         by_memory = machine.trial_memory * math.prod(tried) / (MORE_MEMORY * costs["memory"])
         limit = FEW_STEPS if by_time < by_memory else f"{NO_ROOM} ({machine})"
         voxels, whole = (coarse(min(time, by_memory)) for time in (by_time, AT_ONCE * by_time))
@@ -84,6 +86,16 @@ def plan_step(
     windows = count_windows([round(length) for length in shape], train)
     told = f"{patch.why}; a step of {TYPICAL} takes about {timing.step:g} s here"
     return StepPlan(spacing, Choice(patch.value, told), batch, costs, timing, windows)
+
+
+def voxels_within(seconds: float, each: float) -> float:
+    """Voxels of a patch whose step takes so many seconds, `each` of them so many.
+
+    A patch below the moderate one is as large as leaves time for enough candidates, not for all
+    that are wanted: what a network sees of a body is worth more than another network.
+    """
+    voxels = seconds / each
+    return max(voxels, min(PROBE, SPARED * voxels))
 
 
 def _typical(

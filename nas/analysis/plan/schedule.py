@@ -12,8 +12,8 @@ from trainers.config import TrainConfig
 GRACE, REDUCTION = 3, 3
 EPOCHS = (9, 27)  # the rungs are at 3, or at 3 and 9
 STEPS = (400, 300, 250, 200, 150, 120, 100, 80, 60, 50, 40, 30, 20)  # of an epoch
-CANDIDATES = (30, 16)  # to be tried: wanted, and enough
-ENOUGH_STEPS = (450, 270)  # in all; below about 400 the order of networks is mostly noise
+CANDIDATES = (30, 16, 10)  # to be tried: wanted, enough, and the fewest
+ENOUGH_STEPS = 450  # in all; below about 400 the order of networks is mostly noise
 MANY = 80  # candidates: with as many, trainings become longer than any of the shorter epochs
 OFTEN = 0.15  # of an epoch's seconds: what a validation after each may take
 SELDOM = 0.5  # of the seconds of three epochs: what a validation after them may take
@@ -61,7 +61,7 @@ def choose_length(pace: Pace, seconds: float) -> Length:
     """The longest training that leaves enough candidates within so many `seconds` of search.
 
     Networks are told apart by their Dice only after some hundred steps, and a front needs some
-    tens of candidates: with too little time for both, each gives way.
+    tens of candidates: with too little time for both, first candidates give way, then steps.
     """
     lengths, longer = (
         [_length(pace, seconds, epochs, steps) for steps in STEPS] for epochs in EPOCHS
@@ -69,11 +69,11 @@ def choose_length(pace: Pace, seconds: float) -> Length:
     for length in longer:
         if length.candidates >= MANY and length.epochs * length.steps >= EPOCHS[0] * STEPS[0]:
             return length
-    for candidates, steps in zip(CANDIDATES, ENOUGH_STEPS, strict=True):
+    for candidates in CANDIDATES:
         for length in lengths:
-            if length.candidates >= candidates and length.epochs * length.steps >= steps:
+            if length.candidates >= candidates and length.epochs * length.steps >= ENOUGH_STEPS:
                 return length
-    return next((one for one in lengths if one.candidates >= CANDIDATES[1]), lengths[-1])
+    return next((one for one in lengths if one.candidates >= CANDIDATES[-1]), lengths[-1])
 
 
 def _length(pace: Pace, seconds: float, epochs: int, steps: int) -> Length:

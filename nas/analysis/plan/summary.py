@@ -53,7 +53,7 @@ def summary_lines(
         f"allowed: {deadline.hours:g}."
     )
     steps = length.epochs * length.steps
-    if told.trials < CANDIDATES[-1] or steps < ENOUGH_STEPS[-1]:
+    if told.trials < CANDIDATES[1] or steps < ENOUGH_STEPS:
         yield (
             f"Little time: {told.trials} networks of {steps} steps give a rough front; more hours "
             "give a better one (--hours)."
