@@ -268,7 +268,8 @@ class Study:
         """Put a latency that was measured again in the place of the first one of a complete
         candidate, baseline or compressed network of that `Result.name`.
 
-        The sampler keeps what it was told. Over the budget now, the network is infeasible.
+        The sampler hears of it where the study is opened again, if it reads results. Over the
+        budget now, the network is infeasible.
         """
         if isinstance(latency, DeviceLatencies):
             return self._measured(AGAIN, name, latency)
@@ -276,9 +277,8 @@ class Study:
         return self._now(name)
 
     def add_latencies(self, name: str, latencies: DeviceLatencies) -> Result:
-        """Those of a complete candidate or baseline that had to wait for their devices.
-
-        The sampler keeps what it was told. Over the budget now, the network is infeasible.
+        """Those of a complete candidate or baseline that had to wait for their devices; see
+        `revise`.
         """
         return self._measured(LATER, name, latencies)
 

@@ -22,13 +22,20 @@ from nas.report.terminal_tables import front_table
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.measure_waiting import check_away, measure_waiting
 from nas.search.remeasure_front import remeasure_front
+from nas.study.samplers.counted_network import NetworkCounter
+from nas.study.samplers.ehvi.observations import Observations
 from nas.study.stored_results import read_records
 from nas.tracking.metrics import final_metrics, fingerprint, result_tags
+from search_spaces.hybrid import SPACE
 from tests.nas.parts import open_study
 from tests.nas.probers import DeviceProber, devices_prober
 from trainers.errors import UserError
 
 ON_HERE, ON_CLINIC = "latency_ms@here", "latency_ms@clinic"
+
+
+def cost(architecture):
+    return {"params": architecture.width}
 
 
 class Trial:
@@ -58,7 +65,7 @@ class Trial:
         self.prober = devices_prober(here=self.here, clinic=self.clinic)
         told = {"latency": self.prober.conditions().to_json()}
         check_away(self.prober, self.directory)
-        self.study = open_study(self.directory, self.run, lambda a: {"params": a.width}, fixed=told)
+        self.study = open_study(self.directory, self.run, cost, fixed=told)
         self.prober.expect(self.study.device_conditions)
         self.queue = CandidateQueue(self.study, self.run.budget, self.prober)
 
@@ -67,7 +74,8 @@ class Trial:
         for _ in range(1000):
             self.queue.advance()
             if candidate := self.queue.take():
-                return self.study.tell(candidate.result(state="complete", dice=dice, epochs=2))
+                ended = {"dice": dice, "curve": (dice,), "epochs": 2}
+                return self.study.tell(candidate.result(state="complete", **ended))
         raise AssertionError("no candidate")
 
     def measure_waiting(self):
@@ -189,6 +197,26 @@ def test_a_late_figure_over_the_limit_makes_it_infeasible(trial):
     assert changed.reason == (
         "over budget: latency_ms@clinic 30 ms (1.5 times the limit), measured later"
     )
+
+
+def test_the_sampler_of_a_search_that_goes_on_knows_what_came_later(trial):
+    """Over the limit, its Dice still tells of others, and it is no member of the front."""
+    made = trial(**{ON_CLINIC: 35.0})
+    made.train(0.5)
+    made.clinic.away = True
+    slow, quick = made.train(0.9), made.train(0.8)
+    figures = {slow.key: 50.0, quick.key: 30.0}
+    made.clinic.away, made.clinic.says = False, lambda a: made.clinic._figure(figures[a.key])
+    made.measure_waiting()
+    made.open()
+    seen = Observations(made.run.objectives, NetworkCounter(SPACE, {}, cost), made.run.budget)
+    seen.update(made.study._study)
+    _, *later = seen.trained
+    assert [(o.network.key, o.network.costs[ON_CLINIC], o.dice) for o in later] == [
+        (slow.key, 50.0, None),
+        (quick.key, 30.0, 0.8),
+    ]
+    assert seen.final_dice() == [0.5, 0.9, 0.8]
 
 
 def test_a_network_that_runs_not_there_is_lost_later(trial):

@@ -77,7 +77,7 @@ def told(study, params, cost=1e4, **found):
 
 def test_a_stopped_network_counts_with_what_others_gained_later():
     counter = NetworkCounter(SPACE, {}, lambda _: {})
-    study, seen = new_study(), Observations(("dice", "params"), counter)
+    study, seen = new_study(), Observations(("dice", "params"), counter, Budget())
     for seed, curve in enumerate([(0.2, 0.5, 0.6), (0.3, 0.5, 0.8), (0.4, 0.7, 0.8)]):
         params = to_params(SPACE.sample(RandomTrial(seed)))
         told(study, params, state="complete", dice=curve[-1], curve=curve)
@@ -125,7 +125,7 @@ def test_that_departures_are_bad_is_learned_for_options_that_were_not_tried():
     for network, dice in zip([*plain, *others], all_dice, strict=True):
         found = {"state": "complete", "dice": dice, "curve": (dice,)}
         told(study, to_params(network), params_of(network), **found)
-    seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}))
+    seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}), Budget())
     seen.update(study)
     landscape = Landscape(features, seen, [], ("dice", "params"), Budget(), 0)
     far = to_params(Hybrid(prior=True, decoder="adaptive", stem_stride=1, growth=1.5))

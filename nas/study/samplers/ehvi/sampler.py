@@ -67,7 +67,7 @@ class EHVISampler(ArchitectureSampler):
         self._pool = Pool(space, restrict, prior, self._counter, budget, rng)
         self._scores = scores
         self._column: ScoreColumn | None = None
-        self._seen = Observations(objectives, self._counter)
+        self._seen = Observations(objectives, self._counter, budget)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Params:
         seen = self._seen
