@@ -294,7 +294,7 @@ class Study:
         return {name: Conditions.from_json(told) for name, told in found.items() if told}
 
     def _measured(self, attribute: str, name: str, latencies: DeviceLatencies) -> Result:
-        old = self._study.user_attrs.get(attribute + name, {})
+        old = self._study.user_attrs.get(attribute + name) or {}  # None of one that was replaced
         self._study.set_user_attr(attribute + name, {**old, **latencies.to_json()})
         return self._now(name)
 

@@ -3,6 +3,7 @@ the front and all that shows it; and a device that goes away and comes back."""
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,7 @@ from nas.search.measure_waiting import check_away, measure_waiting
 from nas.search.remeasure_front import remeasure_front
 from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.samplers.ehvi.observations import Observations
-from nas.study.stored_results import read_records
+from nas.study.stored_results import keep_compressed, read_records
 from nas.tracking.metrics import final_metrics, fingerprint, result_tags
 from search_spaces.hybrid import SPACE
 from tests.nas.parts import open_study
@@ -308,6 +309,19 @@ def test_a_member_keeps_its_first_figure_of_a_device_that_is_away(trial):
     made.open()
     [revised] = made.remeasure()
     assert revised.costs == {**member.costs, ON_HERE: 99.0, ON_CLINIC: 3.0}
+
+
+def test_a_compressed_network_that_was_replaced_is_measured_again_on_each_device(trial):
+    made = trial()
+    member = made.train(0.5)
+    how = {"method": "prune", "of": member.key, "weights": "0123456789"}
+    smaller = replace(member, compressed=how)
+    for weights in ("0123456789", "9876543210"):
+        keep_compressed(made.directory, replace(smaller, compressed={**how, "weights": weights}))
+        made.open()
+        made.train(0.9)  # which has the front, and so the network beside it, measured again
+        made.here.says = lambda a: made.here._figure(99.0)
+        assert [r.costs[ON_HERE] for r in made.remeasure() if r.compressed] == [99.0]
 
 
 def test_all_that_shows_a_front_says_which_device_a_figure_is_of(trial):
