@@ -256,7 +256,8 @@ class Study:
                 continue
             self._study.tell(trial.number, state=TrialState.FAIL)
             if key := trial.user_attrs.get("key"):
-                self._enqueue(key, trial.params)
+                # Where a death cut its proposal off, `params` has only some of them.
+                self._enqueue(key, trial.system_attrs.get("fixed_params", trial.params))
         self._running.clear()
 
     def _enqueue(self, key: str, params: Mapping[str, Any]) -> None:

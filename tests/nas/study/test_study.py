@@ -289,6 +289,16 @@ def test_what_died_while_running_is_proposed_again_first(opened, tmp_path):
     assert states(tmp_path).count("FAIL") == 2
 
 
+def test_a_death_in_a_proposal_does_not_lose_what_was_to_be_proposed(opened, monkeypatch):
+    first = Hybrid(width=6).canonical()
+    study = opened(warm_start=[first])
+    with monkeypatch.context() as patched:
+        patched.setattr(optuna.Trial, "suggest_categorical", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            study.ask()
+    assert opened(warm_start=[first]).ask().key == first.key
+
+
 def test_a_death_between_result_and_end_loses_nothing(opened, monkeypatch, tmp_path):
     study = opened()
     candidate = study.ask()
