@@ -23,6 +23,7 @@ from nas.study.open_journal import open_journal
 from nas.study.rejections import RejectionStreak
 from nas.study.repeats import Repeat, read_repeats
 from nas.study.samplers.factory import make_sampler
+from nas.study.search_folder import checkpoint_in
 from nas.study.stored_results import (
     AGAIN,
     BASELINE,
@@ -51,7 +52,8 @@ class Study:
     of that process, and what was under way is then proposed first. `repeats` counts the proposals
     that were answered from the journal, or dropped since one was running; `begun` the trainings
     that ended, complete or stopped; `trained_again` the repeats of those. `pace` knows how long
-    trainings take: a proposal that takes more than it allows is left out, and no result.
+    trainings take: a proposal that takes more than it allows is left out, and no result, but for
+    one that `directory` has a checkpoint of.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Study:
         costs: Costs,
         patience: int = PATIENCE,
         repeats: Sequence[Repeat] = (),
+        directory: Path | None = None,
     ) -> None:
         self._study, self._costs, self._patience = study, costs, patience
+        self._directory = directory
         self._space, self._restrict = settings.space, settings.restrict
         self.objectives, self._budget = settings.objectives, settings.budget
         self._epochs = settings.epochs
@@ -106,7 +110,7 @@ class Study:
         those that the search itself recorded. Raises UserError with those that did.
         """
         study = open_journal(directory, settings.objectives, fixed)
-        opened = cls(study, settings, costs, patience, read_repeats(directory))
+        opened = cls(study, settings, costs, patience, read_repeats(directory), directory)
         for architecture in warm_start:
             opened._enqueue(architecture.canonical().key, to_params(architecture))
         return opened
@@ -199,7 +203,7 @@ class Study:
             self._repeats = 0
             self._running[architecture.key] = trial
             candidate, reason = self._inspect(trial.number, architecture)
-            if reason is None and not self.pace.fits(candidate.costs):
+            if reason is None and not self._is_in_time(candidate):
                 self._leave_out(candidate)
                 continue
             if reason is None:
@@ -342,6 +346,11 @@ class Study:
         trial.set_user_attr("result", result.to_json())
         self._remember(self._study.tell(trial, values_of(result, self.objectives)))
         del self._running[result.key]
+
+    def _is_in_time(self, candidate: Candidate) -> bool:
+        """Whether there is time to train it, or an earlier session has begun to."""
+        begun = self._directory and checkpoint_in(self._directory, candidate.key).exists()
+        return bool(begun) or self.pace.fits(candidate.costs)
 
     def _leave_out(self, candidate: Candidate) -> None:
         """It is not trained, and may be proposed again: another session has other hours."""

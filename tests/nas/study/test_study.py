@@ -9,7 +9,7 @@ import pytest
 from nas.config.run_config import RunConfig
 from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.counted_network import NetworkCounter
-from nas.study.search_folder import JOURNAL
+from nas.study.search_folder import JOURNAL, checkpoint_in
 from nas.study.stored_results import read_records
 from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.space import to_params
@@ -411,3 +411,16 @@ def test_it_may_be_proposed_again(opened):
     assert study.out_of_time
     assert study.exhausted is None
     assert opened(run, cost=growing).ask() is not None
+
+
+def test_what_an_earlier_session_began_goes_on_whatever_it_takes(opened, tmp_path):
+    run = config(search={"sampler": "random", "startup": 1})
+    begun = opened(run, cost=growing).ask()
+    checkpoint_in(tmp_path, begun.key).parent.mkdir()
+    checkpoint_in(tmp_path, begun.key).touch()
+    study = opened(run, cost=growing)
+    study.pace.observe("timed", {"macs": 1e6}, 5, 1.0)
+    study.pace.most = 0.0
+    assert study.ask().key == begun.key
+    assert study.ask() is None
+    assert study.out_of_time
