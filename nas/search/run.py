@@ -135,7 +135,7 @@ def _check_settings(config: RunConfig, directory: Path, confirm: Confirm | None)
         )
     check_sampler(config.search)
     evaluator(config)
-    check_epochs(config)
+    check_epochs(config, directory)
     if config.search.early_stopping:
         config.search.early_stopping.rungs(config.train)
     if not confirm:
