@@ -180,3 +180,10 @@ def test_a_budget_of_repeats_alone_wants_no_candidate():
     assert not SearchBudget(run.search, run.train, candidates=False).wants_candidate(nothing)
     spent = replace(nothing, trainings=2, epochs=6, repeats=1)
     assert not SearchBudget(run.search, run.train).wants_repeat(spent)  # that was the share
+
+
+def test_chosen_repeats_take_nothing_of_the_hours_and_tell_no_time_that_is_left():
+    run = config(search={"budget": "hours", "hours": 4})
+    minute = Spent(trainings=9, epochs=27, seconds=60.0)
+    assert 0 < SearchBudget(run.search, run.train).fraction_spent(minute) < 1
+    assert SearchBudget(run.search, run.train, candidates=False).fraction_spent(minute) == 1
