@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -315,7 +316,8 @@ class Study:
 
         The sampler keeps what it was told.
         """
-        self._trained_again.setdefault(repeat.key, []).append(repeat)
+        repeats = self._trained_again.setdefault(repeat.key, [])
+        insort(repeats, repeat, key=lambda one: one.seed)  # as they are read from their files
         return self._revise(self._told[repeat.key])
 
     def was_revised(self, name: str, devices: Sequence[str] = ()) -> bool:
