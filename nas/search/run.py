@@ -111,6 +111,7 @@ def run_search(
             clear_folder(directory, files, study, screen.on_message)
             if ended:
                 _remeasure(config, directory, place, session, tracker)
+            tracker.trials_end(study.results)
         summary = session.summary()
         record = write_front(None)
         status = "FINISHED" if ended else "KILLED"

@@ -106,6 +106,13 @@ class Tracker:
         self._try(self._write_owed)
         self.tick()
 
+    def trials_end(self, results: Sequence[Result]) -> None:
+        """Record all that ended, also what was rejected before a training: of that no `trial_end`
+        tells."""
+        self._stand(results)
+        self._owed |= {result.name: result for result in results}
+        self._try(self._write_owed)
+
     def tick(self) -> None:
         """Show a front that changed on the search's page, every `PAGE_SECONDS` at most.
 

@@ -154,6 +154,22 @@ def test_an_infeasible_trial_says_why_and_has_no_final_dice(opened, runs):
     assert "dice" not in child.data.metrics
 
 
+def test_what_was_rejected_without_a_training_has_its_run_in_the_end(opened, runs, client):
+    tracking, trained = opened(), result()
+    rejected = {"state": "infeasible", "reason": "over budget", "dice": None, "epochs": 0}
+    results = [trained, result("def", 1, **rejected)]
+    end(tracking, trained)
+    tracking.trials_end(results)
+    [parent], children = runs()
+    assert (children["def"].info.status, children["def"].data.tags["reason"]) == (
+        "FAILED",
+        "over budget",
+    )
+    history = client.get_metric_history(parent.info.run_id, "hypervolume")
+    assert [point.step for point in history] == [1, 2]
+    assert opened().sync(results).made == 0  # as a search that goes on would have
+
+
 def test_a_trial_that_became_infeasible_shows_no_dice_any_more(opened, runs, client, tmp_path):
     """Its latency was measured again, and is over the budget."""
     tracking = opened()
