@@ -1,5 +1,6 @@
 """Proposals by expected hypervolume improvement, where costs are known and Dice is not."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -88,6 +89,23 @@ def test_a_stopped_network_counts_with_what_others_gained_later():
     assert len(seen.proposed) == 5
     seen.update(study)
     assert len(seen.trained) == 4  # each is read once
+
+
+def test_a_dice_that_is_no_number_tells_nothing():
+    """An evaluator of somebody's own may report one, and the candidate is then stopped."""
+    study = new_study()
+    seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}), Budget())
+    for seed, (state, curve) in enumerate([
+        ("complete", (0.2, 0.6)),
+        ("complete", (math.nan, 0.8)),
+        ("stopped", (0.3,)),
+        ("stopped", (math.nan,)),
+    ]):  # fmt: skip
+        dice = {"dice": curve[-1]} if state == "complete" else {}
+        told(study, to_params(SPACE.sample(RandomTrial(seed))), state=state, curve=curve, **dice)
+    seen.update(study)
+    assert seen.final_dice() == pytest.approx([0.6, 0.8, 0.3 + 0.4])
+    assert len(seen.proposed) == 4
 
 
 def test_it_proposes_where_all_were_stopped():

@@ -62,7 +62,7 @@ class Observations:
         whole = [(o.curve, o.dice) for o in self.trained if o.dice is not None]
         gains: dict[int, float] = {}
         for length in {len(o.curve) for o in self.trained if o.dice is None}:
-            later = [dice - curve[length - 1] for curve, dice in whole if len(curve) >= length]
+            later = [d - curve[length - 1] for curve, d in whole if _is_known(curve, length)]
             gains[length] = median(later) if later else 0.0
         return [
             o.curve[-1] + gains[len(o.curve)] if o.dice is None else o.dice for o in self.trained
@@ -81,7 +81,8 @@ class Observations:
         least = result.macs_bounds and result.macs_bounds[0]
         kept = None if least is None else kept_share(result.measured)
         network = CountedNetwork(trial.params, result.key, result.most_costs, least, kept)
-        if result.state == "complete" or (first.state != "infeasible" and result.curve):
+        known = first.state != "infeasible" and _is_known(result.curve, len(result.curve))
+        if result.state == "complete" or known:
             self.trained.append(Observation(network, result.dice, result.curve))
 
     def _read_values(self, trial: FrozenTrial) -> None:
@@ -95,3 +96,8 @@ class Observations:
 
     def _key(self, trial: FrozenTrial) -> str:
         return trial.user_attrs.get(KEY) or self._counter.architecture(trial.params).key
+
+
+def _is_known(curve: Sequence[float], length: int) -> bool:
+    """Whether there is a Dice after so many validations: an evaluator may tell of none."""
+    return 0 < length <= len(curve) and math.isfinite(curve[length - 1])
