@@ -89,9 +89,10 @@ class Study:
         self._sampler = make_sampler(settings, costs, _of_32_bits(seed), self.pace)
         self._random = RandomSampler(_of_32_bits(seed + 2**31))  # not the sampler's own sequence
         with damage_told():
+            attributes = study.user_attrs  # Optuna copies them each time
             for trial in trials:
                 if trial.state == TrialState.COMPLETE:
-                    self._remember(trial)
+                    self._remember(trial, attributes)
             self.requeue()
 
     @classmethod
@@ -334,10 +335,10 @@ class Study:
     def _compressed(self) -> list[Result]:
         return compressed_results(self._study.user_attrs, self._budget)
 
-    def _revise(self, trial: FrozenTrial) -> Result:
+    def _revise(self, trial: FrozenTrial, attributes: Mapping[str, Any] | None = None) -> Result:
         result = Result.from_json(trial.user_attrs["result"], self._space.name)
         repeats = self._trained_again.get(result.key, ())
-        told = self._study.user_attrs
+        told = self._study.user_attrs if attributes is None else attributes
         self._results[result.key] = result = revised(result, told, repeats, self._budget)
         return result
 
@@ -388,9 +389,9 @@ class Study:
         self._study.tell(trial, ended.values)
         return True
 
-    def _remember(self, trial: FrozenTrial) -> None:
+    def _remember(self, trial: FrozenTrial, attributes: Mapping[str, Any] | None = None) -> None:
         if "result" in trial.user_attrs:
-            result = self._revise(trial)
+            result = self._revise(trial, attributes)
             self.begun += result.state != "infeasible"
             self.pace.observe(result.key, result.most_costs, result.epochs, result.train_seconds)
             self._told[result.key] = trial
