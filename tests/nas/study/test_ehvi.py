@@ -20,6 +20,7 @@ from nas.study.samplers.ehvi.improvement import best_within, expected_gain, impr
 from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.ehvi.pool import Pool
+from nas.study.samplers.ehvi.sampler import _non_dominated
 from nas.study.samplers.factory import make_sampler
 from nas.study.samplers.testing import new_study, settings_of
 from search_spaces.hybrid import SPACE, Hybrid
@@ -106,6 +107,14 @@ def test_a_dice_that_is_no_number_tells_nothing():
     seen.update(study)
     assert seen.final_dice() == pytest.approx([0.6, 0.8, 0.3 + 0.4])
     assert len(seen.proposed) == 4
+
+
+def test_a_network_whose_latency_waits_drives_no_other_off_the_front():
+    waits = CountedNetwork({"width": 4}, "a", {"params": 100.0})
+    quick = CountedNetwork({"width": 8}, "b", {"params": 200.0, "latency_ms@here": 5.0})
+    worse = CountedNetwork({"width": 6}, "c", {"params": 150.0})
+    told = [(waits, 0.9), (quick, 0.8), (worse, 0.8)]
+    assert _non_dominated(told, ("params", "latency_ms@here")) == [waits, quick]
 
 
 def test_it_proposes_where_all_were_stopped():
