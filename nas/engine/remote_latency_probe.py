@@ -74,12 +74,14 @@ class RemoteProber:
     """See `Prober`. Needs Ray initialised in this process, and segnas installed on that node.
 
     The actor takes the resources named and no CPU or GPU besides, unless those are among them. One
-    that is lost is replaced. Raises AwayError, a UserError, where no node offers the resources.
+    that is lost is replaced. Raises AwayError, a UserError, where no node offers the resources, and
+    where another machine than that of the `conditions` measures.
     """
 
     def __init__(self, task: ProbeTask) -> None:
         self._task = task
         self._actor: Any = None
+        self._conditions: Conditions | None = None
         self._connection: tuple[str, str] | None = None
         self._architectures: list[Architecture] = []
         self._parcel: Parcel | None = None
@@ -103,12 +105,14 @@ class RemoteProber:
                     "for this search; end what else holds it there"
                 )
         try:
-            return _take(pending)
+            found: Conditions = _take(pending)
         except RayError as error:
             self._end_actor()
             raise AwayError(
                 f"latency.resources: the probe was lost: {first_line(error)}"
             ) from error
+        self._conditions = found
+        return found
 
     def submit(self, architectures: Sequence[Architecture], trained: Trained | None = None) -> None:
         """See `Prober`."""
@@ -137,7 +141,7 @@ class RemoteProber:
     def _receive(self) -> None:
         pending, self._pending = self._pending, None
         try:
-            self._answers = _take(pending)
+            self._answers = self._checked(_take(pending))
         except RayError as error:
             self._end_actor()
             self._losses += 1
@@ -147,6 +151,19 @@ class RemoteProber:
             else:
                 reason = f"latency: the probe was lost {LOSSES} times: {first_line(error)}"
                 self._answers = [Failure(reason) for _ in self._architectures]
+
+    def _checked(self, answers: list[Latency | Failure]) -> list[Latency | Failure]:
+        """The answers, where they are of one machine with those before."""
+        for answer in answers:
+            expected = self._conditions
+            if isinstance(answer, Latency) and expected and answer.conditions != expected:
+                self._end_actor()
+                raise AwayError(
+                    f"latency.resources = {_shown(self._task.latency.resources)}: the node that "
+                    f"measures now is {answer.conditions.text()}, and it was {expected.text()}; "
+                    "the same command goes on once that one has the resources again and no other"
+                )
+        return answers
 
     def _started(self) -> Any:
         if self._actor is None or self._connection != _connection():

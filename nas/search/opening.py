@@ -125,7 +125,8 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
     within = data_space(config, place.cache)
     shared = shared_weights(config, within, costs, directory)
     trained = config.of_candidates()
-    budget = SearchBudget(trained.search, trained.train, not confirm, epochs_before(config))
+    before = epochs_before(config, directory)
+    budget = SearchBudget(trained.search, trained.train, not confirm, before)
     settings = study_settings(config, within, Scores(directory) if shared else None)
     if confirm:
         study = Study.open(directory, settings, costs)

@@ -111,6 +111,7 @@ def run_search(
             clear_folder(directory, files, study, screen.on_message)
             if ended:
                 _remeasure(config, directory, place, session, tracker)
+            tracker.trials_end(study.results)
         summary = session.summary()
         record = write_front(None)
         status = "FINISHED" if ended else "KILLED"
@@ -135,7 +136,7 @@ def _check_settings(config: RunConfig, directory: Path, confirm: Confirm | None)
         )
     check_sampler(config.search)
     evaluator(config)
-    check_epochs(config)
+    check_epochs(config, directory)
     if config.search.early_stopping:
         config.search.early_stopping.rungs(config.train)
     if not confirm:

@@ -50,16 +50,21 @@ def supernet_epochs(config: RunConfig) -> int | None:
     return max(1, round(whole / SupernetRecipe().networks))
 
 
-def epochs_before(config: RunConfig) -> int:
-    """What the shared weights take of a search's epochs; 0 for those that train none."""
+def epochs_before(config: RunConfig, directory: Path) -> int:
+    """What the shared weights take of a search's epochs; 0 for those that train none.
+
+    In a `directory` where their training began it stays what it was, also where a search goes on
+    that has more epochs by now.
+    """
     if config.search.strategy == "train":
         return 0
-    return SupernetRecipe().networks * (supernet_epochs(config) or 0)
+    begun = SupernetRecord.read(directory).epochs
+    return SupernetRecipe().networks * (begun or supernet_epochs(config) or 0)
 
 
-def check_epochs(config: RunConfig) -> None:
+def check_epochs(config: RunConfig, directory: Path) -> None:
     """Raise UserError where the shared weights leave nothing of a search's epochs."""
-    search, before = config.search, epochs_before(config)
+    search, before = config.search, epochs_before(config, directory)
     if search.budget == "epochs" and before >= (whole := search.all_epochs(config.train.epochs)):
         raise UserError(
             f"search.supernet.epochs = {search.supernet.epochs}: with "

@@ -106,8 +106,10 @@ class SearchBudget:
         )
 
     def fraction_spent(self, spent: Spent) -> float:
-        """From 0 to 1."""
+        """From 0 to 1; all of it without candidates, whose repeats have no part in it."""
         search = self.search
+        if not self._candidates:
+            return 1.0
         if search.budget == "hours" and search.hours is not None:
             used = spent.seconds / (3600 * search.hours)
         elif search.budget == "epochs":

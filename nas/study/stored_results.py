@@ -55,12 +55,12 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
     repeats = by_key(read_repeats(directory))
     with damage_told(directory / JOURNAL):
         study, results = _load(directory), {}
+        known = study.user_attrs  # Optuna copies them each time
         for trial in study.get_trials(deepcopy=False):
             if told := trial.user_attrs.get("result"):
                 result = Result.from_json(told, space)
                 own = repeats.get(result.key, ())
-                results[result.key] = revised(result, study.user_attrs, own, budget)
-        known = study.user_attrs
+                results[result.key] = revised(result, known, own, budget)
         return Records(
             known["id"],
             list(results.values()),

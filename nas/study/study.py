@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from nas.study.open_journal import open_journal
 from nas.study.rejections import RejectionStreak
 from nas.study.repeats import Repeat, read_repeats
 from nas.study.samplers.factory import make_sampler
+from nas.study.search_folder import checkpoint_in
 from nas.study.stored_results import (
     AGAIN,
     BASELINE,
@@ -51,7 +53,8 @@ class Study:
     of that process, and what was under way is then proposed first. `repeats` counts the proposals
     that were answered from the journal, or dropped since one was running; `begun` the trainings
     that ended, complete or stopped; `trained_again` the repeats of those. `pace` knows how long
-    trainings take: a proposal that takes more than it allows is left out, and no result.
+    trainings take: a proposal that takes more than it allows is left out, and no result, but for
+    one that `directory` has a checkpoint of.
     """
 
     def __init__(
@@ -61,8 +64,10 @@ class Study:
         costs: Costs,
         patience: int = PATIENCE,
         repeats: Sequence[Repeat] = (),
+        directory: Path | None = None,
     ) -> None:
         self._study, self._costs, self._patience = study, costs, patience
+        self._directory = directory
         self._space, self._restrict = settings.space, settings.restrict
         self.objectives, self._budget = settings.objectives, settings.budget
         self._epochs = settings.epochs
@@ -84,9 +89,10 @@ class Study:
         self._sampler = make_sampler(settings, costs, _of_32_bits(seed), self.pace)
         self._random = RandomSampler(_of_32_bits(seed + 2**31))  # not the sampler's own sequence
         with damage_told():
+            attributes = study.user_attrs  # Optuna copies them each time
             for trial in trials:
                 if trial.state == TrialState.COMPLETE:
-                    self._remember(trial)
+                    self._remember(trial, attributes)
             self.requeue()
 
     @classmethod
@@ -106,7 +112,7 @@ class Study:
         those that the search itself recorded. Raises UserError with those that did.
         """
         study = open_journal(directory, settings.objectives, fixed)
-        opened = cls(study, settings, costs, patience, read_repeats(directory))
+        opened = cls(study, settings, costs, patience, read_repeats(directory), directory)
         for architecture in warm_start:
             opened._enqueue(architecture.canonical().key, to_params(architecture))
         return opened
@@ -199,7 +205,7 @@ class Study:
             self._repeats = 0
             self._running[architecture.key] = trial
             candidate, reason = self._inspect(trial.number, architecture)
-            if reason is None and not self.pace.fits(candidate.costs):
+            if reason is None and not self._is_in_time(candidate):
                 self._leave_out(candidate)
                 continue
             if reason is None:
@@ -256,7 +262,8 @@ class Study:
                 continue
             self._study.tell(trial.number, state=TrialState.FAIL)
             if key := trial.user_attrs.get("key"):
-                self._enqueue(key, trial.params)
+                # Where a death cut its proposal off, `params` has only some of them.
+                self._enqueue(key, trial.system_attrs.get("fixed_params", trial.params))
         self._running.clear()
 
     def _enqueue(self, key: str, params: Mapping[str, Any]) -> None:
@@ -268,7 +275,8 @@ class Study:
         """Put a latency that was measured again in the place of the first one of a complete
         candidate, baseline or compressed network of that `Result.name`.
 
-        The sampler keeps what it was told. Over the budget now, the network is infeasible.
+        The sampler hears of it where the study is opened again, if it reads results. Over the
+        budget now, the network is infeasible.
         """
         if isinstance(latency, DeviceLatencies):
             return self._measured(AGAIN, name, latency)
@@ -276,9 +284,8 @@ class Study:
         return self._now(name)
 
     def add_latencies(self, name: str, latencies: DeviceLatencies) -> Result:
-        """Those of a complete candidate or baseline that had to wait for their devices.
-
-        The sampler keeps what it was told. Over the budget now, the network is infeasible.
+        """Those of a complete candidate or baseline that had to wait for their devices; see
+        `revise`.
         """
         return self._measured(LATER, name, latencies)
 
@@ -294,7 +301,7 @@ class Study:
         return {name: Conditions.from_json(told) for name, told in found.items() if told}
 
     def _measured(self, attribute: str, name: str, latencies: DeviceLatencies) -> Result:
-        old = self._study.user_attrs.get(attribute + name, {})
+        old = self._study.user_attrs.get(attribute + name) or {}  # None of one that was replaced
         self._study.set_user_attr(attribute + name, {**old, **latencies.to_json()})
         return self._now(name)
 
@@ -310,7 +317,8 @@ class Study:
 
         The sampler keeps what it was told.
         """
-        self._trained_again.setdefault(repeat.key, []).append(repeat)
+        repeats = self._trained_again.setdefault(repeat.key, [])
+        insort(repeats, repeat, key=lambda one: one.seed)  # as they are read from their files
         return self._revise(self._told[repeat.key])
 
     def was_revised(self, name: str, devices: Sequence[str] = ()) -> bool:
@@ -327,10 +335,10 @@ class Study:
     def _compressed(self) -> list[Result]:
         return compressed_results(self._study.user_attrs, self._budget)
 
-    def _revise(self, trial: FrozenTrial) -> Result:
+    def _revise(self, trial: FrozenTrial, attributes: Mapping[str, Any] | None = None) -> Result:
         result = Result.from_json(trial.user_attrs["result"], self._space.name)
         repeats = self._trained_again.get(result.key, ())
-        told = self._study.user_attrs
+        told = self._study.user_attrs if attributes is None else attributes
         self._results[result.key] = result = revised(result, told, repeats, self._budget)
         return result
 
@@ -341,6 +349,11 @@ class Study:
         trial.set_user_attr("result", result.to_json())
         self._remember(self._study.tell(trial, values_of(result, self.objectives)))
         del self._running[result.key]
+
+    def _is_in_time(self, candidate: Candidate) -> bool:
+        """Whether there is time to train it, or an earlier session has begun to."""
+        begun = self._directory and checkpoint_in(self._directory, candidate.key).exists()
+        return bool(begun) or self.pace.fits(candidate.costs)
 
     def _leave_out(self, candidate: Candidate) -> None:
         """It is not trained, and may be proposed again: another session has other hours."""
@@ -376,9 +389,9 @@ class Study:
         self._study.tell(trial, ended.values)
         return True
 
-    def _remember(self, trial: FrozenTrial) -> None:
+    def _remember(self, trial: FrozenTrial, attributes: Mapping[str, Any] | None = None) -> None:
         if "result" in trial.user_attrs:
-            result = self._revise(trial)
+            result = self._revise(trial, attributes)
             self.begun += result.state != "infeasible"
             self.pace.observe(result.key, result.most_costs, result.epochs, result.train_seconds)
             self._told[result.key] = trial

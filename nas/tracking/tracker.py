@@ -65,6 +65,7 @@ class Tracker:
         self._runs: Runs | None = None
         self._calls = TimedCalls()
         self._owed: dict[str, Result] = {}
+        self._told: set[str] = set()  # names of all that was ever owed
         self._results: Sequence[Result] | None = None
         self._ranks: Mapping[str, int] = {}
         self._stale = False
@@ -101,10 +102,16 @@ class Tracker:
         Trials whose Pareto rank changed get their tags, and the search its hypervolume; baselines
         and compressed networks have no part in either.
         """
-        self._stand(results)
-        self._owed[result.name] = result
-        self._try(self._write_owed)
+        self._owe([result])
+        self.trials_end(results)
         self.tick()
+
+    def trials_end(self, results: Sequence[Result]) -> None:
+        """Record what has ended since, also what was rejected before a training: of that no
+        `trial_end` tells."""
+        self._stand(results)
+        self._owe([result for result in results if result.name not in self._told])
+        self._try(self._write_owed)
 
     def tick(self) -> None:
         """Show a front that changed on the search's page, every `PAGE_SECONDS` at most.
@@ -122,7 +129,7 @@ class Tracker:
         """
         self._sent = SyncReport()
         self._stand(results)
-        self._owed |= {result.name: result for result in results}
+        self._owe(results)
         for _ in range(2):  # one that is refused is last in line the second time
             self._paused_until = 0.0
             answered = self._try(self._catch_up, patient=not self._search.running)
@@ -181,6 +188,11 @@ class Tracker:
     def _stand(self, results: Sequence[Result]) -> None:
         self._results, self._stale = [one for one in results if one.is_candidate], True
         self._ranks = ranks(self._results, self._search.objectives)
+
+    def _owe(self, results: Sequence[Result]) -> None:
+        owed = {result.name: result for result in results}
+        self._owed |= owed
+        self._told |= owed.keys()
 
     def _write_owed(self, runs: Runs) -> None:
         if self._results is not None:

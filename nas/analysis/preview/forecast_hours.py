@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,10 @@ class Forecast:
     def cut_short(self) -> bool:
         """Whether the limit on the hours leaves trials out."""
         return self.trials < self.schedule.trials
+
+    def spending_hours(self) -> Forecast:
+        """The same where hours are the budget: as many trials are wanted as there is time for."""
+        return replace(self, schedule=replace(self.schedule, trials=self.trials))
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "covers": COVERS}

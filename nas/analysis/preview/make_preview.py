@@ -205,7 +205,8 @@ def _hours(
         schedule = replace(schedule, trials=trials)
     others = [survey.costs[i] for i in pool]
     beside = baselines.expected([*first, *others], len(first))
-    return timings, forecast_hours(timed, first, others, schedule, seed, beside)
+    forecast = forecast_hours(timed, first, others, schedule, seed, beside)
+    return timings, forecast.spending_hours() if config.search.budget == "hours" else forecast
 
 
 def _workload(config: RunConfig, data: tuple[VolumeCache, Cases]) -> Workload:

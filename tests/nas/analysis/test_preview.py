@@ -206,6 +206,15 @@ def test_the_page_works_offline_and_names_what_it_shows(seen):
         assert re.search(f"<td[^>]*>{reference['name']}</td>", page)
 
 
+def test_a_search_that_spends_hours_is_not_cut_short_by_them(path, tmp_path):
+    settings = ["search.budget=hours", "search.hours=0.01"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    code, text = run(path, tmp_path, "--samples", str(COUNT), *options)
+    assert code == 0
+    assert re.search(r"simulated\): \d+ trials, 2 side by side", " ".join(text.split()))
+    assert "No trial starts after" not in text
+
+
 def test_the_terminal_gets_distributions_drivers_and_known_networks(path, tmp_path):
     code, text = run(path, tmp_path, "--samples", str(COUNT), "--no-hours")
     assert code == 0

@@ -16,6 +16,7 @@ from nas.analysis.preview.forecast_hours import (
     forecast_hours,
     simulate_schedule,
 )
+from nas.analysis.preview.sentences import trials_text
 from nas.analysis.preview.time_candidates import Timing, count_windows
 from nas.config.early_stopping import EarlyStopping
 from trainers.config import TrainConfig
@@ -63,6 +64,17 @@ def test_no_trial_starts_after_the_hours_and_those_running_end():
     assert seconds == pytest.approx(START_SECONDS + 200)
     assert started == 4
     assert simulate_schedule([], schedule()) == (0, 0)
+
+
+def test_hours_that_are_the_budget_leave_no_trial_out():
+    costs = [{"macs": 1e6 * n, "memory": 1e6} for n in (1, 2, 3)]
+    timed = [(one, Timing(step=one["macs"] / 1e6, window=0.0)) for one in costs]
+    limited = forecast_hours(timed, [], costs, schedule(trials=1000, hours=1.0), 0)
+    assert limited.cut_short
+    assert trials_text(limited) == f"{limited.trials} of 1000 trials"
+    spent = limited.spending_hours()
+    assert (spent.cut_short, spent.hours) == (False, limited.hours)
+    assert trials_text(spent) == f"{limited.trials} trials"
 
 
 def test_while_a_latency_is_measured_no_slot_trains():

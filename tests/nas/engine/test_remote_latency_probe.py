@@ -3,18 +3,21 @@
 import os
 import signal
 from contextlib import closing, contextmanager
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from nas.cost.failure import AwayError
 from nas.cost.latency import Latency, LatencyConfig
 from nas.cost.latency_probe import ProbeTask, Trained
 from nas.engine.cluster import QUIET
 from nas.engine.open_prober import open_prober
-from nas.engine.remote_latency_probe import Parcel, _options
+from nas.engine.remote_latency_probe import Parcel, RemoteProber, _options
 from search_spaces.registry import find_preset
+from tests.nas.probers import CONDITIONS, latency
 from trainers.errors import UserError
 
 NETWORK = find_preset("hybrid-s")
@@ -80,6 +83,28 @@ def test_files_of_trained_networks_travel_as_they_are(tmp_path):
         b"windows",
     )
     assert first.parent == arrived.windows.parent == there
+
+
+def test_figures_of_another_machine_are_refused(monkeypatch):
+    """Two nodes offer the resources, and a new actor may find itself on either."""
+    figures = [latency(5.0), latency(6.0, "another machine")]
+    calls = SimpleNamespace(
+        conditions=SimpleNamespace(remote=lambda: CONDITIONS),
+        measure=SimpleNamespace(remote=lambda *_: [figures.pop(0)]),
+    )
+    module = "nas.engine.remote_latency_probe"
+    monkeypatch.setattr(f"{module}.RemoteProber._look", lambda _: None)
+    monkeypatch.setattr(f"{module}.RemoteProber._started", lambda _: calls)
+    monkeypatch.setattr(f"{module}.ray.wait", lambda pending, timeout: (pending, []))
+    monkeypatch.setattr(f"{module}._take", lambda answer: answer)
+    prober = RemoteProber(TASK)
+    assert prober.conditions() == CONDITIONS
+    prober.submit([NETWORK])
+    assert [one.p50_ms for one in prober.poll()] == [5.0]
+    prober.submit([NETWORK])
+    told = r"resources = \{probe: 1\}: .* now is another machine .* it was a machine \(Linux\)"
+    with pytest.raises(AwayError, match=told):
+        prober.poll()
 
 
 @pytest.mark.slow

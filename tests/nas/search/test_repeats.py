@@ -142,6 +142,17 @@ def test_a_search_that_is_opened_again_knows_its_repeats(open_session):
     ]
 
 
+def test_repeats_that_end_in_another_order_are_read_back_as_they_were(open_session):
+    session = open_session(trials=4, confirm=0.5)
+    best = [trains(session, name, dice) for name, dice in (("a", 0.5), ("b", 0.6))][-1]
+    assert {name: session.start(name).seed for name in "cd"} == {"c": 1, "d": 2}
+    for name, dice in (("d", 0.7), ("c", 0.8)):
+        session.report(name, whole(dice))
+        session.end(name)
+    assert session.study.find(best.key).trainings == (0.6, 0.8, 0.7)
+    assert open_session(trials=4, confirm=0.5).study.results == session.study.results
+
+
 def test_a_repeat_is_not_stopped_early(open_session):
     session = open_session(trials=4, confirm=0.5, early_stopping={"grace": 1, "reduction": 2})
     name = 0
@@ -180,3 +191,10 @@ def test_a_budget_of_repeats_alone_wants_no_candidate():
     assert not SearchBudget(run.search, run.train, candidates=False).wants_candidate(nothing)
     spent = replace(nothing, trainings=2, epochs=6, repeats=1)
     assert not SearchBudget(run.search, run.train).wants_repeat(spent)  # that was the share
+
+
+def test_chosen_repeats_take_nothing_of_the_hours_and_tell_no_time_that_is_left():
+    run = config(search={"budget": "hours", "hours": 4})
+    minute = Spent(trainings=9, epochs=27, seconds=60.0)
+    assert 0 < SearchBudget(run.search, run.train).fraction_spent(minute) < 1
+    assert SearchBudget(run.search, run.train, candidates=False).fraction_spent(minute) == 1

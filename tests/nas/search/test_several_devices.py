@@ -3,6 +3,7 @@ the front and all that shows it; and a device that goes away and comes back."""
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -22,13 +23,20 @@ from nas.report.terminal_tables import front_table
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.measure_waiting import check_away, measure_waiting
 from nas.search.remeasure_front import remeasure_front
-from nas.study.stored_results import read_records
+from nas.study.samplers.counted_network import NetworkCounter
+from nas.study.samplers.ehvi.observations import Observations
+from nas.study.stored_results import keep_compressed, read_records
 from nas.tracking.metrics import final_metrics, fingerprint, result_tags
+from search_spaces.hybrid import SPACE
 from tests.nas.parts import open_study
 from tests.nas.probers import DeviceProber, devices_prober
 from trainers.errors import UserError
 
 ON_HERE, ON_CLINIC = "latency_ms@here", "latency_ms@clinic"
+
+
+def cost(architecture):
+    return {"params": architecture.width}
 
 
 class Trial:
@@ -58,7 +66,7 @@ class Trial:
         self.prober = devices_prober(here=self.here, clinic=self.clinic)
         told = {"latency": self.prober.conditions().to_json()}
         check_away(self.prober, self.directory)
-        self.study = open_study(self.directory, self.run, lambda a: {"params": a.width}, fixed=told)
+        self.study = open_study(self.directory, self.run, cost, fixed=told)
         self.prober.expect(self.study.device_conditions)
         self.queue = CandidateQueue(self.study, self.run.budget, self.prober)
 
@@ -67,7 +75,8 @@ class Trial:
         for _ in range(1000):
             self.queue.advance()
             if candidate := self.queue.take():
-                return self.study.tell(candidate.result(state="complete", dice=dice, epochs=2))
+                ended = {"dice": dice, "curve": (dice,), "epochs": 2}
+                return self.study.tell(candidate.result(state="complete", **ended))
         raise AssertionError("no candidate")
 
     def measure_waiting(self):
@@ -191,6 +200,26 @@ def test_a_late_figure_over_the_limit_makes_it_infeasible(trial):
     )
 
 
+def test_the_sampler_of_a_search_that_goes_on_knows_what_came_later(trial):
+    """Over the limit, its Dice still tells of others, and it is no member of the front."""
+    made = trial(**{ON_CLINIC: 35.0})
+    made.train(0.5)
+    made.clinic.away = True
+    slow, quick = made.train(0.9), made.train(0.8)
+    figures = {slow.key: 50.0, quick.key: 30.0}
+    made.clinic.away, made.clinic.says = False, lambda a: made.clinic._figure(figures[a.key])
+    made.measure_waiting()
+    made.open()
+    seen = Observations(made.run.objectives, NetworkCounter(SPACE, {}, cost), made.run.budget)
+    seen.update(made.study._study)
+    _, *later = seen.trained
+    assert [(o.network.key, o.network.costs[ON_CLINIC], o.dice) for o in later] == [
+        (slow.key, 50.0, None),
+        (quick.key, 30.0, 0.8),
+    ]
+    assert seen.final_dice() == [0.5, 0.9, 0.8]
+
+
 def test_a_network_that_runs_not_there_is_lost_later(trial):
     made = trial()
     made.train(0.5)
@@ -280,6 +309,19 @@ def test_a_member_keeps_its_first_figure_of_a_device_that_is_away(trial):
     made.open()
     [revised] = made.remeasure()
     assert revised.costs == {**member.costs, ON_HERE: 99.0, ON_CLINIC: 3.0}
+
+
+def test_a_compressed_network_that_was_replaced_is_measured_again_on_each_device(trial):
+    made = trial()
+    member = made.train(0.5)
+    how = {"method": "prune", "of": member.key, "weights": "0123456789"}
+    smaller = replace(member, compressed=how)
+    for weights in ("0123456789", "9876543210"):
+        keep_compressed(made.directory, replace(smaller, compressed={**how, "weights": weights}))
+        made.open()
+        made.train(0.9)  # which has the front, and so the network beside it, measured again
+        made.here.says = lambda a: made.here._figure(99.0)
+        assert [r.costs[ON_HERE] for r in made.remeasure() if r.compressed] == [99.0]
 
 
 def test_all_that_shows_a_front_says_which_device_a_figure_is_of(trial):

@@ -17,6 +17,7 @@ from nas.export.export_folder import INHERITED_WEIGHTS, TRIAL_WEIGHTS
 from nas.export.shared_weights import SharedWeights
 from nas.search.notebook import open_search
 from nas.search.run import run_search
+from nas.search.run_supernet import epochs_before
 from nas.search.supernet_record import SupernetRecord
 from nas.study.scores import SCORES, Scores
 from tests.nas.tracking.test_sync import local
@@ -169,6 +170,14 @@ def test_a_supernet_that_leaves_no_epochs_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"epochs = 3: .* takes 12 of the search's 12 epochs"):
         run_search(config(supernet={"epochs": 3}), tmp_path, Console(file=io.StringIO()))
     assert not (tmp_path / "journal.log").exists()
+
+
+def test_a_search_that_asks_for_more_trials_pays_for_its_supernet_once(tmp_path):
+    few, more = (config(trials=trials, supernet={}) for trials in (4, 40))
+    assert epochs_before(few, tmp_path) == 4 * 2  # networks of a step, of 24 epochs a share of 0.3
+    assert epochs_before(more, tmp_path) == 4 * 18
+    SupernetRecord(epochs=2).write(tmp_path)
+    assert epochs_before(more, tmp_path) == 4 * 2
 
 
 @pytest.mark.slow

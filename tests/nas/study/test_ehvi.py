@@ -1,5 +1,6 @@
 """Proposals by expected hypervolume improvement, where costs are known and Dice is not."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from nas.study.samplers.ehvi.improvement import best_within, expected_gain, impr
 from nas.study.samplers.ehvi.landscape import Landscape
 from nas.study.samplers.ehvi.observations import Observations
 from nas.study.samplers.ehvi.pool import Pool
+from nas.study.samplers.ehvi.sampler import _non_dominated
 from nas.study.samplers.factory import make_sampler
 from nas.study.samplers.testing import new_study, settings_of
 from search_spaces.hybrid import SPACE, Hybrid
@@ -77,7 +79,7 @@ def told(study, params, cost=1e4, **found):
 
 def test_a_stopped_network_counts_with_what_others_gained_later():
     counter = NetworkCounter(SPACE, {}, lambda _: {})
-    study, seen = new_study(), Observations(("dice", "params"), counter)
+    study, seen = new_study(), Observations(("dice", "params"), counter, Budget())
     for seed, curve in enumerate([(0.2, 0.5, 0.6), (0.3, 0.5, 0.8), (0.4, 0.7, 0.8)]):
         params = to_params(SPACE.sample(RandomTrial(seed)))
         told(study, params, state="complete", dice=curve[-1], curve=curve)
@@ -88,6 +90,31 @@ def test_a_stopped_network_counts_with_what_others_gained_later():
     assert len(seen.proposed) == 5
     seen.update(study)
     assert len(seen.trained) == 4  # each is read once
+
+
+def test_a_dice_that_is_no_number_tells_nothing():
+    """An evaluator of somebody's own may report one, and the candidate is then stopped."""
+    study = new_study()
+    seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}), Budget())
+    for seed, (state, curve) in enumerate([
+        ("complete", (0.2, 0.6)),
+        ("complete", (math.nan, 0.8)),
+        ("stopped", (0.3,)),
+        ("stopped", (math.nan,)),
+    ]):  # fmt: skip
+        dice = {"dice": curve[-1]} if state == "complete" else {}
+        told(study, to_params(SPACE.sample(RandomTrial(seed))), state=state, curve=curve, **dice)
+    seen.update(study)
+    assert seen.final_dice() == pytest.approx([0.6, 0.8, 0.3 + 0.4])
+    assert len(seen.proposed) == 4
+
+
+def test_a_network_whose_latency_waits_drives_no_other_off_the_front():
+    waits = CountedNetwork({"width": 4}, "a", {"params": 100.0})
+    quick = CountedNetwork({"width": 8}, "b", {"params": 200.0, "latency_ms@here": 5.0})
+    worse = CountedNetwork({"width": 6}, "c", {"params": 150.0})
+    told = [(waits, 0.9), (quick, 0.8), (worse, 0.8)]
+    assert _non_dominated(told, ("params", "latency_ms@here")) == [waits, quick]
 
 
 def test_it_proposes_where_all_were_stopped():
@@ -125,7 +152,7 @@ def test_that_departures_are_bad_is_learned_for_options_that_were_not_tried():
     for network, dice in zip([*plain, *others], all_dice, strict=True):
         found = {"state": "complete", "dice": dice, "curve": (dice,)}
         told(study, to_params(network), params_of(network), **found)
-    seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}))
+    seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}), Budget())
     seen.update(study)
     landscape = Landscape(features, seen, [], ("dice", "params"), Budget(), 0)
     far = to_params(Hybrid(prior=True, decoder="adaptive", stem_stride=1, growth=1.5))

@@ -193,7 +193,7 @@ def test_macs_at_a_share_are_between_the_bounds_unless_the_input_decides_nothing
 
 
 def landscape(trained, dice):
-    seen = Observations(("dice", "macs"), NetworkCounter(SPACE, {}, lambda _: {}))
+    seen = Observations(("dice", "macs"), NetworkCounter(SPACE, {}, lambda _: {}), Budget())
     seen.trained = [Observation(n, d, (d,)) for n, d in zip(trained, dice, strict=True)]
     return Landscape(KnobFeatures(SPACE, {}), seen, [], ("dice", "macs"), Budget(), 0)
 
@@ -230,7 +230,7 @@ def test_a_counted_network_knows_its_least_and_a_trained_one_its_share(quarter, 
     counted = counter.count(to_params(candidate.architecture))
     assert counted.least == result.macs_bounds[0]
     assert counted.costs["macs"] == result.macs_bounds[1]
-    seen = Observations(study.objectives, counter)
+    seen = Observations(study.objectives, counter, Budget())
     seen.update(open_journal(tmp_path, study.objectives, None))
     [observed] = seen.trained
     assert (observed.network.kept, observed.network.least) == (0.75, counted.least)

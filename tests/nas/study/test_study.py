@@ -9,7 +9,7 @@ import pytest
 from nas.config.run_config import RunConfig
 from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.counted_network import NetworkCounter
-from nas.study.search_folder import JOURNAL
+from nas.study.search_folder import JOURNAL, checkpoint_in
 from nas.study.stored_results import read_records
 from search_spaces.hybrid import SPACE, Hybrid
 from search_spaces.space import to_params
@@ -289,6 +289,16 @@ def test_what_died_while_running_is_proposed_again_first(opened, tmp_path):
     assert states(tmp_path).count("FAIL") == 2
 
 
+def test_a_death_in_a_proposal_does_not_lose_what_was_to_be_proposed(opened, monkeypatch):
+    first = Hybrid(width=6).canonical()
+    study = opened(warm_start=[first])
+    with monkeypatch.context() as patched:
+        patched.setattr(optuna.Trial, "suggest_categorical", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            study.ask()
+    assert opened(warm_start=[first]).ask().key == first.key
+
+
 def test_a_death_between_result_and_end_loses_nothing(opened, monkeypatch, tmp_path):
     study = opened()
     candidate = study.ask()
@@ -401,3 +411,16 @@ def test_it_may_be_proposed_again(opened):
     assert study.out_of_time
     assert study.exhausted is None
     assert opened(run, cost=growing).ask() is not None
+
+
+def test_what_an_earlier_session_began_goes_on_whatever_it_takes(opened, tmp_path):
+    run = config(search={"sampler": "random", "startup": 1})
+    begun = opened(run, cost=growing).ask()
+    checkpoint_in(tmp_path, begun.key).parent.mkdir()
+    checkpoint_in(tmp_path, begun.key).touch()
+    study = opened(run, cost=growing)
+    study.pace.observe("timed", {"macs": 1e6}, 5, 1.0)
+    study.pace.most = 0.0
+    assert study.ask().key == begun.key
+    assert study.ask() is None
+    assert study.out_of_time

@@ -154,6 +154,22 @@ def test_an_infeasible_trial_says_why_and_has_no_final_dice(opened, runs):
     assert "dice" not in child.data.metrics
 
 
+def test_what_was_rejected_without_a_training_has_its_run(opened, runs, client):
+    """With the next trial that ends, or in the end."""
+    rejected = {"state": "infeasible", "reason": "over budget", "dice": None, "epochs": 0}
+    first, last = (result(key, n, **rejected) for key, n in (("def", 0), ("fed", 2)))
+    tracking, trained = opened(), result("abc", 1)
+    tracking.trial_end(trained, [first, trained])
+    assert set(runs()[1]) == {"abc", "def"}
+    tracking.trials_end(results := [first, trained, last])
+    [parent], children = runs()
+    assert [children[key].info.status for key in ("def", "fed")] == ["FAILED"] * 2
+    assert children["fed"].data.tags["reason"] == "over budget"
+    history = client.get_metric_history(parent.info.run_id, "hypervolume")
+    assert [point.step for point in history] == [1, 2, 3]
+    assert opened().sync(results).made == 0  # as a search that goes on would have
+
+
 def test_a_trial_that_became_infeasible_shows_no_dice_any_more(opened, runs, client, tmp_path):
     """Its latency was measured again, and is over the budget."""
     tracking = opened()

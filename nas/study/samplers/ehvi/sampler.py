@@ -67,7 +67,7 @@ class EHVISampler(ArchitectureSampler):
         self._pool = Pool(space, restrict, prior, self._counter, budget, rng)
         self._scores = scores
         self._column: ScoreColumn | None = None
-        self._seen = Observations(objectives, self._counter)
+        self._seen = Observations(objectives, self._counter, budget)
 
     def propose(self, study: Study, trial: FrozenTrial) -> Params:
         seen = self._seen
@@ -147,10 +147,13 @@ class EHVISampler(ArchitectureSampler):
 def _non_dominated(
     networks: Sequence[tuple[CountedNetwork, float]], costs: Sequence[str]
 ) -> list[CountedNetwork]:
-    """Those whose Dice, told with each, no other reaches at such costs."""
+    """Those whose Dice, told with each, no other reaches at such costs; of a cost that is not
+    known, as of a device that is away, the worst is supposed."""
     if not networks:
         return []
-    kept = non_dominated(
-        np.array([[*one.at(1.0).log_costs(costs), -dice] for one, dice in networks])
-    )
+    rows = [
+        [*(one.at(1.0).costs.get(name, math.inf) for name in costs), -dice]
+        for one, dice in networks
+    ]
+    kept = non_dominated(np.array(rows))
     return [network for (network, _), keep in zip(networks, kept, strict=True) if keep]
