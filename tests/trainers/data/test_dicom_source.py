@@ -169,6 +169,15 @@ def test_classes_are_found_by_their_names(tmp_path):
     np.testing.assert_array_equal(label_of(dataset), labels == 2)
 
 
+def test_the_background_comes_first_in_upper_or_lower_case(tmp_path):
+    write_seg(tmp_path / "a", labels := write_case(tmp_path / "a"))
+    dataset = opened(tmp_path, tmp_path / "work", classes=("Background", "Liver", "Kidney"))
+    assert dataset.classes == ("Background", "Liver", "Kidney")
+    np.testing.assert_array_equal(label_of(dataset), labels)
+    with pytest.raises(UserError, match="begins with liver; expected the background first"):
+        opened(tmp_path, tmp_path / "work", classes=("liver", "kidney"))
+
+
 def test_segments_and_regions_of_one_name_are_one_class(tmp_path):
     """As every lesion of a patient may be a segment called lesion."""
     write_seg(tmp_path / "a", labels := write_case(tmp_path / "a"), ("", "lesion", "lesion"))
