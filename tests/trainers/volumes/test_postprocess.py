@@ -181,6 +181,15 @@ def test_no_class_depends_on_what_became_of_another():
     assert (found[14:16, 14:16, 14:16] == 1).all() and not (found[16, 14:16, 14:16]).any()
 
 
+@pytest.mark.parametrize(("outer", "inner"), [(1, 2), (2, 1)])
+def test_a_hole_is_of_the_class_that_it_is_in_whatever_that_one_is_in(outer, inner):
+    """As one in the cavity of a heart, which lies in the muscle."""
+    labels = boxes((outer, *[(2, 12)] * 3), (inner, *[(4, 10)] * 3), (0, *[(6, 8)] * 3))
+    steps = dict.fromkeys(("liver", "kidney"), Steps(holes=True))
+    filled = boxes((outer, *[(2, 12)] * 3), (inner, *[(4, 10)] * 3))
+    np.testing.assert_array_equal(postprocess(labels, MM, CLASSES, steps), filled)
+
+
 def test_steps_say_what_they_do():
     told = Steps(opening_mm=1.5, touches=("kidney",), volume_mm3=120.0, components=2, holes=True)
     assert str(told) == (
