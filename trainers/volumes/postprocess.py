@@ -14,7 +14,7 @@ from .steps import Postprocess, Steps
 
 Box = tuple[slice, ...]
 JOINED = np.ones((3, 3, 3), bool)  # voxels of one component touch through a face, edge or corner
-CLOSE = 1e-6  # mm; a radius of exactly so many voxels reaches them
+CLOSE = 1e-6  # mm, or of a volume: exactly so many voxels are enough
 
 
 def postprocess(
@@ -100,7 +100,7 @@ class LabelMap:
             kept = self._in_place(found, kept, box, steps)
         sizes = np.bincount(found.ravel(), minlength=count + 1)
         if steps.volume_mm3:
-            kept = kept[sizes[kept] * self.spacing.prod() >= steps.volume_mm3 - CLOSE]
+            kept = kept[sizes[kept] * self.spacing.prod() >= steps.volume_mm3 * (1 - CLOSE)]
         if steps.components:
             kept = kept[np.argsort(-sizes[kept], kind="stable")[: steps.components]]
         return np.isin(found, kept)

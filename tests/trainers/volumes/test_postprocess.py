@@ -50,6 +50,14 @@ def test_an_island_that_is_large_enough_stays(steps):
     np.testing.assert_array_equal(after(labels, **steps), labels)
 
 
+@pytest.mark.parametrize("mm", [1.0, 1e-3])
+@pytest.mark.parametrize(("voxels", "stays"), [(8, True), (9, False)])
+def test_a_volume_is_one_of_a_microscopes_voxels_too(mm, voxels, stays):
+    """The small box has eight voxels."""
+    found = after(boxes(LARGE, SMALL), np.diag([mm, mm, mm, 1.0]), volume_mm3=voxels * mm**3)
+    assert (found[14:16, 14:16, 14:16] == 1).all() == stays
+
+
 def test_voxels_that_meet_in_a_corner_are_one_component():
     labels = boxes((1, (2, 4), (2, 4), (2, 4)), (1, (4, 5), (4, 5), (4, 5)))
     np.testing.assert_array_equal(after(labels, components=1), labels)
