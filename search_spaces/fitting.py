@@ -74,13 +74,21 @@ def neighbours(point: Point, restrict: Restrictions) -> Iterator[tuple[str, Poin
 
 
 def takes(architecture: Architecture, patch: Sequence[int]) -> bool:
-    """Whether the strides divide the patch, leave more than one voxel to normalise, and no level
-    is as fine as the one above it."""
+    """Whether the strides divide the patch, leave more than one voxel to normalise, no level is as
+    fine as the one above it, and the slices that a network of the plane sees are no lines."""
     strides = architecture.strides()
     axes = list(zip(patch[-len(strides) :], strides, strict=True))
     divides = not any(length % stride for length, stride in axes)
     single = all(length == stride for length, stride in axes)
-    return divides and not single and not architecture.has_idle_level()
+    lines = sees_lines(architecture, patch)
+    return divides and not single and not lines and not architecture.has_idle_level()
+
+
+def sees_lines(architecture: Architecture, patch: Sequence[int]) -> bool:
+    """Whether it segments the patch slice by slice, and a slice is one voxel wide, as of a picture
+    whose one slice is not along the first axis."""
+    plane = patch[-spatial_dims(architecture) :]
+    return len(plane) < len(patch) and min(plane) == 1
 
 
 def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:

@@ -7,7 +7,7 @@ from itertools import product
 
 from search_spaces.axes import LEAST, Axes, by_axis
 from search_spaces.elastic import options_of
-from search_spaces.fitting import neighbours, takes
+from search_spaces.fitting import neighbours, sees_lines, takes
 from search_spaces.space import (
     Architecture,
     ArchitectureError,
@@ -93,6 +93,12 @@ def _share(
 
 
 def _nothing_fits(space: SearchSpace, points: Sequence[Architecture], patch: Sequence[int]) -> str:
+    if all(sees_lines(point, patch) for point in points):
+        return (
+            f"train.patch = {list(patch)}: the networks of {space.name}, restricted as it is, see "
+            "slices along the first axis, which here are lines; put the axis of one voxel first, "
+            "by data.preprocess.orientation (such as SAR) and train.patch"
+        )
     waiting = Axes(space.axes.starts)  # no axis stops where the patch is long enough
     able = [point.with_axes(waiting) for point in points]
     strides = min(able, key=lambda p: (p.has_idle_level(), p.stride())).strides()

@@ -22,6 +22,7 @@ _NEEDED = (
     "Columns",
 )
 SPACING_TOLERANCE = 0.05  # of the spacing: positions are often written with few digits
+AT_ONE_PLACE = 0.01  # mm between two slices, or a hundredth of their distance where that is less
 TILT_TOLERANCE = 1e-3  # of a cosine: about 2.5 degrees
 
 
@@ -59,7 +60,7 @@ def _check_positions(name: str, headers: Sequence[Dataset]) -> None:
     along = (positions @ normal)[order]
     steps = np.diff(along)
     usual = float(np.median(steps))
-    if (twice := steps < 0.01).any():
+    if (twice := steps <= min(AT_ONE_PLACE, 0.01 * steps.max())).any():
         at = along[1:][twice][0]
         raise UserError(
             f"series {name} has two slices at {at:.2f} mm along its normal; expected one "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,17 +49,20 @@ def read_masks(
 ) -> Mapping[str, np.ndarray]:
     """Name -> (slices, rows, columns) bool on the grid of `slices`, of those `wanted` (casefolded).
 
-    A voxel is inside contours where its middle is, of nested ones by turns inside and out. Raises
-    UserError where a segmentation is on another grid, is no binary one, contours lie between
-    slices, or of something wanted none goes around an area.
+    A voxel is inside contours where its middle is, of nested ones by turns inside and out. Several
+    segments or regions of one name, as of the lesions of a patient, are one mask. Raises UserError
+    where a segmentation is on another grid, is no binary one, contours lie between slices, or of
+    something wanted none goes around an area.
     """
     header = read_dicom(label.path)
     with damage_told(str(label.path)):
         named = _names(header).items()
         names = {number: name for number, name in named if name.casefold() in wanted}
-        if header.Modality == "SEG":
-            return _segments(names, header, label, slices)
-        return {name: _inside(number, header, label, slices) for number, name in names.items()}
+        inside = _segments if header.Modality == "SEG" else _contoured
+        masks: dict[str, np.ndarray] = {}
+        for name, mask in inside(names, header, label, slices):
+            masks[name] = masks[name] | mask if name in masks else mask
+        return masks
 
 
 def _names(header: Dataset) -> dict[int, str]:
@@ -83,27 +86,35 @@ def _series_of(header: Dataset, file: Path) -> str:
 
 def _segments(
     names: Mapping[int, str], header: Dataset, label: LabelFile, slices: Slices
-) -> dict[str, np.ndarray]:
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The mask of each segment."""
     from highdicom.seg import Segmentation
 
     if header.get("SegmentationType") not in ("BINARY", "LABELMAP"):
         kind = str(header.get("SegmentationType", "none")).lower()
         raise UserError(f"{label.path} is a {kind} segmentation; expected a binary one")
-    grid, masks = slices.volume.get_geometry(), {}
+    grid = slices.volume.get_geometry()
     try:
         segmentation = Segmentation.from_dataset(header, copy=False)
         for number, name in names.items():
             volume = segmentation.get_volume(
                 segment_numbers=[number], combine_segments=True, relabel=True
             )
-            masks[name] = volume.match_geometry(grid, tol=SAME_GRID).array > 0
-            if masks[name].shape != tuple(grid.spatial_shape):
+            mask = volume.match_geometry(grid, tol=SAME_GRID).array > 0
+            if mask.shape != tuple(grid.spatial_shape):
                 raise ValueError("it has other slices")
+            yield name, mask
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"{label.path} cannot be brought to the grid of its series: {error}; resample it first"
         ) from error
-    return masks
+
+
+def _contoured(
+    names: Mapping[int, str], header: Dataset, label: LabelFile, slices: Slices
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The mask of each region of interest."""
+    return ((name, _inside(number, header, label, slices)) for number, name in names.items())
 
 
 def _inside(number: int, header: Dataset, label: LabelFile, slices: Slices) -> np.ndarray:

@@ -24,7 +24,7 @@ from trainers.volumes.postprocess import postprocess
 from trainers.volumes.preprocess import Prepared
 from trainers.volumes.restore import class_scores
 from trainers.volumes.rows import row_ranges, to_front
-from trainers.volumes.segment import WHOLE
+from trainers.volumes.segment import WHOLE, finite
 from trainers.volumes.settings import AffineRule
 from trainers.volumes.steps import Postprocess, Steps
 
@@ -124,7 +124,7 @@ class SegmenterEnsemble:
         with ExitStack() as stack:
             for one in self.members:
                 stack.enter_context(onednn_for_single_images(one.network))
-            for votes in _sums([_probabilities(*pair, axis) for pair in pairs]):
+            for votes in _sums([_probabilities(*pair, axis, name) for pair in pairs]):
                 rows = slice(done, done + votes.shape[1])
                 # As of logits, which are above 0 where a region has more than half of the votes.
                 along[rows] = targets.label_map(torch.from_numpy(votes - all_votes / 2)).numpy()
@@ -168,10 +168,12 @@ def _slab_bytes(member: Segmenter, prepared: Prepared, axis: int) -> float:
     return share * _logit_bytes(member, prepared)
 
 
-def _probabilities(member: Segmenter, prepared: Prepared, axis: int) -> Iterator[np.ndarray]:
+def _probabilities(
+    member: Segmenter, prepared: Prepared, axis: int, name: str
+) -> Iterator[np.ndarray]:
     """Rows along `axis` of the oriented image, from the first to the last: (C_cls, rows, ...).
 
-    In units of 1 / `ONE`, in float64.
+    In units of 1 / `ONE`, in float64. Raises UserError, which says `name`, as `finite` does.
     """
     targets = member.task.targets
     classes = targets.outputs
@@ -188,7 +190,7 @@ def _probabilities(member: Segmenter, prepared: Prepared, axis: int) -> Iterator
             yield background(rows.stop - rows.start)
 
     device = next(member.network.parameters()).device
-    slabs = member.inferer.slabs(prepared.image, member.network, axis, device)
+    slabs = finite(member.inferer.slabs(prepared.image, member.network, axis, device), name)
     way = prepared.back.along(axis)
     yield from empty(0, box.start)
     for rows, scores in class_scores(slabs, way, classes, held=classes):

@@ -55,8 +55,9 @@ class SupernetTrainer(Generic[Point]):
     """Trains the networks of `supernet` together, each step some of them, by the `recipe`.
 
     A step has one batch, one pass a network and one update. `draw(rng)` names the networks of the
-    step besides the largest and the smallest of the first one's kinds; `fit(architecture)` is the
-    one to train in place of these two, such as the largest within a budget.
+    step besides the largest and the smallest of the first one's kinds, or of the first option of
+    every kind where it names none; `fit(architecture)` is the one to train in place of these two,
+    such as the largest within a budget.
 
     `config`: as for one network, but that `deep_supervision` and `layer_decay` have no meaning here
     and raise UserError. `validate_every` validates the largest network and the smallest. With `ema`
@@ -192,8 +193,9 @@ class SupernetTrainer(Generic[Point]):
         self._optimizer.drop_gradients()
         images, labels = (t.to(self.device, non_blocking=True) for t in (images, labels))
         drawn = self._draw(self._rng)
-        largest = self._fit(self.supernet.largest(drawn[0]))
-        smallest = self._fit(self.supernet.smallest(drawn[0]))
+        like = drawn[0] if drawn else None  # none is drawn where the recipe's `random` is 0
+        largest = self._fit(self.supernet.largest(like))
+        smallest = self._fit(self.supernet.smallest(like))
         others = [] if self.alone else [*drawn, smallest]
         share = 1 / (1 + len(others))
         total, taught = self._pass(largest, images, labels, None, share)

@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from trainers.metrics import Groups, each_class
 from trainers.volumes.targets import is_in
 
-_ROUNDING = 1e-4  # mm; a distance of exactly the tolerance counts, whatever rounding makes of it
+_ROUNDING = 1e-4  # of a tolerance; a distance that is exactly it counts, whatever rounding does
 
 Box = tuple[slice, ...]
 
@@ -71,7 +71,7 @@ def _scores(
     one_way = KDTree(b).query(a)[0], KDTree(a).query(b)[0]
     both = np.concatenate(one_way)
     hd95 = max(float(np.percentile(each, 95)) for each in one_way)
-    nsd = float((both <= tolerance + _ROUNDING).mean())
+    nsd = float((both <= tolerance * (1 + _ROUNDING)).mean())
     return hd95, float(both.mean()), nsd, float(both.max())
 
 

@@ -256,6 +256,8 @@ class Trainer:
             training["averaged"] = int(self._average.n_averaged)
         if self._terms:
             training["terms"] = self._terms.state_dict()
+        if buffers := passing_buffers(self.network):
+            training["buffers"] = buffers
         return {"weights": self.deployed.state_dict(), "training": training}
 
     def _load_training(self, training: Mapping[str, Any] | None) -> None:
@@ -272,6 +274,10 @@ class Trainer:
             self._average.n_averaged.fill_(training["averaged"])
         if self._terms:
             self._terms.load_state_dict(training["terms"])
+        for network in {self.network, self.deployed}:
+            for name, buffer in passing_buffers(network).items():
+                if name in training.get("buffers", {}):
+                    buffer.copy_(training["buffers"][name])
 
 
 def weights_finite(network: nn.Module) -> bool:
@@ -281,3 +287,9 @@ def weights_finite(network: nn.Module) -> bool:
     """
     checks = [parameter.isfinite().all() for parameter in network.parameters()]
     return bool(torch.stack(checks).all())
+
+
+def passing_buffers(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Those that are in no state dict, such as what `fake_quantise` has seen of its inputs."""
+    kept = network.state_dict().keys()
+    return {name: buffer for name, buffer in network.named_buffers() if name not in kept}

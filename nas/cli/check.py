@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         check = examine(source, bars.count, config.preprocess.affine, finished=finished)
         if finished and any(one.fault for one in check.findings):
             shutil.rmtree(finished)  # these files will be mended
-        between = check_parts(check.cases, source.classes, split)
+        between = check_parts(check.cases, source.targets, split)
         findings = (*check.findings, *between)
         report = DataReport(source, check.cases, findings, split, len(found) if found else None)
         if options.sheet:

@@ -35,6 +35,7 @@ from trainers.checkpoint import weights_of
 from trainers.config import EXECUTION_KEYS
 from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
+from trainers.data.check.parts import check_parts
 from trainers.data.folds import make_folds
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
@@ -114,7 +115,7 @@ def retrain(
         quantise_aware=plan.quantise_aware,
     )
     if plan.folds:
-        folds = make_folds(cases, plan.folds, config.seed, config.groups)
+        folds = _folds(export, cache, cases, plan.folds)
         done = _cross_validate(job, folds, plan, draft, report, train)
     else:
         done = _train_once(job, plan, report, train)
@@ -188,6 +189,19 @@ def _check_task(export: Export, cache: VolumeCache) -> None:
                 f"{export.folder}: task.{key} = {expected}, and the data has {found}; expected the "
                 f"data that the network was found on{hint}"
             )
+
+
+def _folds(export: Export, cache: VolumeCache, cases: Cases, count: int) -> list[Cases]:
+    """Raise UserError where one would have an image in two parts, or a part without foreground, as
+    for the split of a search."""
+    folds = make_folds(cases, count, export.config.seed, export.config.groups)
+    facts = cache.check().cases
+    for number, fold in enumerate(folds, start=1):
+        for finding in check_parts(facts, cache.targets, fold):
+            if finding.fault:
+                case = f"{finding.case}: " if finding.case else ""
+                raise UserError(f"--folds {count}: in fold {number}, {case}{finding.message}")
+    return folds
 
 
 def _train_once(job: Job, plan: Plan, report: EpochTold, train: Train) -> Retrained:

@@ -45,10 +45,11 @@ class DynamicPruning(nn.Module):
     def decide(self, z: torch.Tensor, alive: torch.Tensor) -> torch.Tensor:
         """Which of the tokens `alive` (B, N) stay so: (B, N) of 0 and 1 (Sec. 3.2).
 
-        The gradient is that of the two-way Gumbel softmax, straight through.
+        The gradient is that of the two-way Gumbel softmax, straight through, in single precision:
+        in half of it a draw may be rounded to 0, whose noise is infinite.
         """
         logits = self.scores(z, alive)
-        two_ways = torch.stack([logsigmoid(-logits), logsigmoid(logits)], dim=-1)
+        two_ways = torch.stack([logsigmoid(-logits), logsigmoid(logits)], dim=-1).float()
         return alive * gumbel_softmax(two_ways, hard=True)[..., 1]
 
 

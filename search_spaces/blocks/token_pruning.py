@@ -10,6 +10,7 @@ from torch import nn
 from search_spaces.blocks.exporting import exporting
 
 TOKEN_PRUNING = "token pruning"  # the mechanism; see `search_spaces.offers`
+LEAST = 2**-24  # above 0 in half precision, which rounds a draw in twenty million to 0
 
 
 class Pruned(NamedTuple):
@@ -54,7 +55,8 @@ class SoftTopK(nn.Module):
     def forward(self, z: torch.Tensor) -> Pruned:
         log_scores = nn.functional.logsigmoid(self._logits(z))  # (B, N)
         if self.training and self.noise:
-            noise = torch.empty_like(log_scores).exponential_().log()  # -Gumbel(0, 1)
+            drawn = torch.empty_like(log_scores).exponential_().clamp_min_(LEAST)
+            noise = drawn.log()  # -Gumbel(0, 1)
             log_scores = log_scores - noise
         pruned = keep_highest(z, log_scores, self.ratio)
         if not self.training:

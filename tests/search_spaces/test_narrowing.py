@@ -47,6 +47,17 @@ def test_the_patch_that_is_proposed_heeds_the_axes_of_the_data():
         narrow_to_patch(SPACES["lightmedseg"].on(axes_for(spacing, patch)), {}, patch)
 
 
+def test_a_picture_is_no_pile_of_lines():
+    """Its one slice is along the last axis, networks of the plane take them along the first."""
+    spacing, patch = (1.0, 1.0, 999.0), (64, 64, 1)
+    space = SPACES["apformer"].on(axes_for(spacing, patch))
+    assert left_out(space, {}, narrow_to_patch(space, {}, patch)) == ["spatial_dims 2"]
+    with pytest.raises(ArchitectureError, match=r"which here are lines; put the axis of one voxel"):
+        narrow_to_patch(space, {"spatial_dims": (2,)}, patch)
+    turned = SPACES["apformer"].on(axes_for(spacing[::-1], patch[::-1]))
+    assert left_out(turned, {}, narrow_to_patch(turned, {}, patch[::-1])) == []
+
+
 def test_no_more_goes_than_must():
     restrict = narrow_to_patch(HYBRID, {}, (32, 32, 32))
     assert left_out(HYBRID, {}, restrict) == ["levels 5"]  # stride 32 leaves a single voxel

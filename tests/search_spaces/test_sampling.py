@@ -173,6 +173,20 @@ class Probability(nn.Module):
         return torch.full(z.shape[:2], self.logit)
 
 
+def test_noise_in_half_precision_is_finite(monkeypatch):
+    """Of twenty million draws one is so small that half precision rounds it to 0."""
+    draw = torch.Tensor.exponential_
+
+    def rounded(tensor):
+        return draw(tensor) if tensor.dtype == torch.float32 else tensor.zero_()
+
+    monkeypatch.setattr(torch.Tensor, "exponential_", rounded)
+    z = torch.randn(2, 12, 8)
+    with torch.autocast("cpu", torch.float16):
+        assert SoftTopK(8, 0.5).train()(z).kept.isfinite().all()
+        assert DynamicPruning(8, 0.5).decide(z, torch.ones(2, 12)).isfinite().all()
+
+
 def test_dynamic_inference_keeps_a_fixed_number():
     dynamic, z = DynamicPruning(4, 0.75).eval(), torch.randn(2, 8, 4)
     pruned = dynamic(z)

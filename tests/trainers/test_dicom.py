@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from tests.trainers import dicom_series
 from tests.trainers.dicom_series import (
     COLUMN,
     COLUMN_SPACING,
@@ -225,6 +226,14 @@ def test_slices_at_one_place_are_refused(tmp_path, values):
         tmp_path, values, keep=(3,), prefix="b", SeriesInstanceUID=uid, FrameOfReferenceUID=frame
     )
     assert "two slices at" in refusal(tmp_path)
+
+
+def test_slices_of_micro_ct_are_not_at_one_place(tmp_path, values, monkeypatch):
+    monkeypatch.setattr(dicom_series, "STEP", 0.008)  # mm
+    write_series(tmp_path, values)
+    slices = read_series(only(tmp_path))
+    np.testing.assert_array_equal(slices.volume.array, values)
+    assert slices.volume.spacing[0] == pytest.approx(0.008, rel=1e-3)
 
 
 def test_tilted_slices_are_refused(tmp_path, values):

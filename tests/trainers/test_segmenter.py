@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.trainers.oracle import CROOKED, segmenter, truth, write
+from tests.trainers.oracle import CROOKED, Oracle, segmenter, truth, write
+from trainers.ensemble import SegmenterEnsemble
 from trainers.errors import UserError
 
 
@@ -29,6 +30,31 @@ def test_channels_that_the_network_does_not_expect_are_refused(tmp_path):
     write(tmp_path / "a.nii.gz", np.zeros((8, 8, 8), np.float32))
     with pytest.raises(UserError, match=r"a\.nii\.gz has 1 channels; the network expects 2"):
         segmenter(channels=2).segment(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("whole", [0, 2**30])
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_refused(tmp_path, monkeypatch, scale, whole):
+    """NaN is larger than nothing: all would be background. Whole, by slabs, and of several."""
+    monkeypatch.setattr("trainers.volumes.segment.WHOLE", whole)
+    write(tmp_path / "a.nii.gz", truth((9, 12, 7)).astype(np.float32) * 100)
+    broken = replace(segmenter(), network=Oracle(scale=scale).eval())
+    ensemble = SegmenterEnsemble.of([("one", segmenter()), ("other", broken)])
+    for one in (broken, ensemble):
+        with pytest.raises(UserError, match=r"a\.nii\.gz: the network's logits are not all finite"):
+            one.segment(tmp_path / "a.nii.gz")
+
+
+def test_logits_whose_sum_is_too_large_are_numbers_all_the_same(tmp_path):
+    label = truth((9, 12, 7))
+    write(tmp_path / "a.nii.gz", label.astype(np.float32) * 100)
+    sure = replace(segmenter(), network=Sure().eval())
+    np.testing.assert_array_equal(sure.segment(tmp_path / "a.nii.gz"), label)
+
+
+class Sure(Oracle):
+    def forward(self, x):
+        return 1e37 * super().forward(x)
 
 
 def trained_on(sizes):

@@ -145,6 +145,13 @@ def test_a_smaller_network_can_stand_for_the_largest(phantom):
     assert weight.grad[:4].any() and not weight.grad[4:].any()
 
 
+def test_a_step_without_drawn_networks_trains_the_extremes(phantom):
+    training = trainer(phantom, recipe=SupernetRecipe(random=0))
+    training.supernet.train()
+    batch = torch.randn(2, 1, 16, 16, 16), torch.ones(2, 1, 16, 16, 16, dtype=torch.uint8)
+    assert training._step(*batch).isfinite()
+
+
 def test_weights_that_the_last_step_of_an_epoch_broke_are_not_kept(phantom, tmp_path):
     """That epoch validates nothing: the checkpoint stays that of the epoch before."""
     file = tmp_path / "supernet.pt"

@@ -145,3 +145,13 @@ def test_a_part_of_one_slice_of_a_volume_is_a_plate():
 def test_a_volume_of_one_voxel_has_its_surface_there():
     one = np.ones((1, 1, 1), np.uint8)
     np.testing.assert_array_equal(surface_per_class(one, one, 2, MM, 1.0), [[0, 0, 1, 0]])
+
+
+@pytest.mark.parametrize("mm", [1.0, 1e-5])
+def test_the_tolerance_is_as_exact_as_small_voxels_are(mm):
+    """Two planes that are two voxels apart, one of nanometres or one of millimetres."""
+    predicted, truth = np.zeros((2, 9, 4, 4), np.uint8)
+    predicted[2], truth[4] = 1, 1
+    for voxels, share in ((1, 0.0), (2, 1.0)):
+        [[*_, nsd, _]] = surface_per_class(predicted, truth, 2, [mm] * 3, voxels * mm)
+        assert nsd == share

@@ -13,6 +13,7 @@ from trainers.checkpoint import keep_weights_only, read_checkpoint
 from trainers.config import Augment, LossConfig, Schedule, TrainConfig
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
+from trainers.fake_quantise import fake_quantise
 from trainers.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -98,6 +99,25 @@ def test_going_on_from_a_checkpoint_is_like_never_having_stopped(phantom, tmp_pa
         resumed.network.state_dict().values(), whole.network.state_dict().values(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_rounded_layers_go_on_with_the_ranges_that_they_had_seen(phantom, tmp_path, ema):
+    """Also where all epochs are trained, and only the validation is done again."""
+
+    def rounded():
+        net = network()
+        assert fake_quantise(net) == 2
+        return net
+
+    config = SHORT.model_copy(update={"epochs": 2, "ema": ema})
+    whole = trainer(phantom, config, rounded())
+    expected = run(whole)
+    reports = [trainer(phantom, config, rounded(), tmp_path / "a.pt").run_epoch()]
+    reports.append(trainer(phantom, config, rounded(), tmp_path / "a.pt").run_epoch())
+    assert str(figures(reports)) == str(figures(expected))
+    done = trainer(phantom, config, rounded(), tmp_path / "a.pt")
+    assert str(done.validate()) == str(whole.validate())
 
 
 def test_what_goes_on_knows_the_seconds_before_without_those_of_pauses(phantom, tmp_path):

@@ -20,7 +20,7 @@ from trainers.data.prepare_case import CaseJob, prepare_case
 from trainers.data.source import DataSource
 from trainers.errors import UserError
 from trainers.processes import in_processes, processes_for
-from trainers.volumes.geometry import Spacing3, oriented_spacing
+from trainers.volumes.geometry import Spacing3, oriented_spacing, rounded
 from trainers.volumes.nifti import CHUNK, affine_of, mended_before, open_volume
 
 
@@ -137,5 +137,5 @@ def prepared_voxel_size(source: DataSource, preprocess: Preprocess) -> Spacing3:
 def _median_voxel(source: DataSource, preprocess: Preprocess) -> Spacing3:
     affines = (affine_of(open_volume(case.image), preprocess.affine) for case in source.cases)
     sizes = [oriented_spacing(affine, preprocess.orientation) for affine in affines]
-    x, y, z = np.median(sizes, axis=0)
-    return round(float(x), 4), round(float(y), 4), round(float(z), 4)
+    x, y, z = (rounded(float(size), 4) for size in np.median(sizes, axis=0))
+    return x, y, z

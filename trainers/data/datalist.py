@@ -85,7 +85,8 @@ def _entries(file: Path, told: Mapping[str, Any], root: Path) -> Iterator[Entry]
     for part, item in items:
         if item.label is None:
             continue
-        parts = tuple("validation" if item.fold == k else part for k in range(folds))
+        folded = item.fold if part == TRAINING else None  # a test may have numbers that say nothing
+        parts = tuple("validation" if folded == k else part for k in range(folds))
         where = () if only_training else parts
         yield Entry(item.images(root), root / item.label, item.case, item.group, where)
 

@@ -16,6 +16,7 @@ from trainers.volumes.files import case_name, files_of, voxel_files
 from trainers.volumes.targets import Region, Targets
 
 FORMAT = 2  # of prepared volumes: one more makes all of them anew
+LAYOUT = ("imagesTr", "labelsTr")  # of the Decathlon and nnU-Net
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,15 @@ class Dataset:
 
     def fingerprint(self, preprocess: Preprocess) -> str:
         """Changes with the settings, the classes, regions, what is ignored, any file's name, size
-        or time of change, and a case's name that is not its file's."""
+        or time of change, the folder in which it lies where its layout does not say that, and a
+        case's name that is not its file's."""
+        folder = self.folder.resolve()
         facts = {
             "format": FORMAT,
             "preprocess": preprocess.model_dump(mode="json"),
             "modalities": self.modalities,
             "classes": self.classes,
-            "files": [stamp for case in self.cases for stamp in _stamps(case)],
+            "files": [stamp for case in self.cases for stamp in _stamps(case, folder)],
         }
         if not self.targets.plain:  # told only then, so that other data keep their fingerprints
             facts["regions"] = [asdict(region) for region in self.regions]
@@ -95,12 +98,22 @@ class Dataset:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def _stamps(case: Case) -> Iterator[tuple[str, int, int] | str]:
-    """Of its files, after its name where they do not tell it."""
+def _stamps(case: Case, folder: Path) -> Iterator[tuple[str, int, int] | str]:
+    """Of its files, after its name where they do not tell it, and each after its place."""
     own = case_name(files_of(case.image)[0])
     if case.name not in (own, own.removesuffix("_0000")):  # those of nnU-Net
         yield case.name
-    yield from map(_stamp, _files(case))
+    for path in _files(case):
+        if (place := _place(path, folder)) not in LAYOUT:
+            yield place
+        yield _stamp(path)
+
+
+def _place(path: Path, folder: Path) -> str:
+    """The folder of a file from the one of the data, so that both may be moved; its name alone
+    where it lies elsewhere. `folder`: resolved."""
+    place = path.parent.resolve()
+    return place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
 
 
 def _files(case: Case) -> Iterator[Path]:

@@ -70,7 +70,7 @@ def write_pairs(images: Path, labels: Path, classes: Sequence[str] | None, folde
         table.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     facts = {
         "channel_names": {"0": modalities.pop()},
-        "labels": {name: number for number, name in enumerate(classes)},
+        "labels": {str(number): name for number, name in enumerate(classes)},
     }
     (folder / DESCRIPTOR).write_text(json.dumps(facts))
 

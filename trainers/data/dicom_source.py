@@ -35,6 +35,11 @@ class DicomData(SourceConfig):
 
         if not has_dicom(self.path):
             raise UserError(f"{self.path} has no DICOM file; set data.path to a folder of them")
+        if self.classes and self.classes[0].casefold() != "background":
+            raise UserError(
+                f"data.classes begins with {self.classes[0]}; expected the background first, such "
+                "as [background, liver]"
+            )
         require_packages()
         build = partial(write_pairs, self.path, self.path, self.classes)
         folder = make_folder_once(workdir / "dicom" / self._key(), build)

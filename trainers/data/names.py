@@ -13,8 +13,15 @@ LONGEST = 100  # characters; MLflow takes 250 for a metric
 
 
 def check_names(source: DataSource) -> None:
-    """Raises UserError where a class, region or modality has no good name, or that of another."""
+    """Raises UserError where a class, region or modality has no good name, or that of another, and
+    where there is no class beside the background."""
     where = f"{source.folder}: {source.described_by}"
+    if len(source.classes) < 2:
+        told = ", ".join(map(_shown, source.classes)) or "none"
+        raise UserError(
+            f"{where}: the classes are {told}; expected the background and one more at least, such "
+            "as [background, liver]"
+        )
     regions = [region.name for region in source.targets.regions]
     for kind, names in (
         ("class", source.classes),

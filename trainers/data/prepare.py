@@ -26,7 +26,7 @@ def prepare_data(
     cases = split_source(source, config.split)
     cache = build_cache(source, config.preprocess, config.cache_folder(workdir), progress)
     check = cache.check()
-    findings = [*check.findings, *check_parts(check.cases, source.classes, cases)]
+    findings = [*check.findings, *check_parts(check.cases, source.targets, cases)]
     refuse(findings, source)
     warn(findings, source.folder, more=", which `segnas check` shows in full")
     return cache, cases

@@ -14,6 +14,7 @@ from trainers.data.check import Progress
 from trainers.postprocess.choice import Choice, Quality
 from trainers.postprocess.measure import SegmentedCase
 from trainers.postprocess.priors import Prior
+from trainers.volumes.geometry import rounded
 from trainers.volumes.steps import Steps
 
 FEWEST = 5  # cases: of fewer, all may be better by luck
@@ -56,7 +57,7 @@ def _offers(prior: Prior | None, finest: float) -> dict[str, dict[str, Any]]:
     """Changes of a class's steps, by what they are called; `finest`: mm of a voxel."""
     offers: dict[str, dict[str, Any]] = {}
     for voxels in RADII:
-        radius = round(voxels * finest, 3)
+        radius = rounded(voxels * finest, 3)
         offers[f"opening by {voxels}"] = {"opening_mm": radius}
         offers[f"closing by {voxels}"] = {"closing_mm": radius}
     offers["holes"] = {"holes": True}
@@ -65,7 +66,7 @@ def _offers(prior: Prior | None, finest: float) -> dict[str, dict[str, Any]]:
         return offers
     if prior.components > 1:
         offers["the largest ones"] = {"components": prior.components}
-    offers["volume"] = {"volume_mm3": round(prior.volume_mm3, 1)}
+    offers["volume"] = {"volume_mm3": rounded(prior.volume_mm3, 1)}
     if prior.touches:
         offers["touches"] = {"touches": prior.touches}
     if prior.places:

@@ -33,7 +33,8 @@ class ScheduledOptimizer:
         self.steps = 0
         self._parameters, self._config = list(parameters), config
         self._optimizer = _make(_groups(self._parameters, scales), config, device)
-        self._scaler = torch.amp.GradScaler(enabled=compute_type(config, device) == torch.float16)
+        half = compute_type(config, device) == torch.float16
+        self._scaler = torch.amp.GradScaler(device.type, enabled=half)
 
     @property
     def scales_loss(self) -> bool:
@@ -88,7 +89,8 @@ class ScheduledOptimizer:
         ]
         self._optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
         self.steps = state["schedule"]["last_epoch"]
-        self._scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty in what version 0.1 saved of fp16 on a CPU
+            self._scaler.load_state_dict(state["scaler"])
 
     def _rates(self) -> list[float]:
         """The learning rate of every group in the step that comes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from .errors import UserError
 from .settings import Clahe, NonLocalMeans
+
+COLOURS = 4  # of a pixel, at most
 
 
 def equalised(channel: np.ndarray, span: Sequence[float], how: Clahe) -> np.ndarray:
@@ -21,10 +23,14 @@ def equalised(channel: np.ndarray, span: Sequence[float], how: Clahe) -> np.ndar
     """
     low, high = span
     exposure = _scikit_image("exposure", "clahe")
-    unit = (np.squeeze(channel) - low) / (high - low)  # an axis of one slice has no neighbours
-    tiles = [max(1, length // how.tiles) for length in unit.shape]
-    found = exposure.equalize_adapthist(unit, kernel_size=tiles, clip_limit=how.clip_limit)
-    return np.asarray(low + (high - low) * found, np.float32).reshape(channel.shape)
+
+    def unit_equalised(values: np.ndarray) -> np.ndarray:
+        unit = (values - low) / (high - low)
+        tiles = [max(1, length // how.tiles) for length in unit.shape]
+        found = exposure.equalize_adapthist(unit, kernel_size=tiles, clip_limit=how.clip_limit)
+        return np.asarray(low + (high - low) * found)
+
+    return _volume(channel, unit_equalised)
 
 
 def denoised(channel: np.ndarray, how: NonLocalMeans) -> np.ndarray:
@@ -35,18 +41,33 @@ def denoised(channel: np.ndarray, how: NonLocalMeans) -> np.ndarray:
     compared within `distance` voxels. Raises UserError where scikit-image is missing.
     """
     restoration = _scikit_image("restoration", "denoise")
+
+    def less_noisy(values: np.ndarray) -> np.ndarray:
+        noise = float(restoration.estimate_sigma(values))
+        if not noise > 0:  # constant, or without noise
+            return values
+        found = restoration.denoise_nl_means(
+            values,
+            patch_size=how.patch,
+            patch_distance=how.distance,
+            h=how.strength * noise,
+            sigma=noise,
+            fast_mode=True,
+        )
+        return np.asarray(found)
+
+    return _volume(channel, less_noisy)
+
+
+def _volume(channel: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What `change` makes of (D, H, W), float32.
+
+    It is given no axis of one slice, which has no neighbours, and no short axis as the last one,
+    which scikit-image takes for colours.
+    """
     values = np.squeeze(channel)
-    noise = float(restoration.estimate_sigma(values))
-    if not noise > 0:  # constant, or without noise
-        return channel
-    found = restoration.denoise_nl_means(
-        values,
-        patch_size=how.patch,
-        patch_distance=how.distance,
-        h=how.strength * noise,
-        sigma=noise,
-        fast_mode=True,
-    )
+    last = values.ndim - 1 if values.shape[-1] > COLOURS else int(np.argmax(values.shape))
+    found = np.moveaxis(change(np.moveaxis(values, last, -1)), -1, last)
     return np.asarray(found, np.float32).reshape(channel.shape)
 
 

@@ -93,6 +93,12 @@ def voxel_sizes(affine: np.ndarray) -> np.ndarray:
         return np.linalg.norm(affine[:3, :3], axis=0)
 
 
+def rounded(value: float, behind: int) -> float:
+    """With so many digits behind the point, or with five in all where those would be two of its own
+    or fewer: a microscope's voxels are thousandths of a millimetre."""
+    return round(value, behind) if value >= 10.0 ** (2 - behind) else float(f"{value:.5g}")
+
+
 def oriented_spacing(affine: np.ndarray, orientation: str) -> Spacing3:
     """Voxel size in mm along the axes of `orientation`."""
     axes = np.argsort(Turn.to(orientation, affine).there[:, 0])

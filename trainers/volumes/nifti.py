@@ -42,7 +42,7 @@ def open_volume(image: Image) -> nib.Nifti1Image:
     """The header and affine of a volume, as nibabel has them; voxels are read later.
 
     A file of any format of `files`, or several files: one image with the channels of each in their
-    order. Raises UserError as `open_nifti` does, and where several files are not on one grid.
+    order. Raises UserError as `open_nifti` does, and where several files have different shapes.
     """
     if isinstance(image, tuple):
         return _side_by_side([open_volume(file) for file in image])
@@ -87,6 +87,7 @@ def load_volume(image: Image, rule: AffineRule = "sform") -> MetaTensor:
     UserError for any other file, and as `open_volume` does.
     """
     volume = open_volume(image)
+    affine = affine_of(volume, rule)
     *space, numbers = _four_axes(volume)
     with readable(_file(volume)):
         values = np.empty((numbers, *space), np.float32)
@@ -96,13 +97,13 @@ def load_volume(image: Image, rule: AffineRule = "sform") -> MetaTensor:
             part = load_volume(file, rule).numpy()
             values[first : first + len(part)] = part
             first += len(part)
-        return with_affine(torch.from_numpy(values), affine_of(volume, rule))
+        return with_affine(torch.from_numpy(values), affine)
     # What is too large is infinite, and refused.
     with readable(image), np.errstate(all="ignore"):
         stored = channels_first(_whole(volume).reshape(*space, numbers))
         for rows in row_ranges(space[2], stored[..., 0].size):  # the file's: its last axis is first
             values[..., rows] = _scaled(stored[..., rows], volume)
-    return with_affine(torch.from_numpy(values), affine_of(volume, rule))
+    return with_affine(torch.from_numpy(values), affine)
 
 
 def load_labels(path: Path) -> np.ndarray:
@@ -146,13 +147,22 @@ def channels_first(values: np.ndarray) -> np.ndarray:
 
 
 def affine_of(volume: nib.Nifti1Image, rule: AffineRule = "sform") -> np.ndarray:
-    """The affine in mm (`read_affine`). Raises UserError that names the file."""
+    """The affine in mm (`read_affine`).
+
+    Raises UserError that names the file, also where several files are at different places.
+    """
     path = _file(volume)
     with readable(path):
         try:
-            return read_affine(volume, rule)
+            affine = read_affine(volume, rule)
         except UserError as error:
             raise UserError(f"{path} has {error}") from None
+    voxels = volume.dataobj
+    several: Sequence[nib.Nifti1Image] = voxels.volumes if isinstance(voxels, _Channels) else ()
+    for other in several[1:]:
+        if not same_place(affine, affine_of(other, rule), volume.shape[:3]):
+            raise _not_on_one_grid(other, f"at another place than {path.name}")
+    return affine
 
 
 def with_affine(values: torch.Tensor, affine: np.ndarray) -> MetaTensor:
@@ -205,29 +215,29 @@ class _Channels:
     is_proxy = True
 
     def __init__(self, volumes: Sequence[nib.Nifti1Image]) -> None:
-        self._volumes = volumes
+        self.volumes = volumes
         self.shape = (*volumes[0].shape[:3], sum(map(channels, volumes)))
         self.ndim = len(self.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        values = [channels_first(read_values(volume)) for volume in self._volumes]
+        values = [channels_first(read_values(volume)) for volume in self.volumes]
         return np.moveaxis(np.concatenate(values, dtype=dtype), 0, -1)
 
 
 def _side_by_side(volumes: Sequence[nib.Nifti1Image]) -> nib.Nifti1Image:
-    first, path = volumes[0], _file(volumes[0])
+    first = volumes[0]
     space = _four_axes(first)[:3]
     for other in volumes[1:]:
         if (found := _four_axes(other)[:3]) != space:
-            how = f"{_shape(found)}, {path.name} {_shape(space)}"
-        elif not same_place(first.affine, other.affine, space):
-            how = f"at another place than {path.name}"
-        else:
-            continue
-        raise UserError(
-            f"{_file(other)} is {how}; expected the files of one case on one grid: resample them"
-        )
+            shapes = f"{_shape(found)}, {_file(first).name} {_shape(space)}"
+            raise _not_on_one_grid(other, shapes)
     return type(first)(_Channels(volumes), first.affine, first.header, file_map=first.file_map)
+
+
+def _not_on_one_grid(volume: nib.Nifti1Image, how: str) -> UserError:
+    return UserError(
+        f"{_file(volume)} is {how}; expected the files of one case on one grid: resample them"
+    )
 
 
 def _load(path: Path) -> FileBasedImage:

@@ -3,6 +3,7 @@ of the file's own grid. By SciPy."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from .steps import Postprocess, Steps
 
 Box = tuple[slice, ...]
 JOINED = np.ones((3, 3, 3), bool)  # voxels of one component touch through a face, edge or corner
-CLOSE = 1e-6  # mm; a radius of exactly so many voxels reaches them
+CLOSE = 1e-6  # mm, or of a volume: exactly so many voxels are enough
 
 
 def postprocess(
@@ -24,10 +25,11 @@ def postprocess(
     affine: (4, 4), from voxels to mm in RAS+. `classes[v]` is the name of the label v, 0 the
     background. What a class loses becomes background, and it gains background and what a step
     before took from it, nothing else: every class is worked on as the network left the others, and
-    none depends on the order.
+    none depends on the order. What two would gain, as a hole in one that lies in the other, is of
+    the class in the smaller box.
     """
     before, after = LabelMap(labels, affine, classes), labels.copy()
-    for value, name in enumerate(classes):
+    for value, name in sorted(enumerate(classes[1:], start=1), key=lambda one: before.room(one[0])):
         if name not in steps or (found := before.after(value, steps[name])) is None:
             continue
         box, mask = found
@@ -50,6 +52,11 @@ class LabelMap:
         """The smallest that has all voxels of a label; None where there are none."""
         box: Box | None = self._boxes[value - 1]
         return box
+
+    def room(self, value: int) -> int:
+        """The voxels of its `box`, 0 where there is none."""
+        box = self.box(value)
+        return 0 if box is None else math.prod(side.stop - side.start for side in box)
 
     def after(self, value: int, steps: Steps) -> tuple[Box, np.ndarray] | None:
         """The voxels of a label after its steps, bool in its `box`, which no step leaves.
@@ -93,7 +100,7 @@ class LabelMap:
             kept = self._in_place(found, kept, box, steps)
         sizes = np.bincount(found.ravel(), minlength=count + 1)
         if steps.volume_mm3:
-            kept = kept[sizes[kept] * self.spacing.prod() >= steps.volume_mm3 - CLOSE]
+            kept = kept[sizes[kept] * self.spacing.prod() >= steps.volume_mm3 * (1 - CLOSE)]
         if steps.components:
             kept = kept[np.argsort(-sizes[kept], kind="stable")[: steps.components]]
         return np.isin(found, kept)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+import torch
 from torch import nn
 
+from .errors import UserError
 from .preprocess import Prepared
 from .readable import check_room
 from .restore import restore, restore_slabs
@@ -32,7 +34,7 @@ def segment(
     `network` is in eval mode; `targets`: what its logits stand for. `probabilities`: as in
     `restore`; `steps`: what is done with the labels afterwards. Raises UserError, which says
     `name`, where the logits that are held at once would take more memory than is free: all of them
-    or, over `WHOLE`, of a slab that is one window thick.
+    or, over `WHOLE`, of a slab that is one window thick; and where logits are not `finite`.
     """
     labels = _labels(prepared, network, inferer, targets, name, probabilities)
     if not steps:
@@ -57,10 +59,25 @@ def _labels(
         shape[axis] = min(shape[axis], inferer.patch[axis])
     check_logits(name, targets, shape)
     if by_slab:
-        slabs = inferer.slabs(prepared.image, network, axis, device)
+        slabs = finite(inferer.slabs(prepared.image, network, axis, device), name)
         return restore_slabs(slabs, axis, prepared, targets, probabilities)
-    logits = inferer.logits(prepared.image, network, device).cpu().numpy()
-    return restore(logits, prepared, targets, probabilities)
+    [logits] = finite([inferer.logits(prepared.image, network, device)], name)
+    return restore(logits.cpu().numpy(), prepared, targets, probabilities)
+
+
+def finite(slabs: Iterable[torch.Tensor], name: str) -> Iterator[torch.Tensor]:
+    """The slabs of logits, each when it is asked for.
+
+    Raises UserError, which says `name`, for one whose numbers are not all finite: NaN is larger
+    than nothing, and would be background.
+    """
+    for slab in slabs:
+        if not (slab.sum().isfinite() or slab.isfinite().all()):  # a sum takes no memory
+            raise UserError(
+                f"{name}: the network's logits are not all finite; look at the image's "
+                "intensities, and use fp32 where the network is in half precision"
+            )
+        yield slab
 
 
 def check_logits(name: str, targets: Targets, shape: Sequence[int]) -> None:

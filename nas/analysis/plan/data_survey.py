@@ -59,7 +59,7 @@ def survey_data(config: SourceConfig, workdir: Path, progress: Progress) -> Data
     kept = unfinished(source, config.preprocess, config.cache_folder(workdir))
     check = examine(source, progress, config.preprocess.affine, finished=kept)
     try:
-        refuse([*check.findings, *check_parts(check.cases, source.classes)], source)
+        refuse([*check.findings, *check_parts(check.cases, source.targets)], source)
     except UserError:
         shutil.rmtree(kept)  # its files will be mended
         raise

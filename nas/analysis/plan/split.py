@@ -37,7 +37,7 @@ def plan_split(
     folds = f"the first of its {count} folds" if count > 1 else "its own parts"
     own = Choice(OwnSplit(fold=0), f"of {source.described_by}: {folds}")
     cases = split_source(source, own.value)
-    refuse(check_parts(survey.cases, source.classes, cases), source)
+    refuse(check_parts(survey.cases, source.targets, cases), source)
     return own, groups, cases
 
 
@@ -71,7 +71,7 @@ def draw_cases(survey: DataSurvey, split: Choice[Split]) -> tuple[Choice[Split],
     for seed in range(DRAWS):
         drawn = split.value.model_copy(update={"seed": seed})
         cases = split_source(survey.source, drawn)
-        findings = check_parts(survey.cases, survey.source.classes, cases)
+        findings = check_parts(survey.cases, survey.source.targets, cases)
         if not any(finding.fault for finding in findings):
             return replace(split, value=drawn), cases
         first = first or findings

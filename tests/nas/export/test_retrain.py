@@ -1,6 +1,7 @@
 """Retraining an exported network: once, by folds, from the trial, with a teacher, interrupted."""
 
 import json
+import shutil
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -298,6 +299,24 @@ def test_groups_stay_together_in_folds(make):
     record = json.loads((folder / "folds" / "folds.json").read_text())
     parts = [{(int(name[-3:]) - 1) // 2 for name in f["validation"]} for f in record["folds"]]
     assert not parts[0] & parts[1]
+
+
+def test_folds_with_one_case_in_two_parts_are_refused(tmp_path, phantom_folder, phantom):
+    """Twice in the training cases of the search it was no more than a doubt."""
+    _, cases = phantom
+    first, again = cases.train[:2]
+    data = shutil.copytree(phantom_folder, tmp_path / "twins")
+    for part in ("imagesTr", "labelsTr"):
+        shutil.copy(data / part / f"{first}.nii.gz", data / part / f"{again}.nii.gz")
+    folder = write_export(tmp_path / "out", data, cases)
+    told = (
+        rf"--folds 5: in fold \d, {again}: image and label are the same as those of {first}; that"
+    )
+    with (
+        pytest.warns(UserWarning, match="both are in training"),
+        pytest.raises(UserError, match=told),
+    ):
+        go(folder, Plan(folds=5))
 
 
 @pytest.mark.parametrize(

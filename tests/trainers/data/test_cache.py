@@ -174,6 +174,18 @@ def test_a_pickled_cache_is_small_and_works(msd, tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickled).image("a"), cache.image("a"))
 
 
+@pytest.mark.parametrize("size", [0.9375, 0.0336, 0.00065, 8e-6])
+def test_a_microscopes_voxels_stay_as_small_as_they_are(msd, tmp_path, size):
+    """Those of one size are not resampled."""
+    values, affine = np.random.default_rng(0).normal(size=SHAPE), np.diag([size] * 3 + [1])
+    for name in "abc":
+        write_nifti(msd / "imagesTr" / f"{name}.nii.gz", values.astype(np.float32), affine)
+        write_nifti(msd / "labelsTr" / f"{name}.nii.gz", ball(SHAPE), affine)
+    cache = build_cache(read_msd(msd), Preprocess(crop="none"), tmp_path / "cache")
+    assert cache.spacing == (size, size, size)
+    assert cache.shape("a") == SHAPE
+
+
 def test_median_spacing_is_that_of_the_data(msd, tmp_path):
     for name, size in (("a", 1.0), ("b", 2.0), ("c", 4.0)):
         for part, values in (("imagesTr", np.ones(SHAPE, np.float32)), ("labelsTr", ball(SHAPE))):

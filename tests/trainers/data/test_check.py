@@ -32,6 +32,20 @@ def test_several_modalities_pass(tmp_path):
     check_dataset(read_msd(write_msd(tmp_path, ["a"], ("T1", "T2"))))
 
 
+@pytest.mark.parametrize(
+    ("shape", "signs"),
+    [(SHAPE, (-1, -1, -1)), ((*SHAPE[:2], 1), (-1, -1, 1)), ((1, 1, 9), (1, 1, -1))],
+)
+def test_volumes_whose_every_axis_is_mirrored_pass(msd, shape, signs):
+    """As left, back and down: read forward on the axes of a body, the file is read backwards."""
+    affine = np.diag([*signs, 1.0])
+    for number, name in enumerate("abc"):
+        image = np.random.default_rng(number).normal(100, 10, shape).astype(np.float32)
+        write_nifti(msd / "imagesTr" / f"{name}.nii.gz", image, affine)
+        write_nifti(msd / "labelsTr" / f"{name}.nii.gz", (image > 100).astype(np.uint8), affine)
+    check_dataset(read_msd(msd))
+
+
 def test_an_image_without_a_label(msd):
     (msd / "labelsTr" / "b.nii.gz").unlink()
     assert "  b  image without a label (imagesTr/b.nii.gz)" in problems(msd)

@@ -12,6 +12,7 @@ from trainers.data.msd import MsdData, read_msd
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 from trainers.errors import UserError
+from trainers.volumes.targets import Region, Targets
 
 from .volumes import SHAPE, ball, write_nifti
 
@@ -19,9 +20,9 @@ SPLIT = Cases(train=("a", "b"), validation=("c",))
 CLASSES = ("background", "low", "high")
 
 
-def found(folder, split=SPLIT) -> list[tuple[str | None, str, bool, str]]:
+def found(folder, split=SPLIT, regions=()) -> list[tuple[str | None, str, bool, str]]:
     cases = examine(read_msd(folder)).cases
-    findings = check_parts(cases, CLASSES, split)
+    findings = check_parts(cases, Targets(CLASSES, regions), split)
     return [(one.case, one.kind.value, one.fault, one.message) for one in findings]
 
 
@@ -125,7 +126,7 @@ def test_many_classes_that_no_case_has_are_not_all_listed(msd):
     cases = examine(read_msd(msd)).cases
     names = ("background", *(f"organ {i}" for i in range(1, 301)))
     wider = [one.model_copy(update={"voxels": one.voxels + (0,) * 298}) for one in cases]
-    [finding] = check_parts(wider, names, None)
+    [finding] = check_parts(wider, Targets(names), None)
     assert finding.message.startswith("no case has any of the classes 3 (organ 3), 4 (organ 4)")
     assert finding.message.endswith("and 288 more")
 
@@ -138,6 +139,19 @@ def test_a_part_without_any_foreground_is_a_fault(msd, empty, part):
         label(msd, name, np.zeros(SHAPE))
     told = f"no {part}case has any class: all labels are background alone"
     assert (None, "no foreground", True, told) in found(msd)
+
+
+@pytest.mark.parametrize(
+    ("without", "part"), [("abc", ""), ("ab", "training "), ("c", "validation ")]
+)
+def test_a_part_without_any_region_is_a_fault(msd, without, part):
+    """A label that is in no region is background: neither learnt nor scored."""
+    for name in without:
+        label(msd, name, ball(SHAPE) > 0)
+    told = f"no {part}case has any region: all labels are in none"
+    core, both = Region("core", (2,), 2), Region("both", (1, 2), 1)
+    assert found(msd, regions=(core,)) == [(None, "no foreground", True, told)]
+    assert not any(fault for *_, fault, _ in found(msd, regions=(both, core)))
 
 
 def test_a_test_set_may_lack_classes(msd):

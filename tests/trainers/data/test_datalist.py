@@ -94,10 +94,19 @@ def test_the_lists_are_the_split(msd, tmp_path):
 
 def test_a_test_stays_out_of_all_folds(tmp_path):
     msd = write_msd(tmp_path / "msd", ["a", "b", "c"])
-    a, b, c = entries(msd, fold=[0, 1, None])
-    file = datalist_of(msd, tmp_path / "list.json", training=[a, b], test=[c])
-    for fold in range(2):
-        assert split_source(opened(file), OwnSplit(fold=fold)).test == ("c",)
+    for own in (None, 0):  # some scripts give every entry a fold
+        a, b, c = entries(msd, fold=[0, 1, own])
+        file = datalist_of(msd, tmp_path / "list.json", training=[a, b], test=[c])
+        for fold in range(2):
+            assert split_source(opened(file), OwnSplit(fold=fold)).test == ("c",)
+
+
+def test_a_fold_of_a_test_makes_no_validation(tmp_path):
+    msd = write_msd(tmp_path / "msd", ["a", "b", "c"])
+    a, b, c = entries(msd, fold=[None, None, 0])
+    file = datalist_of(msd, tmp_path / "list.json", training=[a], validation=[b], test=[c])
+    cases = split_source(opened(file), OwnSplit())
+    assert (cases.validation, cases.test) == (("b",), ("c",))
 
 
 def test_what_has_no_label_is_left_out(msd, tmp_path):

@@ -169,6 +169,29 @@ def test_classes_are_found_by_their_names(tmp_path):
     np.testing.assert_array_equal(label_of(dataset), labels == 2)
 
 
+def test_the_background_comes_first_in_upper_or_lower_case(tmp_path):
+    write_seg(tmp_path / "a", labels := write_case(tmp_path / "a"))
+    dataset = opened(tmp_path, tmp_path / "work", classes=("Background", "Liver", "Kidney"))
+    assert dataset.classes == ("Background", "Liver", "Kidney")
+    np.testing.assert_array_equal(label_of(dataset), labels)
+    with pytest.raises(UserError, match="begins with liver; expected the background first"):
+        opened(tmp_path, tmp_path / "work", classes=("liver", "kidney"))
+
+
+def test_segments_and_regions_of_one_name_are_one_class(tmp_path):
+    """As every lesion of a patient may be a segment called lesion."""
+    write_seg(tmp_path / "a", labels := write_case(tmp_path / "a"), ("", "lesion", "lesion"))
+    dataset = opened(tmp_path, tmp_path / "work")
+    assert dataset.classes == ("background", "lesion")
+    np.testing.assert_array_equal(label_of(dataset), labels > 0)
+
+    write_case(tmp_path / "b")
+    one, other = (box(slice_, (1.5, 6.5), (0.5, 4.5)) for slice_ in (2, 4))
+    write_rtstruct(tmp_path / "b", {"lesion": [one], "lesion ": [other]})  # blanks do not count
+    contoured = label_of(opened(tmp_path / "b", tmp_path / "work"))
+    assert np.flatnonzero(contoured.any((1, 2))).tolist() == [2, 4]
+
+
 @pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR"])
 def test_contours_hold_the_voxels_whose_middles_they_hold(tmp_path, kind):
     write_case(tmp_path / "a")

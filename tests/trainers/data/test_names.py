@@ -22,6 +22,14 @@ def test_a_name_that_is_only_odd_is_good(name):
     check_names(Dataset(Path("x"), ("CT", name), ("background", name, "liver"), ()))
 
 
+@pytest.mark.parametrize(("classes", "told"), [(["liver"], "'liver'"), ([], "none")])
+def test_a_background_alone_is_refused(classes, told):
+    assert refused(classes) == (
+        f"the classes are {told}; expected the background and one more at least, such as "
+        "[background, liver]"
+    )
+
+
 def test_two_of_one_name_are_refused():
     assert refused(["background", "a", "b", "a"]) == (
         "class 1 and 3 have one name, 'a'; expected one name for each"

@@ -1,6 +1,8 @@
 """A CSV table of cases."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,27 @@ def test_other_names_of_the_same_files_are_other_data(msd, file):
     plain = opened(file).fingerprint(Preprocess())
     assert fingerprint("a", "b", "c") == plain
     assert len({plain, fingerprint("p1", "p2", "p3"), fingerprint("p1", "p2", "p4")}) == 3
+
+
+def test_files_of_the_same_name_in_another_folder_are_other_data(msd, monkeypatch):
+    """Labels of two readers, of one size and, out of one archive, of one time."""
+    for reader in ("1", "2"):
+        file = msd / "readers" / reader / "a.nii"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"labels")
+        os.utime(file, (0, 0))
+
+    def fingerprint(folder, label):
+        row = {"image": "imagesTr/a.nii.gz", "label": str(label)}
+        return opened(table_of(msd, folder / "cases.csv", [row])).fingerprint(Preprocess())
+
+    first = fingerprint(msd, "readers/1/a.nii")
+    assert fingerprint(msd, "readers/2/a.nii") != first
+    assert fingerprint(msd, msd / "readers" / "1" / "a.nii") == first
+    monkeypatch.chdir(msd.parent)
+    assert fingerprint(Path(msd.name), msd / "readers" / "1" / "a.nii") == first
+    moved = msd.rename(msd.parent / "moved")
+    assert fingerprint(moved, "readers/1/a.nii") == first
 
 
 def test_paths_are_relative_to_the_table(msd):

@@ -174,3 +174,24 @@ def test_a_fused_update_reads_rates_that_are_tensors(name):
             optimizer.backward(nn.functional.linear(x, weight, bias).square().mean())
             optimizer.update()
     torch.testing.assert_close(*(parameters[0] for parameters in nets), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("error")
+def test_fp16_scales_the_loss_on_a_cpu_too():
+    config = TrainConfig(**CONFIG.model_dump() | {"precision": "fp16"})
+    net = network()
+    optimizer = ScheduledOptimizer(net.parameters(), config, CPU)
+    assert optimizer.scales_loss
+    with torch.autocast("cpu", torch.float16):
+        logits = net(inputs(1)[0])
+    optimizer.begin_step()
+    optimizer.backward(1e-8 * logits.float().mean())  # half precision knows nothing below 6e-8
+    optimizer.update()
+    assert net.bias.grad.tolist() == pytest.approx([0.5e-8, 0.5e-8], rel=1e-2)
+
+    saved = optimizer.state()
+    assert saved["scaler"]
+    for scaler in (saved["scaler"], {}):  # version 0.1 scaled nothing on a CPU
+        ScheduledOptimizer(network().parameters(), config, CPU).load_state(
+            {**saved, "scaler": scaler}
+        )

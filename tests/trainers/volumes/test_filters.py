@@ -59,6 +59,20 @@ def test_noise_goes_as_the_library_takes_it(shape):
     assert error[1] < 0.7 * error[0]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("slices", [2, 3, 4])
+@pytest.mark.parametrize(
+    "filters", [{"clahe": CLAHE}, {"denoise": MEANS}], ids=["clahe", "denoise"]
+)
+def test_few_slices_are_no_colours(slices, filters):
+    """A last axis so short is one of colours to scikit-image; the first is not."""
+    pytest.importorskip("skimage")
+    image, _ = noisy((20, 24, slices))
+    found = normalise(image, settings(**filters))
+    turned = normalise(np.moveaxis(image, 3, 1).copy(), settings(**filters))
+    np.testing.assert_allclose(found, np.moveaxis(turned, 1, 3), atol=1e-3)
+
+
 def test_a_constant_channel_has_no_noise_to_take():
     pytest.importorskip("skimage")
     image = np.full((1, 8, 8, 8), 50.0, np.float32)

@@ -179,6 +179,20 @@ def test_a_prediction_under_another_rule_lies_where_the_image_lies(tmp_path):
         np.testing.assert_array_equal(read_affine(written, rule), read_affine(read, rule))
 
 
+def test_files_of_one_image_are_at_one_place_by_the_rule_that_counts(tmp_path):
+    """A broken sform of one channel is why a person chose the qform."""
+    files = tmp_path / "a.nii", tmp_path / "b.nii"
+    for file, shift in zip(files, (0.0, 30.0), strict=True):
+        volume = nib.Nifti1Image(np.zeros((4, 5, 6), np.float32), np.eye(4))
+        volume.set_sform(volume.affine + np.diag([shift], 3), 1)
+        volume.set_qform(np.diag([2.0, 2.0, 2.0, 1.0]), 1)
+        nib.save(volume, file)
+    prepared = prepare_image(files, settings_of(affine="qform"), None)
+    assert voxel_sizes(prepared.native.affine) == pytest.approx([2, 2, 2])
+    with pytest.raises(UserError, match=r"b\.nii is at another place than a\.nii"):
+        prepare_image(files, settings_of(), None)
+
+
 @pytest.mark.parametrize(
     ("affine", "told"),
     [

@@ -50,6 +50,14 @@ def test_an_island_that_is_large_enough_stays(steps):
     np.testing.assert_array_equal(after(labels, **steps), labels)
 
 
+@pytest.mark.parametrize("mm", [1.0, 1e-3])
+@pytest.mark.parametrize(("voxels", "stays"), [(8, True), (9, False)])
+def test_a_volume_is_one_of_a_microscopes_voxels_too(mm, voxels, stays):
+    """The small box has eight voxels."""
+    found = after(boxes(LARGE, SMALL), np.diag([mm, mm, mm, 1.0]), volume_mm3=voxels * mm**3)
+    assert (found[14:16, 14:16, 14:16] == 1).all() == stays
+
+
 def test_voxels_that_meet_in_a_corner_are_one_component():
     labels = boxes((1, (2, 4), (2, 4), (2, 4)), (1, (4, 5), (4, 5), (4, 5)))
     np.testing.assert_array_equal(after(labels, components=1), labels)
@@ -179,6 +187,15 @@ def test_no_class_depends_on_what_became_of_another():
     turned = postprocess(labels, MM, CLASSES, dict(reversed(steps.items())))
     np.testing.assert_array_equal(found, turned)
     assert (found[14:16, 14:16, 14:16] == 1).all() and not (found[16, 14:16, 14:16]).any()
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(1, 2), (2, 1)])
+def test_a_hole_is_of_the_class_that_it_is_in_whatever_that_one_is_in(outer, inner):
+    """As one in the cavity of a heart, which lies in the muscle."""
+    labels = boxes((outer, *[(2, 12)] * 3), (inner, *[(4, 10)] * 3), (0, *[(6, 8)] * 3))
+    steps = dict.fromkeys(("liver", "kidney"), Steps(holes=True))
+    filled = boxes((outer, *[(2, 12)] * 3), (inner, *[(4, 10)] * 3))
+    np.testing.assert_array_equal(postprocess(labels, MM, CLASSES, steps), filled)
 
 
 def test_steps_say_what_they_do():

@@ -56,4 +56,5 @@ class DataCheck(Strict):
 def content(values: np.ndarray) -> str:
     """A hash of shape and voxels, equal for equal numbers of any type."""
     flat = np.asarray(values, np.float32).reshape(-1, order="F")  # as files and nibabel have it
-    return blake2b(flat.data, digest_size=16, key=str(values.shape).encode()).hexdigest()
+    voxels = np.ascontiguousarray(flat)  # backwards where all axes of a file are mirrored
+    return blake2b(voxels.data, digest_size=16, key=str(values.shape).encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from trainers.data.check.finding import Finding, Kind
 from trainers.data.splits import Cases
 from trainers.errors import listed
 from trainers.volumes.geometry import by
+from trainers.volumes.targets import Targets
 
 APART = 3.0  # times larger or smaller than the median
 ENOUGH = 3  # cases that a median is of
@@ -19,20 +21,20 @@ SHOWN = 10  # classes that are named
 
 
 def check_parts(
-    facts: Sequence[CaseFacts], classes: Sequence[str], split: Cases | None = None
+    facts: Sequence[CaseFacts], targets: Targets, split: Cases | None = None
 ) -> list[Finding]:
     """What the cases are to each other, and to the parts of a split where it is known.
 
     The same image with the same label in two parts is a fault, as a case that a split file names
     twice is: validation would measure memory. With another label, as of a second reader, or in one
-    part, it is a doubt. Constant images are not compared. That training or validation has no
-    foreground at all is a fault, too; without a split, that no case has.
+    part, it is a doubt. Constant images are not compared. That training or validation has no class
+    of the `targets` at all, or no region, is a fault, too; without a split, that no case has.
     """
     parts = _parts(facts, split)
     used = [one for one in facts if one.name in parts]
     return [
         *_duplicates(used, parts),
-        *_classes(used, classes, parts),
+        *_classes(used, targets, parts),
         *_sizes(used),
     ]
 
@@ -81,33 +83,37 @@ def _duplicate(one: CaseFacts, other: CaseFacts, parts: Mapping[str, str]) -> Fi
 
 
 def _classes(
-    facts: Sequence[CaseFacts], classes: Sequence[str], parts: Mapping[str, str]
+    facts: Sequence[CaseFacts], targets: Targets, parts: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Which classes a part lacks. A test set may lack what it likes."""
-    nowhere = _absent(facts, classes)
+    nowhere = _absent(facts, targets.classes)
     if nowhere:
-        yield _lacking("case", nowhere, classes)
+        yield _lacking("case", nowhere, targets)
     for part, verb in (("training", "learnt"), ("validation", "scored")):
-        lost = _absent([one for one in facts if parts[one.name] == part], classes)
+        lost = _absent([one for one in facts if parts[one.name] == part], targets.classes)
         if lost - nowhere:
-            told = lost if _all_of(lost, classes) else lost - nowhere
-            yield _lacking(f"{part} case", told, classes, verb)
+            every = _all_of(lost, targets) and not _all_of(nowhere, targets)
+            told = lost if every else lost - nowhere
+            yield _lacking(f"{part} case", told, targets, verb)
 
 
-def _lacking(where: str, missing: set[int], classes: Sequence[str], verb: str = "") -> Finding:
+def _lacking(where: str, missing: set[int], targets: Targets, verb: str = "") -> Finding:
     """`verb`: what cannot be done with a class that is missing."""
-    if _all_of(missing, classes):
+    if _all_of(missing, targets):
         told = f"no {where} has any class: all labels are background alone"
+        if targets.regions:
+            told = f"no {where} has any region: all labels are in none"
         return Finding(case=None, kind=Kind.NO_FOREGROUND, message=told)
-    names = [f"{index} ({classes[index]})" for index in sorted(missing)]
+    names = [f"{index} ({targets.classes[index]})" for index in sorted(missing)]
     what, it = ("class", "it") if len(names) == 1 else ("any of the classes", "they")
     cannot = f": {it} cannot be {verb}" if verb else ""
     told = f"no {where} has {what} {listed(names, SHOWN)}{cannot}"
     return Finding(case=None, kind=Kind.CLASS, message=told)
 
 
-def _all_of(missing: set[int], classes: Sequence[str]) -> bool:
-    return len(missing) == len(classes) - 1
+def _all_of(missing: set[int], targets: Targets) -> bool:
+    """Whether nothing is left that is scored."""
+    return missing.issuperset(chain(*targets.groups))
 
 
 def _absent(facts: Sequence[CaseFacts], classes: Sequence[str]) -> set[int]:

@@ -74,4 +74,4 @@ def check_dataset(
     """
     check = examine(source, progress, rule, expecting)
     refuse(check.findings, source, expecting)
-    warn([*check.findings, *check_parts(check.cases, source.classes)], source.folder)
+    warn([*check.findings, *check_parts(check.cases, source.targets)], source.folder)
