@@ -74,7 +74,10 @@ class Source:
                     "expected one way to prepare an image and one patch. Deploy each by itself: "
                     "segnas predict averages deployed folders"
                 )
-        network = Ensemble([s.network for s in segmenters]).eval() if others else first.network
+        network = first.network
+        if others:
+            regions = bool(first.task.regions)
+            network = Ensemble([s.network for s in segmenters], regions=regions).eval()
         strides = [_three(export.architecture.strides()) for export in exports]
         steps = common_steps([one.spec for one in segmenters])
         spec = first.spec.model_copy(update={"postprocess": steps})
