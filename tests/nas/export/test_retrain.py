@@ -161,6 +161,17 @@ def test_a_training_whose_last_words_were_lost_is_not_repeated(make):
     assert done.dice == record["dice"]
 
 
+def test_the_seconds_of_all_sessions_are_recorded(make):
+    folder = make("out")
+    go(folder, until=1)
+    (draft,) = folder.glob("retraining-*.pt")
+    state = torch.load(draft, weights_only=True)
+    state["training"]["seconds"] = 5000.0
+    write_checkpoint(draft, state)
+    go(folder)
+    assert 5000 < json.loads((folder / "retrained.json").read_text())["seconds"] < 6000
+
+
 def test_a_folder_that_was_moved_goes_on(make, tmp_path, monkeypatch):
     folder = make("out")
     go(folder, until=1)
