@@ -118,7 +118,7 @@ def retrain(
         done = _cross_validate(job, folds, plan, draft, report, train)
     else:
         done = _train_once(job, plan, report, train)
-    return replace(done, postprocess=renew_postprocess(Export(export.folder), progress))
+    return replace(done, postprocess=renew_postprocess(export, progress))
 
 
 def check_plan(export: Export, plan: Plan) -> None:

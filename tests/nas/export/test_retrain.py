@@ -342,6 +342,14 @@ def test_the_command_tells_what_was_written_and_what_is_next(make, capsys):
     assert f"next: segnas evaluate {folder}" in said
 
 
+def test_data_that_have_moved_are_named_for_one_training(make, phantom_folder, tmp_path, capsys):
+    folder = make("out", epochs=1)
+    config = folder / "retrain.yaml"
+    config.write_text(config.read_text().replace(str(phantom_folder), str(tmp_path / "gone")))
+    assert main(["retrain", str(folder), "--set", f"data.path={phantom_folder}"]) == 0
+    assert "postprocessing: " in capsys.readouterr().out
+
+
 def test_the_command_needs_no_split_file(make):
     folder = make("out")
     (folder / "split.json").unlink()
