@@ -90,6 +90,7 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
     """What was written, how good it is, and what to do with it."""
     from nas.export.export_folder import Export
     from nas.pareto.result import class_dice
+    from trainers.postprocess.choose import FEWEST
 
     first = done.outcomes[0]
     mean = "" if done.dice is None else f", validation Dice {done.dice:.4f}"
@@ -108,8 +109,9 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
         ]
         lines.append("In use from now on: the mean of the folds' probabilities.")
     if done.postprocess:
-        steps = done.postprocess.steps
+        steps, few = done.postprocess.steps, len(done.postprocess.cases) < FEWEST
+        none = f"none on fewer than {FEWEST} cases" if few else "none, for nothing helped"
         each = "; ".join(f"{name}: {one}" for name, one in steps.items())
-        lines.append(f"postprocessing: {each or 'none, for nothing helped'}")
+        lines.append(f"postprocessing: {each or none}")
     lines.append(next_line(Export(export.folder)))
     return lines
