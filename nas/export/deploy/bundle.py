@@ -175,6 +175,9 @@ def check_runner(
 ) -> float:
     """Run the folder on the cases' files: the worst Dice of its files against segnas' own labels.
 
+    segmenter: what makes these, with the network of the same folder. (What its precision changes is
+    `parity_check`'s to judge.)
+
     Raises DeployError where it is below 1 by more than `DICE_TOLERANCE`, or a file has another
     shape.
     """

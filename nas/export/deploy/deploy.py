@@ -183,7 +183,7 @@ def _build(
     if kind in RUNNERS:
         RUNNERS[kind](folder, record)
         progress(f"running the {kind} folder by itself")
-        found = check_runner(folder, record, segmenter, cases)
+        found = check_runner(folder, record, replace(segmenter, network=deployed), cases)
         checks = checks.model_copy(update={"pipeline": found})
         record = record.model_copy(update={"checks": checks})
     record.write(folder)

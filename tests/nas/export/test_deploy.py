@@ -133,6 +133,30 @@ def test_a_file_that_its_runtime_cannot_open_is_tried_narrower(cases, tmp_path, 
     assert (record.dynamic.batch, record.dynamic.sizes) == (True, False)
 
 
+class Close(nn.Module):
+    """Classes a and b differ by less than half precision tells apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv3d(1, 4, 1, bias=False)
+        with torch.no_grad():
+            self.head.weight[:, 0, 0, 0, 0] = torch.tensor([-1, 1, 1 + 1e-5, 0])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x)
+
+
+def test_labels_may_differ_as_long_as_dice_does_not(cases, tmp_path):
+    like = nib.load(cases[0].label)
+    only_c = np.zeros(like.shape, np.uint8)
+    only_c[4:8, 4:8, 4:8] = 3
+    nib.save(nib.Nifti1Image(only_c, like.affine), tmp_path / "label.nii.gz")
+    case = CheckCase(cases[0].name, cases[0].image, tmp_path / "label.nii.gz")
+    checks = deploy(source(Close()), [case], "onnx", "fp16", tmp_path / "d", QUICK).checks
+    assert checks.dice == checks.dice_pytorch and checks.agreement < 0.5
+    assert checks.pipeline == 1.0  # the folder does what the same file does within segnas
+
+
 def test_int8_weights_are_stored_in_int8(cases, tmp_path):
     onnx = pytest.importorskip("onnx")
     deploy(source(), cases, "onnx", "int8", tmp_path / "d", QUICK)
