@@ -121,7 +121,7 @@ def _student(name: str | None, export: Export) -> Architecture | None:
     from search_spaces.fitting import misfit
 
     student = named_architecture(name)
-    if why := misfit(student, export.config.train.patch):
+    if why := misfit(student, export.trained.patch):
         raise UserError(
             f"--student {name} does not take the patches of {export.folder}, train.patch: {why}; "
             "choose another student"

@@ -59,8 +59,8 @@ def _card(export: Export) -> str:
 
 
 def _about(export: Export) -> Iterator[str]:
-    task, train = export.config.task, export.config.train
-    size = " x ".join(map(str, train.patch))
+    task = export.config.task
+    size = " x ".join(map(str, export.trained.patch))
     spacing = "each volume's own" if task.spacing is None else _mm(task.spacing)
     how = "made smaller" if export.compression else "found"
     yield (

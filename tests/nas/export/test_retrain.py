@@ -12,6 +12,7 @@ import torch
 from nas.cli.main import main
 from nas.export.choose_postprocess import choose_postprocess
 from nas.export.export_folder import Export
+from nas.export.model_card import model_card
 from nas.export.retrain import Plan, retrain
 from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
@@ -214,6 +215,7 @@ def test_it_is_used_with_the_settings_it_was_trained_with(make):
     segmenter = opened(folder).segmenter()
     assert isinstance(segmenter.network, Mirrored)
     assert segmenter.task.patch == (24, 24, 24)
+    assert "windows of 24 x 24 x 24 voxels" in model_card(folder)
     (folder / "retrained.pt").unlink()
     assert opened(folder).segmenter().task.patch == (16, 16, 16)  # the trial's again
 
