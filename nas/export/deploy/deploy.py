@@ -78,7 +78,7 @@ class Source:
         if others:
             regions = bool(first.task.regions)
             network = Ensemble([s.network for s in segmenters], regions=regions).eval()
-        strides = [_three(export.architecture.strides()) for export in exports]
+        strides = [_of_volumes(export.architecture.strides()) for export in exports]
         steps = common_steps([one.spec for one in segmenters])
         spec = first.spec.model_copy(update={"postprocess": steps})
         return cls(
@@ -90,8 +90,9 @@ class Source:
         )
 
 
-def _three(strides: Sequence[int]) -> tuple[int, ...]:
-    return tuple(strides) if len(strides) == 3 else (strides[0],) * 3
+def _of_volumes(strides: Sequence[int]) -> tuple[int, ...]:
+    """Of D, H and W: a network of slices takes any number of them."""
+    return tuple(strides) if len(strides) == 3 else (1, *strides)
 
 
 def _differing(ours: SegmenterSpec, theirs: SegmenterSpec) -> list[str]:
