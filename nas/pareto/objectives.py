@@ -142,12 +142,14 @@ def costs_among(names: Iterable[str]) -> list[str]:
     return sorted(known, key=lambda name: (COSTS.index(name.partition("@")[0]), name))
 
 
-def short_number(value: float | None, unit: str = "", base: Literal[1000, 1024] = 1000) -> str:
-    """Three significant digits for people: `12.3 k`, `4.1 M`, `8.7 ms`; a dash for the unknown."""
+def short_number(
+    value: float | None, unit: str = "", base: Literal[1000, 1024] = 1000, digits: int = 3
+) -> str:
+    """A few digits for people: `12.3 k`, `4.1 M`, `8.7 ms`; a dash for the unknown."""
     if value is None:
         return UNKNOWN
     for size, prefix in PREFIXES[base]:
         if value >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
             value, unit = value / size, prefix + unit
             break
-    return f"{value:.3g} {unit}".rstrip()
+    return f"{value:.{digits}g} {unit}".rstrip()
