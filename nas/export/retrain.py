@@ -24,6 +24,7 @@ from nas.export.export_folder import (
     RETRAINED_WEIGHTS,
     Export,
 )
+from nas.export.learnt_cases import has_learnt
 from nas.export.postprocess_record import PostprocessRecord
 from nas.export.teacher import open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
@@ -280,13 +281,14 @@ def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
 
 def _used(job: Job, plan: Plan) -> dict[str, Any]:
     """How the weights were trained, as `retrained.json` records it."""
-    teacher = None
+    teacher, cases = None, job.cases
+    validated = (*cases.train, *cases.validation) if plan.folds else cases.validation
     if job.teacher is not None:
         teacher = {
             "folder": str(job.teacher.folder),
             "key": job.teacher.architecture.key,
             "weights": job.teacher.fingerprint,
-            "saw_validation": job.teacher.saw_validation,
+            "saw_validation": has_learnt(job.teacher, validated),
         }
     return {
         "from": plan.start,

@@ -19,6 +19,7 @@ from nas.export.compress.low_rank import factorise
 from nas.export.compress.patches import TrainingPatches
 from nas.export.compress.prune import prune
 from nas.export.export_folder import COMPRESSION, CONFIG, FOLDS, SPLIT, TRIAL_WEIGHTS, Export
+from nas.export.learnt_cases import has_learnt
 from nas.export.model_card import write_card
 from nas.export.retrain import EpochTold, Plan, check_plan, retrain
 from search_spaces.blocks.prunable import prunable
@@ -106,7 +107,7 @@ def compress(
             "folder": str(export.folder.resolve()),
             "key": export.architecture.key,
             "weights": export.fingerprint,
-            "saw_validation": export.saw_validation,
+            "saw_validation": has_learnt(export, cases.validation),
         }
         # Before its training, after which postprocessing is chosen on cases that neither has seen.
         replace_files({folder / COMPRESSION: json.dumps({"original": original}).encode()})
@@ -257,7 +258,7 @@ def _compare(
     made = Export(folder)
     after = made.network()
     note(f"Dice on {len(cases.validation)} validation cases, and latency")
-    if export.saw_validation:
+    if has_learnt(export, cases.validation):
         note("the original was trained on them, too: every Dice here is better than on new cases")
     if plan.method == "quantise-aware":
         return int8_figures(export, before, after, cache, cases, plan.threads)

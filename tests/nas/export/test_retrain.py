@@ -402,8 +402,19 @@ def test_an_ensemble_teaches(make):
         seen.append(job.teacher.network())
         return train_here(job, report)
 
-    retrain(opened(make("student")), Plan(teacher=teacher), lambda *_: None, train=train)
+    student = make("student")
+    retrain(opened(student), Plan(teacher=teacher), lambda *_: None, train=train)
     assert isinstance(seen[0], Ensemble)
+    assert opened(student).saw_validation  # through its teacher, whose folds have learnt all cases
+
+
+def test_a_student_knows_what_a_teacher_of_another_split_has_learnt(make):
+    teacher, student = make("teacher", epochs=1), make("student", epochs=1)
+    go(student, Plan(teacher=teacher))
+    assert not opened(student).saw_validation
+    go(teacher, None, "data.split={validation: 0.2, seed: 5}")
+    go(student, Plan(teacher=teacher))
+    assert opened(student).saw_validation
 
 
 @pytest.mark.parametrize(
