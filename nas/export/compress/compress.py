@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from nas.config.yaml_file import write_config
-from nas.export.compress.figures import figures, latencies, validation_dice
-from nas.export.compress.int8 import int8_figures
+from nas.cost.latency.machine import check_machine
+from nas.export.compress.figures import figures, latencies, latency_config, validation_dice
+from nas.export.compress.int8 import check_int8, int8_figures
 from nas.export.compress.low_rank import factorise
 from nas.export.compress.patches import TrainingPatches
 from nas.export.compress.prune import prune
@@ -92,6 +94,8 @@ def compress(
     new_folder(to)
     cache, cases = prepare_data(export.config.data, export.folder, progress)
     before = export.network()
+    if plan.method == "quantise-aware":
+        check_int8(before, export)
     parts = plan.parts(before)
     network, sizes = _smaller(before, export, plan, parts, cache, cases, note)
     reduced = _reduced(before, sizes)
@@ -141,6 +145,9 @@ def _check(export: Export, plan: Compression) -> None:
         raise UserError("--student goes with --method distil, which needs one; give both or none")
     if plan.method == "distil" and plan.steps == 0:
         raise UserError("--steps 0 with --method distil: a student with new weights has to learn")
+    int8 = plan.method == "quantise-aware"
+    timed = latency_config(export, plan.threads, in_onnx=int8)
+    check_machine(timed, torch.device("cpu") if int8 else best_device())
 
 
 def _smaller(

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from nas.cli.main import main
+from nas.cost.latency import LatencyError
+from nas.export.compress import int8
 from nas.export.compress.compress import Compression, compress
 from nas.export.compress.low_rank import factorise
 from nas.export.compress.prune import importance, most_important, prune
@@ -172,6 +174,29 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(export, tmp_path, pl
     with pytest.raises(UserError, match=what):
         go(export, tmp_path / "none", **plan)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("plan", "what"),
+    [
+        ({"method": "prune", "threads": 100_000}, "threads = 100000; expected .* at most"),
+        ({"method": "quantise-aware"}, "quantise-aware: no ONNX export: it chooses"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_the_training(
+    export, tmp_path, monkeypatch, plan, what
+):
+    def refuse(*_):
+        raise LatencyError("no ONNX export: it chooses")
+
+    def trained(*_):
+        raise AssertionError("it was trained")
+
+    pytest.importorskip("onnx")
+    monkeypatch.setattr(int8, "export_onnx", refuse)
+    plan = Compression(patches=1, steps=2, **plan)
+    with pytest.raises(UserError, match=what):
+        compress(export, plan, tmp_path / "none", trained)
 
 
 def test_an_interruption_leaves_nothing(export, tmp_path):
