@@ -70,7 +70,11 @@ def inference_config(record: Deployment, network: Any) -> dict[str, Any]:
         "device": f"$torch.device('{record.device}')",
         "dataset_dir": "$@bundle_root + '/images'",
         "output_dir": "$@bundle_root + '/segmentations'",
-        "datalist": {"_target_": "scripts.transforms.find_images", "folder": "@dataset_dir"},
+        "datalist": {
+            "_target_": "scripts.transforms.find_images",
+            "folder": "@dataset_dir",
+            "channels": record.task.channels,
+        },
         "network_def": network,
         "network": "$@network_def.eval()",
         "preprocessing": {
