@@ -118,10 +118,13 @@ def _student(name: str | None, export: Export) -> Architecture | None:
     if name is None:
         return None
     from nas.cli.network_argument import named_architecture
+    from nas.export.export_folder import Export
     from search_spaces.fitting import misfit
 
-    student = named_architecture(name)
-    if why := misfit(student, export.trained.patch):
+    student, patch = named_architecture(name), export.config.train.patch
+    if patch == Export(export.folder).config.train.patch:  # or --set says another one
+        patch = export.trained.patch
+    if why := misfit(student, patch):
         raise UserError(
             f"--student {name} does not take the patches of {export.folder}, train.patch: {why}; "
             "choose another student"

@@ -147,9 +147,12 @@ class Export:
     def trained(self) -> RetrainConfig:
         """How the network with `weights` was trained, and so is used: patch, overlap, mirroring.
 
-        That of their retraining, whose settings may not be those of `retrain.yaml`.
+        That of their retraining, whose settings may not be those of `retrain.yaml`; of the trial's
+        weights the patch is the search's, which retraining need not have.
         """
-        if self.weights.name == TRIAL_WEIGHTS or "train" not in self.retrained:
+        if self.weights.name == TRIAL_WEIGHTS:
+            return self.config.train.model_copy(update={"patch": self.config.task.patch})
+        if "train" not in self.retrained:
             return self.config.train
         try:
             return RetrainConfig.model_validate(self.retrained["train"])

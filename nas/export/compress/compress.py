@@ -220,7 +220,8 @@ def _write(
     if plan.method == "distil":
         taught = train.distillation.model_copy(update={"features": FEATURES})
         train = train.model_copy(update={"distillation": taught})
-    changes = {"name": f"{config.name}-{plan.method}", "data": data, "train": train}
+    task = config.task.model_copy(update={"patch": train.patch})
+    changes = {"name": f"{config.name}-{plan.method}", "task": task, "data": data, "train": train}
     write_config(config.model_copy(update=changes), folder / CONFIG)
     origin = {"trial": export.architecture.key, **source.get("origin", {})}
     record = {**architecture_record(architecture), "origin": origin}

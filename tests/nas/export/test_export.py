@@ -157,7 +157,7 @@ def test_the_card_of_a_retrained_network_tells_its_dice(search, tmp_path):
     text = write_card(to).read_text()
     assert "Weights in use: `retrained.pt`" in text
     assert "Retrained: validation Dice 0.7500" in text
-    record |= {"epochs": 2, "train": {"steps_per_epoch": 10}}
+    record |= {"epochs": 2, "train": {"patch": [16, 16, 16], "steps_per_epoch": 10}}
     (to / "retrained.json").write_text(json.dumps(record))
     assert "Retrained for 2 epochs of 10 steps: validation Dice" in write_card(to).read_text()
 

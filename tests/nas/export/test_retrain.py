@@ -220,6 +220,13 @@ def test_it_is_used_with_the_settings_it_was_trained_with(make):
     assert opened(folder).segmenter().task.patch == (16, 16, 16)  # the trial's again
 
 
+def test_weights_of_the_trial_are_used_on_the_patch_of_the_search(make):
+    folder = make("out", searched=[16, 16, 16], patch=[24, 24, 24], epochs=1)
+    assert opened(folder).segmenter().task.patch == (16, 16, 16)
+    go(folder)
+    assert opened(folder).segmenter().task.patch == (24, 24, 24)
+
+
 # Folds
 
 
