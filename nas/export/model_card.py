@@ -45,7 +45,7 @@ def _card(export: Export) -> str:
     record = read_json(folder / ARCHITECTURE, finite=False)
     result = Result.from_json(record["result"], record["space"]) if "result" in record else None
     sections = {
-        plain(export.config.name): _about(export),
+        plain(export.config.name): _about(export, result),
         **({"What it costs": _costs(result)} if result else {}),
         **({"What was made smaller": _smaller(folder)} if (folder / COMPRESSION).exists() else {}),
         "How good it is": _quality(export, result),
@@ -58,11 +58,12 @@ def _card(export: Export) -> str:
     return "\n\n".join([first.format("#"), *(part.format("##") for part in rest)])
 
 
-def _about(export: Export) -> Iterator[str]:
+def _about(export: Export, result: Result | None) -> Iterator[str]:
     task = export.config.task
     size = " x ".join(map(str, export.trained.patch))
     spacing = "each volume's own" if task.spacing is None else _mm(task.spacing)
-    how = "made smaller" if export.compression else "found"
+    smaller = export.compression or (result and result.compressed)
+    how = "made smaller" if smaller else "found"
     yield (
         f"A 3D segmentation network of the space `{export.architecture.space}`, architecture "
         f"`{export.architecture.key}`, {how} by segnas."
