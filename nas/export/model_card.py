@@ -54,8 +54,8 @@ def _card(export: Export) -> str:
         "Where it comes from": _source(export, record.get("origin", {})),
         "Intended use and limits": _limits(export),
     }
-    first, *rest = ["\n".join(["{} " + title, "", *text]) for title, text in sections.items()]
-    return "\n\n".join([first.format("#"), *(part.format("##") for part in rest)])
+    first, *rest = ["\n".join([title, "", *text]) for title, text in sections.items()]
+    return "\n\n".join([f"# {first}", *(f"## {part}" for part in rest)])
 
 
 def _about(export: Export, result: Result | None) -> Iterator[str]:
