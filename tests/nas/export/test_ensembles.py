@@ -53,6 +53,14 @@ def test_predict_averages_folders(pair, image, tmp_path, capsys):
     assert all((found != one).any() for one in alone)
 
 
+def test_python_takes_paths_as_text(make, image, tmp_path, monkeypatch):
+    make("a")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert nas.Export("~/a").architecture == POINT
+    done = nas.predict_folder(nas.load_segmenter("~/a"), str(image), "~/out")
+    assert done.written == [tmp_path / "out" / image.name]
+
+
 def test_a_folder_twice_is_that_folder(pair, image, tmp_path):
     once = predicted(tmp_path / "once", pair[0], images=image)
     twice = predicted(tmp_path / "twice", pair[0], pair[0], images=image)
