@@ -64,6 +64,8 @@ def _about(export: Export, result: Result | None) -> Iterator[str]:
     spacing = "each volume's own" if task.spacing is None else _mm(task.spacing)
     smaller = export.compression or (result and result.compressed)
     how = "made smaller" if smaller else "found"
+    if result and result.baseline:
+        how = f"the baseline {plain(result.baseline)}, trained"
     yield (
         f"A 3D segmentation network of the space `{export.architecture.space}`, architecture "
         f"`{export.architecture.key}`, {how} by segnas."
@@ -134,10 +136,11 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
         several = f" over {len(result.trainings)} trainings" if result.trainings else ""
         made = f"Made smaller after the search ({result.made})"
         when = made if result.compressed else f"In the search, after {result.epochs} epochs"
+        chosen = " The network was chosen by this number among many, so it is optimistic."
         yield (
             f"{when}: mean validation Dice{several} "
-            f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen "
-            "by this number among many, so it is optimistic."
+            f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}."
+            f"{'' if result.baseline else chosen}"
         )
     retrained = export.retrained
     if not retrained:
