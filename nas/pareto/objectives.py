@@ -152,4 +152,5 @@ def short_number(
         if value >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
             value, unit = value / size, prefix + unit
             break
-    return f"{value:.{digits}g} {unit}".rstrip()
+    rounded = float(f"{value:.{digits}g}")  # 1020 MiB, and not 1.02e+03
+    return f"{rounded:g} {unit}".rstrip()

@@ -223,6 +223,7 @@ def test_numbers_are_for_people(value, text):
 
 def test_units_stand_behind_the_number():
     assert short_number(8.74, "ms") == "8.74 ms"
+    assert short_number(1010 * 2**20, "B", 1024) == "1010 MiB"  # and not 1.01e+03
 
 
 def test_an_architecture_is_readable_on_one_line():
