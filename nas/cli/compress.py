@@ -120,8 +120,10 @@ def _student(name: str | None, export: Export) -> Architecture | None:
     from nas.cli.network_argument import named_architecture
     from nas.export.export_folder import Export
     from search_spaces.fitting import misfit
+    from search_spaces.space import axes_of
 
-    student, patch = named_architecture(name), export.config.train.patch
+    student = named_architecture(name).with_axes(axes_of(export.architecture))
+    patch = export.config.train.patch
     if patch == Export(export.folder).config.train.patch:  # or --set says another one
         patch = export.trained.patch
     if why := misfit(student, patch):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas.cli.compress import _student
 from nas.cli.main import main
 from nas.cost.latency import LatencyError
 from nas.export.compress import int8
@@ -14,6 +15,7 @@ from nas.export.compress.low_rank import factorise
 from nas.export.compress.prune import importance, most_important, prune
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
+from search_spaces.axes import axes_for
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.low_rank import Factors
 from search_spaces.blocks.prunable import prunable
@@ -227,6 +229,13 @@ def test_the_command_prints_the_figures_and_refuses_parts_of_another_method(
     wrong = ["--method", "low-rank", "--of", "heads", "--to", str(tmp_path / "other")]
     assert main(["compress", out, *wrong]) == 2
     assert "linear, convolutions" in capsys.readouterr().err
+
+
+def test_a_student_has_the_axes_of_the_data(tmp_path, phantom_folder, phantom):
+    flat, patch = axes_for((1.0, 1.0, 5.0), (16, 16, 5)), [16, 16, 5]
+    point = POINT.with_axes(flat)
+    folder = write_export(tmp_path / "out", phantom_folder, phantom[1], point=point, patch=patch)
+    assert _student("unet-s", Export(folder)).strides()[2] == 1
 
 
 def test_a_student_that_does_not_take_the_patch_is_told(export, tmp_path, capsys):
