@@ -50,6 +50,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from functools import partial
+
     from nas.export.export_folder import Export
     from nas.export.model_card import write_card
     from nas.export.retrain import Plan, check_plan, retrain
@@ -65,16 +67,17 @@ def run(options: argparse.Namespace) -> int:
         workers=options.workers,
     )
     check_plan(export, plan)
+    placed = partial(write_card, export.folder)  # choosing postprocessing takes its time
     console = SafeConsole()
     try:
         with alone_in(export.folder), Bars(console) as bars:
             if options.workers == 1 and not options.address:
-                done = retrain(export, plan, bars.epoch, bars.count)
+                done = retrain(export, plan, bars.epoch, bars.count, placed=placed)
             else:
                 from nas.engine.data_parallel import data_parallel
 
                 with data_parallel(options.workers, options.address, export.folder) as train:
-                    done = retrain(export, plan, bars.epoch, bars.count, train)
+                    done = retrain(export, plan, bars.epoch, bars.count, train, placed)
     except TrainingDivergedError as error:
         raise UserError(
             f"{export.folder}: the training diverged: {error}. Nothing was replaced; lower "

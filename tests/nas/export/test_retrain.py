@@ -351,6 +351,18 @@ def test_the_command_tells_what_was_written_and_what_is_next(make, capsys):
     assert f"next: segnas evaluate {folder}" in said
 
 
+def test_interrupted_as_postprocessing_is_chosen_the_card_is_that_of_the_new_weights(
+    make, monkeypatch
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    folder = make("out", epochs=1)
+    monkeypatch.setattr("nas.export.retrain.renew_postprocess", interrupt)
+    assert main(["retrain", str(folder)]) == 130
+    assert "Weights in use: `retrained.pt`" in (folder / "README.md").read_text()
+
+
 def test_data_that_have_moved_are_named_for_one_training(make, phantom_folder, tmp_path, capsys):
     folder = make("out", epochs=1)
     config = folder / "retrain.yaml"
