@@ -13,6 +13,7 @@ from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide, say
 from nas.cli.evaluate import next_line
+from nas.pareto.objectives import in_digits
 from nas.report.plain_table import plain_table
 from trainers.errors import UserError
 
@@ -151,7 +152,7 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"{row['params']:,}"
     yield f"{row['bytes'] / 1e3:,.1f}"
     yield f"{row['macs'] / 1e6:,.1f}"
-    yield f"{row['latency_ms']:.4g}"
+    yield in_digits(row["latency_ms"], 4)
 
 
 def _changes(first: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[str]:

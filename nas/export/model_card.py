@@ -11,7 +11,7 @@ from nas.cost.latency import Conditions, Latency
 from nas.export.export_folder import COMPRESSION, FOLDS, RETRAINED, Export
 from nas.export.markdown_text import plain
 from nas.export.postprocess_record import PostprocessRecord
-from nas.pareto.objectives import DICE, objective
+from nas.pareto.objectives import DICE, in_digits, objective
 from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
@@ -123,7 +123,7 @@ def _smaller(folder: Path) -> Iterator[str]:
             DICE.exact(row["dice"]),
             *(row.get(key, "") for key in ("params", "bytes", "macs")),
         ]
-        cells.append(f"{row['latency_ms']:.4g}" if "latency_ms" in row else "")
+        cells.append(in_digits(row["latency_ms"], 4) if "latency_ms" in row else "")
         yield f"| {plain(name)} | {' | '.join(map(str, cells))} |"
     conditions = Conditions.from_json(record["figures"]["original"]["latency"]["conditions"])
     yield ""

@@ -54,7 +54,7 @@ class Objective:
         if self.maximised:
             return f"{value:.4f}"
         if self.unit == "ms":
-            return f"{value:.4g} ms"
+            return f"{in_digits(value, 4)} ms"
         return self.short(value) if self.unit else f"{value:,.0f}"
 
     def short(self, value: float | None) -> str:
@@ -152,5 +152,10 @@ def short_number(
         if value >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
             value, unit = value / size, prefix + unit
             break
-    rounded = float(f"{value:.{digits}g}")  # 1020 MiB, and not 1.02e+03
-    return f"{rounded:g} {unit}".rstrip()
+    return f"{in_digits(value, digits)} {unit}".rstrip()
+
+
+def in_digits(value: float, digits: int) -> str:
+    """So many significant ones, and noughts where there are more before the point: `1020`, and not
+    `1.02e+03`."""
+    return f"{float(f'{value:.{digits}g}'):g}"
