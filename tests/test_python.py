@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import nas
+from nas.study.knob_importance import Importance
 from trainers.data.phantom import make_phantom
 from trainers.data.phantom_source import PhantomData
 
@@ -46,6 +48,16 @@ def page(tmp_path_factory):
         for block in re.findall(r"```python\n(.+?)```", text, re.S):
             exec(block, names)
     return folder, names
+
+
+def test_the_page_tells_which_knobs_matter(capsys):
+    """With the page's own search, of three trials, nothing is told yet."""
+    blocks = re.findall(r"```python\n(.+?)```", (ROOT / "docs" / "python.md").read_text(), re.S)
+    (block,) = [block for block in blocks if "importances" in block]
+    found = Importance("dice", 12, {"width": 0.7, "norm": 0.3}, frozenset())
+    record = SimpleNamespace(hypervolume=0.5, importances=[found])
+    exec(block, {"search": SimpleNamespace(record=record)})
+    assert "dice ['width', 'norm']" in capsys.readouterr().out
 
 
 def test_the_page_ends_with_segmentations(page):

@@ -29,6 +29,7 @@ from trainers.dicom import (
     save_dicom_seg,
 )
 from trainers.errors import UserError
+from trainers.home import from_home
 from trainers.segmenter import ImageSegmenter
 from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.files import (
@@ -110,8 +111,8 @@ def find_inputs(images: Path, channels: int, format: Format | None = None) -> li
 
 def predict_folder(
     segmenter: ImageSegmenter,
-    images: Path,
-    to: Path,
+    images: str | Path,
+    to: str | Path,
     progress: Progress | None = None,
     format: Format | None = None,
     skip_existing: bool = False,
@@ -128,6 +129,7 @@ def predict_folder(
     are, or links to them lead, or where the labels of a data set are. Warns of what is doubtful,
     once for all cases.
     """
+    images, to = from_home(images), from_home(to)
     inputs = find_inputs(images, segmenter.task.channels, format)
     if realpath(to) in _homes(images):
         raise UserError(

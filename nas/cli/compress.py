@@ -13,6 +13,7 @@ from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide, say
 from nas.cli.evaluate import next_line
+from nas.pareto.objectives import in_digits
 from nas.report.plain_table import plain_table
 from trainers.errors import UserError
 
@@ -118,10 +119,15 @@ def _student(name: str | None, export: Export) -> Architecture | None:
     if name is None:
         return None
     from nas.cli.network_argument import named_architecture
+    from nas.export.export_folder import Export
     from search_spaces.fitting import misfit
+    from search_spaces.space import axes_of
 
-    student = named_architecture(name)
-    if why := misfit(student, export.config.train.patch):
+    student = named_architecture(name).with_axes(axes_of(export.architecture))
+    patch = export.config.train.patch
+    if patch == Export(export.folder).config.train.patch:  # or --set says another one
+        patch = export.trained.patch
+    if why := misfit(student, patch):
         raise UserError(
             f"--student {name} does not take the patches of {export.folder}, train.patch: {why}; "
             "choose another student"
@@ -146,7 +152,7 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"{row['params']:,}"
     yield f"{row['bytes'] / 1e3:,.1f}"
     yield f"{row['macs'] / 1e6:,.1f}"
-    yield f"{row['latency_ms']:.4g}"
+    yield in_digits(row["latency_ms"], 4)
 
 
 def _changes(first: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[str]:

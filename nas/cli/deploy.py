@@ -10,6 +10,7 @@ from rich.table import Table
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import note, print_wide, say
+from nas.pareto.objectives import in_digits
 from nas.report.plain_table import plain_table
 from search_spaces.axes import by_axis
 from trainers.errors import UserError
@@ -86,8 +87,8 @@ def deployment_table(record: Deployment) -> Table:
         table.add_row(
             name,
             "-" if dice is None else f"{dice:.4f}",
-            f"{times['p50_ms']:.4g}",
-            f"{times['p99_ms']:.4g}",
+            in_digits(times["p50_ms"], 4),
+            in_digits(times["p99_ms"], 4),
         )
     return table
 

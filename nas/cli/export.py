@@ -76,7 +76,7 @@ def registration(
         export = Export(options.to)
         version = register(
             export.segmenter().network,
-            (export.config.task.channels, *export.config.train.patch),
+            (export.config.task.channels, *export.trained.patch),
             uri=uri,
             run=run,
             name=options.register,

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from nas.cli import arguments
 from nas.cli.console import note, print_wide
+from nas.pareto.objectives import in_digits
 from nas.report.plain_table import plain_table
 from trainers.errors import UserError, first_line
 
@@ -184,13 +185,13 @@ def latency_table(title: str, rows: Sequence[Row]) -> Group:
 
 def _figures(latency: Latency, volumes: bool) -> list[str]:
     times = (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.mean_ms)
-    figures = [f"{ms:.4g}" for ms in times]
+    figures = [in_digits(ms, 4) for ms in times]
     noise = "-" if latency.noise is None else f"{latency.noise:.1%}"
-    figures += [noise, f"{latency.patches_per_s:.4g}"]
+    figures += [noise, in_digits(latency.patches_per_s, 4)]
     if volumes:
         assert latency.volume is not None
         rates = (latency.volume.volumes_per_s, latency.volume.frames_per_s)
-        figures += [f"{rate:.4g}" for rate in rates]
+        figures += [in_digits(rate, 4) for rate in rates]
     return figures
 
 

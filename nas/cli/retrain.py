@@ -50,6 +50,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from functools import partial
+
     from nas.export.export_folder import Export
     from nas.export.model_card import write_card
     from nas.export.retrain import Plan, check_plan, retrain
@@ -65,16 +67,17 @@ def run(options: argparse.Namespace) -> int:
         workers=options.workers,
     )
     check_plan(export, plan)
+    placed = partial(write_card, export.folder)  # choosing postprocessing takes its time
     console = SafeConsole()
     try:
         with alone_in(export.folder), Bars(console) as bars:
             if options.workers == 1 and not options.address:
-                done = retrain(export, plan, bars.epoch, bars.count)
+                done = retrain(export, plan, bars.epoch, bars.count, placed=placed)
             else:
                 from nas.engine.data_parallel import data_parallel
 
                 with data_parallel(options.workers, options.address, export.folder) as train:
-                    done = retrain(export, plan, bars.epoch, bars.count, train)
+                    done = retrain(export, plan, bars.epoch, bars.count, train, placed)
     except TrainingDivergedError as error:
         raise UserError(
             f"{export.folder}: the training diverged: {error}. Nothing was replaced; lower "
@@ -90,6 +93,7 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
     """What was written, how good it is, and what to do with it."""
     from nas.export.export_folder import Export
     from nas.pareto.result import class_dice
+    from trainers.postprocess.choose import FEWEST
 
     first = done.outcomes[0]
     mean = "" if done.dice is None else f", validation Dice {done.dice:.4f}"
@@ -108,8 +112,9 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
         ]
         lines.append("In use from now on: the mean of the folds' probabilities.")
     if done.postprocess:
-        steps = done.postprocess.steps
+        steps, few = done.postprocess.steps, len(done.postprocess.cases) < FEWEST
+        none = f"none on fewer than {FEWEST} cases" if few else "none, for nothing helped"
         each = "; ".join(f"{name}: {one}" for name, one in steps.items())
-        lines.append(f"postprocessing: {each or 'none, for nothing helped'}")
+        lines.append(f"postprocessing: {each or none}")
     lines.append(next_line(Export(export.folder)))
     return lines

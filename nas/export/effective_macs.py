@@ -17,7 +17,7 @@ def effective_macs(export: Export, measured: Mapping[str, float]) -> dict[str, i
     share = kept_share(measured)
     if share is None:
         return {}
-    task, patch = export.config.task, tuple(export.config.train.patch)
+    task, patch = export.config.task, tuple(export.trained.patch)
     cost, kept = (
         cost_of(export.architecture, task.channels, task.targets.outputs, patch, kept=kept)
         for kept in (1.0, share)

@@ -25,6 +25,7 @@ from trainers.data.config import Groups
 from trainers.data.registry import DataConfig
 from trainers.data.task import Task
 from trainers.errors import UserError
+from trainers.home import from_home
 from trainers.inference import Ensemble, Mirrored
 from trainers.read_json import read_json
 from trainers.segmenter import Segmenter, SegmenterSpec, best_device
@@ -55,7 +56,8 @@ class ExportConfig(Strict):
 class Export:
     """An exported folder, opened. Raises UserError where it is none."""
 
-    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
+    def __init__(self, folder: str | Path, settings: Sequence[str] = ()) -> None:
+        folder = from_home(folder)
         if not (folder / CONFIG).is_file():
             raise UserError(
                 f"{folder} is no export: {CONFIG} is missing; make one with segnas export"
@@ -147,9 +149,12 @@ class Export:
     def trained(self) -> RetrainConfig:
         """How the network with `weights` was trained, and so is used: patch, overlap, mirroring.
 
-        That of their retraining, whose settings may not be those of `retrain.yaml`.
+        That of their retraining, whose settings may not be those of `retrain.yaml`; of the trial's
+        weights the patch is the search's, which retraining need not have.
         """
-        if self.weights.name == TRIAL_WEIGHTS or "train" not in self.retrained:
+        if self.weights.name == TRIAL_WEIGHTS:
+            return self.config.train.model_copy(update={"patch": self.config.task.patch})
+        if "train" not in self.retrained:
             return self.config.train
         try:
             return RetrainConfig.model_validate(self.retrained["train"])

@@ -40,6 +40,12 @@ def learnt_cases(export: Export, first: bool = False) -> LearntCases:
     return _told(train | validation if export.saw_validation else train, validation)
 
 
+def has_learnt(export: Export, names: Collection[str]) -> bool:
+    """Whether the weights learnt any of these cases, by which others are to be chosen, or were made
+    from or taught by some that learnt cases to choose by."""
+    return export.saw_validation or not learnt_cases(export).training.isdisjoint(names)
+
+
 def learnt_by(folders: Iterable[Path]) -> LearntCases | None:
     """What any of these folders' networks learnt. None where all are deployed: such a folder does
     not tell."""

@@ -11,7 +11,7 @@ from nas.cost.latency import Conditions, Latency
 from nas.export.export_folder import COMPRESSION, FOLDS, RETRAINED, Export
 from nas.export.markdown_text import plain
 from nas.export.postprocess_record import PostprocessRecord
-from nas.pareto.objectives import DICE, objective
+from nas.pareto.objectives import DICE, in_digits, objective
 from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
@@ -45,7 +45,7 @@ def _card(export: Export) -> str:
     record = read_json(folder / ARCHITECTURE, finite=False)
     result = Result.from_json(record["result"], record["space"]) if "result" in record else None
     sections = {
-        plain(export.config.name): _about(export),
+        plain(export.config.name): _about(export, result),
         **({"What it costs": _costs(result)} if result else {}),
         **({"What was made smaller": _smaller(folder)} if (folder / COMPRESSION).exists() else {}),
         "How good it is": _quality(export, result),
@@ -54,15 +54,18 @@ def _card(export: Export) -> str:
         "Where it comes from": _source(export, record.get("origin", {})),
         "Intended use and limits": _limits(export),
     }
-    first, *rest = ["\n".join(["{} " + title, "", *text]) for title, text in sections.items()]
-    return "\n\n".join([first.format("#"), *(part.format("##") for part in rest)])
+    first, *rest = ["\n".join([title, "", *text]) for title, text in sections.items()]
+    return "\n\n".join([f"# {first}", *(f"## {part}" for part in rest)])
 
 
-def _about(export: Export) -> Iterator[str]:
-    task, train = export.config.task, export.config.train
-    size = " x ".join(map(str, train.patch))
+def _about(export: Export, result: Result | None) -> Iterator[str]:
+    task = export.config.task
+    size = " x ".join(map(str, export.trained.patch))
     spacing = "each volume's own" if task.spacing is None else _mm(task.spacing)
-    how = "made smaller" if export.compression else "found"
+    smaller = export.compression or (result and result.compressed)
+    how = "made smaller" if smaller else "found"
+    if result and result.baseline:
+        how = f"the baseline {plain(result.baseline)}, trained"
     yield (
         f"A 3D segmentation network of the space `{export.architecture.space}`, architecture "
         f"`{export.architecture.key}`, {how} by segnas."
@@ -120,7 +123,7 @@ def _smaller(folder: Path) -> Iterator[str]:
             DICE.exact(row["dice"]),
             *(row.get(key, "") for key in ("params", "bytes", "macs")),
         ]
-        cells.append(f"{row['latency_ms']:.4g}" if "latency_ms" in row else "")
+        cells.append(in_digits(row["latency_ms"], 4) if "latency_ms" in row else "")
         yield f"| {plain(name)} | {' | '.join(map(str, cells))} |"
     conditions = Conditions.from_json(record["figures"]["original"]["latency"]["conditions"])
     yield ""
@@ -133,10 +136,11 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
         several = f" over {len(result.trainings)} trainings" if result.trainings else ""
         made = f"Made smaller after the search ({result.made})"
         when = made if result.compressed else f"In the search, after {result.epochs} epochs"
+        chosen = " The network was chosen by this number among many, so it is optimistic."
         yield (
             f"{when}: mean validation Dice{several} "
-            f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}. The network was chosen "
-            "by this number among many, so it is optimistic."
+            f"{DICE.exact(result.dice)}{_per_class(result.dice_per_class)}."
+            f"{'' if result.baseline else chosen}"
         )
     retrained = export.retrained
     if not retrained:

@@ -24,7 +24,8 @@ from nas.export.export_folder import (
     RETRAINED_WEIGHTS,
     Export,
 )
-from nas.export.postprocess_record import PostprocessRecord
+from nas.export.learnt_cases import has_learnt
+from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
 from nas.export.teacher import open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
 from nas.pareto.result import known
@@ -86,13 +87,15 @@ def retrain(
     report: EpochTold,
     progress: Progress | None = None,
     train: Train = train_here,
+    placed: Callable[[], object] = lambda: None,
 ) -> Retrained:
     """Train the export's network on its whole schedule, and keep the weights for use.
 
     `report` is called after every epoch with that epoch, the number of epochs, and the fold's name
     where there are folds. A retraining that was interrupted goes on from its last epoch when it is
     called again with the same plan and settings; finished folds are not trained again. At the end
-    the postprocessing of the new weights takes the place of the old one's.
+    the postprocessing of the new weights takes the place of the old one's. `placed` is called
+    before, when the new weights are in use.
 
     Raises UserError for a plan that does not fit the network or its data, before anything is
     trained.
@@ -119,7 +122,9 @@ def retrain(
         done = _cross_validate(job, folds, plan, draft, report, train)
     else:
         done = _train_once(job, plan, report, train)
-    return replace(done, postprocess=renew_postprocess(Export(export.folder), progress))
+    (export.folder / POSTPROCESS).unlink(missing_ok=True)
+    placed()
+    return replace(done, postprocess=renew_postprocess(export, progress))
 
 
 def check_plan(export: Export, plan: Plan) -> None:
@@ -294,13 +299,14 @@ def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
 
 def _used(job: Job, plan: Plan) -> dict[str, Any]:
     """How the weights were trained, as `retrained.json` records it."""
-    teacher = None
+    teacher, cases = None, job.cases
+    validated = (*cases.train, *cases.validation) if plan.folds else cases.validation
     if job.teacher is not None:
         teacher = {
             "folder": str(job.teacher.folder),
             "key": job.teacher.architecture.key,
             "weights": job.teacher.fingerprint,
-            "saw_validation": job.teacher.saw_validation,
+            "saw_validation": has_learnt(job.teacher, validated),
         }
     return {
         "from": plan.start,

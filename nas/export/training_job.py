@@ -57,7 +57,7 @@ class Job:
 class Outcome:
     """A finished training. `curve`: the mean Dice of every validation; `dice`: of the last one.
 
-    What no validation case has a class for is None.
+    What no validation case has a class for is None. `seconds`: of all sessions that trained it.
     """
 
     epochs: int
@@ -89,7 +89,7 @@ def train(job: Job, report: Report, device: torch.device, worker: Worker = ALONE
     dice, per_class = (last.dice, last.dice_per_class) if last else (None, {})
     if last is None and job.cases.validation and worker.first:
         dice, per_class = trainer.validate()  # it had ended, and then its report was lost
-    seconds = perf_counter() - started
+    seconds = trainer.earlier + perf_counter() - started
     classes = {name: known(value) for name, value in per_class.items()}
     return Outcome(trainer.epoch, known(dice), classes, tuple(trainer.curve), seconds)
 

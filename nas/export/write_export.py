@@ -51,7 +51,7 @@ def write_export(
     record = {
         **architecture_record(architecture),
         "result": {n: value for n, value in member.to_json().items() if n not in UNKNOWN},
-        "origin": _origin(search, settings.name),
+        "origin": _origin(search, settings.name, member),
     }
     inherited = None
     if shared and shared.knows(architecture):
@@ -74,10 +74,12 @@ def write_export(
         raise UserError(f"{to} cannot be filled: {error.strerror or error}") from error
 
 
-def _origin(search: Path, name: str) -> dict[str, Any]:
-    """The search that the export comes from, and the versions it was made with."""
+def _origin(search: Path, name: str, member: Result) -> dict[str, Any]:
+    """The search that the export comes from, the trial that it was made of, if it was made smaller,
+    and the versions it was made with."""
     versions = {package: version(package) for package in PACKAGES}
-    return {"search": name, "search_id": search_id(search), "versions": versions}
+    trial = {"trial": member.compressed["of"]} if member.compressed else {}
+    return {**trial, "search": name, "search_id": search_id(search), "versions": versions}
 
 
 def _movable(data: SourceConfig, search: Path) -> SourceConfig:

@@ -54,7 +54,7 @@ class Objective:
         if self.maximised:
             return f"{value:.4f}"
         if self.unit == "ms":
-            return f"{value:.4g} ms"
+            return f"{in_digits(value, 4)} ms"
         return self.short(value) if self.unit else f"{value:,.0f}"
 
     def short(self, value: float | None) -> str:
@@ -142,12 +142,20 @@ def costs_among(names: Iterable[str]) -> list[str]:
     return sorted(known, key=lambda name: (COSTS.index(name.partition("@")[0]), name))
 
 
-def short_number(value: float | None, unit: str = "", base: Literal[1000, 1024] = 1000) -> str:
-    """Three significant digits for people: `12.3 k`, `4.1 M`, `8.7 ms`; a dash for the unknown."""
+def short_number(
+    value: float | None, unit: str = "", base: Literal[1000, 1024] = 1000, digits: int = 3
+) -> str:
+    """A few digits for people: `12.3 k`, `4.1 M`, `8.7 ms`; a dash for the unknown."""
     if value is None:
         return UNKNOWN
     for size, prefix in PREFIXES[base]:
         if value >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
             value, unit = value / size, prefix + unit
             break
-    return f"{value:.3g} {unit}".rstrip()
+    return f"{in_digits(value, digits)} {unit}".rstrip()
+
+
+def in_digits(value: float, digits: int) -> str:
+    """So many significant ones, and noughts where there are more before the point: `1020`, and not
+    `1.02e+03`."""
+    return f"{float(f'{value:.{digits}g}'):g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -11,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import objective, short_number
 
 INK, MUTED, GRID, LINE = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"
 
@@ -43,7 +44,9 @@ def log_axis(ax: Axes, axis: Literal["x", "y"], name: str, values: Sequence[floa
     getattr(ax, f"set_{axis}lim")(low, high)
     along: Any = getattr(ax, f"{axis}axis")
     along.set_major_locator(FixedLocator(_log_ticks(low, high, 4 if name == "memory" else 10)))
-    along.set_major_formatter(FuncFormatter(lambda value, _: objective(name).short(value)))
+    unit, base = objective(name).unit, objective(name).base
+    tell = partial(short_number, unit=unit, base=base, digits=4)  # ticks may lie near each other
+    along.set_major_formatter(FuncFormatter(lambda value, _: tell(value)))
     along.set_minor_locator(NullLocator())
 
 

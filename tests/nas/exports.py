@@ -15,15 +15,24 @@ CLASSES = ("background", "liver", "aorta", "adrenal")
 
 
 def write_export(
-    folder, phantom_folder, cases, point=POINT, trial_seed=99, classes=CLASSES, **train
+    folder,
+    phantom_folder,
+    cases,
+    point=POINT,
+    trial_seed=99,
+    classes=CLASSES,
+    searched=None,
+    **train,
 ):
-    """A folder as `segnas export` writes it. Returns it."""
+    """A folder as `segnas export` writes it. `searched`: the patch of the search, where retraining
+    has another. Returns it."""
     folder.mkdir(parents=True)
+    patch = searched or train.get("patch", [16, 16, 16])
     config = ExportConfig.model_validate(
         {
             "name": "tiny",
             "seed": 3,
-            "task": {"channels": 1, "classes": classes, "spacing": None, "patch": [16, 16, 16]},
+            "task": {"channels": 1, "classes": classes, "spacing": None, "patch": patch},
             "data": {
                 "source": "msd",
                 "path": str(phantom_folder),

@@ -17,9 +17,16 @@ from trainers.data.nnunet_descriptor import (
     read_splits,
 )
 from trainers.data.source import About, Case, SourceConfig
-from trainers.data.volume_folder import CHANNEL, MOST_NAMED
+from trainers.data.volume_folder import MOST_NAMED
 from trainers.errors import UserError, listed
-from trainers.volumes.files import PICTURES, Image, has_ending, one_or_all, voxel_files
+from trainers.volumes.files import (
+    CHANNEL,
+    PICTURES,
+    Image,
+    has_ending,
+    one_or_all,
+    voxel_files,
+)
 
 IMAGES, LABELS = "imagesTr", "labelsTr"
 

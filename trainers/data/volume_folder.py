@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from trainers.errors import UserError, listed
@@ -16,14 +14,13 @@ from trainers.volumes.files import (
     Image,
     case_name,
     has_ending,
-    one_or_all,
+    images_of,
     volumes_among,
     voxel_files,
 )
 
 MOST_NAMED = 10  # files that are left out
 VOLUMES = f".nii or .nii.gz file, and none of {', '.join(ENDINGS[len(NIFTI) :])}"
-CHANNEL = re.compile(r"(.+)_([0-9]{4})", re.DOTALL)
 
 
 def find_volumes(folder: Path, told: bool = True) -> dict[str, Path]:
@@ -59,44 +56,11 @@ def strays(files: Iterable[Path]) -> list[Path]:
 
 
 def find_images(folder: Path, channels: int) -> dict[str, Image]:
-    """Case name -> image for a network of so many channels, in order of name.
+    """Case name -> image for a network of so many channels, in order of name; see `images_of`.
 
-    A file is a case. Where all names end as nnU-Net's do, `_0000` to the last channel, a case is
-    all files that are named alike but for that; `_0000` alone may hold all channels. Raises
-    UserError as `find_volumes` does, and where a case lacks a channel.
+    Raises UserError as `find_volumes` does, and where a case lacks a channel.
     """
-    volumes = find_volumes(folder)
-    grouped = by_channel(volumes) or {}
-    found = [set(files) for files in grouped.values()]
-    wanted = set(range(channels))
-    if found and all(numbers == {0} for numbers in found):
-        return {name: files[0] for name, files in grouped.items()}
-    if wanted not in found:
-        return dict(volumes)
-    for name, files in grouped.items():
-        if set(files) != wanted:
-            numbers = ", ".join(f"_{number:04}" for number in sorted(files))
-            raise UserError(
-                f"{folder}: {name} has the channels {numbers}; the network expects _0000 to "
-                f"_{channels - 1:04}"
-            )
-    return {
-        name: one_or_all(files[number] for number in range(channels))
-        for name, files in grouped.items()
-    }
-
-
-def by_channel(volumes: Mapping[str, Path]) -> dict[str, dict[int, Path]] | None:
-    """Case -> channel -> file, of names that end in a number of four digits, as nnU-Net's do.
-
-    None where one does not.
-    """
-    cases: dict[str, dict[int, Path]] = defaultdict(dict)
-    for name, file in volumes.items():
-        if (found := CHANNEL.fullmatch(name)) is None:
-            return None
-        cases[found[1]][int(found[2])] = file
-    return dict(cases)
+    return images_of(find_volumes(folder), channels, folder)
 
 
 def _kind(volumes: Iterable[Path]) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
+
+from .errors import UserError
 
 NIFTI = (".nii.gz", ".nii")
 ITK = (".nrrd", ".mha", ".mhd")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 FORMATS = (NIFTI, ITK, PICTURES)
 ENDINGS = (*NIFTI, *ITK, *PICTURES)  # in upper or lower case
+CHANNEL = re.compile(r"(.+)_([0-9]{4})", re.DOTALL)
 WRITTEN = {".jpg": ".png", ".jpeg": ".png", ".mhd": ".mha"}
 
 Image = Path | tuple[Path, ...]
@@ -25,6 +30,46 @@ def one_or_all(files: Iterable[Path]) -> Image:
 def files_of(image: Image) -> tuple[Path, ...]:
     """The files of an image."""
     return image if isinstance(image, tuple) else (image,)
+
+
+def images_of(volumes: Mapping[str, Path], channels: int, folder: Path) -> dict[str, Image]:
+    """Case name -> image for a network of so many channels, in the order of a folder's `volumes`.
+
+    A file is a case. Where all names end as nnU-Net's do, `_0000` to the last channel, a case is
+    all files that are named alike but for that; `_0000` alone may hold all channels. Raises
+    UserError where a case lacks a channel.
+    """
+    grouped = _by_channel(volumes) or {}
+    found = [set(files) for files in grouped.values()]
+    wanted = set(range(channels))
+    if found and all(numbers == {0} for numbers in found):
+        return {name: files[0] for name, files in grouped.items()}
+    if wanted not in found:
+        return dict(volumes)
+    for name, files in grouped.items():
+        if set(files) != wanted:
+            numbers = ", ".join(f"_{number:04}" for number in sorted(files))
+            raise UserError(
+                f"{folder}: {name} has the channels {numbers}; the network expects _0000 to "
+                f"_{channels - 1:04}"
+            )
+    return {
+        name: one_or_all(files[number] for number in range(channels))
+        for name, files in grouped.items()
+    }
+
+
+def _by_channel(volumes: Mapping[str, Path]) -> dict[str, dict[int, Path]] | None:
+    """Case -> channel -> file, of names that end in a number of four digits, as nnU-Net's do.
+
+    None where one does not.
+    """
+    cases: dict[str, dict[int, Path]] = defaultdict(dict)
+    for name, file in volumes.items():
+        if (found := CHANNEL.fullmatch(name)) is None:
+            return None
+        cases[found[1]][int(found[2])] = file
+    return dict(cases)
 
 
 def voxel_files(file: Path) -> list[Path]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .errors import UserError
-from .files import files_of, one_or_all, output_name, volumes_among
+from .files import case_name, files_of, images_of, one_or_all, output_name, volumes_among
 from .geometry import Spacing3
 from .nifti import save_segmentation, with_affine
 from .preprocess import prepare_image
@@ -27,21 +27,27 @@ from .windows import SlabInferer
 Case = dict[str, Any]
 
 
-def find_images(folder: str) -> list[Case]:
-    """A case for each volume of a folder, hidden ones apart, in order of name.
+def find_images(folder: str, channels: int = 1) -> list[Case]:
+    """A case for each image of a folder, hidden ones apart, in order of name.
 
-    Raises UserError where there is none, or what is made of two would have one name.
+    channels: that the network reads; of several each may be a file, see `images_of`. Raises
+    UserError where there is no image, one lacks a channel, or what is made of two would have one
+    name.
     """
     if not Path(folder).is_dir():
         raise UserError(f"{folder} is no folder; give --dataset_dir a folder of NIfTI images")
     files = volumes_among(sorted(Path(folder).iterdir()))
     if not files:
         raise UserError(f"{folder} has no .nii or .nii.gz file; expected images to segment")
-    outputs: dict[str, Path] = {}
+    name_of = output_name if channels == 1 else case_name
+    named: dict[str, Path] = {}
     for file in files:
-        if (twin := outputs.setdefault(output_name(file), file)) != file:
+        if (twin := named.setdefault(name_of(file), file)) != file:
             raise UserError(f"{folder} has both {twin.name} and {file.name}; remove one")
-    return [{"image": str(file)} for file in files]
+    if channels == 1:
+        return [{"image": str(file)} for file in files]
+    images = images_of(named, channels, Path(folder)).values()
+    return [{"image": list(map(str, files_of(image)))} for image in images]
 
 
 @dataclass(frozen=True, kw_only=True)

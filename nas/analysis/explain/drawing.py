@@ -59,7 +59,7 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
     axes = figure.subplots(len(views), len(ratios), squeeze=False, width_ratios=ratios)
     for row, view in zip(axes, views, strict=True):
         _draw_slice(row[0], view.planes[0])
-        row[0].set_ylabel(view.name, color=INK, fontsize=8)
+        row[0].set_ylabel(view.name, color=INK, fontsize=8, parse_math=False)
         for ax, (item, plane) in zip(row[1:], columns, strict=True):
             _draw_item(ax, view.planes[plane], item, look)
     axes[0][0].set_title(f"image, {first[0].name}", fontsize=8, color=MUTED)

@@ -26,6 +26,7 @@ from nas.cost.devices.agent_messages import (
 )
 from nas.cost.failure import AwayError, Failure
 from nas.cost.latency import Conditions, Latency, LatencyConfig
+from nas.cost.latency.conditions import backend_of
 from nas.cost.latency.result import summary
 from nas.cost.latency.timing import Sample
 from trainers.errors import UserError, first_line, shortened
@@ -106,7 +107,7 @@ class AgentDevice:
             threads=latency.threads,
             precision=latency.precision,
             quantisation=latency.quantisation if latency.precision == "int8" else None,
-            backend=latency.backend,
+            backend=backend_of(machine.runtime),
             runtime=machine.runtime,
             shape=self._shape,
         )

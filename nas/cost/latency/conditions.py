@@ -133,6 +133,13 @@ def file_runtime(module: str) -> str:
     return f"{module} {'of the system' if beside else 'missing'}{beside}"
 
 
+def backend_of(runtime: str) -> str:
+    """The backend of what `file_runtime` told, here or elsewhere."""
+    first = runtime.partition(" ")[0]
+    known = {name: module for module, names in RUNTIMES.items() for name in (module, *names)}
+    return known.get(first, first)
+
+
 def accelerator() -> tuple[str, str]:
     """Name and driver of this machine's first NVIDIA GPU, without PyTorch.
 

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from nas.config.yaml_file import write_config
-from nas.export.compress.figures import figures, latencies, validation_dice
-from nas.export.compress.int8 import int8_figures
+from nas.cost.latency.machine import check_machine
+from nas.export.compress.figures import figures, latencies, latency_config, validation_dice
+from nas.export.compress.int8 import check_int8, int8_figures
 from nas.export.compress.low_rank import factorise
 from nas.export.compress.patches import TrainingPatches
 from nas.export.compress.prune import prune
 from nas.export.export_folder import COMPRESSION, CONFIG, FOLDS, SPLIT, TRIAL_WEIGHTS, Export
+from nas.export.learnt_cases import has_learnt
 from nas.export.model_card import write_card
 from nas.export.retrain import EpochTold, Plan, check_plan, retrain
 from search_spaces.blocks.prunable import prunable
@@ -91,6 +94,8 @@ def compress(
     new_folder(to)
     cache, cases = prepare_data(export.config.data, export.folder, progress)
     before = export.network()
+    if plan.method == "quantise-aware":
+        check_int8(before, export)
     parts = plan.parts(before)
     network, sizes = _smaller(before, export, plan, parts, cache, cases, note)
     reduced = _reduced(before, sizes)
@@ -106,7 +111,7 @@ def compress(
             "folder": str(export.folder.resolve()),
             "key": export.architecture.key,
             "weights": export.fingerprint,
-            "saw_validation": export.saw_validation,
+            "saw_validation": has_learnt(export, cases.validation),
         }
         # Before its training, after which postprocessing is chosen on cases that neither has seen.
         replace_files({folder / COMPRESSION: json.dumps({"original": original}).encode()})
@@ -140,6 +145,9 @@ def _check(export: Export, plan: Compression) -> None:
         raise UserError("--student goes with --method distil, which needs one; give both or none")
     if plan.method == "distil" and plan.steps == 0:
         raise UserError("--steps 0 with --method distil: a student with new weights has to learn")
+    int8 = plan.method == "quantise-aware"
+    timed = latency_config(export, plan.threads, in_onnx=int8)
+    check_machine(timed, torch.device("cpu") if int8 else best_device())
 
 
 def _smaller(
@@ -212,7 +220,8 @@ def _write(
     if plan.method == "distil":
         taught = train.distillation.model_copy(update={"features": FEATURES})
         train = train.model_copy(update={"distillation": taught})
-    changes = {"name": f"{config.name}-{plan.method}", "data": data, "train": train}
+    task = config.task.model_copy(update={"patch": train.patch})
+    changes = {"name": f"{config.name}-{plan.method}", "task": task, "data": data, "train": train}
     write_config(config.model_copy(update=changes), folder / CONFIG)
     origin = {"trial": export.architecture.key, **source.get("origin", {})}
     record = {**architecture_record(architecture), "origin": origin}
@@ -257,7 +266,7 @@ def _compare(
     made = Export(folder)
     after = made.network()
     note(f"Dice on {len(cases.validation)} validation cases, and latency")
-    if export.saw_validation:
+    if has_learnt(export, cases.validation):
         note("the original was trained on them, too: every Dice here is better than on new cases")
     if plan.method == "quantise-aware":
         return int8_figures(export, before, after, cache, cases, plan.threads)

@@ -60,9 +60,15 @@ def validation_dice(
     return known(mean_dice(scores.dice)), {name: known(value) for name, value in each}
 
 
+def latency_config(export: Export, threads: int, in_onnx: bool = False) -> LatencyConfig:
+    """How one patch is timed, eagerly in float32, or `in_onnx`, ONNX Runtime on the CPU."""
+    runtime: dict[str, Any] = {"backend": "onnxruntime", "device": "cpu"} if in_onnx else {}
+    return LatencyConfig(patch=export.trained.patch, threads=threads, **runtime)
+
+
 def latencies(networks: Sequence[nn.Module], export: Export, threads: int) -> list[Latency]:
     """Of one patch, eagerly in float32, timed in turns."""
-    config = LatencyConfig(patch=export.trained.patch, threads=threads)
+    config = latency_config(export, threads)
     device = next(networks[0].parameters()).device
     channels = export.config.task.channels
     return measure_prepared([prepare(each, channels, config, device) for each in networks])

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas.cost.latency import LatencyConfig, conditions_of
+from nas.cost.latency import LatencyConfig, LatencyError, conditions_of
 from nas.cost.latency.evaluated import evaluated
 from nas.cost.latency.measure import Prepared, measure_prepared
 from nas.cost.latency.onnx_export import export_onnx, run_on_cpu
@@ -17,14 +17,24 @@ from nas.cost.latency.onnx_session import open_session
 from nas.cost.latency.quantise import quantise
 from nas.cost.latency.runner import Runner, example
 from nas.cost.latency.timing import wall_clock
-from nas.export.compress.figures import figures, validation_dice
+from nas.export.compress.figures import figures, latency_config, validation_dice
 from nas.export.compress.patches import TrainingPatches
 from nas.export.deploy.runtime import Deployed
 from nas.export.export_folder import Export
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
+from trainers.errors import UserError
 
 CALIBRATION = 16  # patches of training cases, for the ranges of activations
+
+
+def check_int8(network: nn.Module, export: Export) -> None:
+    """Raise UserError, before it is trained for int8, where a network has no ONNX file."""
+    with TemporaryDirectory(prefix="segnas-") as folder:
+        try:
+            export_onnx(evaluated(network).cpu(), _shape(export), Path(folder) / "network.onnx")
+        except LatencyError as error:
+            raise UserError(f"{export.folder}: --method quantise-aware: {error}") from error
 
 
 def int8_figures(
@@ -39,7 +49,7 @@ def int8_figures(
     training, and the network that was trained for int8, in int8."""
     train = export.trained
     patches = TrainingPatches(cache, cases.train, train, CALIBRATION, export.config.seed)
-    shape = (1, export.config.task.channels, *train.patch)
+    shape = _shape(export)
     rows = (
         ("original", before, False),
         ("original int8", before, True),
@@ -52,7 +62,7 @@ def int8_figures(
         ]
         sizes = [file.stat().st_size for file in files]
         runs = [run_on_cpu(open_session(file, threads, None)) for file in files]
-    config = LatencyConfig(patch=train.patch, threads=threads, backend="onnxruntime", device="cpu")
+    config = latency_config(export, threads, in_onnx=True)
     prepared = [
         _prepared(run, export.config.task.channels, config, narrow)
         for run, (_, _, narrow) in zip(runs, rows, strict=True)
@@ -65,6 +75,11 @@ def int8_figures(
         each = figures(network, export.architecture, dice, latency, export)
         told[name] = {**each.to_json(), "bytes": size}
     return told
+
+
+def _shape(export: Export) -> tuple[int, ...]:
+    """Of one patch in a batch."""
+    return (1, export.config.task.channels, *export.trained.patch)
 
 
 def _write(

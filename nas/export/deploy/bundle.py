@@ -70,7 +70,11 @@ def inference_config(record: Deployment, network: Any) -> dict[str, Any]:
         "device": f"$torch.device('{record.device}')",
         "dataset_dir": "$@bundle_root + '/images'",
         "output_dir": "$@bundle_root + '/segmentations'",
-        "datalist": {"_target_": "scripts.transforms.find_images", "folder": "@dataset_dir"},
+        "datalist": {
+            "_target_": "scripts.transforms.find_images",
+            "folder": "@dataset_dir",
+            "channels": record.task.channels,
+        },
         "network_def": network,
         "network": "$@network_def.eval()",
         "preprocessing": {
@@ -174,6 +178,9 @@ def check_runner(
     folder: Path, record: Deployment, segmenter: Segmenter, cases: Sequence[CheckCase]
 ) -> float:
     """Run the folder on the cases' files: the worst Dice of its files against segnas' own labels.
+
+    segmenter: what makes these, with the network of the same folder. (What its precision changes is
+    `parity_check`'s to judge.)
 
     Raises DeployError where it is below 1 by more than `DICE_TOLERANCE`, or a file has another
     shape.

@@ -6,6 +6,7 @@ from typing import Any
 
 from nas.export.deploy.record import Deployment
 from nas.export.markdown_text import plain
+from trainers.data.task import Task
 
 # https://project-monai.github.io/schema/ has the same file.
 SCHEMA = (
@@ -121,7 +122,7 @@ commands.
 From another folder, give the paths of both files and of this folder as --bundle_root. Every .nii
 and .nii.gz file of IMAGES becomes a label map of its name, in its geometry. Images are turned to
 {record.preprocess.orientation}, {spacing}, and read in windows of
-{"x".join(map(str, task.patch))} voxels.{_after(record)}
+{"x".join(map(str, task.patch))} voxels.{by_channel(task)}{_after(record)}
 
 The Python files in scripts/ read the images and write the label maps. They are copies of segnas'
 own and under the Apache License 2.0. No licence was given for the network and its weights in
@@ -134,6 +135,16 @@ Written for the device type {record.device}; on another one, deploy it again the
 research; not a medical device. What it was checked with is not what it will meet elsewhere: test
 it on your own images first.
 """
+
+
+def by_channel(task: Task) -> str:
+    """How the channels of an image may lie in files of their own, as a sentence; empty of one."""
+    if task.channels == 1:
+        return ""
+    return (
+        f" Channels may be files of their own, A_0000.nii.gz to A_{task.channels - 1:04}.nii.gz, "
+        "whose label map has the name of the first."
+    )
 
 
 def _after(record: Deployment) -> str:

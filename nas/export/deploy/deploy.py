@@ -74,8 +74,11 @@ class Source:
                     "expected one way to prepare an image and one patch. Deploy each by itself: "
                     "segnas predict averages deployed folders"
                 )
-        network = Ensemble([s.network for s in segmenters]).eval() if others else first.network
-        strides = [_three(export.architecture.strides()) for export in exports]
+        network = first.network
+        if others:
+            regions = bool(first.task.regions)
+            network = Ensemble([s.network for s in segmenters], regions=regions).eval()
+        strides = [_of_volumes(export.architecture.strides()) for export in exports]
         steps = common_steps([one.spec for one in segmenters])
         spec = first.spec.model_copy(update={"postprocess": steps})
         return cls(
@@ -87,8 +90,9 @@ class Source:
         )
 
 
-def _three(strides: Sequence[int]) -> tuple[int, ...]:
-    return tuple(strides) if len(strides) == 3 else (strides[0],) * 3
+def _of_volumes(strides: Sequence[int]) -> tuple[int, ...]:
+    """Of D, H and W: a network of slices takes any number of them."""
+    return tuple(strides) if len(strides) == 3 else (1, *strides)
 
 
 def _differing(ours: SegmenterSpec, theirs: SegmenterSpec) -> list[str]:
@@ -180,7 +184,7 @@ def _build(
     if kind in RUNNERS:
         RUNNERS[kind](folder, record)
         progress(f"running the {kind} folder by itself")
-        found = check_runner(folder, record, segmenter, cases)
+        found = check_runner(folder, record, replace(segmenter, network=deployed), cases)
         checks = checks.model_copy(update={"pipeline": found})
         record = record.model_copy(update={"checks": checks})
     record.write(folder)

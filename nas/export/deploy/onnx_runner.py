@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.export.deploy.bundle import write_pipeline
-from nas.export.deploy.bundle_text import needed_packages
+from nas.export.deploy.bundle_text import by_channel, needed_packages
 from nas.export.deploy.record import Deployment
 
 PROGRAM = "segment.py"
@@ -22,15 +22,16 @@ def write_onnx_runner(folder: Path, record: Deployment) -> None:
 
 
 def _program(record: Deployment) -> str:
+    channels = by_channel(record.task)
     packages = " ".join(("onnxruntime", *needed_packages(record)))
     return f'''"""Segments {_within_quotes(", ".join(record.task.targets.names))}.
 
     pip install {packages}
     python segment.py IMAGES SEGMENTATIONS
 
-Every NIfTI file of the folder IMAGES becomes a label map of its name in SEGMENTATIONS. The network
-runs in ONNX Runtime; MONAI and PyTorch prepare the images and put the windows together. Research
-only; not a medical device.
+Every NIfTI file of the folder IMAGES becomes a label map of its name in SEGMENTATIONS.{channels}
+The network runs in ONNX Runtime; MONAI and PyTorch prepare the images and put the windows together.
+Research only; not a medical device.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from nas.export.deploy.runtime import open_network
 from nas.export.export_folder import CONFIG, Export
 from trainers.ensemble import SegmenterEnsemble
 from trainers.errors import UserError
+from trainers.home import from_home
 from trainers.segmenter import ImageSegmenter, Segmenter
 
 
@@ -18,7 +19,7 @@ def load_segmenter(folder: str | Path, *more: str | Path, raw: bool = False) -> 
 
     Raises UserError as `open_segmenter` does.
     """
-    return open_segmenter(*map(Path, (folder, *more)), raw=raw)[0]
+    return open_segmenter(*map(from_home, (folder, *more)), raw=raw)[0]
 
 
 def open_segmenter(*folders: Path, raw: bool = False) -> tuple[ImageSegmenter, str]:

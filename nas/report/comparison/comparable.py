@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from nas.pareto.objectives import is_latency, objective
+from nas.cost.latency.conditions import conditions_text
+from nas.pareto.objectives import device_of, is_latency, objective
 from nas.report.search_record import SearchRecord
 from nas.study.resume_check import differences
 from trainers.errors import UserError
@@ -87,8 +88,17 @@ def _against(
                 yield f"the {part} cases of {name} are others than those of {first}"
             else:
                 yield f"{path} is {old} in {first} and {new} in {name}"
-    if any(map(is_latency, chosen)) and one.conditions != other.conditions:
-        yield (
-            f"latency was measured on {one.conditions or 'nothing'} in {first} and on "
-            f"{other.conditions or 'nothing'} in {name}"
-        )
+    for cost in filter(is_latency, chosen):
+        here, there = _conditions(one, cost), _conditions(other, cost)
+        if here != there:
+            yield (
+                f"{objective(cost).phrase} was measured on {here} in {first} and on {there} in "
+                f"{name}"
+            )
+
+
+def _conditions(record: SearchRecord, cost: str) -> str:
+    """Under which a latency was measured, on one line."""
+    device = device_of(cost)
+    told = (r.latencies.get(device) if device else r.latency for r in record.results)
+    return next(map(conditions_text, filter(None, told)), "nothing")

@@ -34,7 +34,7 @@ function spansDecades(numbers) {
 // An axis of known values of that objective: by the logarithm where that helps.
 // `to`: the share of the axis, from 0 to 1, at which a value is.
 function scale(name, numbers) {
-  const {maximised, prefixes, title, meaning} = data.formats[name];
+  const {maximised, prefixes, title, meaning, unit} = data.formats[name];
   const words = meaning && meaning !== title ? `${title} · ${meaning}` : title;
   if (!numbers.length) return {name, title, words, ticks: [], range: [0, 1], to: () => 0.5};
   const log = !maximised && spansDecades(numbers);
@@ -42,15 +42,17 @@ function scale(name, numbers) {
   const [low, high] = log ? ends.map(Math.log10) : ends;
   const pad = (high - low || Math.abs(high) * 0.1 || 1) * 0.08;
   const range = [low - pad, high + pad];
-  const [size] = prefixes.find(([size]) => high >= size && !maximised) ?? [1];
+  const [size, prefix] = prefixes.find(([size]) => high >= size && !maximised) ?? [1, ""];
   const base = prefixes[0][0] === 1e9 ? 1000 : 1024;
   const ticks = log ? roundPowers(range, base)
     : roundNumbers(range.map((end) => end / size)).map((tick) => tick * size);
   const digits = Math.min(4, Math.max(2, 1 - Math.floor(Math.log10(high - low || 1))));
+  // Round numbers may lie nearer to each other than three digits tell apart.
+  const inFull = (tick) => `${Number((tick / size).toPrecision(6))} ${prefix}${unit}`.trim();
+  const text = (tick) => (maximised ? tick.toFixed(digits) : log ? shown(name, tick) : inFull(tick));
   return {name, title, words, range, log,
     to: (value) => ((log ? Math.log10(value) : value) - range[0]) / (range[1] - range[0]),
-    ticks: ticks.filter((tick) => maximised || tick > 0).map((tick) => ({at: tick,
-      text: maximised ? tick.toFixed(digits) : shown(name, tick)}))};
+    ticks: ticks.filter((tick) => maximised || tick > 0).map((tick) => ({at: tick, text: text(tick)}))};
 }
 
 // An axis of options side by side.

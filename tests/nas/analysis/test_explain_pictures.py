@@ -7,8 +7,10 @@ from torch import nn
 
 from nas.analysis.explain.ablation import MeansShown, Replacement, replaced
 from nas.analysis.explain.case_view import look_at
+from nas.analysis.explain.drawing import mechanism_figure
 from nas.analysis.explain.probe import Item, Probe
 from nas.analysis.explain.tally import Tally
+from nas.report.html_page import png
 from search_spaces.blocks.anchors import AnchorDetector, PositionBias
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.position import sincos_embedding
@@ -232,6 +234,13 @@ def test_the_window_is_drawn_whose_middle_is_nearest(tmp_path):
     drawn = plane_of(view, "coronal").maps[Item("window", "")]["number"][::-1, 0]
     drawn = drawn - 2 * passes
     np.testing.assert_array_equal(drawn, [0] * 12 + [1] * 12)
+
+
+def test_the_name_of_a_case_is_drawn_as_it_is(tmp_path):
+    image, _ = spotted(np.random.default_rng(0), (8, 8, 8), (4, 4, 4))
+    case = write_case(tmp_path, r"cost $_$", image)
+    view = look_at(segmenter_of(Pointing(), (8, 8, 8)), case, Tally())
+    assert png(mechanism_figure("brightest", [view]))
 
 
 def test_tokens_that_fill_no_map_are_left_out_and_windows_are_put_back():

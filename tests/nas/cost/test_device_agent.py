@@ -103,6 +103,21 @@ def test_the_figures_of_a_file_come_back_with_the_conditions(agent, tmp_path):
     assert agent.said[-1].startswith("measured a file of")
 
 
+@pytest.mark.parametrize(
+    ("runtime", "backend"),
+    [
+        ("openvino 2026.4.1", "openvino"),
+        ("tensorrt-cu13 10.9, onnxruntime-gpu 1.31", "tensorrt"),
+        ("tensorrt of the system, onnxruntime-gpu 1.31", "tensorrt"),
+        ("onnxruntime-gpu 1.31", "onnxruntime"),
+    ],
+)
+def test_the_conditions_name_what_ran_the_file(agent, monkeypatch, runtime, backend):
+    there = agent.machine.model_copy(update={"runtime": runtime})
+    monkeypatch.setattr(agent, "machine", there)
+    assert f"fp32, {backend} ({runtime})" in device(agent).conditions().text()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_an_agent_for_tensorrt_needs_an_onnx_runtime_with_it():
     with pytest.raises(UserError, match=r"tensorrt: this onnxruntime is built without|no NVIDIA"):

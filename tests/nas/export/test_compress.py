@@ -6,12 +6,16 @@ import pytest
 import torch
 from torch import nn
 
+from nas.cli.compress import _student
 from nas.cli.main import main
+from nas.cost.latency import LatencyError
+from nas.export.compress import int8
 from nas.export.compress.compress import Compression, compress
 from nas.export.compress.low_rank import factorise
 from nas.export.compress.prune import importance, most_important, prune
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
+from search_spaces.axes import axes_for
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.low_rank import Factors
 from search_spaces.blocks.prunable import prunable
@@ -174,6 +178,29 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(export, tmp_path, pl
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("plan", "what"),
+    [
+        ({"method": "prune", "threads": 100_000}, "threads = 100000; expected .* at most"),
+        ({"method": "quantise-aware"}, "quantise-aware: no ONNX export: it chooses"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_the_training(
+    export, tmp_path, monkeypatch, plan, what
+):
+    def refuse(*_):
+        raise LatencyError("no ONNX export: it chooses")
+
+    def trained(*_):
+        raise AssertionError("it was trained")
+
+    pytest.importorskip("onnx")
+    monkeypatch.setattr(int8, "export_onnx", refuse)
+    plan = Compression(patches=1, steps=2, **plan)
+    with pytest.raises(UserError, match=what):
+        compress(export, plan, tmp_path / "none", trained)
+
+
 def test_an_interruption_leaves_nothing(export, tmp_path):
     class StoppedError(Exception):
         pass
@@ -202,6 +229,13 @@ def test_the_command_prints_the_figures_and_refuses_parts_of_another_method(
     wrong = ["--method", "low-rank", "--of", "heads", "--to", str(tmp_path / "other")]
     assert main(["compress", out, *wrong]) == 2
     assert "linear, convolutions" in capsys.readouterr().err
+
+
+def test_a_student_has_the_axes_of_the_data(tmp_path, phantom_folder, phantom):
+    flat, patch = axes_for((1.0, 1.0, 5.0), (16, 16, 5)), [16, 16, 5]
+    point = POINT.with_axes(flat)
+    folder = write_export(tmp_path / "out", phantom_folder, phantom[1], point=point, patch=patch)
+    assert _student("unet-s", Export(folder)).strides()[2] == 1
 
 
 def test_a_student_that_does_not_take_the_patch_is_told(export, tmp_path, capsys):

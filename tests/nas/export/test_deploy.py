@@ -17,7 +17,10 @@ from nas.export.deploy.formats import write_network
 from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import CheckCase, agreement, folder_cases
 from nas.export.deploy.record import Deployment
+from nas.export.export_folder import Export
+from search_spaces.apformer import APFormer
 from tests.disk import fill, small_disk
+from tests.nas.exports import write_export
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -131,6 +134,36 @@ def test_a_file_that_its_runtime_cannot_open_is_tried_narrower(cases, tmp_path, 
     monkeypatch.setattr(formats, "open_file", open_second)
     record = deploy(source(), cases, "torchscript", "fp32", tmp_path / "d", QUICK)
     assert (record.dynamic.batch, record.dynamic.sizes) == (True, False)
+
+
+class Close(nn.Module):
+    """Classes a and b differ by less than half precision tells apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv3d(1, 4, 1, bias=False)
+        with torch.no_grad():
+            self.head.weight[:, 0, 0, 0, 0] = torch.tensor([-1, 1, 1 + 1e-5, 0])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x)
+
+
+def test_labels_may_differ_as_long_as_dice_does_not(cases, tmp_path):
+    like = nib.load(cases[0].label)
+    only_c = np.zeros(like.shape, np.uint8)
+    only_c[4:8, 4:8, 4:8] = 3
+    nib.save(nib.Nifti1Image(only_c, like.affine), tmp_path / "label.nii.gz")
+    case = CheckCase(cases[0].name, cases[0].image, tmp_path / "label.nii.gz")
+    checks = deploy(source(Close()), [case], "onnx", "fp16", tmp_path / "d", QUICK).checks
+    assert checks.dice == checks.dice_pytorch and checks.agreement < 0.5
+    assert checks.pipeline == 1.0  # the folder does what the same file does within segnas
+
+
+def test_a_network_of_slices_takes_any_number_of_them(phantom_folder, phantom, tmp_path):
+    slices = APFormer(width=4, layers=1, heads=2, head_channels=16, mlp_ratio=1, reach=8)
+    folder = write_export(tmp_path / "out", phantom_folder, phantom[1], slices)
+    assert Source.of(Export(folder)).strides == (1, 8, 8)
 
 
 def test_int8_weights_are_stored_in_int8(cases, tmp_path):

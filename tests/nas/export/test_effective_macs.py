@@ -108,8 +108,8 @@ def test_results_are_read_with_and_without_it():
 
 def export(architecture):
     task = Task(channels=1, classes=("background", "organ"), spacing=None, patch=(8, 32, 32))
-    config = SimpleNamespace(task=task, train=SimpleNamespace(patch=(8, 32, 32)))
-    return SimpleNamespace(architecture=architecture, config=config)
+    config, trained = SimpleNamespace(task=task), SimpleNamespace(patch=(8, 32, 32))
+    return SimpleNamespace(architecture=architecture, config=config, trained=trained)
 
 
 SMALL = APFormer(width=4, layers=2, heads=2, head_channels=16, mlp_ratio=1, reach=8)

@@ -14,6 +14,7 @@ from nas.config.yaml_file import write_config
 from nas.export.deploy.deploy import Source
 from nas.export.export_folder import Export
 from tests.nas.exports import CLASSES, POINT, write_export
+from trainers.checkpoint import write_checkpoint
 from trainers.ensemble import SegmenterEnsemble
 
 
@@ -50,6 +51,14 @@ def test_predict_averages_folders(pair, image, tmp_path, capsys):
     np.testing.assert_array_equal(found, ensemble.segment(image))
     alone = [nas.load_segmenter(folder).segment(image) for folder in pair]
     assert all((found != one).any() for one in alone)
+
+
+def test_python_takes_paths_as_text(make, image, tmp_path, monkeypatch):
+    make("a")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert nas.Export("~/a").architecture == POINT
+    done = nas.predict_folder(nas.load_segmenter("~/a"), str(image), "~/out")
+    assert done.written == [tmp_path / "out" / image.name]
 
 
 def test_a_folder_twice_is_that_folder(pair, image, tmp_path):
@@ -97,6 +106,20 @@ def test_folders_are_deployed_as_one_file(make, phantom_folder, image, tmp_path,
         mean = torch.stack([network(x).softmax(1) for network in networks]).mean(0)
         found = nas.load_segmenter(to).network(x).softmax(1)
     torch.testing.assert_close(found, mean, rtol=1e-3, atol=1e-4)
+
+
+def test_folders_of_regions_are_deployed_as_one_ensemble(make, image):
+    regions = ["task.regions=[{name: organs, labels: [1, 2, 3], value: 1}]"]
+    folders = [make(name, trial_seed=seed) for name, seed in (("a", 1), ("b", 2))]
+    for folder, seed in zip(folders, (1, 2), strict=True):
+        write_config(Export(folder, regions).config, folder / "retrain.yaml")
+        torch.manual_seed(seed)
+        write_checkpoint(folder / "trial.pt", {"weights": POINT.build(1, 1).state_dict()})
+    deployed = Source.of(*map(Export, folders)).segmenter
+    found = deployed.segment(image)
+    assert 0 < found.mean() < 1  # the one region, and what is in none
+    expected = nas.load_segmenter(*folders).segment(image)
+    assert (found != expected).mean() < 1e-3
 
 
 def test_folders_that_see_images_otherwise_are_not_one_file(make):

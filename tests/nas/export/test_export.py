@@ -141,6 +141,15 @@ def test_the_model_card_says_what_it_is_and_where_it_comes_from(search, tmp_path
     assert "no medical device" in card
 
 
+def test_the_model_card_of_a_baseline_does_not_say_that_it_was_found(search, tmp_path):
+    folder, config, *_ = search
+    known = replace(member(POINT.key, 0.5, 1, 1.0), baseline="unet-s")
+    write_export(folder, known, export_settings(config, Task.read(folder)), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "the baseline unet-s, trained by segnas" in card
+    assert "found" not in card and "chosen" not in card
+
+
 def test_the_model_card_says_of_how_many_trainings_dice_is_the_mean(search, tmp_path):
     folder, config, *_ = search
     again = replace(member(POINT.key, 0.5, 1, 1.0), trainings=(0.4, 0.6))
@@ -157,7 +166,7 @@ def test_the_card_of_a_retrained_network_tells_its_dice(search, tmp_path):
     text = write_card(to).read_text()
     assert "Weights in use: `retrained.pt`" in text
     assert "Retrained: validation Dice 0.7500" in text
-    record |= {"epochs": 2, "train": {"steps_per_epoch": 10}}
+    record |= {"epochs": 2, "train": {"patch": [16, 16, 16], "steps_per_epoch": 10}}
     (to / "retrained.json").write_text(json.dumps(record))
     assert "Retrained for 2 epochs of 10 steps: validation Dice" in write_card(to).read_text()
 

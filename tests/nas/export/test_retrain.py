@@ -13,6 +13,7 @@ import torch
 from nas.cli.main import main
 from nas.export.choose_postprocess import choose_postprocess
 from nas.export.export_folder import Export
+from nas.export.model_card import model_card
 from nas.export.retrain import Plan, retrain
 from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
@@ -162,6 +163,17 @@ def test_a_training_whose_last_words_were_lost_is_not_repeated(make):
     assert done.dice == record["dice"]
 
 
+def test_the_seconds_of_all_sessions_are_recorded(make):
+    folder = make("out")
+    go(folder, until=1)
+    (draft,) = folder.glob("retraining-*.pt")
+    state = torch.load(draft, weights_only=True)
+    state["training"]["seconds"] = 5000.0
+    write_checkpoint(draft, state)
+    go(folder)
+    assert 5000 < json.loads((folder / "retrained.json").read_text())["seconds"] < 6000
+
+
 def test_a_folder_that_was_moved_goes_on(make, tmp_path, monkeypatch):
     folder = make("out")
     go(folder, until=1)
@@ -204,8 +216,16 @@ def test_it_is_used_with_the_settings_it_was_trained_with(make):
     segmenter = opened(folder).segmenter()
     assert isinstance(segmenter.network, Mirrored)
     assert segmenter.task.patch == (24, 24, 24)
+    assert "windows of 24 x 24 x 24 voxels" in model_card(folder)
     (folder / "retrained.pt").unlink()
     assert opened(folder).segmenter().task.patch == (16, 16, 16)  # the trial's again
+
+
+def test_weights_of_the_trial_are_used_on_the_patch_of_the_search(make):
+    folder = make("out", searched=[16, 16, 16], patch=[24, 24, 24], epochs=1)
+    assert opened(folder).segmenter().task.patch == (16, 16, 16)
+    go(folder)
+    assert opened(folder).segmenter().task.patch == (24, 24, 24)
 
 
 # Folds
@@ -350,6 +370,26 @@ def test_the_command_tells_what_was_written_and_what_is_next(make, capsys):
     assert f"next: segnas evaluate {folder}" in said
 
 
+def test_interrupted_as_postprocessing_is_chosen_the_card_is_that_of_the_new_weights(
+    make, monkeypatch
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    folder = make("out", epochs=1)
+    monkeypatch.setattr("nas.export.retrain.renew_postprocess", interrupt)
+    assert main(["retrain", str(folder)]) == 130
+    assert "Weights in use: `retrained.pt`" in (folder / "README.md").read_text()
+
+
+def test_data_that_have_moved_are_named_for_one_training(make, phantom_folder, tmp_path, capsys):
+    folder = make("out", epochs=1)
+    config = folder / "retrain.yaml"
+    config.write_text(config.read_text().replace(str(phantom_folder), str(tmp_path / "gone")))
+    assert main(["retrain", str(folder), "--set", f"data.path={phantom_folder}"]) == 0
+    assert "postprocessing: none on fewer than 5 cases" in capsys.readouterr().out
+
+
 def test_the_command_needs_no_split_file(make):
     folder = make("out")
     (folder / "split.json").unlink()
@@ -400,8 +440,19 @@ def test_an_ensemble_teaches(make):
         seen.append(job.teacher.network())
         return train_here(job, report)
 
-    retrain(opened(make("student")), Plan(teacher=teacher), lambda *_: None, train=train)
+    student = make("student")
+    retrain(opened(student), Plan(teacher=teacher), lambda *_: None, train=train)
     assert isinstance(seen[0], Ensemble)
+    assert opened(student).saw_validation  # through its teacher, whose folds have learnt all cases
+
+
+def test_a_student_knows_what_a_teacher_of_another_split_has_learnt(make):
+    teacher, student = make("teacher", epochs=1), make("student", epochs=1)
+    go(student, Plan(teacher=teacher))
+    assert not opened(student).saw_validation
+    go(teacher, None, "data.split={validation: 0.2, seed: 5}")
+    go(student, Plan(teacher=teacher))
+    assert opened(student).saw_validation
 
 
 @pytest.mark.parametrize(

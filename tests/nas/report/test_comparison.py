@@ -129,6 +129,19 @@ def test_memory_needs_the_same_training_step():
     assert compare({"A": one, "C": on_gpu}, ["dice", "memory"])  # of which nothing is known
 
 
+def test_devices_that_are_not_compared_may_differ():
+    told = latency(5.0).to_json()
+    one, other = (
+        search(network("c", 0.8, 10, **{"latency_ms@box": 5.0}, latencies=latencies))
+        for latencies in ({"box": told}, {"box": told, "phone": told})
+    )
+    assert compare({"A": one, "C": other}, ["dice", "latency_ms@box"])
+    elsewhere = {**told, "conditions": {**told["conditions"], "device": "another box"}}
+    changed = search(network("c", 0.8, 10, **{"latency_ms@box": 5.0}, latencies={"box": elsewhere}))
+    with pytest.raises(UserError, match=r"latency on box was measured on .*another box"):
+        compare({"A": one, "C": changed}, ["dice", "latency_ms@box"])
+
+
 def test_latencies_of_two_machines_are_refused():
     measured, elsewhere = latency(5.0).to_json(), latency(5.0).to_json()
     elsewhere["conditions"] = {**elsewhere["conditions"], "device": "another machine"}

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from nas.pareto.front_files import Front, front_csv, front_json, read_front
-from nas.pareto.objectives import short_number
+from nas.pareto.objectives import objective, short_number
 from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
 from nas.report.progress import Progress, UnderWay
@@ -223,6 +223,8 @@ def test_numbers_are_for_people(value, text):
 
 def test_units_stand_behind_the_number():
     assert short_number(8.74, "ms") == "8.74 ms"
+    assert short_number(1010 * 2**20, "B", 1024) == "1010 MiB"  # and not 1.01e+03
+    assert objective("latency_ms").exact(12_345.6) == "12350 ms"
 
 
 def test_an_architecture_is_readable_on_one_line():

@@ -415,6 +415,18 @@ def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
     assert complaints == []
 
 
+def test_ticks_that_lie_near_each_other_are_told_apart(browser, tmp_path):
+    path, one = tmp_path / "front.html", replace(COMPLETE[0], costs={"params": 123_456})
+    record = SearchRecord(results=[one], objectives=OBJECTIVES[:2], title="one", classes=())
+    path.write_text(front_page(record))
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    settle(page)
+    ticks = page.evaluate("document.querySelector('[data-cost=params]').plot.spec.x.ticks")
+    assert [tick["text"] for tick in ticks] == ["122.5 k", "123 k", "123.5 k", "124 k"]
+    page.close()
+
+
 def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
     path = tmp_path / "front.html"
     best = max(COMPLETE, key=lambda result: result.dice)

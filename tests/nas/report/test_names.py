@@ -59,13 +59,14 @@ def test_a_report_holds_names_as_text(tmp_path):
 
 
 def test_a_model_card_holds_names_as_text(tmp_path, phantom_folder, phantom):
-    names = ("background", MARKUP, "aorta", "a|b")
+    names = ("background", MARKUP, "aorta {0}", "a|b {")
     folder = write_export(tmp_path / "out", phantom_folder, phantom[1], classes=names)
     record = json.loads((folder / "architecture.json").read_text())
     origin = {"search": MARKUP, "search_id": "<b>", "versions": {"<i>": "[x](y)"}}
     (folder / "architecture.json").write_text(json.dumps({**record, "origin": origin}))
     card = re.sub(r"\\.", "", model_card(folder))
     assert not re.search(r"<\w|\]\(|`c`", card)
+    assert "aorta {0}, ab {" in card
 
 
 def test_no_cell_of_a_front_is_computed_by_a_spreadsheet():

@@ -3,8 +3,10 @@ import struct
 from dataclasses import replace
 
 import pytest
+from matplotlib.figure import Figure
 
 from nas.cli.main import main
+from nas.report.axes_style import log_axis
 from nas.report.plots import staircase
 from nas.report.read_search import read_search
 from nas.report.tables import escaped, latex_table, markdown_table
@@ -41,6 +43,13 @@ def member(dice, params, latency_ms=None):
         params=params,
         latency_ms=latency_ms,
     )
+
+
+def test_ticks_that_lie_near_each_other_are_told_apart():
+    ax = Figure().subplots()
+    log_axis(ax, "x", "latency_ms", [12.34])
+    ticks = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert "12.35 ms" in ticks and len(set(ticks)) == len(ticks) > 2
 
 
 def test_the_command_names_the_files_it_wrote(directory, capsys):

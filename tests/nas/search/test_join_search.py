@@ -198,7 +198,10 @@ def test_it_is_exported_by_its_name(search, tmp_path):
     assert picked.key == joined.key == opened.pick(joined.key).key
     again = opened.export(picked, tmp_path / "again")
     assert again.architecture == Export(small).architecture
-    assert f"prune of {POINT.key}" in (again.folder / "README.md").read_text()
+    card = (again.folder / "README.md").read_text()
+    assert f"prune of {POINT.key}" in card and "made smaller by segnas" in card
+    told = json.loads((again.folder / "architecture.json").read_text())
+    assert told["origin"]["trial"] == POINT.key  # which it can stand beside when compressed again
 
 
 def edited(file, change):

@@ -79,6 +79,21 @@ def test_the_images_of_a_folder_are_its_nifti_files(tmp_path):
     ]
 
 
+def test_the_channels_of_an_image_may_be_files(tmp_path):
+    for name in ("b_0000.nii", "b_0001.nii", "a_0001.nii.gz", "a_0000.nii.gz"):
+        (tmp_path / name).touch()
+    assert [case["image"] for case in find_images(str(tmp_path), 2)] == [
+        [str(tmp_path / "a_0000.nii.gz"), str(tmp_path / "a_0001.nii.gz")],
+        [str(tmp_path / "b_0000.nii"), str(tmp_path / "b_0001.nii")],
+    ]
+    (tmp_path / "c_0000.nii").touch()
+    with pytest.raises(UserError, match="c has the channels _0000; the network expects _0000 to"):
+        find_images(str(tmp_path), 2)
+    (tmp_path / "b_0000.nii.gz").touch()
+    with pytest.raises(UserError, match=r"has both b_0000\.nii and b_0000\.nii\.gz"):
+        find_images(str(tmp_path), 2)
+
+
 def test_images_whose_labels_would_have_one_name_are_refused(tmp_path):
     for name in ("a.jpg", "a.png"):
         (tmp_path / name).touch()
