@@ -37,9 +37,7 @@ def configuration_tree(
         "data": _data(source, preprocess, split, groups),
         "space": _space(search),
         "train": _train(step, search),
-        "retrain": {
-            "epochs": Choice(4 * search.length.epochs, "of `segnas retrain`: four times as long")
-        },
+        "retrain": _retrain(search),
         "objectives": Choice(objectives, "what the front trades off; also: macs, memory"),
         "budget": vars(search.limits),
         "search": _search(search),
@@ -102,6 +100,14 @@ def _train(step: StepPlan, search: SearchPlan) -> dict[str, Any]:
         "validate_every": Choice(length.validate_every, "epochs; and after the last one"),
         "learning_rate": rate,
         "augment": {"flips": Choice([], flips)},
+    }
+
+
+def _retrain(search: SearchPlan) -> dict[str, Any]:
+    light = Choice("light", "rotations and more: long trainings gain by it, short ones do not")
+    return {
+        "epochs": Choice(4 * search.length.epochs, "of `segnas retrain`: four times as long"),
+        "augment": {"preset": light, "flips": Choice([], "as those of `train`")},
     }
 
 

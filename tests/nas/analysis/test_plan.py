@@ -114,6 +114,7 @@ def test_the_file_is_the_configuration_with_comments(made):
     assert config.train.patch == (12, 16, 12)
     assert config.data.split.groups.pattern == r"^(p\d+)_"
     assert config.retrain.epochs == 4 * config.train.epochs
+    assert config.retrain.augment.preset == "light"
 
 
 def test_odd_names_and_numbers_come_back():
