@@ -216,7 +216,7 @@ def swap_parts(split):
 
 
 REFUSED = {
-    "patch": ("retrain.yaml", lambda v: v["train"].update(patch=[16, 16, 16]), "patch is"),
+    "patch": ("retrain.yaml", lambda v: v["task"].update(patch=[16, 16, 16]), "patch is"),
     "split": ("split.json", swap_parts, r"data\.split\.training is"),
     "preprocessing": (
         "retrain.yaml",
