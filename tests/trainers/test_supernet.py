@@ -183,11 +183,13 @@ def test_shared_weights_learn(phantom):
     """Largest and smallest far above what they were, in a minute of training together."""
     config = SHORT.model_copy(update={"epochs": 20, "steps_per_epoch": 10, "validate_every": 20})
     training = trainer(phantom, config)
-    before = training.score(training.supernet.largest())[0]
+    ends = training.supernet.largest(), training.supernet.smallest()
+    before = [training.score(end)[0] for end in ends]
     while not training.done:
         report = training.run_epoch()
-    assert report.dice > before + 0.2
-    assert report.measured["dice_smallest"] > 0.3
+    after = [report.dice, report.measured["dice_smallest"]]
+    assert after[0] > before[0] + 0.2
+    assert after[1] > before[1] + 0.1
 
 
 def test_without_validation_cases_nothing_is_validated(phantom):

@@ -155,7 +155,7 @@ def test_a_baseline_is_exported_by_its_key_and_by_no_other_pick(search, tmp_path
 
 @pytest.mark.slow
 def test_a_worker_killed_too_often_ends_its_trial_only(tmp_path):
-    outcome, keys, _, printed = kill_workers(tmp_path, 3, {1: 2})
+    outcome, keys, _, printed = kill_workers(tmp_path, 3, {1: 2}, confirm=0)
     assert f"{keys[1]}  infeasible: worker lost 2 times" in printed
     states = Counter(result["state"] for result in told(tmp_path).values())
     assert states == {"complete": 3, "infeasible": 1}
