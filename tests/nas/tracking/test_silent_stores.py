@@ -206,19 +206,19 @@ def test_a_local_store_that_fails_is_given_up_and_made_up_for(fault, short, dire
 
 
 def test_a_slow_store_is_written_behind_the_back_of_the_search(directory, monkeypatch, caplog):
-    """Each answer takes 0.1 s: a search does not wait for the dozens that its records take."""
+    """Each answer takes 0.3 s: a search does not wait for the dozens that its records take."""
     from nas.tracking.timed_calls import HeardClient
 
-    monkeypatch.setattr(tracker, "HOLD", 0.6)
+    monkeypatch.setattr(tracker, "HOLD", 2.0)  # an answer may be late by that of a busy disk
     ask = HeardClient.__getattr__
     monkeypatch.setattr(
         HeardClient,
         "__getattr__",
-        lambda self, name: lambda *a, **o: (time.sleep(0.1), ask(self, name)(*a, **o))[1],
+        lambda self, name: lambda *a, **o: (time.sleep(0.3), ask(self, name)(*a, **o))[1],
     )
     opening = time.monotonic()
     driver = Driver(directory)
-    assert time.monotonic() - opening < 2.0
+    assert time.monotonic() - opening < 4.0
     results = [driver.tell(driver.train()) for _ in range(2)]
     assert driver.tracker.behind
     driver.tracker.finish(directory, {})  # which is as patient as there are answers
