@@ -35,9 +35,10 @@ class CountedNetwork:
         macs = self.least + share * (self.costs["macs"] - self.least)
         return replace(self, costs={**self.costs, "macs": macs})
 
-    def log_costs(self, names: Sequence[str]) -> np.ndarray:
-        """(k,) log10 of the costs of these names; 0 where one is not known."""
-        return np.log10([self.costs.get(name, 1.0) for name in names])
+
+def log_costs(networks: Sequence[CountedNetwork], names: Sequence[str]) -> np.ndarray:
+    """(n, k) log10 of the costs of these names; 0 where one is not known."""
+    return np.log10([[network.costs.get(name, 1.0) for name in names] for network in networks])
 
 
 def share_kept(trained: Sequence[CountedNetwork]) -> float:

@@ -14,6 +14,7 @@ from nas.config.run_config import SearchConfig
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result
 from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter
+from nas.study.samplers.ehvi import landscape
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import MemoryModel
 from nas.study.samplers.ehvi.improvement import best_within, expected_gain, improvement
@@ -138,9 +139,11 @@ def test_what_departs_from_the_usual_is_counted_but_for_its_size():
     assert features.departures([to_params(n) for n in networks]).tolist() == [0, 0, 3]
 
 
-def test_that_departures_are_bad_is_learned_for_options_that_were_not_tried():
+@pytest.mark.parametrize("before", [0, 30], ids=["few", "after many that said the opposite"])
+def test_that_departures_are_bad_is_learned_for_options_that_were_not_tried(before, monkeypatch):
     """Five plain networks are good, and three others not: so are the others of the pool."""
     features = KnobFeatures(SPACE, {})
+    monkeypatch.setattr(landscape, "FITTED", 8)
     plain = [Hybrid(coarse_logits=True, width=width) for width in (4, 8, 12, 16, 24)]
     others = [
         Hybrid(conv="ghost", convs=1, skip="add"),
@@ -149,16 +152,17 @@ def test_that_departures_are_bad_is_learned_for_options_that_were_not_tried():
     ]
     study = new_study()
     all_dice = 0.66, 0.69, 0.7, 0.705, 0.71, 0.2, 0.3, 0.25
-    for network, dice in zip([*plain, *others], all_dice, strict=True):
+    opposed = [(plain[1], 0.1), (others[1], 0.6)] * (before // 2)
+    for network, dice in [*opposed, *zip([*plain, *others], all_dice, strict=True)]:
         found = {"state": "complete", "dice": dice, "curve": (dice,)}
         told(study, to_params(network), params_of(network), **found)
     seen = Observations(("dice", "params"), NetworkCounter(SPACE, {}, lambda _: {}), Budget())
     seen.update(study)
-    landscape = Landscape(features, seen, [], ("dice", "params"), Budget(), 0)
+    learned = Landscape(features, seen, [], ("dice", "params"), Budget(), 0)
     far = to_params(Hybrid(prior=True, decoder="adaptive", stem_stride=1, growth=1.5))
     near = to_params(Hybrid(coarse_logits=True, growth=1.5))
     costs = {"params": 300.0}
-    worth = landscape.worth([CountedNetwork(p, "", costs) for p in (near, far)])
+    worth = learned.worth([CountedNetwork(p, "", costs) for p in (near, far)])
     assert worth[0] > 1.5 * worth[1]
 
 

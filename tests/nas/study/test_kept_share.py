@@ -20,7 +20,12 @@ from nas.report.tables import caption
 from nas.report.terminal_tables import front_table
 from nas.search.repeats import repeat_of
 from nas.study.open_journal import open_journal
-from nas.study.samplers.counted_network import CountedNetwork, NetworkCounter, share_kept
+from nas.study.samplers.counted_network import (
+    CountedNetwork,
+    NetworkCounter,
+    log_costs,
+    share_kept,
+)
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import guess_work
 from nas.study.samplers.ehvi.landscape import Landscape
@@ -235,4 +240,4 @@ def test_a_counted_network_knows_its_least_and_a_trained_one_its_share(quarter, 
     [observed] = seen.trained
     assert (observed.network.kept, observed.network.least) == (0.75, counted.least)
     assert observed.network.at(1.0).costs["macs"] == pytest.approx(result.costs["macs"], rel=1e-3)
-    assert np.allclose(observed.network.log_costs(["macs"]), np.log10(counted.costs["macs"]))
+    assert np.allclose(log_costs([observed.network], ["macs"]), np.log10(counted.costs["macs"]))

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.linear_model import LinearRegression, Ridge
 
 from nas.study.samplers.architecture_sampler import Params
-from nas.study.samplers.counted_network import CountedNetwork
+from nas.study.samplers.counted_network import CountedNetwork, log_costs
 from nas.study.samplers.ehvi.features import KnobFeatures
 
 COUNTED = ("params", "macs")
@@ -20,7 +20,7 @@ def guess_work(
     params: Sequence[Params], counted: Sequence[CountedNetwork], features: KnobFeatures
 ) -> list[CountedNetwork]:
     """The networks of these parameters, with guesses of what is counted, by their knobs."""
-    logs = np.array([network.log_costs(COUNTED) for network in counted])
+    logs = log_costs(counted, COUNTED)
     x, _ = features.of(counted)
     knobs = features.matrix(params)
     told = 10 ** _fit(x, logs).predict(knobs)
@@ -47,7 +47,7 @@ class MemoryModel:
         self._knows = bool(known)
         if known:
             costs, knobs = self._inputs(known)
-            memory = np.array([network.log_costs([MEMORY]) for network in known])
+            memory = log_costs(known, [MEMORY])
             self._line = LinearRegression().fit(costs, memory)
             self._rest = _fit(knobs, memory - self._line.predict(costs))
 
@@ -64,7 +64,7 @@ class MemoryModel:
         ]
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> tuple[np.ndarray, np.ndarray]:
-        logs = np.array([network.log_costs(COUNTED) for network in networks])
+        logs = log_costs(networks, COUNTED)
         return logs, self._features.of(networks)[0]
 
 

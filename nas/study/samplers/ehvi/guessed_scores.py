@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from nas.study.samplers.counted_network import CountedNetwork
+from nas.study.samplers.counted_network import CountedNetwork, log_costs
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED
 from nas.study.scores import Scores
@@ -36,6 +36,6 @@ class ScoreColumn:
         return np.asarray(WEIGHT * (found[:, None] - self._mean) / self._std)
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        logs = np.array([network.log_costs(COUNTED) for network in networks])
+        logs = log_costs(networks, COUNTED)
         knobs = self._features.matrix([network.params for network in networks])
         return np.hstack([knobs, logs, logs**2])

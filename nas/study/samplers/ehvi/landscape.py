@@ -11,7 +11,7 @@ from sklearn.linear_model import BayesianRidge
 
 from nas.pareto.budget import Budget
 from nas.pareto.reference import REFERENCE
-from nas.study.samplers.counted_network import CountedNetwork, share_kept
+from nas.study.samplers.counted_network import CountedNetwork, log_costs, share_kept
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED
 from nas.study.samplers.ehvi.guessed_scores import ScoreColumn
@@ -24,6 +24,7 @@ KNOBS = 0.4  # how much less an option is expected to matter than a standard dev
 DEPARTURES = 3.0  # that together matter about as much: a draw of the prior has some
 EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
 MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know
+FITTED = 2000  # trained networks, the last ones, that models are fitted to
 ENOUGH = 4  # networks with a latency, before it is modelled
 
 
@@ -31,8 +32,9 @@ class Landscape:
     """Models of Dice and of costs that are measured only, fitted to what was observed.
 
     Bayesian ridge regression on knobs and log costs: with few networks it falls back to what costs
-    alone tell. `pending` networks count with the Dice that is expected of them. `scores`: what the
-    model of Dice sees besides, where networks were scored.
+    alone tell, and with very many it heeds the last `FITTED`. `pending` networks count with the
+    Dice that is expected of them. `scores`: what the model of Dice sees besides, where networks
+    were scored.
     """
 
     def __init__(
@@ -48,15 +50,16 @@ class Landscape:
         self._features, self._scores = features, scores
         self._names = [name for name in objectives if name != "dice"]
         trained = [observation.network for observation in seen.trained]
+        recent = trained[-FITTED:]
         dice = np.array(seen.final_dice())
         self._kept = share_kept(trained)
         self._reference = REFERENCE * dice.max()
-        logs = self._counted(trained)
+        logs = log_costs(recent, COUNTED)
         self._centre, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
-        x = self._inputs(trained)
-        self._dice = BayesianRidge().fit(x, np.maximum(dice, self._reference - MARGIN))
+        x = self._inputs(recent)
+        self._dice = BayesianRidge().fit(x, np.maximum(dice, self._reference - MARGIN)[-FITTED:])
         self._measured = {
-            name: model for name in self._names if (model := _fit_measured(name, trained, x))
+            name: model for name in self._names if (model := _fit_measured(name, recent, x))
         }
         ends = self._log_costs([*trained, *pending])
         low, high = ends.min(axis=0), ends.max(axis=0)
@@ -82,19 +85,16 @@ class Landscape:
 
     def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, d) what the models see."""
-        scaled = (self._counted(networks) - self._centre) / self._scale
+        scaled = (log_costs(networks, COUNTED) - self._centre) / self._scale
         knobs, departures = self._features.of(networks)
         scores = [] if self._scores is None else [self._scores.of(networks)]
         parts = KNOBS * knobs, departures[:, None] / DEPARTURES, scaled, scaled**2
         return np.hstack([*parts, *scores])
 
-    def _counted(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        return np.array([network.log_costs(COUNTED) for network in networks])
-
     def _log_costs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, k) of every cost among the objectives; what is not known is predicted, and of queries
         as many are taken to be kept as others keep."""
-        logs = np.array([network.at(self._kept).log_costs(self._names) for network in networks])
+        logs = log_costs([network.at(self._kept) for network in networks], self._names)
         for column, name in enumerate(self._names):
             rows = [i for i, network in enumerate(networks) if name not in network.costs]
             if rows and (model := self._measured.get(name)):
