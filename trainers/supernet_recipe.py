@@ -17,8 +17,8 @@ class SupernetRecipe(Strict):
     A step trains the largest network, the smallest and `random` drawn ones. `first`: share of the
     epochs in which the largest is trained alone. `teacher`: share that the largest's logits,
     detached, have in the loss of the others, at the `temperature`; labels have the rest. `surgery`:
-    what in the largest's gradient opposes that of the others is left out (NASViT, Gong 2022,
-    Eq. 3).
+    what in the largest's gradient of a parameter opposes that of the others is left out (NASViT,
+    Gong 2022, Eq. 3).
     """
 
     random: Annotated[int, Field(ge=0)] = 2

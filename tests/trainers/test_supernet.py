@@ -122,13 +122,15 @@ def test_labels_in_no_region_are_background_to_terms_of_the_networks(phantom):
 
 
 def test_opposed_gradients_lose_what_opposes():
-    """By hand: of (3, -1) only what is orthogonal to (0, 2) is left; (3, 1) stays."""
+    """By hand: of (3, -1) only what is orthogonal to (0, 2) is left; (3, 1) stays. Each parameter
+    counts by itself: there is another one in which both agree by more."""
     for large, expected in (([3.0, -1.0], [3.0, 2.0]), ([3.0, 1.0], [3.0, 3.0])):
-        weight, alone = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1))
-        weight.grad = torch.tensor([0.0, 2.0])
-        add_without_conflict([weight, alone], [torch.tensor(large), torch.tensor([5.0])])
+        weight, agreed, alone = (nn.Parameter(torch.zeros(size)) for size in (2, 1, 1))
+        weight.grad, agreed.grad = torch.tensor([0.0, 2.0]), torch.tensor([9.0])
+        gradients = torch.tensor(large), torch.tensor([9.0]), torch.tensor([5.0])
+        add_without_conflict([weight, agreed, alone], gradients)
         assert weight.grad.tolist() == expected
-        assert alone.grad.tolist() == [5.0]
+        assert (agreed.grad.tolist(), alone.grad.tolist()) == ([18.0], [5.0])
 
 
 def test_a_smaller_network_can_stand_for_the_largest(phantom):
