@@ -16,6 +16,7 @@ from nas.config.yaml_file import read_config
 from nas.engine.make_evaluator import TRAINING
 from nas.export.compress.origin import Origin, origin_of
 from nas.export.export_folder import FOLDS, Export
+from nas.export.learnt_cases import has_learnt
 from nas.pareto.result import Result
 from nas.search.components import data_settings
 from nas.search.evaluate_export import evaluate_export
@@ -121,11 +122,6 @@ def _check_figures(export: Export, origin: Origin, config: RunConfig) -> None:
         )
     if export.weights.name == FOLDS:
         raise UserError(f"{export.folder} uses the networks of several folds; expected one network")
-    if export.saw_validation:
-        raise UserError(
-            f"{export.folder}: its weights learnt the search's validation cases "
-            "(train.all_cases=true), which can no longer tell its Dice"
-        )
 
 
 def _check_comparable(
@@ -159,4 +155,9 @@ def _check_comparable(
         raise UserError(
             f"{export.folder} cannot be compared with the networks of {directory}:\n  "
             + "\n  ".join(found)
+        )
+    if has_learnt(export, place.cases.validation):
+        raise UserError(
+            f"{export.folder}: its weights learnt the search's validation cases "
+            "(train.all_cases=true, or another data.split), which can no longer tell its Dice"
         )
