@@ -20,7 +20,7 @@ from nas.export.learnt_cases import has_learnt
 from nas.pareto.result import Result
 from nas.search.components import data_settings
 from nas.search.evaluate_export import evaluate_export
-from nas.search.opening import Place, open_place
+from nas.search.opening import Place, check_same_data, open_place
 from nas.search.progress_bars import Bars
 from nas.search.same_data import alike
 from nas.search.stages import Stages
@@ -50,7 +50,7 @@ def join_search(
 
     Raises UserError where `folder` is no compression of a network of this search, where its weights
     learnt the validation cases, or where data, split, patch, classes or the conditions of latencies
-    are not the search's; and where it is over the search's budget.
+    are not the search's, nor its own data what they were; and where it is over the search's budget.
     """
     directory = directory.resolve()
     journal_in(directory)
@@ -71,6 +71,7 @@ def join_search(
             stages = stack.enter_context(Stages(console))
             place = open_place(stack, config, directory, console, address, True, stages)
             stages.end()
+            check_same_data(config, directory, place)
             with Bars(console) as bars:
                 _check_comparable(export, directory, stored.fixed, place, bars.count)
             result = replace(

@@ -267,6 +267,13 @@ def test_weights_that_learnt_validation_cases_by_another_split_are_refused(searc
         join_search(directory, small, quiet())
 
 
+def test_a_search_whose_data_changed_since_is_refused(search):
+    directory, small, _ = search
+    edited(directory / "config.yaml", lambda v: v["data"].update(cases=7))
+    with pytest.raises(UserError, match=r"(?s)not those of the search.*data\.split\.training was"):
+        join_search(directory, small, quiet())
+
+
 def test_latencies_taken_elsewhere_are_refused(search, monkeypatch):
     directory, small, _ = search
     elsewhere = CONDITIONS.__class__.from_json({**CONDITIONS.to_json(), "device": "another"})

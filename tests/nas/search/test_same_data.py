@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nas.search.components import data_space, fixed_settings, study_settings, training_costs
+from nas.search.opening import Confirm, Place, begin
 from nas.search.same_data import files_of_search
 from nas.study.study import Study
 from search_spaces.axes import ALIKE
@@ -87,3 +88,28 @@ def test_what_was_prepared_otherwise_is_told_as_that_alone(run, directory):
     with pytest.raises(UserError, match=r"data\.preprocess\.crop was") as error:
         opened(other, directory)
     assert "other files" not in str(error.value)
+
+
+def confirm(run, directory):
+    """Trains the best again, of which there is none."""
+    cache, cases = prepare_data(run.data, directory)
+    begin(run, directory, Place(None, 1, "", cache, cases, None), Confirm(1, 1))
+
+
+def test_networks_are_trained_again_on_the_data_of_their_search_alone(run, directory):
+    opened(run, directory)
+    with pytest.raises(UserError, match=r"no candidate that was trained"):
+        confirm(run, directory)
+    correct_a_label(run)
+    with pytest.raises(UserError, match=r"data: the cases have other files"):
+        confirm(run, directory)
+    write_msd(run.data.path, [*NAMES, "case_4", "case_5", "case_6"])
+    with pytest.raises(UserError, match=r"data\.split\.training was"):
+        confirm(run, directory)
+
+
+def test_of_a_search_of_before_no_more_is_compared_than_it_recorded(run, directory):
+    opened(run, directory, without=("data.files",))
+    correct_a_label(run)
+    with pytest.raises(UserError, match=r"no candidate that was trained"):
+        confirm(run, directory)
