@@ -459,6 +459,13 @@ def test_an_ensemble_teaches(make):
     assert opened(student).saw_validation  # through its teacher, whose folds have learnt all cases
 
 
+def test_folds_whose_teacher_knew_their_cases_have_no_postprocessing_chosen_on_them(make):
+    teacher, student = make("teacher"), make("student", epochs=1)
+    _, done = go(student, Plan(teacher=teacher, folds=2))
+    assert opened(student).saw_validation and opened(student).weights.name == "folds"
+    assert done.postprocess is None and not (student / "postprocess.json").exists()
+
+
 def test_a_student_knows_what_a_teacher_of_another_split_has_learnt(make):
     teacher, student = make("teacher", epochs=1), make("student", epochs=1)
     go(student, Plan(teacher=teacher))
