@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.pareto.objectives import objective
     from nas.report.comparison import compare, comparison_page, comparison_tables
     from nas.report.read_search import read_search
+    from nas.search.same_data import with_files_of_first
     from trainers.atomic import replace_files
     from trainers.errors import UserError
 
@@ -39,8 +40,11 @@ def run(options: argparse.Namespace) -> int:
         chosen = [objective(name).name for name in names] if names else None
     except ValueError as error:
         raise UserError(f"--objectives: {error}") from None
-    searches = {name: read_search(folder)[1] for name, folder in _named(options.dirs).items()}
-    comparison = compare(searches, chosen)
+    folders = _named(options.dirs)
+    found = {name: read_search(folder) for name, folder in folders.items()}
+    searches = {name: record for name, (_, record) in found.items()}
+    caches = {name: found[name][0].data.cache_folder(folder) for name, folder in folders.items()}
+    comparison = compare(with_files_of_first(searches, caches), chosen)
     to: Path | None = options.to
     if to:
         to = to if to.suffix == ".html" else to.with_name(f"{to.name}.html")

@@ -92,11 +92,11 @@ def _own_parts(export: Export) -> Iterator[_Part]:
 
 def _validated(export: Export) -> list[Sequence[str]]:
     """The validation cases of each file of weights that it has not learnt."""
+    if export.saw_validation:
+        return [()] * len(export.weights_files)
     if export.weights.name == FOLDS:
         record = json.loads((export.weights / FOLDS_RECORD).read_text())
         return [fold["validation"] for fold in record["folds"]]
-    if export.saw_validation:
-        return [()]
     if export.weights.name != TRIAL_WEIGHTS and "validation" in export.retrained:
         return [export.retrained["validation"]]
     return [split_source(_source(export), export.config.data.split).validation]

@@ -106,7 +106,7 @@ def retrain(
     config = export.config
     cache, cases = prepare_data(config.data, export.folder, progress)
     _check_task(export, cache)
-    draft = export.folder / f"retraining-{_digest(export, plan, teacher)}"
+    draft = export.folder / f"retraining-{_digest(export, plan, teacher, cache)}"
     job = Job(
         export=export,
         volumes=cache.folder.resolve(),
@@ -283,8 +283,8 @@ def _take_place(draft: Path, place: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
-    """A hash of all that decides the weights.
+def _digest(export: Export, plan: Plan, teacher: Export | None, cache: VolumeCache) -> str:
+    """A hash of all that decides the weights, the files of the data among it.
 
     The folder's place, the number of processes and `EXECUTION_KEYS` are not part of it.
     """
@@ -292,7 +292,7 @@ def _digest(export: Export, plan: Plan, teacher: Export | None) -> str:
     cases = split.read_text() if isinstance(split, Path) else split.model_dump_json()
     settings = config.model_dump_json(exclude={"data": {"split"}, "train": EXECUTION_KEYS})
     taught = None if teacher is None else teacher.fingerprint
-    parts = [settings, cases, plan.start, plan.folds, taught]
+    parts = [settings, cases, plan.start, plan.folds, taught, cache.folder.name]
     parts += ["quantise_aware"] if plan.quantise_aware else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
 

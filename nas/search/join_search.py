@@ -16,10 +16,11 @@ from nas.config.yaml_file import read_config
 from nas.engine.make_evaluator import TRAINING
 from nas.export.compress.origin import Origin, origin_of
 from nas.export.export_folder import FOLDS, Export
+from nas.export.learnt_cases import has_learnt
 from nas.pareto.result import Result
 from nas.search.components import data_settings
 from nas.search.evaluate_export import evaluate_export
-from nas.search.opening import Place, open_place
+from nas.search.opening import Place, check_same_data, open_place
 from nas.search.progress_bars import Bars
 from nas.search.same_data import alike
 from nas.search.stages import Stages
@@ -49,7 +50,7 @@ def join_search(
 
     Raises UserError where `folder` is no compression of a network of this search, where its weights
     learnt the validation cases, or where data, split, patch, classes or the conditions of latencies
-    are not the search's; and where it is over the search's budget.
+    are not the search's, nor its own data what they were; and where it is over the search's budget.
     """
     directory = directory.resolve()
     journal_in(directory)
@@ -70,6 +71,7 @@ def join_search(
             stages = stack.enter_context(Stages(console))
             place = open_place(stack, config, directory, console, address, True, stages)
             stages.end()
+            check_same_data(config, directory, place)
             with Bars(console) as bars:
                 _check_comparable(export, directory, stored.fixed, place, bars.count)
             result = replace(
@@ -121,11 +123,6 @@ def _check_figures(export: Export, origin: Origin, config: RunConfig) -> None:
         )
     if export.weights.name == FOLDS:
         raise UserError(f"{export.folder} uses the networks of several folds; expected one network")
-    if export.saw_validation:
-        raise UserError(
-            f"{export.folder}: its weights learnt the search's validation cases "
-            "(train.all_cases=true), which can no longer tell its Dice"
-        )
 
 
 def _check_comparable(
@@ -159,4 +156,9 @@ def _check_comparable(
         raise UserError(
             f"{export.folder} cannot be compared with the networks of {directory}:\n  "
             + "\n  ".join(found)
+        )
+    if has_learnt(export, place.cases.validation):
+        raise UserError(
+            f"{export.folder}: its weights learnt the search's validation cases "
+            "(train.all_cases=true, or another data.split), which can no longer tell its Dice"
         )

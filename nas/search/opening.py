@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nas.pareto.front import front
 from nas.report.terminal_tables import shell_path
 from nas.search.baseline_queue import BaselineQueue
 from nas.search.components import (
+    data_settings,
     data_space,
     fixed_settings,
     open_prober,
@@ -36,8 +38,10 @@ from nas.search.search_budget import SearchBudget
 from nas.search.settings_files import write_settings
 from nas.search.stages import Stages
 from nas.study.baselines import BaselineSizes
+from nas.study.resume_check import DATA, FILES, check_data_unchanged
 from nas.study.samplers.warm_start import WarmStart, warm_starts
 from nas.study.scores import Scores
+from nas.study.search_folder import recorded_settings
 from nas.study.study import Study
 from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
@@ -129,12 +133,12 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
     budget = SearchBudget(trained.search, trained.train, not confirm, before)
     settings = study_settings(config, within, Scores(directory) if shared else None)
     if confirm:
+        check_same_data(config, directory, place)
         study = Study.open(directory, settings, costs)
         repeats = choose_repeats(study, confirm.top, confirm.seeds, config.seed)
         return Begun(study, shared, budget, repeats)
     cache, cases = place.cache, place.cases
-    caches, names = config.data.cache_folder(directory), (*cases.train, *cases.validation)
-    files = files_of_search(directory, caches, cache, names)
+    files = _files(config, directory, place)
     fixed = fixed_settings(config, cache, cases, place.prober, within.space.axes, files)
     if isinstance(place.prober, DevicesProber):
         check_away(place.prober, directory)
@@ -157,6 +161,25 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
         else None,
         (*about_search(config, directory, place), *within.told, *_opening_lines(study, starts)),
     )
+
+
+def check_same_data(config: RunConfig, directory: Path, place: Place) -> None:
+    """Raise UserError where the data are no longer those that the search in `directory` recorded.
+
+    For who trains or scores more networks by the search's own configuration: cases may have been
+    added since, or labels corrected, and the results would not be comparable.
+    """
+    now = {
+        DATA: data_settings(config.data, place.cache, place.cases),
+        FILES: _files(config, directory, place),
+    }
+    check_data_unchanged(recorded_settings(directory), json.loads(json.dumps(now)), directory)
+
+
+def _files(config: RunConfig, directory: Path, place: Place) -> str:
+    """The fingerprint of the data; see `files_of_search`."""
+    names = (*place.cases.train, *place.cases.validation)
+    return files_of_search(directory, config.data.cache_folder(directory), place.cache, names)
 
 
 def about_search(config: RunConfig, directory: Path, place: Place) -> Iterator[str]:

@@ -1,13 +1,15 @@
-"""Whether data are those that a search began with."""
+"""Whether data are those that a search began with, or those of another search."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from nas.study.resume_check import FILES
+from nas.report.search_record import SearchRecord
+from nas.study.resume_check import DATA, FILES
 from nas.study.search_folder import recorded_settings
 from trainers.data.cache import VolumeCache
 
@@ -23,11 +25,46 @@ def files_of_search(directory: Path, caches: Path, cache: VolumeCache, names: Se
     recorded = recorded_settings(directory).get(FILES, own)
     if recorded == own:
         return own
+    before = _opened(caches / recorded)
+    return recorded if before and alike(cache, before, names) else own
+
+
+def with_files_of_first(
+    searches: Mapping[str, SearchRecord], caches: Mapping[str, Path]
+) -> dict[str, SearchRecord]:
+    """The searches, each with the first one's fingerprint of the data where theirs are the same.
+
+    Files that were copied, or made by each search for itself as of DICOM, have other times and the
+    same voxels, which the volumes that were prepared for both tell while they lie in `caches`.
+    """
+    first = next(iter(searches))
+    return {
+        name: record
+        if name == first
+        else _like(searches[first], record, caches[first], caches[name])
+        for name, record in searches.items()
+    }
+
+
+def _like(one: SearchRecord, other: SearchRecord, own: Path, theirs: Path) -> SearchRecord:
+    names = [record.settings.get(FILES) for record in (one, other)]
+    data = one.settings.get(DATA)
+    if None in names or data != other.settings.get(DATA):
+        return other
+    first, second = _opened(own / str(names[0])), _opened(theirs / str(names[1]))
+    parts = (data or {}).get("split", {})
+    counted = [*parts.get("training", ()), *parts.get("validation", ())]
+    if not (first and second and alike(first, second, counted)):
+        return other
+    return replace(other, settings={**other.settings, FILES: names[0]})
+
+
+def _opened(folder: Path) -> VolumeCache | None:
+    """None where it was removed, or is of another version."""
     try:
-        before = VolumeCache.open(caches / recorded)
-    except (OSError, ValueError, KeyError, TypeError):  # removed, or of another version
-        return own
-    return recorded if alike(cache, before, names) else own
+        return VolumeCache.open(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def alike(one: VolumeCache, other: VolumeCache, names: Sequence[str]) -> bool:

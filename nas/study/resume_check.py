@@ -12,6 +12,7 @@ from trainers.errors import UserError
 
 EVALUATOR = "search.evaluator"  # with its arguments
 UNSAID = {"space.axes": "isotropic"}  # what a study has that does not record it
+DATA = "data"  # how they are prepared and split, and what is learnt of them
 FILES = "data.files"  # the fingerprint of the data; not recorded by searches of before
 PRECISION = "train.precision_used"  # what `auto` is on the device of the search
 MEMORY_DEVICE = "memory.device"  # for which memory is estimated, where it counts
@@ -24,20 +25,35 @@ def check_settings_unchanged(
     old: Mapping[str, Any], new: Mapping[str, Any], directory: Path
 ) -> None:
     """Raise UserError with every value that differs between two trees of JSON values."""
-    if FILES not in old:
-        new = {name: value for name, value in new.items() if name != FILES}
-    found = list(differences({**UNSAID, **old}, {**UNSAID, **new}))
-    names = {name for name, _, _ in found}
-    if any(name.startswith("data.") and name != FILES for name in names):
-        names.discard(FILES)  # which follows
-    if "train.precision" in names:
-        names.discard(PRECISION)
-    found = [difference for difference in found if difference[0] in names]
-    if changes := [_told(*difference) for difference in found]:
+    if changes := list(_changes(old, new)):
         raise UserError(
             f"{directory} holds a search with other settings; give --dir a new folder, or set "
             "them back:\n  " + "\n  ".join(changes)
         )
+
+
+def check_data_unchanged(old: Mapping[str, Any], new: Mapping[str, Any], directory: Path) -> None:
+    """The same of the data alone, for who goes on with the results of the search and adds none of
+    its own settings. What `old` does not record is not compared."""
+    recorded = {name: old[name] for name in (DATA, FILES) if name in old}
+    if changes := list(_changes(recorded, {name: new[name] for name in recorded})):
+        raise UserError(
+            f"the data are not those of the search in {directory}, and what is measured on them "
+            "would be compared with its results; set them back:\n  " + "\n  ".join(changes)
+        )
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """A line for every value that differs."""
+    if FILES not in old:
+        new = {name: value for name, value in new.items() if name != FILES}
+    found = list(differences({**UNSAID, **old}, {**UNSAID, **new}))
+    names = {name for name, _, _ in found}
+    if any(name.startswith(f"{DATA}.") and name != FILES for name in names):
+        names.discard(FILES)  # which follows
+    if "train.precision" in names:
+        names.discard(PRECISION)
+    yield from (_told(*difference) for difference in found if difference[0] in names)
 
 
 def differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, str]]:

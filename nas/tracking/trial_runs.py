@@ -144,10 +144,12 @@ class Runs:
         missing = [point for point in points if (*point[:2], repr(point[2])) not in known]
         old = None if child.empty else self.client.get_run(child.run_id).data
         values = final_metrics(result)
+        # A compressed network may be replaced by one of fewer epochs, and the last step counts.
+        step = 0 if result.compressed else result.epochs
         latest = {name: repr(v) for name, v in old.metrics.items()} if old else {}
-        final = [(n, result.epochs, v) for n, v in values.items() if latest.get(n) != repr(v)]
+        final = [(n, step, v) for n, v in values.items() if latest.get(n) != repr(v)]
         final += [
-            (name, 0 if name == CHANCE else result.epochs, math.nan)
+            (name, 0 if name == CHANCE else step, math.nan)
             for name, value in latest.items()
             if value != repr(math.nan) and has_no_more(name, values)
         ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nas.cost.latency.conditions import conditions_text
 from nas.pareto.objectives import device_of, is_latency, objective
 from nas.report.search_record import SearchRecord
-from nas.study.resume_check import differences
+from nas.study.resume_check import FILES, differences
 from trainers.errors import UserError
 
 # Of the settings that results of one search have in common: what makes a Dice or a cost another
@@ -81,13 +81,25 @@ def _against(
         lacking = name if "data" in one.settings else first
         yield f"the journal of {lacking} does not tell on which data its networks were trained"
         return
-    for path, old, new in differences(dict(one.settings), dict(other.settings)):
-        if DICE.fullmatch(path) or ("memory" in chosen and MEMORY.fullmatch(path)):
-            if path.startswith("data.split."):
-                part = path.removeprefix("data.split.")
-                yield f"the {part} cases of {name} are others than those of {first}"
-            else:
-                yield f"{path} is {old} in {first} and {new} in {name}"
+    found = {
+        path: (old, new)
+        for path, old, new in differences(dict(one.settings), dict(other.settings))
+        if DICE.fullmatch(path) or ("memory" in chosen and MEMORY.fullmatch(path))
+    }
+    known = FILES in one.settings and FILES in other.settings  # searches of before do not
+    if not known or any(path.startswith("data.") and path != FILES for path in found):
+        found.pop(FILES, None)  # it follows from the others
+    for path, (old, new) in found.items():
+        if path == FILES:
+            yield (
+                f"the cases of {name} have other files than those of {first}, by their names, "
+                "sizes or times of change"
+            )
+        elif path.startswith("data.split."):
+            part = path.removeprefix("data.split.")
+            yield f"the {part} cases of {name} are others than those of {first}"
+        else:
+            yield f"{path} is {old} in {first} and {new} in {name}"
     for cost in filter(is_latency, chosen):
         here, there = _conditions(one, cost), _conditions(other, cost)
         if here != there:

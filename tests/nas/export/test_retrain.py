@@ -6,6 +6,7 @@ import statistics
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -194,6 +195,18 @@ def test_other_settings_begin_anew(make):
     folder = make("out")
     go(folder, until=1)
     told, _ = go(folder, None, "train.learning_rate=1e-3")
+    assert [epoch for _, epoch, _ in told] == [1, 2]
+
+
+def test_labels_that_were_corrected_meanwhile_begin_anew(make, phantom_folder, tmp_path):
+    own = shutil.copytree(phantom_folder, tmp_path / "data")
+    folder = make("out")
+    at = f"data.path={own}"
+    go(folder, None, at, until=1)
+    label = next((own / "labelsTr").glob("*.nii.gz"))
+    image = nib.load(label)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1].copy(), image.affine), label)
+    told, _ = go(folder, None, at)
     assert [epoch for _, epoch, _ in told] == [1, 2]
 
 
@@ -444,6 +457,13 @@ def test_an_ensemble_teaches(make):
     retrain(opened(student), Plan(teacher=teacher), lambda *_: None, train=train)
     assert isinstance(seen[0], Ensemble)
     assert opened(student).saw_validation  # through its teacher, whose folds have learnt all cases
+
+
+def test_folds_whose_teacher_knew_their_cases_have_no_postprocessing_chosen_on_them(make):
+    teacher, student = make("teacher"), make("student", epochs=1)
+    _, done = go(student, Plan(teacher=teacher, folds=2))
+    assert opened(student).saw_validation and opened(student).weights.name == "folds"
+    assert done.postprocess is None and not (student / "postprocess.json").exists()
 
 
 def test_a_student_knows_what_a_teacher_of_another_split_has_learnt(make):

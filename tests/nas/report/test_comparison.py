@@ -17,6 +17,7 @@ from trainers.errors import UserError
 SETTINGS = {
     "search.evaluator": {"name": "training"},
     "data": {"classes": ["background", "organ"], "split": {"training": ["a"], "validation": ["b"]}},
+    "data.files": "a",
     "train": {"patch": [24, 24, 24], "epochs": 3, "batch": 2, "learning_rate": 0.01},
     "seed": 0,
 }
@@ -84,10 +85,16 @@ def test_seed_and_recipe_may_differ_and_the_recipe_is_told():
             'search.evaluator.name is "training" in A and',
         ),
         ({"train": {**SETTINGS["train"], "patch": [8, 8, 8]}}, "train.patch is"),
+        ({"data.files": "b"}, "the cases of C have other files than those of A"),
     ],
 )
 def test_figures_of_other_data_or_another_fidelity_are_refused(changes, words):
     assert words in refusal(A=A, C=with_settings(**changes))
+
+
+def test_what_one_search_does_not_tell_of_its_files_is_not_compared():
+    settings = {name: told for name, told in SETTINGS.items() if name != "data.files"}
+    assert compare({"A": A, "C": search(network("c", 0.8, 10), settings=settings)})
 
 
 def test_other_objectives_are_refused_with_what_both_have():

@@ -257,6 +257,23 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(search, what)
     assert len(list((directory / "checkpoints").iterdir())) == 1
 
 
+def test_weights_that_learnt_validation_cases_by_another_split_are_refused(search):
+    directory, small, _ = search
+    shutil.copyfile(small / "trial.pt", small / "retrained.pt")
+    split = json.loads((small / "split.json").read_text())
+    record = {"from": "scratch", "training": split["validation"], "validation": split["training"]}
+    (small / "retrained.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="learnt the search's validation cases"):
+        join_search(directory, small, quiet())
+
+
+def test_a_search_whose_data_changed_since_is_refused(search):
+    directory, small, _ = search
+    edited(directory / "config.yaml", lambda v: v["data"].update(cases=7))
+    with pytest.raises(UserError, match=r"(?s)not those of the search.*data\.split\.training was"):
+        join_search(directory, small, quiet())
+
+
 def test_latencies_taken_elsewhere_are_refused(search, monkeypatch):
     directory, small, _ = search
     elsewhere = CONDITIONS.__class__.from_json({**CONDITIONS.to_json(), "device": "another"})

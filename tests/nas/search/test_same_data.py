@@ -7,10 +7,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from nas.report.comparison import compare
+from nas.report.search_record import SearchRecord
 from nas.search.components import data_space, fixed_settings, study_settings, training_costs
-from nas.search.same_data import files_of_search
+from nas.search.opening import Confirm, Place, begin
+from nas.search.same_data import files_of_search, with_files_of_first
 from nas.study.study import Study
 from search_spaces.axes import ALIKE
+from tests.nas.results import flat_result
 from tests.nas.small_run import config
 from tests.trainers.data.volumes import write_msd
 from trainers.data.prepare import prepare_data
@@ -87,3 +91,58 @@ def test_what_was_prepared_otherwise_is_told_as_that_alone(run, directory):
     with pytest.raises(UserError, match=r"data\.preprocess\.crop was") as error:
         opened(other, directory)
     assert "other files" not in str(error.value)
+
+
+def confirm(run, directory):
+    """Trains the best again, of which there is none."""
+    cache, cases = prepare_data(run.data, directory)
+    begin(run, directory, Place(None, 1, "", cache, cases, None), Confirm(1, 1))
+
+
+def test_networks_are_trained_again_on_the_data_of_their_search_alone(run, directory):
+    opened(run, directory)
+    with pytest.raises(UserError, match=r"no candidate that was trained"):
+        confirm(run, directory)
+    correct_a_label(run)
+    with pytest.raises(UserError, match=r"data: the cases have other files"):
+        confirm(run, directory)
+    write_msd(run.data.path, [*NAMES, "case_4", "case_5", "case_6"])
+    with pytest.raises(UserError, match=r"data\.split\.training was"):
+        confirm(run, directory)
+
+
+def test_of_a_search_of_before_no_more_is_compared_than_it_recorded(run, directory):
+    opened(run, directory, without=("data.files",))
+    correct_a_label(run)
+    with pytest.raises(UserError, match=r"no candidate that was trained"):
+        confirm(run, directory)
+
+
+def record(run, directory):
+    """A search of one trained network there."""
+    directory.mkdir(exist_ok=True)
+    settings = opened(run, directory)._study.user_attrs["facts"]
+    network = flat_result(key="a", number=0, architecture={}, state="complete", dice=0.5, params=9)
+    return SearchRecord(
+        results=(network,), objectives=("dice", "params"), title="", classes=(), settings=settings
+    )
+
+
+def test_searches_whose_files_were_copied_or_made_by_each_are_of_the_same_data(run, tmp_path):
+    names = ("one", "two")
+    caches = {name: tmp_path / name / "cache" for name in names}
+    first = record(run, tmp_path / "one")
+    for path in run.data.path.rglob("*.nii.gz"):
+        os.utime(path, (1, 1))
+    searches = dict(zip(names, (first, record(run, tmp_path / "two")), strict=True))
+    with pytest.raises(UserError, match="the cases of two have other files than those of one"):
+        compare(searches)
+    assert compare(with_files_of_first(searches, caches))
+    correct_a_label(run)
+    searches["two"] = record(run, tmp_path / "again")
+    caches["two"] = tmp_path / "again" / "cache"
+    with pytest.raises(UserError, match="other files"):
+        compare(with_files_of_first(searches, caches))
+    shutil.rmtree(caches["one"])
+    with pytest.raises(UserError, match="other files"):
+        compare(with_files_of_first(searches, caches))

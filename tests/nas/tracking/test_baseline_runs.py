@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from mlflow import MlflowClient
 
 from nas.report.read_search import read_search
 from nas.study.candidate import Candidate
@@ -75,7 +76,14 @@ def test_a_compressed_network_has_a_tagged_run_of_its_own_and_no_part_in_the_fro
     assert (run["tags"]["compressed"], run["tags"]["compressed_of"]) == ("distil", trial.key)
     assert (run["tags"]["front"], runs[trial.key]["tags"]["front"]) == ("false", "true")
     assert "pareto_rank" not in run["tags"] and "compressed" not in runs[trial.key]["tags"]
-    # Made of another network now: the same run tells it.
-    keep_compressed(driver.directory, replace(joined, compressed={**how, "of": "another"}))
+    # Made of another network now, and trained for fewer epochs: the same run tells it.
+    other = {"dice": 0.5, "epochs": 1, "compressed": {**how, "of": "another"}}
+    keep_compressed(driver.directory, replace(joined, **other))
     assert sync(driver.directory)[0] == 0
-    assert local(driver.directory)[f"{trial.key}-distil"]["tags"]["compressed_of"] == "another"
+    run = local(driver.directory)[f"{trial.key}-distil"]
+    assert run["tags"]["compressed_of"] == "another"
+    client = MlflowClient(f"sqlite:///{driver.directory / 'mlflow.db'}")
+    [found] = client.search_runs(
+        [client.get_experiment_by_name("segnas").experiment_id], "tags.compressed = 'distil'"
+    )
+    assert (found.data.metrics["dice"], found.data.metrics["epochs"]) == (0.5, 1)
