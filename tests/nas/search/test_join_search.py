@@ -13,6 +13,7 @@ from nas.cli.main import main
 from nas.config.yaml_file import write_config
 from nas.export.compress.compress import Compression, compress
 from nas.export.export_folder import Export
+from nas.export.retrain import Plan, retrain
 from nas.report.read_search import read_search
 from nas.search import opening
 from nas.search.components import data_space, fixed_settings, study_settings, training_costs
@@ -255,6 +256,19 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(search, what)
         join_search(directory, small, quiet())
     assert (directory / "journal.log").read_bytes() == journal
     assert len(list((directory / "checkpoints").iterdir())) == 1
+
+
+def test_weights_of_another_split_are_refused_in_a_folder_with_that_of_the_search(search, tmp_path):
+    directory, small, _ = search
+    split = json.loads((small / "split.json").read_text())
+    swap_parts(split)
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    brief = [f"train.{key}=1" for key in ("epochs", "steps_per_epoch", "batch")]
+    other = Export(small, [f"data.split={tmp_path / 'split.json'}", *brief])
+    retrain(other, Plan(), lambda *_: None)
+    told = "learnt 2 of the search's 3 training cases, and 1 of the 1 that tell its Dice"
+    with pytest.raises(UserError, match=told):
+        join_search(directory, small, quiet())
 
 
 def test_latencies_taken_elsewhere_are_refused(search, monkeypatch):
