@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import reduce
+from itertools import combinations
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +31,7 @@ from trainers.volumes.steps import Postprocess, Steps
 
 # A probability is counted as a whole number of 2**-40, so that sums are exact, in whatever order.
 ONE = 2.0**40
+WHERE_KNOWN = {"ignore", "modalities"}  # compared only where both have some
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,21 @@ class SegmenterEnsemble:
     def of(cls, named: Sequence[tuple[str, Segmenter]]) -> Self:
         """The ensemble of segmenters, whose names are told where they do not go together.
 
-        Raises UserError where one tells other classes apart than the first, reads other channels,
-        or reads a file's axes in another way.
+        Raises UserError where one tells other classes apart than another, ignores another label,
+        reads other channels, or reads a file's axes in another way.
         """
-        (first, like), *others = named
-        for name, other in others:
+        for (first, like), (name, other) in combinations(named, 2):
             for what, here, there in (
                 ("classes", other.task.classes, like.task.classes),
                 ("regions", other.task.targets.regions, like.task.targets.regions),
+                ("ignore", other.task.ignore, like.task.ignore),
                 ("channels", other.task.channels, like.task.channels),
                 ("modalities", other.task.modalities, like.task.modalities),
                 ("orientation", *(s.spec.preprocess.orientation for s in (other, like))),
                 ("affine", other.affine, like.affine),
             ):
-                if here != there and not (what == "modalities" and not (here and there)):
+                unknown = what in WHERE_KNOWN and not (here and there)
+                if here != there and not unknown:
                     raise UserError(
                         f"{first} and {name} are no ensemble: {what} {_said(there)} and "
                         f"{_said(here)}; expected the same of both"
@@ -71,8 +74,10 @@ class SegmenterEnsemble:
 
     @property
     def task(self) -> Task:
-        """That of the first: what it reads and tells apart is the same for all."""
-        return self.members[0].task
+        """That of the first: what it reads and tells apart is the same for all. What one of them
+        was to ignore is ignored."""
+        ignore = next((one.task.ignore for one in self.members if one.task.ignore), None)
+        return self.members[0].task.model_copy(update={"ignore": ignore})
 
     @property
     def affine(self) -> AffineRule:

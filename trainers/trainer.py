@@ -113,10 +113,10 @@ class Trainer:
             raise ValueError(f"accumulate = {accumulate}; expected 1 to the batch, {own}")
         keep_freed_memory()
         loss = segmentation_loss(config.loss, cache.targets)
+        torch.manual_seed(seed)
         if config.deep_supervision:
             outputs = cache.targets.outputs
             terms = [*deep_supervision(network.to(device), outputs, loss), *terms]
-        torch.manual_seed(seed)
         torch.backends.cudnn.deterministic = config.deterministic
         torch.backends.cudnn.benchmark = not config.deterministic
         self.network = channels_last(network.to(device))

@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 from ray._common.utils import get_default_ray_temp_dir
+from ray.air._internal import usage
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.tune.execution import tune_controller
@@ -46,10 +47,18 @@ class PlainActors(_ActorClassCache):
 
 def adapt_tune(inherited: bool) -> None:
     """Give Tune's runs in this process an `ActorManager`, and `PlainActors` where workers have
-    `inherited` the driver's environment; it takes no other way."""
+    `inherited` the driver's environment; it takes no other way.
+
+    Nor are callbacks looked through for Ray's statistics of use, which imports MLflow.
+    """
     tune_controller.RayActorManager = ActorManager  # type: ignore[misc]
     actors = PlainActors if inherited else _ActorClassCache
     tune_controller._ActorClassCache = actors  # type: ignore[misc]
+    usage.tag_callbacks = _count_nothing
+
+
+def _count_nothing(callbacks: object) -> bool:
+    return False
 
 
 def longest_socket() -> Path:

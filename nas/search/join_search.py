@@ -16,7 +16,7 @@ from nas.config.yaml_file import read_config
 from nas.engine.make_evaluator import TRAINING
 from nas.export.compress.origin import Origin, origin_of
 from nas.export.export_folder import FOLDS, Export
-from nas.export.learnt_cases import has_learnt
+from nas.export.learnt_cases import has_learnt, learnt_cases
 from nas.pareto.result import Result
 from nas.search.components import data_settings
 from nas.search.evaluate_export import evaluate_export
@@ -34,6 +34,7 @@ from trainers.atomic import replace_files
 from trainers.checkpoint import weights_of
 from trainers.data.check import Progress
 from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 from trainers.errors import UserError
 
 
@@ -49,8 +50,9 @@ def join_search(
     one.
 
     Raises UserError where `folder` is no compression of a network of this search, where its weights
-    learnt the validation cases, or where data, split, patch, classes or the conditions of latencies
-    are not the search's, nor its own data what they were; and where it is over the search's budget.
+    learnt the validation cases or were trained on another split, or where data, split, patch,
+    classes or the conditions of latencies are not the search's, nor its own data what they were;
+    and where it is over the search's budget.
     """
     directory = directory.resolve()
     journal_in(directory)
@@ -157,8 +159,20 @@ def _check_comparable(
             f"{export.folder} cannot be compared with the networks of {directory}:\n  "
             + "\n  ".join(found)
         )
-    if has_learnt(export, place.cases.validation):
+    _check_learnt(export, place.cases)
+
+
+def _check_learnt(export: Export, cases: Cases) -> None:
+    """Raise UserError for weights that were trained on another split than `retrain.yaml` names."""
+    if has_learnt(export, cases.validation):
         raise UserError(
             f"{export.folder}: its weights learnt the search's validation cases "
             "(train.all_cases=true, or another data.split), which can no longer tell its Dice"
+        )
+    learnt = learnt_cases(export).training
+    if learnt and learnt != set(cases.train):
+        raise UserError(
+            f"{export.folder}: its weights learnt {len(learnt & set(cases.train))} of the search's "
+            f"{len(cases.train)} training cases; expected its split. Train it again without "
+            "--set data.split"
         )

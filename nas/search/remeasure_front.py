@@ -30,19 +30,22 @@ def remeasure_front(
     They have their trained weights now, and see windows of validation cases: with drawn weights a
     network that lets its input decide computes everything. What comes to the front by that is
     measured as well, with all others anew, in `ROUNDS` rounds at most. Every change of rank is
-    said, and who joins and leaves. A member that cannot be measured keeps its first latency; so
-    does each on a device that is away, which is asked again when the search is opened again.
+    said, and who joins and leaves. A member that cannot be measured keeps its first latency, and
+    is asked again only beside a newcomer to the front of a later session; so does each on a device
+    that is away, which is asked again when the search is opened again.
     """
     revised: dict[str, Result] = {}
     devices = prober.names if isinstance(prober, DevicesProber) else ()
     asked: set[str] = set()  # who is asked once, whatever the devices say
+    failed: set[str] = set()
     first = {member.key for member in front(study.results, study.objectives)}
     for _ in range(ROUNDS):
         found, baselines = front(study.results, study.objectives), study.baselines
         members = [*found, *baselines]
-        if all(m.name in asked or study.was_revised(m.name, devices) for m in members):
+        if all(m.name in asked or study.was_asked_again(m.name, devices) for m in members):
             break
         members += study.compressed  # which had their weights the first time
+        members = [member for member in members if member.name not in failed]
         beside = f" and {len(baselines)} baselines beside it" if baselines else ""
         say(
             f"Measuring the {len(found)} members of the front{beside} again, interleaved and idle, "
@@ -53,7 +56,12 @@ def remeasure_front(
             if weights is None:
                 say(f"{member.label} is measured with drawn weights: its own are gone")
         prober.submit([member.network() for member in members], measured_by)
-        again = dict(_revisions(study, members, wait_for(prober), say))
+        outcomes = wait_for(prober)
+        for member, outcome in zip(members, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                failed.add(member.name)
+                study.keep_latency(member.name, outcome.reason)
+        again = dict(_revisions(study, members, outcomes, say))
         asked |= {member.name for member in members} if devices else set()
         for line in rank_changes([m for m in members if m.name in again], list(again.values())):
             say(line)

@@ -13,6 +13,7 @@ from trainers.config import TrainConfig
 
 MOST = 1 / 8  # of the time of all slots: what one training may take
 SLOWER = 2.0  # times the quickest one, which may take that whatever its share is
+ROUNDING = 1e-9  # of a number of trainings: .1 x 30 is 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class SearchBudget:
         self.search, self.epochs, self._candidates = search, train.epochs, candidates
         self._before = before
         self._all_epochs = search.all_epochs(train.epochs)
+        whole = search.trials if search.budget == "trials" else self._all_epochs / train.epochs
+        self._most_repeats = math.ceil(search.confirm * whole - ROUNDING)
         self._ends = {train.epochs}  # where a training may end
         if search.early_stopping:
             self._ends |= {e for rungs in search.early_stopping.rungs(train) for e in rungs}
@@ -76,11 +79,9 @@ class SearchBudget:
 
         Where candidates have left more than the share for repeats, it is left, too.
         """
-        share = self.search.confirm
         if self.search.budget == "hours":
-            return share > 0 and self.fraction_spent(spent) < 1
-        repeats = self.fraction_spent(Spent(0, 0, 0, spent.repeats))
-        return repeats < share and self.fraction_spent(spent) < 1
+            return self.search.confirm > 0 and self.fraction_spent(spent) < 1
+        return spent.repeats < self._most_repeats and self.fraction_spent(spent) < 1
 
     def spent(self, study: Study, under_way: Sequence[Running], seconds: float) -> Spent:
         """So far: what has ended, and the epochs of what is `under_way` (no baselines)."""
@@ -106,31 +107,53 @@ class SearchBudget:
         )
 
     def fraction_spent(self, spent: Spent) -> float:
-        """From 0 to 1; all of it without candidates, whose repeats have no part in it."""
-        search = self.search
+        """From 0 to 1; all of it without candidates, whose repeats have no part in it.
+
+        Nor have those beyond the share for repeats, which `segnas confirm` trained.
+        """
+        search, repeats = self.search, min(spent.repeats, self._most_repeats)
         if not self._candidates:
             return 1.0
         if search.budget == "hours" and search.hours is not None:
             used = spent.seconds / (3600 * search.hours)
         elif search.budget == "epochs":
-            used = (spent.epochs + spent.repeats * self.epochs) / self._all_epochs
+            used = (spent.epochs + repeats * self.epochs) / self._all_epochs
         else:
-            used = (spent.trainings + spent.repeats) / search.trials
+            used = (spent.trainings + repeats) / search.trials
         return min(used, 1.0)
 
     def reserved_epochs(self, epoch: int) -> int:
         """The epochs that a candidate will have trained before it may end, `epoch` behind it."""
         return min((end for end in self._ends if end > epoch), default=self.epochs)
 
+    def done(self, study: Study) -> int:
+        """Trainings that ended so far, complete or stopped, those of earlier sessions included.
+
+        With candidates, without the repeats that `segnas confirm` trained after the search: they
+        are none of the trials that were asked for.
+        """
+        repeats = study.trained_again
+        if self._candidates and self.search.budget != "hours":
+            repeats = min(repeats, self._most_repeats)
+        if self._candidates and self._counts_trials:
+            repeats = min(repeats, max(0, self.search.trials - study.begun))
+        return study.begun + repeats
+
     def progress_text(self, done: int, fraction: float) -> str:
         """How far a search is, by what it spends: `3/10 trials`, `7 trials, 40% of the epochs`."""
         search = self.search
         if not self._candidates:
             return f"{done} trainings"
-        counted = search.budget == "epochs" and not (search.epochs or search.early_stopping)
-        if counted or search.budget == "trials":
+        if self._counts_trials:
             return f"{done}/{search.trials} trials"
         return f"{done} trials, {fraction:.0%} of the {search.budget}"
+
+    @property
+    def _counts_trials(self) -> bool:
+        """Whether the budget is a number of whole trainings."""
+        search = self.search
+        whole = search.budget == "epochs" and not (search.epochs or search.early_stopping)
+        return whole or search.budget == "trials"
 
 
 def _epochs(under_way: Sequence[Running]) -> tuple[list[int], list[int]]:

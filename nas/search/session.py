@@ -61,9 +61,8 @@ class Session:
 
     @property
     def done(self) -> int:
-        """Trainings that ended so far, complete or stopped, repeats and those of earlier sessions
-        included."""
-        return self.study.begun + self.study.trained_again
+        """See `SearchBudget.done`."""
+        return self.budget.done(self.study)
 
     @property
     def over(self) -> bool:

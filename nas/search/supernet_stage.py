@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 from nas.engine.attempts import Attempts
 from nas.engine.report import Report
@@ -65,6 +66,7 @@ class SupernetStage:
         self._weights = Attempts(directory / FOLDER / CHECKPOINT)
         self._threads, self._retries = threads, retries
         self._heard = ""  # the attempt at the training that told of something last
+        self._seconds: list[float] = []  # of each epoch that was heard of in this session
         self._lost: deque[UnderWay] = deque()  # they go on before anything new starts
         self._losses: Counter[str] = Counter()
         self._said: set[str] = set()
@@ -210,13 +212,14 @@ class SupernetStage:
             metrics = {name: value for name, value in told.items() if value is not None}
             record.curve.append({"epoch": report.epoch, **metrics})
             record.train_seconds += report.seconds
+            self._seconds.append(report.seconds)
             self._view.track(record.curve)
         worth = report.done or report.epoch % max(1, report.epochs // LINES) == 0
         self._view.show(self._epoch_text(report), worth)
 
     def _epoch_text(self, report: SupernetReport) -> str:
         record = self._record
-        left = record.train_seconds / max(1, report.epoch) * (report.epochs - report.epoch)
+        left = mean(self._seconds or [0.0]) * (report.epochs - report.epoch)
         told = record.curve[-1] if record.curve else {}
         metrics = "  ".join(f"{n} {value:.4f}" for n, value in told.items() if n != "epoch")
         return f"epoch {report.epoch}/{report.epochs}  {metrics}  (left about {clock(left)})"

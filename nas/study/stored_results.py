@@ -24,6 +24,7 @@ STARTS = "starts"  # the attribute of the study that holds the names of warm sta
 BASELINE = "baseline: "  # and its name: the attribute with its architecture, then its result
 COMPRESSED = "compressed: "  # and its name: the attribute with its result
 AGAIN = "latency again: "  # and a name: the attribute of the study that holds a second measurement
+KEPT = "latency kept: "  # and a name: why there is no second measurement
 LATER = "latency later: "  # and a name: that of first measurements which had to wait for a device
 LOST = "lost: "  # and a name: why a network that had to wait runs on no such device
 
@@ -79,8 +80,9 @@ def keep_compressed(directory: Path, result: Result) -> None:
     """
     study = _load(directory)
     study.set_user_attr(COMPRESSED + result.name, result.to_json())
-    if AGAIN + result.name in study.user_attrs:  # of the one before
-        study.set_user_attr(AGAIN + result.name, None)
+    for attribute in (AGAIN + result.name, KEPT + result.name):  # of the one before
+        if attribute in study.user_attrs:
+            study.set_user_attr(attribute, None)
 
 
 def _load(directory: Path) -> optuna.Study:

@@ -28,6 +28,7 @@ from nas.study.search_folder import checkpoint_in
 from nas.study.stored_results import (
     AGAIN,
     BASELINE,
+    KEPT,
     LATER,
     LOST,
     STARTS,
@@ -321,11 +322,16 @@ class Study:
         insort(repeats, repeat, key=lambda one: one.seed)  # as they are read from their files
         return self._revise(self._told[repeat.key])
 
-    def was_revised(self, name: str, devices: Sequence[str] = ()) -> bool:
-        """Whether the latency of the network of that `Result.name` was measured again; of several
-        `devices`, on all of them."""
+    def keep_latency(self, name: str, reason: str) -> None:
+        """Remember that the network of that `Result.name` could not be measured again, and why."""
+        self._study.set_user_attr(KEPT + name, reason)
+
+    def was_asked_again(self, name: str, devices: Sequence[str] = ()) -> bool:
+        """Whether the latency of the network of that `Result.name` was measured again, of several
+        `devices` on all of them, or could not be."""
         again = self._study.user_attrs.get(AGAIN + name)
-        return again is not None and set(devices) <= set(again)
+        measured = again is not None and set(devices) <= set(again)
+        return measured or self._study.user_attrs.get(KEPT + name) is not None
 
     @property
     def _ended_baselines(self) -> list[Result]:

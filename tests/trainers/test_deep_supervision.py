@@ -25,6 +25,7 @@ def hybrid(stem_stride=1):
 
 def trainer(phantom, checkpoint=None, ema=0.0):
     net, config = hybrid(), SHORT.model_copy(update={"ema": ema})
+    torch.manual_seed(0)  # that of the training
     term = DeepSupervision(net, 4, segmentation_loss())
     return plain_trainer(phantom, config, net, checkpoint, terms=[term]), term
 
@@ -104,6 +105,17 @@ def test_a_recipe_that_has_it_trains_with_the_same_heads(phantom):
     assert figures(run(plain_trainer(phantom, recipe, hybrid()))) == expected
     plain = figures(run(plain_trainer(phantom, net=hybrid())))
     assert expected[0][1] != plain[0][1]
+
+
+def test_its_heads_are_those_of_the_seed_whatever_was_drawn_before(phantom):
+    recipe = SHORT.model_copy(update={"deep_supervision": True})
+
+    def loss(drawn):
+        net = hybrid()
+        torch.rand(drawn)
+        return plain_trainer(phantom, recipe, net).run_epoch().loss
+
+    assert loss(1) == loss(0)
 
 
 def test_a_recipe_that_has_it_trains_networks_without_coarser_stages_as_before(phantom):

@@ -204,6 +204,14 @@ def test_what_does_not_go_together_is_one_line_that_names_both(changes, words):
         together(member(), changed(**changes))
 
 
+def test_what_one_ignores_is_ignored_whichever_comes_first():
+    some, all_voxels = changed(ignore=9), member()
+    for both in permutations((some, all_voxels)):
+        assert together(*both).task.targets.ignore == 9
+    with pytest.raises(UserError, match="net1 and net2 are no ensemble: ignore 9 and 7"):
+        together(all_voxels, some, changed(ignore=7))
+
+
 def test_names_of_channels_are_compared_where_both_have_them():
     named, other = changed(modalities=("CT",)), changed(modalities=("MRI",))
     together(named, member())

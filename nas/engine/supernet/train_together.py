@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,6 +18,7 @@ from nas.engine.cluster import Cluster
 from nas.engine.data_parallel import Workers, share
 from nas.engine.evaluator import Workspace
 from nas.engine.supernet.jobs import TRAINING
+from nas.engine.trial_files import TrialFiles
 from nas.engine.trial_source import TrialSource
 from nas.engine.trial_worker import WorkerSettings
 from nas.engine.worker_failure import last_raised
@@ -98,8 +100,12 @@ def train_supernet(
     device: torch.device,
     worker: Worker,
 ) -> None:
-    """One process's part of it. Where it cannot go on it raises, so that no other waits for it."""
-    from nas.engine.supernet.train_supernet import TrainSupernet
+    """One process's part of it. Where it cannot go on it raises, so that no other waits for it.
+
+    Where any of them hangs the first one does, in the next sum of their gradients: it alone is
+    watched, since the others wait for as long as it validates. See `Watchdog`.
+    """
+    from nas.engine.supernet.train_supernet import SupernetReport, TrainSupernet
     from trainers.data.cache import VolumeCache
     from trainers.data.splits import split_cases
 
@@ -107,17 +113,26 @@ def train_supernet(
     lock = MachineLock.named(settings.machine_lock)
     cache = VolumeCache.open(training.volumes)
     cases = split_cases(cache.names, settings.directory / "split.json")
+    watchdog = TrialFiles(settings.directory, settings.stall_minutes).watchdog(TRAINING)
+    if watchdog.timed_out:
+        tell(SupernetReport(reason=watchdog.reason, done=True))
+        raise TrainingDivergedError(watchdog.reason)
 
     def leave() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        watchdog.pause()
 
-    jobs.prepare(Workspace(settings.directory, cache, cases, lambda: lock.pause(leave)))
+    def pause() -> None:
+        lock.pause(leave)
+        watchdog.heartbeat()
+
+    jobs.prepare(Workspace(settings.directory, cache, cases, pause))
     assert jobs.workspace is not None
     steps = TrainSupernet(jobs, jobs.workspace, worker, attempt=uuid4().hex)
     done = False
     while not done:
-        with lock.shared():
+        with lock.shared(), watchdog.watching() if worker.first else nullcontext():
             report = steps.advance()
         tell(report)
         if report.reason:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from ray._private.utils import validate_socket_filepath
+from ray.air._internal import usage
 from ray.air.execution._internal import RayActorManager
+from ray.tune import Callback
 from ray.tune.execution import tune_controller
 from ray.tune.execution.class_cache import _ActorClassCache
 
@@ -28,6 +30,7 @@ def tune(monkeypatch):
     """Tune's controller, whose names are put back afterwards."""
     monkeypatch.setattr(tune_controller, "RayActorManager", RayActorManager)
     monkeypatch.setattr(tune_controller, "_ActorClassCache", _ActorClassCache)
+    monkeypatch.setattr(usage, "tag_callbacks", usage.tag_callbacks)
     return tune_controller
 
 
@@ -40,6 +43,15 @@ def test_tune_makes_its_actor_manager_and_its_actors_by_the_names_that_are_repla
     assert tune._ActorClassCache is ray_private.PlainActors
     ray_private.adapt_tune(inherited=False)
     assert tune._ActorClassCache is _ActorClassCache
+
+
+def test_callbacks_are_not_looked_through_for_statistics_which_imports_mlflow(tune):
+    assert "air_usage.tag_callbacks(callbacks)" in inspect.getsource(sys.modules["ray.tune.tune"])
+    assert "mlflow" in inspect.getsource(usage._count_callbacks)
+    ray_private.adapt_tune(inherited=True)
+    before = set(sys.modules)
+    assert not usage.tag_callbacks([Callback()])
+    assert set(sys.modules) == before
 
 
 def test_actors_have_a_runtime_environment_by_ray_and_none_by_ours():

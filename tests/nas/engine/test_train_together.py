@@ -11,6 +11,7 @@ from nas.engine.attempts import Attempts
 from nas.engine.cluster import Cluster
 from nas.engine.data_parallel import Workers
 from nas.engine.supernet.jobs import SupernetJobs
+from nas.engine.supernet.train_supernet import SupernetReport, TrainSupernet
 from nas.engine.supernet.train_together import (
     SupernetTraining,
     gang_size,
@@ -67,6 +68,43 @@ def lost(run):
     return turn
 
 
+def together(phantom, folder):
+    """A training of two epochs in a folder of its own."""
+    cache, cases = phantom
+    # The Dice of a batch is not the mean of its parts' Dice; cross-entropy is.
+    train = TrainConfig(
+        patch=(16, 16, 16),
+        epochs=2,
+        steps_per_epoch=3,
+        batch=2,
+        optimizer="sgd",  # AdamW makes a large step of what is nothing but rounding
+        learning_rate=1e-2,
+        loss={"dice": 0.0},
+    )
+    folder.mkdir(exist_ok=True)
+    (folder / "split.json").write_text(cases.to_json())
+    sizes = cache.channels, cache.targets.outputs
+    jobs = SupernetJobs(
+        shared=SharedWeights(SPACE, RESTRICT, *sizes, folder / "supernet" / "supernet.pt"),
+        train=train,
+        costs=TrainingCosts(train, Resources(), Budget(), *sizes),
+        prior={},
+        seed=0,
+        device="cpu",
+        cases=1,
+        epochs=2,
+        seconds=0.0,
+    )
+    settings = WorkerSettings(
+        directory=folder,
+        volumes=cache.folder,
+        machine_lock=f"together-{folder.name}",
+        evaluator=jobs,
+        stall_minutes=1.0,
+    )
+    return SupernetTraining(settings, cache.folder)
+
+
 def test_a_stage_goes_on_to_its_scores(tmp_path):
     own = Stage(tmp_path)
     stage = trained(own, epochs(own, 1, EPOCHS))
@@ -101,44 +139,33 @@ def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):
     assert Stage(tmp_path / "b").stage.start("a").name == "supernet"
 
 
+def test_the_first_process_is_watched_and_one_that_hung_is_told_by_the_next(
+    phantom, tmp_path, monkeypatch
+):
+    """A process that hangs stops all in the sum of their gradients, the first one in a step."""
+    training, reports, watched = together(phantom, tmp_path), [], []
+    trace = tmp_path / "checkpoints" / "supernet.hang.txt"
+
+    def advance(self):
+        watched.append(trace.exists())
+        return SupernetReport(done=True)
+
+    monkeypatch.setattr(TrainSupernet, "advance", advance)
+    for rank in (0, 1):
+        train_supernet(training, reports.append, torch.device("cpu"), Worker(rank, 2))
+    assert watched == [True, False] and not trace.exists()
+    trace.write_text("Thread 0x1 (most recent call first)")
+    with pytest.raises(TrainingDivergedError, match="hung: no training step ended for 1 min"):
+        train_supernet(training, reports.append, torch.device("cpu"), Worker(0, 2))
+    assert "hung" in reports[-1].reason and len(watched) == 2
+
+
 @pytest.mark.slow
 def test_two_processes_make_the_steps_of_one(phantom, tmp_path):
-    cache, cases = phantom
-    # The Dice of a batch is not the mean of its parts' Dice; cross-entropy is.
-    train = TrainConfig(
-        patch=(16, 16, 16),
-        epochs=2,
-        steps_per_epoch=3,
-        batch=2,
-        optimizer="sgd",  # AdamW makes a large step of what is nothing but rounding
-        learning_rate=1e-2,
-        loss={"dice": 0.0},
-    )
     told, weights = {}, {}
     for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "split.json").write_text(cases.to_json())
-        sizes = cache.channels, cache.targets.outputs
-        jobs = SupernetJobs(
-            shared=SharedWeights(SPACE, RESTRICT, *sizes, folder / "supernet" / "supernet.pt"),
-            train=train,
-            costs=TrainingCosts(train, Resources(), Budget(), *sizes),
-            prior={},
-            seed=0,
-            device="cpu",
-            cases=1,
-            epochs=2,
-            seconds=0.0,
-        )
-        settings = WorkerSettings(
-            directory=folder,
-            volumes=cache.folder,
-            machine_lock=f"together-{name}",
-            evaluator=jobs,
-            stall_minutes=1.0,
-        )
-        training, reports = SupernetTraining(settings, cache.folder), []
+        training, reports = together(phantom, tmp_path / name), []
+        jobs = training.jobs
         if name == "one":
             train_supernet(training, reports.append, torch.device("cpu"), Worker())
         else:

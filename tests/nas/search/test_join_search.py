@@ -257,13 +257,22 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(search, what)
     assert len(list((directory / "checkpoints").iterdir())) == 1
 
 
-def test_weights_that_learnt_validation_cases_by_another_split_are_refused(search):
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("validation", "learnt the search's validation cases"),
+        ("training", "learnt 2 of the search's 3 training cases; expected its split"),
+    ],
+)
+def test_weights_of_another_split_are_refused_in_a_folder_with_that_of_the_search(
+    search, part, told
+):
     directory, small, _ = search
     shutil.copyfile(small / "trial.pt", small / "retrained.pt")
-    split = json.loads((small / "split.json").read_text())
-    record = {"from": "scratch", "training": split["validation"], "validation": split["training"]}
+    learnt = json.loads((small / "split.json").read_text())[part][:2]
+    record = {"from": "scratch", "training": learnt, "validation": []}
     (small / "retrained.json").write_text(json.dumps(record))
-    with pytest.raises(UserError, match="learnt the search's validation cases"):
+    with pytest.raises(UserError, match=told):
         join_search(directory, small, quiet())
 
 

@@ -130,6 +130,36 @@ def test_a_member_that_cannot_be_measured_keeps_its_latency(study):
     assert f"{keys[0]} keeps its first latency: timed out" in said
 
 
+def test_a_member_that_cannot_be_measured_is_remembered(study):
+    """It is asked again once there is a newcomer, beside which all are measured anew."""
+    made, keys, space = study((0.8, 10.0), (0.9, 20.0))
+
+    def says(architecture):
+        return Failure("timed out") if architecture.key == keys[0] else latency(21.0)
+
+    prober, _, _ = again(made, space, says)
+    assert [len(batch) for batch in prober.sets] == [2]
+    prober, _, said = again(made, space, says)
+    assert (prober.sets, said) == ([], [])
+    newcomer = made.ask().with_latency(latency(30.0))
+    made.tell(newcomer.result(state="complete", dice=0.95))
+    prober, _, _ = again(made, space, says)
+    assert [{a.key for a in batch} for batch in prober.sets] == [{*keys, newcomer.key}]
+
+
+def test_who_failed_is_not_asked_again_beside_what_comes_to_the_front_by_that(study):
+    """The fourth is dominated by the second, until that one turns out slower."""
+    made, keys, space = study((0.7, 5.0), (0.8, 10.0), (0.9, 20.0), (0.75, 12.0))
+    second = dict(zip(keys[1:], (15.0, 20.0, 13.0), strict=True))
+
+    def says(architecture):
+        key = architecture.key
+        return latency(second[key]) if key in second else Failure("timed out")
+
+    prober, _, _ = again(made, space, says)
+    assert [{a.key for a in batch} for batch in prober.sets] == [set(keys[:3]), set(keys[1:])]
+
+
 def test_a_front_measured_again_is_left_alone(study):
     made, _, space = study((0.8, 10.0), (0.9, 20.0))
     again(made, space, lambda a: latency(10.0))

@@ -8,6 +8,7 @@ import pytest
 from nas.engine.report import Fidelity, Report
 from nas.search.candidate_queue import CandidateQueue
 from nas.search.repeats import FrontRepeats, choose_repeats
+from nas.search.running import Running
 from nas.search.search_budget import SearchBudget, Spent
 from tests.nas.parts import make_session, open_study
 from tests.nas.small_run import config
@@ -177,6 +178,30 @@ def test_a_chosen_network_gets_what_it_lacks(open_session):
     assert [one.name for one in wanted].count(f"{member.key}-seed2") == 1
     assert f"{member.key}-seed1" not in [one.name for one in wanted]
     assert len(wanted) == 3
+
+
+@pytest.mark.parametrize(("budget", "share", "of_twelve"), [("trials", 0.0, 6), ("epochs", 0.3, 9)])
+def test_repeats_after_a_search_are_none_of_its_trials(
+    open_session, tmp_path, budget, share, of_twelve
+):
+    own = {"budget": budget, "confirm": share, "early_stopping": None}
+    session = open_session(trials=6, **own)
+    while trains(session, "a", 0.5 + session.done / 100):
+        pass
+    assert session.done == 6
+    chosen = choose_repeats(session.study, top=2, times=3, seed=7)
+    for one in chosen.wanted:
+        replace(Running(one, 0.0), report=whole(0.5)).repeat().write(tmp_path)
+    longer = open_session(trials=6, **own)
+    told = longer.budget.progress_text(longer.done, longer.fraction_spent)
+    assert (told, longer.over) == ("6/6 trials", True)
+    longer = open_session(trials=12, **own)
+    assert longer.done == of_twelve  # 5 networks and .3 x 12 repeats
+    assert longer.fraction_spent == pytest.approx(of_twelve / 12)
+    while trains(longer, "a", 0.5):
+        pass
+    told = longer.budget.progress_text(longer.done, longer.fraction_spent)
+    assert (told, longer.fraction_spent) == ("12/12 trials", 1)
 
 
 def test_nothing_to_choose_from_is_told(open_session):

@@ -24,12 +24,12 @@ class Stage:
     """A stage in a folder with what it said, and a clock that a test turns."""
 
     def __init__(self, folder, slots=2, candidates=100, seconds=1e9, retries=1):
-        self.said, self.tracked, self.now = [], [], 0.0
+        self.said, self.shown, self.tracked, self.now = [], [], [], 0.0
         self.scores, self.record = Scores(folder), SupernetRecord.read(folder)
         own = replace(settings_of(SearchConfig(strategy="supernet")), scores=self.scores)
         contenders = Contenders(own, self.scores)
         self.time = TimeAccount(slots, clock=lambda: self.now)
-        view = StageView(self.said.append, lambda *_: None, self.track)
+        view = StageView(self.said.append, lambda text, _: self.shown.append(text), self.track)
         self.stage = SupernetStage(
             folder,
             self.record,
@@ -175,6 +175,22 @@ def test_an_epoch_that_is_trained_again_is_told_once(tmp_path):
     own.stage.start("b")
     own.epoch(2, "b", loss=0.25)
     assert [(one["epoch"], one["loss"]) for one in own.record.curve] == [(1, 1.0), (2, 0.25)]
+
+
+def test_what_is_left_is_told_by_the_epochs_of_this_session(tmp_path):
+    """The first session trained two epochs, in five seconds each, and could save neither."""
+    own = Stage(tmp_path)
+    own.stage.start("a")
+    own.epoch(1)
+    assert own.shown[-1].endswith("(left about 0:10)")
+    own.epoch(2)
+    again = Stage(tmp_path)
+    again.stage.start("b")
+    again.epoch(1, "b", seconds=20.0)
+    assert again.shown[-1].endswith("(left about 0:40)")
+    again.epoch(2, "b", seconds=30.0)
+    assert again.shown[-1].endswith("(left about 0:25)")
+    assert again.record.train_seconds == 60  # of all sessions, as it is told in the end
 
 
 def test_the_rest_of_a_batch_goes_on_elsewhere_and_is_left_out_in_the_end(tmp_path):

@@ -193,7 +193,7 @@ def test_a_second_latency_takes_the_place_of_the_first_for_good(opened):
     assert [r.costs["latency_ms"] for r in study.results] == [3.0]
     again = opened()
     assert [r.costs["latency_ms"] for r in again.results] == [3.0]
-    assert again.was_revised(candidate.key)
+    assert again.was_asked_again(candidate.key)
 
 
 def test_a_second_latency_over_the_budget_makes_it_infeasible(opened):
