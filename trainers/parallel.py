@@ -47,6 +47,17 @@ class Worker:
             )
         return slice(self.rank * size, (self.rank + 1) * size)
 
+    def wrapped(self, module: nn.Module) -> nn.Module:
+        """`wrap(module)`, where gradients of what is trained later are averaged, too.
+
+        DistributedDataParallel knows those parameters alone that are trained when it is made.
+        """
+        trained = {parameter: parameter.requires_grad for parameter in module.parameters()}
+        wrapped = self.wrap(module.requires_grad_(True))
+        for parameter, now in trained.items():
+            parameter.requires_grad_(now)
+        return wrapped
+
     def mean(self, value: torch.Tensor) -> torch.Tensor:
         """The mean of a scalar over the processes; each of them must call it."""
         if self.count > 1:

@@ -146,7 +146,7 @@ class Trainer:
             self._load_training(load_weights(self.deployed, checkpoint).get("training"))
         self._mark = CaptureMark.beside(checkpoint)
         step = EagerStep(
-            one_pass=self._worker.wrap(one_pass),
+            one_pass=self._worker.wrapped(one_pass),
             optimizer=self._optimizer,
             device=device,
             accumulate=self.accumulate,

@@ -98,7 +98,7 @@ class Training:
     def _advance(self) -> Report:
         self._unsaved = None
         if self._trainer is None:
-            self._trainer = self._train(self._settings.network(self._architecture, *self._task))
+            self._trainer = self._open()
         trainer = self._trainer
         epoch = _validated(trainer) if trainer.done else trainer.run_epoch()
         if trainer.done and (epoch.dice is None or math.isnan(epoch.dice)):
@@ -160,7 +160,20 @@ class Training:
         cache = self._workspace.cache
         return cache.channels, cache.targets.outputs
 
-    def _train(self, network: torch.nn.Module) -> Trainer:
+    def _open(self) -> Trainer:
+        try:
+            made = self._make()
+        except UserError:  # the file is no whole checkpoint of this network: begin again
+            self._checkpoint.unlink(missing_ok=True)  # none where the recipe does not fit it
+            made = self._make()
+        self._accumulate = made.accumulate
+        if made.accumulate > 1:
+            made.save()  # whoever goes on from here knows that this was tried
+        return made
+
+    def _make(self) -> Trainer:
+        """With a network of its own: a file that does not fit may have left some weights in it."""
+        network = self._settings.network(self._architecture, *self._task)
         free = 0 if self._scarce else free_memory(torch.device(self._settings.device))
         self._keeps = keep_where_it_fits(
             network,
@@ -170,31 +183,19 @@ class Training:
             free,
             targets=self._workspace.cache.targets,
         )
-
-        def trainer() -> Trainer:
-            return Trainer(
-                network,
-                self._workspace.cache,
-                self._workspace.cases,
-                self._settings.train,
-                device=torch.device(self._settings.device),
-                seed=self._settings.seed,
-                checkpoint=self._checkpoint,
-                pause=self._workspace.pause,
-                accumulate=self._accumulate,
-                on_unsaved=self._note,
-                on_eager=self._notes.append,
-            )
-
-        try:
-            made = trainer()
-        except UserError:  # the file is no whole checkpoint of this network: begin again
-            self._checkpoint.unlink(missing_ok=True)  # none where the recipe does not fit it
-            made = trainer()
-        self._accumulate = made.accumulate
-        if made.accumulate > 1:
-            made.save()  # whoever goes on from here knows that this was tried
-        return made
+        return Trainer(
+            network,
+            self._workspace.cache,
+            self._workspace.cases,
+            self._settings.train,
+            device=torch.device(self._settings.device),
+            seed=self._settings.seed,
+            checkpoint=self._checkpoint,
+            pause=self._workspace.pause,
+            accumulate=self._accumulate,
+            on_unsaved=self._note,
+            on_eager=self._notes.append,
+        )
 
     def _note(self, error: OSError) -> None:
         self._unsaved = error

@@ -50,7 +50,7 @@ def fit_line(costs: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> 
         error = rest / (len(y) - 2) ** 0.5 / y.mean()
         lines.append(Line(float(constant), float(rate / scale), name, float(error)))
     if not lines:
-        error = float(y.std() / y.mean()) if len(y) >= 3 else 1.0
+        error = float(y.std(ddof=1) / y.mean()) if len(y) >= 3 else 1.0
         cost = "memory" if all("memory" in one for one in costs) else "macs"
         return Line(0.0, float(y.sum() / sum(one[cost] for one in costs)), cost, error)
     return min(lines, key=lambda line: line.error)

@@ -1,6 +1,10 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from tests.trainers.test_trainer import trainer
 from trainers.data.patches import PatchSampler
@@ -62,3 +66,44 @@ def test_only_the_first_validates_and_saves(phantom, tmp_path, monkeypatch):
         training = trainer(phantom, checkpoint=tmp_path / f"{rank}.pt", worker=worker)
         assert (training.run_epoch().dice is not None) is dice
     assert [path.name for path in tmp_path.iterdir()] == ["0.pt"]
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    """A group of processes, of which there is one."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_gradients_of_what_is_trained_later_are_averaged_too(one_process):
+    class Later(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3))
+            self.later = nn.Parameter(torch.ones(()), requires_grad=False)
+
+        def forward(self, x):
+            return (x * self.weight).sum() * self.later
+
+    averaged = []
+
+    def note(_, bucket):
+        averaged.extend(bucket.parameters())
+        done = torch.futures.Future()
+        done.set_result(bucket.buffer())
+        return done
+
+    network = Later()
+    wrap = partial(DistributedDataParallel, find_unused_parameters=True)
+    together = Worker(wrap=wrap).wrapped(network)
+    together.register_comm_hook(None, note)
+    together(torch.ones(3)).backward()
+    assert not network.later.requires_grad and network.later.grad is None
+    network.later.requires_grad_(True)
+    averaged.clear()
+    together(torch.ones(3)).backward()
+    assert any(parameter is network.later for parameter in averaged)
+    assert network.later.grad == 3

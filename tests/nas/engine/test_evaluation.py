@@ -10,7 +10,7 @@ from nas.engine.train_from_scratch import given_up
 from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk
 from tests.nas.parts import start_training
-from trainers.checkpoint import read_checkpoint
+from trainers.checkpoint import read_checkpoint, write_checkpoint
 from trainers.errors import GpuLostError
 from trainers.trainer import Trainer
 
@@ -131,6 +131,19 @@ def test_a_refined_training_goes_on_and_keeps_the_average(evaluation, tmp_path):
 def test_a_damaged_checkpoint_is_dropped(evaluation, tmp_path):
     (tmp_path / "tiny.pt").write_bytes(b"half a file")
     assert evaluation().advance().epoch == 1
+
+
+@pytest.mark.parametrize("held", [b"half a file", Hybrid(width=4, skip="add")])
+def test_a_file_that_does_not_fit_leaves_no_trace_in_the_training(evaluation, tmp_path, held):
+    run = config(train={"deep_supervision": True})
+    expected = evaluation(run).advance()
+    file = tmp_path / "tiny.pt"
+    if isinstance(held, Hybrid):
+        write_checkpoint(file, {"weights": held.build(1, 4).state_dict()})
+    else:
+        file.write_bytes(held)
+    again = evaluation(run).advance()
+    assert (again.epoch, again.loss, again.dice) == (1, expected.loss, expected.dice)
 
 
 def test_a_network_whose_rates_cannot_decay_ends_with_the_reason(evaluation):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nas.study.training_pace import RECENT, TrainingPace
+from nas.study.training_pace import RECENT, TrainingPace, fit_line
 
 
 def costs(megabytes):
@@ -42,6 +42,11 @@ def test_where_all_cost_the_same_others_take_longer_or_shorter_in_proportion():
     for name in "abcd":
         pace.observe(name, {"macs": 1e8}, 1, 10.0)
     assert pace.seconds({"macs": 5e7}) == pytest.approx(5)
+
+
+def test_where_all_cost_the_same_the_error_allows_for_the_mean_being_fitted():
+    line = fit_line([{"macs": 1e8}] * 3, [9.0, 10.0, 11.0])
+    assert line.error == pytest.approx(0.1)
 
 
 def test_the_first_tells_of_others_by_their_memory():
