@@ -8,7 +8,6 @@ import optuna
 import pytest
 from rich.console import Console
 
-from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
 from nas.export.model_card import _costs
 from nas.pareto.budget import Budget
@@ -31,6 +30,7 @@ from search_spaces.apformer import SPACE, APFormer
 from search_spaces.space import to_params
 from tests.nas.parts import open_study, training_costs
 from tests.nas.results import flat_result
+from tests.nas.small_run import plain_run
 
 PATCH = (8, 32, 32)
 SMALL = {
@@ -44,16 +44,12 @@ SMALL = {
 
 
 def config(**queries):
-    return RunConfig.model_validate(
-        {
-            "name": "test",
-            "data": {"source": "phantom"},
-            "space": {"name": "apformer", "restrict": {**SMALL, **queries}},
-            "train": {"patch": PATCH, "epochs": 2},
-            "objectives": ["dice", "macs"],
-            "search": {"sampler": "random", "warm_start": []},
-            "tracking": {"enabled": False},
-        }
+    return plain_run(
+        space={"name": "apformer", "restrict": {**SMALL, **queries}},
+        train={"patch": PATCH, "epochs": 2},
+        objectives=["dice", "macs"],
+        search={"sampler": "random", "warm_start": []},
+        tracking={"enabled": False},
     )
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
 from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
@@ -17,6 +16,7 @@ from search_spaces.space import path_pattern, to_params
 from search_spaces.translation import translate
 from tests.nas.parts import placed_starts, training_costs, warm_starts
 from tests.nas.results import flat_result
+from tests.nas.small_run import plain_run
 from trainers.errors import UserError
 
 PATCH = (32, 32, 32)
@@ -26,15 +26,11 @@ ONLY_CONV["conv"] = ["standard", "ghost"]
 
 def config(*names, budget=None, patch=PATCH, space="hybrid", **restrict):
     restrict = {knob.replace("__", "."): allowed for knob, allowed in restrict.items()}
-    return RunConfig.model_validate(
-        {
-            "name": "mine",
-            "data": {"source": "phantom"},
-            "train": {"patch": patch},
-            "space": {"name": space, "restrict": restrict},
-            "budget": budget or {},
-            "search": {"warm_start": names},
-        }
+    return plain_run(
+        train={"patch": patch},
+        space={"name": space, "restrict": restrict},
+        budget=budget or {},
+        search={"warm_start": names},
     )
 
 

@@ -18,7 +18,6 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.pareto.front import front
 from nas.pareto.front_files import read_front
@@ -31,6 +30,7 @@ from nas.study.stored_results import read_records
 from nas.tracking import SyncReport, Tracker, store, tracker
 from tests.nas.parts import open_study
 from tests.nas.probers import latency
+from tests.nas.small_run import plain_run
 from trainers.data.task import Task
 from trainers.errors import UserError
 
@@ -40,14 +40,12 @@ CURVE = (0.2, 0.4, 0.5)
 
 def config(**changes):
     values = {
-        "name": "test",
-        "data": {"source": "phantom"},
         "space": {"restrict": {"levels": [3], "anchors": [0]}},
         "train": {"patch": [24, 24, 24], "epochs": EPOCHS, "validate_every": 2},
         "objectives": ["dice", "params"],
         "search": {"sampler": "random"},
     }
-    return RunConfig.model_validate({**values, **changes})
+    return plain_run(**{**values, **changes})
 
 
 @pytest.fixture(scope="module")
