@@ -89,9 +89,7 @@ def test_every_epoch_logs_it_and_the_result_keeps_the_last(tmp_path):
 
 
 def test_results_are_read_with_and_without_it():
-    result = flat_result(
-        number=0, key="a", architecture={}, state="complete", measured={"lambda": 0.5}
-    )
+    result = flat_result(key="a", measured={"lambda": 0.5})
     record = json.loads(json.dumps(result.to_json()))
     assert Result.from_json(record, "hybrid") == result
     del record["measured"]

@@ -89,7 +89,7 @@ def test_a_change_of_rank_is_said(study):
 
 def test_ranks_that_stay_are_not_said():
     def result(key, ms):
-        return flat_result(number=0, key=key, architecture={}, state="complete", latency_ms=ms)
+        return flat_result(key=key, latency_ms=ms)
 
     before = [result("a", 1.0), result("b", 2.0)]
     assert list(rank_changes(before, [result("a", 1.5), result("b", 1.6)])) == []
@@ -97,7 +97,7 @@ def test_ranks_that_stay_are_not_said():
 
 def test_who_had_no_latency_before_had_no_rank():
     def result(key, **costs):
-        return flat_result(number=0, key=key, architecture={}, state="complete", **costs)
+        return flat_result(key=key, **costs)
 
     before = [result("a"), result("b", latency_ms=8.0)]
     assert list(rank_changes(before, [result("a", latency_ms=9.0), before[1]])) == []

@@ -16,7 +16,6 @@ from nas.pareto.limits import filter_by_limits, parse_limits
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
 from nas.report.front_page.data import page_data
-from nas.report.search_record import SearchRecord
 from nas.report.tables import markdown_table
 from nas.report.terminal_tables import front_table
 from nas.search.candidate_queue import CandidateQueue
@@ -29,6 +28,7 @@ from nas.tracking.metrics import final_metrics, fingerprint, result_tags
 from search_spaces.hybrid import SPACE
 from tests.nas.parts import open_study
 from tests.nas.probers import DeviceProber, devices_prober
+from tests.nas.results import search_record
 from tests.nas.small_run import plain_run
 from trainers.errors import UserError
 
@@ -83,12 +83,7 @@ class Trial:
 
     @property
     def record(self):
-        return SearchRecord(
-            results=self.study.results,
-            objectives=self.run.objectives,
-            title="two",
-            classes=("organ",),
-        )
+        return search_record(self.study.results, objectives=self.run.objectives)
 
 
 class Known:

@@ -42,9 +42,7 @@ def test_a_pass_has_several_only_where_the_input_of_a_network_decides(phantom, t
     run = plain_run(train={"patch": [16, 16, 16]}, latency={"batch": 2})
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "a.pt").touch()
-    results = [
-        flat_result(number=0, key=key, architecture={}, state="complete") for key in ("a", "b")
-    ]
+    results = [flat_result(key=key) for key in ("a", "b")]
     with trained_networks(tmp_path, run, cache, cases.validation) as trained:
         found = trained.of(results)
         assert np.load(found.windows).shape == (1, 2, 1, 16, 16, 16)

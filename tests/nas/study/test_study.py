@@ -49,7 +49,6 @@ def result(candidate, **changes):
         "number": candidate.number,
         "key": candidate.key,
         "architecture": candidate.architecture.to_json(),
-        "state": "complete",
         "dice": 0.5,
         **candidate.costs,
         "latency_ms": 1.0,
