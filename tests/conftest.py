@@ -12,6 +12,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
+    from tests.segnas_command import SegnasCommand
     from trainers.data.cache import VolumeCache
     from trainers.data.splits import Cases
 
@@ -72,6 +73,14 @@ def one_thread() -> None:
 def ctrl_c() -> None:
     """Ctrl-C interrupts, also where a shell began the tests in the background, which ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def segnas(capsys: pytest.CaptureFixture[str]) -> SegnasCommand:
+    """The command, run in this process."""
+    from tests.segnas_command import SegnasCommand
+
+    return SegnasCommand(capsys)
 
 
 @pytest.fixture(scope="session")

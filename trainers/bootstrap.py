@@ -21,7 +21,7 @@ class Mean:
     cases: int
 
 
-def mean_with_interval(values: np.ndarray, seed: int = 0) -> Mean:
+def mean_with_interval(values: np.ndarray) -> Mean:
     """Mean over the cases that are not NaN, with the percentile bootstrap's 95% interval.
 
     values: (cases,). Cases are drawn with replacement `RESAMPLES` times; low and high are the 2.5th
@@ -39,6 +39,6 @@ def mean_with_interval(values: np.ndarray, seed: int = 0) -> Mean:
         n_resamples=RESAMPLES,
         batch=_BATCH,
         method="percentile",
-        random_state=np.random.default_rng(seed),
+        random_state=np.random.default_rng(0),
     ).confidence_interval
     return Mean(float(counted.mean()), float(interval.low), float(interval.high), counted.size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -14,13 +13,13 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from trainers.checkpoint import load_weights, write_checkpoint
+from trainers.checkpoint import load_weights
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.distillation import softened_divergence
 from trainers.ema import weight_average
-from trainers.errors import TrainingDivergedError, UserError
+from trainers.errors import UserError
 from trainers.freed_memory import keep_freed_memory
 from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
@@ -30,7 +29,7 @@ from trainers.precision import autocast
 from trainers.random_state import random_state, restore_random_state
 from trainers.step import ScheduledOptimizer, draw_batches
 from trainers.supernet_recipe import SupernetRecipe
-from trainers.trainer import EpochReport, weights_finite
+from trainers.trainer import EpochReport, epoch_loss, save_checkpoint
 from trainers.training_patches import training_patches
 from trainers.validation import score_network
 
@@ -141,11 +140,7 @@ class SupernetTrainer(Generic[Point]):
         batches = draw_batches(self._sampler.draw, read, steps, self.device)
         with closing(batches):
             losses = [self._step(images, labels) for images, labels in batches]
-        loss = float(self._worker.mean(torch.stack(losses).mean()))
-        if not math.isfinite(loss):
-            raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
-        if not weights_finite(self.supernet):
-            raise TrainingDivergedError(f"a weight is not finite after epoch {self.epoch + 1}")
+        loss = epoch_loss(losses, self.supernet, self._worker, self.epoch + 1)
         self.epoch += 1
         dice: float | None = None
         per_class: dict[str, float] = {}
@@ -178,14 +173,8 @@ class SupernetTrainer(Generic[Point]):
 
     def save(self) -> None:
         """Write the checkpoint, if there is to be one; see `Trainer.save`."""
-        if self.checkpoint is None or not self._worker.first:
-            return
-        try:
-            write_checkpoint(self.checkpoint, self._state())
-        except OSError as error:
-            if self._on_unsaved is None:
-                raise
-            self._on_unsaved(error)
+        if self.checkpoint is not None and self._worker.first:
+            save_checkpoint(self.checkpoint, self._state(), self._on_unsaved)
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """One update; the mean loss of the step's networks."""

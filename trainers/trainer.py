@@ -185,11 +185,7 @@ class Trainer:
         batches = draw_batches(sampler.draw, read, steps, self.device)
         with closing(batches), onednn_for_single_images(self.network):
             losses = [self._train(*batch) for batch in batches]
-        loss = float(self._worker.mean(torch.stack(losses).mean()))
-        if not math.isfinite(loss):
-            raise TrainingDivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
-        if not weights_finite(self.network):
-            raise TrainingDivergedError(f"a weight is not finite after epoch {self.epoch + 1}")
+        loss = epoch_loss(losses, self.network, self._worker, self.epoch + 1)
         self.epoch += 1
         dice: float | None = None
         per_class: dict[str, float] = {}
@@ -209,15 +205,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint, if there is to be one. See `on_unsaved` for a disk that is full."""
-        if self.checkpoint is None or not self._worker.first:
-            return
-        state = self._state()
-        try:
-            write_checkpoint(self.checkpoint, state)
-        except OSError as error:
-            if self._on_unsaved is None:
-                raise
-            self._on_unsaved(error)
+        if self.checkpoint is not None and self._worker.first:
+            save_checkpoint(self.checkpoint, self._state(), self._on_unsaved)
 
     def validate(self) -> tuple[float, dict[str, float]]:
         """Mean foreground Dice over the validation cases, and the mean of every class or region.
@@ -280,13 +269,33 @@ class Trainer:
                     buffer.copy_(training["buffers"][name])
 
 
-def weights_finite(network: nn.Module) -> bool:
-    """Whether all weights are numbers.
+def epoch_loss(
+    losses: Sequence[torch.Tensor], network: nn.Module, worker: Worker, epoch: int
+) -> float:
+    """The mean of an epoch's losses, over all processes.
 
-    The loss of an epoch's last step is finite also where that step itself broke them.
+    Raises TrainingDivergedError where it is not finite, or a weight of the network: the loss of an
+    epoch's last step is finite also where that step itself broke them.
     """
-    checks = [parameter.isfinite().all() for parameter in network.parameters()]
-    return bool(torch.stack(checks).all())
+    loss = float(worker.mean(torch.stack(list(losses)).mean()))
+    if not math.isfinite(loss):
+        raise TrainingDivergedError(f"the loss is {loss} in epoch {epoch}")
+    finite = [parameter.isfinite().all() for parameter in network.parameters()]
+    if not torch.stack(finite).all():
+        raise TrainingDivergedError(f"a weight is not finite after epoch {epoch}")
+    return loss
+
+
+def save_checkpoint(
+    path: Path, state: Mapping[str, Any], on_unsaved: Callable[[OSError], object] | None
+) -> None:
+    """Write a checkpoint; `on_unsaved`, where there is one, is told of a disk that is full."""
+    try:
+        write_checkpoint(path, state)
+    except OSError as error:
+        if on_unsaved is None:
+            raise
+        on_unsaved(error)
 
 
 def passing_buffers(network: nn.Module) -> dict[str, torch.Tensor]:

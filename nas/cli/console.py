@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import RenderableType
 
-from nas.report.safe_console import SafeConsole, printable
+from nas.report.safe_console import SafeConsole, print_line, printable
 
 WIDTH = 120  # of tables that go into a file or a pipe
 # Machine-readable output is all that standard output ever gets besides a command's own report.
@@ -32,4 +32,4 @@ def say(line: object) -> None:
 
 def note(text: str) -> None:
     """One line for the person at the terminal."""
-    NOTES.print(text, highlight=False, soft_wrap=True)
+    print_line(NOTES, text)

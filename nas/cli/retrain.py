@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.evaluate import next_line
-from nas.report.safe_console import SafeConsole
+from nas.report.safe_console import SafeConsole, print_line
 
 if TYPE_CHECKING:
     from nas.export.export_folder import Export
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     write_card(export.folder)
     for line in _told(export, plan, done):
-        console.print(line, highlight=False, soft_wrap=True)
+        print_line(console, line)
     return 0
 
 

@@ -157,6 +157,11 @@ class SearchConfig(Strict):
     on_memory: Literal["infeasible", "halve"] = "infeasible"
 
     @property
+    def evaluator_name(self) -> Any:
+        """What `evaluator` names, with or without arguments."""
+        return self.evaluator if isinstance(self.evaluator, str) else self.evaluator.get("name")
+
+    @property
     def inherits(self) -> bool:
         """Whether candidates begin with weights that they share."""
         return self.strategy == "supernet" and self.supernet.fine_tune is not None
@@ -178,11 +183,10 @@ class SearchConfig(Strict):
 
     @model_validator(mode="after")
     def _supernet_trains_by_itself(self) -> Self:
-        named = self.evaluator if isinstance(self.evaluator, str) else self.evaluator.get("name")
-        if self.strategy == "supernet" and named != "training":
+        if self.strategy == "supernet" and self.evaluator_name != "training":
             raise ValueError(
-                f"strategy: supernet trains candidates itself, and evaluator is {named!r}; leave "
-                "one of the two out"
+                f"strategy: supernet trains candidates itself, and evaluator is "
+                f"{self.evaluator_name!r}; leave one of the two out"
             )
         return self
 

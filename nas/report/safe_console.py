@@ -40,6 +40,11 @@ class SafeConsole(Console):
                 yield Segment(printable(segment.text), segment.style)
 
 
+def print_line(console: Console, text: str) -> None:
+    """Print a line as it is: without markup and colours, and not broken where the terminal ends."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def _shown(sign: str) -> str:
     if sign in KEPT or unicodedata.category(sign) not in OBEYED:
         return sign

@@ -107,12 +107,10 @@ def _original(export: Export, origin: Origin, directory: Path, stored: Records) 
 
 def _check_figures(export: Export, origin: Origin, config: RunConfig) -> None:
     """Raise UserError where the figures of the search would not tell what the network is."""
-    named = config.search.evaluator
-    evaluator = named if isinstance(named, str) else named.get("name")
-    if evaluator != TRAINING:
+    if config.search.evaluator_name != TRAINING:
         raise UserError(
-            f"search.evaluator = {evaluator}: what it tells of its candidates is not the Dice of "
-            f"other weights; {export.folder} cannot be compared with them"
+            f"search.evaluator = {config.search.evaluator_name}: what it tells of its candidates "
+            f"is not the Dice of other weights; {export.folder} cannot be compared with them"
         )
     if origin.method == "quantise-aware":
         raise UserError(

@@ -15,6 +15,7 @@ from nas.pareto.front import spread
 from nas.pareto.front_files import Front
 from nas.pareto.objectives import DICE, LATENCY, costs_among, device_of, objective
 from nas.pareto.result import Result
+from nas.report.safe_console import print_line
 from nas.report.terminal_tables import clock, front_table
 from nas.search.callback import SearchCallback, SessionView
 from nas.search.stages import Stages
@@ -76,7 +77,7 @@ class Screen(SearchCallback):
 
     def on_message(self, text: str) -> None:
         """One line, above the live table where there is one."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_line(self._console, text)
 
     def _draw(self, live: Live, what: RenderableType) -> None:
         self._stages.end()

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nas.report.read_search import read_locked_search
+from nas.report.safe_console import print_line
 from nas.report.write_front import try_write_front, write_front
 from nas.search.search_info import search_info
 from nas.study.folder_lock import alone_in
@@ -28,15 +29,16 @@ def sync_search(directory: Path, console: Console) -> int:
     with alone_in(directory):
         config, record = read_locked_search(directory)
         results = record.results
-        _say(console, f"{directory}: {len(results)} results, {len(record.members)} on the front")
+        members = len(record.members)
+        print_line(console, f"{directory}: {len(results)} results, {members} on the front")
         written = True
         try:
             write_front(directory, record, record.importances)
         except OSError as error:
             written = False
-            _say(console, f"The front cannot be written: {error.strerror or error}")
+            print_line(console, f"The front cannot be written: {error.strerror or error}")
         if not config.tracking.enabled:
-            _say(console, "MLflow is off (tracking.enabled: false)")
+            print_line(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
         tracker = Tracker(config.tracking, directory, search_info(config, record.id, running=False))
         sent = tracker.sync([*results, *record.beside])
@@ -46,7 +48,7 @@ def sync_search(directory: Path, console: Console) -> int:
             summary, status = _summary(directory)
             sent = tracker.finish(directory, summary, status)
     for line in _lines(sent):
-        _say(console, line)
+        print_line(console, line)
     return 0 if written and sent.failed is None else 1
 
 
@@ -77,7 +79,3 @@ def _lines(sent: SyncReport) -> Iterator[str]:
         yield f"MLflow lacks the rest, for it failed: {sent.failed}. The same command goes on."
     elif not done:
         yield "MLflow: nothing was missing"
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from nas.engine.trial_files import TrialFiles
 from nas.engine.tune_run import run_trials
 from nas.pareto.result import Result
 from nas.report.progress import Progress
+from nas.report.safe_console import print_line
 from nas.report.search_record import SearchRecord
 from nas.report.terminal_tables import front_table
 from nas.report.untrained import kept_untrained
@@ -120,7 +121,7 @@ def run_search(
         console.print(front_table(record.front, folder=directory))
         parts = session, summary, record, begun.baselines, directory, tracker, stages.seconds
         for line in closing_lines(*parts):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            print_line(console, line)
     if not ended:
         raise KeyboardInterrupt
     return SearchOutcome(record.members, summary)

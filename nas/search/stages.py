@@ -9,6 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from nas.report.safe_console import print_line
 from trainers.signals import starting_threads
 
 REFRESHES = 4  # a second, of the line in a terminal
@@ -46,8 +47,7 @@ class Stages:
         """The next stage; the one before it has ended."""
         self.end()
         if not self._console.is_interactive:  # nor a terminal that cannot go back in a line
-            line = f"{datetime.now():%H:%M:%S} {text}"
-            self._lines.print(line, highlight=False, markup=False, soft_wrap=True)
+            print_line(self._lines, f"{datetime.now():%H:%M:%S} {text}")
             return
         self._progress = Progress(
             SpinnerColumn(),

@@ -1,4 +1,4 @@
-"""An exported folder of a tiny network, whose retraining takes seconds."""
+"""Exported folders of tiny networks, which retrain in seconds, and searches to export from."""
 
 import json
 
@@ -6,12 +6,37 @@ import torch
 
 from nas.config.yaml_file import write_config
 from nas.export.export_folder import Export, ExportConfig
+from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
+from tests.nas.small_run import plain_run
 from trainers.checkpoint import write_checkpoint
+from trainers.data.prepare import prepare_data
+from trainers.data.task import Task
 
 POINT = Hybrid(width=4, convs=1, anchors=0, levels=3, stem_stride=1, norm="group")
 CLASSES = ("background", "liver", "aorta", "adrenal")
+
+
+def data_of(phantom_folder):
+    """The phantoms as the configuration of a search names them."""
+    preprocess = {"spacing": "native", "crop": "none", "intensity": "ct"}
+    return {"source": "msd", "path": str(phantom_folder), "preprocess": preprocess}
+
+
+def write_search(folder, phantom_folder, point, epochs, **changes):
+    """What a search leaves of one network: task, split, its id and the weights. Returns its
+    configuration, the split and the network."""
+    train = {"patch": [16, 16, 16], "epochs": epochs}
+    config = plain_run(name="mine", data=data_of(phantom_folder), train=train, **changes)
+    cache, cases = prepare_data(config.data, folder)
+    Task.of(cache, config.train).write(folder)
+    (folder / "split.json").write_text(cases.to_json())
+    (folder / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
+    torch.manual_seed(0)
+    network = point.build(1, 4)
+    write_checkpoint(folder / "checkpoints" / f"{point.key}.pt", {"weights": network.state_dict()})
+    return config, cases, network
 
 
 def write_export(
@@ -33,12 +58,7 @@ def write_export(
             "name": "tiny",
             "seed": 3,
             "task": {"channels": 1, "classes": classes, "spacing": None, "patch": patch},
-            "data": {
-                "source": "msd",
-                "path": str(phantom_folder),
-                "preprocess": {"spacing": "native", "crop": "none", "intensity": "ct"},
-                "split": "split.json",
-            },
+            "data": {**data_of(phantom_folder), "split": "split.json"},
             "train": {"patch": [16, 16, 16], "epochs": 2, "steps_per_epoch": 2, **train},
         }
     )

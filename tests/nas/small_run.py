@@ -1,4 +1,4 @@
-"""The configuration of a search that takes seconds."""
+"""Configurations of searches: of one that takes seconds, and of one with the usual keys."""
 
 from nas.config.run_config import RunConfig
 
@@ -14,4 +14,10 @@ def config(search=None, **changes):
         "latency": {"warmup": 0, "repeats": 3},
         "tracking": {"enabled": False},
     }
+    return RunConfig.model_validate({**values, **changes})
+
+
+def plain_run(**changes):
+    """A run on phantoms; what is not changed has its default."""
+    values = {"name": "test", "data": {"source": "phantom"}, "train": {"patch": [32, 32, 32]}}
     return RunConfig.model_validate({**values, **changes})

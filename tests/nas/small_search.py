@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.search.resync import sync_search
 from nas.study.study import Study
 from tests.nas.parts import open_study
+from tests.nas.small_run import plain_run
 from trainers.data.task import Task
 
 # Dice and parameters: the first, second and fourth are the front, the third is behind the second.
@@ -22,13 +22,12 @@ def ended_search(directory: Path, ends=ENDS, **changes) -> Study:
     """Write what a search leaves in `directory`; a Dice of None is a candidate stopped early."""
     values = {
         "name": "small_search",
-        "data": {"source": "phantom"},
         "space": {"restrict": {"levels": [3], "anchors": [0]}},
         "train": {"patch": [24, 24, 24], "epochs": 3},
         "objectives": ["dice", "params"],
         "search": {"sampler": "random", "trials": 5},
     }
-    config = RunConfig.model_validate({**values, **changes})
+    config = plain_run(**{**values, **changes})
     params = iter([cost for _, cost in ends])
     study = open_study(directory, config, lambda _: {"params": next(params), "macs": 10**6})
     for dice, _ in ends:

@@ -4,17 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from PIL import Image
 
+from tests.trainers.oracle import write
+
 SHAPE = (40, 36, 20)
 CT_AFFINE = np.array([[-0.78, 0, 0, 150], [0, 0.78, 0, -140], [0, 0, 3, -700], [0, 0, 0, 1.0]])
-
-
-def write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(values, affine), path)
 
 
 def organs(count: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:

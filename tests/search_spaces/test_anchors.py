@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from search_spaces.blocks.anchors import AnchorDetector, FiLM, PositionBias, soft_argmax
-
-
-def params(module):
-    return sum(p.numel() for p in module.parameters())
+from tests.search_spaces.networks import params
 
 
 def test_the_detector_has_the_published_size():

@@ -3,10 +3,7 @@ import torch
 from torch import nn
 
 from search_spaces.blocks.conv import ConvUnit, GhostConv, ResidualUnit, make_norm
-
-
-def params(module):
-    return sum(p.numel() for p in module.parameters())
+from tests.search_spaces.networks import params
 
 
 @pytest.mark.parametrize(("dims", "taps"), [(2, 9), (3, 27)])

@@ -15,12 +15,9 @@ from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
 from search_spaces.deploylite import SPACE, DeployLite, TokenLevel
 from search_spaces.networks.deploylite_net import LightFusion
+from tests.search_spaces.networks import params
 
 PRESETS = SPACE.presets()
-
-
-def count(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 def levels(*tokens, **choices):
@@ -44,12 +41,12 @@ def test_a_factorised_layer_has_its_rank_and_its_parameters():
     layer = low_rank_linear(64, 32, 0.25)
     first, second = layer
     assert torch.linalg.matrix_rank(second.weight @ first.weight) == 8
-    assert count(layer) == 8 * (64 + 32) + 32
+    assert params(layer) == 8 * (64 + 32) + 32
 
 
 def test_ratio_one_is_one_full_layer():
     assert isinstance(low_rank_linear(64, 32, 1.0), nn.Linear)
-    assert count(MLP(16, 64, 1.0)) == 2 * 16 * 64 + 16 + 64
+    assert params(MLP(16, 64, 1.0)) == 2 * 16 * 64 + 16 + 64
 
 
 # Shared heads
@@ -83,8 +80,8 @@ def test_shared_heads_are_attention_head_by_head(kv_heads, masked):
 
 def test_one_key_and_value_for_all_heads_has_their_parameters_once():
     linear = 64 * 64 + 64
-    assert count(SharedHeads(64, 4, kv_heads=4)) == 4 * linear
-    assert count(SharedHeads(64, 4, kv_heads=1)) == 2 * linear + (64 * 32 + 32)
+    assert params(SharedHeads(64, 4, kv_heads=4)) == 4 * linear
+    assert params(SharedHeads(64, 4, kv_heads=1)) == 2 * linear + (64 * 32 + 32)
 
 
 @pytest.mark.parametrize(("channels", "heads", "kv_heads"), [(10, 4, 1), (12, 4, 3)])
@@ -204,7 +201,7 @@ def test_every_two_layers_share_keys_and_values():
         for s in (False, True)
     )
     projection = 32 * 32 + 32
-    assert count(own) - count(shared) == 4 * projection - 2 * (projection + 2 * 32)
+    assert params(own) - params(shared) == 4 * projection - 2 * (projection + 2 * 32)
 
 
 def test_layers_are_gated_layers():
@@ -233,7 +230,7 @@ def test_a_light_convolution_is_made_of_plain_ones(dims, expansion):
         y = conv(pointwise[0], y)
     expected = x + conv(pointwise[-1], nn.functional.silu(y))
     torch.testing.assert_close(light(x), expected)
-    assert count(light) == 6 * (3**dims + 1) + 12 + sum(count(m) for m in pointwise)
+    assert params(light) == 6 * (3**dims + 1) + 12 + sum(params(m) for m in pointwise)
 
 
 def test_patch_merging_is_a_strided_convolution():

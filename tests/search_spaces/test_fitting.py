@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from search_spaces.apformer import APFormer
 from search_spaces.fitting import differences, fit, nearest, neighbours, takes
-from search_spaces.hybrid import Hybrid, Layer, TokenStage
+from search_spaces.hybrid import Hybrid
 from search_spaces.registry import SPACES
 from search_spaces.space import RandomTrial, path_pattern, sample, to_params
+from tests.search_spaces.networks import tokens, with_tokens
 
 SEEDS = st.integers(0, 10**9)
 RARELY_TOGETHER = {
@@ -30,15 +31,6 @@ def restricted_spaces(draw, names=tuple(SPACES)):
             kept = draw(st.sets(st.sampled_from(knob.options), min_size=1))
             restrict[knob.name] = tuple(o for o in knob.options if o in kept)
     return space, restrict
-
-
-def tokens(*gates, **choices):
-    layers = tuple(Layer(gate=gate) for gate in gates)
-    return TokenStage(layers_count=len(gates), layers=layers, **choices)
-
-
-def with_tokens(*stages, **choices):
-    return Hybrid(token_stages=len(stages), tokens=stages, **choices)
 
 
 def is_within(point, space, restrict):

@@ -8,21 +8,13 @@ from search_spaces.blocks.conv import GhostConv
 from search_spaces.blocks.token_stage import TokenStage as TokenBlock
 from search_spaces.hybrid import Hybrid, Layer, TokenStage
 from search_spaces.space import sample
+from tests.search_spaces.networks import params_of as params
+from tests.search_spaces.networks import with_tokens
 
 
 def stage(*gates, mlp_ratio=2, prune=0.0):
     layers = tuple(Layer(gate=gate) for gate in gates)
     return TokenStage(layers_count=len(gates), layers=layers, mlp_ratio=mlp_ratio, prune=prune)
-
-
-def with_tokens(*stages, **choices):
-    return Hybrid(token_stages=len(stages), tokens=stages, **choices)
-
-
-def params(architecture, in_channels=1, out_channels=2):
-    with torch.device("meta"):
-        network = architecture.build(in_channels, out_channels)
-    return sum(p.numel() for p in network.parameters())
 
 
 def modules(architecture, kind):

@@ -14,14 +14,11 @@ from search_spaces.blocks.skip_router import SkipRouter
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
 from search_spaces.lightmedseg import SPACE, LightMedSeg
 from search_spaces.space import sample
+from tests.search_spaces.networks import params
 
 PRESETS = SPACE.presets()
 BRATS = {"in_channels": 4, "out_channels": 4}
 SMALL = {"width": [4, 8], "growth": [1.5], "stages": [3, 4]}  # for networks that run
-
-
-def params(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 def built(architecture):

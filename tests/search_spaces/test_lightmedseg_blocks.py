@@ -11,13 +11,10 @@ from search_spaces.blocks.lspm import LSPM, TextureRouting
 from search_spaces.blocks.resample import resample
 from search_spaces.blocks.skip_router import SkipRouter
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
+from tests.search_spaces.networks import params
 
 DIMS = pytest.mark.parametrize("dims", [2, 3])
 SHARES = {"rtol": 0, "atol": 1e-6}
-
-
-def params(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 def noise(channels, dims, length=8, batch=2):

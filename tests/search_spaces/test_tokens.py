@@ -11,10 +11,7 @@ from search_spaces.blocks.position import sincos_embedding
 from search_spaces.blocks.token_assembly import TokenAssembly
 from search_spaces.blocks.token_pruning import SoftTopK, split_by_selection, split_by_sort
 from search_spaces.blocks.token_stage import TokenStage
-
-
-def params(module):
-    return sum(p.numel() for p in module.parameters())
+from tests.search_spaces.networks import params
 
 
 def layer_of(gate):
@@ -223,22 +220,17 @@ def test_a_stage_keeps_the_shape_of_its_map(size):
     assert stage(x).shape == x.shape
 
 
-def test_pruned_layers_see_fewer_tokens_and_the_last_all_again():
-    stage = TokenStage(8, layers_of(["both"] * 4), prune=0.5)
+@pytest.mark.parametrize(
+    ("places", "tokens"), [({}, [64, 32, 16, 64]), ({"places": 1}, [64, 32, 32, 64])]
+)
+def test_pruned_layers_see_fewer_tokens_and_the_last_all_again(places, tokens):
+    """Fewer places are the first."""
+    stage = TokenStage(8, layers_of(["both"] * 4), prune=0.5, **places)
     seen = []
     for layer in stage.layers:
         layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
     stage(torch.randn(1, 8, 4, 4, 4))
-    assert seen == [64, 32, 16, 64]
-
-
-def test_fewer_places_are_the_first():
-    stage = TokenStage(8, layers_of(["both"] * 4), prune=0.5, places=1)
-    seen = []
-    for layer in stage.layers:
-        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
-    stage(torch.randn(1, 8, 4, 4, 4))
-    assert seen == [64, 32, 32, 64]
+    assert seen == tokens
 
 
 def test_every_token_is_back_in_its_place_after_the_stage():

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from search_spaces import translation
 from search_spaces.apformer import APFormer
 from search_spaces.deploylite import DeployLite, TokenLevel
-from search_spaces.hybrid import Hybrid, Layer, TokenStage
+from search_spaces.hybrid import Hybrid
 from search_spaces.registry import SPACES, all_presets, find_preset
 from search_spaces.slimformer import SlimBlock, SlimFormer, SlimLayer
 from search_spaces.space import ArchitectureError, RandomTrial
 from search_spaces.testing import check_architecture
 from search_spaces.token_sparse import TokenSparse
 from search_spaces.translation import translate
+from tests.search_spaces.networks import tokens, with_tokens
 
 HYBRID = SPACES["hybrid"]
 OTHERS = sorted(set(SPACES) - {"hybrid"})
@@ -34,15 +35,6 @@ LIGHTMEDSEG = Hybrid(
     prior=True,
     anchors=8,
 )
-
-
-def tokens(*gates, **choices):
-    layers = tuple(Layer(gate=gate) for gate in gates)
-    return TokenStage(layers_count=len(gates), layers=layers, **choices)
-
-
-def with_tokens(*stages, **choices):
-    return Hybrid(token_stages=len(stages), tokens=stages, **choices)
 
 
 def slim(width, levels, *stages):

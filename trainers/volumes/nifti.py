@@ -172,9 +172,9 @@ def with_affine(values: torch.Tensor, affine: np.ndarray) -> MetaTensor:
     return MetaTensor(values, torch.from_numpy(affine))
 
 
-def digits(values: np.ndarray, most: int = 5) -> str:
-    """The first different values with all their digits: two that differ read differently."""
-    return ", ".join(repr(v.item()).removesuffix(".0") for v in np.unique(values)[:most])
+def digits(values: np.ndarray) -> str:
+    """The first five different values with all digits: two that differ read differently."""
+    return ", ".join(repr(v.item()).removesuffix(".0") for v in np.unique(values)[:5])
 
 
 def save_segmentation(labels: np.ndarray, like: Image, to: Path) -> None:

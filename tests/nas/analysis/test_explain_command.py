@@ -74,16 +74,15 @@ def test_the_command_draws_every_mechanism_and_says_which_earns_its_cost(
 
 
 def test_images_without_labels_are_drawn_but_nothing_is_evaluated(
-    export, phantom_folder, tmp_path, capsys
+    export, phantom_folder, tmp_path, segnas
 ):
     images = tmp_path / "images"
     images.mkdir()
     shutil.copy(phantom_folder / "imagesTr" / f"{NEW[0]}.nii.gz", images)
     arguments = ["explain", str(export), "--data", str(images), "--to", str(tmp_path / "e")]
-    assert main(arguments) == 0
-    assert "token-pruning.png" in capsys.readouterr().out
-    assert main([*arguments, "--ablate"]) == 2
-    assert "has no labels; name their folder with --labels" in capsys.readouterr().err
+    assert "token-pruning.png" in segnas.printed(*arguments)
+    told = segnas.refused(*arguments, "--ablate")
+    assert "has no labels; name their folder with --labels" in told
     labels = ["--labels", str(phantom_folder / "labelsTr")]
     assert main([*arguments, *labels, "--ablate", "--cases", "1"]) == 0
     ablation = json.loads((tmp_path / "e" / "explain.json").read_text())["ablation"]
@@ -115,12 +114,11 @@ def test_cases_that_the_network_learnt_are_left_out(phantom_folder, tmp_path):
     assert "trained on all of these cases" in found.note()
 
 
-def test_a_network_without_a_mechanism_is_told_which_have_some(phantom_folder, tmp_path, capsys):
+def test_a_network_without_a_mechanism_is_told_which_have_some(phantom_folder, tmp_path, segnas):
     out = write_export(
         tmp_path / "out", phantom_folder, Cases((TRAINED,), tuple(NEW)), point=find_preset("unet-s")
     )
-    assert main(["explain", str(out), "--data", str(phantom_folder)]) == 2
-    error = capsys.readouterr().err
+    error = segnas.refused("explain", out, "--data", phantom_folder)
     assert "this network has no mechanism to explain" in error
     assert "hybrid (such as hybrid-tokens)" in error
     assert not (out / "explain").exists()
@@ -136,12 +134,12 @@ def test_a_network_without_a_mechanism_is_told_which_have_some(phantom_folder, t
     ],
 )
 def test_wrong_inputs_are_told(
-    export, phantom_folder, tmp_path, monkeypatch, capsys, change, problem
+    export, phantom_folder, tmp_path, monkeypatch, segnas, change, problem
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     options = {"": str(export), "--data": str(phantom_folder), "--to": "e"} | change
-    assert main(["explain", *(word for pair in options.items() for word in pair if word)]) == 2
-    assert problem in capsys.readouterr().err
+    told = segnas.refused("explain", *(word for pair in options.items() for word in pair if word))
+    assert problem in told
     assert not (tmp_path / "e").exists()

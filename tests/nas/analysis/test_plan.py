@@ -234,25 +234,27 @@ def test_the_border_that_is_cropped_does_not_count_for_the_patch(tmp_path):
 # The command
 
 
-def told(capsys):
-    return " ".join(capsys.readouterr().err.split())
-
-
-def test_a_folder_that_is_none_is_refused(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A data set of two cases, `data` in the current folder."""
     monkeypatch.chdir(tmp_path)
-    assert main(["init", "nowhere"]) == 2
-    assert "nowhere is missing; expected a folder with dataset.json" in told(capsys)
-    assert main(["search", "nowhere"]) == 2
-    assert "nowhere is missing; expected a folder with dataset.json" in told(capsys)
+    return write_msd(tmp_path / "data", ["a", "b"])
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path, monkeypatch, segnas):
+    monkeypatch.chdir(tmp_path)
+    for command in ("init", "search"):
+        told = segnas.refused(command, "nowhere")
+        assert "nowhere is missing; expected a folder with dataset.json" in told
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_folder_without_dataset_json_is_refused(tmp_path, monkeypatch, capsys):
+def test_a_folder_without_dataset_json_is_refused(tmp_path, monkeypatch, segnas):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     for command in ("init", "search"):
-        assert main([command, "empty"]) == 2
-        assert "dataset.json is missing; expected a folder with dataset.json" in told(capsys)
+        told = segnas.refused(command, "empty")
+        assert "dataset.json is missing; expected a folder with dataset.json" in told
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -267,13 +269,10 @@ def test_a_folder_without_dataset_json_is_refused(tmp_path, monkeypatch, capsys)
     ],
 )
 def test_a_setting_that_fits_no_plan_is_refused_before_planning(
-    setting, what, tmp_path, monkeypatch, capsys
+    setting, what, tmp_path, monkeypatch, segnas, data
 ):
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nas.analysis.plan.make_plan", lambda *_: pytest.fail("it plans"))
-    write_msd(tmp_path / "data", ["a", "b"])
-    assert main(["search", "data", "--set", "train.epochs=1", "--set", setting]) == 2
-    assert what in told(capsys)
+    assert what in segnas.refused("search", "data", "--set", "train.epochs=1", "--set", setting)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
@@ -297,52 +296,42 @@ def test_what_killed_plans_left_is_removed_and_what_a_living_one_has_stays(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unreadable_cases_are_all_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    folder = write_msd(tmp_path / "data", ["a", "b"])
-    for file in (folder / "imagesTr").iterdir():
+def test_unreadable_cases_are_all_named(tmp_path, segnas, data):
+    for file in (data / "imagesTr").iterdir():
         file.write_bytes(b"no NIfTI")
-    assert main(["init", "data"]) == 2
-    err = told(capsys)
+    err = segnas.refused("init", "data")
     assert "2 of 2 cases cannot be used" in err
     assert " a " in err
     assert " b " in err
     assert not (tmp_path / "data.yaml").exists()
 
 
-def test_one_case_is_refused(tmp_path, monkeypatch, capsys):
+def test_one_case_is_refused(tmp_path, monkeypatch, segnas):
     monkeypatch.chdir(tmp_path)
     write_msd(tmp_path / "data", ["a"])
-    assert main(["init", "data"]) == 2
-    assert "1 case cannot be split into training and validation" in told(capsys)
+    assert "1 case cannot be split into training and validation" in segnas.refused("init", "data")
 
 
-def test_one_class_that_is_the_background_is_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    folder = write_msd(tmp_path / "data", ["a", "b"])
-    descriptor = json.loads((folder / "dataset.json").read_text())
+def test_one_class_that_is_the_background_is_refused(segnas, data):
+    descriptor = json.loads((data / "dataset.json").read_text())
     descriptor["labels"] = {"0": "background"}
-    (folder / "dataset.json").write_text(json.dumps(descriptor))
-    assert main(["init", "data"]) == 2
-    assert "labels has no class beside the background" in told(capsys)
+    (data / "dataset.json").write_text(json.dumps(descriptor))
+    assert "labels has no class beside the background" in segnas.refused("init", "data")
 
 
-def test_a_file_that_is_there_is_not_written_over(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    write_msd(tmp_path / "data", ["a", "b"])
+def test_a_file_that_is_there_is_not_written_over(tmp_path, segnas, data):
     (tmp_path / "data.yaml").write_text("mine")
-    assert main(["init", "data"]) == 2
-    assert "data.yaml is there already; give another file (--to), or --force" in told(capsys)
+    told = segnas.refused("init", "data")
+    assert "data.yaml is there already; give another file (--to), or --force" in told
     assert (tmp_path / "data.yaml").read_text() == "mine"
-    assert main(["init", "data", "--to", "no/such/folder.yaml"]) == 2
-    assert "no/such is no folder" in told(capsys)
+    assert "no/such is no folder" in segnas.refused("init", "data", "--to", "no/such/folder.yaml")
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "1:30", "nan", "inf"])
 def test_hours_are_a_number_above_zero(hours, capsys):
     with pytest.raises(SystemExit):
         main(["init", "data", "--hours", hours])
-    assert "expected hours, such as 1.5" in told(capsys)
+    assert "expected hours, such as 1.5" in capsys.readouterr().err
 
 
 def test_trials_that_end_nothing_are_told():
@@ -356,36 +345,28 @@ def test_trials_that_end_nothing_are_told():
         _warn_of_trials(RunConfig.model_validate(values), ["search.trials=5"])
 
 
-def test_hours_of_a_yaml_file_stand_in_it(tmp_path, capsys):
+def test_hours_of_a_yaml_file_stand_in_it(tmp_path, segnas):
     (tmp_path / "a.yaml").write_text("name: a\n")
-    assert main(["search", str(tmp_path / "a.yaml"), "--hours", "1"]) == 2
-    assert "in a YAML file it is search.hours" in told(capsys)
+    told = segnas.refused("search", tmp_path / "a.yaml", "--hours", "1")
+    assert "in a YAML file it is search.hours" in told
 
 
-def test_a_plan_of_other_data_is_not_gone_by(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    folder = write_msd(tmp_path / "data", ["a", "b"])
+def test_a_plan_of_other_data_is_not_gone_by(tmp_path, segnas, data):
     runs = tmp_path / "runs" / "data"
     runs.mkdir(parents=True)
     (runs / "plan.yaml").write_text("name: data\ndata: {source: msd, path: /elsewhere}\n")
-    assert main(["search", "data"]) == 2
-    assert "is a plan for /elsewhere; give another folder for data (--dir)" in told(capsys)
-    (runs / "plan.yaml").write_text(f"name: data\ndata: {{source: msd, path: {folder}}}\n")
-    assert main(["search", "data", "--hours", "1"]) == 2
-    assert "is planned already; leave --hours out to go by it" in told(capsys)
+    told = segnas.refused("search", "data")
+    assert "is a plan for /elsewhere; give another folder for data (--dir)" in told
+    (runs / "plan.yaml").write_text(f"name: data\ndata: {{source: msd, path: {data}}}\n")
+    told = segnas.refused("search", "data", "--hours", "1")
+    assert "is planned already; leave --hours out to go by it" in told
 
 
-def test_a_search_that_was_not_planned_is_not_gone_on_with(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    write_msd(tmp_path / "data", ["a", "b"])
+def test_a_search_that_was_not_planned_is_not_gone_on_with(tmp_path, segnas, data):
     (tmp_path / "runs" / "data").mkdir(parents=True)
     (tmp_path / "runs" / "data" / "journal.log").touch()
-    assert main(["search", "data"]) == 2
-    assert "holds a search that has no plan.yaml" in told(capsys)
+    assert "holds a search that has no plan.yaml" in segnas.refused("search", "data")
 
 
-def test_resume_wants_a_search(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    write_msd(tmp_path / "data", ["a", "b"])
-    assert main(["search", "data", "--resume"]) == 2
-    assert "holds no search" in told(capsys)
+def test_resume_wants_a_search(segnas, data):
+    assert "holds no search" in segnas.refused("search", "data", "--resume")

@@ -295,11 +295,11 @@ def test_the_search_finds_the_data_that_the_preview_prepared(seen, path):
         (("--dir", "file/inside"), r"file/inside cannot be made a folder: Not a directory"),
     ],
 )
-def test_wrong_inputs_are_told(path, tmp_path, monkeypatch, capsys, options, problem):
+def test_wrong_inputs_are_told(path, tmp_path, monkeypatch, segnas, options, problem):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    assert main(["preview", str(path), "--samples", "4", *options]) == 2
-    assert re.search(problem, " ".join(capsys.readouterr().err.split()))
+    told = segnas.refused("preview", path, "--samples", "4", *options)
+    assert re.search(problem, " ".join(told.split()))
 
 
 @pytest.mark.parametrize("options", [("--samples", "0"), ("--seed", "-1"), ("--latency", "none")])
@@ -310,12 +310,10 @@ def test_wrong_arguments_are_refused_by_the_parser(path, options, capsys):
     assert options[0] in capsys.readouterr().err
 
 
-def test_a_folder_in_the_place_of_a_configuration_is_told_what_to_do(tmp_path, capsys):
-    assert main(["preview", str(tmp_path)]) == 2
-    told = capsys.readouterr().err
+def test_a_folder_in_the_place_of_a_configuration_is_told_what_to_do(tmp_path, segnas):
+    told = segnas.refused("preview", tmp_path)
     assert f"preview takes a YAML file; segnas init {tmp_path} writes one" in told
 
 
-def test_an_unknown_configuration_is_told(tmp_path, capsys):
-    assert main(["preview", str(tmp_path / "none.yaml")]) == 2
-    assert "No such file" in capsys.readouterr().err
+def test_an_unknown_configuration_is_told(tmp_path, segnas):
+    assert "No such file" in segnas.refused("preview", tmp_path / "none.yaml")

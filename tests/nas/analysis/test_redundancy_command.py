@@ -8,64 +8,32 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 
 from nas.analysis.redundancy.analysis import analyse
 from nas.analysis.redundancy.figure import redundancy_panels
 from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
 from nas.cli.main import main
 from nas.config.architecture_file import load_architecture_file
-from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
 from nas.export.export_folder import Export
 from nas.export.write_export import write_export
 from nas.search.components import export_settings
-from nas.study.search_folder import JOURNAL
-from search_spaces.hybrid import Hybrid, Layer, TokenStage
+from search_spaces.hybrid import Hybrid
+from tests.nas.analysis.test_redundancy import POINT
+from tests.nas.exports import write_search
 from tests.nas.parts import warm_starts
 from tests.nas.results import flat_result
-from trainers.checkpoint import write_checkpoint
-from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Mirrored
 from trainers.segmenter import Segmenter
 
-GATES = (("both", "mlp"), ("both", "none", "both"))  # the deepest level first
-POINT = Hybrid(
-    width=4,
-    growth=1.5,
-    convs=1,
-    token_stages=2,
-    tokens=tuple(
-        TokenStage(layers_count=len(gates), layers=tuple(Layer(gate=gate) for gate in gates))
-        for gates in GATES
-    ),
-)
-
 
 def write_one_export(to, point, phantom_folder, search):
-    config = RunConfig.model_validate(
-        {
-            "name": "mine",
-            "data": {
-                "source": "msd",
-                "path": str(phantom_folder),
-                "preprocess": {"spacing": "native", "crop": "none", "intensity": "ct"},
-            },
-            "train": {"patch": [16, 16, 16], "epochs": 1},
-        }
-    )
-    cache, cases = prepare_data(config.data, search)
-    Task.of(cache, config.train).write(search)
-    (search / "split.json").write_text(cases.to_json())
-    torch.manual_seed(0)
-    network = point.build(1, 4)
-    (search / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
-    write_checkpoint(search / "checkpoints" / f"{point.key}.pt", {"weights": network.state_dict()})
+    config, *_ = write_search(search, phantom_folder, point, epochs=1)
     fields = {"number": 0, "key": point.key, "architecture": point.to_json()}
     settings = export_settings(config, Task.read(search))
-    write_export(search, flat_result(**fields, state="complete", dice=0.5), settings, to)
+    write_export(search, flat_result(**fields, dice=0.5), settings, to)
     return config
 
 
@@ -87,12 +55,11 @@ def images(tmp_path_factory, phantom_folder):
 
 
 def test_the_command_writes_figure_table_and_a_proposal_that_search_takes(
-    export, images, tmp_path, capsys, monkeypatch
+    export, images, tmp_path, segnas, monkeypatch
 ):
     out, config = export
     monkeypatch.chdir(tmp_path)
-    assert main(["redundancy", str(out), "--data", str(images), "--to", "r", "--prune", "3"]) == 0
-    printed = capsys.readouterr().out
+    printed = segnas.printed("redundancy", out, "--data", images, "--to", "r", "--prune", "3")
     to = tmp_path / "r"
     assert {f.name for f in to.iterdir()} == {
         "redundancy.json",
@@ -134,10 +101,9 @@ def test_the_command_writes_figure_table_and_a_proposal_that_search_takes(
     assert (start.architecture, start.changes) == (proposed, ())
 
 
-def test_json_is_all_that_standard_output_gets(export, images, tmp_path, capsys):
+def test_json_is_all_that_standard_output_gets(export, images, tmp_path, segnas):
     arguments = ["redundancy", str(export[0]), "--data", str(images), "--output", "branch"]
-    assert main([*arguments, "--to", str(tmp_path), "--json"]) == 0
-    record = json.loads(capsys.readouterr().out)
+    record = segnas.json(*arguments, "--to", tmp_path)
     assert record == json.loads((tmp_path / "redundancy.json").read_text())
     assert record["output"] == "branch"
 

@@ -1,6 +1,5 @@
 """Real files of public repositories, and odd ones, through predict and evaluate by command."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +52,7 @@ def check_written(image: Path, written: Path) -> None:
     assert not found.header.extensions
 
 
-def test_real_files_are_read_or_refused_in_one_line(case_files, export, tmp_path, capsys):
+def test_real_files_are_read_or_refused_in_one_line(case_files, export, tmp_path, capsys, segnas):
     images, out = tmp_path / "images", tmp_path / "out"
     images.mkdir()
     for name in (*REFUSED, *READ):
@@ -66,21 +65,19 @@ def test_real_files_are_read_or_refused_in_one_line(case_files, export, tmp_path
     assert {path.name for path in out.iterdir()} == set(READ)
     for name in READ:
         check_written(images / name, out / name)
-    assert main(["evaluate", str(export), "--images", str(images), "--labels", str(images)]) == 2
-    told = capsys.readouterr().err
+    told = segnas.refused("evaluate", export, "--images", images, "--labels", images)
     for name in REFUSED:
         assert f"  {name.removesuffix('.nii.gz')}  " in told
 
 
 @pytest.mark.slow
-def test_a_real_label_of_fractions_is_read(case_files, export, tmp_path, capsys):
+def test_a_real_label_of_fractions_is_read(case_files, export, tmp_path, segnas):
     """1 reads as 0.99999997. The label is its own image; the untrained network may say anything."""
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
         shutil.copy(case_files / "real" / LARGE, tmp_path / name)
     folders = ["--images", str(tmp_path / "images"), "--labels", str(tmp_path / "labels")]
-    assert main(["evaluate", str(export), *folders, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["dice_per_class"]["liver"] is not None
+    assert segnas.json("evaluate", export, *folders)["dice_per_class"]["liver"] is not None
 
 
 @pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 1.0)])

@@ -6,12 +6,11 @@ from rich.console import Console
 from nas.cli.confirm import confirmed, confirmed_table
 from nas.cli.main import main
 from nas.report.read_search import read_search
-from nas.report.search_record import SearchRecord
 from nas.search.run import run_search
 from nas.study.candidate import Candidate
 from search_spaces.registry import find_preset
 from tests.nas.parts import open_study
-from tests.nas.results import flat_result
+from tests.nas.results import flat_result, search_record
 from tests.nas.small_run import config as small_config
 
 OBJECTIVES = ("dice", "params")
@@ -19,13 +18,12 @@ OBJECTIVES = ("dice", "params")
 
 def result(key, trainings, params, **changes):
     dice = sum(trainings) / len(trainings)
-    values = {"number": 0, "architecture": {}, "state": "complete", "dice": dice}
-    told = {**values, "trainings": trainings if len(trainings) > 1 else (), **changes}
-    return flat_result(key=key, params=params, **told)
+    told = {"dice": dice, "trainings": trainings if len(trainings) > 1 else ()}
+    return flat_result(key=key, params=params, **{**told, **changes})
 
 
 def record(*results):
-    return SearchRecord(results=results, objectives=OBJECTIVES, title="test", classes=())
+    return search_record(results)
 
 
 def test_the_mean_is_of_the_repeats_which_did_not_choose_the_network():
@@ -55,21 +53,18 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path, capsys, arguments):
     assert "expected 1 or more" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_no_search_is_refused(tmp_path, capsys):
-    assert main(["confirm", str(tmp_path)]) == 2
-    assert "is no search" in " ".join(capsys.readouterr().err.split())
+def test_a_folder_that_is_no_search_is_refused(tmp_path, segnas):
+    assert "is no search" in " ".join(segnas.refused("confirm", tmp_path).split())
 
 
 @pytest.mark.slow
-def test_a_search_is_confirmed_by_training_again_and_only_once(tmp_path, capsys):
+def test_a_search_is_confirmed_by_training_again_and_only_once(tmp_path, segnas):
     folder = tmp_path / "run"
     run = small_config(search={"trials": 3, "confirm": 0.0}, objectives=("dice", "params"))
     run_search(run, folder, Console(quiet=True))
     owed = Candidate(0, find_preset("unet-s"), baseline="unet-s")  # as a killed search leaves it
     open_study(folder, run, lambda architecture: {}).begin_baseline(owed)
-    capsys.readouterr()
-    assert main(["confirm", str(folder), "--top", "2", "--seeds", "2", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["confirmed"]
+    told = segnas.json("confirm", folder, "--top", "2", "--seeds", "2")["confirmed"]
     assert len(told) == 2
     for one in told:
         outcomes = sorted((folder / "confirm").glob(f"{one['key']}-seed*.json"))
@@ -87,8 +82,7 @@ def test_a_search_is_confirmed_by_training_again_and_only_once(tmp_path, capsys)
             assert member["dice"] == pytest.approx(sum(every) / 3)
             assert member["chance"] == again["chance"]
     times = {path: path.stat().st_mtime_ns for path in (folder / "confirm").glob("*-seed*")}
-    assert main(["confirm", str(folder), "--top", "2", "--seeds", "2", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["confirmed"] == told
+    assert segnas.json("confirm", folder, "--top", "2", "--seeds", "2")["confirmed"] == told
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert len(read_search(folder)[1].results) == 3  # nothing was proposed
     assert not (folder / "checkpoints" / f"{owed.key}.pt").exists()

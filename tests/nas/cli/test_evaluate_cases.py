@@ -80,19 +80,17 @@ def test_a_part_of_the_split_is_scored(export, capsys, part, expected):
     assert ("Dice is too good" in told) == (part == "validation")
 
 
-def test_a_part_scores_as_its_files_in_folders_do(export, phantom_folder, tmp_path, capsys):
+def test_a_part_scores_as_its_files_in_folders_do(export, phantom_folder, tmp_path, segnas):
     for kind in ("imagesTr", "labelsTr"):
         (tmp_path / kind).mkdir()
         for name in PARTS.test:
             link = tmp_path / kind / f"{name}.nii.gz"
             link.symlink_to(phantom_folder / kind / link.name)
-    main(["evaluate", str(export), *folders(tmp_path), "--json"])
-    copied = json.loads(capsys.readouterr().out)
-    main(["evaluate", str(export), "--part", "test", "--json"])
-    assert json.loads(capsys.readouterr().out)["scores"] == copied["scores"]
+    copied = segnas.json("evaluate", export, *folders(tmp_path))
+    assert segnas.json("evaluate", export, "--part", "test")["scores"] == copied["scores"]
 
 
-def test_a_part_comes_from_any_source(export, phantom_folder, tmp_path, capsys):
+def test_a_part_comes_from_any_source(export, phantom_folder, tmp_path, segnas):
     table = tmp_path / "cases.csv"
     rows = [
         f"{phantom_folder}/imagesTr/phantom_00{n}.nii.gz,"
@@ -106,34 +104,30 @@ def test_a_part_comes_from_any_source(export, phantom_folder, tmp_path, capsys):
     (export / "retrain.yaml").write_text(config.replace("data:\n", f"data:\n{classes}"))
     cases = Cases(("scan 1", "scan 2"), ("scan 3",), ("scan 6",))
     (export / "split.json").write_text(cases.to_json())
-    assert main(["evaluate", str(export), "--part", "test", "--json"]) == 0
-    assert list(json.loads(capsys.readouterr().out)["cases"]) == ["scan 6"]
+    assert list(segnas.json("evaluate", export, "--part", "test")["cases"]) == ["scan 6"]
 
 
-def test_it_is_said_once_which_cases(export, phantom_folder, capsys):
-    assert main(["evaluate", str(export)]) == 2
-    assert "which cases? Expected --images FOLDER and" in capsys.readouterr().err
-    assert main(["evaluate", str(export), folders(phantom_folder)[0]]) == 2
-    assert "which cases?" in capsys.readouterr().err
-    assert main(["evaluate", str(export), *folders(phantom_folder), "--part", "test"]) == 2
-    assert "exclude each other" in capsys.readouterr().err
+def test_it_is_said_once_which_cases(export, phantom_folder, segnas):
+    assert "which cases? Expected --images FOLDER and" in segnas.refused("evaluate", export)
+    assert "which cases?" in segnas.refused("evaluate", export, folders(phantom_folder)[0])
+    told = segnas.refused("evaluate", export, *folders(phantom_folder), "--part", "test")
+    assert "exclude each other" in told
 
 
-def test_a_part_that_is_not_there_is_told(export, tmp_path, capsys):
+def test_a_part_that_is_not_there_is_told(export, tmp_path, segnas):
     (export / "split.json").write_text(Cases(PARTS.train, PARTS.validation).to_json())
-    assert main(["evaluate", str(export), "--part", "test"]) == 2
-    assert "has no test cases; it has training (2), validation (1)" in capsys.readouterr().err
+    told = segnas.refused("evaluate", export, "--part", "test")
+    assert "has no test cases; it has training (2), validation (1)" in told
     (tmp_path / "net-onnx").mkdir()
     (tmp_path / "net-onnx" / "deployment.json").write_text("{}")
-    assert main(["evaluate", str(tmp_path / "net-onnx"), "--part", "test"]) == 2
-    assert "is deployed, and does not know its data" in capsys.readouterr().err
+    told = segnas.refused("evaluate", tmp_path / "net-onnx", "--part", "test")
+    assert "is deployed, and does not know its data" in told
 
 
-def test_data_that_are_gone_are_told(export, phantom_folder, capsys):
+def test_data_that_are_gone_are_told(export, phantom_folder, segnas):
     config = (export / "retrain.yaml").read_text()
     (export / "retrain.yaml").write_text(config.replace(str(phantom_folder), "/nowhere"))
-    assert main(["evaluate", str(export), "--part", "test"]) == 2
-    told = " ".join(capsys.readouterr().err.split())
+    told = " ".join(segnas.refused("evaluate", export, "--part", "test").split())
     assert "--part test needs the data of" in told and "/nowhere is no folder" in told
     assert "or give others with --images and --labels" in told
 

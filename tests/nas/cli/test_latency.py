@@ -38,9 +38,8 @@ def test_json_has_a_row_for_every_combination(capsys):
     assert "measuring eager, fp32, threads: 1" in err
 
 
-def test_the_table_has_figures_reasons_and_conditions(capsys):
-    assert main(["latency", "hybrid-xs", *ARGUMENTS, "--threads", "1,99999"]) == 0
-    out = capsys.readouterr().out
+def test_the_table_has_figures_reasons_and_conditions(segnas):
+    out = segnas.printed("latency", "hybrid-xs", *ARGUMENTS, "--threads", "1,99999")
     for column in ("p50 ms", "p90 ms", "p99 ms", "mean ms", "noise", "patches/s"):
         assert column in out
     assert "volumes/s" not in out
@@ -58,21 +57,19 @@ def test_exit_status_1_where_every_combination_failed(capsys):
 
 
 @pytest.mark.slow
-def test_pruned_attention_and_pooling_run_in_half_precision(capsys):
+def test_pruned_attention_and_pooling_run_in_half_precision(segnas):
     presets = "apformer-3d-xs", "hybrid-adaptive"
     for preset in presets:
-        arguments = [preset, *ARGUMENTS, "--precision", "bf16,fp16", "--json"]
-        assert main(["latency", *arguments]) == 0
-        rows = json.loads(capsys.readouterr().out)["rows"]
+        words = (preset, *ARGUMENTS, "--precision", "bf16,fp16")
+        rows = segnas.json("latency", *words)["rows"]
         assert [row["latency"]["conditions"]["precision"] for row in rows] == ["bf16", "fp16"]
 
 
-def test_architecture_files_and_plane_networks_are_taken(tmp_path, capsys):
+def test_architecture_files_and_plane_networks_are_taken(tmp_path, segnas):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(architecture_record(find_preset("apformer-xs"))))
-    arguments = ["--input", "1x32x32", "--classes", "2", "--seconds", "0.05", "--json"]
-    assert main(["latency", str(path), *arguments]) == 0
-    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    arguments = ["--input", "1x32x32", "--classes", "2", "--seconds", "0.05"]
+    (row,) = segnas.json("latency", path, *arguments)["rows"]
     assert row["latency"]["conditions"]["shape"] == [1, 1, 1, 32, 32]
 
 
@@ -88,9 +85,8 @@ def test_architecture_files_and_plane_networks_are_taken(tmp_path, capsys):
         ("hybrid-xs", ["--seconds", "0"], "--seconds 0"),
     ],
 )
-def test_wrong_inputs_are_told(network, change, problem, capsys):
-    assert main(["latency", network, *ARGUMENTS, *change]) == 2
-    assert re.search(problem, capsys.readouterr().err)
+def test_wrong_inputs_are_told(network, change, problem, segnas):
+    assert re.search(problem, segnas.refused("latency", network, *ARGUMENTS, *change))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import json
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,18 +29,8 @@ class Flat(Architecture):
         return nn.Conv2d(in_channels, out_channels, 1, bias=self.bias)
 
 
-def told(capsys, *words):
-    assert main(list(words)) == 0
-    return capsys.readouterr().out
-
-
-def refused(capsys, *words):
-    assert main(list(words)) == 2
-    return capsys.readouterr().err
-
-
-def test_spaces_lists_every_space_with_its_knobs_size_and_presets(capsys):
-    listed = json.loads(told(capsys, "spaces", "--json"))["spaces"]
+def test_spaces_lists_every_space_with_its_knobs_size_and_presets(segnas):
+    listed = segnas.json("spaces")["spaces"]
     assert [space["name"] for space in listed] == list(SPACES)
     hybrid = listed[0]
     assert hybrid["size"] == SPACES["hybrid"].size()
@@ -51,17 +40,17 @@ def test_spaces_lists_every_space_with_its_knobs_size_and_presets(capsys):
 
 
 @pytest.mark.parametrize("command", ["spaces", "presets"])
-def test_no_name_of_a_preset_is_broken_in_a_table(command, capsys):
-    text = told(capsys, command)
+def test_no_name_of_a_preset_is_broken_in_a_table(command, segnas):
+    text = segnas.printed(command)
     assert [name for name in all_presets() if name not in text] == []
 
 
-def test_a_space_is_shown_with_options_and_preset_parameters(capsys):
-    text = told(capsys, "spaces", "hybrid")
+def test_a_space_is_shown_with_options_and_preset_parameters(segnas):
+    text = segnas.printed("spaces", "hybrid")
     assert f"{SPACES['hybrid'].size():,} spellings" in text
     (line,) = [line for line in text.splitlines() if line.split()[:1] == ["levels"]]
     assert line.split() == ["levels", "3,", "4,", "5", "resolutions"]
-    details = json.loads(told(capsys, "spaces", "hybrid", "--json"))
+    details = segnas.json("spaces", "hybrid")
     assert details["name"] == "hybrid"
     for preset in details["presets"]:
         network = find_preset(preset["name"]).build(1, 4)
@@ -70,13 +59,13 @@ def test_a_space_is_shown_with_options_and_preset_parameters(capsys):
         assert f"{preset['params']:,}" in text
 
 
-def test_an_unknown_space_is_refused_with_the_nearest(capsys):
+def test_an_unknown_space_is_refused_with_the_nearest(segnas):
     for words in (["spaces", "hybird"], ["presets", "--space", "hybird"]):
-        assert "Did you mean hybrid?" in refused(capsys, *words)
+        assert "Did you mean hybrid?" in segnas.refused(*words)
 
 
-def test_presets_are_named_by_key_and_space(capsys):
-    listed = json.loads(told(capsys, "presets", "--json"))["presets"]
+def test_presets_are_named_by_key_and_space(segnas):
+    listed = segnas.json("presets")["presets"]
     assert [preset["name"] for preset in listed] == list(all_presets())
     for preset in listed:
         architecture = find_preset(preset["name"])
@@ -86,11 +75,11 @@ def test_presets_are_named_by_key_and_space(capsys):
         assert "macs" not in preset
 
 
-def test_presets_of_one_space_are_costed_at_an_input(capsys):
-    words = ["--space", "hybrid", "--input", "2x32x32x32", "--classes", "3", "--json"]
-    for preset in json.loads(told(capsys, "presets", *words))["presets"]:
-        size = ["--input", "2x32x32x32", "--classes", "3", "--json"]
-        alone = json.loads(told(capsys, "cost", preset["name"], *size))
+def test_presets_of_one_space_are_costed_at_an_input(segnas):
+    words = ["--space", "hybrid", "--input", "2x32x32x32", "--classes", "3"]
+    for preset in segnas.json("presets", *words)["presets"]:
+        size = ["--input", "2x32x32x32", "--classes", "3"]
+        alone = segnas.json("cost", preset["name"], *size)
         assert preset["space"] == "hybrid"
         assert (preset["params"], preset["macs"]) == (alone["params"], alone["macs"])
 
@@ -142,9 +131,9 @@ def test_cost_is_plain_where_there_is_no_more_to_say():
     assert work_json(Cost(12, 10**9)) == {"macs": 10**9, "flops": 2 * 10**9}
 
 
-def test_a_2d_network_is_costed_at_an_image(capsys):
-    size = ["--input", "3x256x256", "--classes", "2", "--json"]
-    figures = json.loads(told(capsys, "cost", "apformer", *size))
+def test_a_2d_network_is_costed_at_an_image(segnas):
+    size = ["--input", "3x256x256", "--classes", "2"]
+    figures = segnas.json("cost", "apformer", *size)
     assert 0 < figures["macs_least"] < figures["macs"]
 
 
@@ -156,8 +145,8 @@ def test_a_2d_network_is_costed_at_an_image(capsys):
         ("hybrid-s", "1x30x32x32", "--input 1x30x32x32: [30, 32, 32] voxels; every axis must be"),
     ],
 )
-def test_an_input_of_another_shape_is_refused_by_what_is_expected(network, shape, message, capsys):
-    error = refused(capsys, "cost", network, "--input", shape, "--classes", "2")
+def test_an_input_of_another_shape_is_refused_by_what_is_expected(network, shape, message, segnas):
+    error = segnas.refused("cost", network, "--input", shape, "--classes", "2")
     assert message in error
 
 
@@ -175,15 +164,14 @@ def test_classes_are_one_or_more(capsys):
         assert "expected 1 or more" in capsys.readouterr().err
 
 
-def memory(capsys, *more):
-    arguments = ["cost", "hybrid-xs", "--input", "1x32x32x32", "--classes", "3", "--json", *more]
-    assert main(arguments) == 0
-    return json.loads(capsys.readouterr().out)["memory"]
+def memory(segnas, *more):
+    network = ("hybrid-xs", "--input", "1x32x32x32", "--classes", "3")
+    return segnas.json("cost", *network, *more)["memory"]
 
 
-def test_cost_tells_the_memory_of_a_training_step(capsys):
-    two, four = memory(capsys), memory(capsys, "--batch", "4")
+def test_cost_tells_the_memory_of_a_training_step(segnas):
+    two, four = memory(segnas), memory(segnas, "--batch", "4")
     assert two["weights"] == four["weights"] < two["activations"] < two["training"]
     assert two["inference"] == four["inference"] < two["training"]
     assert four["activations"] == pytest.approx(2 * two["activations"], rel=0.05)
-    assert memory(capsys, "--precision", "bf16")["activations"] < two["activations"]
+    assert memory(segnas, "--precision", "bf16")["activations"] < two["activations"]

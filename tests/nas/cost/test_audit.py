@@ -1,4 +1,3 @@
-import json
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -114,15 +113,13 @@ def test_the_table_of_a_network_without_surprises_is_calm():
     assert "disagree" not in text and "%" not in text
 
 
-def test_the_command_tells_both_counts(capsys):
+def test_the_command_tells_both_counts(segnas):
     words = ["cost", "hybrid-tokens", "--input", "1x32x32x32", "--classes", "2"]
-    assert main([*words, "--audit", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = segnas.json(*words, "--audit")
     cost = cost_of(find_preset("hybrid-tokens"), 1, 2, (32, 32, 32))
     assert told["thop"] == told["torch"] == told["macs"] == cost.macs
     assert sum(row["torch"] for row in told["modules"]) == cost.macs
     assert told["uncounted"] == {} and told["free"]["aten.cat"] > 0
-    assert main([*words, "--audit", "types"]) == 0
-    assert "ConvTranspose3d" in capsys.readouterr().out
+    assert "ConvTranspose3d" in segnas.printed(*words, "--audit", "types")
     with pytest.raises(SystemExit):
         main([*words, "--audit", "--convention", "published"])

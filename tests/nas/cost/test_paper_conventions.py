@@ -1,36 +1,29 @@
-import json
-
 import pytest
 import torch
 from torch import nn
 
-from nas.cli.main import main
 from nas.cost.count import cost_of
 from nas.cost.paper_conventions import CONVENTIONS, published_count
 from search_spaces.registry import SPACES, find_preset
 
 
-def test_the_true_cost_is_told_beside_the_published_one(capsys):
+def test_the_true_cost_is_told_beside_the_published_one(segnas):
     words = ["cost", "slimformer3d-tiny", "--input", "1x32x32x32", "--classes", "4"]
-    assert main([*words, "--convention", "published", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = segnas.json(*words, "--convention", "published")
     tiny = find_preset("slimformer3d-tiny")
     assert told["macs"] == cost_of(tiny, 1, 4, (32, 32, 32)).macs
     assert told["published"]["count"] == published_count(tiny, 1, 4, (32, 32, 32)).most
     assert told["published"]["unit"] == "FLOPs"
     assert "SlimFormer-3D, Tables 1 and 2" in told["published"]["convention"]
-    assert main([*words, "--json"]) == 0
-    assert "published" not in json.loads(capsys.readouterr().out)
-    assert main([*words, "--convention", "published"]) == 0
-    assert "as published: " in capsys.readouterr().out
+    assert "published" not in segnas.json(*words)
+    assert "as published: " in segnas.printed(*words, "--convention", "published")
 
 
 @pytest.mark.parametrize("name", ["hybrid-s", "lightmedseg-small", "deploylite-xs"])
-def test_a_space_without_a_known_convention_is_refused(name, capsys):
+def test_a_space_without_a_known_convention_is_refused(name, segnas):
     side = 2 * find_preset(name).stride()
     words = ["cost", name, "--input", f"1x{side}x{side}x{side}", "--classes", "2"]
-    assert main([*words, "--convention", "published"]) == 2
-    error = capsys.readouterr().err.replace("\n", " ")
+    error = segnas.refused(*words, "--convention", "published").replace("\n", " ")
     assert find_preset(name).space in error
     assert "slimformer, baselines, token_sparse, apformer" in error
 

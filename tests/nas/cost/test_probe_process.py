@@ -18,6 +18,7 @@ from nas.cost.latency import Latency, LatencyConfig
 from nas.cost.latency_probe import Failure, ProbeTask, Trained, child_main
 from nas.cost.latency_probe.machine_lock import MachineLock, lock_name
 from nas.engine.open_prober import open_prober
+from nas.search.remeasure_front import wait_for
 from search_spaces.registry import all_spaces, find_space
 from trainers.checkpoint import write_checkpoint
 
@@ -82,12 +83,6 @@ def toy(tmp_path_factory):
         all_spaces.cache_clear()
         yield lambda fault="none": find_space("toy").from_json({"fault": fault})
     all_spaces.cache_clear()
-
-
-def wait_for(prober):
-    while (answers := prober.poll(1.0)) is None:
-        pass
-    return answers
 
 
 def test_a_real_process_measures_waits_fails_and_is_replaced(toy, tmp_path):

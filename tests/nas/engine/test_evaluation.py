@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from nas.config.run_config import RunConfig
 from nas.engine import train_from_scratch
 from nas.engine.train_from_scratch import given_up
 from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk
 from tests.nas.parts import start_training
+from tests.nas.small_run import plain_run
 from trainers.checkpoint import read_checkpoint, write_checkpoint
 from trainers.errors import GpuLostError
 from trainers.trainer import Trainer
@@ -19,12 +19,7 @@ TINY = Hybrid(width=4)
 
 def config(**changes):
     train = {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 2, "batch": 1}
-    values = {
-        "name": "test",
-        "data": {"source": "phantom"},
-        "train": {**train, **changes.pop("train", {})},
-    }
-    return RunConfig.model_validate({**values, **changes})
+    return plain_run(**{**changes, "train": {**train, **changes.get("train", {})}})
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from nas.cli.main import main
-from nas.config.run_config import RunConfig
 from nas.engine.make_evaluator import make_evaluator
 from nas.engine.testing import EvaluatorContract
 from nas.engine.train_from_scratch import TrainFromScratch
 from nas.search.components import evaluator
 from tests.installed_package import files_of_page, install
+from tests.nas.small_run import plain_run
 from trainers.config import TrainConfig
 from trainers.errors import UserError
 
@@ -75,13 +75,8 @@ def test_what_cannot_be_made_is_refused_by_name(installed, named, told):
 
 @pytest.mark.parametrize("named", ["training", {"name": "training"}])
 def test_training_halves_batches_as_the_search_says(named):
-    values = {
-        "name": "test",
-        "data": {"source": "phantom"},
-        "train": {"patch": [16, 16, 16]},
-        "search": {"evaluator": named, "on_memory": "halve"},
-    }
-    assert evaluator(RunConfig.model_validate(values)).on_memory == "halve"
+    run = plain_run(search={"evaluator": named, "on_memory": "halve"})
+    assert evaluator(run).on_memory == "halve"
 
 
 def test_an_entry_point_that_does_not_import_is_refused(tmp_path, monkeypatch):

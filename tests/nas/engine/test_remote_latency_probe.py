@@ -16,6 +16,7 @@ from nas.cost.latency_probe import ProbeTask, Trained
 from nas.engine.cluster import QUIET
 from nas.engine.open_prober import open_prober
 from nas.engine.remote_latency_probe import Parcel, RemoteProber, _options
+from nas.search.remeasure_front import wait_for
 from search_spaces.registry import find_preset
 from tests.nas.probers import CONDITIONS, latency
 from trainers.errors import UserError
@@ -40,12 +41,6 @@ def running(monkeypatch, **options):
         yield
     finally:
         ray.shutdown()
-
-
-def wait_for(prober):
-    while (answers := prober.poll(1.0)) is None:
-        pass
-    return answers
 
 
 def test_resources_that_no_node_has_are_refused_by_name(monkeypatch):

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from nas.cli.compress import _student
-from nas.cli.main import main
 from nas.cost.latency import LatencyError
 from nas.export.compress import int8
 from nas.export.compress.compress import Compression, compress
@@ -87,11 +86,11 @@ def test_a_pruned_network_is_an_export_that_was_taught_by_the_original(export, p
     assert "made smaller by segnas" in card
 
 
-def test_it_is_costed_segmented_and_retrained(pruned, capsys):
+def test_it_is_costed_segmented_and_retrained(pruned, segnas):
     made, record = pruned
     shape = ["--input", "1x16x16x16", "--classes", "4"]
-    assert main(["cost", str(made.folder), *shape, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["macs"] == record["figures"]["compressed"]["macs"]
+    found = segnas.json("cost", made.folder, *shape)
+    assert found["macs"] == record["figures"]["compressed"]["macs"]
     assert made.segmenter().network(X.to(next(made.network().parameters()).device)).shape[1] == 4
     before = weights_in(made.folder / "retrained.pt")
     retrain(Export(made.folder, ["train.epochs=1"]), Plan(start="trial"), silent)
@@ -219,16 +218,14 @@ def test_an_interruption_leaves_nothing(export, tmp_path):
 
 
 def test_the_command_prints_the_figures_and_refuses_parts_of_another_method(
-    export, tmp_path, capsys
+    export, tmp_path, segnas
 ):
     out = str(export.folder)
     told = ["--method", "prune", "--of", "neurons", "--steps", "0", "--to", str(tmp_path / "out")]
-    assert main(["compress", out, *told]) == 0
-    printed = capsys.readouterr().out
+    printed = segnas.printed("compress", out, *told)
     assert all(word in printed for word in ("before fine-tuning", "MMACs", "change", "next:"))
     wrong = ["--method", "low-rank", "--of", "heads", "--to", str(tmp_path / "other")]
-    assert main(["compress", out, *wrong]) == 2
-    assert "linear, convolutions" in capsys.readouterr().err
+    assert "linear, convolutions" in segnas.refused("compress", out, *wrong)
 
 
 def test_a_student_has_the_axes_of_the_data(tmp_path, phantom_folder, phantom):
@@ -238,11 +235,10 @@ def test_a_student_has_the_axes_of_the_data(tmp_path, phantom_folder, phantom):
     assert _student("unet-s", Export(folder)).strides()[2] == 1
 
 
-def test_a_student_that_does_not_take_the_patch_is_told(export, tmp_path, capsys):
+def test_a_student_that_does_not_take_the_patch_is_told(export, tmp_path, segnas):
     told = ["--method", "distil", "--student", "unetr-s", "--to", str(tmp_path / "out")]
     patch = ["--set", "train.patch=[24,16,16]"]
-    assert main(["compress", str(export.folder), *told, *patch]) == 2
-    error = " ".join(capsys.readouterr().err.split())
+    error = " ".join(segnas.refused("compress", export.folder, *told, *patch).split())
     assert "--student unetr-s does not take the patches of" in error
     assert "[24, 16, 16] voxels; every axis must be a multiple of 16; choose another" in error
     assert "--input" not in error

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from nas.cli.evaluation_table import measured_line
-from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
 from nas.engine.report import Fidelity, Report
 from nas.export.effective_macs import effective_macs
@@ -20,18 +19,11 @@ from search_spaces.apformer import APFormer
 from search_spaces.hybrid import Hybrid
 from tests.nas.parts import make_session, open_study, start_training
 from tests.nas.results import flat_result
+from tests.nas.small_run import plain_run
 from trainers.data.task import Task
 
 TRAIN = {"patch": [24, 24, 24], "epochs": 2, "steps_per_epoch": 1, "batch": 1}
-CONFIG = RunConfig.model_validate(
-    {
-        "name": "test",
-        "data": {"source": "phantom"},
-        "train": TRAIN,
-        "objectives": ["dice", "params"],
-        "tracking": {"enabled": False},
-    }
-)
+CONFIG = plain_run(train=TRAIN, objectives=["dice", "params"], tracking={"enabled": False})
 
 
 class Counting(nn.Module):
@@ -97,9 +89,7 @@ def test_every_epoch_logs_it_and_the_result_keeps_the_last(tmp_path):
 
 
 def test_results_are_read_with_and_without_it():
-    result = flat_result(
-        number=0, key="a", architecture={}, state="complete", measured={"lambda": 0.5}
-    )
+    result = flat_result(key="a", measured={"lambda": 0.5})
     record = json.loads(json.dumps(result.to_json()))
     assert Result.from_json(record, "hybrid") == result
     del record["measured"]

@@ -67,11 +67,9 @@ def test_a_folder_twice_is_that_folder(pair, image, tmp_path):
     np.testing.assert_array_equal(once, twice)
 
 
-def test_evaluate_scores_the_ensemble(pair, phantom_folder, image, capsys):
+def test_evaluate_scores_the_ensemble(pair, phantom_folder, image, segnas):
     labels = phantom_folder / "labelsTr"
-    words = ["--images", str(image.parent), "--labels", str(labels), "--json"]
-    assert main(["evaluate", *map(str, pair), *words]) == 0
-    record = json.loads(capsys.readouterr().out)
+    record = segnas.json("evaluate", *pair, "--images", image.parent, "--labels", labels)
     assert str(pair[0]) in record["network"] and str(pair[1]) in record["network"]
     found = nas.load_segmenter(*pair).segment(image)
     truth = np.asarray(nib.load(labels / image.name).dataobj)
@@ -82,12 +80,11 @@ def test_evaluate_scores_the_ensemble(pair, phantom_folder, image, capsys):
         assert case["dice_per_class"][name] == pytest.approx(expected)
 
 
-def test_folders_of_other_classes_are_one_line(make, tmp_path, image, capsys):
+def test_folders_of_other_classes_are_one_line(make, tmp_path, image, segnas):
     ours = make("a")
     theirs = make("b", classes=("background", "liver", "aorta"))
     words = ["--images", str(image), "--to", str(tmp_path / "out")]
-    assert main(["predict", str(ours), str(theirs), *words]) == 2
-    said = capsys.readouterr().err
+    said = segnas.refused("predict", ours, theirs, *words)
     assert f"{ours} and {theirs} are no ensemble: classes background, liver, aorta, adrenal" in said
     assert not (tmp_path / "out").exists()
 

@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from nas.config.run_config import RunConfig
 from nas.export.export_folder import Export
 from nas.export.model_card import write_card
 from nas.export.write_export import write_export
 from nas.pareto.pick import pick
 from nas.search.components import export_settings
-from nas.study.search_folder import JOURNAL
 from search_spaces.hybrid import Hybrid
+from tests.nas.exports import write_search
 from tests.nas.results import flat_result
-from trainers.checkpoint import write_checkpoint
 from trainers.data.prepare import prepare_data
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -27,13 +25,7 @@ POINT = Hybrid(width=4, convs=1, anchors=4)
 
 def member(key, dice, params, latency_ms):
     return flat_result(
-        number=0,
-        key=key,
-        architecture=POINT.to_json(),
-        state="complete",
-        dice=dice,
-        params=params,
-        latency_ms=latency_ms,
+        key=key, architecture=POINT.to_json(), dice=dice, params=params, latency_ms=latency_ms
     )
 
 
@@ -89,26 +81,8 @@ def test_an_empty_front_is_told():
 @pytest.fixture
 def search(tmp_path, phantom_folder):
     """What a search leaves: task, split and the checkpoint of one member. Returns its parts."""
-    config = RunConfig.model_validate(
-        {
-            "name": "mine",
-            "seed": 3,
-            "data": {
-                "source": "msd",
-                "path": str(phantom_folder),
-                "preprocess": {"spacing": "native", "crop": "none", "intensity": "ct"},
-            },
-            "train": {"patch": [16, 16, 16], "epochs": 5},
-        }
-    )
     folder = tmp_path / "search"
-    cache, cases = prepare_data(config.data, folder)
-    Task.of(cache, config.train).write(folder)
-    (folder / "split.json").write_text(cases.to_json())
-    (folder / JOURNAL).write_text('{"op_code": 2, "user_attr": {"id": "1234abcd"}}\n')
-    torch.manual_seed(0)
-    network = POINT.build(1, 4)
-    write_checkpoint(folder / "checkpoints" / f"{POINT.key}.pt", {"weights": network.state_dict()})
+    config, cases, network = write_search(folder, phantom_folder, POINT, epochs=5, seed=3)
     return folder, config, network.eval(), cases
 
 

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from nas.cli.main import main
 from nas.cost.latency import LatencyConfig
 from nas.export.choose_postprocess import _Part, _priors, choose_postprocess
 from nas.export.deploy.deploy import Source, deploy
@@ -54,10 +53,9 @@ def with_steps(folder):
     return folder
 
 
-def test_the_command_chooses_on_the_validation_cases_and_tells(folder, phantom, capsys):
+def test_the_command_chooses_on_the_validation_cases_and_tells(folder, phantom, segnas):
     _, cases = phantom
-    assert main(["postprocess", str(folder)]) == 0
-    printed = capsys.readouterr().out
+    printed = segnas.printed("postprocess", folder)
     record = PostprocessRecord.read(folder)
     assert record.cases == cases.validation
     assert list(record.classes) == list(CLASSES[1:])
@@ -68,13 +66,11 @@ def test_the_command_chooses_on_the_validation_cases_and_tells(folder, phantom, 
     assert ("## Postprocessing" in (folder / "README.md").read_text()) == bool(record.steps)
 
 
-def test_cases_of_ones_own_may_be_chosen_on(folder, phantom_folder, capsys):
+def test_cases_of_ones_own_may_be_chosen_on(folder, phantom_folder, segnas):
     images = ["--images", str(phantom_folder / "imagesTr")]
-    assert main(["postprocess", str(folder), *images]) == 2
-    assert "--images and --labels go together" in capsys.readouterr().err
+    assert "--images and --labels go together" in segnas.refused("postprocess", folder, *images)
     labels = ["--labels", str(phantom_folder / "labelsTr")]
-    assert main(["postprocess", str(folder), *images, *labels, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["cases"]) == 6
+    assert len(segnas.json("postprocess", folder, *images, *labels)["cases"]) == 6
 
 
 def test_predictions_have_the_steps_and_raw_ones_have_not(folder, phantom_folder):

@@ -371,10 +371,9 @@ def test_plans_that_cannot_be_are_refused_before_anything_is_trained(make, plan,
     assert not [name for name in names(folder) if name.startswith("retrain") and ".pt" in name]
 
 
-def test_the_command_tells_what_was_written_and_what_is_next(make, capsys):
+def test_the_command_tells_what_was_written_and_what_is_next(make, segnas):
     folder = make("out")
-    assert main(["retrain", str(folder), "--folds", "2", "--set", "train.epochs=1"]) == 0
-    said = capsys.readouterr().out
+    said = segnas.printed("retrain", folder, "--folds", "2", "--set", "train.epochs=1")
     record = json.loads((folder / "folds" / "folds.json").read_text())
     mean, spread = record["dice_mean"], record["dice_standard_deviation"]
     assert "fold 2/2 epoch 1/1  loss" in said
@@ -395,12 +394,12 @@ def test_interrupted_as_postprocessing_is_chosen_the_card_is_that_of_the_new_wei
     assert "Weights in use: `retrained.pt`" in (folder / "README.md").read_text()
 
 
-def test_data_that_have_moved_are_named_for_one_training(make, phantom_folder, tmp_path, capsys):
+def test_data_that_have_moved_are_named_for_one_training(make, phantom_folder, tmp_path, segnas):
     folder = make("out", epochs=1)
     config = folder / "retrain.yaml"
     config.write_text(config.read_text().replace(str(phantom_folder), str(tmp_path / "gone")))
-    assert main(["retrain", str(folder), "--set", f"data.path={phantom_folder}"]) == 0
-    assert "postprocessing: none on fewer than 5 cases" in capsys.readouterr().out
+    printed = segnas.printed("retrain", folder, "--set", f"data.path={phantom_folder}")
+    assert "postprocessing: none on fewer than 5 cases" in printed
 
 
 def test_the_command_needs_no_split_file(make):
@@ -413,11 +412,10 @@ def test_the_command_needs_no_split_file(make):
     assert (folder / "retrained.pt").exists()
 
 
-def test_a_training_that_diverges_is_one_clear_error(make, capsys):
+def test_a_training_that_diverges_is_one_clear_error(make, segnas):
     folder = make("out")
     wild = ["--set", "train.learning_rate=1e30", "--set", "train.clip=1e30"]
-    assert main(["retrain", str(folder), *wild]) == 2
-    assert "the training diverged: the loss is nan" in capsys.readouterr().err
+    assert "the training diverged: the loss is nan" in segnas.refused("retrain", folder, *wild)
     assert not (folder / "retrained.pt").exists()
 
 

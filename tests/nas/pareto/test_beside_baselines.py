@@ -7,7 +7,7 @@ OBJECTIVES = ("dice", "params", "macs")
 def network(dice, params, macs=100, baseline=""):
     key = f"{dice}-{params}-{macs}"
     values = {"dice": dice, "params": params, "macs": macs, "baseline": baseline}
-    return flat_result(number=0, key=key, architecture={}, state="complete", **values)
+    return flat_result(key=key, **values)
 
 
 FRONT = [network(0.80, 1000), network(0.85, 5000)]

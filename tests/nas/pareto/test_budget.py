@@ -7,9 +7,7 @@ from tests.nas.results import flat_result
 
 
 def refused(reason="over budget", **costs):
-    return flat_result(
-        number=0, key="k", architecture={}, state="infeasible", reason=reason, **costs
-    )
+    return flat_result(key="k", state="infeasible", reason=reason, **costs)
 
 
 def test_memory_takes_a_unit():

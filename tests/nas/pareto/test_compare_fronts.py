@@ -7,10 +7,7 @@ from tests.nas.results import flat_result
 
 
 def members(*pairs):
-    return [
-        flat_result(number=0, key=f"{x}", architecture={}, state="complete", dice=dice, params=x)
-        for x, dice in pairs
-    ]
+    return [flat_result(key=f"{x}", dice=dice, params=x) for x, dice in pairs]
 
 
 A = members((10, 0.70), (100, 0.80), (1000, 0.81))

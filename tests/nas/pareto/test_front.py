@@ -18,14 +18,7 @@ POINTS = arrays(float, array_shapes(min_dims=2, max_dims=2, max_side=12), elemen
 
 def result(key, dice=None, params=None, macs=None, latency_ms=None, state="complete"):
     return flat_result(
-        number=0,
-        key=key,
-        architecture={},
-        state=state,
-        dice=dice,
-        params=params,
-        macs=macs,
-        latency_ms=latency_ms,
+        key=key, state=state, dice=dice, params=params, macs=macs, latency_ms=latency_ms
     )
 
 

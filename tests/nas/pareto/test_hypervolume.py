@@ -11,9 +11,7 @@ from tests.nas.results import flat_result
 
 
 def result(key, dice, params, state="complete", **changes):
-    return flat_result(
-        key=key, number=0, architecture={}, state=state, dice=dice, params=params, **changes
-    )
+    return flat_result(key=key, state=state, dice=dice, params=params, **changes)
 
 
 def test_ranks_peel_one_front_after_the_other():

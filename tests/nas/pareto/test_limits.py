@@ -5,24 +5,14 @@ import pytest
 from nas.cli.front_chart import front_chart
 from nas.cli.main import main
 from nas.pareto.limits import filter_by_limits, parse_limits
-from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
-from tests.nas.results import flat_result
+from tests.nas.results import flat_result, search_record
 from tests.nas.small_search import ended_search
 from trainers.errors import UserError
 
 
 def member(key, dice, params, latency_ms=None, memory=None):
-    return flat_result(
-        number=0,
-        key=key,
-        architecture={},
-        state="complete",
-        dice=dice,
-        params=params,
-        latency_ms=latency_ms,
-        memory=memory,
-    )
+    return flat_result(key=key, dice=dice, params=params, latency_ms=latency_ms, memory=memory)
 
 
 MEMBERS = [member("a", 0.5, 100, 1.0, 2**30), member("b", 0.8, 200, 5.0), member("c", 0.9, 900)]
@@ -68,19 +58,16 @@ def test_limits_that_nobody_keeps_are_told_what_there_is():
         filter_by_limits(MEMBERS, parse_limits("params<=10,dice>=0.95"))
 
 
-def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
+def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, segnas):
     study = ended_search(tmp_path)
-    record = SearchRecord(
-        results=study.results, objectives=("dice", "params"), title="small", classes=("organ",)
-    )
+    record = search_record(study.results)
     write_front(tmp_path, record)
     near = study.results[2]
     assert near.costs["params"] == 3_000
     command = ["export", str(tmp_path), "--pick", near.key, "--to", str(tmp_path / "out")]
-    assert main([*command, "--within", "params<=2000"]) == 2
-    assert f"--pick {near.key} is no member" in capsys.readouterr().err
-    assert main([*command, "--within", "params<=3000"]) == 2  # now the weights are what lacks
-    assert f"{near.key}.pt is missing" in capsys.readouterr().err.replace("\n", "")
+    assert f"--pick {near.key} is no member" in segnas.refused(*command, "--within", "params<=2000")
+    told = segnas.refused(*command, "--within", "params<=3000")  # now the weights are what lacks
+    assert f"{near.key}.pt is missing" in told.replace("\n", "")
 
 
 @pytest.mark.parametrize(
@@ -92,13 +79,12 @@ def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, capsys):
         ('{"objectives": ["dice"], "members": [1]}', "is damaged"),
     ],
 )
-def test_a_front_that_cannot_be_read_is_one_clear_error(tmp_path, capsys, content, told):
+def test_a_front_that_cannot_be_read_is_one_clear_error(tmp_path, segnas, content, told):
     folder = tmp_path / "two words"
     folder.mkdir()
     if content is not None:
         (folder / "front.json").write_text(content)
-    assert main(["front", str(folder)]) == 2
-    error = capsys.readouterr().err
+    error = segnas.refused("front", folder)
     assert told in error
     assert f"segnas sync '{folder}'" in error  # as a shell takes it
 

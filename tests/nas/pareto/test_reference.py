@@ -13,9 +13,7 @@ OBJECTIVES = ("dice", "params")
 
 
 def result(key, dice, params, state="complete"):
-    return flat_result(
-        key=key, number=0, architecture={}, state=state, dice=dice, params=params, latency_ms=params
-    )
+    return flat_result(key=key, state=state, dice=dice, params=params, latency_ms=params)
 
 
 GOOD = [result("large", 0.80, 90_000), result("small", 0.73, 9_000)]

@@ -5,12 +5,10 @@ import shutil
 
 import pytest
 
-from nas.cli.main import main
 from nas.report.comparison import compare, comparison_page
-from nas.report.search_record import SearchRecord
 from tests.nas.probers import latency
 from tests.nas.report.test_front_page import embedded_data
-from tests.nas.results import flat_result
+from tests.nas.results import flat_result, search_record
 from tests.pinned.runs import STORED
 from trainers.errors import UserError
 
@@ -24,14 +22,12 @@ SETTINGS = {
 
 
 def search(*results, objectives=("dice", "params"), settings=SETTINGS):
-    return SearchRecord(
-        results=results, objectives=objectives, title="t", classes=("organ",), settings=settings
-    )
+    return search_record(results, objectives=objectives, settings=settings)
 
 
 def network(key, dice, params, **values):
-    record = {"number": 0, "architecture": {"width": 4}, "state": "complete"}
-    return flat_result(key=key, dice=dice, params=params, **(record | values))
+    values = {"architecture": {"width": 4}, **values}
+    return flat_result(key=key, dice=dice, params=params, **values)
 
 
 A = search(network("a1", 0.80, 10), network("a2", 0.90, 100), network("both", 0.5, 1))
@@ -182,15 +178,13 @@ def folders(tmp_path):
     return [str(shutil.copytree(stored, tmp_path / name)) for name in ("one", "two")]
 
 
-def test_the_command_compares_folders_of_searches(folders, tmp_path, capsys):
+def test_the_command_compares_folders_of_searches(folders, tmp_path, segnas):
     page = tmp_path / "both.html"
-    assert main(["compare", *folders, "--to", str(page)]) == 0
-    shown = capsys.readouterr().out
+    shown = segnas.printed("compare", *folders, "--to", page)
     assert "as good (within 0.003)" in shown
     assert "0 of 1" in shown
     assert page.stat().st_size > 30_000
-    assert main(["compare", *folders, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = segnas.json("compare", *folders)
     assert [one["name"] for one in told["searches"]] == ["one", "two"]
 
 
@@ -203,7 +197,7 @@ def test_the_command_compares_folders_of_searches(folders, tmp_path, capsys):
         (["ONE", "TWO", "--objectives", "dice,speed"], "'speed' is unknown"),
     ],
 )
-def test_a_command_that_cannot_compare_says_why(words, told, folders, capsys):
+def test_a_command_that_cannot_compare_says_why(words, told, folders, segnas):
     names = {"ONE": folders[0], "TWO": folders[1], "NONE": folders[0] + "-none"}
-    assert main(["compare", *(names.get(word, word) for word in words)]) == 2
-    assert told in " ".join(capsys.readouterr().err.split())
+    said = segnas.refused("compare", *(names.get(word, word) for word in words))
+    assert told in " ".join(said.split())

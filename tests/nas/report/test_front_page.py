@@ -34,9 +34,7 @@ CLASSES = ("Anterior", "Posterior")
 
 def result(key, dice, params, latency_ms=5.0, **changes):
     values = {
-        "number": 0,
         "architecture": {"width": 16, "tokens": [{"prune": 0.5}]},
-        "state": "complete",
         "dice_per_class": {"Anterior": 0.91, "Posterior": 0.79},
         "macs": 410_000_000,
         "memory": 300_000_000,

@@ -5,6 +5,7 @@ import random
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -13,14 +14,13 @@ from nas.pareto.objectives import objective
 from nas.report.comparison import compare, comparison_page
 from nas.report.front_page import front_page
 from nas.report.progress import Progress, UnderWay
-from nas.report.search_record import SearchRecord
 from nas.report.untrained import Untrained
 from nas.study.knob_importance import Importance
 from nas.tracking import TrackedRuns
 from search_spaces.axes import axes_for
 from search_spaces.registry import find_preset, find_space
 from search_spaces.space import RandomTrial
-from tests.nas.results import flat_result
+from tests.nas.results import flat_result, search_record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 FLAGS = (
@@ -30,6 +30,7 @@ FLAGS = (
 OBJECTIVES = ("dice", "params", "latency_ms")
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = ("Anterior", HOSTILE)
+record_of = partial(search_record, objectives=OBJECTIVES, classes=CLASSES)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
@@ -82,13 +83,8 @@ def browser():
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "front.html"
     space = find_space("hybrid")
-    record = SearchRecord(
-        results=RESULTS,
-        objectives=OBJECTIVES,
-        title=f"search {HOSTILE}",
-        classes=CLASSES,
-        space=space,
-        starts={COMPLETE[0].key: HOSTILE},
+    record = record_of(
+        RESULTS, title=f"search {HOSTILE}", space=space, starts={COMPLETE[0].key: HOSTILE}
     )
     path.write_text(front_page(record, IMPORTANCES))
     return path
@@ -115,6 +111,27 @@ def page(loaded):
     page.select_option("#which", "front")
     settle(page)
     yield page
+    assert complaints == []
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens HTML, which `front.html` then holds; any complaint or request fails the test."""
+    pages, complaints = [], []
+
+    def opened(html, anchor=""):
+        path = tmp_path / "front.html"
+        path.write_text(html)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        pages.append(page)
+        listen(page, complaints)
+        page.goto(path.as_uri() + anchor)
+        settle(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
     assert complaints == []
 
 
@@ -402,42 +419,26 @@ def test_nothing_is_wider_than_the_window(page, width):
         pytest.param([r for r in RESULTS if r not in COMPLETE], marks=pytest.mark.slow),
     ],
 )
-def test_a_search_that_has_little_is_shown_too(browser, tmp_path, some):
-    path = tmp_path / "front.html"
-    record = SearchRecord(results=some, objectives=OBJECTIVES, title="small", classes=CLASSES)
-    path.write_text(front_page(record))
-    page, complaints = browser.new_page(), []
-    listen(page, complaints)
-    page.goto(path.as_uri())
-    settle(page)
+def test_a_search_that_has_little_is_shown_too(opened, some):
+    record = record_of(some)
+    page = opened(front_page(record))
     assert listed(page) == [r.key for r in some if r.state == "complete"]
-    page.close()
-    assert complaints == []
 
 
-def test_ticks_that_lie_near_each_other_are_told_apart(browser, tmp_path):
-    path, one = tmp_path / "front.html", replace(COMPLETE[0], costs={"params": 123_456})
-    record = SearchRecord(results=[one], objectives=OBJECTIVES[:2], title="one", classes=())
-    path.write_text(front_page(record))
-    page = browser.new_page()
-    page.goto(path.as_uri())
-    settle(page)
+def test_ticks_that_lie_near_each_other_are_told_apart(opened):
+    one = replace(COMPLETE[0], costs={"params": 123_456})
+    record = record_of([one], objectives=OBJECTIVES[:2], classes=())
+    page = opened(front_page(record))
     ticks = page.evaluate("document.querySelector('[data-cost=params]').plot.spec.x.ticks")
     assert [tick["text"] for tick in ticks] == ["122.5 k", "123 k", "123.5 k", "124 k"]
-    page.close()
 
 
-def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
-    path = tmp_path / "front.html"
+def test_chances_are_a_column_and_in_the_card(opened):
     best = max(COMPLETE, key=lambda result: result.dice)
     again = replace(best, trainings=(best.dice + 0.01, best.dice - 0.01))
     results = [again if result is best else result for result in RESULTS]
-    record = SearchRecord(results=results, objectives=OBJECTIVES, title="t", classes=CLASSES)
-    path.write_text(front_page(record))
-    page, complaints = browser.new_page(), []
-    listen(page, complaints)
-    page.goto(path.as_uri())
-    settle(page)
+    record = record_of(results)
+    page = opened(front_page(record))
     heads = page.locator("#networks th").all_inner_texts()
     row = page.locator("#networks tr.chosen td").all_inner_texts()
     told = f"{math.floor(100 * record.chances[best.key] + 0.5)} %"
@@ -445,8 +446,6 @@ def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
     card = page.locator("#card dl").inner_text()
     assert f"{best.dice + 0.01:.4f}, {best.dice - 0.01:.4f}" in card
     assert told in card
-    page.close()
-    assert complaints == []
 
 
 @pytest.mark.slow
@@ -463,7 +462,7 @@ def test_it_works_in_a_sandboxed_frame(file, browser):
     assert complaints == []
 
 
-def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
+def test_baselines_are_squares_rows_and_cards_and_no_members(opened):
     best = max(COMPLETE, key=lambda result: result.dice)
     beside = []
     for name, dice in (("unet-s", best.dice + 0.05), ("nnunet-s", 0.01)):
@@ -473,20 +472,8 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
         beside.append(replace(best, **record, dice=dice, costs=costs, baseline=name))
     how = {"method": "distil", "of": best.key, "weights": ""}
     made = replace(best, dice=best.dice + 0.1, compressed=how)  # the architecture of a member
-    record = SearchRecord(
-        results=RESULTS,
-        objectives=OBJECTIVES,
-        title="beside",
-        classes=CLASSES,
-        space=find_space("hybrid"),
-        baselines=beside,
-        compressed=[made],
-    )
-    (tmp_path / "front.html").write_text(front_page(record))
-    page, complaints = browser.new_page(), []
-    listen(page, complaints)
-    page.goto((tmp_path / "front.html").as_uri())
-    settle(page)
+    record = record_of(RESULTS, space=find_space("hybrid"), baselines=beside, compressed=[made])
+    page = opened(front_page(record))
     members = [result.key for result in front(RESULTS, OBJECTIVES)]
     assert listed(page) == [*members, *(one.name for one in (*beside, made))]
     assert page.inner_text("#left") == "6 networks within the budgets, 1 on the front."
@@ -517,27 +504,18 @@ def test_baselines_are_squares_rows_and_cards_and_no_members(browser, tmp_path):
         assert name in card
         assert told in card
         assert f"--pick {one.name}" in card
-    page.close()
-    assert complaints == []
 
 
 def test_a_page_of_a_running_search_follows_it_and_the_reader_stays_where_they_are(
-    browser, tmp_path
+    opened, tmp_path
 ):
     path = tmp_path / "front.html"
     way = Progress(fraction=0.25, written=time.time(), running=[
         UnderWay(name="running-one", epoch=2, epochs=8, dice=0.5)
     ])  # fmt: skip
     space = find_space("hybrid")
-    record = SearchRecord(
-        results=COMPLETE[:5], objectives=OBJECTIVES, title="live", classes=CLASSES, space=space,
-        progress=way,
-    )  # fmt: skip
-    path.write_text(front_page(record))
-    page, complaints = browser.new_page(), []
-    listen(page, complaints)
-    page.goto(path.as_uri())
-    settle(page)
+    record = record_of(COMPLETE[:5], space=space, progress=way)
+    page = opened(front_page(record))
     assert "25 % of the budget" in page.inner_text("#live")
     assert "running-one" in page.inner_text("#running")
     page.select_option("#which", "complete")
@@ -558,102 +536,60 @@ def test_a_page_of_a_running_search_follows_it_and_the_reader_stays_where_they_a
     page.click("text=Pause")
     page.click("text=Follow")
     page.wait_for_selector("#live", state="hidden")
-    page.close()
-    assert complaints == []
 
 
-def test_a_card_leads_to_the_run_in_mlflow(browser, tmp_path):
+def test_a_card_leads_to_the_run_in_mlflow(opened):
     key = COMPLETE[0].key
     address = "http://127.0.0.1:5000/#/experiments/1/runs/"
     for runs, told in (
         (TrackedRuns({key: "0123abcd"}, address), "Open its run"),
         (TrackedRuns({key: "0123abcd"}), "segnas ui SEARCH_DIR"),
     ):
-        record = SearchRecord(
-            results=COMPLETE[:1], objectives=OBJECTIVES, title="t", classes=CLASSES, runs=runs
-        )
-        (tmp_path / "front.html").write_text(front_page(record))
-        page = browser.new_page()
-        page.goto((tmp_path / "front.html").as_uri() + f"#{key}")
-        settle(page)
+        record = record_of(COMPLETE[:1], runs=runs)
+        page = opened(front_page(record), f"#{key}")
         assert told in page.inner_text("#card")
         links = page.locator("#card a")
         assert links.count() == bool(runs.address)
         if runs.address:
             assert links.get_attribute("href") == f"{address}0123abcd"
-        page.close()
 
 
-def test_a_preset_that_was_not_trained_has_a_mark_and_a_card(browser, tmp_path):
+def test_a_preset_that_was_not_trained_has_a_mark_and_a_card(opened):
     point = find_preset("hybrid-s")
     preset = Untrained(
         name="hybrid-s", space="hybrid", key=point.key, architecture=point.to_json(),
         costs={"params": 50_000.0, "macs": 5e8},
     )  # fmt: skip
-    record = SearchRecord(
-        results=COMPLETE, objectives=OBJECTIVES, title="t", classes=CLASSES,
-        space=find_space("hybrid"), untrained=[preset],
-    )  # fmt: skip
-    (tmp_path / "front.html").write_text(front_page(record))
-    page, complaints = browser.new_page(), []
-    listen(page, complaints)
-    page.goto((tmp_path / "front.html").as_uri())
-    settle(page)
+    record = record_of(COMPLETE, space=find_space("hybrid"), untrained=[preset])
+    page = opened(front_page(record))
     assert "preset, not trained" in page.inner_text("#legend")
     page.locator("[data-cost=params]").scroll_into_view_if_needed()
     page.mouse.click(*place(page, "params", point.key))
     assert page.inner_text("#card h2") == point.key
     assert "not trained in this search · preset hybrid-s" in page.inner_text("#card")
-    page.close()
-    assert complaints == []
 
 
-def test_two_fronts_stand_in_the_same_planes(browser, tmp_path):
+def test_two_fronts_stand_in_the_same_planes(opened):
     settings = {"data": {"split": {}}}
-    one, other = (
-        SearchRecord(
-            results=results, objectives=OBJECTIVES, title="t", classes=CLASSES, settings=settings
-        )
-        for results in (COMPLETE[:9], COMPLETE[9:])
-    )
+    one, other = (record_of(results, settings=settings) for results in (COMPLETE[:9], COMPLETE[9:]))
     comparison = compare({HOSTILE: one, "other": other}, ["dice", "params"])
-    (tmp_path / "both.html").write_text(comparison_page(comparison))
-    page, complaints = browser.new_page(viewport={"width": 1280, "height": 900}), []
-    listen(page, complaints)
-    page.goto((tmp_path / "both.html").as_uri())
+    page = opened(comparison_page(comparison))
     members = [f"{name}/{m.key}" for name, found in comparison.fronts.items() for m in found]
     assert sorted(drawn_members(page, "params")) == sorted(members)
     assert page.locator("#networks tbody tr").count() == len(members)
     assert page.locator("#searches tbody tr td:first-child").all_inner_texts() == [HOSTILE, "other"]
     page.click("#networks .key >> nth=1")
     assert page.locator("#networks tr.chosen").count() == 1
-    page.close()
-    assert complaints == []
 
 
-def test_a_picture_tells_the_resolution_of_each_axis_where_they_differ(browser, tmp_path):
+def test_a_picture_tells_the_resolution_of_each_axis_where_they_differ(opened):
     thick = find_preset("hybrid-s").with_axes(axes_for((1.5, 1.5, 10.0), (64, 64, 8)))
-    result = flat_result(
-        number=0,
-        key=thick.key,
-        architecture=thick.to_json(),
-        state="complete",
-        dice=0.8,
-        params=1000,
+    result = flat_result(key=thick.key, architecture=thick.to_json(), dice=0.8, params=1000)
+    record = record_of(
+        [result], objectives=("dice", "params"), classes=(), space=find_space("hybrid")
     )
-    record = SearchRecord(
-        results=[result],
-        objectives=("dice", "params"),
-        title="thick slices",
-        classes=(),
-        space=find_space("hybrid"),
-    )
-    (tmp_path / "front.html").write_text(front_page(record, None))
-    page = browser.new_page()
-    page.goto((tmp_path / "front.html").as_uri())
-    settle(page)
+    page = opened(front_page(record))
     page.click(f"#networks .key:text-is('{thick.key}')")
     rows = page.locator(".picture > span").all_inner_texts()
     told = [row.split(" \N{MULTIPLICATION SIGN} ") for row in rows]
     assert told == [["1"], ["1/2", "1/2", "1"], ["1/4", "1/4", "1"], ["1/8", "1/8", "1/2"]]
-    page.close()

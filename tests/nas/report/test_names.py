@@ -70,7 +70,7 @@ def test_a_model_card_holds_names_as_text(tmp_path, phantom_folder, phantom):
 
 
 def test_no_cell_of_a_front_is_computed_by_a_spreadsheet():
-    values = {"number": 0, "architecture": {}, "state": "complete", "dice": 0.5, "params": 7}
+    values = {"dice": 0.5, "params": 7}
     evil = flat_result(key="a", dice_per_class={"=1+1": 0.5}, device="@SUM(A1)", **values)
     beside = flat_result(key="b", baseline="=cmd|' /C calc'!A0", space="baselines", **values)
     text = front_csv(Front(members=[evil], objectives=("dice", "params"), baselines=[beside]))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 from matplotlib.figure import Figure
 
-from nas.cli.main import main
 from nas.report.axes_style import log_axis
 from nas.report.plots import staircase
 from nas.report.read_search import read_search
@@ -34,15 +33,7 @@ def report(directory, tmp_path_factory):
 
 
 def member(dice, params, latency_ms=None):
-    return flat_result(
-        number=0,
-        key=f"{params}",
-        architecture={},
-        state="complete",
-        dice=dice,
-        params=params,
-        latency_ms=latency_ms,
-    )
+    return flat_result(key=f"{params}", dice=dice, params=params, latency_ms=latency_ms)
 
 
 def test_ticks_that_lie_near_each_other_are_told_apart():
@@ -52,9 +43,8 @@ def test_ticks_that_lie_near_each_other_are_told_apart():
     assert "12.35 ms" in ticks and len(set(ticks)) == len(ticks) > 2
 
 
-def test_the_command_names_the_files_it_wrote(directory, capsys):
-    assert main(["report", str(directory)]) == 0
-    written = capsys.readouterr().out.split("\n")
+def test_the_command_names_the_files_it_wrote(directory, segnas):
+    written = segnas.printed("report", directory).split("\n")
     names = {line.rpartition("/")[2] for line in written if line}
     assert names == {
         *("report.md", "front.html", "front.csv", "front.json", "front.tex"),
@@ -137,10 +127,8 @@ def test_baselines_have_rows_of_their_own_and_a_verdict(directory, tmp_path):
     config, found = read_search(directory)
     beside = flat_result(
         space="baselines",
-        number=0,
         key="0123456789",
         architecture=find_preset("unet-s").to_json(),
-        state="complete",
         dice=0.75,
         params=30_000,
         baseline="unet-s",
@@ -166,9 +154,8 @@ def test_compressed_networks_have_rows_of_their_own(directory, tmp_path):
     assert r"\texttt{9876543210} (low-rank of 0123456789) & \textbf{0.9900}" in latex
 
 
-def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, capsys):
-    assert main(["report", str(tmp_path)]) == 2
-    assert "is no search: journal.log is missing" in capsys.readouterr().err
+def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, segnas):
+    assert "is no search: journal.log is missing" in segnas.refused("report", tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -9,8 +9,8 @@ OBJECTIVES = ("dice", "params")
 
 
 def result(key, dice, params, state="complete", **changes):
-    values = {"number": 0, "architecture": {"width": params}, "state": state}
-    return flat_result(key=key, dice=dice, params=params, **(values | changes))
+    changes = {"architecture": {"width": params}, **changes}
+    return flat_result(key=key, state=state, dice=dice, params=params, **changes)
 
 
 RESULTS = (

@@ -52,15 +52,7 @@ def test_a_validation_every_few_epochs_is_counted_in_epochs():
 
 
 def result(key, curve, row, state):
-    return flat_result(
-        number=0,
-        key=key,
-        architecture={},
-        state=state,
-        curve=tuple(curve),
-        epochs=len(curve),
-        **costs(row),
-    )
+    return flat_result(key=key, state=state, curve=tuple(curve), epochs=len(curve), **costs(row))
 
 
 CANDIDATE = st.tuples(st.lists(DICE, min_size=7, max_size=7), st.tuples(COST, COST))

@@ -1,10 +1,10 @@
 import pytest
 
-from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure
 from nas.search.candidate_queue import CandidateQueue
 from tests.nas.parts import open_study
 from tests.nas.probers import SaysProber, latency
+from tests.nas.small_run import plain_run
 
 
 def by_width(architecture):
@@ -14,15 +14,7 @@ def by_width(architecture):
 @pytest.fixture
 def admission(tmp_path):
     def admission(says, **budget):
-        run = RunConfig.model_validate(
-            {
-                "name": "test",
-                "data": {"source": "phantom"},
-                "train": {"patch": [32, 32, 32]},
-                "search": {"sampler": "random"},
-                "budget": budget,
-            }
-        )
+        run = plain_run(search={"sampler": "random"}, budget=budget)
         study = open_study(tmp_path, run, lambda a: {"params": a.width})
         made = CandidateQueue(study, run.budget, SaysProber(says) if says else None)
         made.study = study

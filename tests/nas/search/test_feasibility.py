@@ -1,21 +1,16 @@
 import pytest
 
-from nas.config.run_config import Budget, RunConfig
+from nas.config.run_config import Budget
 from nas.search.feasibility import check_feasible
 from tests.nas.parts import training_costs
+from tests.nas.small_run import plain_run
 from trainers.errors import UserError
 
 PLAIN = {"levels": [3], "stem_stride": [2], "token_stages": [0]}
 
 
 def config(**changes):
-    values = {
-        "name": "mine",
-        "data": {"source": "phantom"},
-        "train": {"patch": [32, 32, 32]},
-        "space": {"restrict": PLAIN},
-    }
-    return RunConfig.model_validate({**values, **changes})
+    return plain_run(**{"space": {"restrict": PLAIN}, **changes})
 
 
 def check(run, channels, classes):

@@ -9,7 +9,6 @@ import torch
 import yaml
 from rich.console import Console
 
-from nas.cli.main import main
 from nas.config.yaml_file import write_config
 from nas.export.compress.compress import Compression, compress
 from nas.export.export_folder import Export
@@ -310,12 +309,10 @@ def test_an_export_that_was_not_made_smaller_is_refused(search, made):
         join_search(search[0], made[1].parent / "out", quiet())
 
 
-def test_the_command_shows_it_and_writes_the_front_anew(search, capsys):
+def test_the_command_shows_it_and_writes_the_front_anew(search, segnas):
     directory, small, _ = search
-    assert main(["join", str(directory), str(small)]) == 0
-    assert f"(prune of {POINT.key}) stands beside the front" in capsys.readouterr().out
-    assert main(["front", str(directory)]) == 0
-    assert f"-prune: prune of {POINT.key}" in capsys.readouterr().out
+    printed = segnas.printed("join", directory, small)
+    assert f"(prune of {POINT.key}) stands beside the front" in printed
+    assert f"-prune: prune of {POINT.key}" in segnas.printed("front", directory)
     assert f"prune of {POINT.key}" in (directory / "front.html").read_text()
-    assert main(["join", str(directory), str(small), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["compressed"]["method"] == "prune"
+    assert segnas.json("join", directory, small)["compressed"]["method"] == "prune"

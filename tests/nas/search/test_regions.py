@@ -15,6 +15,7 @@ from nas.config.yaml_file import write_config
 from nas.export.deploy.open_segmenter import load_segmenter
 from nas.search.run import run_search
 from tests.nas.small_run import config
+from tests.segnas_command import SegnasCommand
 from tests.trainers.data.tumours import IGNORE, KEYS, REGIONS, dice_oracle, write_tumours
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -90,16 +91,12 @@ def test_other_regions_than_the_networks_are_not_retrained(export: Path) -> None
 
 
 def test_evaluation_and_prediction_of_an_export(
-    export: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    export: Path, data: Path, tmp_path: Path, segnas: SegnasCommand
 ) -> None:
     images, labels = data / "imagesTr", data / "labelsTr"
     out = tmp_path / "out"
-    words = ["--images", str(images), "--to", str(out), "--save-probabilities"]
-    assert main(["predict", str(export), *words]) == 0
-    capsys.readouterr()
-    folders = ["--images", str(images), "--labels", str(labels), "--json"]
-    assert main(["evaluate", str(export), *folders]) == 0
-    cases = json.loads(capsys.readouterr().out)["cases"]
+    segnas.printed("predict", export, "--images", images, "--to", out, "--save-probabilities")
+    cases = segnas.json("evaluate", export, "--images", images, "--labels", labels)["cases"]
     for name, case in cases.items():
         predicted, truth = (
             np.asarray(nib.load(folder / f"{name}.nii.gz").dataobj) for folder in (out, labels)
@@ -129,15 +126,13 @@ def test_deployed_it_makes_the_same_label_maps(
 
 
 def test_a_check_counts_regions_and_what_is_ignored(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, segnas: SegnasCommand
 ) -> None:
     write_config(run_of(data), tmp_path / "run.yaml")
     words = ["check", str(tmp_path / "run.yaml"), "--dir", str(tmp_path)]
-    assert main(words) == 0
-    printed = capsys.readouterr().out
+    printed = segnas.printed(*words)
     assert "TC (2, 3)" in printed and "9, ignored" in printed
-    assert main([*words, "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+    report = segnas.json(*words)
     labels = [nib.load(file).get_fdata() for file in sorted((data / "labelsTr").iterdir())]
     ignored = [int((label == IGNORE).sum()) for label in labels]
     assert [case["ignored"] for case in report["cases"]] == ignored

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from nas.config.run_config import RunConfig
 from nas.cost.latency_probe import Failure, Trained
 from nas.search.remeasure_front import rank_changes, remeasure_front
 from nas.search.trained_networks import TrainedNetworks
 from tests.nas.parts import open_study
 from tests.nas.probers import SaysProber, latency
 from tests.nas.results import flat_result
+from tests.nas.small_run import plain_run
 
 OBJECTIVES = ("dice", "latency_ms")
 
@@ -18,16 +18,7 @@ def study(tmp_path):
     """Complete trials of the (Dice, latency) given, by their keys in that order."""
 
     def study(*outcomes, **budget):
-        run = RunConfig.model_validate(
-            {
-                "name": "test",
-                "data": {"source": "phantom"},
-                "train": {"patch": [32, 32, 32]},
-                "objectives": OBJECTIVES,
-                "search": {"sampler": "random"},
-                "budget": budget,
-            }
-        )
+        run = plain_run(objectives=OBJECTIVES, search={"sampler": "random"}, budget=budget)
         made = open_study(tmp_path, run, lambda a: {"params": a.width})
         keys = []
         for dice, p50 in outcomes:
@@ -98,7 +89,7 @@ def test_a_change_of_rank_is_said(study):
 
 def test_ranks_that_stay_are_not_said():
     def result(key, ms):
-        return flat_result(number=0, key=key, architecture={}, state="complete", latency_ms=ms)
+        return flat_result(key=key, latency_ms=ms)
 
     before = [result("a", 1.0), result("b", 2.0)]
     assert list(rank_changes(before, [result("a", 1.5), result("b", 1.6)])) == []
@@ -106,7 +97,7 @@ def test_ranks_that_stay_are_not_said():
 
 def test_who_had_no_latency_before_had_no_rank():
     def result(key, **costs):
-        return flat_result(number=0, key=key, architecture={}, state="complete", **costs)
+        return flat_result(key=key, **costs)
 
     before = [result("a"), result("b", latency_ms=8.0)]
     assert list(rank_changes(before, [result("a", latency_ms=9.0), before[1]])) == []

@@ -54,18 +54,21 @@ def report(epoch=3, **changes):
     return Report(**{**values, "curve": (0.5,) * epoch, "done": epoch == 3, **changes})
 
 
+def ends(run, name, epoch=3, **changes):
+    """The last report of the trial of this name, and its end."""
+    run.report(name, report(epoch, **changes))
+    run.end(name)
+
+
 def test_as_many_trials_run_as_there_are_slots_and_are_wanted(session):
     run = session(trials=3)
     assert [run.start(name) is not None for name in "abc"] == [True, True, False]
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     assert run.start("c") is not None
-    run.report("b", report())
-    run.end("b")
+    ends(run, "b")
     assert run.start("d") is None
     assert not run.over
-    run.report("c", report())
-    run.end("c")
+    ends(run, "c")
     assert run.over
     assert run.done == 3
 
@@ -102,8 +105,7 @@ def test_of_a_stopped_trial_nothing_is_kept_and_of_a_complete_one_its_weights(se
     run.report("a", report(1, dice=0.8, curve=(0.8,), done=False))
     assert not run.report("b", report(1, dice=0.7, curve=(0.7,), done=False))
     run.end("b")
-    run.report("a", report(3, dice=0.9))
-    run.end("a")
+    ends(run, "a", dice=0.9)
     assert read_checkpoint(files[0]) == {"weights": {}}
     assert not files[1].exists()
 
@@ -116,8 +118,7 @@ def test_a_search_of_a_space_that_holds_no_more_ends(session):
     assert run.start("b") is None
     assert "no other architecture" in run.notice
     assert not run.over
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     assert run.over
 
 
@@ -126,8 +127,7 @@ def test_who_follows_is_told_when_the_front_changes(session):
     for name, dice in (("a", 0.5), ("b", 0.1)):
         candidate = run.start(name)
         candidate.costs["params"] = 1000
-        run.report(name, report(dice=dice))
-        run.end(name)
+        ends(run, name, dice=dice)
     assert run.told.fronts == 1
 
 
@@ -137,8 +137,7 @@ def test_an_interrupted_trial_is_stopped_at_its_next_report_and_kept(session):
     run.interrupt()
     assert not run.report("a", report(1, done=False))
     run.end("a")
-    run.report("b", report())
-    run.end("b")
+    ends(run, "b")
     assert run.over
     assert [result.key for result in run.study.results] == [done.key]
     run.requeue()
@@ -172,8 +171,7 @@ def test_what_goes_on_after_a_restart_took_the_seconds_of_all_its_sessions(sessi
     run.now = 12.0
     run.report("a", report(2, earlier=10.0, done=False))
     assert run.study.pace.seconds(candidate.costs) == 30.0  # 20 of two epochs, of three
-    run.report("a", report(3, earlier=10.0))
-    run.end("a")
+    ends(run, "a", earlier=10.0)
     (result,) = run.study.results
     assert (result.train_seconds, result.worker_seconds) == (30.0, 22.0)
     summary = run.summary()  # of this session
@@ -187,8 +185,7 @@ def test_a_worker_that_goes_on_within_a_session_adds_no_seconds_twice(session):
     run.on_worker_lost("a", counts=False)
     run.start("b")
     run.report("b", report(2, earlier=10.0, done=False))
-    run.report("b", report(3, earlier=10.0))
-    run.end("b")
+    ends(run, "b", earlier=10.0)
     (result,) = run.study.results
     assert result.train_seconds == 30.0
 
@@ -213,8 +210,7 @@ def test_what_cannot_end_within_the_hours_is_not_begun(session):
     run.now = 3600 - 20.0
     assert run.start("b") is None
     assert "nothing more that is proposed can be trained" in run.told.messages[-1]
-    run.report("long", report())
-    run.end("long")
+    ends(run, "long")
     assert run.over
 
 
@@ -263,8 +259,7 @@ def test_epochs_that_early_stopping_saves_buy_candidates(session):
 def test_an_infeasible_trial_is_replaced(session):
     run = session(trials=1)
     run.start("a")
-    run.report("a", report(epoch=1, done=True, reason="diverged: the loss is nan", dice=None))
-    run.end("a")
+    ends(run, "a", epoch=1, done=True, reason="diverged: the loss is nan", dice=None)
     assert not run.over
     assert run.start("b") is not None
     (result,) = run.study.results
@@ -306,8 +301,7 @@ def test_what_was_lost_goes_on_before_anything_new_starts(session):
     run.on_worker_lost("a", counts=False)
     assert run.fraction_spent > 0
     assert run.start("b") is lost
-    run.report("b", report())
-    run.end("b")
+    ends(run, "b")
     (result,) = run.study.results
     assert (result.key, result.state, result.epochs) == (lost.key, "complete", 3)
     assert run.start("c") is not lost
@@ -330,8 +324,7 @@ def test_a_search_where_everything_fails_gives_up(session):
     run = session(trials=100)
     for number in range(MOST_FAILURES):
         run.start(str(number))
-        run.report(str(number), report(epoch=0, done=True, loss=None, reason="out of memory: 1 GB"))
-        run.end(str(number))
+        ends(run, str(number), epoch=0, done=True, loss=None, reason="out of memory: 1 GB")
     assert run.over
     assert "out of memory: 1 GB" in run.notice
 
@@ -342,8 +335,7 @@ def test_no_trial_starts_after_its_hours(session):
     run.now = 3600.0
     assert run.start("b") is None
     assert not run.over
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     assert run.over
 
 
@@ -352,8 +344,7 @@ def test_no_trial_starts_after_its_hours_where_nothing_was_trained_for_long(sess
     run = session(trials=9, hours=1)
     run.start("a")
     run.now = 2700.0
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     assert not run.over
     run.now = 4500.0
     assert run.start("b") is None
@@ -389,8 +380,7 @@ def test_the_share_of_training_counts_every_second_of_every_slot(session):
     run.start("a")
     run.start("b")
     run.now = 20.0
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     for epoch in (1, 2, 3):
         run.report("b", report(epoch))
     run.now = 40.0
@@ -408,8 +398,7 @@ def test_slots_count_for_as_long_as_they_were_there(session):
     run.now = 10.0
     run.resize(5)
     run.now = 30.0
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     assert run.summary().slot_seconds == 2 * 10 + 5 * 20
 
 
@@ -417,8 +406,7 @@ def test_the_table_shows_what_runs_and_the_front(session):
     run = session(trials=4)
     done, running = run.start("a"), run.start("b")
     run.now = 75.0
-    run.report("a", report(dice=0.8125))
-    run.end("a")
+    ends(run, "a", dice=0.8125)
     run.report("b", report(1))
     console = Console(file=io.StringIO(), width=120)
     console.print(overview(run, "test"))
@@ -437,8 +425,7 @@ def test_the_next_candidate_is_measured_while_others_are_trained(session):
     run.tick()
     assert len(prober.sets) == 3
     assert run.start("c") is None  # no slot is free
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     assert not run.over
     assert run.start("c").costs["latency_ms"] == 5.0
     run.tick()
@@ -452,8 +439,7 @@ def test_a_measured_candidate_that_comes_too_late_is_left_for_the_next_session(s
     run.tick()
     run.now = 3600.0
     assert run.start("b") is None
-    run.report("a", report())
-    run.end("a")
+    ends(run, "a")
     assert run.over
     waiting = run._queue.pending.key
     run.requeue()

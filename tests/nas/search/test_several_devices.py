@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from nas.config.run_config import RunConfig
 from nas.cost.failure import Failure
 from nas.cost.latency_probe import Trained
 from nas.export.model_card import _costs
@@ -17,7 +16,6 @@ from nas.pareto.limits import filter_by_limits, parse_limits
 from nas.pareto.pick import pick
 from nas.pareto.result import Result
 from nas.report.front_page.data import page_data
-from nas.report.search_record import SearchRecord
 from nas.report.tables import markdown_table
 from nas.report.terminal_tables import front_table
 from nas.search.candidate_queue import CandidateQueue
@@ -30,6 +28,8 @@ from nas.tracking.metrics import final_metrics, fingerprint, result_tags
 from search_spaces.hybrid import SPACE
 from tests.nas.parts import open_study
 from tests.nas.probers import DeviceProber, devices_prober
+from tests.nas.results import search_record
+from tests.nas.small_run import plain_run
 from trainers.errors import UserError
 
 ON_HERE, ON_CLINIC = "latency_ms@here", "latency_ms@clinic"
@@ -44,17 +44,13 @@ class Trial:
 
     def __init__(self, directory, **budget):
         self.directory = directory
-        self.run = RunConfig.model_validate(
-            {
-                "name": "two",
-                "data": {"source": "phantom"},
-                "space": {"restrict": {"levels": [3], "anchors": [0]}},
-                "train": {"patch": [32, 32, 32], "epochs": 2},
-                "objectives": ["dice", "latency_ms"],
-                "latency": {"devices": {"here": {}, "clinic": {"command": ["true"]}}},
-                "search": {"sampler": "random"},
-                "budget": budget,
-            }
+        self.run = plain_run(
+            space={"restrict": {"levels": [3], "anchors": [0]}},
+            train={"patch": [32, 32, 32], "epochs": 2},
+            objectives=["dice", "latency_ms"],
+            latency={"devices": {"here": {}, "clinic": {"command": ["true"]}}},
+            search={"sampler": "random"},
+            budget=budget,
         )
         self.here = DeviceProber("workstation", lambda a: float(a.width))
         self.clinic = DeviceProber("laptop", lambda a: 40.0 - a.width)
@@ -87,12 +83,7 @@ class Trial:
 
     @property
     def record(self):
-        return SearchRecord(
-            results=self.study.results,
-            objectives=self.run.objectives,
-            title="two",
-            classes=("organ",),
-        )
+        return search_record(self.study.results, objectives=self.run.objectives)
 
 
 class Known:
@@ -393,9 +384,7 @@ def test_figures_of_two_machines_of_one_name_make_no_front(trial):
 
 
 def test_without_devices_nothing_new_is_fixed_or_recorded(tmp_path):
-    run = RunConfig.model_validate(
-        {"name": "one", "data": {"source": "phantom"}, "train": {"patch": [32, 32, 32]}}
-    )
+    run = plain_run()
     assert set(run.model_dump(mode="json")["budget"]) == {"params", "macs", "memory", "latency_ms"}
     result = open_study(tmp_path, run, lambda a: {"params": 1}).ask().result(state="complete")
     assert "latencies" not in result.to_json()

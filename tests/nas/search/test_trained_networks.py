@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from nas.config.run_config import RunConfig
 from nas.search.trained_networks import WINDOWS, spread_windows, trained_networks
 from tests.nas.results import flat_result
+from tests.nas.small_run import plain_run
 from trainers.volumes.window_grid import window_places
 
 
@@ -39,19 +39,10 @@ def test_a_case_smaller_than_the_window_is_padded(phantom):
 
 def test_a_pass_has_several_only_where_the_input_of_a_network_decides(phantom, tmp_path):
     cache, cases = phantom
-    run = RunConfig.model_validate(
-        {
-            "name": "test",
-            "data": {"source": "phantom"},
-            "train": {"patch": [16, 16, 16]},
-            "latency": {"batch": 2},
-        }
-    )
+    run = plain_run(train={"patch": [16, 16, 16]}, latency={"batch": 2})
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "a.pt").touch()
-    results = [
-        flat_result(number=0, key=key, architecture={}, state="complete") for key in ("a", "b")
-    ]
+    results = [flat_result(key=key) for key in ("a", "b")]
     with trained_networks(tmp_path, run, cache, cases.validation) as trained:
         found = trained.of(results)
         assert np.load(found.windows).shape == (1, 2, 1, 16, 16, 16)

@@ -8,14 +8,12 @@ import optuna
 import pytest
 from rich.console import Console
 
-from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
 from nas.export.model_card import _costs
 from nas.pareto.budget import Budget
 from nas.pareto.front_files import Front, front_csv, front_json, read_front
 from nas.pareto.result import Result
 from nas.report.front_page.data import page_data
-from nas.report.search_record import SearchRecord
 from nas.report.tables import caption
 from nas.report.terminal_tables import front_table
 from nas.search.repeats import repeat_of
@@ -35,7 +33,8 @@ from nas.tracking.metrics import final_metrics
 from search_spaces.apformer import SPACE, APFormer
 from search_spaces.space import to_params
 from tests.nas.parts import open_study, training_costs
-from tests.nas.results import flat_result
+from tests.nas.results import flat_result, search_record
+from tests.nas.small_run import plain_run
 
 PATCH = (8, 32, 32)
 SMALL = {
@@ -49,16 +48,12 @@ SMALL = {
 
 
 def config(**queries):
-    return RunConfig.model_validate(
-        {
-            "name": "test",
-            "data": {"source": "phantom"},
-            "space": {"name": "apformer", "restrict": {**SMALL, **queries}},
-            "train": {"patch": PATCH, "epochs": 2},
-            "objectives": ["dice", "macs"],
-            "search": {"sampler": "random", "warm_start": []},
-            "tracking": {"enabled": False},
-        }
+    return plain_run(
+        space={"name": "apformer", "restrict": {**SMALL, **queries}},
+        train={"patch": PATCH, "epochs": 2},
+        objectives=["dice", "macs"],
+        search={"sampler": "random", "warm_start": []},
+        tracking={"enabled": False},
     )
 
 
@@ -123,8 +118,7 @@ def test_a_result_is_read_with_and_without_bounds(quarter):
 
 def result(key, macs, bounds=None, dice=0.85):
     kept = {"macs_bounds": bounds, "measured": {"alpha": 0.3}} if bounds else {}
-    values = {"number": 0, "architecture": {}, "state": "complete", "dice": dice}
-    return flat_result("apformer", key=key, macs=macs, params=100, **values, **kept)
+    return flat_result("apformer", key=key, macs=macs, params=100, dice=dice, **kept)
 
 
 PRUNED = result("pruned", 2_000_000, [1_000_000, 4_000_000])
@@ -132,9 +126,7 @@ PLAIN = result("plain", 3_000_000, dice=0.9)
 
 
 def record(*results):
-    return SearchRecord(
-        results=results, objectives=("dice", "macs"), title="test", classes=("organ",)
-    )
+    return search_record(results, objectives=("dice", "macs"))
 
 
 def test_files_have_the_bounds_of_those_that_have_any(tmp_path):

@@ -18,14 +18,7 @@ def results(count, dice, **changes):
             knobs["prune"] = rng.choice((0.0, 0.5, 0.9))
         values = {"dice": dice(knobs), "params": knobs["width"] * 100, **changes}
         values["dice"] = values["dice"] if values.get("state") != "infeasible" else None
-        made.append(
-            flat_result(
-                number=number,
-                key=str(number),
-                architecture=knobs,
-                **{"state": "complete", **values},
-            )
-        )
+        made.append(flat_result(number=number, key=str(number), architecture=knobs, **values))
     return made
 
 
@@ -59,8 +52,7 @@ def test_few_networks_tell_nothing():
 
 def test_without_a_knob_that_varies_there_is_nothing_to_tell():
     same = [
-        flat_result(number=i, key=str(i), architecture={"width": 4}, state="complete", dice=i / 20)
-        for i in range(12)
+        flat_result(number=i, key=str(i), architecture={"width": 4}, dice=i / 20) for i in range(12)
     ]
     assert importances(same, ["dice"], None) == []
     assert importances([], ["dice"], None) == []

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nas.config.data_space import space_for
-from nas.config.run_config import RunConfig
 from nas.study.samplers import warm_start
 from nas.study.samplers.ladder import SCALE, ladder
 from search_spaces.axes import Axes
@@ -14,18 +13,15 @@ from search_spaces.hybrid import Hybrid
 from search_spaces.registry import SPACES
 from search_spaces.space import to_params
 from tests.nas.parts import data_space, training_costs, warm_starts
+from tests.nas.small_run import plain_run
 
 
 def config(space="hybrid", patch=(64, 64, 64), budget=None, search=None, **restrict):
-    return RunConfig.model_validate(
-        {
-            "name": "mine",
-            "data": {"source": "phantom"},
-            "train": {"patch": patch},
-            "space": {"name": space, "restrict": restrict},
-            "budget": budget or {},
-            "search": search or {},
-        }
+    return plain_run(
+        train={"patch": patch},
+        space={"name": space, "restrict": restrict},
+        budget=budget or {},
+        search=search or {},
     )
 
 

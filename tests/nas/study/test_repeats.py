@@ -13,15 +13,7 @@ def repeat(seed=1, dice=0.5, **changes):
     return Repeat(key="abc", architecture={}, seed=seed, dice=dice, curve=(0.1, 0.5), **changes)
 
 
-FIRST = flat_result(
-    key="abc",
-    number=0,
-    architecture={},
-    state="complete",
-    dice=0.8,
-    params=9,
-    dice_per_class={"a": 0.8, "b": None},
-)
+FIRST = flat_result(key="abc", dice=0.8, params=9, dice_per_class={"a": 0.8, "b": None})
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -69,7 +61,7 @@ def test_a_training_that_was_lost_is_no_training(reason):
 
 
 def test_who_was_not_repeated_or_is_not_complete_stays_as_it_is():
-    stopped = flat_result(key="abc", number=0, architecture={}, state="stopped", params=9)
+    stopped = flat_result(key="abc", state="stopped", params=9)
     assert trained_again(FIRST, []) is FIRST
     assert trained_again(stopped, [repeat()]) is stopped
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from nas.config.run_config import RunConfig
 from nas.study.resume_check import check_settings_unchanged
 from nas.study.samplers.counted_network import NetworkCounter
 from nas.study.search_folder import JOURNAL, checkpoint_in
@@ -16,6 +15,7 @@ from search_spaces.space import to_params
 from tests.nas.parts import open_study
 from tests.nas.probers import latency
 from tests.nas.results import flat_result
+from tests.nas.small_run import plain_run
 from tests.slow import and_slow
 from trainers.errors import UserError
 
@@ -29,13 +29,7 @@ def config(restrict=(), **changes):
     """A run over the knobs named in KNOBS; everything else has its default."""
     defaults = to_params(Hybrid())
     fixed = {knob: [value] for knob, value in defaults.items() if knob not in KNOBS}
-    values = {
-        "name": "test",
-        "data": {"source": "phantom"},
-        "train": {"patch": [32, 32, 32]},
-        "space": {"restrict": {**fixed, **dict(restrict)}},
-    }
-    return RunConfig.model_validate({**values, **changes})
+    return plain_run(**{"space": {"restrict": {**fixed, **dict(restrict)}}, **changes})
 
 
 def cost(architecture):
@@ -55,7 +49,6 @@ def result(candidate, **changes):
         "number": candidate.number,
         "key": candidate.key,
         "architecture": candidate.architecture.to_json(),
-        "state": "complete",
         "dice": 0.5,
         **candidate.costs,
         "latency_ms": 1.0,

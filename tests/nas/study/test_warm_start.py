@@ -7,16 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.config.run_config import RunConfig
 from nas.cost.count import cost_of
-from nas.report.search_record import SearchRecord
 from nas.report.write_front import write_front
 from search_spaces.hybrid import SPACE, Hybrid, Layer, TokenStage
 from search_spaces.registry import ARCHITECTURE, architecture_record, find_preset, find_space
 from search_spaces.space import path_pattern, to_params
 from search_spaces.translation import translate
 from tests.nas.parts import placed_starts, training_costs, warm_starts
-from tests.nas.results import flat_result
+from tests.nas.results import flat_result, search_record
+from tests.nas.small_run import plain_run
 from trainers.errors import UserError
 
 PATCH = (32, 32, 32)
@@ -26,15 +25,11 @@ ONLY_CONV["conv"] = ["standard", "ghost"]
 
 def config(*names, budget=None, patch=PATCH, space="hybrid", **restrict):
     restrict = {knob.replace("__", "."): allowed for knob, allowed in restrict.items()}
-    return RunConfig.model_validate(
-        {
-            "name": "mine",
-            "data": {"source": "phantom"},
-            "train": {"patch": patch},
-            "space": {"name": space, "restrict": restrict},
-            "budget": budget or {},
-            "search": {"warm_start": names},
-        }
+    return plain_run(
+        train={"patch": patch},
+        space={"name": space, "restrict": restrict},
+        budget=budget or {},
+        search={"warm_start": names},
     )
 
 
@@ -64,17 +59,11 @@ def write_search(folder, *architectures):
     folder.mkdir()
     results = [
         flat_result(
-            number=i,
-            **architecture_record(architecture),
-            state="complete",
-            dice=0.5 + i / 10,
-            params=1000 * (i + 1),
+            number=i, **architecture_record(architecture), dice=0.5 + i / 10, params=1000 * (i + 1)
         )
         for i, architecture in enumerate(architectures)
     ]
-    record = SearchRecord(
-        results=results, objectives=("dice", "params"), title="earlier", classes=("a", "b")
-    )
+    record = search_record(results, classes=("a", "b"))
     write_front(folder, record)
     return str(folder)
 

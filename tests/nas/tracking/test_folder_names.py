@@ -58,9 +58,7 @@ def tracked(folder):
     tracker = Tracker(TrackingConfig(), folder, search())
     assert tracker.sync([]).failed is None
     tracker.trial_epoch("abc", 0, {"width": 16}, 1, {"dice": 0.5})
-    result = flat_result(
-        key="abc", number=0, architecture={"width": 16}, state="complete", dice=0.5, params=1000
-    )
+    result = flat_result(key="abc", architecture={"width": 16}, dice=0.5, params=1000)
     tracker.trial_end(result, [result])
     assert tracker.finish(folder, {}).failed is None
 

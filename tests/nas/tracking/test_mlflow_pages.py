@@ -21,30 +21,26 @@ OPTIONS = [
 ]
 
 
-def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, capsys):
-    assert main(["ui", str(tmp_path)]) == 2
-    error = capsys.readouterr().err.replace("\n", " ")
+def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, segnas):
+    error = segnas.refused("ui", tmp_path).replace("\n", " ")
     assert "is no search: journal.log is missing" in error
     assert not list(tmp_path.iterdir())
 
 
-def test_a_search_that_mlflow_never_saw_is_told_what_to_do(tmp_path, capsys):
+def test_a_search_that_mlflow_never_saw_is_told_what_to_do(tmp_path, segnas):
     ended_search(tmp_path)
-    assert main(["ui", str(tmp_path)]) == 2
-    assert "segnas sync" in capsys.readouterr().err
+    assert "segnas sync" in segnas.refused("ui", tmp_path)
 
 
-def test_a_search_without_mlflow_has_no_pages(tmp_path, capsys):
+def test_a_search_without_mlflow_has_no_pages(tmp_path, segnas):
     ended_search(tmp_path, tracking={"enabled": False})
-    assert main(["ui", str(tmp_path)]) == 2
-    assert "without MLflow" in capsys.readouterr().err
+    assert "without MLflow" in segnas.refused("ui", tmp_path)
 
 
-def test_with_a_server_of_its_own_the_link_is_all(tmp_path, capsys, monkeypatch):
+def test_with_a_server_of_its_own_the_link_is_all(tmp_path, segnas, monkeypatch):
     ended_search(tmp_path, tracking={"uri": "http://server:5000/"})
     monkeypatch.setattr("nas.tracking.lookup.find_run", lambda *_: ("7", "abc"))
-    assert main(["ui", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == (
+    assert segnas.printed("ui", tmp_path) == (
         "http://server:5000/#/experiments/7/runs/abc/artifacts/front.html"
         "?workflowType=machine_learning\n"
     )

@@ -18,11 +18,9 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from nas.config.run_config import RunConfig
 from nas.config.yaml_file import write_config
 from nas.pareto.front import front
 from nas.pareto.front_files import read_front
-from nas.report.search_record import SearchRecord
 from nas.report.write_front import try_write_front, write_front
 from nas.search.resync import sync_search
 from nas.search.search_info import search_info
@@ -31,6 +29,8 @@ from nas.study.stored_results import read_records
 from nas.tracking import SyncReport, Tracker, store, tracker
 from tests.nas.parts import open_study
 from tests.nas.probers import latency
+from tests.nas.results import search_record
+from tests.nas.small_run import plain_run
 from trainers.data.task import Task
 from trainers.errors import UserError
 
@@ -40,14 +40,12 @@ CURVE = (0.2, 0.4, 0.5)
 
 def config(**changes):
     values = {
-        "name": "test",
-        "data": {"source": "phantom"},
         "space": {"restrict": {"levels": [3], "anchors": [0]}},
         "train": {"patch": [24, 24, 24], "epochs": EPOCHS, "validate_every": 2},
         "objectives": ["dice", "params"],
         "search": {"sampler": "random"},
     }
-    return RunConfig.model_validate({**values, **changes})
+    return plain_run(**{**values, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -299,9 +297,7 @@ def test_a_full_disk_ends_no_tracking_for_good(directory, caplog):
 
 def test_front_files_on_a_full_disk_stay_as_they_were(directory):
     driver = Driver(directory, tracking={"enabled": False})
-    record = SearchRecord(
-        results=[], objectives=("dice", "params"), title="test", classes=("organ",)
-    )
+    record = search_record([])
     write_front(directory, record)
     before = {path.name: path.read_bytes() for path in directory.glob("*front*")}
     driver.tell(driver.study.ask())

@@ -63,7 +63,6 @@ def client(store):
 def result(key="abc", number=0, **changes):
     values = {
         "architecture": ARCHITECTURE,
-        "state": "complete",
         "dice": 0.87,
         "dice_per_class": {"Anterior (head)": 0.88, "Posterior": 0.86},
         "params": 12_300,
