@@ -10,11 +10,13 @@ import torch
 from nas.config.run_config import RunConfig
 from nas.export.export_folder import Export
 from nas.export.model_card import write_card
+from nas.export.shared_weights import SharedWeights
 from nas.export.write_export import write_export
 from nas.pareto.pick import pick
 from nas.search.components import export_settings
 from nas.study.search_folder import JOURNAL
-from search_spaces.hybrid import Hybrid
+from search_spaces.hybrid import SPACE, Hybrid
+from search_spaces.space import ArchitectureError
 from tests.nas.results import flat_result
 from trainers.checkpoint import write_checkpoint
 from trainers.data.prepare import prepare_data
@@ -222,6 +224,30 @@ def test_settings_reach_an_exports_config(search, tmp_path):
     assert opened.config.train.epochs == 2
     assert opened.config.train.all_cases
     assert str(opened.config.data.path) == "elsewhere"
+
+
+def test_a_student_began_with_no_shared_weights_and_may_be_no_network_of_theirs(
+    search, tmp_path, monkeypatch
+):
+    """A supernet of another width cannot be asked for its weights."""
+    folder, config, *_ = search
+    monkeypatch.setattr(SharedWeights, "open", _none_of_theirs)
+    student = replace(
+        member(POINT.key, 0.5, 1, 1.0),
+        compressed={"method": "distil", "of": "aa11", "weights": "0123456789"},
+    )
+    shutil.copyfile(
+        folder / "checkpoints" / f"{POINT.key}.pt", folder / "checkpoints" / f"{student.name}.pt"
+    )
+    shared = SharedWeights(SPACE, {"width": (8,)}, 1, 4, tmp_path / "supernet.pt")
+    settings = export_settings(config, Task.read(folder))
+    write_export(folder, student, settings, tmp_path / "out", shared)
+    assert Export(tmp_path / "out").architecture == POINT
+    assert not (tmp_path / "out" / "inherited.pt").exists()
+
+
+def _none_of_theirs(_):
+    raise ArchitectureError("the networks that share weights here have none")
 
 
 def test_an_export_never_fills_a_folder_that_is_in_use(search, tmp_path):
