@@ -24,7 +24,7 @@ from nas.export.export_folder import (
     RETRAINED_WEIGHTS,
     Export,
 )
-from nas.export.learnt_cases import has_learnt
+from nas.export.learnt_cases import LEARNT, has_learnt, learnt_cases
 from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
 from nas.export.teacher import open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
@@ -307,6 +307,7 @@ def _used(job: Job, plan: Plan) -> dict[str, Any]:
             "key": job.teacher.architecture.key,
             "weights": job.teacher.fingerprint,
             "saw_validation": has_learnt(job.teacher, validated),
+            LEARNT: sorted(learnt_cases(job.teacher).training),
         }
     return {
         "from": plan.start,

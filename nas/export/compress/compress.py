@@ -21,7 +21,7 @@ from nas.export.compress.low_rank import factorise
 from nas.export.compress.patches import TrainingPatches
 from nas.export.compress.prune import prune
 from nas.export.export_folder import COMPRESSION, CONFIG, FOLDS, SPLIT, TRIAL_WEIGHTS, Export
-from nas.export.learnt_cases import has_learnt
+from nas.export.learnt_cases import LEARNT, has_learnt, learnt_cases
 from nas.export.model_card import write_card
 from nas.export.retrain import EpochTold, Plan, check_plan, check_task, check_use, retrain
 from search_spaces.blocks.prunable import prunable
@@ -113,6 +113,7 @@ def compress(
             "key": export.architecture.key,
             "weights": export.fingerprint,
             "saw_validation": has_learnt(export, cases.validation),
+            LEARNT: sorted(learnt_cases(export).training),
         }
         # Before its training, after which postprocessing is chosen on cases that neither has seen.
         replace_files({folder / COMPRESSION: json.dumps({"original": original}).encode()})
