@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.cost.latency import Conditions, Latency
 from nas.export.export_folder import COMPRESSION, FOLDS, RETRAINED, Export
+from nas.export.learnt_cases import learnt_cases
 from nas.export.markdown_text import plain
 from nas.export.postprocess_record import PostprocessRecord
 from nas.pareto.objectives import DICE, in_digits, objective
@@ -182,9 +183,13 @@ def _length(retrained: Mapping[str, Any]) -> str:
 def _postprocessing(export: Export) -> Iterator[str]:
     record = PostprocessRecord.read(export.folder)
     assert record is not None, "there are steps"
+    # Of folds each case was segmented by the network that has not seen it.
+    folds = export.weights.name == FOLDS
+    learnt = frozenset[str]() if folds else learnt_cases(export).training & set(record.cases)
+    known = f", {len(learnt)} of which the weights were" if learnt else " that the weights were not"
     yield (
         "Done with label maps after the network, class by class. It was chosen on "
-        f"{len(record.cases)} cases that the weights were not trained on; a step is there where it "
+        f"{len(record.cases)} cases{known} trained on; a step is there where it "
         "helped, so that elsewhere its gain may be smaller. Means over these cases:"
     )
     yield ""

@@ -18,6 +18,7 @@ from nas.export.deploy.open_segmenter import load_segmenter, open_segmenter
 from nas.export.deploy.parity_check import export_cases
 from nas.export.deploy.record import Deployment
 from nas.export.export_folder import Export
+from nas.export.model_card import model_card
 from nas.export.postprocess_record import PostprocessRecord
 from nas.export.retrain import Plan, retrain
 from tests.nas.exports import CLASSES, opened, write_export
@@ -68,13 +69,22 @@ def test_the_command_chooses_on_the_validation_cases_and_tells(folder, phantom, 
     assert ("## Postprocessing" in (folder / "README.md").read_text()) == bool(record.steps)
 
 
-def test_cases_of_ones_own_may_be_chosen_on(folder, phantom_folder, capsys):
+def test_cases_of_ones_own_may_be_chosen_on(folder, phantom_folder, phantom, capsys):
     images = ["--images", str(phantom_folder / "imagesTr")]
     assert main(["postprocess", str(folder), *images]) == 2
     assert "--images and --labels go together" in capsys.readouterr().err
     labels = ["--labels", str(phantom_folder / "labelsTr")]
     assert main(["postprocess", str(folder), *images, *labels, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["cases"]) == 6
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)["cases"]) == 6
+    count = len(phantom[1].train)
+    assert f"{count} of 6 are training cases of the network" in " ".join(said.err.split())
+    record = PostprocessRecord.read(with_steps(folder))
+    chosen_on_them = record.model_copy(update={"cases": phantom[1].train})
+    chosen_on_them.write(folder)
+    assert f"{count} cases, {count} of which the weights were trained on" in model_card(folder)
+    record.write(folder)
+    assert "2 cases that the weights were not trained on" in model_card(folder)
 
 
 def test_predictions_have_the_steps_and_raw_ones_have_not(folder, phantom_folder):
