@@ -23,6 +23,16 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)  # files of it may still be open
 
 
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nobody can write to the small disk there, root neither."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
+
+
 def grow(folder: Path, size: int) -> None:
     """Give the small disk so many bytes."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)

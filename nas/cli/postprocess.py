@@ -32,8 +32,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from nas.cli.evaluation_table import seen_line
     from nas.export.choose_postprocess import choose_postprocess
     from nas.export.export_folder import Export
+    from nas.export.learnt_cases import learnt_cases
     from nas.export.model_card import write_card
     from nas.search.progress_bars import Bars
     from nas.study.folder_lock import alone_in
@@ -50,6 +52,9 @@ def run(options: argparse.Namespace) -> int:
     with alone_in(export.folder), Bars(NOTES) as bars:
         record = choose_postprocess(export, cases, bars.count)
     write_card(export.folder)
+    learnt = len(learnt_cases(export).training & set(record.cases)) if cases else 0
+    if warning := seen_line(learnt, 0, len(record.cases)):
+        note(warning)
     if options.json:
         print(record.model_dump_json(exclude_defaults=True))
         return 0

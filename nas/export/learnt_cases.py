@@ -9,6 +9,8 @@ from pathlib import Path
 from nas.export.export_folder import CONFIG, FOLDS, FOLDS_RECORD, TRIAL_WEIGHTS, Export
 from trainers.read_json import read_json
 
+LEARNT = "learnt"  # in the record of a teacher or an original: its training cases
+
 
 @dataclass(frozen=True)
 class LearntCases:
@@ -24,20 +26,32 @@ class LearntCases:
 
 
 def learnt_cases(export: Export, first: bool = False) -> LearntCases:
-    """As the split file says, and the record of the last retraining. `first`: of the networks of
-    folds the first one alone, which has not seen its own part."""
-    parts = _split_lists(export)
+    """As the split file says, the record of the last retraining, and those of what the weights were
+    made from or taught by. `first`: of the networks of folds the first one alone, which has not
+    seen its own part."""
+    parts, others = _split_lists(export), _of_others(export)
     train = set(parts.get("training") or parts.get("train") or ())
     validation = set(parts.get("validation", ()))
     if export.weights.name == FOLDS:
         folds = read_json(export.weights / FOLDS_RECORD)["folds"]
         validation |= {name for fold in folds for name in fold["validation"]}
-        unseen = set(folds[0]["validation"]) if first else set()
-        return _told((train | validation) - unseen, unseen)
+        unseen = set(folds[0]["validation"]) - others if first else set()
+        return _told((train | validation | others) - unseen, unseen)
     if export.weights.name != TRIAL_WEIGHTS and "training" in export.retrained:
         train = set(export.retrained["training"])
         validation |= set(export.retrained.get("validation", ()))
+    train |= others
     return _told(train | validation if export.saw_validation else train, validation)
+
+
+def _of_others(export: Export) -> set[str]:
+    """The cases that the teacher learnt, and those of the original of a network that was made
+    smaller, unless it began anew."""
+    again = {} if export.weights.name == TRIAL_WEIGHTS else export.retrained
+    sources = [again.get("teacher") or {}]
+    if again.get("from") != "scratch":
+        sources.append(export.compression.get("original", {}))
+    return {name for source in sources for name in source.get(LEARNT, ())}
 
 
 def has_learnt(export: Export, names: Collection[str]) -> bool:

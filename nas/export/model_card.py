@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.cost.latency import Conditions, Latency
 from nas.export.export_folder import COMPRESSION, FOLDS, RETRAINED, Export
+from nas.export.learnt_cases import learnt_cases
 from nas.export.markdown_text import plain
 from nas.export.postprocess_record import PostprocessRecord
 from nas.pareto.objectives import DICE, in_digits, objective
@@ -46,7 +47,7 @@ def _card(export: Export) -> str:
     result = Result.from_json(record["result"], record["space"]) if "result" in record else None
     sections = {
         plain(export.config.name): _about(export, result),
-        **({"What it costs": _costs(result)} if result else {}),
+        **({"What it costs": _costs(export, result)} if result else {}),
         **({"What was made smaller": _smaller(folder)} if (folder / COMPRESSION).exists() else {}),
         "How good it is": _quality(export, result),
         **({"Postprocessing": _postprocessing(export)} if export.postprocess else {}),
@@ -60,7 +61,7 @@ def _card(export: Export) -> str:
 
 def _about(export: Export, result: Result | None) -> Iterator[str]:
     task = export.config.task
-    size = " x ".join(map(str, export.trained.patch))
+    size = _voxels(export.trained.patch)
     spacing = "each volume's own" if task.spacing is None else _mm(task.spacing)
     smaller = export.compression or (result and result.compressed)
     how = "made smaller" if smaller else "found"
@@ -71,7 +72,7 @@ def _about(export: Export, result: Result | None) -> Iterator[str]:
         f"`{export.architecture.key}`, {how} by segnas."
     )
     yield ""
-    yield f"- Input: {task.channels} channel(s), windows of {size} voxels, spacing: {spacing}"
+    yield f"- Input: {task.channels} channel(s), windows of {size}, spacing: {spacing}"
     yield f"- Classes: {', '.join(map(plain, task.classes))}"
     if task.regions:
         regions = ", ".join(map(plain, task.regions))
@@ -81,12 +82,15 @@ def _about(export: Export, result: Result | None) -> Iterator[str]:
     yield f"- Weights in use: `{export.weights.name}`"
 
 
-def _costs(result: Result) -> Iterator[str]:
+def _costs(export: Export, result: Result) -> Iterator[str]:
     yield "| what | how much |"
     yield "| --- | --- |"
     for name, value in result.costs.items():
         cost = objective(name)
         yield f"| {cost.meaning or cost.phrase} | {cost.exact(value)} |"
+    if export.trained.patch != (searched := export.config.task.patch):
+        yield ""
+        yield f"These are of the search, whose windows have {_voxels(searched)}."
     if result.macs_bounds:
         least, most = map(objective("macs").exact, result.macs_bounds)
         yield ""
@@ -179,9 +183,13 @@ def _length(retrained: Mapping[str, Any]) -> str:
 def _postprocessing(export: Export) -> Iterator[str]:
     record = PostprocessRecord.read(export.folder)
     assert record is not None, "there are steps"
+    # Of folds each case was segmented by the network that has not seen it.
+    folds = export.weights.name == FOLDS
+    learnt = frozenset[str]() if folds else learnt_cases(export).training & set(record.cases)
+    known = f", {len(learnt)} of which the weights were" if learnt else " that the weights were not"
     yield (
         "Done with label maps after the network, class by class. It was chosen on "
-        f"{len(record.cases)} cases that the weights were not trained on; a step is there where it "
+        f"{len(record.cases)} cases{known} trained on; a step is there where it "
         "helped, so that elsewhere its gain may be smaller. Means over these cases:"
     )
     yield ""
@@ -232,6 +240,10 @@ def _limits(export: Export) -> Iterator[str]:
 def _and(words: Sequence[str]) -> str:
     """`heads, neurons and channels`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _voxels(patch: Sequence[int]) -> str:
+    return " x ".join(map(str, patch)) + " voxels"
 
 
 def _mm(spacing: tuple[float, ...]) -> str:

@@ -24,7 +24,7 @@ from nas.export.export_folder import (
     RETRAINED_WEIGHTS,
     Export,
 )
-from nas.export.learnt_cases import has_learnt
+from nas.export.learnt_cases import LEARNT, has_learnt, learnt_cases
 from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
 from nas.export.teacher import open_teacher
 from nas.export.training_job import Job, Outcome, Start, Train, train_here
@@ -101,11 +101,11 @@ def retrain(
     trained.
     """
     check_plan(export, plan)
-    _check_use(export, plan)
+    check_use(export, plan)
     teacher = open_teacher(plan.teacher, export) if plan.teacher else None
     config = export.config
     cache, cases = prepare_data(config.data, export.folder, progress)
-    _check_task(export, cache)
+    check_task(export, cache)
     draft = export.folder / f"retraining-{_digest(export, plan, teacher, cache)}"
     job = Job(
         export=export,
@@ -158,7 +158,7 @@ def check_plan(export: Export, plan: Plan) -> None:
         )
 
 
-def _check_use(export: Export, plan: Plan) -> None:
+def check_use(export: Export, plan: Plan) -> None:
     """Raise UserError for settings that hold for this training alone, where whoever uses the
     weights goes by `retrain.yaml`."""
     config, own = export.config, Export(export.folder).config
@@ -178,7 +178,7 @@ def _check_use(export: Export, plan: Plan) -> None:
         )
 
 
-def _check_task(export: Export, cache: VolumeCache) -> None:
+def check_task(export: Export, cache: VolumeCache) -> None:
     """Raise UserError where the data are no longer those of `retrain.yaml`'s task."""
     task = export.config.task
     for key, expected, found in (
@@ -307,6 +307,7 @@ def _used(job: Job, plan: Plan) -> dict[str, Any]:
             "key": job.teacher.architecture.key,
             "weights": job.teacher.fingerprint,
             "saw_validation": has_learnt(job.teacher, validated),
+            LEARNT: sorted(learnt_cases(job.teacher).training),
         }
     return {
         "from": plan.start,

@@ -40,9 +40,9 @@ def write_export(
     """Fill the folder `to` with the member's architecture, configuration, split and weights.
 
     `settings`: what `export_settings` made of the search's. `shared`: the weights that its
-    candidates began with, where they share any; the member's are written, too. Raises UserError
-    where `to` holds something already or cannot be written, or the search lost the member's
-    weights; nothing is written then, nor where anything else is raised.
+    candidates began with, where they share any; those of a candidate are written, too. Raises
+    UserError where `to` holds something already or cannot be written, or the search lost the
+    member's weights; nothing is written then, nor where anything else is raised.
     """
     new_folder(to)
     architecture, weights = member.network(), checkpoint_in(search, member.name)
@@ -54,7 +54,7 @@ def write_export(
         "origin": _origin(search, settings.name, member),
     }
     inherited = None
-    if shared and shared.knows(architecture):
+    if shared and not member.compressed and shared.knows(architecture):
         inherited = shared.open().cut(architecture)
     movable = {"name": f"{settings.name}-{member.name}", "data": _movable(settings.data, search)}
     export = settings.model_copy(update=movable)

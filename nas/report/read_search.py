@@ -8,7 +8,7 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.report.search_record import SearchRecord
 from nas.report.untrained import read_untrained
-from nas.study.folder_lock import alone_in
+from nas.study.folder_lock import reading_in
 from nas.study.search_folder import journal_in
 from nas.study.stored_results import read_records
 from nas.study.summary import read_summary
@@ -22,12 +22,12 @@ def read_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
     """
     directory = directory.resolve()
     journal_in(directory)
-    with alone_in(directory):
+    with reading_in(directory):
         return read_locked_search(directory)
 
 
 def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
-    """The same for who holds `alone_in(directory)`."""
+    """The same for who holds `alone_in(directory)` or `reading_in(directory)`."""
     config = read_config(RunConfig, directory / "config.yaml", recorded=True)
     stored = read_records(directory, config.space.name, config.budget)
     return config, SearchRecord(

@@ -15,10 +15,12 @@ from trainers.data.task import TASK, Task
 def write_settings(config: RunConfig, directory: Path, cache: VolumeCache, cases: Cases) -> None:
     """The configuration, the split and the task, all or none; what is there already stays.
 
+    Paths of the data are absolute: commands that read them may run in another working directory.
     Raises OSError with the old ones untouched, for instance where the disk is full.
     """
+    portable = config.model_copy(update={"data": config.data.portable()})
     told = {
-        "config.yaml": config_yaml(config),
+        "config.yaml": config_yaml(portable),
         "split.json": cases.to_json(),
         TASK: Task.of(cache, config.train).to_json(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from trainers.errors import UserError
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -18,18 +21,44 @@ def alone_in(directory: Path) -> Iterator[None]:
     The lock is the kernel's: that of a process that is killed is free. Raises UserError where
     another process holds it, or where the folder cannot be made, written or locked.
     """
-    lock = FileLock(directory / ".lock", blocking=False, fallback_to_soft=False)
+    lock = FileLock(directory / LOCK, blocking=False, fallback_to_soft=False)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise UserError(
-            f"another search is running in {directory}, or another command is at work there; "
-            "wait until it ends, or give a new search another --dir"
-        ) from None
+        raise _taken(directory) from None
     except OSError as error:
         raise UserError(f"{directory} cannot hold a search: {error.strerror}") from error
     try:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def reading_in(directory: Path) -> Iterator[None]:
+    """Hold the folder of a search to read it, also where nothing can be written, as in another
+    person's. Raises UserError where another process is at work there."""
+    lock = directory / LOCK
+    if os.access(directory, os.W_OK) and (not lock.exists() or os.access(lock, os.W_OK)):
+        with alone_in(directory):
+            yield
+        return
+    if not lock.exists():
+        yield
+        return
+    import fcntl  # which Windows lacks
+
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _taken(directory) from None
+        yield
+
+
+def _taken(directory: Path) -> UserError:
+    return UserError(
+        f"another search is running in {directory}, or another command is at work there; wait "
+        "until it ends, or give a new search another --dir"
+    )

@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from nas.pareto.budget import Budget
 from nas.pareto.result import Result
 from nas.study.damage import damage_told
-from nas.study.folder_lock import alone_in
+from nas.study.folder_lock import reading_in
 from nas.study.journal import Journal
 from nas.study.repeats import Repeat, read_repeats, trained_again
 from nas.study.search_folder import JOURNAL, journal_in
@@ -126,7 +126,7 @@ def complete_results(directory: Path, space: str, budget: Budget) -> list[Result
 
     Raises UserError where there is no search, or where one is running.
     """
-    with alone_in(directory):
+    with reading_in(directory):
         found = [r for r in read_records(directory, space, budget).results if r.state == "complete"]
     return sorted(found, key=lambda r: -(r.dice or 0.0))
 

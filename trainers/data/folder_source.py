@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,13 +30,15 @@ def is_data(path: Path) -> bool:
     return path.is_dir() or (path.is_file() and _list_kind(path) is not None)
 
 
-def source_of(data: Path, workdir: Path) -> SourceConfig:
+def source_of(data: Path, workdir: Path, classes: Sequence[str] = ()) -> SourceConfig:
     """The configuration of the source that can open `data`, a folder or a file.
 
     By dataset.json in it, nnU-Net's or that of the Medical Segmentation Decathlon; by the only
     table or datalist in it, where it has no imagesTr; by DICOM files; then sources of installed
     packages that need a `path` alone.
-    `workdir`: for what a source makes. Raises the UserError of the likeliest where none can.
+    `workdir`: for what a source makes. `classes`: those that the numbers of labels stand for, where
+    they are known, which a table may not say, and DICOM has no order of. Raises the UserError of
+    the likeliest where none can.
     """
     if not is_data(data):
         what = "no data" if data.exists() else "missing"
@@ -44,7 +46,7 @@ def source_of(data: Path, workdir: Path) -> SourceConfig:
     told: UserError | None = None
     if recognised := _recognised(data):
         try:
-            return _opened(*recognised, workdir)
+            return _opened(*recognised, workdir, classes)
         except UserError as error:
             told = error
     for kind in _installed():
@@ -59,8 +61,12 @@ def _undescribed(data: Path) -> str:
     return f"{missing}.\n{advice}" if advice else missing
 
 
-def _opened(kind: type[SourceConfig], path: Path, workdir: Path) -> SourceConfig:
-    config = kind.model_validate({"source": kind.model_fields["source"].default, "path": path})
+def _opened(
+    kind: type[SourceConfig], path: Path, workdir: Path, classes: Sequence[str] = ()
+) -> SourceConfig:
+    told = {"classes": tuple(classes)} if classes and "classes" in kind.model_fields else {}
+    source = kind.model_fields["source"].default
+    config = kind.model_validate({"source": source, "path": path, **told})
     config.open(workdir)
     return config
 

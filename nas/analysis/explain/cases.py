@@ -68,7 +68,7 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
             raise UserError(f"{labels} has no label of {', '.join(lacking[:5])}; expected them all")
     else:
         try:
-            config = source_of(data, workdir)
+            config = source_of(data, workdir, ("background", *task.classes[1:]))
         except UserError as error:
             raise UserError(_no_images(data)) if _holds_nothing(data) else error from error
         source = open_source(config, workdir)

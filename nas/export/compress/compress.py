@@ -21,9 +21,9 @@ from nas.export.compress.low_rank import factorise
 from nas.export.compress.patches import TrainingPatches
 from nas.export.compress.prune import prune
 from nas.export.export_folder import COMPRESSION, CONFIG, FOLDS, SPLIT, TRIAL_WEIGHTS, Export
-from nas.export.learnt_cases import has_learnt
+from nas.export.learnt_cases import LEARNT, has_learnt, learnt_cases
 from nas.export.model_card import write_card
-from nas.export.retrain import EpochTold, Plan, check_plan, retrain
+from nas.export.retrain import EpochTold, Plan, check_plan, check_task, check_use, retrain
 from search_spaces.blocks.prunable import prunable
 from search_spaces.compressed import compressed
 from search_spaces.registry import ARCHITECTURE, architecture_record
@@ -93,6 +93,7 @@ def compress(
     _check(export, plan)
     new_folder(to)
     cache, cases = prepare_data(export.config.data, export.folder, progress)
+    check_task(export, cache)
     before = export.network()
     if plan.method == "quantise-aware":
         check_int8(before, export)
@@ -112,6 +113,7 @@ def compress(
             "key": export.architecture.key,
             "weights": export.fingerprint,
             "saw_validation": has_learnt(export, cases.validation),
+            LEARNT: sorted(learnt_cases(export).training),
         }
         # Before its training, after which postprocessing is chosen on cases that neither has seen.
         replace_files({folder / COMPRESSION: json.dumps({"original": original}).encode()})
@@ -145,6 +147,7 @@ def _check(export: Export, plan: Compression) -> None:
         raise UserError("--student goes with --method distil, which needs one; give both or none")
     if plan.method == "distil" and plan.steps == 0:
         raise UserError("--steps 0 with --method distil: a student with new weights has to learn")
+    check_use(export, _fine_tuning(export, plan))
     int8 = plan.method == "quantise-aware"
     timed = latency_config(export, plan.threads, in_onnx=int8)
     check_machine(timed, torch.device("cpu") if int8 else best_device())
@@ -235,15 +238,19 @@ def _train(
 ) -> None:
     schedule = Export(folder).config.train
     length = [] if steps is None else _settings(schedule, steps)
-    distil = plan.method == "distil"
-    how = Plan(
-        start="scratch" if distil else "trial",
-        teacher=export.folder,
-        quantise_aware=plan.method == "quantise-aware",
-    )
+    how = _fine_tuning(export, plan)
     smaller = Export(folder, ["train.all_cases=false", *length, *plan.settings])
     check_plan(smaller, how)
     retrain(smaller, how, report)
+
+
+def _fine_tuning(export: Export, plan: Compression) -> Plan:
+    """How what was made smaller is trained."""
+    return Plan(
+        start="scratch" if plan.method == "distil" else "trial",
+        teacher=export.folder,
+        quantise_aware=plan.method == "quantise-aware",
+    )
 
 
 def _settings(train: RetrainConfig, steps: int) -> list[str]:

@@ -96,9 +96,10 @@ def _of_volumes(strides: Sequence[int]) -> tuple[int, ...]:
 
 
 def _differing(ours: SegmenterSpec, theirs: SegmenterSpec) -> list[str]:
-    """Keys by which a network is used, of which the two have other values."""
+    """Keys by which a network is used, of which the two have other values. The voxels of the files
+    that it was trained on only tell which images are unusual."""
     (a, b) = ({**dict(s.task), **dict(s.preprocess), "overlap": s.overlap} for s in (ours, theirs))
-    return [key for key in a if a[key] != b[key]]
+    return [key for key in a if a[key] != b[key] and key != "voxel_size"]
 
 
 def deploy(

@@ -18,7 +18,8 @@ DICE = re.compile(
     r"|search\.evaluator\b.*"
 )
 MEMORY = re.compile(
-    r"train\.(batch|precision|precision_used|ema|deep_supervision|loss)\b.*|memory\.device"
+    r"train\.(batch|precision|precision_used|ema|deep_supervision|loss|optimizer|momentum)\b.*"
+    r"|memory\.device"
 )
 FREE = re.compile(r"(seed|objectives|budget|space|search|latency)\b.*")
 

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from nas.analysis.explain.cases import find_cases
@@ -143,3 +145,23 @@ def test_wrong_inputs_are_told(
     told = segnas.refused("explain", *(word for pair in options.items() for word in pair if word))
     assert problem in told
     assert not (tmp_path / "e").exists()
+
+
+def test_classes_of_dicom_are_numbered_as_the_network_has_them(tmp_path, phantom_folder, phantom):
+    """By themselves their names are in alphabetical order, and need not be all that it knows."""
+    from tests.trainers.data.test_dicom_source import labels_of, write_case, write_seg
+
+    names = ("background", "tumour", "liver")
+    out = write_export(tmp_path / "out", phantom_folder, phantom[1], classes=names)
+    data = tmp_path / "dicom"
+    write_case(data)
+    write_seg(data, labels_of(), names)
+    [case] = find_cases(Export(out), data, None, tmp_path / "work").cases
+    found = np.asarray(nib.load(case.label).dataobj)
+    assert [np.sum(found == value) for value in (1, 2)] == [
+        np.sum(labels_of() == value) for value in (1, 2)
+    ]
+    (tmp_path / "table").mkdir()
+    table = tmp_path / "table" / "cases.csv"
+    table.write_text(f"image,label\n{case.image},{case.label}\n")
+    assert len(find_cases(Export(out), table, None, tmp_path / "work").cases) == 1

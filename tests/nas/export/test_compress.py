@@ -108,6 +108,32 @@ def test_it_can_be_compressed_again(pruned, tmp_path):
     assert again["figures"]["original"]["macs"] == record["figures"]["compressed"]["macs"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("data.preprocess.window=[-100, 100]", "--set data.preprocess..."),
+        ("data.split={validation: 0.5}", "--set data.split with --from trial"),
+        (None, r"task.spacing = \(2.0, 2.0, 2.0\), and the data has None"),
+    ],
+)
+def test_data_that_its_weights_do_not_know_are_refused(
+    tmp_path, phantom_folder, phantom, setting, told
+):
+    folder = write_export(tmp_path / "net", phantom_folder, phantom[1])
+    if setting is None:  # as if cases had been added since, and the median were another
+        text = (folder / "retrain.yaml").read_text()
+        (folder / "retrain.yaml").write_text(
+            text.replace("spacing: null", "spacing: [2.0, 2.0, 2.0]", 1)
+        )
+    settings = () if setting is None else (setting,)
+    with pytest.raises(UserError, match=told):
+        go(
+            Export(folder, settings), tmp_path / "small", method="prune", of=("channels",),
+            settings=settings, steps=0,
+        )  # fmt: skip
+    assert not (tmp_path / "small").exists()
+
+
 def test_a_network_without_heads_and_neurons_loses_channels(tmp_path, phantom_folder, phantom):
     """And its card names no part that it does not have, whatever was chosen."""
     plain = Export(write_export(tmp_path / "net", phantom_folder, phantom[1]))

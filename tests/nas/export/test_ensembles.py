@@ -125,3 +125,10 @@ def test_folders_that_see_images_otherwise_are_not_one_file(make):
     write_config(config, theirs / "retrain.yaml")
     with pytest.raises(nas.UserError, match=r"a and .*b differ in patch, window; .*by itself"):
         Source.of(Export(ours), Export(theirs))
+
+
+def test_folders_that_were_trained_on_files_of_other_voxels_are_one_file(make):
+    ours, theirs = make("a"), make("b")
+    config = Export(theirs, ["task.voxel_size=[1.0, 1.0, 1.2]"]).config
+    write_config(config, theirs / "retrain.yaml")
+    assert Source.of(Export(ours), Export(theirs)).name == "tiny"

@@ -9,10 +9,12 @@ import torch
 
 from nas.export.export_folder import Export
 from nas.export.model_card import write_card
+from nas.export.shared_weights import SharedWeights
 from nas.export.write_export import write_export
 from nas.pareto.pick import pick
 from nas.search.components import export_settings
-from search_spaces.hybrid import Hybrid
+from search_spaces.hybrid import SPACE, Hybrid
+from search_spaces.space import ArchitectureError
 from tests.nas.exports import write_search
 from tests.nas.results import flat_result
 from trainers.data.prepare import prepare_data
@@ -145,6 +147,16 @@ def test_the_card_of_a_retrained_network_tells_its_dice(search, tmp_path):
     assert "Retrained for 2 epochs of 10 steps: validation Dice" in write_card(to).read_text()
 
 
+def test_costs_are_told_of_the_windows_that_they_were_counted_for(search, tmp_path):
+    to = exported(search, tmp_path / "out")
+    assert "These are of the search" not in (to / "README.md").read_text()
+    shutil.copyfile(to / "trial.pt", to / "retrained.pt")
+    (to / "retrained.json").write_text(json.dumps({"train": {"patch": [32, 32, 32]}}))
+    card = write_card(to).read_text()
+    assert "windows of 32 x 32 x 32 voxels" in card
+    assert "These are of the search, whose windows have 16 x 16 x 16 voxels." in card
+
+
 def test_an_export_stands_alone_wherever_it_is_moved(search, tmp_path, monkeypatch, phantom_folder):
     folder, _, network, cases = search
     exported(search, tmp_path / "out")
@@ -196,6 +208,30 @@ def test_settings_reach_an_exports_config(search, tmp_path):
     assert opened.config.train.epochs == 2
     assert opened.config.train.all_cases
     assert str(opened.config.data.path) == "elsewhere"
+
+
+def test_a_student_began_with_no_shared_weights_and_may_be_no_network_of_theirs(
+    search, tmp_path, monkeypatch
+):
+    """A supernet of another width cannot be asked for its weights."""
+    folder, config, *_ = search
+    monkeypatch.setattr(SharedWeights, "open", _none_of_theirs)
+    student = replace(
+        member(POINT.key, 0.5, 1, 1.0),
+        compressed={"method": "distil", "of": "aa11", "weights": "0123456789"},
+    )
+    shutil.copyfile(
+        folder / "checkpoints" / f"{POINT.key}.pt", folder / "checkpoints" / f"{student.name}.pt"
+    )
+    shared = SharedWeights(SPACE, {"width": (8,)}, 1, 4, tmp_path / "supernet.pt")
+    settings = export_settings(config, Task.read(folder))
+    write_export(folder, student, settings, tmp_path / "out", shared)
+    assert Export(tmp_path / "out").architecture == POINT
+    assert not (tmp_path / "out" / "inherited.pt").exists()
+
+
+def _none_of_theirs(_):
+    raise ArchitectureError("the networks that share weights here have none")
 
 
 def test_an_export_never_fills_a_folder_that_is_in_use(search, tmp_path):

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from nas.cli.main import main
 from nas.cost.latency import LatencyConfig
 from nas.export.choose_postprocess import _Part, _priors, choose_postprocess
 from nas.export.deploy.deploy import Source, deploy
@@ -17,6 +18,7 @@ from nas.export.deploy.open_segmenter import load_segmenter, open_segmenter
 from nas.export.deploy.parity_check import export_cases
 from nas.export.deploy.record import Deployment
 from nas.export.export_folder import Export
+from nas.export.model_card import model_card
 from nas.export.postprocess_record import PostprocessRecord
 from nas.export.retrain import Plan, retrain
 from tests.nas.exports import CLASSES, opened, write_export
@@ -66,11 +68,21 @@ def test_the_command_chooses_on_the_validation_cases_and_tells(folder, phantom, 
     assert ("## Postprocessing" in (folder / "README.md").read_text()) == bool(record.steps)
 
 
-def test_cases_of_ones_own_may_be_chosen_on(folder, phantom_folder, segnas):
+def test_cases_of_ones_own_may_be_chosen_on(folder, phantom_folder, phantom, segnas, capsys):
     images = ["--images", str(phantom_folder / "imagesTr")]
     assert "--images and --labels go together" in segnas.refused("postprocess", folder, *images)
     labels = ["--labels", str(phantom_folder / "labelsTr")]
-    assert len(segnas.json("postprocess", folder, *images, *labels)["cases"]) == 6
+    assert main(["postprocess", str(folder), *images, *labels, "--json"]) == 0
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)["cases"]) == 6
+    count = len(phantom[1].train)
+    assert f"{count} of 6 are training cases of the network" in " ".join(said.err.split())
+    record = PostprocessRecord.read(with_steps(folder))
+    chosen_on_them = record.model_copy(update={"cases": phantom[1].train})
+    chosen_on_them.write(folder)
+    assert f"{count} cases, {count} of which the weights were trained on" in model_card(folder)
+    record.write(folder)
+    assert "2 cases that the weights were not trained on" in model_card(folder)
 
 
 def test_predictions_have_the_steps_and_raw_ones_have_not(folder, phantom_folder):

@@ -14,6 +14,7 @@ import torch
 from nas.cli.main import main
 from nas.export.choose_postprocess import choose_postprocess
 from nas.export.export_folder import Export
+from nas.export.learnt_cases import learnt_cases
 from nas.export.model_card import model_card
 from nas.export.retrain import Plan, retrain
 from nas.export.training_job import train_here
@@ -471,6 +472,28 @@ def test_a_student_knows_what_a_teacher_of_another_split_has_learnt(make):
     go(teacher, None, "data.split={validation: 0.2, seed: 5}")
     go(student, Plan(teacher=teacher))
     assert opened(student).saw_validation
+
+
+def test_what_a_teacher_has_learnt_of_the_test_cases_is_known_of_its_student(
+    tmp_path, phantom_folder, phantom
+):
+    first, second, third, *rest = phantom[0].names
+    cases = Cases((first, second), (third,), tuple(rest))
+    teacher, student, small = (
+        write_export(tmp_path / name, phantom_folder, cases, epochs=1)
+        for name in ("teacher", "student", "small")
+    )
+    split = tmp_path / "other.json"
+    split.write_text(Cases(tuple(rest), (third,)).to_json())
+    go(teacher, None, f"data.split={split}")
+    go(student, Plan(teacher=teacher))
+    original = {"learnt": rest}  # as a compression of the teacher has it
+    (small / "compression.json").write_text(json.dumps({"original": original}))
+    for folder in (student, small):
+        assert learnt_cases(opened(folder)).training == {first, second, *rest}
+        assert not opened(folder).saw_validation
+    go(small)  # from new weights
+    assert learnt_cases(opened(small)).training == {first, second}
 
 
 @pytest.mark.parametrize(

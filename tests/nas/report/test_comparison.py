@@ -109,6 +109,17 @@ def test_an_objective_that_is_named_twice_counts_once():
         compare({"A": A, "B": B}, ["dice", "dice"])
 
 
+def test_memory_needs_the_same_optimiser():
+    train = {**SETTINGS["train"], "optimizer": "sgd"}  # which keeps one number a weight, not two
+    one, other = (
+        search(network("c", 0.8, 10, memory=5), settings={**SETTINGS, "train": told})
+        for told in (SETTINGS["train"], train)
+    )
+    assert compare({"A": one, "C": other}).notes == ['train.optimizer: null in A, "sgd" in C']
+    with pytest.raises(UserError, match=r"train.optimizer is null in A and \"sgd\" in C"):
+        compare({"A": one, "C": other}, ["dice", "memory"])
+
+
 def test_memory_needs_the_same_training_step():
     batch = {**SETTINGS["train"], "batch": 4}
     one, other = (

@@ -1,4 +1,5 @@
 import csv
+import shutil
 import struct
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ from nas.report.read_search import read_search
 from nas.report.tables import escaped, latex_table, markdown_table
 from nas.report.write_report import write_report
 from nas.study.folder_lock import alone_in
+from nas.study.stored_results import complete_results
 from search_spaces.registry import find_preset
+from tests.disk import read_only, small_disk
 from tests.nas.results import flat_result
 from tests.nas.small_search import FRONT, ended_search
 from trainers.errors import UserError
@@ -162,6 +165,19 @@ def test_a_folder_that_is_no_search_is_one_clear_error(tmp_path, segnas):
 def test_a_search_that_is_running_is_left_alone(directory):
     with alone_in(directory), pytest.raises(UserError, match="another search is running"):
         read_search(directory)
+
+
+def test_a_search_is_read_where_nothing_can_be_written(directory, tmp_path):
+    (archive := tmp_path / "archive").mkdir()
+    with small_disk(archive, 2**24):
+        own = shutil.copytree(directory, archive / "run")
+        before = {path: path.stat().st_mtime_ns for path in own.rglob("*")}
+        with read_only(archive):
+            config, record = read_search(own)
+            assert record.members == read_search(directory)[1].members
+            assert complete_results(own, config.space.name, config.budget)
+            assert write_report(config, record, tmp_path / "report")
+        assert {path: path.stat().st_mtime_ns for path in own.rglob("*")} == before
 
 
 def test_a_place_that_cannot_be_written_is_told(directory, tmp_path):

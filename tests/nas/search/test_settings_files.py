@@ -25,6 +25,14 @@ def test_they_are_read_as_they_were_written(phantom, tmp_path):
     assert Task.read(tmp_path) == Task.of(cache, run.train)
 
 
+def test_the_data_are_found_from_another_working_directory(phantom, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = config(data={"source": "msd", "path": "data", "cache": "prepared"})
+    write_settings(run, tmp_path, *phantom)
+    read = read_config(RunConfig, tmp_path / "config.yaml", recorded=True)
+    assert (read.data.path, read.data.cache) == (tmp_path / "data", tmp_path / "prepared")
+
+
 def test_the_same_settings_write_nothing_not_even_where_nothing_can_be_written(phantom, tmp_path):
     write_settings(config(), tmp_path, *phantom)
     before = {path: path.stat().st_ino for path in tmp_path.iterdir()}

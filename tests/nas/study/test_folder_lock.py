@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from nas.study.folder_lock import alone_in
+from nas.study.folder_lock import alone_in, reading_in
+from tests.disk import read_only, small_disk
 from trainers.errors import UserError
 
 HOLDER = """
@@ -60,3 +61,25 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file/a cannot hold a search: Not a directory"):
         alone_in(tmp_path / "file" / "a").__enter__()
+
+
+def test_a_folder_that_cannot_be_written_is_read_and_left_as_it_is(tmp_path):
+    (made := tmp_path / "made").mkdir()
+    with small_disk(made, 2**20):
+        (folder := made / "run").mkdir()
+        for _ in range(2):  # before there is a lock, and then with it
+            with read_only(made), reading_in(folder):
+                pass
+            assert not any(path.name != ".lock" for path in folder.iterdir())
+            with alone_in(folder):
+                pass
+
+
+def test_what_a_process_holds_is_not_read_by_who_cannot_write_there(holder, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UserError, match="another search is running in"), reading_in(tmp_path):
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with reading_in(tmp_path), reading_in(tmp_path):
+        pass

@@ -1,12 +1,10 @@
 """Prepared volumes that several searches use, that cannot be written, or have no room."""
 
 import os
-import subprocess
-from contextlib import contextmanager
 
 import pytest
 
-from tests.disk import grow, small_disk
+from tests.disk import grow, read_only, small_disk
 from trainers.data.build_cache import build_cache
 from trainers.data.config import Preprocess
 from trainers.data.msd import read_msd
@@ -25,16 +23,6 @@ def data(tmp_path):
 
 def content(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
-@contextmanager
-def read_only(folder):
-    """Nobody can write there, root neither."""
-    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
 
 
 def test_a_cache_that_cannot_be_written_is_read(data, tmp_path):
