@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import say
+from nas.cli.console import note, say
 
 if TYPE_CHECKING:
     from nas.config.run_config import RunConfig
@@ -36,6 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from nas.export.export_folder import CONFIG
     from nas.report.terminal_tables import shell_path
     from nas.search.notebook import open_search
 
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if register:
         say(f"registered: {register()}")
+    if told := search.config.short_retraining:
+        note(f"{told}; raise train.epochs in {options.to / CONFIG}")
     say(f"next: segnas retrain {shell_path(options.to)}")
     return 0
 

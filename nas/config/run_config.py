@@ -306,6 +306,18 @@ class RunConfig(Strict):
         return self.model_copy(update={"train": short, "search": search.model_copy(update=told)})
 
     @property
+    def short_retraining(self) -> str | None:
+        """That `retrain` makes fewer steps than candidates may make; None where it does not."""
+        train = self.of_candidates().train
+        few, many = (one.epochs * one.steps_per_epoch for one in (self.retrain, train))
+        if few >= many:
+            return None
+        return (
+            f"a retraining makes {few:,} steps ({self.retrain.epochs} epochs), and a network of "
+            f"the search up to {many:,} ({train.epochs} epochs)"
+        )
+
+    @property
     def needs_latency(self) -> bool:
         """Whether candidates are measured before they are trained."""
         return any(is_latency(name) for name in (*self.objectives, *self.budget.limits()))

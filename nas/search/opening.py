@@ -197,6 +197,8 @@ def about_search(config: RunConfig, directory: Path, place: Place) -> Iterator[s
         budget = f"{budget}, {search.hours:g} hours at most"
     side = f"{place.slots} side by side" if place.slots > 1 else "one after the other"
     yield f"Data: {parts} cases. Budget: {budget}; {epochs} epochs a network at most, {side}"
+    if told := config.short_retraining:
+        yield f"Note: {told}; raise retrain.epochs, or leave it out for four times train.epochs"
     yield (
         f"Folder: {shell_path(directory)}. Ctrl-C once ends it after the running epochs; the same "
         "command goes on"

@@ -181,9 +181,7 @@ class Tracker:
         if self._runs is None:
             return TrackedRuns()
         ids = {name: child.run_id for name, child in list(self._runs.children.items())}
-        place = f"#/experiments/{self._runs.parent.experiment_id}/runs/"
-        server = without_password(self.uri).rstrip("/")
-        return TrackedRuns(ids, f"{server}/{place}" if server.startswith("http") else "")
+        return TrackedRuns.at(self.uri, self._runs.parent.experiment_id, ids)
 
     def _stand(self, results: Sequence[Result]) -> None:
         self._results, self._stale = [one for one in results if one.is_candidate], True

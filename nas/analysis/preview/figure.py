@@ -64,8 +64,9 @@ def plane_panels(preview: Preview) -> list[Figure]:
 
 def _planes(preview: Preview) -> Iterator[partial[None]]:
     yield partial(_draw_plane, preview, "params", preview.known)
-    if preview.latencies and preview.latencies.found:
-        yield partial(_draw_plane, preview, "latency_ms", [])
+    for name, latencies in preview.latencies.items():
+        if latencies.found:
+            yield partial(_draw_plane, preview, name, [])
 
 
 def _draw_histogram(preview: Preview, name: str, ax: Axes) -> None:

@@ -72,16 +72,23 @@ def open_file(path: Path, kind: Format, made_on: str) -> tuple[Forward, torch.de
 
 def _onnx(path: Path) -> tuple[Forward, torch.device]:
     check_onnx()
-    import onnxruntime
 
     from nas.cost.latency.onnx_export import run_on_cpu
     from nas.cost.latency.onnx_session import open_session
 
-    gpu = torch.cuda.is_available() and (
-        "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    )
-    session = open_session(path, torch.get_num_threads(), 0 if gpu else None)
+    session = open_session(path, torch.get_num_threads(), onnx_device().index)
     return run_on_cpu(session), torch.device("cpu")
+
+
+def onnx_device() -> torch.device:
+    """Where ONNX Runtime computes, which takes its input on the CPU all the same."""
+    import onnxruntime
+
+    if torch.cuda.is_available() and (
+        "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    ):
+        return torch.device("cuda", 0)
+    return torch.device("cpu")
 
 
 def _exported(path: Path) -> tuple[Forward, torch.device]:

@@ -10,17 +10,19 @@ import torch
 from torch import nn
 
 from nas.cost.latency import LatencyConfig
-from nas.export.deploy import formats
+from nas.export.deploy import formats, latency
 from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.errors import DeployError, reason
 from nas.export.deploy.formats import write_network
 from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import CheckCase, agreement, folder_cases
 from nas.export.deploy.record import Deployment
+from nas.export.deploy.runtime import Deployed
 from nas.export.export_folder import Export
 from search_spaces.apformer import APFormer
 from tests.disk import fill, small_disk
 from tests.nas.exports import write_export
+from tests.nas.probers import CONDITIONS
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -101,6 +103,27 @@ def test_a_deployed_folder_segments_as_pytorch_does(cases, tmp_path, kind, preci
     for case in cases:
         found = segmenter.segment(case.image)
         assert agreement(found, ours.segmenter.segment(case.image), 4) > 0.999
+
+
+def test_an_onnx_file_that_a_gpu_runs_is_timed_beside_pytorch_there(monkeypatch):
+    """Without a GPU: on which device each is to be, and where the file gets its input."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    asked = []
+
+    def note(*args):
+        asked.append(args[-1].type)
+        return CONDITIONS
+
+    monkeypatch.setattr(latency, "prepare", note)
+    monkeypatch.setattr(latency, "conditions_of", note)
+    monkeypatch.setattr(latency, "measure_prepared", tuple)
+    deployed = Deployed(lambda x: x, torch.device("cpu"), any_batch=True)
+    times = latency.time_both(Shrink(), deployed, 1, QUICK, "onnx", "fp32")
+    assert asked == ["cuda", "cuda"]
+    assert times["deployed"].runner.device.type == "cpu"
 
 
 @pytest.mark.parametrize(

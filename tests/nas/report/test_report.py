@@ -13,6 +13,7 @@ from nas.report.tables import escaped, latex_table, markdown_table
 from nas.report.write_report import write_report
 from nas.study.folder_lock import alone_in
 from nas.study.stored_results import complete_results
+from nas.tracking import TrackedRuns
 from search_spaces.registry import find_preset
 from tests.disk import read_only, small_disk
 from tests.nas.results import flat_result
@@ -54,6 +55,15 @@ def test_the_command_names_the_files_it_wrote(directory, segnas):
         *("front.png", "front.pdf", "curves.png", "curves.pdf"),
     }
     assert {path.name for path in (directory / "report").iterdir()} == names
+
+
+def test_the_page_leads_to_the_runs_of_a_server_that_answers(directory, tmp_path, monkeypatch):
+    [member, *_] = read_search(directory)[1].members
+    runs = TrackedRuns({member.name: "0123"}, "http://server/#/experiments/1/runs/")
+    monkeypatch.setattr("nas.tracking.lookup.find_trial_runs", lambda *_: runs)
+    assert main(["report", str(directory), "--to", str(tmp_path / "a")]) == 0
+    page = (tmp_path / "a" / "front.html").read_text()
+    assert runs.address in page and '"run":"0123"' in page
 
 
 def test_the_tables_hold_the_front_from_small_to_large(report):

@@ -31,6 +31,18 @@ def test_data_and_budget_are_told(tmp_path, search, told):
     assert told in first and first.endswith(", 2 side by side")
 
 
+@pytest.mark.parametrize(("epochs", "told"), [(2, 1), (3, 0), (None, 0)])
+def test_a_retraining_that_is_shorter_than_the_trainings_of_the_search_is_told(
+    tmp_path, epochs, told
+):
+    place = Place(cluster=None, slots=1, lock_name="", cache=None, cases=CASES, prober=None)
+    run = config(**({} if epochs is None else {"retrain": {"epochs": epochs}}))
+    lines = [line for line in about_search(run, tmp_path, place) if line.startswith("Note")]
+    assert len(lines) == told
+    for line in lines:
+        assert "4 steps (2 epochs), and a network of the search up to 6 (3 epochs)" in line
+
+
 def test_the_folder_and_the_way_out_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, second = about(tmp_path / "runs" / "mine", slots=1)

@@ -7,7 +7,8 @@ from mlflow import MlflowClient
 
 from nas.config.tracking import TrackingConfig
 from nas.pareto.front_chances import front_chances
-from nas.tracking import Search, Tracker, tracker
+from nas.tracking import Search, TrackedRuns, Tracker, lookup, tracker
+from nas.tracking.lookup import find_trial_runs
 from tests.nas.results import flat_result
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
@@ -450,6 +451,19 @@ def test_the_runs_of_trials_are_told_with_the_address_of_a_server(opened, monkey
     monkeypatch.setattr(tracking, "uri", "https://user:secret@server/")
     experiment = tracking._runs.parent.experiment_id
     assert tracking.runs.address == f"https://server/#/experiments/{experiment}/runs/"
+
+
+def test_they_are_found_on_a_server_once_the_search_has_ended(opened, request, monkeypatch):
+    tracking = opened()
+    end(tracking, result())
+    monkeypatch.setattr(lookup, "store_uri", lambda *_: tracking.uri)  # in place of a server
+    place = tracking.directory, request.node.name
+    found = find_trial_runs(TrackingConfig(uri="https://user:secret@server/"), *place)
+    experiment = tracking._runs.parent.experiment_id
+    assert found == TrackedRuns(
+        tracking.runs.ids, f"https://server/#/experiments/{experiment}/runs/"
+    )
+    assert find_trial_runs(TrackingConfig(), *place) == TrackedRuns()
 
 
 def test_disabled_tracking_leaves_no_trace(tmp_path):
