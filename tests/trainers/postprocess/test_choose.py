@@ -177,6 +177,14 @@ def test_priors_are_counts_volumes_neighbours_and_places(labels):
     assert place.low == place.high == pytest.approx((5.5, 0, 0), abs=0.06)
 
 
+def test_places_are_as_exact_as_a_microscopes_voxels(tmp_path):
+    for n in range(5):
+        write(tmp_path / f"{n}.nii.gz", truth(n), np.diag([1e-3, 1e-3, 2e-3, 1.0]))
+    (place,) = learnt(sorted(tmp_path.iterdir()))["kidney"].places
+    for end in (place.low, place.high):
+        assert end == pytest.approx((5.5e-3, 0, 0), abs=1e-6)
+
+
 def test_two_classes_in_few_cases_together_say_nothing_of_each_other(labels):
     priors = learnt(labels[:4])
     assert priors["liver"].touches == () and priors["liver"].places == ()
