@@ -57,7 +57,7 @@ def _offers(prior: Prior | None, finest: float) -> dict[str, dict[str, Any]]:
     """Changes of a class's steps, by what they are called; `finest`: mm of a voxel."""
     offers: dict[str, dict[str, Any]] = {}
     for voxels in RADII:
-        radius = rounded(voxels * finest, 3)
+        radius = rounded(voxels * finest, 6)  # a thousandth less reaches no voxel
         offers[f"opening by {voxels}"] = {"opening_mm": radius}
         offers[f"closing by {voxels}"] = {"closing_mm": radius}
     offers["holes"] = {"holes": True}

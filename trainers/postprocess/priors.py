@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from trainers.volumes.geometry import voxel_sizes
+from trainers.volumes.geometry import rounded, voxel_sizes
 from trainers.volumes.nifti import affine_of, load_labels, mended_before, open_volume
 from trainers.volumes.postprocess import JOINED, LabelMap, wider_box
 from trainers.volumes.settings import AffineRule
@@ -105,6 +105,5 @@ def _place(other: str, away: np.ndarray) -> Place:
     """away: (cases, 3) mm."""
     low, high = away.min(0), away.max(0)
     slack = SLACK * (high - low)
-    return Place(
-        other, tuple((low - slack).round(1).tolist()), tuple((high + slack).round(1).tolist())
-    )
+    ends = low - slack, high + slack
+    return Place(other, *(tuple(rounded(float(mm), 1) for mm in end) for end in ends))

@@ -96,7 +96,7 @@ def voxel_sizes(affine: np.ndarray) -> np.ndarray:
 def rounded(value: float, behind: int) -> float:
     """With so many digits behind the point, or with five in all where those would be two of its own
     or fewer: a microscope's voxels are thousandths of a millimetre."""
-    return round(value, behind) if value >= 10.0 ** (2 - behind) else float(f"{value:.5g}")
+    return round(value, behind) if abs(value) >= 10.0 ** (2 - behind) else float(f"{value:.5g}")
 
 
 def oriented_spacing(affine: np.ndarray, orientation: str) -> Spacing3:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from tests.trainers.oracle import write
 from trainers.postprocess.choose import choose
@@ -88,6 +89,21 @@ def test_what_costs_dice_is_left_out():
     assert chosen.after.dice >= chosen.before.dice - 0.002
 
 
+@pytest.mark.parametrize("mm", [0.7421875, 1 / 3])  # as of CT and MRI
+def test_a_radius_of_a_voxel_reaches_the_next_one(mm):
+    """A beam that is a ball of that radius wherever it is cut, and a line of voxels beside it."""
+    real = np.zeros((16, 16, 16), bool)
+    real[4, 4, 3:11] = True
+    real = binary_dilation(real)
+    predicted = real.copy()
+    predicted[4, 6:14, 6] = True
+    place = np.diag([mm, mm, mm, 1.0])
+    maps = [LabelMap(labels.astype(np.uint8), place, CLASSES) for labels in (predicted, real)]
+    chosen = choose([SegmentedCase(*maps, None)] * 5, CLASSES, {})["liver"]
+    assert chosen.steps == Steps(opening_mm=pytest.approx(mm, abs=1e-6))
+    assert chosen.after.dice == 1
+
+
 def test_a_class_without_a_voxel_is_fine():
     nothing = np.zeros(SHAPE, np.uint8)
     cases = [case(nothing, nothing)] * 4 + [case(nothing, truth())]
@@ -159,6 +175,14 @@ def test_priors_are_counts_volumes_neighbours_and_places(labels):
     (place,) = kidney.places
     assert place.of == "liver"
     assert place.low == place.high == pytest.approx((5.5, 0, 0), abs=0.06)
+
+
+def test_places_are_as_exact_as_a_microscopes_voxels(tmp_path):
+    for n in range(5):
+        write(tmp_path / f"{n}.nii.gz", truth(n), np.diag([1e-3, 1e-3, 2e-3, 1.0]))
+    (place,) = learnt(sorted(tmp_path.iterdir()))["kidney"].places
+    for end in (place.low, place.high):
+        assert end == pytest.approx((5.5e-3, 0, 0), abs=1e-6)
 
 
 def test_two_classes_in_few_cases_together_say_nothing_of_each_other(labels):
