@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from trainers.data.datalist import DatalistData, is_datalist
+from trainers.data.datalist import EXPECTED, DatalistData, is_datalist
 from trainers.data.dicom_source import DicomData
 from trainers.data.msd import MsdData
 from trainers.data.msd_descriptor import DESCRIPTOR
@@ -30,6 +30,18 @@ def is_data(path: Path) -> bool:
     return path.is_dir() or (path.is_file() and _list_kind(path) is not None)
 
 
+def check_no_data(file: Path) -> None:
+    """Raises UserError for JSON that is no configuration of a search: it was meant as data."""
+    if file.suffix.lower() != ".json" or not file.is_file():
+        return
+    told = read_json(file)
+    if isinstance(told, dict) and "data" in told:
+        return
+    if file.name == DESCRIPTOR:
+        raise UserError(f"{file} describes a folder of data: give the folder, {file.parent}")
+    raise UserError(f"{file} has neither a list `training` nor the keys of a search. {EXPECTED}")
+
+
 def source_of(data: Path, workdir: Path) -> SourceConfig:
     """The configuration of the source that can open `data`, a folder or a file.
 
@@ -39,6 +51,7 @@ def source_of(data: Path, workdir: Path) -> SourceConfig:
     `workdir`: for what a source makes. Raises the UserError of the likeliest where none can.
     """
     if not is_data(data):
+        check_no_data(data)
         what = "no data" if data.exists() else "missing"
         raise UserError(f"{data} is {what}; expected {LAYOUTS}")
     told: UserError | None = None
