@@ -95,9 +95,9 @@ def _worse(export: Export, done: Retrained) -> list[str]:
     from nas.export.export_folder import Export
 
     result, own = export.result, Export(export.folder).config.data.split
-    if not result or result.dice is None or done.dice is None or own != export.config.data.split:
+    if not result or export.compression or own != export.config.data.split:
         return []
-    if done.dice > result.dice - WORSE:
+    if result.dice is None or done.dice is None or done.dice > result.dice - WORSE:
         return []
     return [
         f"In the search it had {result.dice:.4f} on these cases: the new weights, which are in use "

@@ -173,10 +173,10 @@ def _intensities(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
         where = f" in channel {channel}" if count > 1 else ""
         for one in facts:
             low, own_first, _, own_last, high = one.intensities[channel]
-            ratio = (own_last - own_first) / (last - first)
             if low == high:
                 continue  # constant, which was said
-            if not 1 / OTHER_UNIT < ratio < OTHER_UNIT:
+            usual, own = last - first, own_last - own_first
+            if own > OTHER_UNIT * usual or usual > OTHER_UNIT * own:
                 told = (
                     f"99% of the voxels are {own_first:.4g} to {own_last:.4g}{where}, in the "
                     f"median case {first:.4g} to {last:.4g}: no Hounsfield units?"
