@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -84,6 +85,13 @@ def _recognised(data: Path) -> tuple[type[SourceConfig], Path] | None:
     files = sorted(data.iterdir()) if data.is_dir() else [data]
     lists = [(kind, file) for file in files if (kind := _list_kind(file)) and file != descriptor]
     if descriptor.exists() and ((data / "imagesTr").exists() or not lists):
+        if lists:
+            named = ", ".join(file.name for _, file in lists)
+            warnings.warn(
+                f"{data} is read as its {DESCRIPTOR} says, without {named}; to go by a list, give "
+                "its file",
+                stacklevel=2,
+            )
         return (NnunetData if is_nnunet(read_json(descriptor)) else MsdData), data
     if len(lists) > 1:
         named = ", ".join(file.name for _, file in lists)

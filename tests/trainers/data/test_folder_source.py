@@ -60,6 +60,13 @@ def test_the_only_list_of_a_folder(msd, tmp_path):
     )
 
 
+def test_a_list_beside_images_that_are_described_is_said_not_to_count(msd, tmp_path):
+    """Its patients and its split would be lost without a word."""
+    table_of(msd, msd / "cases.csv")
+    with pytest.warns(UserWarning, match=r"without cases\.csv; to go by a list, give its file"):
+        assert source_of(msd, tmp_path) == MsdData(path=msd)
+
+
 def test_what_is_wrong_is_said_of_the_layout_that_it_has(msd, tmp_path):
     folder = nnunet_of(msd, tmp_path / "Dataset001", file_ending=".foo")
     assert "file_ending is '.foo'" in refused(folder)

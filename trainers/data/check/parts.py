@@ -176,7 +176,7 @@ def _intensities(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
             if low == high:
                 continue  # constant, which was said
             usual, own = last - first, own_last - own_first
-            if own > OTHER_UNIT * usual or usual > OTHER_UNIT * own:
+            if usual and not usual / OTHER_UNIT < own < usual * OTHER_UNIT:
                 told = (
                     f"99% of the voxels are {own_first:.4g} to {own_last:.4g}{where}, in the "
                     f"median case {first:.4g} to {last:.4g}: no Hounsfield units?"
