@@ -17,7 +17,9 @@ from nas.cli.planning import search_name
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
-    from trainers.data.source import SourceConfig
+    from trainers.data.check.finding import Finding
+    from trainers.data.source import DataSource, SourceConfig
+    from trainers.data.splits import Cases
 
 HELP = "look at a dataset: sizes, classes, and what is wrong or doubtful, without a search"
 MOST = 100
@@ -68,8 +70,11 @@ def run(options: argparse.Namespace) -> int:
     from trainers.data.source_split import patients, split_source
 
     found = patients(source, config.split)
-    split = finished = None
-    if not is_data(options.data):
+    finished = None
+    if is_data(options.data):
+        split, unsplit = _planned_split(source)
+    else:
+        unsplit = []
         split = split_source(source, config.split)
         finished = unfinished(source, config.preprocess, config.cache_folder(workdir))
     with Bars(NOTES) as bars:
@@ -77,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         if finished and any(one.fault for one in check.findings):
             shutil.rmtree(finished)  # these files will be mended
         between = check_parts(check.cases, source.targets, split)
-        findings = (*check.findings, *between)
+        findings = (*check.findings, *between, *unsplit)
         report = DataReport(source, check.cases, findings, split, len(found) if found else None)
         if options.sheet:
             from nas.report.contact_sheet import write_sheet
@@ -91,10 +96,30 @@ def run(options: argparse.Namespace) -> int:
     else:
         for table in report_tables(report):
             print_wide(table)
-        if found is None and isinstance(config.split, Split):
+        if found is None and isinstance(config.split, Split) and not report.faults:
             _suggest_groups([case.name for case in source.cases])
         print_wide(verdict_line(report))
     return 1 if report.faults else 0
+
+
+def _planned_split(source: DataSource) -> tuple[Cases | None, list[Finding]]:
+    """The split of a search that is planned for these data, where they bring it, and what is wrong
+    where none can be drawn."""
+    from nas.analysis.plan.groups import choose_groups
+    from nas.analysis.plan.split import choose_split
+    from trainers.data.check.finding import Finding, Kind
+    from trainers.data.config import OwnSplit
+    from trainers.data.source_split import groups_of, own_splits, split_source
+
+    if own_splits(source.cases):
+        return split_source(source, OwnSplit(fold=0)), []
+    names, own_groups = [case.name for case in source.cases], groups_of(source.cases)
+    groups = None if own_groups else choose_groups(names).value
+    try:
+        choose_split(names, groups, own_groups)
+    except UserError as error:
+        return None, [Finding(case=None, kind=Kind.SPLIT, message=str(error))]
+    return None, []
 
 
 def _suggest_groups(names: Sequence[str]) -> None:
@@ -119,7 +144,7 @@ def _check_sheet(file: Path) -> None:
 
 def _config(options: argparse.Namespace) -> tuple[SourceConfig, Path]:
     """What says where the cases are, and the folder for what it makes."""
-    from trainers.data.folder_source import is_data, source_of
+    from trainers.data.folder_source import check_no_data, is_data, source_of
 
     if is_data(options.data):
         if options.settings or options.dir:
@@ -134,6 +159,7 @@ def _config(options: argparse.Namespace) -> tuple[SourceConfig, Path]:
             f"{options.data} is missing; expected a folder with dataset.json, a list of cases, or "
             "the YAML file of a search"
         )
+    check_no_data(options.data)
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
 

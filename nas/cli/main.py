@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import warnings
@@ -52,7 +53,12 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 not done, 2 bad input, 130 interrupted."""
-    options = parser().parse_args(arguments)
+    given, commands = sys.argv[1:] if arguments is None else arguments, parser()
+    if given and not given[0].startswith("-") and given[0] not in COMMANDS:
+        near = difflib.get_close_matches(given[0], COMMANDS, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "segnas -h lists them"
+        commands.error(f"{given[0]!r} is no command. {hint}")
+    options = commands.parse_args(given)
     warnings.showwarning = _show_warning
     return one_line_errors(partial(options.run, options))
 
@@ -93,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
         prog="segnas",
         description="Find small, fast 3D medical segmentation networks for your data and device.",
     )
+    parser.add_argument("--version", nargs=0, action=_Version, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = import_module(f"nas.cli.{name}")
@@ -100,6 +107,16 @@ def parser() -> argparse.ArgumentParser:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up where it is asked for: that takes a command's start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"segnas {version('segnas')}")
+        parser.exit()
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

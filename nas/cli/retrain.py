@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nas.export.retrain import Plan, Retrained
 
 HELP = "train an exported network on its whole schedule"
+WORSE = 0.01  # Dice; seeds move it by less, and so does choosing the best of many
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -89,6 +90,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _worse(export: Export, done: Retrained) -> list[str]:
+    """Where the trial was better on the same cases: a schedule that is too short looks like any."""
+    from nas.export.export_folder import Export
+
+    result, own = export.result, Export(export.folder).config.data.split
+    if not result or export.compression or own != export.config.data.split:
+        return []
+    if result.dice is None or done.dice is None or done.dice > result.dice - WORSE:
+        return []
+    return [
+        f"In the search it had {result.dice:.4f} on these cases: the new weights, which are in use "
+        "now, are worse. Train it for longer (train.epochs), or begin with the trial's weights "
+        f"(--from trial); without {done.weights} those are used again"
+    ]
+
+
 def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
     """What was written, how good it is, and what to do with it."""
     from nas.export.export_folder import Export
@@ -102,6 +119,7 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
         if first.dice_per_class:
             dice = first.dice_per_class
             lines.append("  " + ", ".join(f"{name} {class_dice(dice, name)}" for name in dice))
+        lines += _worse(export, done)
     else:
         spread = "" if done.spread is None else f" +- {done.spread:.4f} (standard deviation)"
         lines = [f"{done.weights}: {plan.folds} folds of {first.epochs} epochs{mean}{spread}"]

@@ -74,7 +74,7 @@ def _search(options: argparse.Namespace, console: SafeConsole, stages: Stages) -
     stages.begin(f"Reading {options.config}")
     from nas.config.run_config import RunConfig
     from nas.config.yaml_file import read_config
-    from trainers.data.folder_source import LAYOUTS, is_data
+    from trainers.data.folder_source import LAYOUTS, check_no_data, is_data
 
     if is_data(options.config):
         directory = options.dir or Path("runs") / search_name(options.config)
@@ -87,6 +87,7 @@ def _search(options: argparse.Namespace, console: SafeConsole, stages: Stages) -
             raise UserError(f"{options.config} is missing; expected {LAYOUTS}, or a YAML file")
         if options.hours is not None:
             raise UserError("--hours goes with a folder of data; in a YAML file it is search.hours")
+        check_no_data(options.config)
         config = read_config(RunConfig, options.config, options.settings)
         directory = options.dir or Path("runs") / config.name
         _check_resumed(directory, options.resume)

@@ -17,6 +17,7 @@ from nas.config.architecture_file import load_architecture_file
 from nas.config.explain import explain
 from nas.config.yaml_file import read_config
 from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
+from nas.pareto.result import Result
 from search_spaces.registry import ARCHITECTURE
 from search_spaces.space import Architecture
 from trainers.checkpoint import load_weights
@@ -69,6 +70,12 @@ class Export:
             config = config.model_copy(update={"data": data})
         self.config = config
         self.architecture: Architecture = load_architecture_file(folder / ARCHITECTURE)
+
+    @property
+    def result(self) -> Result | None:
+        """That of its trial; None where the folder was written by hand. Raises as `from_json`."""
+        record = read_json(self.folder / ARCHITECTURE, finite=False)
+        return Result.from_json(record["result"], record["space"]) if "result" in record else None
 
     @property
     def weights(self) -> Path:

@@ -42,9 +42,8 @@ def model_card(folder: Path) -> str:
 
 
 def _card(export: Export) -> str:
-    folder = export.folder
+    folder, result = export.folder, export.result
     record = read_json(folder / ARCHITECTURE, finite=False)
-    result = Result.from_json(record["result"], record["space"]) if "result" in record else None
     sections = {
         plain(export.config.name): _about(export, result),
         **({"What it costs": _costs(export, result)} if result else {}),

@@ -164,8 +164,8 @@ def test_images_that_cannot_be_scored_are_all_listed(folder):
     write(folder / "labels" / "b.nii.gz", np.zeros((16, 6, 9), np.uint8))
     with pytest.raises(UserError) as error:
         evaluate_folder(segmenter(), folder / "images", folder / "labels")
-    expected = "a  image without a label (images/a.nii.gz); expected labels/a.nii.gz\n"
-    assert expected in str(error.value)
+    told = f"a  image without a label (images/a.nii.gz); expected {folder}/labels/a.nii.gz\n"
+    assert told in str(error.value)
     assert "b  image 16x6x10 and label 16x6x9 differ in shape" in str(error.value)
     assert "dataset.json" not in str(error.value)
 
@@ -190,7 +190,8 @@ def test_a_label_of_another_name_is_named_beside_the_image_that_lacks_one(folder
     (labels / "a.nii.gz").rename(labels / "a_seg.nii.gz")
     with pytest.raises(UserError) as error:
         evaluate_folder(segmenter(), folder / "images", labels)
-    assert "image without a label (images/a.nii.gz); expected labels/a.nii.gz" in str(error.value)
+    told = f"image without a label (images/a.nii.gz); expected {labels}/a.nii.gz"
+    assert told in str(error.value)
     assert f"In {labels} without an image of their name: a_seg.nii.gz" in str(error.value)
 
 

@@ -12,10 +12,12 @@ from trainers.data.dataset import Dataset
 from trainers.data.msd_descriptor import by_number
 from trainers.data.source import Case
 from trainers.data.targets import nnunet_targets
-from trainers.errors import UserError
+from trainers.errors import UserError, listed
 from trainers.read_json import read_json
 from trainers.volumes.files import case_name, one_or_all
 from trainers.volumes.targets import Targets
+
+SHOWN = 5  # names
 
 Names = tuple[str, ...]
 
@@ -70,7 +72,7 @@ def list_cases(
                 f"{file}: {entry.images[0].name} is one of {len(entry.images)} files of a case; "
                 f"expected one, or {len(modalities)}: {', '.join(modalities)}"
             )
-    names = _names(entries)
+    names = _names(file, entries)
     cases = [
         Case(name, one_or_all(e.images), e.label, e.group or None, e.parts)
         for name, e in zip(names, entries, strict=True)
@@ -107,9 +109,9 @@ def _numbered(count: int) -> Names:
     return ("image",) if count == 1 else tuple(f"image {n}" for n in range(count))
 
 
-def _names(entries: Sequence[Entry]) -> list[str]:
+def _names(file: Path, entries: Sequence[Entry]) -> list[str]:
     """The names that are given; else those of the image files, with as many of the folders above
-    them as tell all of them apart."""
+    them as tell all of them apart. Raises UserError where an image without a name comes twice."""
     paths = [entry.images[0].absolute() for entry in entries]
     for folders in range(max(len(path.parts) for path in paths)):
         names = [
@@ -117,5 +119,21 @@ def _names(entries: Sequence[Entry]) -> list[str]:
             for entry, path in zip(entries, paths, strict=True)
         ]
         if max(Counter(names).values()) == 1:
-            break
+            return names
+    unnamed = Counter(path for entry, path in zip(entries, paths, strict=True) if not entry.name)
+    if twice := [str(path) for path, count in unnamed.items() if count > 1]:
+        raise UserError(
+            f"{file} lists {listed(twice, SHOWN)} more than once; remove what is there twice, or "
+            "give each its name (case) where an image has several labels"
+        )
     return names
+
+
+def unread(what: str, names: Sequence[str], group: bool, split: bool) -> str:
+    """The columns patient, age; and what would be read, where `group` and `split` are not there."""
+    several = len(names) > 1
+    told = f"the {what}{'s' if several else ''} {listed(names, SHOWN)}"
+    hints = [f"{told}, which {'mean' if several else 'means'} nothing here"]
+    hints += [] if group else ["`group` keeps the cases of a patient in one part"]
+    hints += [] if split else ["`split` says training, validation or test"]
+    return "; ".join(hints)

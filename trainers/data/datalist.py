@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from trainers.data.case_list import Entry, list_cases, read_facts
+from trainers.data.case_list import Entry, list_cases, read_facts, unread
 from trainers.data.config import OwnSplit, SharesOrFile
 from trainers.data.dataset import Dataset
 from trainers.data.msd_descriptor import about_json, problems_of
@@ -63,6 +63,7 @@ class _Item(BaseModel):
     case: str = ""
     group: str = ""
     fold: int | None = None
+    model_config = ConfigDict(extra="allow")  # said, and not read
 
     def images(self, root: Path) -> tuple[Path, ...]:
         names = [self.image] if isinstance(self.image, str) else self.image
@@ -77,10 +78,17 @@ def is_datalist(told: Any) -> bool:
 def _entries(file: Path, told: Mapping[str, Any], root: Path) -> Iterator[Entry]:
     if not is_datalist(told):
         raise UserError(f"{file} has no list `training`. {EXPECTED}")
+    for key, value in told.items():
+        if key not in PARTS and _lists_cases(value):
+            expected = "training, validation, and test or testing"
+            raise UserError(f"{file} has cases in a list `{key}`; expected the lists {expected}")
     items = [(part, item) for key, part in PARTS.items() for item in _items(file, key, told)]
     folds = _folds(file, items)
     if unlabelled := sum(item.label is None for _, item in items):
-        warnings.warn(f"{file}: {unlabelled} entries without a label are left out", stacklevel=3)
+        warnings.warn(f"{file}: {unlabelled} entries without a label are left out", stacklevel=2)
+    if others := list(dict.fromkeys(key for _, item in items for key in item.model_extra or ())):
+        told = unread("key", others, group=any(item.group for _, item in items), split=True)
+        warnings.warn(f"{file}: ignored {told}", stacklevel=2)
     only_training = folds == 1 and all(part == TRAINING for part, _ in items)
     for part, item in items:
         if item.label is None:
@@ -89,6 +97,12 @@ def _entries(file: Path, told: Mapping[str, Any], root: Path) -> Iterator[Entry]
         parts = tuple("validation" if folded == k else part for k in range(folds))
         where = () if only_training else parts
         yield Entry(item.images(root), root / item.label, item.case, item.group, where)
+
+
+def _lists_cases(value: Any) -> bool:
+    return isinstance(value, list) and any(
+        isinstance(one, dict) and {"image", "label"} <= one.keys() for one in value
+    )
 
 
 def _items(file: Path, key: str, told: Mapping[str, Any]) -> list[_Item]:

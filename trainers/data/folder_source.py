@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from trainers.data.datalist import DatalistData, is_datalist
+from trainers.data.datalist import EXPECTED, DatalistData, is_datalist
 from trainers.data.dicom_source import DicomData
 from trainers.data.msd import MsdData
 from trainers.data.msd_descriptor import DESCRIPTOR
@@ -30,6 +31,18 @@ def is_data(path: Path) -> bool:
     return path.is_dir() or (path.is_file() and _list_kind(path) is not None)
 
 
+def check_no_data(file: Path) -> None:
+    """Raises UserError for JSON that is no configuration of a search: it was meant as data."""
+    if file.suffix.lower() != ".json" or not file.is_file():
+        return
+    told = read_json(file)
+    if isinstance(told, dict) and "data" in told:
+        return
+    if file.name == DESCRIPTOR:
+        raise UserError(f"{file} describes a folder of data: give the folder, {file.parent}")
+    raise UserError(f"{file} has neither a list `training` nor the keys of a search. {EXPECTED}")
+
+
 def source_of(data: Path, workdir: Path, classes: Sequence[str] = ()) -> SourceConfig:
     """The configuration of the source that can open `data`, a folder or a file.
 
@@ -41,6 +54,7 @@ def source_of(data: Path, workdir: Path, classes: Sequence[str] = ()) -> SourceC
     the likeliest where none can.
     """
     if not is_data(data):
+        check_no_data(data)
         what = "no data" if data.exists() else "missing"
         raise UserError(f"{data} is {what}; expected {LAYOUTS}")
     told: UserError | None = None
@@ -77,6 +91,13 @@ def _recognised(data: Path) -> tuple[type[SourceConfig], Path] | None:
     files = sorted(data.iterdir()) if data.is_dir() else [data]
     lists = [(kind, file) for file in files if (kind := _list_kind(file)) and file != descriptor]
     if descriptor.exists() and ((data / "imagesTr").exists() or not lists):
+        if lists:
+            named = ", ".join(file.name for _, file in lists)
+            warnings.warn(
+                f"{data} is read as its {DESCRIPTOR} says, without {named}; to go by a list, give "
+                "its file",
+                stacklevel=2,
+            )
         return (NnunetData if is_nnunet(read_json(descriptor)) else MsdData), data
     if len(lists) > 1:
         named = ", ".join(file.name for _, file in lists)

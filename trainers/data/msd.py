@@ -1,6 +1,7 @@
 """Folders in the layout of the Medical Segmentation Decathlon."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +44,7 @@ def read_msd(path: Path) -> Dataset:
     descriptor = read_descriptor(path)
     images, labels = (find_volumes(path / name, told=False) for name in ("imagesTr", "labelsTr"))
     refuse_nnunet_names(path, images, labels)
+    _check_names(path, images, labels)
     _warn_of_strays(path)
     listed = {pair.case: pair for pair in descriptor.training or ()}
     _warn_of_unlisted(descriptor, images.keys() & labels.keys() - listed.keys())
@@ -53,6 +55,16 @@ def read_msd(path: Path) -> Dataset:
     if not cases:
         raise UserError(f"{path}: imagesTr has no {VOLUMES}; expected the volumes there")
     return Dataset(path, descriptor.modalities, descriptor.classes, tuple(cases))
+
+
+def _check_names(path: Path, images: Mapping[str, Path], labels: Mapping[str, Path]) -> None:
+    """Raises UserError where no label is named as an image is: names are meant otherwise here."""
+    if images and labels and not images.keys() & labels.keys():
+        image, label = (next(iter(files.values())).name for files in (images, labels))
+        raise UserError(
+            f"{path}: no label has the name of its image: imagesTr has {image}, labelsTr {label}; "
+            "rename them, or list image and label of each case in a CSV table"
+        )
 
 
 def _file_name(name: str, labels: dict[str, Path], listed: dict[str, Pair]) -> str:

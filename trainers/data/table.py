@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import difflib
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from trainers.data.case_list import Entry, list_cases, read_facts
+from trainers.data.case_list import Entry, list_cases, read_facts, unread
 from trainers.data.config import OwnSplit, SharesOrFile
 from trainers.data.dataset import Dataset
 from trainers.data.msd_descriptor import DESCRIPTOR, about_json
@@ -68,12 +69,15 @@ def _read_table(path: Path) -> tuple[list[str], list[Entry]]:
         what = "no file" if path.exists() else "missing"
         raise UserError(f"{path} is {what}; set data.path to a CSV table of cases")
     lines = re.split("\r\n?|\n", read_text(path, "CSV table", MOST).lstrip("\r\n"))
+    if re.fullmatch("sep=.", lines[0].strip('"'), re.IGNORECASE):  # Excel's, which says no column
+        del lines[0]
     delimiter = max(",;\t", key=lines[0].count)
     reader = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     entries, apart = [], list[str]()
     try:
         columns = _columns(path, reader.fieldnames or ())
         images = _image_columns(path, columns)
+        _warn_of_unread(path, columns, images)
         for row in reader:
             cells = {name: (row[written] or "").strip() for name, written in columns.items()}
             if None in row:
@@ -118,6 +122,14 @@ def _image_columns(path: Path, columns: Mapping[str, str]) -> list[str]:
         if name not in KNOWN and near and near[0] not in columns and columns[name] not in several:
             raise UserError(f"{path} has a column {columns[name]}. Did you mean {near[0]}?")
     return [name.strip() for name in several] or ["image"]
+
+
+def _warn_of_unread(path: Path, columns: Mapping[str, str], images: Sequence[str]) -> None:
+    """Of columns that mean nothing here: a patient's, or a fold, would be lost without a word."""
+    read = {*KNOWN, *(name.lower() for name in images)}
+    if others := [written.strip() for name, written in columns.items() if name not in read]:
+        told = unread("column", others, "group" in columns, "split" in columns)
+        warnings.warn(f"{path}: ignored {told}", stacklevel=2)
 
 
 def _entry(path: Path, number: int, images: Sequence[str], cells: Mapping[str, str]) -> Entry:

@@ -20,6 +20,9 @@ from .memory import free_memory
 UNREADABLE = (ImageFileError, HeaderDataError, RuntimeError, OSError, EOFError, ValueError,
               zlib.error, KeyError, OverflowError, SyntaxError)  # fmt: skip
 """What nibabel, SimpleITK and Pillow raise for files that are damaged or something else."""
+GZIP = b"\x1f\x8b"
+HEADERS = tuple(size.to_bytes(4, end) for size in (348, 540) for end in ("little", "big"))
+"""How NIfTI files begin that are not compressed."""
 
 
 @contextmanager
@@ -32,7 +35,7 @@ def readable(path: Path) -> Iterator[None]:
         raise UserError(f"{path} cannot be read: {_no_file(path) or told}") from error
     except UNREADABLE as error:
         kind = "NIfTI" if not has_ending(path, (*ITK, *PICTURES)) else path.suffix[1:].upper()
-        told = _no_file(path) or f"truncated or no {kind} file"
+        told = _no_file(path) or _misnamed(path) or f"truncated or no {kind} file"
         raise UserError(f"{path} cannot be read: {told}") from error
 
 
@@ -60,6 +63,19 @@ def check_room(size: float, what: str) -> None:
         raise UserError(
             f"{what} voxels, which take {size / 1e9:,.1f} GB of memory; {free / 1e9:,.1f} are free"
         )
+
+
+def _misnamed(path: Path) -> str | None:
+    """What is said of an empty file, and of one whose ending is wrong about its compression."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start:
+        return "it is empty"
+    if has_ending(path, (".nii.gz",)) and start in HEADERS:
+        return "it is not compressed; a name in .nii would fit"
+    if has_ending(path, (".nii",)) and start.startswith(GZIP):
+        return "it is compressed; a name in .nii.gz would fit"
+    return None
 
 
 def _no_file(path: Path) -> str | None:

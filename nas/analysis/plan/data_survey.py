@@ -24,10 +24,11 @@ Sizes = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class DataSurvey:
-    """All cases, their axes turned to right, front and up."""
+    """All cases, their axes turned to right, front and up. `doubts`: how many there are of them."""
 
     source: DataSource
     cases: Sequence[CaseFacts]
+    doubts: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -58,12 +59,13 @@ def survey_data(config: SourceConfig, workdir: Path, progress: Progress) -> Data
     source = open_source(config, workdir)
     kept = unfinished(source, config.preprocess, config.cache_folder(workdir))
     check = examine(source, progress, config.preprocess.affine, finished=kept)
+    findings = [*check.findings, *check_parts(check.cases, source.targets)]
     try:
-        refuse([*check.findings, *check_parts(check.cases, source.targets)], source)
+        refuse(findings, source)
     except UserError:
         shutil.rmtree(kept)  # its files will be mended
         raise
-    return DataSurvey(source, check.cases)
+    return DataSurvey(source, check.cases, len(findings))
 
 
 def hand_over(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainers.data.check.facts import CaseFacts
+from trainers.data.check.parts import hounsfield
 
-HOUNSFIELD = 500.0  # HU: CT reaches below minus and above plus this, other images do not
 NOT_CT = re.compile(r"(?<![a-z])(mri?|t1|t2|flair|pet|dwi|adc|us|ultrasound)", re.IGNORECASE)
 CT = re.compile(r"(?<![a-z])(cb)?cta?(?![a-z])", re.IGNORECASE)
 ROUNDED = 5.0  # HU, of a window
@@ -21,9 +21,7 @@ def is_ct(modality: str, channel: int, cases: Sequence[CaseFacts]) -> bool:
         return True
     if NOT_CT.match(modality):
         return False
-    lowest = np.median([case.intensities[channel][0] for case in cases])
-    highest = np.median([case.intensities[channel][-1] for case in cases])
-    return bool(lowest < -HOUNSFIELD and highest > HOUNSFIELD)
+    return hounsfield(cases, channel)
 
 
 def ct_window(foreground: np.ndarray) -> tuple[float, float]:

@@ -49,11 +49,11 @@ def choose_split(
     `own_groups`: case -> group where the data say so, and `groups` are None.
     """
     count = len(group_names(list(names), groups or own_groups))
+    one, unit = ("patient", "patients") if groups or own_groups else ("case", "cases")
     if count < 2:
         raise UserError(
-            f"{count} case cannot be split into training and validation; expected two or more"
+            f"{count} {one} cannot be split into training and validation; expected two or more"
         )
-    unit = "patients" if groups or own_groups else "cases"
     if count >= ENOUGH:
         why = f"of {count} {unit}; a part that neither search nor retraining reads"
         return Choice(Split(validation=VALIDATION, test=TEST, groups=groups), why)

@@ -39,6 +39,7 @@ def summary_lines(
         f"Data: {len(survey.cases)} cases ({parts}) of {', '.join(source.modalities)}, in the "
         f"median {by(shape)} voxels of {by(spacing)} mm. {told_classes(survey)}"
     )
+    yield from told_doubts(survey)
     yield told_patients(survey, split)
     length, told = search.length, search.forecast
     yield (
@@ -58,6 +59,14 @@ def summary_lines(
             f"Little time: {told.trials} networks of {steps} steps give a rough front; more hours "
             "give a better one (--hours)."
         )
+
+
+def told_doubts(survey: DataSurvey) -> list[str]:
+    """Where there are any: a plan is made all the same."""
+    if not survey.doubts:
+        return []
+    count = f"{survey.doubts} doubt{'s' if survey.doubts > 1 else ''}"
+    return [f"Look at the data first: segnas check tells {count}, of what may be wrong with them."]
 
 
 def told_patients(survey: DataSurvey, split: Split | OwnSplit) -> str:

@@ -28,7 +28,7 @@ from nas.analysis.plan.sample import prepared_sample
 from nas.analysis.plan.schedule import Length, Pace, choose_length
 from nas.analysis.plan.scratch import scratch_folder
 from nas.analysis.plan.split import choose_split
-from nas.analysis.plan.summary import summary_lines, told_classes, told_patients
+from nas.analysis.plan.summary import summary_lines, told_classes, told_doubts, told_patients
 from nas.analysis.plan.write_yaml import commented_yaml, plain
 from nas.analysis.preview.time_candidates import Timing
 from nas.cli.main import main
@@ -98,6 +98,14 @@ def made(tmp_path):
     tree = configuration_tree("balls", source, preprocess, split, groups, step, search, machine)
     lines = summary_lines(survey, split.value, cases, machine, step, search, Deadline(0.5, 60))
     return tree, list(lines)
+
+
+def test_doubts_about_the_data_are_counted(tmp_path):
+    folder = write_msd(tmp_path / "data", ["a", "b", "c"])
+    assert told_doubts(survey_data(MsdData(path=folder), tmp_path, silent)) == []
+    write_nifti(folder / "labelsTr" / "a.nii.gz", np.zeros(SHAPE, np.uint8))
+    [line] = told_doubts(survey_data(MsdData(path=folder), tmp_path, silent))
+    assert "segnas check tells 1 doubt" in line
 
 
 def test_the_file_is_the_configuration_with_comments(made):

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,22 @@ def actions() -> Iterator[tuple[str, argparse.Action]]:
     for name in COMMANDS:
         for action in commands.choices[name]._actions:
             yield f"{name} {action.dest}", action
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("serach", "Did you mean search?"), ("help", "segnas -h lists them")]
+)
+def test_a_command_that_there_is_not_is_told_the_nearest(capsys, word, hint):
+    with pytest.raises(SystemExit) as end:
+        main([word, "data"])
+    assert end.value.code == 2
+    assert f"'{word}' is no command. {hint}" in capsys.readouterr().err
+
+
+def test_the_version_is_shown(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"segnas {version('segnas')}\n")
 
 
 def test_no_path_of_a_command_line_is_read_with_its_tilde():

@@ -13,7 +13,7 @@ from PIL import Image
 
 from nas.cli.main import main
 from nas.report.contact_sheet import class_colours, evenly
-from tests.trainers.data.layouts import datalist_of, nnunet_of, table_of
+from tests.trainers.data.layouts import datalist_of, nnunet_of, pair_of, table_of
 from tests.trainers.data.volumes import SHAPE, ball, write_msd, write_nifti
 from trainers.data.source import Case
 
@@ -160,7 +160,8 @@ def one_case(folder: Path, centre: tuple[int, int, int], affine: np.ndarray) -> 
     write_msd(folder, ["a"])
     write_nifti(folder / "imagesTr" / "a.nii.gz", values, affine)
     write_nifti(folder / "labelsTr" / "a.nii.gz", label, affine)
-    assert main(["check", str(folder), "--sheet", str(folder / "sheet.png")]) == 0
+    told = main(["check", str(folder), "--sheet", str(folder / "sheet.png")])
+    assert told == 1  # a case alone is no set for a search
     return np.asarray(Image.open(folder / "sheet.png").convert("RGB")).astype(int)[120:]
 
 
@@ -272,6 +273,29 @@ def test_other_layouts_are_recognised(data, tmp_path, capsys):
         assert main(["check", str(given)]) == 0, given
         out = told(capsys)
         assert "4 cases" in out and out.endswith("no faults, no doubts")
+
+
+def test_data_that_cannot_be_split_return_1(tmp_path, capsys):
+    assert main(["check", str(write_msd(tmp_path / "one", ["a"]))]) == 1
+    assert "1 case cannot be split into training and validation" in told(capsys)
+    labels = {"labels": {"background": 0, "low": 1, "high": 2}}
+    (tmp_path / "dataset.json").write_text(json.dumps(labels))
+    folder = write_msd(tmp_path / "several", ["a", "b", "c"])
+    rows = [pair_of(folder, name) | {"group": "p"} for name in "abc"]
+    assert main(["check", str(table_of(folder, tmp_path / "cases.csv", rows))]) == 1
+    assert "1 patient cannot be split into training and validation" in told(capsys)
+
+
+def test_a_leak_in_the_split_of_a_table_returns_1(data, tmp_path, capsys):
+    labels = {"labels": {"background": 0, "low": 1, "high": 2}}
+    (tmp_path / "dataset.json").write_text(json.dumps(labels))
+    parts = {"a": "training", "b": "training", "c": "validation"}
+    rows = [pair_of(data, name) | {"case": name, "split": part} for name, part in parts.items()]
+    rows.append(pair_of(data, "a") | {"case": "again", "split": "validation"})
+    assert main(["check", str(table_of(data, tmp_path / "cases.csv", rows))]) == 1
+    out = told(capsys)
+    assert "4 cases; 2 training, 2 validation" in out
+    assert "image and label are the same as those of a; that is in training, this in val" in out
 
 
 def test_the_split_that_the_data_bring_is_looked_at(data, tmp_path, capsys):

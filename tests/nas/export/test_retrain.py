@@ -383,6 +383,20 @@ def test_the_command_tells_what_was_written_and_what_is_next(make, segnas):
     assert f"next: segnas evaluate {folder}" in said
 
 
+@pytest.mark.parametrize(("before", "worse"), [(0.99, True), (0.0, False)])
+def test_weights_that_are_worse_than_the_trials_are_said_to_be(make, capsys, before, worse):
+    folder = make("out", epochs=1)
+    file = folder / "architecture.json"
+    record = json.loads(file.read_text())
+    result = {"number": 0, "key": record["key"], "architecture": record["architecture"]}
+    result |= {"state": "complete", "dice": before, "epochs": 1}
+    file.write_text(json.dumps(record | {"result": result}))
+    assert main(["retrain", str(folder)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert ("In the search it had 0.9900 on these cases: the new weights" in told) is worse
+    assert ("(--from trial); without " in told) is worse
+
+
 def test_interrupted_as_postprocessing_is_chosen_the_card_is_that_of_the_new_weights(
     make, monkeypatch
 ):

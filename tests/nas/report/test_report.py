@@ -57,11 +57,13 @@ def test_the_command_names_the_files_it_wrote(directory, segnas):
     assert {path.name for path in (directory / "report").iterdir()} == names
 
 
-def test_the_page_leads_to_the_runs_of_a_server_that_answers(directory, tmp_path, monkeypatch):
+def test_the_page_leads_to_the_runs_of_a_server_that_answers(
+    directory, tmp_path, monkeypatch, segnas
+):
     [member, *_] = read_search(directory)[1].members
     runs = TrackedRuns({member.name: "0123"}, "http://server/#/experiments/1/runs/")
     monkeypatch.setattr("nas.tracking.lookup.find_trial_runs", lambda *_: runs)
-    assert main(["report", str(directory), "--to", str(tmp_path / "a")]) == 0
+    segnas.printed("report", directory, "--to", tmp_path / "a")
     page = (tmp_path / "a" / "front.html").read_text()
     assert runs.address in page and '"run":"0123"' in page
 

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,14 @@ def test_a_rounding_difference_between_affines_is_fine(msd):
     check_dataset(read_msd(msd))
 
 
+def test_a_mask_of_0_and_255_is_told_what_to_write(msd):
+    label(msd, (ball(SHAPE) > 0).astype(np.uint8) * 255)
+    told = (
+        "  a  label has the values 255 (a mask? write 1 for 255), but dataset.json expects 0 to 2"
+    )
+    assert told in problems(msd)
+
+
 @pytest.mark.parametrize("value", [7.0, -1.0, 0.5, np.nan])
 def test_a_label_value_that_is_no_class(msd, value):
     values = ball(SHAPE).astype(np.float32)
@@ -119,7 +129,21 @@ def test_a_truncated_uncompressed_file(msd):
     assert "  a  imagesTr/a.nii cannot be read: truncated" in problems(msd)
 
 
-@pytest.mark.parametrize("content", [b"", b"PNG", bytes(1000)])
+def test_an_empty_file(msd):
+    (msd / "imagesTr" / "a.nii.gz").write_bytes(b"")
+    assert "  a  imagesTr/a.nii.gz cannot be read: it is empty" in problems(msd)
+
+
+def test_an_ending_that_is_wrong_about_the_compression(msd):
+    zipped, plain = msd / "imagesTr" / "a.nii.gz", msd / "labelsTr" / "b.nii.gz"
+    zipped.rename(zipped.with_suffix(""))
+    plain.write_bytes(gzip.decompress(plain.read_bytes()))
+    told = problems(msd)
+    assert "  a  imagesTr/a.nii cannot be read: it is compressed; a name in .nii.gz would" in told
+    assert "  b  labelsTr/b.nii.gz cannot be read: it is not compressed; a name in .nii wo" in told
+
+
+@pytest.mark.parametrize("content", [b"PNG", bytes(1000)])
 def test_a_file_that_is_something_else(msd, content):
     (msd / "labelsTr" / "a.nii.gz").write_bytes(content)
     assert "  a  labelsTr/a.nii.gz cannot be read: truncated" in problems(msd)

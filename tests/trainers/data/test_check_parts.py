@@ -192,6 +192,43 @@ def test_an_image_of_a_small_part(msd):
     assert message.startswith("image is 12 x 14 x 3 mm, the median of the set is 12 x 14 x 10")
 
 
+def write_ct(folder, change=lambda values: values) -> None:
+    """Air around tissue and bone in HU; `change` of the case b."""
+    for number, name in enumerate("abc"):
+        values = np.full(SHAPE, -1000.0)
+        values[2:-2, 2:-2, 2:-2] = np.random.default_rng(number).uniform(-100, 700, (8, 10, 6))
+        values = change(values) if name == "b" else values
+        write_nifti(folder / "imagesTr" / f"{name}.nii.gz", values.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda values: values + 1024, "the lowest value is 24, in the median case -1000: no Houn"),
+        (lambda values: values.clip(0), "the lowest value is 0, in the median case -1000"),
+        (lambda values: values * 100, "99% of the voxels are -1e+05 to "),
+        (lambda values: values / 1000, "99% of the voxels are -1 to "),
+    ],
+)
+def test_a_case_of_ct_in_other_units(msd, change, told):
+    write_ct(msd, change)
+    [(case, kind, fault, message)] = found(msd)
+    assert (case, kind, fault) == ("b", "intensities", False)
+    assert message.startswith(told)
+
+
+def test_cases_of_ct_in_hounsfield_units_pass(msd):
+    """Also without air, and with metal."""
+    write_ct(msd, lambda values: np.where(values < -900, -90, np.where(values > 698, 3e4, values)))
+    assert found(msd) == []
+
+
+def test_other_images_have_no_unit(msd):
+    values = np.random.default_rng(7).normal(1e5, 1e4, SHAPE).astype(np.float32)
+    write_nifti(msd / "imagesTr" / "b.nii.gz", values)
+    assert found(msd) == []
+
+
 # The way of a search
 
 

@@ -117,6 +117,14 @@ def test_what_has_no_label_is_left_out(msd, tmp_path):
         assert [case.name for case in opened(file).cases] == ["a", "b"]
 
 
+def test_keys_that_are_not_read_are_said_once(msd, tmp_path):
+    file = datalist_of(msd, tmp_path / "list.json", training=entries(msd, patient=["p", "q", "p"]))
+    told = "list.json: ignored the key patient, which means nothing here; `group` keeps the cases"
+    with pytest.warns(UserWarning, match=told) as warned:
+        opened(file)
+    assert len(warned) == 1
+
+
 def test_groups_stay_together(msd, tmp_path):
     file = datalist_of(msd, tmp_path / "list.json", training=entries(msd, group=["p", "q", "p"]))
     cases = split_source(opened(file), Split())
@@ -131,6 +139,7 @@ def test_groups_stay_together(msd, tmp_path):
         ({"training": [{"label": "a"}]}, "training:\n  0.image is missing\n"),
         ({"training": [{"image": "a", "label": ["b"]}]}, "training:\n  0.label: Input should be a"),
         ({"validation": {"image": "a"}}, "validation:\n"),
+        ({"val": [{"image": "a", "label": "b"}]}, "has cases in a list `val`; expected the lists"),
         ({"fold": [0, 1, None]}, "entries of training with and without a fold"),
         ({"fold": [1, 2, 3]}, "has the folds 1, 2, 3; expected 0, 1, 2, ... without a gap"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from tests.installed_package import install
 from trainers.data.datalist import DatalistData
-from trainers.data.folder_source import is_data, source_of
+from trainers.data.folder_source import check_no_data, is_data, source_of
 from trainers.data.msd import MsdData
 from trainers.data.nnunet import NnunetData
 from trainers.data.registry import all_sources
@@ -60,6 +60,13 @@ def test_the_only_list_of_a_folder(msd, tmp_path):
     )
 
 
+def test_a_list_beside_images_that_are_described_is_said_not_to_count(msd, tmp_path):
+    """Its patients and its split would be lost without a word."""
+    table_of(msd, msd / "cases.csv")
+    with pytest.warns(UserWarning, match=r"without cases\.csv; to go by a list, give its file"):
+        assert source_of(msd, tmp_path) == MsdData(path=msd)
+
+
 def test_what_is_wrong_is_said_of_the_layout_that_it_has(msd, tmp_path):
     folder = nnunet_of(msd, tmp_path / "Dataset001", file_ending=".foo")
     assert "file_ending is '.foo'" in refused(folder)
@@ -73,6 +80,29 @@ def test_a_configuration_is_no_data(tmp_path):
         (tmp_path / name).write_text(text)
         assert not is_data(tmp_path / name)
     assert not is_data(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("dataset.json", '{"labels": {}}', "describes a folder of data: give the folder, "),
+        ("list.json", "[]", "has neither a list `training` nor the keys of a search. Expected"),
+        ("list.json", '{"train": []}', "has neither a list `training` nor the keys of a search"),
+        ("list.json", '{"training": [],}', "is no JSON: "),
+    ],
+)
+def test_json_that_was_meant_as_data_is_no_configuration(tmp_path, name, text, told):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError) as error:
+        check_no_data(tmp_path / name)
+    assert f"{tmp_path / name} {told}" in str(error.value)
+    assert f"{tmp_path / name} {told}" in refused(tmp_path / name)
+
+
+def test_a_configuration_may_be_json(tmp_path):
+    (tmp_path / "run.json").write_text('{"name": "a", "data": {}}')
+    check_no_data(tmp_path / "run.json")
+    check_no_data(tmp_path / "run.yaml")
 
 
 def test_a_folder_of_something_else_says_what_is_read(tmp_path):
@@ -89,12 +119,37 @@ def test_images_and_labels_that_nothing_describes_are_told_how_to_go_on(msd, tmp
         shutil.copytree(msd / written, folder / name)
     told = refused(folder)
     assert f"has images in {names[0]} and labels in {names[1]}: write {folder}" in told
+    follow(told, folder)
+
+
+@pytest.mark.parametrize(
+    ("images", "label", "columns"),
+    [
+        (["{}.nii.gz"], "{}_seg.nii.gz", "image,label"),
+        (["{}/ct.nii.gz"], "{}/mask.nii.gz", "image,label"),
+        (["{}/{}_t1.nii.gz", "{}/{}_t1ce.nii.gz"], "{}/{}_seg.nii.gz", "image_t1,image_t1ce,label"),
+    ],
+)
+def test_images_beside_labels_are_told_how_to_go_on(msd, tmp_path, images, label, columns):
+    folder = tmp_path / "mine"
+    for case in "ab":
+        for to in (*images, label):
+            (file := folder / to.format(case, case)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(msd / ("labelsTr" if to == label else "imagesTr") / "a.nii.gz", file)
+    told = refused(folder)
+    row = [to.format("a", "a") for to in (*images, label)]
+    assert f"a row for each case\n{columns}\n{','.join(row)}\n" in told
+    follow(told, folder)
+
+
+def follow(told, folder):
+    """What was told suffices."""
     assert told.endswith("docs/own-data.md has all layouts")
     texts = dict(re.findall(r"write (?:\S+/)?(\S+),.*\n((?:.*\n)+?)(?=and|docs)", told))
     texts |= re.findall(r"and \S+/(\S+),.*\n(.*\n)", told)
     for name, text in texts.items():
         (folder / name).write_text(text)
-    cases = source_of(folder, tmp_path).open(tmp_path).cases  # what was told suffices
+    cases = source_of(folder, folder).open(folder).cases
     assert [case.label.exists() for case in cases] == [True] * len(cases) and cases
 
 

@@ -50,6 +50,14 @@ def test_a_pair_that_is_not_listed_is_used_with_a_warning(msd, edit):
         assert len(read_msd(msd).cases) == 3
 
 
+def test_labels_that_are_all_named_otherwise_are_said_once(msd):
+    for file in (msd / "labelsTr").iterdir():
+        file.rename(file.with_name(file.name.replace(".nii.gz", "_seg.nii.gz")))
+    told = r"no label has the name of its image: imagesTr has a\.nii\.gz, labelsTr a_seg\.nii\.gz"
+    with pytest.raises(UserError, match=told):
+        read_msd(msd)
+
+
 def test_a_case_in_two_formats_is_refused(msd):
     shutil.copy(msd / "imagesTr" / "a.nii.gz", msd / "imagesTr" / "a.nii")
     with pytest.raises(UserError, match=r"both a\.nii and a\.nii\.gz"):

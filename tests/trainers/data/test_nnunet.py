@@ -135,7 +135,9 @@ def test_a_label_without_an_image_and_an_image_without_a_label(nnunet):
         (nnunet / "imagesTr" / f"a_{channel:04}.nii.gz").unlink()
     (nnunet / "labelsTr" / "c.nii.gz").unlink()
     told = faults(nnunet)
-    assert "  a  label without an image (labelsTr/a.nii.gz)\n" in told
+    assert (
+        "  a  label without an image (labelsTr/a.nii.gz); expected imagesTr/a_0000.nii.gz\n" in told
+    )
     assert (
         "  c  image without a label (imagesTr/c_0000.nii.gz); expected labelsTr/c.nii.gz\n" in told
     )

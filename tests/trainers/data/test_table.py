@@ -126,10 +126,15 @@ def test_without_classes_it_says_where_to_write_them(file):
 
 
 @pytest.mark.parametrize(
-    "text", ["image;label\n{};{}\n", "\ufeff Image\tLABEL\r\n{}\t {} \r\n\r\n"]
+    "text",
+    [
+        "image;label\n{};{}\n",
+        "\ufeff Image\tLABEL\r\n{}\t {} \r\n\r\n",
+        "\ufeffsep=;\r\nimage;label\r\n{};{}\r\n",
+    ],
 )
 def test_tables_as_other_programs_save_them(msd, tmp_path, text):
-    """Semicolons, tabs, a byte order mark, blanks, an empty row."""
+    """Semicolons, tabs, a byte order mark, blanks, an empty row, Excel's line on the separator."""
     file = tmp_path / "cases.csv"
     file.write_bytes(text.format(*pair_of(msd, "b").values()).encode())
     assert [case.name for case in opened(file).cases] == ["b"]
@@ -156,6 +161,29 @@ def test_a_row_ends_where_a_line_does(msd, tmp_path):
 def test_two_rows_of_one_name_are_refused(msd, tmp_path):
     file = table_of(msd, tmp_path / "cases.csv", rows(msd, case=["x", "y", "x"]))
     with pytest.raises(UserError, match=r"cases\.csv has x more than once"):
+        opened(file)
+
+
+def test_an_image_that_is_listed_twice_is_named(msd, file):
+    row = file.read_text().splitlines()[1]
+    file.write_text(f"{file.read_text()}{row}\n")
+    with pytest.raises(UserError, match=rf"lists {msd}/imagesTr/a\.nii\.gz more than once"):
+        opened(file)
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["patient"], "the column patient, which means nothing here; `group` keeps the cases of a"),
+        (["fold", "age"], "the columns fold, age, which mean nothing here; `group` keeps"),
+        (["group", "split", "sex"], "the column sex, which means nothing here$"),
+    ],
+)
+def test_columns_that_are_not_read_are_said(msd, tmp_path, columns, told):
+    """Scans of a patient would be in two parts without a word."""
+    values = {name: ["training", "test", "validation"] for name in columns}
+    file = table_of(msd, tmp_path / "cases.csv", rows(msd, **values))
+    with pytest.warns(UserWarning, match=rf"cases\.csv: ignored {told}"):
         opened(file)
 
 
@@ -227,6 +255,17 @@ def test_paths_that_do_not_exist_are_named_with_their_cases(file):
     file.write_text(file.read_text().replace("imagesTr/b.nii", "imagesTr/lost.nii"))
     with pytest.raises(UserError, match=r"  lost  label without an image \(labelsTr/b\.nii\.gz\)"):
         check_dataset(opened(file))
+
+
+@pytest.mark.parametrize("root", ["/mnt/elsewhere/", "D:\\liver\\"])
+def test_paths_of_another_machine_are_told_in_full(file, root):
+    lines = file.read_text().replace(f"{file.parent}/balls/", root).splitlines()
+    file.write_text("\n".join([lines[0], lines[1].replace("imagesTr/", "imagesTr" + root[-1])]))
+    with pytest.raises(UserError) as error:
+        check_dataset(opened(file))
+    note = " (folders are separated by / here)" if root[-1] == "\\" else ""
+    place = f"{root}imagesTr{root[-1]}a.nii.gz{note}"
+    assert f"listed in cases.csv, but {place} is missing" in str(error.value)
 
 
 def test_a_missing_table_is_named(tmp_path):

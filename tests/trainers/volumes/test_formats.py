@@ -132,8 +132,8 @@ def test_what_is_none_is_refused_by_its_name(tmp_path, name, content):
     if name.endswith(("nrrd", "mha")):
         pytest.importorskip("SimpleITK")
     (tmp_path / name).write_bytes(content)
-    kind = name[2:].upper()
-    with pytest.raises(UserError, match=f"{name} cannot be read: truncated or no {kind} file"):
+    told = f"truncated or no {name[2:].upper()} file" if content else "it is empty"
+    with pytest.raises(UserError, match=f"{name} cannot be read: {told}"):
         open_volume(tmp_path / name)
     with pytest.raises(UserError, match=r"b\.png cannot be read: No such file"):
         open_volume(tmp_path / "b.png")

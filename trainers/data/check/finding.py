@@ -26,6 +26,7 @@ class Kind(StrEnum):
     PAIR = "image and label differ"
     NO_FOREGROUND = "no foreground"
     LEAK = "leak"
+    SPLIT = "split"
     OUTLIER = "outlier voxels"
     CONSTANT = "constant image"
     EMPTY = "empty label"
@@ -34,13 +35,14 @@ class Kind(StrEnum):
     STORED = "label storage"
     VOXEL_SIZE = "voxel size"
     EXTENT = "field of view"
+    INTENSITY = "intensities"
     DUPLICATE = "duplicate"
     CLASS = "class"
 
 
 FAULTS = (
     Kind.MISSING, Kind.UNREADABLE, Kind.CHANNELS, Kind.NOT_FINITE, Kind.LABEL_VALUES, Kind.PAIR,
-    Kind.NO_FOREGROUND, Kind.LEAK,
+    Kind.NO_FOREGROUND, Kind.LEAK, Kind.SPLIT,
 )  # fmt: skip
 
 

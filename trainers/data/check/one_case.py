@@ -55,15 +55,18 @@ class CaseCheck:
         if len(missing) == len(files) and not has_label:
             self._found(
                 Kind.MISSING,
-                f"listed in {self.source.described_by}, but {_short(files[0])} is missing",
+                f"listed in {self.source.described_by}, but {self._place(files[0])} is missing",
             )
         elif len(missing) == len(files):
-            self._found(Kind.MISSING, f"label without an image ({_short(self.case.label)})")
+            wanted = self._place(files[0])
+            told = f"label without an image ({_short(self.case.label)}); expected {wanted}"
+            self._found(Kind.MISSING, told)
         elif missing:
-            lost = ", ".join(map(_short, missing))
+            lost = ", ".join(map(self._place, missing))
             self._found(Kind.MISSING, f"{len(missing)} of {len(files)} files missing ({lost})")
         if has_image and not has_label:
-            told = f"image without a label ({_short(files[0])}); expected {_short(self.case.label)}"
+            wanted = self._place(self.case.label)
+            told = f"image without a label ({_short(files[0])}); expected {wanted}"
             self._found(Kind.MISSING, told)
         image = self._open(self.case.image) if has_image else None
         label = self._open(self.case.label) if has_label else None
@@ -75,6 +78,12 @@ class CaseCheck:
             return None
         assert image  # it has channels
         return self._facts(image, channels, classes)
+
+    def _place(self, path: Path) -> str:
+        """Where a missing file was looked for: from the folder of the data on, or in full."""
+        inside = path.is_relative_to(self.source.folder)
+        place = str(path.relative_to(self.source.folder) if inside else path)
+        return f"{place} (folders are separated by / here)" if "\\" in place else place
 
     def _facts(
         self, image: nib.Nifti1Image, channels: np.ndarray, classes: np.ndarray
@@ -183,9 +192,10 @@ class CaseCheck:
         good = close & (((nearest >= 0) & (nearest < self._count)) | ignored)
         if not good.all():
             or_ignored = "" if ignore is None else f", or {ignore} to be ignored"
+            mask = " (a mask? write 1 for 255)" if set(np.unique(values)) == {0, 255} else ""
             self._found(
                 Kind.LABEL_VALUES,
-                f"label has the values {digits(values[~good])}, but {self.expecting} expects "
+                f"label has the values {digits(values[~good])}{mask}, but {self.expecting} expects "
                 f"0 to {self._count - 1}{or_ignored} ({_short(path)})",
             )
             return None

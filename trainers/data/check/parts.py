@@ -18,6 +18,9 @@ from trainers.volumes.targets import Targets
 APART = 3.0  # times larger or smaller than the median
 ENOUGH = 3  # cases that a median is of
 SHOWN = 10  # classes that are named
+HOUNSFIELD = 500.0  # HU: CT reaches below minus and above plus this, other images do not
+NO_AIR = -50.0  # HU; fat has less, and so has air
+OTHER_UNIT = 10.0  # times a larger or smaller range than the median's
 
 
 def check_parts(
@@ -36,7 +39,19 @@ def check_parts(
         *_duplicates(used, parts),
         *_classes(used, targets, parts),
         *_sizes(used),
+        *_intensities(used),
     ]
+
+
+def hounsfield(facts: Sequence[CaseFacts], channel: int) -> bool:
+    """Whether the values of most cases are Hounsfield units."""
+    lowest, _, _, _, highest = _median(facts, channel)
+    return bool(lowest < -HOUNSFIELD and highest > HOUNSFIELD)
+
+
+def _median(facts: Sequence[CaseFacts], channel: int) -> np.ndarray:
+    """Of the percentiles that cases have."""
+    return np.asarray(np.median([one.intensities[channel] for one in facts], axis=0))
 
 
 def _parts(facts: Sequence[CaseFacts], split: Cases | None) -> Mapping[str, str]:
@@ -141,3 +156,36 @@ def _sizes(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
                 "a small part of it?"
             )
             yield Finding(case=one.name, kind=Kind.EXTENT, message=told)
+
+
+def _intensities(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
+    """Cases that are not in the Hounsfield units of the others: a window would clip all of them.
+
+    Other images have no unit, and are normalised each by itself.
+    """
+    if len(facts) < ENOUGH:
+        return
+    count = len(facts[0].intensities)
+    for channel in range(count):
+        if not hounsfield(facts, channel):
+            continue
+        lowest, first, _, last, _ = _median(facts, channel)
+        where = f" in channel {channel}" if count > 1 else ""
+        for one in facts:
+            low, own_first, _, own_last, high = one.intensities[channel]
+            if low == high:
+                continue  # constant, which was said
+            usual, own = last - first, own_last - own_first
+            if usual and not usual / OTHER_UNIT < own < usual * OTHER_UNIT:
+                told = (
+                    f"99% of the voxels are {own_first:.4g} to {own_last:.4g}{where}, in the "
+                    f"median case {first:.4g} to {last:.4g}: no Hounsfield units?"
+                )
+            elif low > NO_AIR:
+                told = (
+                    f"the lowest value is {low:.4g}{where}, in the median case {lowest:.4g}: no "
+                    "Hounsfield units?"
+                )
+            else:
+                continue
+            yield Finding(case=one.name, kind=Kind.INTENSITY, message=told)
