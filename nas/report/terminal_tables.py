@@ -9,7 +9,7 @@ from rich.table import Table
 
 from nas.cost.latency.conditions import conditions_text
 from nas.pareto.front_files import Front
-from nas.pareto.objectives import DICE, UNKNOWN, costs_among, objective
+from nas.pareto.objectives import DICE, UNKNOWN, chance_text, costs_among, objective
 from nas.pareto.reference import above_reference, dice_reference
 
 
@@ -46,7 +46,7 @@ def front_table(
             cells[0] += f" ×{len(row.trainings)}"  # noqa: RUF001
         if front.chances:
             chance = front.chances.get(row.name)
-            cells.append(UNKNOWN if chance is None else f"{chance:.0%}")
+            cells.append(UNKNOWN if chance is None else chance_text(chance))
         place = [] if not numbered else [str(number)] if row.is_candidate else [""]
         called = row.name if row.compressed else row.label
         table.add_row(*place, called, *cells, style=None if row.is_candidate else "dim")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nas.pareto.objectives import COSTS, OBJECTIVES, PREFIXES, Objective, costs_among, objective
+from nas.pareto.objectives import COSTS, OBJECTIVES, Objective, costs_among, objective
 from nas.pareto.reference import dice_reference
 from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
@@ -209,5 +209,5 @@ def format_of(objective: Objective) -> dict[str, Any]:
         "meaning": objective.meaning,
         "unit": objective.unit,
         "maximised": objective.maximised,
-        "prefixes": PREFIXES[objective.base],
+        "prefixes": objective.prefixes,
     }

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from nas.pareto.front_files import Front, front_csv, front_json, read_front
-from nas.pareto.objectives import objective, short_number
+from nas.pareto.objectives import chance_text, objective, short_number
 from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
 from nas.report.progress import Progress, UnderWay
@@ -226,6 +226,17 @@ def test_units_stand_behind_the_number():
     assert short_number(1010 * 2**20, "B", 1024) == "1010 MiB"  # and not 1.01e+03
     assert objective("latency_ms").exact(12_345.6) == "12350 ms"
 
+    assert objective("latency_ms").short(1020) == "1020 ms"  # and not 1.02 kms
+    assert page()["formats"]["latency_ms"]["prefixes"] == []
+
+
+def test_a_chance_is_no_certainty():
+    assert [chance_text(one) for one in (0.714, 0.997, 0.003, 1.0)] == [
+        "71%",
+        ">99%",
+        "<1%",
+        "100%",
+    ]
 
 def test_an_architecture_is_readable_on_one_line():
     architecture = {"width": 16, "blocks": (1, 2), "tokens": [{"gate": "both"}, {"gate": "none"}]}
@@ -393,7 +404,7 @@ def test_the_terminal_has_chances_where_there_are_any():
     found, console = record(REPEATED), Console(width=120, file=io.StringIO())
     console.print(front_table(found.front))
     shown = console.file.getvalue()
-    assert f"{found.chances['large']:.0%}" in shown
+    assert chance_text(found.chances["large"]) in shown
     assert "0.8800 ×2" in shown  # noqa: RUF001
     assert "0.8500 ×" not in shown  # noqa: RUF001
     plain = Front(members=found.members, objectives=OBJECTIVES)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from nas.pareto.front import front
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import chance_text, objective
 from nas.report.comparison import compare, comparison_page
 from nas.report.front_page import front_page
 from nas.report.progress import Progress, UnderWay
@@ -440,7 +440,7 @@ def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
     settle(page)
     heads = page.locator("#networks th").all_inner_texts()
     row = page.locator("#networks tr.chosen td").all_inner_texts()
-    told = f"{math.floor(100 * record.chances[best.key] + 0.5)} %"
+    told = chance_text(record.chances[best.key]).replace("%", " %")
     assert (row[heads.index("Trainings")], row[heads.index("Chance")]) == ("2", told)
     card = page.locator("#card dl").inner_text()
     assert f"{best.dice + 0.01:.4f}, {best.dice - 0.01:.4f}" in card
