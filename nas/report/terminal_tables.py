@@ -35,13 +35,14 @@ def front_table(
     names = [n for n in ("dice", *costs) if any(row.value(n) is not None for row in rows)]
     known = list(map(objective, names))
     for shown in known:
-        table.add_column(shown.title, justify="right")
+        whole = shown.name == DICE.name  # the others break before their unit
+        table.add_column(shown.title, justify="right", overflow="fold", no_wrap=whole)
     if front.chances:
         table.add_column("chance", justify="right")
     for number, row in enumerate(rows, 1):
         if number == len(members) + 1:
             table.add_section()
-        cells = [shown.exact(row.value(shown.name)) for shown in known]
+        cells = [shown.short(row.value(shown.name)) for shown in known]
         if row.trainings:
             cells[0] += f" ×{len(row.trainings)}"  # noqa: RUF001
         if front.chances:

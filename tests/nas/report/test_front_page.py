@@ -412,6 +412,14 @@ def test_the_terminal_has_chances_where_there_are_any():
 
 
 def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
+def test_a_narrow_terminal_cuts_off_no_figure():
+    console = Console(width=50, file=io.StringIO())
+    console.print(front_table(record().front))
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert all(word in shown for word in ("0.9000", "1.24", "410", "286", "8.7"))
+
+
     tiny = result("tiny", 0.2, 300, 0.5)
     found = record([*RESULTS, tiny])
     console = Console(width=120, file=io.StringIO())

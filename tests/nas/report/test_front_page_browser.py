@@ -657,3 +657,7 @@ def test_a_picture_tells_the_resolution_of_each_axis_where_they_differ(browser, 
     told = [row.split(" \N{MULTIPLICATION SIGN} ") for row in rows]
     assert told == [["1"], ["1/2", "1/2", "1"], ["1/4", "1/4", "1"], ["1/8", "1/8", "1/2"]]
     page.close()
+    beaten = sum(
+        comparison.is_beaten(n, m) for n, found in comparison.fronts.items() for m in found
+    )
+    assert page.locator("#networks td:last-child").all_inner_texts().count("yes") == beaten > 0
