@@ -3,7 +3,7 @@ const SHAPES = ["dot", "square", "diamond", "down", "star"];
 
 const lookOf = (search) => {
   const mark = SHAPES[search % SHAPES.length], size = {dot: 6, square: 5.4, diamond: 5.6}[mark] ?? 7;
-  return {mark, size, fill: palette.set[search % palette.set.length], line: palette.paper, front: true};
+  return {mark, size, fill: palette.set[search % palette.set.length], halo: palette.paper, front: true};
 };
 
 function drawPlanes(plots) {

@@ -425,6 +425,9 @@ def test_ticks_that_lie_near_each_other_are_told_apart(browser, tmp_path):
     ticks = page.evaluate("document.querySelector('[data-cost=params]').plot.spec.x.ticks")
     assert [tick["text"] for tick in ticks] == ["122.5 k", "123 k", "123.5 k", "124 k"]
     page.close()
+    heights = page.evaluate("document.querySelector('[data-cost=params]').plot.spec.y.ticks")
+    told = [tick["text"] for tick in heights]
+    assert len(set(told)) == len(told) > 2
 
 
 def test_chances_are_a_column_and_in_the_card(browser, tmp_path):
