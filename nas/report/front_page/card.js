@@ -110,6 +110,20 @@ function command(text) {
 }
 
 // Its run in MLflow: a link where a server shows it, else how to have it shown.
+// How it becomes a folder of its own, to be retrained and deployed.
+function taking(network) {
+  if (network.state !== "complete" && !beside.includes(network)) return [];
+  return [element("h3", {}, "Take it"), command(`segnas export ${searchFolder()} --pick ${network.key} --to OUT`)];
+}
+
+// The search's folder as a shell reads it, where the page still lies in it.
+function searchFolder() {
+  const {protocol, host, pathname} = location;
+  if (!data.inFolder || protocol !== "file:" || host) return "SEARCH_DIR";
+  const path = decodeURIComponent(pathname).replace(/\/[^/]*$/, "");
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'"'"'`)}'`;
+}
+
 function tracked(network) {
   if (!network.run) return [];
   const title = element("h3", {}, "In MLflow");
@@ -118,7 +132,7 @@ function tracked(network) {
     return [title, element("p", {}, link)];
   }
   return [title, element("p", {}, "Run ", element("span", {class: "key"}, network.run), ", shown by"),
-    command("segnas ui SEARCH_DIR")];
+    command(`segnas ui ${searchFolder()}`)];
 }
 
 function drawCard(card, network, state, {choose, close}) {
@@ -140,6 +154,7 @@ function drawCard(card, network, state, {choose, close}) {
     costsOf(network),
     ...whyNot(network, state, choose),
     ...(network.perClass.some((dice) => dice !== null)
+    ...taking(network),
       ? [element("h3", {}, "Dice per class"), ...classBars(network)] : []),
     ...(network.curve.length > 1
       ? [element("h3", {}, "Validation Dice"), element("div", {id: "curve"})] : []),
@@ -147,8 +162,6 @@ function drawCard(card, network, state, {choose, close}) {
     network.picture === null ? null : picture(data.pictures[network.picture]),
     element("details", {open: network.picture === null}, element("summary", {}, "Its choices"),
       element("code", {}, network.text)),
-    ...(network.state === "complete" || beside.includes(network)
-      ? [element("h3", {}, "Take it"), command(`segnas export SEARCH_DIR --pick ${network.key} --to OUT`)] : []),
     ...tracked(network),
   ].filter((part) => part !== null));
   if (network.curve.length > 1) drawCurve(card.querySelector("#curve"), network);

@@ -89,7 +89,7 @@ def test_the_page_holds_every_network_with_its_costs():
 def test_the_caption_counts_what_became_of_the_candidates():
     assert page()["caption"].startswith(
         "2 of 3 trained networks are the front: none is better in one of Dice, parameters, latency "
-        "and as good in the others. 1 candidate rejected."
+        "and as good in the others. 1 candidate infeasible."
     )
 
 
@@ -144,7 +144,8 @@ def test_a_search_with_little_or_nothing_has_a_page(results):
     data = page(results)
     assert len(data["networks"]) == len(results)
     members = sum(r.state == "complete" for r in results)
-    assert data["caption"].startswith(f"{members} of {members} trained network")
+    told = "1 of 1 trained network is the front" if members else "No network has been trained to"
+    assert data["caption"].startswith(told)
     assert data["knobs"] == []
 
 
@@ -540,7 +541,7 @@ def test_a_compressed_network_is_a_marked_row_of_the_terminal_s_table():
 def test_the_page_tells_under_which_conditions_latency_was_measured():
     measured = result("a", 0.9, 10, latency=latency(5.0).to_json())
     text = "Latency is the median of one pass: a machine (Linux), 1 thread, fp32, eager"
-    assert text in page([measured])["caption"]
+    assert text in page([measured])["conditions"]
 
 
 def test_importances_are_on_the_page_once_they_were_worked_out(tmp_path):

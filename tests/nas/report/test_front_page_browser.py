@@ -612,6 +612,79 @@ def test_a_preset_that_was_not_trained_has_a_mark_and_a_card(browser, tmp_path):
 
 
 def test_two_fronts_stand_in_the_same_planes(browser, tmp_path):
+def test_members_that_lie_dense_are_all_seen(browser, tmp_path):
+    one = COMPLETE[0]
+    results = [
+        replace(one, key=f"{n:010}", number=n, dice=0.5 + n / 1000, costs={"params": 1000.0 + n})
+        for n in range(300)
+    ]
+    record = SearchRecord(results=results, objectives=OBJECTIVES[:2], title="t", classes=())
+    (tmp_path / "front.html").write_text(front_page(record))
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((tmp_path / "front.html").as_uri())
+    settle(page)
+    colours = page.evaluate(
+        """() => {
+          const {base, places} = document.querySelector("[data-cost=params]").plot;
+          const ink = base.getContext("2d"), ratio = window.devicePixelRatio;
+          return [...places.values()].filter(({front}) => front)
+            .map(({x, y}) => [...ink.getImageData(x * ratio, y * ratio, 1, 1).data].join());
+        }"""
+    )
+    assert len(colours) > 70
+    assert set(colours) == {"0,114,178,255"}
+    page.close()
+
+
+def test_a_stopped_network_that_was_ahead_lies_within_the_plane(browser, tmp_path):
+    ahead = replace(COMPLETE[0], key="ahead", state="stopped", dice=None, curve=(0.5, 0.97))
+    record = SearchRecord(results=[*COMPLETE, ahead], objectives=OBJECTIVES, title="t", classes=())
+    (tmp_path / "front.html").write_text(front_page(record))
+    page = browser.new_page()
+    page.goto((tmp_path / "front.html").as_uri())
+    settle(page)
+    top, y = page.evaluate(
+        """() => {
+          const {box, places} = document.querySelector("[data-cost=params]").plot;
+          return [box.top, places.get("ahead").y];
+        }"""
+    )
+    assert y > top
+    page.close()
+
+
+def test_the_page_in_its_folder_says_how_a_network_is_taken_and_what_is_left_out(browser, tmp_path):
+    weak = replace(COMPLETE[0], key="weak", dice=0.1, costs={**COMPLETE[0].costs, "params": 1.0})
+    words = "a structure whose name goes on and on"
+    classes = (f"{words} and on and on", "whole_in_one_word_of_very_many_letters_without_a_blank")
+    results = [
+        replace(one, dice_per_class=dict.fromkeys(classes, one.dice)) for one in (*COMPLETE, weak)
+    ]
+    record = SearchRecord(results=results, objectives=OBJECTIVES, title="t", classes=classes)
+    folder = tmp_path / "a search's"
+    folder.mkdir()
+    for in_folder in (True, False):
+        (folder / "front.html").write_text(front_page(record, in_folder=in_folder))
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto((folder / "front.html").as_uri())
+        settle(page)
+        key = page.inner_text("#card h2")
+        where = shlex.quote(str(folder)) if in_folder else "SEARCH_DIR"
+        assert f"segnas export {where} --pick {key} --to OUT" in page.inner_text("#card")
+        page.close() if in_folder else None
+    assert "1 member below Dice 0.7" in page.inner_text("#left")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll(".bar > span:first-child, #networks th")]
+          .filter(one => one.scrollWidth > one.clientWidth + 1 || one.clientWidth > 250)
+          .map(one => one.textContent)"""
+    )
+    assert cut == []
+    page.click("text=Clear budgets")
+    settle(page)
+    assert "left out" not in page.inner_text("#left")
+    page.close()
+
+
     settings = {"data": {"split": {}}}
     one, other = (
         SearchRecord(
