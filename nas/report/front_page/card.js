@@ -1,5 +1,5 @@
 // The card of a network: what it is, what it costs, and why it is not on the front.
-const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained",
+const STATES = {stopped: "stopped early", infeasible: "infeasible", complete: "trained",
   baseline: "beside the front", compressed: "beside the front", untrained: "not trained in this search"};
 
 function keyButton(network, choose) {
@@ -40,8 +40,9 @@ function costsOf(network) {
 function classBars(network) {
   return data.classes.map((name, place) => {
     const dice = network.perClass[place];
-    return element("div", {class: "bar"}, element("span", {title: name}, name),
-      track(Number(dice) || 0), element("span", {}, shown("dice", dice)));
+    const absent = typeof dice === "string";  // there is no bar to be drawn
+    return element("div", {class: "bar"}, element("span", {}, name), absent ? null : track(dice ?? 0),
+      element("span", {class: absent ? "absent" : null}, shown("dice", dice)));
   });
 }
 
@@ -109,7 +110,6 @@ function command(text) {
   return element("div", {class: "command"}, code, button);
 }
 
-// Its run in MLflow: a link where a server shows it, else how to have it shown.
 // How it becomes a folder of its own, to be retrained and deployed.
 function taking(network) {
   if (network.state !== "complete" && !beside.includes(network)) return [];
@@ -124,6 +124,7 @@ function searchFolder() {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'"'"'`)}'`;
 }
 
+// Its run in MLflow: a link where a server shows it, else how to have it shown.
 function tracked(network) {
   if (!network.run) return [];
   const title = element("h3", {}, "In MLflow");
@@ -153,8 +154,8 @@ function drawCard(card, network, state, {choose, close}) {
     neighbours(network, state, choose),
     costsOf(network),
     ...whyNot(network, state, choose),
-    ...(network.perClass.some((dice) => dice !== null)
     ...taking(network),
+    ...(network.perClass.some((dice) => dice !== null)
       ? [element("h3", {}, "Dice per class"), ...classBars(network)] : []),
     ...(network.curve.length > 1
       ? [element("h3", {}, "Validation Dice"), element("div", {id: "curve"})] : []),

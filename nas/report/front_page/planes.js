@@ -49,7 +49,7 @@ function drawPlane(plot, cost, state) {
   const lanes = [
     state.lanes.lower && lane("lower", [LOOKS.lowerStopped(), stopped.filter(low)],
       [LOOKS.lower(), [...complete, ...besides].filter(low)]),
-    state.lanes.rejected && lane("rejected", [LOOKS.rejected(), rejected]),
+    state.lanes.rejected && lane("infeasible", [LOOKS.rejected(), rejected]),
     state.lanes.untrained && lane("untrained",
       [LOOKS.untrained(), presets.filter((network) => network.name.kind !== "baseline")],
       [LOOKS.untrainedBaseline(), presets.filter((network) => network.name.kind === "baseline")]),
@@ -104,7 +104,7 @@ function drawLegend(where, state) {
     [has("baseline") || named("baseline"), LOOKS.baseline(), "baseline, trained"],
     [has("compressed"), LOOKS.compressed(), "made smaller after the search"],
     [state.lanes.lower, LOOKS.lower(), "lower than the picture"],
-    [state.lanes.rejected, LOOKS.rejected(), "rejected"],
+    [state.lanes.rejected, LOOKS.rejected(), "infeasible"],
     [bare(false), LOOKS.untrained(), "preset, not trained"],
     [bare(true), LOOKS.untrainedBaseline(), "baseline, not trained"],
   ];

@@ -226,7 +226,6 @@ def test_units_stand_behind_the_number():
     assert short_number(8.74, "ms") == "8.74 ms"
     assert short_number(1010 * 2**20, "B", 1024) == "1010 MiB"  # and not 1.01e+03
     assert objective("latency_ms").exact(12_345.6) == "12350 ms"
-
     assert objective("latency_ms").short(1020) == "1020 ms"  # and not 1.02 kms
     assert page()["formats"]["latency_ms"]["prefixes"] == []
 
@@ -238,6 +237,7 @@ def test_a_chance_is_no_certainty():
         "<1%",
         "100%",
     ]
+
 
 def test_an_architecture_is_readable_on_one_line():
     architecture = {"width": 16, "blocks": (1, 2), "tokens": [{"gate": "both"}, {"gate": "none"}]}
@@ -412,7 +412,6 @@ def test_the_terminal_has_chances_where_there_are_any():
     assert "chance" not in [column.header for column in front_table(plain).columns]
 
 
-def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
 def test_a_narrow_terminal_cuts_off_no_figure():
     console = Console(width=50, file=io.StringIO())
     console.print(front_table(record().front))
@@ -421,6 +420,7 @@ def test_a_narrow_terminal_cuts_off_no_figure():
     assert all(word in shown for word in ("0.9000", "1.24", "410", "286", "8.7"))
 
 
+def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
     tiny = result("tiny", 0.2, 300, 0.5)
     found = record([*RESULTS, tiny])
     console = Console(width=120, file=io.StringIO())
@@ -489,7 +489,10 @@ def test_baselines_are_on_the_page_and_not_among_the_networks_found():
     assert beside["name"] == {"text": "unet-s", "kind": "baseline"}
     assert beside["picture"] is not None
     assert data["caption"].startswith("2 of 3 trained networks are the front")
-    assert "The front is better than every baseline at its cost: unet-s 0.8800." in data["caption"]
+    assert (
+        "The front is better than every baseline at its cost: unet-s (Dice 0.8800)."
+        in data["caption"]
+    )
     assert data["knobs"] == page(RESULTS)["knobs"]
 
 
@@ -527,7 +530,10 @@ def test_compressed_networks_are_on_the_page_and_change_nothing_of_what_was_foun
     found = page(RESULTS, baselines=[baseline()])
     assert data["networks"][:-1] == found["networks"]
     assert data["knobs"] == found["knobs"]
-    assert "The front is better than every baseline at its cost: unet-s 0.8800." in data["caption"]
+    assert (
+        "The front is better than every baseline at its cost: unet-s (Dice 0.8800)."
+        in data["caption"]
+    )
     assert "made from it after the search" in data["caption"]
 
 
