@@ -12,7 +12,7 @@ from rich.table import Table
 
 from nas.cli import arguments
 from nas.cli.console import NOTES, note, print_wide, say
-from nas.pareto.objectives import COSTS, LATENCY, costs_among, is_latency, objective
+from nas.pareto.objectives import COSTS, LATENCY, chance_text, costs_among, is_latency, objective
 
 if TYPE_CHECKING:
     from nas.report.search_record import SearchRecord
@@ -103,8 +103,8 @@ def confirmed_table(told: Sequence[dict[str, Any]]) -> Table:
             "yes" if one["on_front"] else "near",
             f"{one['dice_of_search']:.4f}",
             f"{one['mean']:.4f}{spread}",
-            *(objective(name).exact(one.get(name)) for name in ("params", *latencies)),
-            f"{one['chance']:.0%}",
+            *(objective(name).short(one.get(name)) for name in ("params", *latencies)),
+            chance_text(one["chance"]),
         )
     table.caption = (
         "front: by the mean over all trainings; chance: that no network which costs no more has a "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor, log10
+from math import ceil, floor, log10
 
 import plotext
 
@@ -31,7 +31,11 @@ def front_chart(members: Sequence[Result], cost: str, width: int) -> str:
     plotext.clear_figure()
     plotext.plotsize(width, HEIGHT)
     plotext.xlim(left, right)
-    plotext.ylim(*_wider(min(ys), max(ys)))
+    bottom, top = _wider(min(ys), max(ys))
+    plotext.ylim(bottom, top)
+    heights = _round_ticks(bottom, top)
+    digits = max(0, -floor(log10(heights[1] - heights[0]) + 1e-9))
+    plotext.yticks(heights, [f"{height:.{digits}f}" for height in heights])
     ticks = _ticks(left, right)
     plotext.xticks(ticks, [objective(cost).short(10**tick) for tick in ticks])
     plotext.title(f"Dice against {objective(cost).phrase}")
@@ -46,7 +50,16 @@ def _ticks(low: float, high: float) -> list[float]:
     steps = (1,) if high - low > 2 else (1, 2, 5)
     decades = range(floor(low), floor(high) + 1)
     ticks = [decade + log10(step) for decade in decades for step in steps]
-    return [tick for tick in ticks if low <= tick <= high] or [low, high]
+    within = [tick for tick in ticks if low <= tick <= high]
+    return within if len(within) > 1 else [low, high]
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Two to seven round numbers in between."""
+    rough = (high - low) / 7
+    power = 10.0 ** floor(log10(rough))
+    step = power * next(times for times in (1, 2, 5, 10) if times * power >= rough)
+    return [place * step for place in range(ceil(low / step), floor(high / step) + 1)]
 
 
 def _wider(low: float, high: float) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def baseline_verdict(
     open_: list[str] = []
     for baseline, point in zip(baselines, objective_points(baselines, objectives), strict=True):
         dominated = ((points <= point).all(axis=1) & (points < point).any(axis=1)).any()
-        told = f"{baseline.label} {DICE.exact(baseline.dice)}"
+        told = f"{baseline.label} (Dice {DICE.exact(baseline.dice)})"
         (open_ if np.isnan(point).any() else behind if dominated else ahead).append(told)
     waits = f"; not compared while a cost is not known: {', '.join(open_)}" if open_ else ""
     if not ahead:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:  # it loads PyTorch
     from nas.cost.count import Cost
 
 UNKNOWN = "—"
-PREFIXES = {
+Prefixes = tuple[tuple[float, str], ...]
+PREFIXES: Mapping[int, Prefixes] = {
     1000: ((1e9, "G"), (1e6, "M"), (1e3, "k")),
     1024: ((2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki")),
 }
@@ -62,6 +63,11 @@ class Objective:
         if value is not None and self.maximised:
             return f"{value:.4f}"
         return short_number(value, self.unit, self.base)
+
+    @property
+    def prefixes(self) -> Prefixes:
+        """Those of its unit, the largest first."""
+        return prefixes_of(self.unit, self.base)
 
 
 OBJECTIVES: Mapping[str, Objective] = {
@@ -142,17 +148,28 @@ def costs_among(names: Iterable[str]) -> list[str]:
     return sorted(known, key=lambda name: (COSTS.index(name.partition("@")[0]), name))
 
 
+def prefixes_of(unit: str, base: Literal[1000, 1024]) -> Prefixes:
+    """The prefixes before a unit, the largest first; none where it has one: no 1.02 kms."""
+    return () if unit == "ms" else PREFIXES[base]
+
+
 def short_number(
     value: float | None, unit: str = "", base: Literal[1000, 1024] = 1000, digits: int = 3
 ) -> str:
     """A few digits for people: `12.3 k`, `4.1 M`, `8.7 ms`; a dash for the unknown."""
     if value is None:
         return UNKNOWN
-    for size, prefix in PREFIXES[base]:
+    for size, prefix in prefixes_of(unit, base):
         if value >= 0.9995 * size:  # 999,999 is 1 M, not 1e+03 k
             value, unit = value / size, prefix + unit
             break
     return f"{in_digits(value, digits)} {unit}".rstrip()
+
+
+def chance_text(chance: float) -> str:
+    """In per cent: `71%`; `>99%`, for no chance below 1 is a certainty, and `<1%`."""
+    rounded = f"{chance:.0%}"
+    return {"100%": ">99%", "0%": "<1%"}.get(rounded, rounded) if 0 < chance < 1 else rounded
 
 
 def in_digits(value: float, digits: int) -> str:

@@ -90,7 +90,8 @@ def png(figure: Figure, background: str = "white") -> bytes:
 def embedded(image: bytes, told: str) -> str:
     """A PNG inside of the page; `told`: what it shows, for who cannot see it."""
     data = base64.b64encode(image).decode()
-    return f'<img class="picture" src="data:image/png;base64,{data}" alt="{escape(told)}">'
+    shown = f'<img class="picture" src="data:image/png;base64,{data}" alt="{escape(told)}">'
+    return f'<div class="scroll">{shown}</div>'
 
 
 def _svg(figure: Figure) -> str:

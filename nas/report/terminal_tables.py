@@ -9,7 +9,7 @@ from rich.table import Table
 
 from nas.cost.latency.conditions import conditions_text
 from nas.pareto.front_files import Front
-from nas.pareto.objectives import DICE, UNKNOWN, costs_among, objective
+from nas.pareto.objectives import DICE, UNKNOWN, chance_text, costs_among, objective
 from nas.pareto.reference import above_reference, dice_reference
 
 
@@ -35,18 +35,19 @@ def front_table(
     names = [n for n in ("dice", *costs) if any(row.value(n) is not None for row in rows)]
     known = list(map(objective, names))
     for shown in known:
-        table.add_column(shown.title, justify="right")
+        whole = shown.name == DICE.name  # the others break before their unit
+        table.add_column(shown.title, justify="right", overflow="fold", no_wrap=whole)
     if front.chances:
         table.add_column("chance", justify="right")
     for number, row in enumerate(rows, 1):
         if number == len(members) + 1:
             table.add_section()
-        cells = [shown.exact(row.value(shown.name)) for shown in known]
+        cells = [shown.short(row.value(shown.name)) for shown in known]
         if row.trainings:
             cells[0] += f" ×{len(row.trainings)}"  # noqa: RUF001
         if front.chances:
             chance = front.chances.get(row.name)
-            cells.append(UNKNOWN if chance is None else f"{chance:.0%}")
+            cells.append(UNKNOWN if chance is None else chance_text(chance))
         place = [] if not numbered else [str(number)] if row.is_candidate else [""]
         called = row.name if row.compressed else row.label
         table.add_row(*place, called, *cells, style=None if row.is_candidate else "dim")

@@ -26,18 +26,18 @@ def write_front(
     Each file is replaced whole, and none before all can be: a reader, a kill or a full disk never
     meets or leaves half of one. Raises OSError.
     """
-    files = front_contents(record, importances)
+    files = front_contents(record, importances, in_folder=True)
     replace_files({folder / name: content for name, content in files.items()})
 
 
 def front_contents(
-    record: SearchRecord, importances: Sequence[Importance] | None = None
+    record: SearchRecord, importances: Sequence[Importance] | None, in_folder: bool
 ) -> dict[str, bytes]:
-    """What `write_front` writes, by the names of the files."""
+    """What `write_front` writes, by the names of the files; elsewhere not `in_folder`."""
     texts = {
         "front.json": json.dumps(front_json(record.front), indent=2, allow_nan=False) + "\n",
         "front.csv": front_csv(record.front),
-        "front.html": front_page(record, importances),
+        "front.html": front_page(record, importances, in_folder),
     }
     return {name: text.encode() for name, text in texts.items()}
 

@@ -23,7 +23,7 @@ def write_report(config: RunConfig, record: SearchRecord, to: Path) -> list[Path
     drawn = figures(record, config.train.validate_every)
     files = {
         "report.md": report_text(config, record, list(drawn)).encode(),
-        **front_contents(record, record.importances),
+        **front_contents(record, record.importances, in_folder=False),
     }
     if record.members:
         files["front.tex"] = latex_table(record).encode()

@@ -132,7 +132,7 @@ def _running_table(session: SessionView) -> Table:
             candidate.label,
             f"{report.epoch}/{session.budget.epochs}",
             DICE.exact(report.curve[-1] if report.curve else None),
-            *(objective(cost).exact(candidate.costs.get(cost)) for cost in SHOWN),
+            *(objective(cost).short(candidate.costs.get(cost)) for cost in SHOWN),
         )
     return table
 
@@ -140,14 +140,14 @@ def _running_table(session: SessionView) -> Table:
 def _latencies(result: Result) -> str:
     """`12.3 ms`; of several devices `12.3 ms on here, 40.1 ms on clinic`."""
     name, *_ = several = costs_among(n for n in result.costs if device_of(n)) or [LATENCY]
-    exact = objective(name).exact
+    short = objective(name).short
     if not device_of(name):
-        return exact(result.value(name))
-    return ", ".join(f"{exact(result.value(n))} on {device_of(n)}" for n in several)
+        return short(result.value(name))
+    return ", ".join(f"{short(result.value(n))} on {device_of(n)}" for n in several)
 
 
 def _line(session: SessionView, result: Result) -> str:
-    params = objective("params").exact(result.value("params"))
+    params = objective("params").short(result.value("params"))
     costs = f"{params} params  {_latencies(result)}"
     if result.state == "complete":
         place = "  on the front" if result in session.members else ""

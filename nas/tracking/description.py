@@ -65,6 +65,7 @@ def _lines(
     members.sort(key=lambda member: (member.costs.get("params", 0), member.key))
     states = Counter(result.state for result in results)
     space = f" in the space `{search.params['space']}`" if "space" in search.params else ""
+    names = ", ".join(objective(name).phrase for name in search.objectives)
     # First: MLflow folds all but the beginning of a description.
     page, trials = front_path(experiment_id, run_id), trials_path(experiment_id, run_id)
     yield (
@@ -73,7 +74,7 @@ def _lines(
     )
     yield ""
     yield (
-        f"A search{space} for {', '.join(search.objectives)}: {len(results)} candidates ended, "
+        f"A search{space} for {names}: {len(results)} candidates ended, "
         f"{states['complete']} trained whole, {states['stopped']} stopped early, "
         f"{states['infeasible']} infeasible. {len(members)} are on the Pareto front."
     )
@@ -92,5 +93,5 @@ def _table(members: Sequence[Result]) -> Iterator[str]:
     yield f"| key | Dice | {' | '.join(objective(cost).phrase for cost in known)} |"
     yield "|---|" + "---:|" * (1 + len(known))
     for member in spread(members, ROWS):
-        cells = [objective(name).exact(member.value(name)) for name in ("dice", *known)]
+        cells = [objective(name).short(member.value(name)) for name in ("dice", *known)]
         yield f"| {member.key} | {' | '.join(cells)} |"

@@ -8,7 +8,7 @@ from nas.pareto.objectives import DICE, objective
 from nas.pareto.result import known
 from nas.report.architecture_text import compact
 from nas.report.comparison.compare import Comparison
-from nas.report.comparison.tables import lead_text, range_text
+from nas.report.comparison.tables import best_dice, lead_text, range_text
 from nas.report.front_page.data import embedded, format_of
 from nas.report.front_page.page import SHARED, asset, with_scripts
 
@@ -41,6 +41,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
                 "name": name,
                 "trained": comparison.searches[name].states["complete"],
                 "front": len(comparison.fronts[name]),
+                "best": best_dice(comparison.fronts[name]),
                 "dominated": comparison.dominated[name],
                 "hypervolume": comparison.volumes[name],
             }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
 from nas.pareto.compare_fronts import TIE, Stretch
 from nas.pareto.objectives import DICE, UNKNOWN, objective
+from nas.pareto.result import Result
 from nas.report.comparison.compare import Comparison
 
 
@@ -17,6 +18,11 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     for cost in comparison.leads:
         yield _leads(comparison, cost)
     yield _members(comparison)
+
+
+def best_dice(members: Sequence[Result]) -> float | None:
+    """The best Dice of a front; None of an empty one."""
+    return max((m.dice for m in members if m.dice is not None), default=None)
 
 
 def range_text(cost: str, stretch: Stretch) -> str:
@@ -42,7 +48,7 @@ def _searches(comparison: Comparison) -> Table:
     table.add_column("hypervolume", justify="right")
     table.add_column("dominated by others", justify="right")
     for name, members in comparison.fronts.items():
-        best = max((m.dice for m in members if m.dice is not None), default=None)
+        best = best_dice(members)
         trained = comparison.searches[name].states["complete"]
         beaten = f"{comparison.dominated[name]} of {len(members)}"
         cells = (name, str(trained), str(len(members)), DICE.exact(best))
@@ -65,14 +71,17 @@ def _members(comparison: Comparison) -> Table:
     table = _table("members of the fronts", "search")
     table.add_column("key", no_wrap=True)
     for name in ("dice", *comparison.costs):
-        table.add_column(objective(name).title, justify="right")
+        whole = name == DICE.name
+        table.add_column(objective(name).title, justify="right", overflow="fold", no_wrap=whole)
+    table.add_column("dominated")
     rows = [(name, one) for name, found in comparison.fronts.items() for one in found]
     rows.sort(key=lambda row: (row[1].costs.get("params", 0.0), row[0]))
     for name, member in rows:
-        cells = [objective(n).exact(member.value(n)) for n in ("dice", *comparison.costs)]
+        cells = [objective(n).short(member.value(n)) for n in ("dice", *comparison.costs)]
         beaten = comparison.is_beaten(name, member)
-        table.add_row(name, member.key, *cells, style="dim" if beaten else None)
-    table.caption = f"dim: a network of another search dominates it ({UNKNOWN}: not known)"
+        told = "yes" if beaten else ""
+        table.add_row(name, member.key, *cells, told, style="dim" if beaten else None)
+    table.caption = f"dominated: by a network of another search ({UNKNOWN}: not known)"
     return table
 
 
@@ -80,5 +89,5 @@ def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left")
     table.add_column(first)
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     return table

@@ -1,5 +1,5 @@
 // The card of a network: what it is, what it costs, and why it is not on the front.
-const STATES = {stopped: "stopped early", infeasible: "rejected", complete: "trained",
+const STATES = {stopped: "stopped early", infeasible: "infeasible", complete: "trained",
   baseline: "beside the front", compressed: "beside the front", untrained: "not trained in this search"};
 
 function keyButton(network, choose) {
@@ -40,8 +40,9 @@ function costsOf(network) {
 function classBars(network) {
   return data.classes.map((name, place) => {
     const dice = network.perClass[place];
-    return element("div", {class: "bar"}, element("span", {title: name}, name),
-      track(Number(dice) || 0), element("span", {}, shown("dice", dice)));
+    const absent = typeof dice === "string";  // there is no bar to be drawn
+    return element("div", {class: "bar"}, element("span", {}, name), absent ? null : track(dice ?? 0),
+      element("span", {class: absent ? "absent" : null}, shown("dice", dice)));
   });
 }
 
@@ -109,6 +110,20 @@ function command(text) {
   return element("div", {class: "command"}, code, button);
 }
 
+// How it becomes a folder of its own, to be retrained and deployed.
+function taking(network) {
+  if (network.state !== "complete" && !beside.includes(network)) return [];
+  return [element("h3", {}, "Take it"), command(`segnas export ${searchFolder()} --pick ${network.key} --to OUT`)];
+}
+
+// The search's folder as a shell reads it, where the page still lies in it.
+function searchFolder() {
+  const {protocol, host, pathname} = location;
+  if (!data.inFolder || protocol !== "file:" || host) return "SEARCH_DIR";
+  const path = decodeURIComponent(pathname).replace(/\/[^/]*$/, "");
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'"'"'`)}'`;
+}
+
 // Its run in MLflow: a link where a server shows it, else how to have it shown.
 function tracked(network) {
   if (!network.run) return [];
@@ -118,7 +133,7 @@ function tracked(network) {
     return [title, element("p", {}, link)];
   }
   return [title, element("p", {}, "Run ", element("span", {class: "key"}, network.run), ", shown by"),
-    command("segnas ui SEARCH_DIR")];
+    command(`segnas ui ${searchFolder()}`)];
 }
 
 function drawCard(card, network, state, {choose, close}) {
@@ -139,6 +154,7 @@ function drawCard(card, network, state, {choose, close}) {
     neighbours(network, state, choose),
     costsOf(network),
     ...whyNot(network, state, choose),
+    ...taking(network),
     ...(network.perClass.some((dice) => dice !== null)
       ? [element("h3", {}, "Dice per class"), ...classBars(network)] : []),
     ...(network.curve.length > 1
@@ -147,8 +163,6 @@ function drawCard(card, network, state, {choose, close}) {
     network.picture === null ? null : picture(data.pictures[network.picture]),
     element("details", {open: network.picture === null}, element("summary", {}, "Its choices"),
       element("code", {}, network.text)),
-    ...(network.state === "complete" || beside.includes(network)
-      ? [element("h3", {}, "Take it"), command(`segnas export SEARCH_DIR --pick ${network.key} --to OUT`)] : []),
     ...tracked(network),
   ].filter((part) => part !== null));
   if (network.curve.length > 1) drawCurve(card.querySelector("#curve"), network);

@@ -132,7 +132,7 @@ class Choices extends Plot {
       const best = {range: axis.best, text: `best quarter of ${axis.title}`};
       const title = axis.share
         ? element("button", {type: "button", class: "axis", "aria-pressed": String(Boolean(brush)),
-          title: "light the best quarter; drag along the axis for another range",
+          title: `${axis.title}: light the best quarter; drag along the axis for another range`,
           click: () => this.brush(axis.name, brush ? null : best)}, axis.title)
         : element("span", {class: "axis", title: axis.title}, ...broken(axis.title));
       title.style.left = `${xs[i]}px`;

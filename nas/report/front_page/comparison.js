@@ -3,7 +3,7 @@ const SHAPES = ["dot", "square", "diamond", "down", "star"];
 
 const lookOf = (search) => {
   const mark = SHAPES[search % SHAPES.length], size = {dot: 6, square: 5.4, diamond: 5.6}[mark] ?? 7;
-  return {mark, size, fill: palette.set[search % palette.set.length], line: palette.paper, front: true};
+  return {mark, size, fill: palette.set[search % palette.set.length], halo: palette.paper, front: true};
 };
 
 function drawPlanes(plots) {
@@ -37,9 +37,9 @@ function cells(...texts) {
 function write(choose) {
   at("legend").replaceChildren(...data.searches.map(({name}, search) => legendEntry(lookOf(search), name)),
     legendEntry({...lookOf(0), fill: palette.soft, size: 3, alpha: 0.5}, "small: trained, not on its front"));
-  fill(at("searches"), ["Search", "Trained", "On the front", "Dominated by others", "Hypervolume"],
+  fill(at("searches"), ["Search", "Trained", "On the front", "Best Dice", "Dominated by others", "Hypervolume"],
     data.searches.map((one) => element("tr", {}, ...cells(one.name, String(one.trained), String(one.front),
-      `${one.dominated} of ${one.front}`, one.hypervolume.toFixed(4)))));
+      shown("dice", one.best), `${one.dominated} of ${one.front}`, one.hypervolume.toFixed(4)))));
   at("leads").replaceChildren(...Object.entries(data.leads).map(([cost, stretches]) => {
     const table = element("table");
     fill(table, [titleOf(cost), "Ahead in Dice"], stretches.map(({ahead, range, text}) => {
@@ -51,11 +51,11 @@ function write(choose) {
   }));
   const members = data.networks.filter((network) => network.member)
     .sort((a, b) => a.costs.params - b.costs.params || a.search - b.search);
-  fill(at("networks"), ["Network", "Search", "Dice", ...data.costs.map(titleOf)], members.map((network) =>
+  fill(at("networks"), ["Network", "Search", "Dice", ...data.costs.map(titleOf), "Dominated"], members.map((network) =>
     element("tr", {"data-key": network.key, class: network.beaten ? "beaten" : null},
       element("td", {}, linkButton(network.key.split("/").pop(), "key", () => choose(network.key))),
       ...cells(data.searches[network.search].name, shown("dice", network.dice),
-        ...data.costs.map((cost) => shown(cost, value(network, cost)))))));
+        ...data.costs.map((cost) => shown(cost, value(network, cost))), network.beaten ? "yes" : ""))));
 }
 
 function compare() {

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nas.pareto.objectives import COSTS, OBJECTIVES, PREFIXES, Objective, costs_among, objective
+from nas.pareto.objectives import COSTS, OBJECTIVES, Objective, costs_among, objective
 from nas.pareto.reference import dice_reference
 from nas.pareto.result import ABSENT, Result
 from nas.report.architecture_text import compact
-from nas.report.front_page.sentences import caption, importance_text
+from nas.report.front_page.sentences import caption, conditions, importance_text
 from nas.report.search_record import SearchRecord
 from nas.report.untrained import Untrained
 from nas.study.result_knobs import Network, network_beside, network_in, network_of
@@ -22,11 +22,13 @@ from search_spaces.space import Option, SearchSpace, path_pattern
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
 
-VERSION = 2  # of these data; a page that is open loads anew where its search writes others
+VERSION = 3  # of these data; a page that is open loads anew where its search writes others
 COUNTS = 0.03  # the share from which a knob's importance for an objective is shown
 
 
-def page_data(record: SearchRecord, importances: Sequence[Importance] | None) -> dict[str, Any]:
+def page_data(
+    record: SearchRecord, importances: Sequence[Importance] | None, in_folder: bool = False
+) -> dict[str, Any]:
     """Everything that the page shows. What is no number is null.
 
     What stands beside the front is among the networks, baselines, compressed networks and what was
@@ -54,6 +56,8 @@ def page_data(record: SearchRecord, importances: Sequence[Importance] | None) ->
         "progress": record.progress.to_json() if record.progress else None,
         "runs": record.runs.address,
         "caption": caption(record),
+        "conditions": conditions(record),
+        "inFolder": in_folder,
         "objectives": list(record.objectives),
         "reference": dice_reference(results),
         "costs": known,
@@ -209,5 +213,5 @@ def format_of(objective: Objective) -> dict[str, Any]:
         "meaning": objective.meaning,
         "unit": objective.unit,
         "maximised": objective.maximised,
-        "prefixes": PREFIXES[objective.base],
+        "prefixes": objective.prefixes,
     }

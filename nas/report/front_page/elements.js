@@ -40,7 +40,10 @@ function limitText(name, limit) {
 }
 
 function percent(share) {
-  return share === null ? "—" : `${Math.round(100 * share)} %`;
+  if (share === null) return "—";
+  const rounded = Math.round(100 * share);
+  const near = share > 0 && rounded === 0 ? "<1" : share < 1 && rounded === 100 ? ">99" : rounded;
+  return `${near} %`;
 }
 
 function counted(number, word) {

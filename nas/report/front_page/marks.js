@@ -21,11 +21,19 @@ const MARKS = {
   star: (ink, x, y, r) => corners(ink, x, y, STAR.map(([dx, dy]) => [dx * r, dy * r])),
 };
 
-// `fill`, `line`: a colour each, or what gives that of a network; none where left out.
+// `fill`, `line`: a colour each, or what gives that of a network; none where left out. `halo`: one
+// around all marks, below them: where they are dense, no mark hides another.
 function drawMarks(ink, look, places) {
-  const {mark = "dot", size = 4, fill, line, width = 1.3, alpha = 1} = look;
+  const {mark = "dot", size = 4, fill, line, halo, width = 1.3, alpha = 1} = look;
   const add = MARKS[mark];
   ink.globalAlpha = alpha;
+  if (halo) {
+    ink.beginPath();
+    for (const {x, y} of places) add(ink, x, y, size + width / 2);
+    ink.strokeStyle = halo;
+    ink.lineWidth = width;
+    ink.stroke();
+  }
   ink.lineWidth = width;
   if (typeof fill === "function") {
     for (const {x, y, network} of places) {

@@ -87,7 +87,7 @@ function describe(network) {
   const name = network.name ? `${network.key} (${network.name.text})` : network.key;
   const stopped = `stopped after ${counted(network.epochs, "epoch")} at Dice ${shown("dice", lastDice(network))}`;
   const dice = {stopped, untrained: "not trained in this search",
-    infeasible: `rejected: ${network.reason ?? ""}`.slice(0, 90)}[network.state]
+    infeasible: `infeasible: ${network.reason ?? ""}`.slice(0, 90)}[network.state]
     ?? `Dice ${shown("dice", network.dice)}`;
   const costs = data.costs.filter((cost) => value(network, cost) !== null)
     .map((cost) => `${titleOf(cost)} ${shown(cost, value(network, cost))}`);

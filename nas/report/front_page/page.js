@@ -14,7 +14,21 @@ function count() {
   at("reset").hidden = free;
   state.told = free ? `${counted(state.members.length, "network")} on the front.`
     : `${counted(allowed.length, "network")} within the budgets, `
-      + `${state.members.length} on the front.`;
+      + `${state.members.length} on the front.${atFirst()}`;
+}
+
+// Why there is a budget that nobody set.
+function atFirst() {
+  const [dice, ...costs] = Object.values(state.budgets);
+  const below = frontOf(trained).filter((network) => network.dice < data.reference).length;
+  if (!below || dice !== reference() || costs.some((limit) => limit !== null)) return "";
+  return ` ${counted(below, "member")} below Dice ${shown("dice", data.reference)}, 0.9 of the best, `
+    + "left out until the budgets are cleared.";
+}
+
+// The lowest Dice that is shown at first.
+function reference() {
+  return Math.min(...trained.map(({dice}) => dice).filter((dice) => dice !== null && dice >= data.reference));
 }
 
 function budget() {
@@ -164,6 +178,9 @@ function build() {
   }
   sliders.forEach((one) => one.update());
   at("caption").textContent = data.caption;
+  at("conditions").textContent = data.conditions;
+  at("budgets-head").hidden = sliders.every(({row}) => row.hidden);
+  at("by-keyboard").hidden = !data.costs.length;
   if (at("by").length !== 1 + 1 + data.costs.length + data.knobs.length) at("by").replaceChildren(...colourOptions());
   at("by").value = state.by;
   at("importances-text").textContent = data.importances.text;

@@ -23,12 +23,17 @@ SCRIPTS = (
 )
 
 
-def front_page(record: SearchRecord, importances: Sequence[Importance] | None = None) -> str:
+def front_page(
+    record: SearchRecord,
+    importances: Sequence[Importance] | None = None,
+    in_folder: bool = False,
+) -> str:
     """The networks of a search, to be browsed: fronts under budgets, knobs, and a card for each.
 
-    `importances`: of the knobs; None while the search runs.
+    `importances`: of the knobs; None while the search runs. `in_folder`: whether the page is
+    written into the folder of the search, so that commands on it can name that.
     """
-    data = embedded(page_data(record, importances))
+    data = embedded(page_data(record, importances, in_folder))
     return with_scripts(record.title, asset("page.html"), data, SCRIPTS)
 
 

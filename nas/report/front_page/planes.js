@@ -1,6 +1,6 @@
 // Dice against each cost, and what the options of a knob came to.
 const LOOKS = {
-  front: () => ({mark: "dot", size: trained.length > 400 ? 4.6 : 6, fill: palette.front, line: palette.paper, width: 1.5, front: true}),
+  front: () => ({mark: "dot", size: trained.length > 400 ? 4.6 : 6, fill: palette.front, halo: palette.paper, width: 1.5, front: true}),
   other: () => ({mark: "dot", size: trained.length > 400 ? 3 : 4, fill: palette.other}),
   spent: () => ({mark: "dot", size: trained.length > 400 ? 2.6 : 3.5, fill: palette.spent}),
   stopped: () => ({mark: "dot", size: 3.3, fill: palette.paper, line: palette.other, width: 1.3}),
@@ -18,7 +18,8 @@ const LOOKS = {
 function diceScale() {
   const dice = [...trained, ...beside].map((network) => network.dice).filter((one) => one !== null);
   const floor = dice.length ? lowest(dice) : 0;
-  return scale("dice", dice.length ? [floor, ...dice.filter((one) => one > floor)] : [0, 1]);
+  const stopped = data.networks.filter(({state}) => state === "stopped").map(lastDice);
+  return scale("dice", dice.length ? [floor, ...[...dice, ...stopped].filter((one) => one > floor)] : [0, 1]);
 }
 
 const reached = (network) => (network.state === "stopped" ? lastDice(network) : network.dice);
@@ -48,7 +49,7 @@ function drawPlane(plot, cost, state) {
   const lanes = [
     state.lanes.lower && lane("lower", [LOOKS.lowerStopped(), stopped.filter(low)],
       [LOOKS.lower(), [...complete, ...besides].filter(low)]),
-    state.lanes.rejected && lane("rejected", [LOOKS.rejected(), rejected]),
+    state.lanes.rejected && lane("infeasible", [LOOKS.rejected(), rejected]),
     state.lanes.untrained && lane("untrained",
       [LOOKS.untrained(), presets.filter((network) => network.name.kind !== "baseline")],
       [LOOKS.untrainedBaseline(), presets.filter((network) => network.name.kind === "baseline")]),
@@ -103,7 +104,7 @@ function drawLegend(where, state) {
     [has("baseline") || named("baseline"), LOOKS.baseline(), "baseline, trained"],
     [has("compressed"), LOOKS.compressed(), "made smaller after the search"],
     [state.lanes.lower, LOOKS.lower(), "lower than the picture"],
-    [state.lanes.rejected, LOOKS.rejected(), "rejected"],
+    [state.lanes.rejected, LOOKS.rejected(), "infeasible"],
     [bare(false), LOOKS.untrained(), "preset, not trained"],
     [bare(true), LOOKS.untrainedBaseline(), "baseline, not trained"],
   ];

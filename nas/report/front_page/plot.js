@@ -164,8 +164,9 @@ class Plot {
 
   // Names beside their marks, as far as they fit without hiding each other.
   names(ink, named) {
-    const lows = [...this.places.values()].filter((place) => place.low);
-    const taken = lows.map(({x, y, beyond}) => ({left: x - (beyond ? 20 : 6), right: x + 6, top: y - 6}));
+    const names = new Set(named.map(({network}) => network.key));
+    const marks = [...this.places].filter(([key, place]) => place.low || place.front || names.has(key)).map(([, place]) => place);
+    const taken = marks.map(({x, y, beyond}) => ({left: x - (beyond ? 20 : 6), right: x + 6, top: y - 6}));
     ink.font = `600 11px ${palette.font}`;
     ink.textAlign = "left";
     for (const {network, text} of named) {

@@ -43,10 +43,10 @@ function scale(name, numbers) {
   const pad = (high - low || Math.abs(high) * 0.1 || 1) * 0.08;
   const range = [low - pad, high + pad];
   const [size, prefix] = prefixes.find(([size]) => high >= size && !maximised) ?? [1, ""];
-  const base = prefixes[0][0] === 1e9 ? 1000 : 1024;
+  const base = prefixes[0]?.[0] === 2 ** 30 ? 1024 : 1000;
   const ticks = log ? roundPowers(range, base)
     : roundNumbers(range.map((end) => end / size)).map((tick) => tick * size);
-  const digits = Math.min(4, Math.max(2, 1 - Math.floor(Math.log10(high - low || 1))));
+  const digits = Math.min(5, Math.max(2, Math.ceil(-Math.log10(ticks[1] - ticks[0] || 1) - 1e-9)));
   // Round numbers may lie nearer to each other than three digits tell apart.
   const inFull = (tick) => `${Number((tick / size).toPrecision(6))} ${prefix}${unit}`.trim();
   const text = (tick) => (maximised ? tick.toFixed(digits) : log ? shown(name, tick) : inFull(tick));

@@ -19,12 +19,15 @@ def caption(record: SearchRecord) -> str:
 
 def _caption(record: SearchRecord) -> Iterator[str]:
     names = ", ".join(objective(name).phrase for name in record.objectives)
-    yield (
-        f"{len(record.members)} of {counted(record.states['complete'], 'trained network')} "
-        f"{'is' if len(record.members) == 1 else 'are'} the front: none is better in one of "
-        f"{names} and as good in the others."
-    )
-    for state, ended in (("stopped", "stopped early"), ("infeasible", "rejected")):
+    if record.states["complete"]:
+        yield (
+            f"{len(record.members)} of {counted(record.states['complete'], 'trained network')} "
+            f"{'is' if len(record.members) == 1 else 'are'} the front: none is better in one of "
+            f"{names} and as good in the others."
+        )
+    else:
+        yield "No network has been trained to the end yet, so that there is no front."
+    for state, ended in (("stopped", "stopped early"), ("infeasible", "infeasible")):
         if count := record.states[state]:
             yield f"{counted(count, 'candidate')} {ended}."
     if record.chances:
@@ -42,8 +45,12 @@ def _caption(record: SearchRecord) -> Iterator[str]:
         yield f"{KEPT}."
     if record.waiting:
         yield record.waiting
-    if record.conditions:
-        yield f"Latency is the median of one pass: {record.conditions}."
+
+
+def conditions(record: SearchRecord) -> str:
+    """How latencies were measured; empty without any."""
+    told = record.conditions
+    return f"Latency is the median of one pass: {told}." if told else ""
 
 
 def importance_text(importances: Sequence[Importance] | None) -> str:

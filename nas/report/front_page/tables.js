@@ -81,7 +81,7 @@ function columns(kind) {
   const named = (network) => (network.name
     ? network.name.text + (network.state === "baseline" ? " (baseline)" : "") : "");
   return [
-    {title: "Name", of: named, text: named},
+    ...(data.networks.some(named) ? [{title: "Name", of: named, text: named, look: "name"}] : []),
     ...(ended ? [number("Epochs", (n) => n.epochs, (n) => String(n.epochs))] : []),
     ...(bare ? [] : [number("Dice", (n) => n.dice, (n) => shown("dice", n.dice)),
       ...data.classes.map((title, i) => number(title,
@@ -123,6 +123,7 @@ function drawNetworks(table, kind, state, calls) {
   at("more").hidden = left <= 0;
   at("more").textContent = `Show ${Math.min(left, ROWS)} more of ${counted(rows.length, "network")}`;
   at("empty").hidden = rows.length > 0;
+  table.hidden = !rows.length;
 }
 
 function markChosen(table) {

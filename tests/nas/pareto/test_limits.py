@@ -109,5 +109,12 @@ def test_a_chart_of_a_cost_nobody_knows_is_empty():
     assert front_chart([member("c", 0.9, 900)], "latency_ms", 80) == ""
 
 
+def test_a_chart_has_round_numbers_and_never_a_single_one():
+    chart = front_chart([member("a", 0.4876, 38_850), member("b", 0.518, 88_706)], "params", 80)
+    heights = re.findall(r"(?m)^([\d.]+)┤", chart)
+    assert heights == ["0.515", "0.510", "0.505", "0.500", "0.495", "0.490"]
+    assert re.findall(r"[\d.]+ k", chart) == ["37.3 k", "92.4 k"]  # 5% of the way beyond each
+
+
 def test_a_single_member_is_drawn():
     assert "1" in front_chart([member("c", 0.9, 900)], "params", 60)

@@ -181,6 +181,7 @@ def test_the_page_has_both_fronts_and_escapes_what_it_is_told():
     members = [one["key"] for one in data["networks"] if one["member"]]
     assert members == [f"{attack}/a2", "B/b2"]
     assert [one["text"] for one in data["leads"]["params"]] == [f"{attack} alone", "B by 0.0500"]
+    assert [one["best"] for one in data["searches"]] == [0.9, 0.95]
 
 
 @pytest.fixture

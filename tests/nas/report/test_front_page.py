@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from nas.pareto.front_files import Front, front_csv, front_json, read_front
-from nas.pareto.objectives import objective, short_number
+from nas.pareto.objectives import chance_text, objective, short_number
 from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
 from nas.report.progress import Progress, UnderWay
@@ -87,7 +87,7 @@ def test_the_page_holds_every_network_with_its_costs():
 def test_the_caption_counts_what_became_of_the_candidates():
     assert page()["caption"].startswith(
         "2 of 3 trained networks are the front: none is better in one of Dice, parameters, latency "
-        "and as good in the others. 1 candidate rejected."
+        "and as good in the others. 1 candidate infeasible."
     )
 
 
@@ -142,7 +142,8 @@ def test_a_search_with_little_or_nothing_has_a_page(results):
     data = page(results)
     assert len(data["networks"]) == len(results)
     members = sum(r.state == "complete" for r in results)
-    assert data["caption"].startswith(f"{members} of {members} trained network")
+    told = "1 of 1 trained network is the front" if members else "No network has been trained to"
+    assert data["caption"].startswith(told)
     assert data["knobs"] == []
 
 
@@ -223,6 +224,17 @@ def test_units_stand_behind_the_number():
     assert short_number(8.74, "ms") == "8.74 ms"
     assert short_number(1010 * 2**20, "B", 1024) == "1010 MiB"  # and not 1.01e+03
     assert objective("latency_ms").exact(12_345.6) == "12350 ms"
+    assert objective("latency_ms").short(1020) == "1020 ms"  # and not 1.02 kms
+    assert page()["formats"]["latency_ms"]["prefixes"] == []
+
+
+def test_a_chance_is_no_certainty():
+    assert [chance_text(one) for one in (0.714, 0.997, 0.003, 1.0)] == [
+        "71%",
+        ">99%",
+        "<1%",
+        "100%",
+    ]
 
 
 def test_an_architecture_is_readable_on_one_line():
@@ -391,11 +403,19 @@ def test_the_terminal_has_chances_where_there_are_any():
     found, console = record(REPEATED), Console(width=120, file=io.StringIO())
     console.print(front_table(found.front))
     shown = console.file.getvalue()
-    assert f"{found.chances['large']:.0%}" in shown
+    assert chance_text(found.chances["large"]) in shown
     assert "0.8800 ×2" in shown  # noqa: RUF001
     assert "0.8500 ×" not in shown  # noqa: RUF001
     plain = Front(members=found.members, objectives=OBJECTIVES)
     assert "chance" not in [column.header for column in front_table(plain).columns]
+
+
+def test_a_narrow_terminal_cuts_off_no_figure():
+    console = Console(width=50, file=io.StringIO())
+    console.print(front_table(record().front))
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert all(word in shown for word in ("0.9000", "1.24", "410", "286", "8.7"))
 
 
 def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
@@ -467,7 +487,10 @@ def test_baselines_are_on_the_page_and_not_among_the_networks_found():
     assert beside["name"] == {"text": "unet-s", "kind": "baseline"}
     assert beside["picture"] is not None
     assert data["caption"].startswith("2 of 3 trained networks are the front")
-    assert "The front is better than every baseline at its cost: unet-s 0.8800." in data["caption"]
+    assert (
+        "The front is better than every baseline at its cost: unet-s (Dice 0.8800)."
+        in data["caption"]
+    )
     assert data["knobs"] == page(RESULTS)["knobs"]
 
 
@@ -505,7 +528,10 @@ def test_compressed_networks_are_on_the_page_and_change_nothing_of_what_was_foun
     found = page(RESULTS, baselines=[baseline()])
     assert data["networks"][:-1] == found["networks"]
     assert data["knobs"] == found["knobs"]
-    assert "The front is better than every baseline at its cost: unet-s 0.8800." in data["caption"]
+    assert (
+        "The front is better than every baseline at its cost: unet-s (Dice 0.8800)."
+        in data["caption"]
+    )
     assert "made from it after the search" in data["caption"]
 
 
@@ -519,7 +545,7 @@ def test_a_compressed_network_is_a_marked_row_of_the_terminal_s_table():
 def test_the_page_tells_under_which_conditions_latency_was_measured():
     measured = result("a", 0.9, 10, latency=latency(5.0).to_json())
     text = "Latency is the median of one pass: a machine (Linux), 1 thread, fp32, eager"
-    assert text in page([measured])["caption"]
+    assert text in page([measured])["conditions"]
 
 
 def test_importances_are_on_the_page_once_they_were_worked_out(tmp_path):

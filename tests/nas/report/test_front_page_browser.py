@@ -2,6 +2,7 @@
 
 import math
 import random
+import shlex
 import shutil
 import time
 from dataclasses import replace
@@ -10,7 +11,7 @@ from functools import partial
 import pytest
 
 from nas.pareto.front import front
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import chance_text, objective
 from nas.report.comparison import compare, comparison_page
 from nas.report.front_page import front_page
 from nas.report.progress import Progress, UnderWay
@@ -119,8 +120,8 @@ def opened(browser, tmp_path):
     """Opens HTML, which `front.html` then holds; any complaint or request fails the test."""
     pages, complaints = [], []
 
-    def opened(html, anchor=""):
-        path = tmp_path / "front.html"
+    def opened(html, anchor="", folder=tmp_path):
+        path = folder / "front.html"
         path.write_text(html)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         pages.append(page)
@@ -388,8 +389,8 @@ def test_the_reader_chooses_light_or_dark(page):
     assert paper() == "rgb(255, 255, 255)"
 
 
-def test_stopped_and_rejected_candidates_tell_why(page):
-    for kind, word in (("stopped", "stopped early"), ("infeasible", "rejected")):
+def test_stopped_and_infeasible_candidates_tell_why(page):
+    for kind, word in (("stopped", "stopped early"), ("infeasible", "infeasible")):
         page.select_option("#which", kind)
         assert listed(page) == keys(r for r in RESULTS if r.state == kind)
         page.click("#networks .key >> nth=0")
@@ -431,6 +432,9 @@ def test_ticks_that_lie_near_each_other_are_told_apart(opened):
     page = opened(front_page(record))
     ticks = page.evaluate("document.querySelector('[data-cost=params]').plot.spec.x.ticks")
     assert [tick["text"] for tick in ticks] == ["122.5 k", "123 k", "123.5 k", "124 k"]
+    heights = page.evaluate("document.querySelector('[data-cost=params]').plot.spec.y.ticks")
+    told = [tick["text"] for tick in heights]
+    assert len(set(told)) == len(told) > 2
 
 
 def test_chances_are_a_column_and_in_the_card(opened):
@@ -441,7 +445,7 @@ def test_chances_are_a_column_and_in_the_card(opened):
     page = opened(front_page(record))
     heads = page.locator("#networks th").all_inner_texts()
     row = page.locator("#networks tr.chosen td").all_inner_texts()
-    told = f"{math.floor(100 * record.chances[best.key] + 0.5)} %"
+    told = chance_text(record.chances[best.key]).replace("%", " %")
     assert (row[heads.index("Trainings")], row[heads.index("Chance")]) == ("2", told)
     card = page.locator("#card dl").inner_text()
     assert f"{best.dice + 0.01:.4f}, {best.dice - 0.01:.4f}" in card
@@ -569,6 +573,64 @@ def test_a_preset_that_was_not_trained_has_a_mark_and_a_card(opened):
     assert "not trained in this search · preset hybrid-s" in page.inner_text("#card")
 
 
+def test_members_that_lie_dense_are_all_seen(opened):
+    one = COMPLETE[0]
+    results = [
+        replace(one, key=f"{n:010}", number=n, dice=0.5 + n / 1000, costs={"params": 1000.0 + n})
+        for n in range(300)
+    ]
+    page = opened(front_page(record_of(results, objectives=OBJECTIVES[:2], classes=())))
+    colours = page.evaluate(
+        """() => {
+          const {base, places} = document.querySelector("[data-cost=params]").plot;
+          const ink = base.getContext("2d"), ratio = window.devicePixelRatio;
+          return [...places.values()].filter(({front}) => front)
+            .map(({x, y}) => [...ink.getImageData(x * ratio, y * ratio, 1, 1).data].join());
+        }"""
+    )
+    assert len(colours) > 70
+    assert set(colours) == {"0,114,178,255"}
+
+
+def test_a_stopped_network_that_was_ahead_lies_within_the_plane(opened):
+    ahead = replace(COMPLETE[0], key="ahead", state="stopped", dice=None, curve=(0.5, 0.97))
+    page = opened(front_page(record_of([*COMPLETE, ahead], classes=())))
+    top, y = page.evaluate(
+        """() => {
+          const {box, places} = document.querySelector("[data-cost=params]").plot;
+          return [box.top, places.get("ahead").y];
+        }"""
+    )
+    assert y > top
+
+
+def test_the_page_in_its_folder_says_how_a_network_is_taken_and_what_is_left_out(opened, tmp_path):
+    weak = replace(COMPLETE[0], key="weak", dice=0.1, costs={**COMPLETE[0].costs, "params": 1.0})
+    words = "a structure whose name goes on and on"
+    classes = (f"{words} and on and on", "whole_in_one_word_of_very_many_letters_without_a_blank")
+    results = [
+        replace(one, dice_per_class=dict.fromkeys(classes, one.dice)) for one in (*COMPLETE, weak)
+    ]
+    folder = tmp_path / "a search's"
+    folder.mkdir()
+    for in_folder in (True, False):
+        html = front_page(record_of(results, classes=classes), in_folder=in_folder)
+        page = opened(html, folder=folder)
+        key = page.inner_text("#card h2")
+        where = shlex.quote(str(folder)) if in_folder else "SEARCH_DIR"
+        assert f"segnas export {where} --pick {key} --to OUT" in page.inner_text("#card")
+    assert "1 member below Dice 0.7" in page.inner_text("#left")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll(".bar > span:first-child, #networks th")]
+          .filter(one => one.scrollWidth > one.clientWidth + 1 || one.clientWidth > 250)
+          .map(one => one.textContent)"""
+    )
+    assert cut == []
+    page.click("text=Clear budgets")
+    settle(page)
+    assert "left out" not in page.inner_text("#left")
+
+
 def test_two_fronts_stand_in_the_same_planes(opened):
     settings = {"data": {"split": {}}}
     one, other = (record_of(results, settings=settings) for results in (COMPLETE[:9], COMPLETE[9:]))
@@ -578,6 +640,10 @@ def test_two_fronts_stand_in_the_same_planes(opened):
     assert sorted(drawn_members(page, "params")) == sorted(members)
     assert page.locator("#networks tbody tr").count() == len(members)
     assert page.locator("#searches tbody tr td:first-child").all_inner_texts() == [HOSTILE, "other"]
+    beaten = sum(
+        comparison.is_beaten(n, m) for n, found in comparison.fronts.items() for m in found
+    )
+    assert page.locator("#networks td:last-child").all_inner_texts().count("yes") == beaten > 0
     page.click("#networks .key >> nth=1")
     assert page.locator("#networks tr.chosen").count() == 1
 

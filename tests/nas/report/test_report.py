@@ -151,7 +151,7 @@ def test_baselines_have_rows_of_their_own_and_a_verdict(directory, tmp_path):
     write_report(config, replace(found, baselines=[beside]), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "| unet-s (baseline) | 0.7500 | 30 k |" in text
-    assert "The front is better than every baseline at its cost: unet-s 0.7500." in text
+    assert "The front is better than every baseline at its cost: unet-s (Dice 0.7500)." in text
     assert "3 are on the Pareto front" in text
     assert r"unet-s (baseline) & 0.7500 & 30\,k & -- \\" in (tmp_path / "front.tex").read_text()
 

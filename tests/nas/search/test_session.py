@@ -411,7 +411,7 @@ def test_the_table_shows_what_runs_and_the_front(session):
     console = Console(file=io.StringIO(), width=120)
     console.print(overview(run, "test"))
     shown = console.file.getvalue()
-    for text in (done.key, running.key, "1/4 trials", "0.8125", "1/3", "elapsed 1:15", "4,000"):
+    for text in (done.key, running.key, "1/4 trials", "0.8125", "1/3", "elapsed 1:15", "4 k"):
         assert text in shown
 
 

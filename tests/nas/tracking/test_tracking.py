@@ -402,7 +402,7 @@ def test_the_description_tells_the_front_and_leads_to_its_page(opened, runs, cli
     [parent], _ = runs()
     text = parent.data.tags["mlflow.note.content"]
     assert "4 candidates ended" in text
-    assert "| jkl | 0.9000 | 9,000 |" in text
+    assert "| jkl | 0.9000 | 9 k |" in text
     assert "| abc |" not in text
     assert f"runs/{parent.info.run_id}/artifacts/front.html" in text
 
