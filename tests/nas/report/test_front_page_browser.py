@@ -646,6 +646,8 @@ def test_two_fronts_stand_in_the_same_planes(opened):
     assert page.locator("#networks td:last-child").all_inner_texts().count("yes") == beaten > 0
     page.click("#networks .key >> nth=1")
     assert page.locator("#networks tr.chosen").count() == 1
+    page.set_viewport_size({"width": 390, "height": 844})  # a plane below the other
+    assert page.locator(".plane >> nth=0").bounding_box()["width"] > 300
 
 
 def test_a_picture_tells_the_resolution_of_each_axis_where_they_differ(opened):
