@@ -1,6 +1,9 @@
 """The files of a page, as a package that pip installed."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -24,3 +27,12 @@ def install(files: dict[str, str], folder: Path) -> None:
     ((group, entries),) = project["entry-points"].items()
     lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
     (facts / "entry_points.txt").write_text("\n".join(lines))
+
+
+def said_by_tests(folder: Path, file: str) -> str:
+    """What pytest says of a test file of the package in `folder`, in a process of its own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file]
+    path = os.pathsep.join([str(folder), str(DOCS.parent)])
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    return done.stdout + done.stderr

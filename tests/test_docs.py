@@ -1,7 +1,4 @@
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +9,7 @@ from nas.cost.count import cost_of
 from search_spaces.hybrid import SPACE
 from search_spaces.registry import all_presets, all_spaces, find_preset, find_space
 from search_spaces.space import knob_table
-from tests.installed_package import DOCS, files_of_page, install
+from tests.installed_package import DOCS, files_of_page, install, said_by_tests
 from trainers.augment.presets import LIGHT, NEVER, NNUNET, Chance
 
 
@@ -57,18 +54,7 @@ def own_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     ("file", "passed"), [("test_my_space.py", "13 passed"), ("test_similarity.py", "1 passed")]
 )
 def test_the_own_tests_of_the_page_pass(own_space: Path, file: str, passed: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", file],
-        cwd=own_space,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{own_space}{os.pathsep}{DOCS.parent}",
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert passed in done.stdout, done.stdout + done.stderr
+    assert passed in said_by_tests(own_space, file)
 
 
 def test_the_own_space_of_the_page_is_found(own_space: Path) -> None:

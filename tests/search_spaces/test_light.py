@@ -1,7 +1,6 @@
 """What is told of a space loads no torch: a command that lists spaces answers at once."""
 
-import subprocess
-import sys
+from tests.processes import printed_by
 
 LISTING = """
 import json, sys
@@ -25,5 +24,4 @@ assert "torch" in sys.modules
 
 
 def test_all_that_is_told_of_the_spaces_loads_no_torch():
-    done = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    printed_by(LISTING)

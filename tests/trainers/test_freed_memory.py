@@ -1,8 +1,8 @@
 import ctypes
-import subprocess
-import sys
 
 import pytest
+
+from tests.processes import printed_by
 
 SCRIPT = """
 import resource, sys
@@ -29,8 +29,6 @@ print(usual, kept, held - resident())
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="this C library is not glibc")
 def test_large_arrays_are_made_of_memory_that_was_freed() -> None:
-    run = [sys.executable, "-c", SCRIPT]
-    told = subprocess.run(run, check=True, capture_output=True, text=True).stdout
-    usual, kept, given_back = map(float, told.split())
+    usual, kept, given_back = map(float, printed_by(SCRIPT).split())
     assert usual > 10 * max(kept, 1)
     assert given_back > 2**25

@@ -1,10 +1,8 @@
 """What importing the trainers loads, each time in a process of its own."""
 
-import subprocess
-import sys
-
 import pytest
 
+from tests.processes import printed_by
 from trainers.light_monai import LEFT_OUT, _LeftOut
 
 LIGHT = [
@@ -16,16 +14,9 @@ LIGHT = [
 ]
 
 
-def run(code: str) -> str:
-    """What the code prints."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def loaded_by(code: str, among: set[str]) -> set[str]:
     """Those of the modules `among` that are there after the code."""
-    return set(run(f"{code}\nimport sys\nprint(*sys.modules)").split()) & among
+    return set(printed_by(f"{code}\nimport sys\nprint(*sys.modules)").split()) & among
 
 
 @pytest.mark.parametrize("module", LIGHT)
@@ -48,7 +39,7 @@ def test_monai_comes_without_what_nobody_uses_of_it(code):
 @pytest.mark.slow
 def test_what_monai_was_denied_can_be_imported_afterwards():
     names = ", ".join(sorted(LEFT_OUT))
-    told = run(
+    told = printed_by(
         f"import sys, trainers, monai, {names}\n"
         "print([m for m in sys.modules.values() if m is None])\n"
         "print([f for f in sys.meta_path if 'light_monai' in type(f).__module__])\n"

@@ -5,13 +5,12 @@ Each is run in a process of its own and told which of the heavy libraries it has
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.pinned.runs import STORED
+from tests.processes import printed_by
 
 HEAVY = {"torch", "monai", "ray", "mlflow", "optuna", "matplotlib"}
 HEAVY |= {"onnxruntime", "openvino"}
@@ -82,28 +81,15 @@ def test_a_light_command_loads_no_more_than_it_needs(
     version_0_1 = STORED["search"].parent / "version_0_1"
     shutil.copytree(version_0_1 / "search", tmp_path / "SEARCH")
     (tmp_path / "EMPTY").mkdir()
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, ",".join(sorted(HEAVY)), *command.split()],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    _, returned, *loaded = done.stdout.splitlines()[-1].split()
-    assert (int(returned), set(loaded) - allowed) == (code, set()), done.stderr
+    words = (",".join(sorted(HEAVY)), *command.split())
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    printed = printed_by(PROGRAM, *words, cwd=tmp_path, env=environment)
+    _, returned, *loaded = printed.splitlines()[-1].split()
+    assert (int(returned), set(loaded) - allowed) == (code, set())
 
 
 @pytest.mark.parametrize(("module", "allowed"), PROCESSES, ids=[name for name, _ in PROCESSES])
 def test_a_process_of_a_search_loads_no_more_than_it_needs(module: str, allowed: set[str]) -> None:
     heavy = HEAVY | {"nibabel", "scipy", "thop"}
     program = f"import {module}, sys; print(*({heavy} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert set(done.stdout.split()) <= allowed
+    assert set(printed_by(program, cwd=Path(__file__).parents[3]).split()) <= allowed

@@ -1,8 +1,6 @@
 """Evaluators: the contract, for ours and an installed one, and how they are found."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from nas.engine.make_evaluator import make_evaluator
 from nas.engine.testing import EvaluatorContract
 from nas.engine.train_from_scratch import TrainFromScratch
 from nas.search.components import evaluator
-from tests.installed_package import files_of_page, install
+from tests.installed_package import files_of_page, install, said_by_tests
 from tests.nas.small_run import plain_run
 from trainers.config import TrainConfig
 from trainers.errors import UserError
@@ -38,15 +36,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_the_evaluator_of_the_page_keeps_the_contract(installed):
-    tests = ["pytest", "-q", "-p", "no:cacheprovider", "test_fewer_cases.py"]
-    done = subprocess.run(
-        [sys.executable, "-m", *tests],
-        cwd=installed,
-        env={**os.environ, "PYTHONPATH": f"{installed}:{ROOT}", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert "6 passed" in done.stdout, done.stdout + done.stderr
+    assert "6 passed" in said_by_tests(installed, "test_fewer_cases.py")
 
 
 def test_it_is_found_by_its_name_and_made_with_its_arguments(installed):

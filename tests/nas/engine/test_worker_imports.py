@@ -1,8 +1,6 @@
 """What the processes of a search import, and when; they are real ones."""
 
 import os
-import subprocess
-import sys
 from time import sleep
 
 import psutil
@@ -18,6 +16,7 @@ from nas.engine.tune_run import run_trials
 from nas.engine.worker_environment import MACHINE_LOCK, worker_environment
 from search_spaces.hybrid import Hybrid
 from search_spaces.registry import architecture_record
+from tests.processes import printed_by
 from trainers.config import TrainConfig
 
 from .test_tune_run import Script
@@ -61,19 +60,16 @@ def lock_name(tmp_path):
 
 def test_workers_import_within_the_machine_lock(lock_name):
     with worker_environment(1, 0, lock_name):
-        done = subprocess.run(
-            [sys.executable, "-c", WATCHED, lock_name], capture_output=True, text=True
-        )
-    assert done.stdout.split() == ["held", "free"], done.stderr
+        assert printed_by(WATCHED, lock_name).split() == ["held", "free"]
 
 
 def test_a_lock_that_cannot_be_trusted_ends_no_process(lock_name):
     MachineLock.named(lock_name)._room.mkdir()
     with worker_environment(1, 0, lock_name):
         program = "import nas.engine.worker_imports, sys; print('torch' in sys.modules)"
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        printed = printed_by(program)
     MachineLock.named(lock_name)._room.rmdir()
-    assert done.stdout == "False\n", done.stderr
+    assert printed == "False\n"
 
 
 def test_a_process_that_has_imported_has_not_looked_for_a_gpu(lock_name):
@@ -85,8 +81,7 @@ def test_a_process_that_has_imported_has_not_looked_for_a_gpu(lock_name):
         "import nas.engine.worker_imports"
     )
     with worker_environment(1, 0, lock_name):
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+        printed_by(program)
 
 
 def test_the_environment_is_left_as_it_was(monkeypatch):

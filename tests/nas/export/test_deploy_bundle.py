@@ -19,6 +19,7 @@ from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import folder_cases
 from tests.nas.export.test_deploy import TASK, Shrink
+from tests.processes import printed_by
 from trainers import volumes
 from trainers.data.config import Preprocess
 from trainers.segmenter import Segmenter, SegmenterSpec
@@ -203,10 +204,7 @@ def test_two_bundles_of_one_process_keep_to_their_own_scripts(tmp_path):
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     with (tmp_path / "two" / "scripts" / "transforms.py").open("a") as script:
         script.write("\nown, segment = segment, lambda *a, **k: own(*a, **k) + 100\n")
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", TWO_BUNDLES, tmp_path], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    printed_by(TWO_BUNDLES, tmp_path)
     outputs = {
         name: [
             np.asarray(nib.load(out / "plain.nii.gz").dataobj).min()

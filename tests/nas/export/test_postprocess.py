@@ -1,8 +1,6 @@
 """Postprocessing of an export: chosen, written, used by all that segment, and forgotten in time."""
 
 import json
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 
@@ -22,6 +20,7 @@ from nas.export.model_card import model_card
 from nas.export.postprocess_record import PostprocessRecord
 from nas.export.retrain import Plan, retrain
 from tests.nas.exports import CLASSES, opened, write_export
+from tests.processes import printed_by
 from tests.slow import and_slow
 from trainers.data.open_source import open_source
 from trainers.ensemble import SegmenterEnsemble
@@ -223,12 +222,8 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 def test_the_onnx_folder_segments_files_by_itself(folder, phantom_folder, tmp_path):
     pytest.importorskip("onnx")
     to, _ = deployed(folder, "onnx")
-    program = [to / "segment.py", phantom_folder / "imagesTr", tmp_path / "made"]
-    code = WITHOUT_SEGNAS.replace("sys.argv[1]", "sys.argv.pop(1)")
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", code, *program], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    program = (to / "segment.py", phantom_folder / "imagesTr", tmp_path / "made")
+    printed_by(WITHOUT_SEGNAS.replace("sys.argv[1]", "sys.argv.pop(1)"), *program, cwd=tmp_path)
     segmenter = load_segmenter(folder)
     images = sorted((phantom_folder / "imagesTr").iterdir())
     assert [path.name for path in sorted((tmp_path / "made").iterdir())] == [i.name for i in images]

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import printed_by
 
 PROGRAM = """
 import nas.pareto.objectives as table
@@ -40,14 +40,8 @@ tracking: {enabled: false}
 @pytest.mark.slow
 def test_a_row_of_the_table_is_all_that_a_counted_objective_needs(tmp_path):
     (tmp_path / "run.yaml").write_text(RUN)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+    printed_by(PROGRAM, cwd=tmp_path, env=environment)
     folder = tmp_path / "runs" / "new"
     front = json.loads((folder / "front.json").read_text())
     (member,) = front["members"]

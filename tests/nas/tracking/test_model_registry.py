@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import mlflow
 import pytest
 import torch
@@ -14,6 +11,7 @@ from nas.tracking.lookup import find_run
 from nas.tracking.model_registry import _described, check_names, register
 from search_spaces.hybrid import Hybrid
 from tests.nas.small_search import tracked_search
+from tests.processes import printed_by
 from trainers.checkpoint import write_checkpoint
 from trainers.errors import UserError
 
@@ -156,8 +154,7 @@ mlflow.set_tracking_uri("sqlite:///{folder / "mlflow.db"}")
 network = mlflow.pytorch.load_model("models:/organ@best")
 torch.save(network(torch.load("{tmp_path / "x.pt"}")).detach(), "{tmp_path / "y.pt"}")
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    printed_by(script)
     with torch.inference_mode():
         torch.testing.assert_close(torch.load(tmp_path / "y.pt"), network.eval()(x))
 

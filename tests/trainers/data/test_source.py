@@ -1,7 +1,5 @@
 """Sources of data: the contract, for those here and an installed one, and how they are found."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from pydantic import TypeAdapter
 
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
-from tests.installed_package import files_of_page, install
+from tests.installed_package import files_of_page, install, said_by_tests
 from trainers.data.config import Preprocess
 from trainers.data.datalist import DatalistData
 from trainers.data.dataset import Dataset
@@ -92,15 +90,7 @@ def with_entry(line):
 
 
 def test_the_source_of_the_page_keeps_the_contract(installed):
-    folder = installed(PATIENTS)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_patient_source.py"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{folder}:{Path.cwd()}", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert "11 passed" in done.stdout, done.stdout + done.stderr
+    assert "11 passed" in said_by_tests(installed(PATIENTS), "test_patient_source.py")
 
 
 def test_a_run_reads_an_installed_source(installed):

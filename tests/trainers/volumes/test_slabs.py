@@ -1,7 +1,5 @@
 """Logits held a slab at a time beside all of them at once."""
 
-import subprocess
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from torch import nn
 
+from tests.processes import printed_by
 from tests.trainers.oracle import CROOKED, Oracle, segmenter
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
@@ -166,10 +165,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 def peak(length: int) -> int:
     """Bytes of a process that segments 64 x 64 x `length` voxels with 40 classes."""
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, str(length)], capture_output=True, text=True, check=True
-    )
-    return int(done.stdout) * 1024
+    return int(printed_by(PEAK, length)) * 1024
 
 
 @pytest.mark.slow
