@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nas.cost.latency import Conditions, LatencyConfig
 from nas.cost.latency_probe import Failure, ProbeTask
 from nas.cost.latency_probe.local import LocalProber
+from nas.pareto.objectives import LATENCY, latency_on
 from nas.study.training_cost import TrainingCosts
 from search_spaces.space import Architecture
 from trainers.data.check.facts import Progress
@@ -31,18 +32,26 @@ class Latencies:
         return sum(self.found.values()) / len(self.found) / 1e3
 
 
-def check_measured_here(latency: LatencyConfig) -> None:
-    """Raises UserError where the search measures on another machine than this one."""
+def measured_here(latency: LatencyConfig) -> dict[str, LatencyConfig]:
+    """How this machine measures, by the name of each latency that a search has from it.
+
+    Raises UserError where the search measures on other machines alone.
+    """
     if latency.devices:
-        raise UserError(
-            "--latency measures on this machine alone, and latency.devices names what a search "
-            "measures on; preview without it"
-        )
+        here = [name for name, device in latency.devices.items() if device.here]
+        if not here:
+            raise UserError(
+                "--latency measures on this machine, and each of latency.devices "
+                f"({', '.join(latency.devices)}) is another one; preview without it, or add a "
+                "device without url, command and resources"
+            )
+        return {latency_on(name): latency.on(name) for name in here}
     if latency.resources:
         raise UserError(
             "--latency measures on this machine, and latency.resources names another one; preview "
             "without it, or there with --set 'latency.resources={}'"
         )
+    return {LATENCY: latency}
 
 
 def measure_latencies(

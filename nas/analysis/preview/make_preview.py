@@ -17,7 +17,7 @@ from nas.analysis.preview.forecast_hours import (
     pause_seconds,
 )
 from nas.analysis.preview.known_networks import KnownNetwork, known_networks
-from nas.analysis.preview.latencies import Latencies, check_measured_here, measure_latencies
+from nas.analysis.preview.latencies import Latencies, measure_latencies, measured_here
 from nas.analysis.preview.parallel import parallel_map, preloaded
 from nas.analysis.preview.sample_space import draw_points
 from nas.analysis.preview.side_by_side import SideBySide, measure_side_by_side
@@ -62,9 +62,10 @@ class Request:
 class Preview:
     """What was seen of the run `name`.
 
-    `timings`: of the candidates that were trained a little, by position in the survey, or why one
-    could not be. `side_by_side`: how trials share a GPU, where they train on one. `supernet`:
-    whether candidates share weights, which the hours leave out.
+    `latencies`: by their names, one on each device here. `timings`: of the candidates that were
+    trained a little, by position in the survey, or why one could not be. `side_by_side`: how trials
+    share a GPU, where they train on one. `supernet`: whether candidates share weights, which the
+    hours leave out.
     """
 
     name: str
@@ -75,7 +76,7 @@ class Preview:
     allowed: BudgetShare
     importances: Sequence[Importance]
     known: Sequence[KnownNetwork]
-    latencies: Latencies | None
+    latencies: Mapping[str, Latencies]
     timings: Mapping[int, Timing | str]
     forecast: Forecast | None
     side_by_side: SideBySide | None = None
@@ -95,8 +96,7 @@ def make_preview(
     `directory`: the search's, which finds the prepared data there. Raises UserError for data or
     settings that cannot work.
     """
-    if request.latency:
-        check_measured_here(config.latency)
+    timed = measured_here(config.latency) if request.latency else {}
     if request.hours:
         preloaded()  # imports while the data are prepared
         count_slots(config.resources)  # refuses what no machine has, before it takes any time
@@ -117,16 +117,19 @@ def make_preview(
             starts = warm_starts(config.search, within, counting)
             costs = all_costs([start.architecture for start in starts], counting, parallel)
             first = [one for one in costs if one and not budget.excess(one)]
-    latencies = None
+    latencies: dict[str, Latencies] = {}
     if places := survey.spread(survey.within(budget), request.latency):
-        latencies = measure_latencies(
-            config.latency, counting, survey.draw.points, places, config.seed, progress
-        )
-        survey = survey.with_latencies(latencies.found)
+        points = survey.draw.points
+        for name, how in timed.items():
+            found = measure_latencies(how, counting, points, places, config.seed, progress)
+            latencies[name] = found
+        for name, found in latencies.items():
+            survey = survey.with_latencies(name, found.found)
     timings: Mapping[int, Timing | str] = {}
     forecast, side_by_side = None, None
     if data:
-        mean_pass = latencies.mean_seconds if latencies and latencies.found else None
+        means = [each.mean_seconds for each in latencies.values() if each.found]
+        mean_pass = sum(means) if means else None
         sizes = BaselineSizes(config.search.baselines, space, counting)
         timings, forecast = _hours(
             config, survey, data, first, sizes, mean_pass, request.seed, progress

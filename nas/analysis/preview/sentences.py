@@ -8,7 +8,7 @@ from nas.analysis.preview.budget_share import LimitShare, explain_nothing_within
 from nas.analysis.preview.forecast_hours import COVERS, Forecast
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.side_by_side import GAIN, SideBySide, mps_is_running
-from nas.pareto.objectives import objective
+from nas.pareto.objectives import is_latency, objective
 from nas.report.terminal_tables import clock
 
 HOW_TO_READ_KNOBS = (
@@ -51,23 +51,23 @@ def budget_text(preview: Preview) -> str:
     unknown = sorted(set(limits) - {limit.name for limit in preview.allowed.limits})
     text = f"The budget lets {percent(preview.allowed.share)} of them through"
     if unknown:
-        flags = " (see --latency)" if "latency_ms" in unknown else ""
+        timed = not preview.latencies and any(map(is_latency, unknown))
+        flags = " (see --latency)" if timed else ""
         text += f", {', '.join(unknown)} aside, which was not measured{flags}"
     return text + "."
 
 
 def latency_texts(preview: Preview) -> Iterator[str]:
     """Which latencies were measured, and how."""
-    if preview.latencies is None:
-        return
-    found, failures = preview.latencies.found, preview.latencies.failures
-    yield (
-        f"Latency of {len(found)} architectures within the rest of the budget, from few MACs to "
-        f"many: {preview.latencies.conditions.text()}."
-    )
-    if failures:
-        reason = next(iter(failures.values()))
-        yield f"{len(failures)} could not be measured, the first: {reason}"
+    for name, latencies in preview.latencies.items():
+        found, failures = latencies.found, latencies.failures
+        yield (
+            f"{objective(name).title} of {len(found)} architectures within the rest "
+            f"of the budget, from few MACs to many: {latencies.conditions.text()}."
+        )
+        if failures:
+            reason = next(iter(failures.values()))
+            yield f"{len(failures)} could not be measured, the first: {reason}"
 
 
 def hours_texts(preview: Preview) -> Iterator[str]:

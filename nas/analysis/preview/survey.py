@@ -53,11 +53,11 @@ class Survey:
             return ranked
         return [ranked[int((k + 0.5) * len(ranked) / count)] for k in range(count)]
 
-    def with_latencies(self, found: Mapping[int, float]) -> Survey:
-        """The same, once the latencies (ms) of some were measured."""
+    def with_latencies(self, name: str, found: Mapping[int, float]) -> Survey:
+        """The same, once the latencies (ms) of that name were measured of some."""
         costs = list(self.costs)
         for i, value in found.items():
-            costs[i] = {**costs[i], "latency_ms": value}
+            costs[i] = {**costs[i], name: value}
         return replace(self, costs=tuple(costs))
 
 

@@ -82,12 +82,12 @@ def network_table(preview: Preview) -> Table:
 
 def latency_table(preview: Preview) -> Table:
     """The architectures that were measured."""
-    survey = preview.survey
-    right = ("parameters", "MACs", "latency")
+    survey, latencies = preview.survey, preview.latencies
+    right = ("parameters", "MACs", *(objective(name).phrase for name in latencies))
     table = plain_table(("key",), right, whole=("key", *right), title="latencies")
-    for i in sorted(preview.latencies.found if preview.latencies else ()):
+    for i in sorted({i for each in latencies.values() for i in each.found}):
         known = survey.costs[i]
-        values = (objective(n).exact(known.get(n)) for n in ("params", "macs", "latency_ms"))
+        values = (objective(n).exact(known.get(n)) for n in ("params", "macs", *latencies))
         table.add_row(survey.draw.points[i].key, *values)
     return table
 

@@ -21,7 +21,7 @@ from nas.analysis.preview.sentences import (
     side_by_side_texts,
 )
 from nas.analysis.preview.tables import cost_table, knob_table, network_table
-from nas.pareto.objectives import COSTS
+from nas.pareto.objectives import COSTS, LATENCY
 from nas.report.html_page import png
 from trainers.atomic import write_folder
 
@@ -103,14 +103,17 @@ def _distribution(values: list[float]) -> dict[str, Any]:
 
 
 def _latency_json(preview: Preview) -> dict[str, Any] | None:
-    if preview.latencies is None:
-        return None
+    """What was measured; of several devices that of each by its name."""
     points = preview.survey.draw.points
-    return {
-        "conditions": preview.latencies.conditions.to_json(),
-        "p50_ms": {points[i].key: value for i, value in preview.latencies.found.items()},
-        "failures": {points[i].key: why for i, why in preview.latencies.failures.items()},
+    each = {
+        name: {
+            "conditions": latencies.conditions.to_json(),
+            "p50_ms": {points[i].key: value for i, value in latencies.found.items()},
+            "failures": {points[i].key: why for i, why in latencies.failures.items()},
+        }
+        for name, latencies in preview.latencies.items()
     }
+    return each.get(LATENCY, each) or None
 
 
 def _candidates_json(preview: Preview) -> list[dict[str, Any]]:

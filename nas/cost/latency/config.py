@@ -115,7 +115,7 @@ class LatencyConfig(Strict):
         """Whether this machine measures, on any device."""
         if not self.devices:
             return not self.resources
-        return any(not (one.takes_file or one.resources) for one in self.devices.values())
+        return any(one.here for one in self.devices.values())
 
     def device_beside(self, training: str) -> str:
         """The device that is measured where the trials train on `training`."""

@@ -90,6 +90,11 @@ class DeviceConfig(Strict):
         return bool(self.url or self.command)
 
     @property
+    def here(self) -> bool:
+        """Whether it is the machine that searches."""
+        return not (self.takes_file or self.resources)
+
+    @property
     def token_path(self) -> Path:
         """The file that holds the token of the agent."""
         return self.token_file or from_home(TOKEN_FILE)

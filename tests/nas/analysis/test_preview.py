@@ -252,6 +252,22 @@ def test_a_latency_sample_is_measured_within_the_budget(path, tmp_path):
     assert "Latency against" in (tmp_path / "preview.html").read_text()
 
 
+def test_latencies_are_measured_on_each_device_that_is_here(path, tmp_path):
+    devices = "latency.devices={mine: {}, alike: {backend: eager}, phone: {command: [adb]}}"
+    settings = [devices, "latency.seconds=0.1", "budget.latency_ms=1000"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    code, text = run(path, tmp_path, "--samples", "8", "--no-hours", "--latency", "2", *options)
+    assert code == 0
+    report = json.loads((tmp_path / "preview.json").read_text())
+    assert list(report["latency"]) == ["latency_ms@mine", "latency_ms@alike"]
+    for told in report["latency"].values():
+        assert len(told["p50_ms"]) == 2
+    assert report["budget"]["limits"]["latency_ms@mine"]["share"] == 1
+    assert "latency_ms@phone aside, which was not measured." in " ".join(text.split())
+    page = (tmp_path / "preview.html").read_text()
+    assert "Latency on mine against" in page and "Latency on alike against" in page
+
+
 def test_the_same_seed_draws_the_same_and_another_one_does_not(path):
     config = read_config(RunConfig, path)
     keys = [point.key for point in draw(config, 20, 3).points]
@@ -292,6 +308,10 @@ def test_the_search_finds_the_data_that_the_preview_prepared(seen, path):
         (("--set", "budget.weights=3"), r"budget\.weights is not a key"),
         (("--set", "search.warm_start=[unett]"), r"'unett' is no preset\. Did you mean unet"),
         (("--latency", "--set", "latency.resources={phone: 1}"), r"latency\.resources names"),
+        (
+            ("--latency", "--set", "latency.devices={phone: {command: [adb]}}"),
+            r"each of latency\.devices \(phone\) is another one",
+        ),
         (("--dir", "file/inside"), r"file/inside cannot be made a folder: Not a directory"),
     ],
 )
