@@ -32,16 +32,22 @@ COSTS = ("params", "macs", "memory")
 
 def preview_figure(preview: Preview, title: str) -> Figure:
     """Distributions above, knobs in the middle, known networks below: for a paper or a slide."""
-    figure = Figure(figsize=(13, 11.5), dpi=130, layout=ConstrainedLayoutEngine(h_pad=0.12))
-    grid = figure.add_gridspec(3, 6, height_ratios=[1, 1, 1.25])
+    planes = list(_planes(preview))
+    more = planes[2:]  # of latencies on further devices, two in a row
+    rows = -(-len(more) // 2)
+    size, layout = (13, 11.5 + 4 * rows), ConstrainedLayoutEngine(h_pad=0.12)
+    figure = Figure(figsize=size, dpi=130, layout=layout)
+    grid = figure.add_gridspec(3 + rows, 6, height_ratios=[1, 1, 1.25, *[1.25] * rows])
     for column, name in enumerate(COSTS):
         _draw_histogram(preview, name, figure.add_subplot(grid[0, 2 * column : 2 * column + 2]))
     for column, importance in enumerate(preview.importances):
         _draw_knobs(importance, figure.add_subplot(grid[1, 2 * column : 2 * column + 2]))
-    planes = list(_planes(preview))
     edges = (0, 3, 5) if len(planes) > 1 else (0, 4)
-    for draw, (left, right) in zip(planes, pairwise(edges), strict=True):
+    for draw, (left, right) in zip(planes, pairwise(edges), strict=False):
         draw(figure.add_subplot(grid[2, left:right]))
+    for place, draw in enumerate(more):
+        row, column = divmod(place, 2)
+        draw(figure.add_subplot(grid[3 + row, 3 * column : 3 * column + 3]))
     _draw_legend(preview.known, figure.add_subplot(grid[2, edges[-1] :]))
     figure.suptitle(title, x=0.01, ha="left", fontsize=14, color=INK)
     return figure
