@@ -87,8 +87,8 @@ def _entries(file: Path, told: Mapping[str, Any], root: Path) -> Iterator[Entry]
     if unlabelled := sum(item.label is None for _, item in items):
         warnings.warn(f"{file}: {unlabelled} entries without a label are left out", stacklevel=2)
     if others := list(dict.fromkeys(key for _, item in items for key in item.model_extra or ())):
-        told = unread("key", others, group=any(item.group for _, item in items), split=True)
-        warnings.warn(f"{file}: ignored {told}", stacklevel=2)
+        ignored = unread("key", others, group=any(item.group for _, item in items), split=True)
+        warnings.warn(f"{file}: ignored {ignored}", stacklevel=2)
     only_training = folds == 1 and all(part == TRAINING for part, _ in items)
     for part, item in items:
         if item.label is None:
