@@ -36,7 +36,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from nas.export.export_folder import CONFIG
     from nas.report.terminal_tables import shell_path
     from nas.search.notebook import open_search
 
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if register:
         say(f"registered: {register()}")
     if told := search.config.short_retraining:
-        note(f"{told}; raise train.epochs in {options.to / CONFIG}")
+        note(f"{told}; raise train.epochs in {options.to}/retrain.yaml")
     say(f"next: segnas retrain {shell_path(options.to)}")
     return 0
 

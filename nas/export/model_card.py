@@ -46,7 +46,7 @@ def _card(export: Export) -> str:
     record = read_json(folder / ARCHITECTURE, finite=False)
     sections = {
         plain(export.config.name): _about(export, result),
-        **({"What it costs": _costs(export, result)} if result else {}),
+        **({"What it costs": (*_costs(result), *_windows(export))} if result else {}),
         **({"What was made smaller": _smaller(folder)} if (folder / COMPRESSION).exists() else {}),
         "How good it is": _quality(export, result),
         **({"Postprocessing": _postprocessing(export)} if export.postprocess else {}),
@@ -81,15 +81,12 @@ def _about(export: Export, result: Result | None) -> Iterator[str]:
     yield f"- Weights in use: `{export.weights.name}`"
 
 
-def _costs(export: Export, result: Result) -> Iterator[str]:
+def _costs(result: Result) -> Iterator[str]:
     yield "| what | how much |"
     yield "| --- | --- |"
     for name, value in result.costs.items():
         cost = objective(name)
         yield f"| {cost.meaning or cost.phrase} | {cost.exact(value)} |"
-    if export.trained.patch != (searched := export.config.task.patch):
-        yield ""
-        yield f"These are of the search, whose windows have {_voxels(searched)}."
     if result.macs_bounds:
         least, most = map(objective("macs").exact, result.macs_bounds)
         yield ""
@@ -108,6 +105,13 @@ def _costs(export: Export, result: Result) -> Iterator[str]:
         yield ""
         conditions = Conditions.from_json(told["conditions"])
         yield f"Latency on {plain(device)} was measured on {plain(conditions.text())}."
+
+
+def _windows(export: Export) -> Iterator[str]:
+    """Of the search, where those that the weights were trained on are others."""
+    if export.trained.patch != (searched := export.config.task.patch):
+        yield ""
+        yield f"These costs are of the search, whose windows have {_voxels(searched)}."
 
 
 def _smaller(folder: Path) -> Iterator[str]:

@@ -149,12 +149,12 @@ def test_the_card_of_a_retrained_network_tells_its_dice(search, tmp_path):
 
 def test_costs_are_told_of_the_windows_that_they_were_counted_for(search, tmp_path):
     to = exported(search, tmp_path / "out")
-    assert "These are of the search" not in (to / "README.md").read_text()
+    assert "These costs are of the search" not in (to / "README.md").read_text()
     shutil.copyfile(to / "trial.pt", to / "retrained.pt")
     (to / "retrained.json").write_text(json.dumps({"train": {"patch": [32, 32, 32]}}))
     card = write_card(to).read_text()
     assert "windows of 32 x 32 x 32 voxels" in card
-    assert "These are of the search, whose windows have 16 x 16 x 16 voxels." in card
+    assert "These costs are of the search, whose windows have 16 x 16 x 16 voxels." in card
 
 
 def test_an_export_stands_alone_wherever_it_is_moved(search, tmp_path, monkeypatch, phantom_folder):

@@ -583,9 +583,12 @@ def test_members_that_lie_dense_are_all_seen(opened):
     colours = page.evaluate(
         """() => {
           const {base, places} = document.querySelector("[data-cost=params]").plot;
-          const ink = base.getContext("2d"), ratio = window.devicePixelRatio;
-          return [...places.values()].filter(({front}) => front)
-            .map(({x, y}) => [...ink.getImageData(x * ratio, y * ratio, 1, 1).data].join());
+          const {width, height} = base, ratio = window.devicePixelRatio;
+          const ink = base.getContext("2d").getImageData(0, 0, width, height).data;
+          return [...places.values()].filter(({front}) => front).map(({x, y}) => {
+            const at = 4 * (Math.floor(y * ratio) * width + Math.floor(x * ratio));
+            return [...ink.slice(at, at + 4)].join();
+          });
         }"""
     )
     assert len(colours) > 70
