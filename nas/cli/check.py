@@ -105,21 +105,15 @@ def run(options: argparse.Namespace) -> int:
 def _planned_split(source: DataSource) -> tuple[Cases | None, list[Finding]]:
     """The split of a search that is planned for these data, where they bring it, and what is wrong
     where none can be drawn."""
-    from nas.analysis.plan.groups import choose_groups
-    from nas.analysis.plan.split import choose_split
+    from nas.analysis.plan.split import own_or_drawn
     from trainers.data.check.finding import Finding, Kind
-    from trainers.data.config import OwnSplit
-    from trainers.data.source_split import groups_of, own_splits, split_source
+    from trainers.data.source_split import split_source
 
-    if own_splits(source.cases):
-        return split_source(source, OwnSplit(fold=0)), []
-    names, own_groups = [case.name for case in source.cases], groups_of(source.cases)
-    groups = None if own_groups else choose_groups(names).value
     try:
-        choose_split(names, groups, own_groups)
+        own, *_ = own_or_drawn(source)
     except UserError as error:
         return None, [Finding(case=None, kind=Kind.SPLIT, message=str(error))]
-    return None, []
+    return (split_source(source, own.value) if own else None), []
 
 
 def _suggest_groups(names: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from nas.analysis.plan.groups import choose_groups
 from trainers.data.check.finding import Finding, refuse
 from trainers.data.check.parts import check_parts
 from trainers.data.config import Groups, OwnSplit, Split
+from trainers.data.source import DataSource
 from trainers.data.source_split import groups_of, own_splits, split_source
 from trainers.data.splits import Cases, group_names
 from trainers.errors import UserError
@@ -28,17 +29,31 @@ def plan_split(
     Raises UserError for a split of the data that a search refuses, and as `draw_cases` does.
     """
     source = survey.source
-    groups = choose_groups(survey.names)
-    if own_groups := groups_of(source.cases):
-        groups = Choice(None, f"{source.described_by} says which cases stay together")
-    if not (count := own_splits(source.cases)):
-        drawn, cases = draw_cases(survey, choose_split(survey.names, groups.value, own_groups))
-        return drawn, groups, cases
-    folds = f"the first of its {count} folds" if count > 1 else "its own parts"
-    own = Choice(OwnSplit(fold=0), f"of {source.described_by}: {folds}")
+    own, drawn, groups = own_or_drawn(source)
+    if drawn:
+        chosen, cases = draw_cases(survey, drawn)
+        return chosen, groups, cases
+    assert own
     cases = split_source(source, own.value)
     refuse(check_parts(survey.cases, source.targets, cases), source)
     return own, groups, cases
+
+
+def own_or_drawn(
+    source: DataSource,
+) -> tuple[Choice[OwnSplit] | None, Choice[Split] | None, Choice[Groups | None]]:
+    """The split that the data bring, its first fold, or else one that is to be drawn. With groups.
+
+    Raises UserError where none can be drawn.
+    """
+    names, own_groups = [case.name for case in source.cases], groups_of(source.cases)
+    groups = choose_groups(names)
+    if own_groups:
+        groups = Choice(None, f"{source.described_by} says which cases stay together")
+    if not (count := own_splits(source.cases)):
+        return None, choose_split(names, groups.value, own_groups), groups
+    folds = f"the first of its {count} folds" if count > 1 else "its own parts"
+    return Choice(OwnSplit(fold=0), f"of {source.described_by}: {folds}"), None, groups
 
 
 def choose_split(

@@ -27,7 +27,7 @@ def _caption(record: SearchRecord) -> Iterator[str]:
         )
     else:
         yield "No network has been trained to the end yet, so that there is no front."
-    for state, ended in (("stopped", "stopped early"), ("infeasible", "infeasible")):
+    for state, ended in (("stopped", "stopped early"), ("infeasible", "found infeasible")):
         if count := record.states[state]:
             yield f"{counted(count, 'candidate')} {ended}."
     if record.chances:

@@ -87,7 +87,7 @@ def test_the_page_holds_every_network_with_its_costs():
 def test_the_caption_counts_what_became_of_the_candidates():
     assert page()["caption"].startswith(
         "2 of 3 trained networks are the front: none is better in one of Dice, parameters, latency "
-        "and as good in the others. 1 candidate infeasible."
+        "and as good in the others. 1 candidate found infeasible."
     )
 
 
