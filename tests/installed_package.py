@@ -29,9 +29,9 @@ def install(files: dict[str, str], folder: Path) -> None:
     (facts / "entry_points.txt").write_text("\n".join(lines))
 
 
-def said_by_tests(folder: Path, file: str) -> str:
-    """What pytest says of a test file of the package in `folder`, in a process of its own."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file]
+def said_by_tests(folder: Path, *files: str) -> str:
+    """What pytest says of test files of the package in `folder`, in a process of its own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     path = os.pathsep.join([str(folder), str(DOCS.parent)])
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)

@@ -20,11 +20,7 @@ from trainers.trainer import Trainer
 
 FOLDER = Path(__file__).parents[2] / "configs" / "papers"
 RECIPES = sorted(FOLDER.glob("*.yaml"))
-LARGE = (
-    "stp",
-    "slimformer3d-amos22",
-    "slimformer3d-abdomenct1k",
-)  # like btcv
+LARGE = ("stp", "slimformer3d", "apformer-synapse")
 PATCH = {  # of the miniature
     "apformer-isic2018": [1, 64, 64],
     "apformer-synapse": [1, 32, 32],

@@ -206,6 +206,7 @@ def test_the_page_works_offline_and_names_what_it_shows(seen):
         assert re.search(f"<td[^>]*>{reference['name']}</td>", page)
 
 
+@pytest.mark.slow
 def test_a_search_that_spends_hours_is_not_cut_short_by_them(path, tmp_path):
     settings = ["search.budget=hours", "search.hours=0.01"]
     options = [word for setting in settings for word in ("--set", setting)]
@@ -252,6 +253,7 @@ def test_a_latency_sample_is_measured_within_the_budget(path, tmp_path):
     assert "Latency against" in (tmp_path / "preview.html").read_text()
 
 
+@pytest.mark.slow
 def test_latencies_are_measured_on_each_device_that_is_here(path, tmp_path):
     devices = "latency.devices={mine: {}, alike: {backend: eager}, phone: {command: [adb]}}"
     settings = [devices, "latency.seconds=0.1", "budget.latency_ms=1000"]

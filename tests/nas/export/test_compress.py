@@ -134,6 +134,7 @@ def test_data_that_its_weights_do_not_know_are_refused(
     assert not (tmp_path / "small").exists()
 
 
+@pytest.mark.slow
 def test_a_network_without_heads_and_neurons_loses_channels(tmp_path, phantom_folder, phantom):
     """And its card names no part that it does not have, whatever was chosen."""
     plain = Export(write_export(tmp_path / "net", phantom_folder, phantom[1]))

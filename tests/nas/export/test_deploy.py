@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import product
 
 import nibabel as nib
 import numpy as np
@@ -34,7 +35,7 @@ QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
 PREPROCESS = Preprocess(spacing="native", crop="none", intensity="ct", window=(-175, 250))
 
 STRIDES = (2, 2, 2)
-OTHERS = (("onnx", False), ("torchscript", True), ("torch-export", False), ("torch-export", True))
+OTHERS = (*product(("onnx", "torch-export"), (False, True)), ("torchscript", True))
 
 
 class Shrink(nn.Module):
@@ -87,7 +88,7 @@ def cases(phantom_folder):
         ("torchscript", "fp16"),
         ("torch-export", "fp32"),
         ("onnx", "fp32"),
-        ("onnx", "fp16"),
+        pytest.param("onnx", "fp16", marks=pytest.mark.slow),
     ],
 )
 def test_a_deployed_folder_segments_as_pytorch_does(cases, tmp_path, kind, precision):
@@ -129,7 +130,6 @@ def test_an_onnx_file_that_a_gpu_runs_is_timed_beside_pytorch_there(monkeypatch)
 @pytest.mark.parametrize(
     ("kind", "regions"),
     [
-        ("onnx", True),
         ("torchscript", False),
         *(pytest.param(kind, other, marks=pytest.mark.slow) for kind, other in OTHERS),
     ],

@@ -20,6 +20,7 @@ from nas.export.deploy.open_segmenter import open_segmenter
 from nas.export.deploy.parity_check import folder_cases
 from tests.nas.export.test_deploy import TASK, Shrink
 from tests.processes import printed_by
+from tests.slow import and_slow
 from trainers import volumes
 from trainers.data.config import Preprocess
 from trainers.segmenter import Segmenter, SegmenterSpec
@@ -94,22 +95,31 @@ def made(folder: Path, preprocess: Preprocess):
     return deploy(source, cases, "bundle", "fp32", folder / "bundle", QUICK), segmenter
 
 
-@pytest.mark.parametrize(
-    "preprocess", [CT, MR, NATIVE, ROBUST], ids=["ct", "mr", "native", "robust"]
-)
-def test_from_file_to_file_a_bundle_makes_the_same_labels(tmp_path, preprocess):
-    record, segmenter = made(tmp_path, preprocess)
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    """A folder with a bundle that nobody changes, its record, and the segmenter it was made of."""
+    folder = tmp_path_factory.mktemp("native")
+    return folder, *made(folder, NATIVE)
+
+
+@pytest.mark.parametrize("preprocess", and_slow([NATIVE, CT], [MR, ROBUST]))
+def test_from_file_to_file_a_bundle_makes_the_same_labels(native, tmp_path, preprocess):
+    if preprocess == NATIVE:
+        folder, record, segmenter = native
+    else:
+        folder = tmp_path
+        record, segmenter = made(folder, preprocess)
     assert record.checks.pipeline == 1.0
-    opened, told = open_segmenter(tmp_path / "bundle")
+    opened, told = open_segmenter(folder / "bundle")
     assert "bundle fp32" in told
-    image = tmp_path / "images" / "turned.nii.gz"
+    image = folder / "images" / "turned.nii.gz"
     np.testing.assert_array_equal(opened.segment(image), segmenter.segment(image))
     assert torch.is_grad_enabled()  # of this process, whatever the bundle set in its own
 
 
-def test_its_files_lie_where_the_specification_wants_them(tmp_path):
-    _, segmenter = made(tmp_path, NATIVE)
-    bundle = tmp_path / "bundle"
+def test_its_files_lie_where_the_specification_wants_them(native):
+    folder, _, segmenter = native
+    bundle = folder / "bundle"
     files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
     assert files == {
         "configs/inference.json",
@@ -130,9 +140,8 @@ def test_its_files_lie_where_the_specification_wants_them(tmp_path):
         assert torch.equal(weights[name], value)
 
 
-def test_metadata_has_what_the_specification_requires(tmp_path):
-    made(tmp_path, NATIVE)
-    metadata = json.loads((tmp_path / "bundle" / "configs" / "metadata.json").read_text())
+def test_metadata_has_what_the_specification_requires(native):
+    metadata = json.loads((native[0] / "bundle" / "configs" / "metadata.json").read_text())
     assert set(REQUIRED) <= metadata.keys()
     assert metadata["schema"] == SCHEMA
     assert metadata["required_packages_version"].keys() == {"nibabel", "psutil"}

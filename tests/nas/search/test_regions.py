@@ -16,6 +16,7 @@ from nas.export.deploy.open_segmenter import load_segmenter
 from nas.search.run import run_search
 from tests.nas.small_run import config
 from tests.segnas_command import SegnasCommand
+from tests.slow import and_slow
 from tests.trainers.data.tumours import IGNORE, KEYS, REGIONS, dice_oracle, write_tumours
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -110,7 +111,7 @@ def test_evaluation_and_prediction_of_an_export(
         np.testing.assert_array_equal(predicted, expected)
 
 
-@pytest.mark.parametrize("kind", ["onnx", "bundle", "torchscript"])
+@pytest.mark.parametrize("kind", and_slow(["bundle", "torchscript"], ["onnx"]))
 def test_deployed_it_makes_the_same_label_maps(
     export: Path, data: Path, tmp_path: Path, kind: str
 ) -> None:
