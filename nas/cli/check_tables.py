@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.report.plain_table import plain_table
+from trainers.counted import counted
 from trainers.data.check.facts import CaseFacts
 from trainers.data.check.finding import Finding, grouped, verdict, whose
 from trainers.data.source import DataSource
@@ -71,8 +72,8 @@ def report_tables(report: DataReport) -> Iterator[Table | Text]:
     source = report.source
     told = ", ".join(f"{len(names)} {part}" for part, names in report.parts.items())
     split = f"; {told}" if told else ""
-    of = f" of {report.patients} patients" if report.patients else ""
-    yield Text(f"{source.folder}: {len(source.cases)} cases{of}{split}", "bold")
+    of = f" of {counted(report.patients, 'patient')}" if report.patients else ""
+    yield Text(f"{source.folder}: {counted(len(source.cases), 'case')}{of}{split}", "bold")
     if report.cases:
         yield _sizes(report.cases)
         yield _intensities(report)
@@ -84,7 +85,7 @@ def report_tables(report: DataReport) -> Iterator[Table | Text]:
 def verdict_line(report: DataReport) -> Text:
     """The last line: what came of it."""
     doubts = len(report.doubts)
-    told = f"{doubts or 'no'} doubt{'s' if doubts != 1 else ''}"
+    told = counted(doubts, "doubt") if doubts else "no doubts"
     if report.faults:
         return Text(f"{verdict(report.faults, len(report.source.cases))}; {told}", "bold red")
     return Text(f"no faults, {told}", "bold yellow" if doubts else "bold green")

@@ -13,6 +13,7 @@ from nas.cli.console import note, print_wide, say
 from nas.pareto.objectives import in_digits
 from nas.report.plain_table import plain_table
 from search_spaces.axes import by_axis
+from trainers.counted import counted
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def agreement(record: Deployment) -> str:
     takes = "any batch" if dynamic.batch else "one window at a time"
     sizes = f"multiples of {by_axis(dynamic.strides)}" if dynamic.sizes else "this patch alone"
     return (
-        f"{len(checks.cases)} cases: logits differ by {checks.max_difference:.2g} at most "
-        f"(largest {checks.largest:.3g}), segmentations agree with Dice {checks.agreement:.4f}; "
+        f"{counted(len(checks.cases), 'case')}: logits differ by {checks.max_difference:.2g} "
+        f"at most (largest {checks.largest:.3g}), "
+        f"segmentations agree with Dice {checks.agreement:.4f}; "
         f"takes {takes}, {sizes}"
     )

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from nas.report.plain_table import plain_table
 from trainers.bootstrap import RESAMPLES, Mean
+from trainers.counted import counted
 from trainers.evaluate import Evaluation
 
 WORST = 5
@@ -32,7 +33,7 @@ def evaluation_tables(evaluation: Evaluation, columns: Sequence[str]) -> Iterato
 
 def _means(evaluation: Evaluation, columns: Sequence[str]) -> Table:
     heads = (HEADS[column].format(tolerance=evaluation.tolerance_mm) for column in columns)
-    title = f"means of {len(evaluation.cases)} cases, and their 95% intervals"
+    title = f"means of {counted(len(evaluation.cases), 'case')}, and their 95% intervals"
     table = plain_table(["class", *heads, "cases"], title=title, caption=_caption(evaluation))
     rows = [*evaluation.means.items(), ("all classes", evaluation.foreground)]
     for name, means in rows:
@@ -77,9 +78,10 @@ def _worst(evaluation: Evaluation) -> Table:
 def speed_line(evaluation: Evaluation) -> str:
     """How fast the cases were segmented, in words."""
     speed = evaluation.speed
+    cases = counted(len(evaluation.cases), "case")
     return (
         f"segmented {speed.volumes_per_second:.3g} volumes/s, {speed.frames_per_second:.3g} axial "
-        f"slices/s ({len(evaluation.cases)} cases in {speed.seconds:.3g} s, reading included)"
+        f"slices/s ({cases} in {speed.seconds:.3g} s, reading included)"
     )
 
 

@@ -11,6 +11,7 @@ from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, print_wide
 from nas.report.plain_table import plain_table
+from trainers.counted import counted
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def postprocess_table(record: PostprocessRecord) -> Table:
 
     table = plain_table(
         ["class", "Dice, raw", "then", "HD95 mm, raw", "then", "steps"],
-        title=f"postprocessing, chosen on {len(record.cases)} cases",
+        title=f"postprocessing, chosen on {counted(len(record.cases), 'case')}",
         caption="" if len(record.cases) >= FEWEST else f"none on fewer than {FEWEST} cases",
     )
     for name, one in record.classes.items():

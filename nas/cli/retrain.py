@@ -9,6 +9,7 @@ from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.evaluate import next_line
 from nas.report.safe_console import SafeConsole, print_line
+from trainers.counted import counted
 
 if TYPE_CHECKING:
     from nas.export.export_folder import Export
@@ -115,14 +116,16 @@ def _told(export: Export, plan: Plan, done: Retrained) -> list[str]:
     first = done.outcomes[0]
     mean = "" if done.dice is None else f", validation Dice {done.dice:.4f}"
     if not plan.folds:
-        lines = [f"{done.weights}: {first.epochs} epochs{mean}"]
+        lines = [f"{done.weights}: {counted(first.epochs, 'epoch')}{mean}"]
         if first.dice_per_class:
             dice = first.dice_per_class
             lines.append("  " + ", ".join(f"{name} {class_dice(dice, name)}" for name in dice))
         lines += _worse(export, done)
     else:
         spread = "" if done.spread is None else f" +- {done.spread:.4f} (standard deviation)"
-        lines = [f"{done.weights}: {plan.folds} folds of {first.epochs} epochs{mean}{spread}"]
+        lines = [
+            f"{done.weights}: {plan.folds} folds of {counted(first.epochs, 'epoch')}{mean}{spread}"
+        ]
         lines += [
             f"  fold {number}: Dice {outcome.dice:.4f}"
             for number, outcome in enumerate(done.outcomes, start=1)

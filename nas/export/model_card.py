@@ -16,6 +16,7 @@ from nas.pareto.objectives import DICE, in_digits, objective
 from nas.pareto.result import Result, class_dice
 from search_spaces.registry import ARCHITECTURE
 from trainers.atomic import replace_files
+from trainers.counted import counted
 from trainers.errors import UserError, first_line
 from trainers.read_json import read_json
 
@@ -71,7 +72,7 @@ def _about(export: Export, result: Result | None) -> Iterator[str]:
         f"`{export.architecture.key}`, {how} by segnas."
     )
     yield ""
-    yield f"- Input: {task.channels} channel(s), windows of {size}, spacing: {spacing}"
+    yield f"- Input: {counted(task.channels, 'channel')}, windows of {size}, spacing: {spacing}"
     yield f"- Classes: {', '.join(map(plain, task.classes))}"
     if task.regions:
         regions = ", ".join(map(plain, task.regions))
@@ -142,7 +143,8 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
     if result:
         several = f" over {len(result.trainings)} trainings" if result.trainings else ""
         made = f"Made smaller after the search ({result.made})"
-        when = made if result.compressed else f"In the search, after {result.epochs} epochs"
+        searched = f"In the search, after {counted(result.epochs, 'epoch')}"
+        when = made if result.compressed else searched
         chosen = " The network was chosen by this number among many, so it is optimistic."
         yield (
             f"{when}: mean validation Dice{several} "

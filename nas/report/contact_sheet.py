@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from nas.report.case_slices import case_slices
 from nas.report.html_page import png
 from trainers.atomic import replace_files
+from trainers.counted import counted
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding
 from trainers.data.config import Preprocess
@@ -110,7 +111,7 @@ def _caption(ax: Axes, name: str, findings: Sequence[Finding], top: int, left: i
 def _head(ax: Axes, source: DataSource, shown: int, colours: np.ndarray, size: float) -> None:
     """The title, what is shown how, and the classes in their colours."""
     count = len(source.cases)
-    which = f"{count} cases" if shown == count else f"{shown} of {count} cases"
+    which = counted(count, "case") if shown == count else f"{shown} of {counted(count, 'case')}"
     first = f"{source.modalities[0]}, " if len(source.modalities) > 1 else ""
     told = (
         f"{first}axial at the left, coronal over sagittal at the right; the patient's right is at "

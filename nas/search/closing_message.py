@@ -11,6 +11,7 @@ from nas.search.baseline_queue import BaselineQueue
 from nas.search.session import Session
 from nas.study.summary import Summary
 from nas.tracking import Tracker
+from trainers.counted import counted
 
 
 def closing_lines(
@@ -38,9 +39,9 @@ def closing_lines(
     stopped = f"{summary.stopped} stopped early, " if summary.stopped else ""
     again = f"{summary.trained_again} trained again, " if summary.trained_again else ""
     yield (
-        f"{summary.trials} trials, {stopped}{again}{summary.infeasible} infeasible, "
-        f"{summary.repeats} repeats answered from the journal, in {clock(summary.wall_seconds)} "
-        f"of searching, {clock(seconds)} in all; "
+        f"{counted(summary.trials, 'trial')}, {stopped}{again}{summary.infeasible} infeasible, "
+        f"{counted(summary.repeats, 'repeat')} answered from the journal, in "
+        f"{clock(summary.wall_seconds)} of searching, {clock(seconds)} in all; "
         f"{summary.training_share:.0%} of worker time in training and validation"
     )
     if record.baseline_verdict:

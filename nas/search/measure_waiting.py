@@ -9,9 +9,9 @@ from nas.cost.devices.prober import DevicesProber
 from nas.cost.failure import Failure
 from nas.pareto.objectives import latency_on, objective
 from nas.pareto.result import Result
-from nas.report.front_page.sentences import counted
 from nas.study.search_folder import JOURNAL
 from nas.study.study import Study
+from trainers.counted import counted
 from trainers.errors import UserError
 
 TOGETHER = 8  # networks of a set; where none of them gets a latency, the rest is not tried

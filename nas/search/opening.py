@@ -43,6 +43,7 @@ from nas.study.samplers.warm_start import WarmStart, warm_starts
 from nas.study.scores import Scores
 from nas.study.search_folder import recorded_settings
 from nas.study.study import Study
+from trainers.counted import counted
 from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
@@ -190,7 +191,7 @@ def about_search(config: RunConfig, directory: Path, place: Place) -> Iterator[s
     whole = "" if search.epochs else f", those of {search.trials} whole trainings"
     budget = {
         "epochs": f"{search.all_epochs(epochs)} epochs in all{whole}",
-        "trials": f"{search.trials} networks",
+        "trials": counted(search.trials, "network"),
         "hours": f"{search.hours:g} hours" if search.hours is not None else "",
     }[search.budget]
     if search.hours is not None and search.budget != "hours":
@@ -208,7 +209,8 @@ def about_search(config: RunConfig, directory: Path, place: Place) -> Iterator[s
 def _opening_lines(study: Study, starts: Sequence[WarmStart]) -> Iterator[str]:
     if study.results:
         known = front(study.results, study.objectives)
-        yield f"Going on with {len(study.results)} results, {len(known)} of them on the front"
+        results = counted(len(study.results), "result")
+        yield f"Going on with {results}, {len(known)} of them on the front"
         return
     yield from first_networks(starts)
 

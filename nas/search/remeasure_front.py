@@ -14,6 +14,7 @@ from nas.pareto.objectives import costs_among, is_latency, objective
 from nas.pareto.result import Result
 from nas.search.trained_networks import TrainedNetworks
 from nas.study.study import Study
+from trainers.counted import counted
 
 ROUNDS = 3
 
@@ -46,10 +47,10 @@ def remeasure_front(
             break
         members += study.compressed  # which had their weights the first time
         members = [member for member in members if member.name not in failed]
-        beside = f" and {len(baselines)} baselines beside it" if baselines else ""
+        beside = f" and {counted(len(baselines), 'baseline')} beside it" if baselines else ""
         say(
-            f"Measuring the {len(found)} members of the front{beside} again, interleaved and idle, "
-            "as they were trained, on windows of validation cases"
+            f"Measuring the {counted(len(found), 'member')} of the front{beside} again, "
+            "interleaved and idle, as they were trained, on windows of validation cases"
         )
         measured_by = trained.of(members)
         for member, weights in zip(members, measured_by.weights, strict=True):

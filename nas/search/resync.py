@@ -16,6 +16,7 @@ from nas.study.folder_lock import alone_in
 from nas.study.search_folder import journal_in
 from nas.study.summary import JOURNAL_BYTES, read_summary
 from nas.tracking import SyncReport, Tracker
+from trainers.counted import counted
 
 
 def sync_search(directory: Path, console: Console) -> int:
@@ -66,10 +67,10 @@ def _summary(directory: Path) -> tuple[dict[str, float], str | None]:
 
 def _lines(sent: SyncReport) -> Iterator[str]:
     what = {
-        f"{sent.made} runs made": sent.made,
-        f"{sent.completed} runs completed": sent.completed,
-        f"{sent.epochs} epochs added": sent.epochs,
-        f"{sent.killed} runs ended that nobody goes on with": sent.killed,
+        f"{counted(sent.made, 'run')} made": sent.made,
+        f"{counted(sent.completed, 'run')} completed": sent.completed,
+        f"{counted(sent.epochs, 'epoch')} added": sent.epochs,
+        f"{counted(sent.killed, 'run')} ended that nobody goes on with": sent.killed,
         "the search's own run brought up to date": sent.closed,
     }
     done = [text for text, number in what.items() if number]

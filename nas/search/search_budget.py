@@ -10,6 +10,7 @@ from nas.config.run_config import SearchConfig
 from nas.search.running import Running
 from nas.study.study import Study
 from trainers.config import TrainConfig
+from trainers.counted import counted
 
 MOST = 1 / 8  # of the time of all slots: what one training may take
 SLOWER = 2.0  # times the quickest one, which may take that whatever its share is
@@ -143,10 +144,10 @@ class SearchBudget:
         """How far a search is, by what it spends: `3/10 trials`, `7 trials, 40% of the epochs`."""
         search = self.search
         if not self._candidates:
-            return f"{done} trainings"
+            return counted(done, "training")
         if self._counts_trials:
             return f"{done}/{search.trials} trials"
-        return f"{done} trials, {fraction:.0%} of the {search.budget}"
+        return f"{counted(done, 'trial')}, {fraction:.0%} of the {search.budget}"
 
     @property
     def _counts_trials(self) -> bool:

@@ -10,6 +10,7 @@ from nas.pareto.result import Result, State
 from nas.search.asha import Scheduler
 from nas.study.candidate import Candidate
 from trainers.config import TrainConfig
+from trainers.counted import counted
 
 
 class TrialJudge:
@@ -39,7 +40,7 @@ class TrialJudge:
     ) -> tuple[State, str] | None:
         """As what, and why, a candidate is to end here that was trained for `seconds`, if so."""
         if self._hours is not None and seconds >= 3600 * self._hours:
-            trained = f"{seconds / 3600:.3g} h for {report.epoch} epochs"
+            trained = f"{seconds / 3600:.3g} h for {counted(report.epoch, 'epoch')}"
             return "infeasible", f"took too long: {trained}; search.trial_hours is {self._hours:g}"
         if self._scheduler is None or report.dice is None or candidate.baseline:
             return None

@@ -25,6 +25,7 @@ from nas.tracking.metrics import (
 from nas.tracking.search_info import Search
 from nas.tracking.search_run import RECORD_TAG, SearchRun
 from nas.tracking.sync_report import SyncReport
+from trainers.counted import counted
 
 KEY_TAG = "segnas.key"
 PARENT_TAG = "mlflow.parentRunId"
@@ -83,7 +84,7 @@ class Runs:
         for run in deleted.values():
             client.restore_run(run.info.run_id)
         if deleted:
-            parent.restored.append(f"{len(deleted)} runs of trials")
+            parent.restored.append(f"{counted(len(deleted), 'run')} of trials")
         for key, run in (active | deleted).items():
             held = {name: run.data.tags[name] for name in OURS if name in run.data.tags}
             runs.children[key] = Child(run.info.run_id, run.info.status, held)

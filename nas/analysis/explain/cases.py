@@ -10,6 +10,7 @@ from typing import Literal
 
 from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
+from trainers.counted import counted
 from trainers.data.config import Groups
 from trainers.data.dataset import Dataset
 from trainers.data.folder_source import is_data, source_of
@@ -49,7 +50,8 @@ class ExplainedCases:
         """What to know of the cases, in words; empty where there is nothing."""
         if self.learnt:
             return "the network was trained on all of these cases: Dice is too good"
-        return f"left out: {self.left_out} cases that it was trained on" if self.left_out else ""
+        left_out = counted(self.left_out, "case")
+        return f"left out: {left_out} that it was trained on" if self.left_out else ""
 
 
 def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -> ExplainedCases:

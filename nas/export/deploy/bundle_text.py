@@ -6,6 +6,7 @@ from typing import Any
 
 from nas.export.deploy.record import Deployment
 from nas.export.markdown_text import plain
+from trainers.counted import counted
 from trainers.data.task import Task
 
 # https://project-monai.github.io/schema/ has the same file.
@@ -110,7 +111,7 @@ def readme(record: Deployment) -> str:
         spacing = f"resampled to {'x'.join(f'{mm:g}' for mm in task.spacing)} mm"
     return f"""# {plain(record.name)}
 
-Segments {names} in 3D images (NIfTI, {task.channels} channel(s)). The
+Segments {names} in 3D images (NIfTI, {counted(task.channels, "channel")}). The
 network travels as TorchScript: PyTorch and these packages are all it needs, of which fire is for
 commands.
 

@@ -25,6 +25,7 @@ from nas.export.deploy.record import Deployment, Format, Precision
 from nas.export.deploy.runtime import Deployed, open_file
 from nas.export.export_folder import Export
 from trainers.atomic import make_folder
+from trainers.counted import counted
 from trainers.ensemble import common_steps
 from trainers.errors import UserError
 from trainers.inference import Ensemble
@@ -163,7 +164,7 @@ def _build(
         quantise(path, path, "static", calibration(segmenter, cases))
     forward, device = open_file(path, kind, own.type)
     deployed = Deployed(forward, device, dynamic.batch).eval()
-    progress(f"checking on {len(cases)} cases")
+    progress(f"checking on {counted(len(cases), 'case')}")
     checks = check(segmenter, deployed, cases, precision, shapes)
     progress("measuring latency")
     times = time_both(network, deployed, task.channels, config, kind, precision)

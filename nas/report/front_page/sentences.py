@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nas.pareto.objectives import objective
 from nas.report.search_record import COMPRESSED, KEPT, SearchRecord
+from trainers.counted import counted
 
 if TYPE_CHECKING:
     from nas.study.knob_importance import Importance
@@ -65,8 +66,3 @@ def importance_text(importances: Sequence[Importance] | None) -> str:
         "(PED-ANOVA of Optuna; a column sums to 100 %). Grey bars are no longer than chance makes "
         f"them. Networks that tell: {counts}. Choose a knob to see what its options came to."
     )
-
-
-def counted(number: int, word: str) -> str:
-    """`1 candidate`, `1,234 candidates`."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

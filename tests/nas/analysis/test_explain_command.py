@@ -42,7 +42,7 @@ def test_the_command_draws_every_mechanism_and_says_which_earns_its_cost(
     printed, told = capsys.readouterr()
     record = json.loads((tmp_path / "e" / "explain.json").read_text())
     assert json.loads(printed) == record
-    assert "left out: 1 cases that it was trained on" in told
+    assert "left out: 1 case that it was trained on" in told
     assert {file.name for file in (tmp_path / "e").iterdir()} == {
         "explain.html", "explain.json", "anchors.png", "attention.png", "token-pruning.png"
     }  # fmt: skip

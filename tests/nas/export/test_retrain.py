@@ -378,7 +378,7 @@ def test_the_command_tells_what_was_written_and_what_is_next(make, segnas):
     record = json.loads((folder / "folds" / "folds.json").read_text())
     mean, spread = record["dice_mean"], record["dice_standard_deviation"]
     assert "fold 2/2 epoch 1/1  loss" in said
-    assert f"2 folds of 1 epochs, validation Dice {mean:.4f} +- {spread:.4f}" in said
+    assert f"2 folds of 1 epoch, validation Dice {mean:.4f} +- {spread:.4f}" in said
     assert f"fold 2: Dice {record['folds'][1]['dice']:.4f}" in said
     assert f"next: segnas evaluate {folder}" in said
 

@@ -137,7 +137,7 @@ def test_a_baseline_is_trained_by_the_same_workers_and_stands_beside_the_front(s
     assert baseline["key"] not in {member["key"] for member in front["members"]}
     assert {path.stem for path in (directory / "checkpoints").iterdir()} == set(keys)
     assert sorted(reports) == sorted((key, epoch) for key in keys for epoch in (1, 2, 3))
-    assert "members of the front and 1 baselines beside it again" in printed
+    assert "members of the front and 1 baseline beside it again" in printed
     assert f'"latency again: {baseline["key"]}"' in (directory / "journal.log").read_text()
     assert f"baseline unet-s  Dice {baseline['dice']:.4f}" in printed
     verdicts = ("better than every baseline at its cost: unet-s", "unet-s .* every network found")

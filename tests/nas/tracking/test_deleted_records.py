@@ -51,8 +51,8 @@ def delete_all_runs(client):
 DELETED = {
     delete_experiment: "the experiment segnas",
     delete_search: "the run of the search",
-    delete_trial: "1 runs of trials",
-    delete_all_runs: "the run of the search, 1 runs of trials",
+    delete_trial: "1 run of trials",
+    delete_all_runs: "the run of the search, 1 run of trials",
 }
 
 

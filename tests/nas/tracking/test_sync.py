@@ -209,7 +209,7 @@ def test_the_command_sends_what_is_missing_and_then_says_that_nothing_is(directo
     status, said = sync(directory)
     assert status == 0
     assert "3 results, 3 on the front" in said
-    assert "1 runs made, 1 runs completed, 5 epochs added" in said
+    assert "1 run made, 1 run completed, 5 epochs added" in said
     runs = local(directory)
     assert runs[""]["status"] == "KILLED"
     for result in (whole, lost, never):
@@ -373,7 +373,7 @@ def test_a_server_that_is_away_for_a_while_has_everything_in_the_end(directory, 
         assert not driver.tracker.behind
         results.append(driver.tell(driver.train(epochs=1), upload=False))
         status, said = sync(directory)
-        assert (status, "1 runs completed, 3 epochs added" in said) == (0, True)
+        assert (status, "1 run completed, 3 epochs added" in said) == (0, True)
         runs = held(uri)
         assert runs.keys() == {"", *(result.key for result in results)}
         for result in results:
