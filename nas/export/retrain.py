@@ -194,6 +194,12 @@ def check_task(export: Export, cache: VolumeCache) -> None:
                 f"{export.folder}: task.{key} = {expected}, and the data has {found}; expected the "
                 f"data that the network was found on{hint}"
             )
+    if task.modalities != cache.modalities and {*task.modalities} == {*cache.modalities}:
+        raise UserError(
+            f"{export.folder}: task.modalities = {', '.join(task.modalities)}, and the data has "
+            f"{', '.join(cache.modalities)}: the weights would be used with the channels in the "
+            "order of the first; name them in that order in the data"
+        )
 
 
 def _folds(export: Export, cache: VolumeCache, cases: Cases, count: int) -> list[Cases]:

@@ -16,7 +16,7 @@ from nas.export.choose_postprocess import choose_postprocess
 from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
 from nas.export.model_card import model_card
-from nas.export.retrain import Plan, retrain
+from nas.export.retrain import Plan, check_task, retrain
 from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
 from tests.nas.exports import POINT, opened, same, weights_in, write_export
@@ -107,6 +107,17 @@ def test_other_data_than_those_of_the_search_are_refused(make, old, new, why):
     (folder / "retrain.yaml").write_text(told.replace(old, new, 1))
     with pytest.raises(UserError, match=why):
         go(folder)
+
+
+def test_channels_in_another_order_are_refused(make, phantom):
+    folder = make("out")
+    told = (folder / "retrain.yaml").read_text()
+    two = told.replace("  channels: 1", "  channels: 2\n  modalities: [T1, FLAIR]", 1)
+    (folder / "retrain.yaml").write_text(two)
+    swapped = replace(phantom[0], channels=2, modalities=("FLAIR", "T1"))
+    with pytest.raises(UserError, match=r"modalities = T1, FLAIR, and the data has FLAIR, T1: "):
+        check_task(Export(folder), swapped)
+    check_task(Export(folder), replace(swapped, modalities=("image 0", "image 1")))
 
 
 def test_weights_that_are_chosen_by_hand_are_used_as_they_were_trained(make):
