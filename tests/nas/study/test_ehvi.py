@@ -118,6 +118,15 @@ def test_a_network_whose_latency_waits_drives_no_other_off_the_front():
     assert _non_dominated(told, ("params", "latency_ms@here")) == [waits, quick]
 
 
+def test_a_latency_that_waits_is_taken_for_the_mean_of_the_few_that_are_known():
+    known = [CountedNetwork({}, name, {"latency_ms": ms}) for name, ms in (("a", 10), ("b", 40))]
+    waits = CountedNetwork({}, "c", {})
+    rows = np.zeros((3, 2))
+    model = landscape._fit_measured("latency_ms", [waits, *known], rows)
+    assert 10 ** model.predict(rows) == pytest.approx([20.0] * 3)
+    assert landscape._fit_measured("latency_ms", [waits], rows) is None
+
+
 def test_it_proposes_where_all_were_stopped():
     study = new_study()
     for seed in range(5):

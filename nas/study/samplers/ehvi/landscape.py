@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats.qmc import Sobol
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import BayesianRidge
 
 from nas.pareto.budget import Budget
@@ -104,8 +105,10 @@ class Landscape:
 
 def _fit_measured(
     name: str, networks: Sequence[CountedNetwork], x: np.ndarray
-) -> BayesianRidge | None:
+) -> BayesianRidge | DummyRegressor | None:
+    """The model of a cost's logarithm, or its mean while few networks have told theirs."""
     rows = [i for i, network in enumerate(networks) if network.costs.get(name)]
-    if len(rows) < ENOUGH or name in COUNTED:
+    if not rows or name in COUNTED:
         return None
-    return BayesianRidge().fit(x[rows], np.log10([networks[i].costs[name] for i in rows]))
+    model = BayesianRidge() if len(rows) >= ENOUGH else DummyRegressor(strategy="mean")
+    return model.fit(x[rows], np.log10([networks[i].costs[name] for i in rows]))
