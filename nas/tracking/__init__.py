@@ -4,7 +4,7 @@ MLflow is imported, and a new sqlite store made, when a search opens its tracker
 cores); after that a report takes some 10 to 30 ms, most of it the disk (two commits).
 """
 
-from nas.tracking.search_info import Search
+from nas.tracking.search import Search
 from nas.tracking.sync_report import SyncReport
 from nas.tracking.tracked_runs import TrackedRuns
 from nas.tracking.tracker import Tracker

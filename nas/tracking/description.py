@@ -10,7 +10,7 @@ from nas.pareto.objectives import costs_among, objective
 from nas.pareto.result import Result
 from nas.tracking.metrics import metric_name
 from nas.tracking.mlflow_private import VIEW_PARAMETER, runs_view
-from nas.tracking.search_info import Search
+from nas.tracking.search import Search
 
 ROWS = 12  # of the front: the whole is in front.html
 

@@ -15,7 +15,7 @@ from nas.tracking.client import BATCH, any_store, log, tagged
 from nas.tracking.description import note, trials_view
 from nas.tracking.metrics import params, safe
 from nas.tracking.mlflow_private import VIEW_TAG
-from nas.tracking.search_info import Search
+from nas.tracking.search import Search
 
 SEARCH_TAG = "segnas.search"
 RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: its files

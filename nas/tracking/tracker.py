@@ -18,7 +18,7 @@ from nas.pareto.hypervolume import ranks
 from nas.pareto.result import Result
 from nas.tracking.description import front_path
 from nas.tracking.mlflow_private import follow_move
-from nas.tracking.search_info import Search
+from nas.tracking.search import Search
 from nas.tracking.store import (
     ARTIFACTS,
     STORE,

@@ -22,7 +22,7 @@ from nas.tracking.metrics import (
     result_tags,
     safe,
 )
-from nas.tracking.search_info import Search
+from nas.tracking.search import Search
 from nas.tracking.search_run import RECORD_TAG, SearchRun
 from nas.tracking.sync_report import SyncReport
 from trainers.counted import counted
