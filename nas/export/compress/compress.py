@@ -31,6 +31,7 @@ from search_spaces.space import Architecture, axes_of
 from trainers.atomic import fill_folder, new_folder, replace_files
 from trainers.checkpoint import write_checkpoint
 from trainers.config import RetrainConfig
+from trainers.counted import counted
 from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.prepare import prepare_data
@@ -272,7 +273,7 @@ def _compare(
     """Figures by row: the original, its Dice once cut, and the compressed network."""
     made = Export(folder)
     after = made.network()
-    note(f"Dice on {len(cases.validation)} validation cases, and latency")
+    note(f"Dice on {counted(len(cases.validation), 'validation case')}, and latency")
     if has_learnt(export, cases.validation):
         note("the original was trained on them, too: every Dice here is better than on new cases")
     if plan.method == "quantise-aware":
