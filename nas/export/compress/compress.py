@@ -255,9 +255,9 @@ def _fine_tuning(export: Export, plan: Compression) -> Plan:
 
 
 def _settings(train: RetrainConfig, steps: int) -> list[str]:
-    """Of a schedule of so many steps, in epochs of the usual length, or in one shorter one."""
-    each = min(train.steps_per_epoch, steps)
-    return [f"train.epochs={max(1, round(steps / each))}", f"train.steps_per_epoch={each}"]
+    """Of a schedule of so many steps, in epochs of about the usual length."""
+    epochs = max(1, round(steps / train.steps_per_epoch))
+    return [f"train.epochs={epochs}", f"train.steps_per_epoch={round(steps / epochs)}"]
 
 
 def _compare(
