@@ -49,7 +49,10 @@ def make_folder(folder: Path, build: Callable[[Path], object]) -> Path:
     if folder.exists():
         return folder
     draft = folder.with_name(f".{folder.name}-{uuid4().hex}")
-    draft.mkdir(parents=True)
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise _named(error, folder, always=True) from error
     try:
         build(draft)
         draft.rename(folder)

@@ -103,7 +103,7 @@ def measured_line(measured: Mapping[str, float], macs: Mapping[str, int]) -> str
 def seen_line(training: int, validation: int, cases: int) -> str:
     """A warning where the network knows some of the cases; empty where it knows none."""
     if training:
-        others = f", {validation} validation cases" if validation else ""
+        others = f", {counted(validation, 'validation case')}" if validation else ""
         return f"{training} of {cases} are training cases of the network{others}: Dice is too good"
     if validation:
         return (

@@ -24,11 +24,16 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
 
 
 def named_architecture(name: str) -> Architecture:
-    """The same for inputs of whatever shape. Raises ArchitectureError where it is none of them."""
+    """The same for inputs of whatever shape. Raises ArchitectureError where it is none of them, and
+    UserError for a folder that is no export."""
     from nas.config.architecture_file import load_architecture_file
     from search_spaces.registry import ARCHITECTURE, find_preset
 
     path = from_home(name)
-    if path.is_dir() or path.suffix == ".json":
-        return load_architecture_file(path / ARCHITECTURE if path.is_dir() else path)
-    return find_preset(name)
+    if path.is_dir():
+        if not (path / ARCHITECTURE).is_file():
+            raise UserError(
+                f"{path} is no export: {ARCHITECTURE} is missing; make one with segnas export"
+            )
+        path = path / ARCHITECTURE
+    return load_architecture_file(path) if path.suffix == ".json" else find_preset(name)

@@ -7,6 +7,7 @@ import argparse
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import NOTES, note, say
+from trainers.counted import counted
 
 HELP = "segment images with an exported or deployed network, or several"
 
@@ -58,11 +59,10 @@ def run(options: argparse.Namespace) -> int:
             skip_existing=options.skip_existing,
             probabilities=options.save_probabilities,
         )
-    existing = f"; {len(done.skipped)} were there" if done.skipped else ""
-    say(f"{len(done.written)} segmentations in {options.to}{existing}")
+    existing = f"; {len(done.skipped):,} already there" if done.skipped else ""
+    say(f"{counted(len(done.written), 'segmentation')} in {options.to}{existing}")
     if done.failed:
-        cases = "case" if len(done.failed) == 1 else "cases"
-        note(f"{len(done.failed)} {cases} could not be segmented:")
+        note(f"{counted(len(done.failed), 'case')} could not be segmented:")
         for name, reason in done.failed.items():
             note(f"  {name}  {reason}")
     return 1 if done.failed else 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nas.export.export_folder import FOLDS, FOLDS_RECORD, TRIAL_WEIGHTS, Export
+from nas.export.export_folder import FOLDS, FOLDS_RECORD, Export
 from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
 from trainers.data.check import Progress
 from trainers.data.open_source import open_source
@@ -97,7 +97,7 @@ def _validated(export: Export) -> list[Sequence[str]]:
     if export.weights.name == FOLDS:
         record = json.loads((export.weights / FOLDS_RECORD).read_text())
         return [fold["validation"] for fold in record["folds"]]
-    if export.weights.name != TRIAL_WEIGHTS and "validation" in export.retrained:
+    if "validation" in export.retrained:
         return [export.retrained["validation"]]
     return [split_source(_source(export), export.config.data.split).validation]
 

@@ -135,6 +135,8 @@ class Export:
     @property
     def retrained(self) -> dict[str, Any]:
         """What the retraining of those weights used and gave; empty where there was none."""
+        if self.weights.name == TRIAL_WEIGHTS:  # another's may have been removed, not its record
+            return {}
         if self.weights.name == FOLDS:
             folds = self.weights / FOLDS_RECORD
             return _read_record(folds) if folds.exists() else self._record
@@ -181,8 +183,7 @@ class Export:
     def saw_validation(self) -> bool:
         """Whether those weights, or the ones that they were made from or taught by, learnt the
         validation cases, whose Dice is then better than that of new ones."""
-        trial = self.weights.name == TRIAL_WEIGHTS
-        again = {} if trial else self.retrained
+        trial, again = self.weights.name == TRIAL_WEIGHTS, self.retrained
         teacher = again.get("teacher") or {}
         if teacher.get("saw_validation") or (not trial and self.trained.all_cases):
             return True

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.export.export_folder import CONFIG, FOLDS, FOLDS_RECORD, TRIAL_WEIGHTS, Export
+from nas.export.export_folder import CONFIG, FOLDS, FOLDS_RECORD, Export
 from trainers.read_json import read_json
 
 LEARNT = "learnt"  # in the record of a teacher or an original: its training cases
@@ -37,7 +37,7 @@ def learnt_cases(export: Export, first: bool = False) -> LearntCases:
         validation |= {name for fold in folds for name in fold["validation"]}
         unseen = set(folds[0]["validation"]) - others if first else set()
         return _told((train | validation | others) - unseen, unseen)
-    if export.weights.name != TRIAL_WEIGHTS and "training" in export.retrained:
+    if "training" in export.retrained:
         train = set(export.retrained["training"])
         validation |= set(export.retrained.get("validation", ()))
     train |= others
@@ -47,7 +47,7 @@ def learnt_cases(export: Export, first: bool = False) -> LearntCases:
 def _of_others(export: Export) -> set[str]:
     """The cases that the teacher learnt, and those of the original of a network that was made
     smaller, unless it began anew."""
-    again = {} if export.weights.name == TRIAL_WEIGHTS else export.retrained
+    again = export.retrained
     sources = [again.get("teacher") or {}]
     if again.get("from") != "scratch":
         sources.append(export.compression.get("original", {}))

@@ -194,7 +194,7 @@ def _postprocessing(export: Export) -> Iterator[str]:
     known = f", {len(learnt)} of which the weights were" if learnt else " that the weights were not"
     yield (
         "Done with label maps after the network, class by class. It was chosen on "
-        f"{len(record.cases)} cases{known} trained on; a step is there where it "
+        f"{counted(len(record.cases), 'case')}{known} trained on; a step is there where it "
         "helped, so that elsewhere its gain may be smaller. Means over these cases:"
     )
     yield ""

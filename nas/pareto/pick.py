@@ -18,12 +18,14 @@ def pick(
     name: str,
     objectives: Sequence[str],
     others: Callable[[], Sequence[Result]] = tuple,
+    limited: bool = False,
 ) -> Result:
     """The front member that `name` means: one of `PICKS`, or (the start of) a key.
 
     All of `PICKS` are among the members `above_reference`; of several devices it is
     `fastest@DEVICE`. `others`: called for those besides the
-    members who may be meant by their keys. Raises UserError where no network or several fit, and
+    members who may be meant by their keys. `limited`: all these keep limits, which others of the
+    front may not. Raises UserError where no network or several fit, and
     for the fastest where no latency is known.
     """
     if not members:
@@ -40,7 +42,8 @@ def pick(
     found = _named(members, name) or _named(others(), name)
     if len(found) != 1:
         keys = ", ".join(r.name for r in found or members)
-        problem = "means several networks" if found else "is no member of the front"
+        nobody = f"is no member of the front{' within the limits' if limited else ''}"
+        problem = "means several networks" if found else nobody
         raise UserError(f"--pick {name} {problem}; expected {', '.join(PICKS)} or one of {keys}")
     return found[0]
 

@@ -113,7 +113,8 @@ class Search:
             return filter_by_limits([*found, *self._front().beside], limits)
 
         front = self._front()
-        return pick(filter_by_limits(front.members, limits), name, front.objectives, others)
+        members = filter_by_limits(front.members, limits)
+        return pick(members, name, front.objectives, others, limited=bool(limits))
 
     def _front(self) -> Front:
         front = read_front(self.directory)

@@ -6,7 +6,7 @@ import warnings
 import pytest
 from filelock import FileLock
 
-from trainers.atomic import fill_folder, make_folder_once, write_folder
+from trainers.atomic import fill_folder, make_folder, make_folder_once, write_folder
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TypeError, MemoryError, SystemExit])
@@ -51,6 +51,13 @@ def test_who_fails_to_make_a_folder_leaves_nothing(tmp_path):
         make_folder_once(tmp_path / "new", lambda _: 1 / 0)
     assert not list(tmp_path.iterdir())
     assert make_folder_once(tmp_path / "new", lambda _: None).is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_told_by_its_own_name(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as raised:
+        make_folder(tmp_path / "file" / "new", lambda _: None)
+    assert raised.value.filename == str(tmp_path / "file" / "new")
 
 
 def test_who_wants_the_same_folder_waits_for_it_and_says_so(tmp_path):

@@ -9,6 +9,7 @@ from nas.analysis.explain.explain_report import Ablation, Explanation
 from nas.analysis.explain.verdict import Ablated
 from nas.pareto.objectives import short_number
 from nas.report.plain_table import plain_table
+from trainers.counted import counted
 
 UNKNOWN = "-"
 
@@ -36,8 +37,9 @@ def ablation_table(ablation: Ablation) -> Table:
     table = plain_table(("mechanism", "replaced by"), right, ("verdict",))
     seen = ablation.replaced[0].difference
     table.caption = (
-        f"difference of Dice ± its standard error, paired, over {seen.patients} {seen.unit}s; "
-        f"verdicts by whether Student's {CONFIDENCE:.0%} interval holds 0; MACs of one patch"
+        "difference of Dice ± its standard error, paired, over "
+        f"{counted(seen.patients, seen.unit)}; verdicts by whether Student's {CONFIDENCE:.0%} "
+        "interval holds 0; MACs of one patch"
     )
     macs = ablation.replaced[0].macs_before
     told = f"{ablation.mean:.4f}", "", "", "", short_number(macs), ""

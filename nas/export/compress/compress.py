@@ -31,6 +31,7 @@ from search_spaces.space import Architecture, axes_of
 from trainers.atomic import fill_folder, new_folder, replace_files
 from trainers.checkpoint import write_checkpoint
 from trainers.config import RetrainConfig
+from trainers.counted import counted
 from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.prepare import prepare_data
@@ -254,9 +255,9 @@ def _fine_tuning(export: Export, plan: Compression) -> Plan:
 
 
 def _settings(train: RetrainConfig, steps: int) -> list[str]:
-    """Of a schedule of so many steps, in epochs of the usual length, or in one shorter one."""
-    each = min(train.steps_per_epoch, steps)
-    return [f"train.epochs={max(1, round(steps / each))}", f"train.steps_per_epoch={each}"]
+    """Of a schedule of so many steps, in epochs of about the usual length."""
+    epochs = max(1, round(steps / train.steps_per_epoch))
+    return [f"train.epochs={epochs}", f"train.steps_per_epoch={round(steps / epochs)}"]
 
 
 def _compare(
@@ -272,7 +273,7 @@ def _compare(
     """Figures by row: the original, its Dice once cut, and the compressed network."""
     made = Export(folder)
     after = made.network()
-    note(f"Dice on {len(cases.validation)} validation cases, and latency")
+    note(f"Dice on {counted(len(cases.validation), 'validation case')}, and latency")
     if has_learnt(export, cases.validation):
         note("the original was trained on them, too: every Dice here is better than on new cases")
     if plan.method == "quantise-aware":

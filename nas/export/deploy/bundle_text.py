@@ -129,7 +129,8 @@ The Python files in scripts/ read the images and write the label maps. They are 
 own and under the Apache License 2.0. No licence was given for the network and its weights in
 models/: see docs/license.txt.
 
-Checked against PyTorch on {len(checks.cases)} cases ({", ".join(map(plain, checks.cases))}):
+Checked against PyTorch on {counted(len(checks.cases), "case")}
+({", ".join(map(plain, checks.cases))}):
 logits differ by {checks.max_difference:.2g} at most, the largest is {checks.largest:.3g}.{dice}
 
 Written for the device type {record.device}; on another one, deploy it again there. Intended for

@@ -46,6 +46,7 @@ options = parser.parse_args()
 here = Path(__file__).resolve().parent
 run(
     config_file=str(here / "configs" / "inference.json"),
+    meta_file=[],  # there is none, which MONAI would log as an error
     bundle_root=str(here),
     dataset_dir=options.images,
     output_dir=options.segmentations,

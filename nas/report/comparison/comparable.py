@@ -42,7 +42,8 @@ def check_comparable(
         f"no trained network of {name} has {objective(cost).phrase}"
         for name, record in searches.items()
         for cost in chosen
-        if not any(r.state == "complete" and r.value(cost) is not None for r in record.results)
+        if (objectives or cost in record.objectives)  # else it is told that they differ
+        and not any(r.state == "complete" and r.value(cost) is not None for r in record.results)
     )
     if problems:
         raise UserError(

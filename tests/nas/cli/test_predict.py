@@ -42,7 +42,7 @@ def test_predict_with_a_broken_file_lists_it_and_returns_one(folder, capsys):
     (folder / "images" / "a.nii.gz").write_bytes(b"nothing")
     assert predict(folder) == 1
     said = capsys.readouterr()
-    assert said.out == f"1 segmentations in {folder}/out\n"
+    assert said.out == f"1 segmentation in {folder}/out\n"
     assert "1 case could not be segmented:" in said.err
     assert f"  a.nii.gz  {folder}/images/a.nii.gz cannot be read" in said.err
     assert [path.name for path in (folder / "out").iterdir()] == ["b.nii.gz"]
@@ -53,7 +53,7 @@ def test_predict_goes_on_after_an_interruption(folder, capsys):
     (folder / "out" / "a.nii.gz").unlink()
     capsys.readouterr()
     assert predict(folder, "--skip-existing") == 0
-    assert capsys.readouterr().out == f"1 segmentations in {folder}/out; 1 were there\n"
+    assert capsys.readouterr().out == f"1 segmentation in {folder}/out; 1 already there\n"
 
 
 def test_predict_refuses_what_cannot_be(folder, capsys):

@@ -150,6 +150,11 @@ def test_an_input_of_another_shape_is_refused_by_what_is_expected(network, shape
     assert message in error
 
 
+def test_a_folder_that_is_no_export_is_refused_as_such(tmp_path, segnas):
+    error = segnas.refused("cost", tmp_path, "--input", "1x32x32x32", "--classes", "2")
+    assert "is no export: architecture.json is missing" in " ".join(error.split())
+
+
 @pytest.mark.parametrize("shape", ["96x96", "1x96x96x96x96", "1x0x96x96", "axbxc", "1x96x96x"])
 def test_an_input_that_is_no_shape_is_refused(shape, capsys):
     with pytest.raises(SystemExit):

@@ -9,7 +9,7 @@ from torch import nn
 from nas.cli.compress import _student
 from nas.cost.latency import LatencyError
 from nas.export.compress import int8
-from nas.export.compress.compress import Compression, compress
+from nas.export.compress.compress import Compression, _settings, compress
 from nas.export.compress.low_rank import factorise
 from nas.export.compress.prune import importance, most_important, prune
 from nas.export.export_folder import Export
@@ -84,6 +84,14 @@ def test_a_pruned_network_is_an_export_that_was_taught_by_the_original(export, p
     assert "0.5 of its heads, neurons and channels left" in card
     assert "Fine-tuned for 1 epoch of 2 steps, taught by the original" in card
     assert "made smaller by segnas" in card
+
+
+@pytest.mark.parametrize(
+    ("steps", "usual", "epochs", "each"), [(300, 100, 3, 100), (300, 200, 2, 150), (5, 100, 1, 5)]
+)
+def test_a_fine_tuning_has_the_steps_that_are_asked_for(steps, usual, epochs, each, export):
+    usual = export.config.train.model_copy(update={"steps_per_epoch": usual})
+    assert _settings(usual, steps) == [f"train.epochs={epochs}", f"train.steps_per_epoch={each}"]
 
 
 def test_it_is_costed_segmented_and_retrained(pruned, segnas):

@@ -223,7 +223,8 @@ def test_the_onnx_folder_segments_files_by_itself(folder, phantom_folder, tmp_pa
     pytest.importorskip("onnx")
     to, _ = deployed(folder, "onnx")
     program = (to / "segment.py", phantom_folder / "imagesTr", tmp_path / "made")
-    printed_by(WITHOUT_SEGNAS.replace("sys.argv[1]", "sys.argv.pop(1)"), *program, cwd=tmp_path)
+    code = WITHOUT_SEGNAS.replace("sys.argv[1]", "sys.argv.pop(1)")
+    assert "ERROR" not in printed_by(code, *program, cwd=tmp_path)
     segmenter = load_segmenter(folder)
     images = sorted((phantom_folder / "imagesTr").iterdir())
     assert [path.name for path in sorted((tmp_path / "made").iterdir())] == [i.name for i in images]

@@ -244,6 +244,7 @@ def test_it_is_used_with_the_settings_it_was_trained_with(make):
     assert "windows of 24 x 24 x 24 voxels" in model_card(folder)
     (folder / "retrained.pt").unlink()
     assert opened(folder).segmenter().task.patch == (16, 16, 16)  # the trial's again
+    assert "Retrained" not in model_card(folder)
 
 
 def test_weights_of_the_trial_are_used_on_the_patch_of_the_search(make):

@@ -65,7 +65,8 @@ def test_limits_hold_for_a_key_beyond_the_front_too(tmp_path, segnas):
     near = study.results[2]
     assert near.costs["params"] == 3_000
     command = ["export", str(tmp_path), "--pick", near.key, "--to", str(tmp_path / "out")]
-    assert f"--pick {near.key} is no member" in segnas.refused(*command, "--within", "params<=2000")
+    over = segnas.refused(*command, "--within", "params<=2000")
+    assert f"--pick {near.key} is no member of the front within the limits" in over
     told = segnas.refused(*command, "--within", "params<=3000")  # now the weights are what lacks
     assert f"{near.key}.pt is missing" in told.replace("\n", "")
 

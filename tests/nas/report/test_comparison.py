@@ -96,6 +96,7 @@ def test_what_one_search_does_not_tell_of_its_files_is_not_compared():
 def test_other_objectives_are_refused_with_what_both_have():
     other = search(network("c", 0.8, 10, macs=5), objectives=("dice", "macs", "params"))
     assert "--objectives dice,params" in refusal(A=A, C=other)
+    assert "no trained network" not in refusal(C=other, A=A)
     assert compare({"A": A, "C": other}, ["dice", "params"]).objectives == ["dice", "params"]
     with pytest.raises(UserError, match=r"no trained network of A has MACs"):
         compare({"A": A, "C": other}, ["dice", "macs"])
