@@ -95,15 +95,20 @@ def _worse(export: Export, done: Retrained) -> list[str]:
     """Where the trial was better on the same cases: a schedule that is too short looks like any."""
     from nas.export.export_folder import Export
 
-    result, own = export.result, Export(export.folder).config.data.split
-    if not result or export.compression or own != export.config.data.split:
+    if Export(export.folder).config.data.split != export.config.data.split:
         return []
-    if result.dice is None or done.dice is None or done.dice > result.dice - WORSE:
+    made, result = export.compression, export.result
+    compressed = made.get("figures", {}).get("compressed", {})
+    before = compressed.get("dice") if made else result and result.dice
+    if before is None or done.dice is None or done.dice > before - WORSE:
         return []
+    worse = f"it had {before:.4f} on these cases: the new weights, which are in use now, are worse."
+    longer = "Train it for longer (train.epochs)"
+    if made:
+        return [f"Once compressed {worse} {longer}, or compress the original again"]
     return [
-        f"In the search it had {result.dice:.4f} on these cases: the new weights, which are in use "
-        "now, are worse. Train it for longer (train.epochs), or begin with the trial's weights "
-        f"(--from trial); without {done.weights} those are used again"
+        f"In the search {worse} {longer}, or begin with the trial's weights (--from trial); "
+        f"without {done.weights} those are used again"
     ]
 
 

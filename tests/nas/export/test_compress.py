@@ -1,6 +1,7 @@
 """From a trained network to a smaller one that is an export like any other."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -104,6 +105,15 @@ def test_it_is_costed_segmented_and_retrained(pruned, segnas):
     retrain(Export(made.folder, ["train.epochs=1"]), Plan(start="trial"), silent)
     after = weights_in(made.folder / "retrained.pt")
     assert before.keys() == after.keys()
+
+
+def test_a_retraining_that_is_worse_than_it_was_is_said_to_be(pruned, tmp_path, segnas):
+    folder = shutil.copytree(pruned[0].folder, tmp_path / "out")
+    record = json.loads((folder / "compression.json").read_text())
+    record["figures"]["compressed"]["dice"] = 0.99
+    (folder / "compression.json").write_text(json.dumps(record))
+    said = " ".join(segnas.printed("retrain", folder, "--set", "train.epochs=1").split())
+    assert "Once compressed it had 0.9900 on these cases: the new weights" in said
 
 
 @pytest.mark.slow
