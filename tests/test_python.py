@@ -113,6 +113,14 @@ def test_the_same_call_goes_on_with_the_search(page, monkeypatch):
     assert [r.to_json() for r in again.results] == [r.to_json() for r in names["search"].results]
 
 
+def test_data_and_a_single_setting_in_the_place_of_a_list_are_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text(QUICK)
+    with pytest.raises(nas.UserError, match="is data; expected a YAML file: `segnas init`"):
+        nas.run_search(tmp_path)
+    with pytest.raises(nas.UserError, match=r"expected a list, such as \['search.trials=3'\]"):
+        nas.read_config(tmp_path / "a.yaml", "search.trials=3")
+
+
 def test_what_does_not_fit_is_a_user_error(page):
     folder, names = page
     with pytest.raises(nas.UserError, match="is no search"):

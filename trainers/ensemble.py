@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -16,9 +15,16 @@ import torch
 
 from trainers.data.task import Task
 from trainers.errors import UserError
-from trainers.segmenter import Segmenter, SegmenterSpec, volume_of
+from trainers.segmenter import (
+    Files,
+    Segmenter,
+    SegmenterSpec,
+    check_probabilities,
+    image_of,
+    volume_of,
+)
 from trainers.single_image import onednn_for_single_images
-from trainers.volumes.files import Image, files_of
+from trainers.volumes.files import files_of
 from trainers.volumes.labels import label_type
 from trainers.volumes.nifti import check_room
 from trainers.volumes.postprocess import postprocess
@@ -84,10 +90,11 @@ class SegmenterEnsemble:
         """As `ImageSegmenter` says."""
         return self.members[0].affine
 
-    def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
+    def segment(self, image: Files, probabilities: np.ndarray | None = None) -> np.ndarray:
         """As `ImageSegmenter` says."""
-        files = Path(image) if isinstance(image, str) else image
+        files = image_of(image)
         prepared = [one.prepare(files) for one in self.members]
+        check_probabilities(probabilities, self.task, prepared[0])
         return self._segment(prepared, str(files_of(files)[0]), probabilities)
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:

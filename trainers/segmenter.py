@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -22,7 +22,7 @@ from trainers.offers import pop_network_metrics
 from trainers.single_image import onednn_for_single_images
 from trainers.strict import Strict
 from trainers.volumes.errors import DoubtWarning
-from trainers.volumes.files import Image, files_of
+from trainers.volumes.files import Image, files_of, one_or_all
 from trainers.volumes.geometry import by, voxel_sizes
 from trainers.volumes.intensity import of_each_channel
 from trainers.volumes.nifti import channels, channels_first, open_volume, with_affine
@@ -35,6 +35,7 @@ from trainers.volumes.windows import SlabInferer
 if TYPE_CHECKING:
     from monai.data import MetaTensor
 
+Files = str | Path | Sequence[str | Path]
 FAR = 4.0  # times larger or smaller voxels than those of the training, worth a warning
 
 
@@ -77,12 +78,13 @@ class ImageSegmenter(Protocol):
     def raw(self) -> ImageSegmenter:
         """The same without postprocessing."""
 
-    def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
+    def segment(self, image: Files, probabilities: np.ndarray | None = None) -> np.ndarray:
         """The labels of an image in its own shape (D, H, W), in the smallest unsigned type.
 
         `image`: a file, or several whose channels follow each other. `probabilities`: zeros,
         float32 (classes or regions, D, H, W), in which those of every voxel are written. Raises
-        UserError where the image has other channels than are expected.
+        UserError where the image is no file, or has other channels than are expected, and where
+        `probabilities` is of another shape or type.
         """
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -129,10 +131,12 @@ class Segmenter:
         """The windows in which the network sees an image."""
         return SlabInferer(self.task.patch, self.spec.overlap, windows=2)
 
-    def segment(self, image: str | Image, probabilities: np.ndarray | None = None) -> np.ndarray:
+    def segment(self, image: Files, probabilities: np.ndarray | None = None) -> np.ndarray:
         """As `ImageSegmenter` says."""
-        files = Path(image) if isinstance(image, str) else image
-        return self._segment(self.prepare(files), str(files_of(files)[0]), probabilities)
+        files = image_of(image)
+        prepared = self.prepare(files)
+        check_probabilities(probabilities, self.task, prepared)
+        return self._segment(prepared, str(files_of(files)[0]), probabilities)
 
     def segment_array(self, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """As `ImageSegmenter` says."""
@@ -193,8 +197,33 @@ class Segmenter:
             return predict_logits(self.network, prepared.image, self.task.patch, self.spec.overlap)
 
 
+def image_of(image: Files) -> Image:
+    """What `segment` takes, as an image. Raises UserError for voxels."""
+    if isinstance(image, str | Path):
+        return Path(image)
+    if not isinstance(image, list | tuple) or not image:
+        raise UserError(
+            f"segment was given {type(image).__name__}; expected a file, or a list of files, one "
+            "after the other by channels; voxels go to segment_array(image, affine)"
+        )
+    return one_or_all(map(Path, image))
+
+
+def check_probabilities(probabilities: np.ndarray | None, task: Task, prepared: Prepared) -> None:
+    """Raise UserError for an array that cannot hold the probabilities of this image."""
+    if probabilities is None:
+        return
+    expected = (task.targets.outputs, *prepared.native.shape)
+    if probabilities.shape != expected or probabilities.dtype.kind != "f":
+        raise UserError(
+            f"probabilities is {probabilities.dtype} {probabilities.shape}; expected float32 "
+            f"{expected}"
+        )
+
+
 def volume_of(image: np.ndarray, affine: np.ndarray) -> MetaTensor:
     """An array, as `segment_array` takes it, as a volume (C, D, H, W) float32 with its affine."""
+    image = np.asarray(image)
     if image.ndim not in (3, 4) or np.shape(affine) != (4, 4):
         raise UserError(
             f"an image of shape {image.shape} with an affine of {np.shape(affine)}; expected "

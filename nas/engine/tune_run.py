@@ -104,8 +104,10 @@ def _fit(
             verbose=0,
         ),
     )
-    tuner.fit()
-    shutil.rmtree(records, ignore_errors=True)
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(records, ignore_errors=True)
 
 
 def request(resources: Resources) -> PlacementGroupFactory:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,6 +71,12 @@ class Export:
             config = config.model_copy(update={"data": data})
         self.config = config
         self.architecture: Architecture = load_architecture_file(folder / ARCHITECTURE)
+
+    def absolute(self) -> Export:
+        """The same, found from any working directory."""
+        found = copy(self)
+        found.folder = self.folder.absolute()
+        return found
 
     @property
     def result(self) -> Result | None:

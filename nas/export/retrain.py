@@ -220,7 +220,7 @@ def _train_once(job: Job, plan: Plan, report: EpochTold, train: Train) -> Retrai
     if config.all_cases:
         everything = tuple(sorted((*job.cases.train, *job.cases.validation)))
         job = replace(job, cases=replace(job.cases, train=everything, validation=()))
-    outcome = train(job, lambda epoch: report(epoch, config.epochs, ""))
+    outcome = train(job.absolute(), lambda epoch: report(epoch, config.epochs, ""))
     record = {"weights": RETRAINED_WEIGHTS, **_outcome(outcome), **_used(job, plan)}
     record |= {"training": job.cases.train, "validation": job.cases.validation}
     replace_files(
@@ -275,7 +275,7 @@ def _train_fold(job: Job, weights: Path, name: str, report: EpochTold, train: Tr
     if finished.exists():
         return Outcome(**json.loads(finished.read_text()))
     epochs = job.export.config.train.epochs
-    outcome = train(job, lambda epoch: report(epoch, epochs, name))
+    outcome = train(job.absolute(), lambda epoch: report(epoch, epochs, name))
     replace_files({weights: weights_of(job.checkpoint), finished: _json(_outcome(outcome))})
     job.checkpoint.unlink()
     return outcome

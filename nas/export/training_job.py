@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -51,6 +51,15 @@ class Job:
     start: Start = "scratch"
     teacher: Export | None = None
     quantise_aware: bool = False
+
+    def absolute(self) -> Job:
+        """The same for processes that work in other folders, as those of a Ray cluster do."""
+        return replace(
+            self,
+            export=self.export.absolute(),
+            checkpoint=self.checkpoint.absolute(),
+            teacher=self.teacher and self.teacher.absolute(),
+        )
 
 
 @dataclass(frozen=True)

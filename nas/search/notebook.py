@@ -16,6 +16,7 @@ from nas.pareto.pick import pick
 from nas.pareto.result import Result
 from nas.study.result_knobs import network_of
 from nas.study.search_folder import checkpoint_in, journal_in
+from trainers.data.folder_source import is_data
 from trainers.errors import UserError
 from trainers.home import from_home
 
@@ -202,4 +203,9 @@ def read_config(file: str | Path, settings: Sequence[str] = ()) -> RunConfig:
 
     Raises UserError with every key that does not fit.
     """
-    return yaml_file.read_config(RunConfig, from_home(file), settings)
+    if isinstance(settings, str):
+        raise UserError(f"settings is text; expected a list, such as [{settings!r}]")
+    path = from_home(file)
+    if is_data(path):
+        raise UserError(f"{path} is data; expected a YAML file: `segnas init` writes one for it")
+    return yaml_file.read_config(RunConfig, path, settings)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.trainers.oracle import CROOKED, Oracle, segmenter, truth, write
 from trainers.ensemble import SegmenterEnsemble
@@ -24,6 +25,36 @@ def test_a_network_of_another_spacing_gives_the_images_voxels_back(tmp_path):
     found = segmenter(spacing=(0.5, 0.5, 0.5)).segment(tmp_path / "a.nii.gz")
     assert found.shape == label.shape
     assert (found == label).mean() > 0.8  # linear interpolation makes ones between 0 and 2
+
+
+TOGETHER = SegmenterEnsemble.of([("one", segmenter()), ("other", segmenter())])
+
+
+@pytest.mark.parametrize("one", [segmenter(), TOGETHER])
+def test_an_image_is_a_file_or_files_in_any_sequence_and_no_array(tmp_path, one):
+    label = truth((9, 12, 7))
+    write(tmp_path / "a.nii.gz", label.astype(np.float32) * 100)
+    file = tmp_path / "a.nii.gz"
+    for image in (str(file), [file], [str(file)], (str(file),)):
+        np.testing.assert_array_equal(one.segment(image), label)
+    for image in (label, label[None], []):
+        with pytest.raises(UserError, match="voxels go to segment_array"):
+            one.segment(image)
+
+
+@pytest.mark.parametrize("one", [segmenter(), TOGETHER])
+@pytest.mark.parametrize("shares", [np.zeros((2, 9, 12, 7)), np.zeros((3, 9, 12, 7), np.uint8)])
+def test_an_array_that_cannot_hold_the_probabilities_is_refused(tmp_path, one, shares):
+    write(tmp_path / "a.nii.gz", np.zeros((9, 12, 7), np.float32))
+    with pytest.raises(UserError, match=r"expected float32 \(3, 9, 12, 7\)"):
+        one.segment(tmp_path / "a.nii.gz", shares)
+
+
+def test_voxels_are_an_array_or_what_numpy_makes_one_of():
+    values = truth((9, 12, 7)) * 100.0
+    for image in (torch.from_numpy(values), values.tolist()):
+        found = segmenter().segment_array(image, np.eye(4))
+        np.testing.assert_array_equal(found, truth((9, 12, 7)))
 
 
 def test_channels_that_the_network_does_not_expect_are_refused(tmp_path):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from math import inf
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -296,6 +297,21 @@ def test_a_second_signal_ends_the_run_and_its_trials_are_kept(monkeypatch, tmp_p
     session = Script("a")
     assert not run_trials(session, Here(), tmp_path)
     assert session.waiting == ["a"]
+
+
+def test_a_second_signal_leaves_no_records_of_ray(monkeypatch, tmp_path):
+    class Tuner:
+        def __init__(self, *_, run_config, **__):
+            self.records = Path(run_config.storage_path, run_config.name)
+
+        def fit(self):
+            self.records.mkdir(parents=True)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine.tune, "Tuner", Tuner)
+    monkeypatch.setattr(Here, "requested", Resources(), raising=False)
+    assert not run_trials(Script("a"), Here(), tmp_path, Counting)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 import shutil
 import statistics
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,6 +195,22 @@ def test_a_folder_that_was_moved_goes_on(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told, _ = go(Path("moved"))
     assert [epoch for _, epoch, _ in told] == [2]
+
+
+@pytest.mark.parametrize("plan", [Plan(start="trial"), Plan(folds=2)])
+def test_who_trains_may_work_in_another_folder(make, tmp_path, monkeypatch, plan):
+    """As the processes of a Ray cluster do, which the command was not started in."""
+    student, teacher = make("out"), make("teacher")
+    monkeypatch.chdir(tmp_path)
+
+    def train(job, report):
+        with chdir("/"):
+            return train_here(job, report)
+
+    plan = replace(plan, teacher=Path(teacher.name))
+    done = retrain(opened(Path(student.name)), plan, lambda *_: None, train=train)
+    assert done.weights.parent == Path(student.name)
+    assert done.weights.exists()
 
 
 def test_how_fast_it_is_does_not_matter(make):
