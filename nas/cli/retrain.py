@@ -98,8 +98,9 @@ def _worse(export: Export, done: Retrained) -> list[str]:
     if Export(export.folder).config.data.split != export.config.data.split:
         return []
     made, result = export.compression, export.result
-    compressed = made.get("figures", {}).get("compressed", {})
-    before = compressed.get("dice") if made else result and result.dice
+    before = result.dice if result else None
+    if made:
+        before = made.get("figures", {}).get("compressed", {}).get("dice")
     if before is None or done.dice is None or done.dice > before - WORSE:
         return []
     worse = f"it had {before:.4f} on these cases: the new weights, which are in use now, are worse."
