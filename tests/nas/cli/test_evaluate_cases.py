@@ -34,7 +34,7 @@ def learnt(folder, first=False):
 def test_training_cases_are_told_and_counted(export, phantom_folder, tmp_path, capsys):
     arguments = ["evaluate", str(export), *folders(phantom_folder), "--to", str(tmp_path / "s")]
     assert main(arguments) == 0
-    warning = "2 of 6 are training cases of the network, 1 validation cases: Dice is too good"
+    warning = "2 of 6 are training cases of the network, 1 validation case: Dice is too good"
     assert warning in capsys.readouterr().out
     assert main([*arguments, "--json"]) == 0
     printed, told = capsys.readouterr()

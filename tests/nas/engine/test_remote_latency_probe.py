@@ -36,7 +36,8 @@ TASK = ProbeTask(
 def running(monkeypatch, **options):
     for name, value in QUIET.items():
         monkeypatch.setenv(name, value)
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **options)
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray.init("local", **quiet, **options)  # also where a cluster of this machine is known
     try:
         yield
     finally:
