@@ -49,7 +49,9 @@ def run(options: argparse.Namespace) -> int:
     if register:
         say(f"registered: {register()}")
     if told := search.config.short_retraining:
-        note(f"{told}; raise train.epochs in {options.to}/retrain.yaml")
+        from nas.export.export_folder import CONFIG
+
+        note(f"{told}; raise train.epochs in {options.to / CONFIG}")
     say(f"next: segnas retrain {shell_path(options.to)}")
     return 0
 

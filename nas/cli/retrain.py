@@ -92,7 +92,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _worse(export: Export, done: Retrained) -> list[str]:
-    """Where the trial was better on the same cases: a schedule that is too short looks like any."""
+    """Where the weights that it had before were better on the same cases: a schedule that is too
+    short looks like any."""
     from nas.export.export_folder import Export
 
     if Export(export.folder).config.data.split != export.config.data.split:

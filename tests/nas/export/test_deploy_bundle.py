@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import nibabel as nib
@@ -96,19 +97,22 @@ def made(folder: Path, preprocess: Preprocess):
 
 
 @pytest.fixture(scope="module")
-def native(tmp_path_factory):
-    """A folder with a bundle that nobody changes, its record, and the segmenter it was made of."""
-    folder = tmp_path_factory.mktemp("native")
-    return folder, *made(folder, NATIVE)
+def bundle_of(tmp_path_factory):
+    """Makes a bundle once, which nobody changes: its folder, its record, and the segmenter."""
+
+    @cache
+    def bundle(preprocess):
+        folder = tmp_path_factory.mktemp("bundle")
+        return folder, *made(folder, preprocess)
+
+    return bundle
 
 
-@pytest.mark.parametrize("preprocess", and_slow([NATIVE, CT], [MR, ROBUST]))
-def test_from_file_to_file_a_bundle_makes_the_same_labels(native, tmp_path, preprocess):
-    if preprocess == NATIVE:
-        folder, record, segmenter = native
-    else:
-        folder = tmp_path
-        record, segmenter = made(folder, preprocess)
+@pytest.mark.parametrize(
+    "preprocess", and_slow([NATIVE, CT], [MR, ROBUST]), ids=["native", "ct", "mr", "robust"]
+)
+def test_from_file_to_file_a_bundle_makes_the_same_labels(bundle_of, preprocess):
+    folder, record, segmenter = bundle_of(preprocess)
     assert record.checks.pipeline == 1.0
     opened, told = open_segmenter(folder / "bundle")
     assert "bundle fp32" in told
@@ -117,8 +121,8 @@ def test_from_file_to_file_a_bundle_makes_the_same_labels(native, tmp_path, prep
     assert torch.is_grad_enabled()  # of this process, whatever the bundle set in its own
 
 
-def test_its_files_lie_where_the_specification_wants_them(native):
-    folder, _, segmenter = native
+def test_its_files_lie_where_the_specification_wants_them(bundle_of):
+    folder, _, segmenter = bundle_of(NATIVE)
     bundle = folder / "bundle"
     files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
     assert files == {
@@ -140,8 +144,9 @@ def test_its_files_lie_where_the_specification_wants_them(native):
         assert torch.equal(weights[name], value)
 
 
-def test_metadata_has_what_the_specification_requires(native):
-    metadata = json.loads((native[0] / "bundle" / "configs" / "metadata.json").read_text())
+def test_metadata_has_what_the_specification_requires(bundle_of):
+    folder, *_ = bundle_of(NATIVE)
+    metadata = json.loads((folder / "bundle" / "configs" / "metadata.json").read_text())
     assert set(REQUIRED) <= metadata.keys()
     assert metadata["schema"] == SCHEMA
     assert metadata["required_packages_version"].keys() == {"nibabel", "psutil"}
