@@ -133,6 +133,20 @@ def test_what_does_not_fit_is_a_user_error(page):
         nas.run_search(names["search"].config, settings=["seed=1"])
 
 
+def test_a_network_may_be_named_as_pick_names_it(page, tmp_path):
+    folder, names = page
+    search, key = names["search"], names["member"].key
+    assert search.export(key[:6], tmp_path / "net").architecture == names["member"].network()
+    for name, value in search.network(key).state_dict().items():
+        np.testing.assert_array_equal(value, names["network"].state_dict()[name])
+    with pytest.raises(nas.UserError, match="7 is no name of a network; expected text: best-dice"):
+        search.pick(7)
+    with pytest.raises(nas.UserError, match=r"None is no name of a network"):
+        search.network(None)
+    with pytest.raises(nas.UserError, match=r"load_segmenter\('exported/knee'\) opens it"):
+        nas.predict_folder("exported/knee", folder, tmp_path / "to")
+
+
 def test_every_name_is_where_it_says():
     for name in nas.__all__:
         assert getattr(nas, name).__name__ == name

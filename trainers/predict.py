@@ -129,6 +129,8 @@ def predict_folder(
     are, or links to them lead, or where the labels of a data set are. Warns of what is doubtful,
     once for all cases.
     """
+    if isinstance(segmenter, str | Path):
+        raise UserError(f"{segmenter} is no segmenter; load_segmenter({str(segmenter)!r}) opens it")
     images, to = from_home(images), from_home(to)
     inputs = find_inputs(images, segmenter.task.channels, format)
     if realpath(to) in _homes(images):

@@ -167,8 +167,8 @@ def _quality(export: Export, result: Result | None) -> Iterator[str]:
         tuned = (export.folder / COMPRESSION).exists() and retrained.get("from") == "trial"
         first, teacher = export.compression.get("original", {}), retrained.get("teacher") or {}
         own = all(teacher.get(key) == first.get(key) for key in ("key", "weights"))
-        by = "the original" if own else "another network"
-        taught = f", taught by {by}" if tuned and teacher else ""
+        by = "the original" if own else f"the network `{teacher.get('key')}`"
+        taught = f", taught by {by}" if teacher else ""
         how = f"{'Fine-tuned' if tuned else 'Retrained'}{_length(retrained)}{taught}"
         known = ", of cases that the original had learnt" if tuned and export.saw_validation else ""
         yield (

@@ -104,6 +104,11 @@ class Search:
         `within`: limits that it has to keep, such as `params<=5e5,latency_ms<=20`. Raises UserError
         where none fits, or several do.
         """
+        if not isinstance(name, str):
+            raise UserError(
+                f"{name!r} is no name of a network; expected text: best-dice, knee, smallest, "
+                "fastest, or the start of a key"
+            )
         limits = parse_limits(within) if within is not None else []
 
         def others() -> list[Result]:
@@ -117,26 +122,32 @@ class Search:
         members = filter_by_limits(front.members, limits)
         return pick(members, name, front.objectives, others, limited=bool(limits))
 
+    def _result(self, result: Result | str) -> Result:
+        return result if isinstance(result, Result) else self.pick(result)
+
     def _front(self) -> Front:
         front = read_front(self.directory)
         space = self.config.space.name  # the file of version 0.1 does not tell
         return replace(front, members=[replace(member, space=space) for member in front.members])
 
-    def network(self, result: Result) -> nn.Module:
+    def network(self, result: Result | str) -> nn.Module:
         """The network as the search trained it, (B, C, D, H, W) to logits, in eval mode, on the
-        CPU. Raises UserError where its weights are gone."""
+        CPU. `result`: one of this search, or what `pick` takes. Raises UserError where its weights
+        are gone."""
         from trainers.checkpoint import load_weights
         from trainers.data.task import Task
 
+        result = self._result(result)
         task = Task.read(self.directory)
         network = result.network().build(task.channels, task.targets.outputs)
         load_weights(network, checkpoint_in(self.directory, result.name))
         return network.eval()
 
-    def export(self, result: Result, to: str | Path) -> Export:
+    def export(self, result: Result | str, to: str | Path) -> Export:
         """Make the folder `to`, from which the network is retrained and used.
 
-        Raises UserError where it is not empty, or the weights are gone.
+        `result`: as for `network`. Raises UserError where `to` is not empty, or the weights are
+        gone.
         """
         from nas.export.export_folder import Export
         from nas.export.shared_weights import SharedWeights
@@ -144,6 +155,7 @@ class Search:
         from nas.search.components import export_settings
         from trainers.data.task import Task
 
+        result = self._result(result)
         settings = export_settings(self.config, Task.read(self.directory))
         shared = SharedWeights.read(self.directory) if self.config.search.inherits else None
         write_export(self.directory, result, settings, from_home(to), shared)

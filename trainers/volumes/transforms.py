@@ -35,7 +35,7 @@ def find_images(folder: str, channels: int = 1) -> list[Case]:
     name.
     """
     if not Path(folder).is_dir():
-        raise UserError(f"{folder} is no folder; give --dataset_dir a folder of NIfTI images")
+        raise UserError(f"{folder} is no folder; expected one of NIfTI images")
     files = volumes_among(sorted(Path(folder).iterdir()))
     if not files:
         raise UserError(f"{folder} has no .nii or .nii.gz file; expected images to segment")

@@ -39,10 +39,17 @@ from pathlib import Path
 
 from monai.bundle import run
 
+from scripts.errors import UserError
+from scripts.transforms import find_images
+
 parser = argparse.ArgumentParser(description="Segment a folder of NIfTI images.")
 parser.add_argument("images", help="a folder of .nii and .nii.gz files")
 parser.add_argument("segmentations", help="a folder for label maps of the same names")
 options = parser.parse_args()
+try:
+    find_images(options.images, {record.task.channels})
+except UserError as error:
+    parser.error(str(error))
 here = Path(__file__).resolve().parent
 run(
     config_file=str(here / "configs" / "inference.json"),

@@ -477,7 +477,9 @@ def test_a_student_learns_from_another_export(make):
     folder = make("student", distillation={"weight": 1.0, "temperature": 1.0})
     go(folder, Plan(teacher=teacher))
     record = json.loads((folder / "retrained.json").read_text())
-    assert record["teacher"]["key"] == replace(POINT, width=8).key
+    key = replace(POINT, width=8).key
+    assert record["teacher"]["key"] == key
+    assert f"taught by the network `{key}`: validation Dice" in model_card(folder)
     other = make("other", distillation={"weight": 1.0, "temperature": 1.0})
     write_checkpoint(
         teacher / "trial.pt", {"weights": replace(POINT, width=8).build(1, 4).state_dict()}
