@@ -42,6 +42,7 @@ from nas.config.yaml_file import read_config
 from search_spaces.space import Architecture, to_params
 from search_spaces.supernet import Draws, Supernet
 from trainers.atomic import replace_files
+from trainers.config import LossConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     epochs = epochs_for(options.trainings, recipe, config.train.steps_per_epoch)
     changes = {"epochs": epochs, "validate_every": max(1, epochs // 8), "ema": options.ema}
+    changes["loss"] = LossConfig(dice_form=options.dice_form)
     if options.learning_rate:
         changes["learning_rate"] = options.learning_rate
     train = config.train.model_copy(update=changes)
@@ -217,6 +219,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--surgery", action="store_true", help="of opposed gradients")
     parser.add_argument("--ema", type=float, default=0.0, help="decay of averaged weights")
     parser.add_argument("--learning-rate", type=float, help="default: the table's")
+    parser.add_argument("--dice-form", choices=("linear", "log"), default="linear")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 

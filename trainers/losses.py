@@ -13,7 +13,7 @@ from torch.nn.functional import (
     max_pool3d,
 )
 
-from trainers.config import LossConfig
+from trainers.config import DiceForm, LossConfig
 from trainers.volumes.targets import Targets
 
 SMOOTH = 1e-5  # so that a class that is neither there nor predicted has a Dice of 1
@@ -31,21 +31,27 @@ def segmentation_loss(
     config = config or LossConfig()
     if targets is not None and not targets.plain:
         return TargetLoss(config, targets)
-    if config == LossConfig():
-        return DiceCELoss()
+    if config == LossConfig(dice_form=config.dice_form):
+        return DiceCELoss(config.dice_form)
     return WeightedLoss(config)
 
 
 class DiceLoss(nn.Module):
-    """One minus the soft Dice of the foreground classes, each over the whole batch, their mean.
+    """The Dice term of the foreground classes, each over the whole batch.
 
-    logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar. Operation for operation MONAI's
+    logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar. In the linear form it is
+    operation for operation MONAI's
     `DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)`, whose import
     takes as long as that of torch.
     """
 
+    def __init__(self, form: DiceForm = "linear") -> None:
+        super().__init__()
+        self.form: DiceForm = form
+
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return dice_loss(logits.softmax(1)[:, 1:], one_hot(labels, logits.shape[1])[:, 1:])
+        predicted, truth = logits.softmax(1)[:, 1:], one_hot(labels, logits.shape[1])[:, 1:]
+        return dice_loss(predicted, truth, self.form)
 
 
 class DiceCELoss(DiceLoss):
@@ -53,13 +59,15 @@ class DiceCELoss(DiceLoss):
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if logits.is_cuda:
-            return dice_cross_entropy(logits, labels)
+            return dice_cross_entropy(logits, labels, self.form)
         dice, entropy = super().forward(logits, labels), cross_entropy(logits, labels[:, 0].long())
         # By MONAI's weights, so that the memory of a step is that of studies of before to the byte.
         return 1.0 * dice + 1.0 * entropy
 
 
-def dice_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def dice_cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, form: DiceForm = "linear"
+) -> torch.Tensor:
     """What `DiceCELoss` is, but for rounding, of logits that are read once.
 
     logits: (B, C_cls, D, H, W), labels: (B, 1, D, H, W) -> scalar. With the backward pass these
@@ -70,10 +78,10 @@ def dice_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tens
     foreground = torch.arange(1, logits.shape[1], device=logits.device).view(-1, 1, 1, 1)
     predicted, true = logs.exp()[:, 1:], index == foreground  # (B, C_cls - 1, D, H, W)
     everywhere = (0, 2, 3, 4)
-    overlap = (predicted * true).sum(everywhere)
-    sizes = predicted.sum(everywhere) + true.sum(everywhere)
-    dice = (2 * overlap + SMOOTH) / (sizes + SMOOTH)
-    return 1 - dice.mean() - logs.gather(1, index).mean()
+    overlap, size = (predicted * true).sum(everywhere), true.sum(everywhere)
+    dice = (2 * overlap + SMOOTH) / (predicted.sum(everywhere) + size + SMOOTH)
+    term = 1 - dice.mean() if form == "linear" else log_dice(dice, size)
+    return term - logs.gather(1, index).mean()
 
 
 class WeightedLoss(nn.Module):
@@ -92,7 +100,7 @@ class WeightedLoss(nn.Module):
         super().__init__()
         self.config = config
         self.inverse = config.class_weights == "inverse"
-        self.dice: nn.Module = _generalised_dice() if self.inverse else DiceLoss()
+        self.dice: nn.Module = _generalised_dice() if self.inverse else DiceLoss(config.dice_form)
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         config, labels = self.config, labels.long()
@@ -153,7 +161,7 @@ class TargetLoss(nn.Module):
 
     def _plain_dice(self, predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         first = self.targets.first_scored
-        return dice_loss(predicted[:, first:], truth[:, first:])
+        return dice_loss(predicted[:, first:], truth[:, first:], self.config.dice_form)
 
     def _cross_entropy(
         self,
@@ -173,8 +181,10 @@ class TargetLoss(nn.Module):
         return (each * weights).sum() / all_weights.clamp(min=SMOOTH)
 
 
-def dice_loss(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """One minus the soft Dice of each channel, over the whole batch, their mean.
+def dice_loss(
+    predicted: torch.Tensor, truth: torch.Tensor, form: DiceForm = "linear"
+) -> torch.Tensor:
+    """One minus the soft Dice of each channel, over the whole batch, their mean; or `log_dice`.
 
     predicted: probabilities, truth: 0 and 1, both (B, C, *S) -> scalar.
     """
@@ -183,7 +193,18 @@ def dice_loss(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     only_predicted = 0.5 * (predicted.sum(voxels) - both)
     only_truth = 0.5 * (truth.sum(voxels) - both)
     total = 2 * (both + only_predicted + only_truth)
-    return (1 - (2 * both + SMOOTH) / (total + SMOOTH)).mean()
+    dice = (2 * both + SMOOTH) / (total + SMOOTH)
+    return (1 - dice).mean() if form == "linear" else log_dice(dice, truth.sum(voxels))
+
+
+def log_dice(dice: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    """The mean of -ln Dice over the channels (Wong 2018, Eq. 2, gamma 1).
+
+    dice, sizes: of each channel and its truth, (C,) -> scalar. The gradient of 1 - Dice fades
+    with the probabilities of a class that is not found yet; here the division by Dice makes up for
+    it. A channel whose truth is empty counts 1 - Dice: the logarithm would chase its last voxels.
+    """
+    return torch.where(sizes > 0, -dice.log(), 1 - dice).mean()
 
 
 def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from trainers.losses import (
     segmentation_loss,
 )
 from trainers.trainer import Trainer
+from trainers.volumes.targets import Region, Targets
 
 LABELS = torch.tensor([0, 1, 2, 2]).view(1, 1, 1, 2, 2)
 
@@ -83,9 +85,10 @@ def test_the_default_options_are_the_default_loss():
     torch.testing.assert_close(segmentation_loss(idle)(logits, labels), monai(logits, labels))
 
 
+@pytest.mark.parametrize("form", ["linear", "log"])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
 @pytest.mark.parametrize("classes", [2, 3, 14])
-def test_what_a_gpu_computes_is_the_default_loss(classes, layout):
+def test_what_a_gpu_computes_is_the_default_loss(classes, layout, form):
     """In float64, in which another order of sums does not show. Class 1 is in no voxel."""
     logits = (3 * torch.randn(2, classes, 4, 5, 6, dtype=torch.float64)).contiguous(
         memory_format=layout
@@ -93,7 +96,8 @@ def test_what_a_gpu_computes_is_the_default_loss(classes, layout):
     labels = torch.randint(classes, (2, 1, 4, 5, 6), dtype=torch.uint8)
     labels[labels == 1] = 0
     values, gradients = [], []
-    for loss in (segmentation_loss(), dice_cross_entropy):
+    on_gpu = partial(dice_cross_entropy, form=form)
+    for loss in (segmentation_loss(LossConfig(dice_form=form)), on_gpu):
         given = logits.clone().requires_grad_()
         values.append(loss(given, labels))
         values[-1].backward()
@@ -111,6 +115,50 @@ def test_terms_have_their_weights():
 
     whole = 2 * loss(1, 0, 0) + 3 * loss(0, 1, 0) + 0.5 * loss(0, 0, 1)
     torch.testing.assert_close(loss(2, 3, 0.5), whole)
+
+
+LOG = LossConfig(cross_entropy=0, dice_form="log")
+
+
+def test_the_logarithm_of_dice_by_hand():
+    """As in `test_the_loss_of_no_opinion_by_hand`, and a third class that no voxel is of."""
+    loss = segmentation_loss(LOG)(torch.zeros(1, 4, 1, 2, 2), LABELS)
+    first, second, absent = (2 / 4) / (4 / 4 + 1), (4 / 4) / (4 / 4 + 2), 0
+    told = (-math.log(first) - math.log(second) + 1 - absent) / 3
+    assert loss.item() == pytest.approx(told, abs=1e-4)
+    assert LossConfig(dice_form="log").model_dump()["dice_form"] == "log"
+    assert "dice_form" not in LossConfig().model_dump()  # as it was written before there were two
+
+
+def test_what_is_hardly_found_is_learnt_by_the_logarithm():
+    """Its gradient does not fade with the probability that the class has, that of 1 - Dice does."""
+    labels = torch.zeros(1, 1, 4, 4, 4, dtype=torch.long)
+    labels[..., :1, :2] = 1
+
+    def pull(form, bias):
+        logits = torch.zeros(1, 2, 4, 4, 4)
+        logits[:, 1] = bias
+        logits.requires_grad_()
+        segmentation_loss(LossConfig(cross_entropy=0, dice_form=form))(logits, labels).backward()
+        return -logits.grad[:, 1:][labels == 1].sum().item()
+
+    assert pull("linear", -10) < 0.01 * pull("linear", 0)
+    assert pull("log", -10) > pull("log", 0) > 0
+
+
+def test_the_logarithm_of_dice_is_of_regions_and_what_counts_too():
+    regions = Targets(("none", "a", "b"), (Region("both", (1, 2), 1), Region("b", (2,), 2)))
+    logits = torch.randn(1, 2, 1, 2, 2)
+    predicted, truth = logits.sigmoid(), torch.cat([LABELS > 0, LABELS == 2], 1)
+    overlap = (predicted * truth).sum((0, 2, 3, 4))
+    dice = 2 * overlap / (predicted.sum((0, 2, 3, 4)) + truth.sum((0, 2, 3, 4)))
+    loss = segmentation_loss(LOG, regions)(logits, LABELS)
+    torch.testing.assert_close(loss, -dice.log().mean(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_logarithm_has_no_class_weights():
+    with pytest.raises(ValidationError, match="leave one of both out"):
+        LossConfig(dice_form="log", class_weights="inverse")
 
 
 def test_a_loss_of_nothing_is_refused():
