@@ -18,7 +18,7 @@ from nas.analysis.plan.schedule import CANDIDATES
 from nas.analysis.preview.survey import Costs
 from nas.analysis.preview.time_candidates import Timing, count_windows
 from nas.engine.slots import count_slots
-from trainers.config import TrainConfig
+from trainers.config import LossConfig, TrainConfig
 from trainers.data.build_cache import prepared_voxel_size
 from trainers.data.config import Preprocess
 
@@ -46,7 +46,7 @@ class StepPlan:
     @property
     def train(self) -> TrainConfig:
         """As far as it is known."""
-        return TrainConfig(patch=self.patch.value, batch=self.batch.value)
+        return _recipe(self.patch.value, self.batch.value)
 
 
 def plan_step(
@@ -102,4 +102,8 @@ def _typical(
     bench: Bench, spacing: tuple[float, float, float], patch: Size, batch: int
 ) -> tuple[Costs, Timing]:
     [network] = presets_on([TYPICAL], space_on(spacing, patch))
-    return bench.typical(TYPICAL, network, TrainConfig(patch=patch, batch=batch))
+    return bench.typical(TYPICAL, network, _recipe(patch, batch))
+
+
+def _recipe(patch: Size, batch: int) -> TrainConfig:
+    return TrainConfig(patch=patch, batch=batch, loss=LossConfig(dice_form="log"))

@@ -123,6 +123,7 @@ def test_the_file_is_the_configuration_with_comments(made):
     assert config.data.split.groups.pattern == r"^(p\d+)_"
     assert config.retrain.epochs == 4 * config.train.epochs
     assert config.retrain.augment.preset == "light"
+    assert config.train.loss.dice_form == config.retrain.loss.dice_form == "log"
 
 
 def test_odd_names_and_numbers_come_back():
