@@ -85,8 +85,8 @@ class LossConfig(Strict):
             raise ValueError("dice, cross_entropy and boundary are all 0; one must be above it")
         if self.dice_form == "log" and self.class_weights != "none":
             raise ValueError(
-                f"dice_form: log beside class_weights: {self.class_weights}; it weighs classes "
-                "itself: leave one of both out"
+                f"dice_form: log weighs classes itself; with class_weights: {self.class_weights} "
+                "expected dice_form: linear"
             )
         return self
 

@@ -157,7 +157,9 @@ def test_the_logarithm_of_dice_is_of_regions_and_what_counts_too():
 
 
 def test_the_logarithm_has_no_class_weights():
-    with pytest.raises(ValidationError, match="leave one of both out"):
+    with pytest.raises(
+        ValidationError, match="with class_weights: inverse expected dice_form: linear"
+    ):
         LossConfig(dice_form="log", class_weights="inverse")
 
 
