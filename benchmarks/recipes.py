@@ -4,11 +4,11 @@
     python benchmarks/recipes.py runs/a --to recipes.jsonl \\
         --recipes '' loss.dice_form=log 'loss.dice_form=log deep_supervision=true'
 
-Networks of the space that keep the plan's budget (`--networks ladder:2 random:2`: the first rungs
-of the ladder, and draws) are trained by the plan's recipe (`''`) and by others, each said as the
-keys of `train` in which it differs, and scored once, at the end, on the cases that were put aside:
-those for the test, or for validation where there are none. Every training is a line in the file
-`--to`; what is there already is not trained again.
+Networks of the space that keep the plan's budget (`--networks ladder:2 random:2`: a ladder of so
+many rungs, and draws) are trained by the plan's recipe (`''`) and by others, each said as the keys
+of `train` in which it differs, and scored once, at the end, on the cases that were put aside: those
+for the test, or for validation where there are none. Every training is a line in the file `--to`;
+what is there already is not trained again.
 """
 
 from __future__ import annotations
@@ -52,13 +52,16 @@ class Training(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, then print the tables."""
     options = _options(arguments)
+    for folder, recipe in product(options.folders, options.recipes):
+        read_plan(folder, settings_of(recipe))  # what is wrong is told before anything is trained
     points = {str(folder): networks_of(folder, options.networks) for folder in options.folders}
     asked = [
         Training(folder, key, recipe, seed)
         for folder in points
         for seed, key, recipe in product(range(options.seeds), points[folder], options.recipes)
     ]
-    missing = [one for one in asked if one not in results(options.to)]
+    done = results(options.to)
+    missing = [one for one in asked if one not in done]
     context = get_context("spawn")
     with ProcessPoolExecutor(options.jobs, context, torch.set_num_threads, (1,)) as pool:
         running = {pool.submit(train, one, points[one.folder][one.key]): one for one in missing}
@@ -71,22 +74,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Console(width=120).print(table(folder, {one: found[one] for one in asked}))
 
 
-def networks_of(folder: Path, draws: Sequence[str]) -> dict[str, Architecture]:
+def settings_of(recipe: str) -> list[str]:
+    """The keys of `train` in which a recipe differs, as `--set` takes them."""
+    return [f"train.{setting}" for setting in recipe.split()]
+
+
+def networks_of(folder: Path, draws: Sequence[tuple[str, int]]) -> dict[str, Architecture]:
     """By their keys; prepares the data where they are not."""
     config = read_plan(folder)
     cache, _ = prepare_data(config.data, folder)
     patch, classes = config.train.patch, len(cache.classes)
     within = space_for(config.space, cache.prepared_voxel_size, patch, classes)
     count = training_costs(config, cache)
-    parts = [draw.partition(":") for draw in draws]
-    found = [p for how, _, n in parts for p in draw_networks(within, count, int(n), how, 0)]
+    found = [p for how, n in draws for p in draw_networks(within, count, n, how, 0)]
     return {point.key: point for point in found}
 
 
 def train(one: Training, point: Architecture) -> dict[str, Any]:
     """Dice on the cases that were put aside, of each class too, and the seconds that it took."""
     started, folder = perf_counter(), Path(one.folder)
-    config = read_plan(folder, [f"train.{setting}" for setting in one.recipe.split()])
+    config = read_plan(folder, settings_of(one.recipe))
     cache, cases = prepare_data(config.data, folder)
     aside = replace(cases, validation=cases.test or cases.validation)
     try:
@@ -122,12 +129,20 @@ def table(folder: str, found: dict[Training, dict[str, Any]]) -> Table:
     return shown
 
 
+def _draw(text: str) -> tuple[str, int]:
+    how, _, number = text.partition(":")
+    if how not in ("ladder", "random") or not number.isdecimal() or not int(number):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected ladder:N or random:N, N above 0")
+    return how, int(number)
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folders", type=Path, nargs="+", help="of searches: with a plan or begun")
     parser.add_argument("--to", type=Path, required=True, help="JSON lines, one a training")
     parser.add_argument("--recipes", nargs="+", required=True, metavar="SETTINGS")
-    parser.add_argument("--networks", nargs="+", default=["ladder:2", "random:2"], metavar="HOW:N")
+    draws = [("ladder", 2), ("random", 2)]
+    parser.add_argument("--networks", type=_draw, nargs="+", default=draws, metavar="HOW:N")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
     return parser.parse_args(arguments)

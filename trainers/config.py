@@ -65,11 +65,12 @@ class Augment(Strict):
 class LossConfig(Strict):
     """What is minimised: the weights of three terms.
 
-    `dice_form`: `linear`, the mean over the classes of 1 - Dice, or `log`, that of -ln Dice of
-    those that a batch has (Wong 2018, Eq. 2, gamma 1), which finds small structures within fewer
-    steps. `boundary`: of the binary cross-entropy within `boundary_reach` voxels of the voxels that
-    touch another class. `class_weights`: `inverse` weighs all terms by the inverse frequency of the
-    batch's classes. The published LightMedSeg has `boundary: 0.5` and `class_weights: inverse`.
+    `dice_form`: `linear`, the mean over the classes of 1 - Dice, or `log`, in which a class that
+    the batch has counts -ln Dice (Wong 2018, arXiv 1809.00076, gamma 1): small structures are found
+    within fewer steps. `boundary`: of the binary cross-entropy within `boundary_reach` voxels of
+    the voxels that touch another class. `class_weights`: `inverse` weighs all terms by the inverse
+    frequency of the batch's classes. The published LightMedSeg has `boundary: 0.5` and
+    `class_weights: inverse`.
     """
 
     dice: Weight = 1.0
@@ -83,6 +84,10 @@ class LossConfig(Strict):
     def _something_to_minimise(self) -> Self:
         if not (self.dice or self.cross_entropy or self.boundary):
             raise ValueError("dice, cross_entropy and boundary are all 0; one must be above it")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_weighed_once(self) -> Self:
         if self.dice_form == "log" and self.class_weights != "none":
             raise ValueError(
                 f"dice_form: log weighs classes itself; with class_weights: {self.class_weights} "

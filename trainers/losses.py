@@ -198,7 +198,7 @@ def dice_loss(
 
 
 def log_dice(dice: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-    """The mean of -ln Dice over the channels (Wong 2018, Eq. 2, gamma 1).
+    """The mean of -ln Dice over the channels (Wong 2018, arXiv 1809.00076, gamma 1).
 
     dice, sizes: of each channel and its truth, (C,) -> scalar. The gradient of 1 - Dice fades
     with the probabilities of a class that is not found yet; here the division by Dice makes up for

@@ -8,6 +8,7 @@ import pytest
 
 from nas.config.yaml_file import write_config
 from tests.nas.small_run import config
+from trainers.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -29,6 +30,24 @@ def test_the_table_has_the_mean_of_the_seeds_and_of_the_networks(script):
     assert [column.header for column in shown.columns][2:] == ["as planned", "batch=1"]
     assert list(shown.columns[2].cells) == ["0.6000", "0.2000", "0.4000"]
     assert list(shown.columns[3].cells) == ["0.9000"] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--networks", "stairs:2"], "'stairs:2'; expected ladder:N or random:N"),
+        (["--networks", "ladder"], "'ladder'; expected ladder:N or random:N"),
+        (["--recipes", "", "loss.dice_form=lag"], "'lag': Input should be 'linear' or 'log'"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_is_trained(
+    script, tmp_path, words, told, capsys
+):
+    write_config(config(), tmp_path / "config.yaml")
+    with pytest.raises((SystemExit, UserError)) as refused:
+        script.main([str(tmp_path), "--to", str(tmp_path / "r"), "--recipes", "", *words])
+    assert told in f"{refused.value}{capsys.readouterr().err}"
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.slow

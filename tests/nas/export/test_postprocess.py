@@ -214,8 +214,9 @@ class Nowhere:
         if name.partition(".")[0] in ("nas", "search_spaces", "trainers"):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Nowhere())
-sys.path[0] = str(pathlib.Path(sys.argv[1]).parent)  # as Python has it of a script
-runpy.run_path(sys.argv[1], run_name="__main__")
+program = sys.argv.pop(1)
+sys.path[0] = str(pathlib.Path(program).parent)  # as Python has it of a script
+runpy.run_path(program, run_name="__main__")
 """
 
 
@@ -224,10 +225,9 @@ def test_the_onnx_folder_segments_files_by_itself(folder, phantom_folder, tmp_pa
     pytest.importorskip("onnx")
     to, _ = deployed(folder, "onnx")
     program = (to / "segment.py", phantom_folder / "imagesTr", tmp_path / "made")
-    code = WITHOUT_SEGNAS.replace("run_path(sys.argv[1]", "run_path(sys.argv.pop(1)")
-    assert "ERROR" not in printed_by(code, *program, cwd=tmp_path)
+    assert "ERROR" not in printed_by(WITHOUT_SEGNAS, *program, cwd=tmp_path)
     with pytest.raises(AssertionError, match="error: nothing is no folder; expected"):
-        printed_by(code, program[0], "nothing", tmp_path / "made", cwd=tmp_path)
+        printed_by(WITHOUT_SEGNAS, program[0], "nothing", tmp_path / "made", cwd=tmp_path)
     segmenter = load_segmenter(folder)
     images = sorted((phantom_folder / "imagesTr").iterdir())
     assert [path.name for path in sorted((tmp_path / "made").iterdir())] == [i.name for i in images]
