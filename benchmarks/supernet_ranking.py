@@ -3,11 +3,11 @@
     python benchmarks/supernet_ranking.py --data Task04_Hippocampus --to runs/shared
     python benchmarks/supernet_ranking.py --data Task04_Hippocampus --to runs/labels --teacher 0
 
-The sub-space, the recipe and the split are those of benchmarks/table/hippocampus.yaml; the real
-Dice of every network, trained twice, is in hippocampus.json beside it. The supernet of the
-sub-space is trained for as many passes as `--trainings` of these trainings have, about 40 s each on
-one core; then every network is validated by the shared weights. Parts of the recipe are options: to
-see what one does, change one and train for as long.
+The real Dice of every network, trained twice, is in a table of benchmarks/table/ (`--table`,
+hippocampus.json by default); the sub-space, the recipe and the split are those of the YAML file of
+that name beside it. The supernet of the sub-space is trained for as many passes as `--trainings` of
+these trainings have, about 40 s each on one core; then every network is validated by the shared
+weights. Parts of the recipe are options: to see what one does, change one and train for as long.
 
 Printed: Spearman's and Kendall's correlation of the scores with the mean real Dice of both seeds,
 and with each; beside them those of the logarithm of the MACs, and of one real training with the
@@ -52,8 +52,7 @@ from trainers.supernet import SupernetTrainer
 from trainers.supernet_recipe import SupernetRecipe
 from trainers.validation import score_network
 
-TABLE = Path(__file__).parent / "table"
-STEPS = 320  # of one training of the table: 16 epochs of 20
+TABLE = Path(__file__).parent / "table" / "hippocampus.json"
 Row = Mapping[str, Any]
 
 
@@ -61,10 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train and score what is missing, and print the tables."""
     options = _options(arguments)
     torch.set_num_threads(1)
-    config = read_config(RunConfig, TABLE / "hippocampus.yaml", [f"data.path={options.data}"])
+    recipe_file = options.table.with_suffix(".yaml")
+    config = read_config(RunConfig, recipe_file, [f"data.path={options.data}"])
     volumes, cases = prepare_data(config.data, options.cache or options.to / "data")
     space, restrict = config.space.space(), config.space.restrict
-    rows = json.loads((TABLE / "hippocampus.json").read_text())["networks"]
+    rows = json.loads(options.table.read_text())["networks"]
     points = [space.from_json(row["architecture"]) for row in rows]
     _claim(options)
     recipe = SupernetRecipe(
@@ -74,9 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         temperature=options.temperature,
         surgery=options.surgery,
     )
-    epochs = epochs_for(options.trainings, recipe, config.train.steps_per_epoch)
+    passes = options.trainings * config.train.epochs * config.train.steps_per_epoch
+    epochs = epochs_for(passes, recipe, config.train.steps_per_epoch)
     changes = {"epochs": epochs, "validate_every": max(1, epochs // 8), "ema": options.ema}
-    changes["loss"] = LossConfig(dice_form=options.dice_form)
+    if options.dice_form:
+        changes["loss"] = LossConfig(dice_form=options.dice_form)
     if options.learning_rate:
         changes["learning_rate"] = options.learning_rate
     train = config.train.model_copy(update=changes)
@@ -108,10 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     show(rows, points, scores, trained)
 
 
-def epochs_for(trainings: float, recipe: SupernetRecipe, steps: int) -> int:
-    """Epochs whose passes are as many as those of so many single trainings."""
-    passes = recipe.first + (1 - recipe.first) * recipe.networks  # a step, on the mean
-    return max(1, round(trainings * STEPS / (steps * passes)))
+def epochs_for(passes: float, recipe: SupernetRecipe, steps: int) -> int:
+    """Epochs of `steps` steps that have so many passes of one network."""
+    of_a_step = recipe.first + (1 - recipe.first) * recipe.networks  # on the mean
+    return max(1, round(passes / (steps * of_a_step)))
 
 
 def score_all(
@@ -198,6 +200,7 @@ def _claim(options: argparse.Namespace) -> None:
     """Write the options into the folder; refuse one that holds others."""
     left_out = ("data", "to", "cache")
     settings = {k: v for k, v in vars(options).items() if k not in left_out}
+    settings["table"] = options.table.name
     file = options.to / "options.json"
     if file.exists() and json.loads(file.read_text()) != settings:
         raise UserError(f"{file} has other options; take another folder with --to")
@@ -210,6 +213,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
     parser.add_argument("--to", type=Path, required=True, help="folder of this supernet")
     parser.add_argument("--cache", type=Path, help="folder of prepared data, to share")
+    parser.add_argument("--table", type=Path, default=TABLE, help="JSON of real trainings")
     parser.add_argument("--trainings", type=float, default=40, help="as many passes as these have")
     parser.add_argument("--random", type=int, default=2, help="networks drawn in a step")
     parser.add_argument("--bins", type=int, default=8, help="of log MACs; 1 draws all alike")
@@ -219,7 +223,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--surgery", action="store_true", help="of opposed gradients")
     parser.add_argument("--ema", type=float, default=0.0, help="decay of averaged weights")
     parser.add_argument("--learning-rate", type=float, help="default: the table's")
-    parser.add_argument("--dice-form", choices=("linear", "log"), default="linear")
+    parser.add_argument("--dice-form", choices=("linear", "log"), help="default: the table's")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 

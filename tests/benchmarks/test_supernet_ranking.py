@@ -20,11 +20,11 @@ def script(monkeypatch):
 
 
 def test_recipes_have_as_many_passes_as_the_trainings(script):
-    """By hand: 20 trainings are 6,400 passes; 4 a step are 1,600 steps of 20 an epoch. Half of the
-    epochs of one pass a step: 2.5 on the mean."""
-    assert script.epochs_for(20, SupernetRecipe(random=2), 20) == 80
-    assert script.epochs_for(20, SupernetRecipe(random=2, first=0.5), 20) == 128
-    assert script.epochs_for(20, SupernetRecipe(random=0), 20) == 160
+    """By hand: 6,400 passes, 4 a step, are 1,600 steps of 20 an epoch. Half of the epochs of one
+    pass a step: 2.5 on the mean."""
+    assert script.epochs_for(6400, SupernetRecipe(random=2), 20) == 80
+    assert script.epochs_for(6400, SupernetRecipe(random=2, first=0.5), 20) == 128
+    assert script.epochs_for(6400, SupernetRecipe(random=0), 20) == 160
 
 
 def test_tables_tell_where_scores_rank_as_trainings_do(script, capsys):
@@ -47,8 +47,11 @@ def test_tables_tell_where_scores_rank_as_trainings_do(script, capsys):
 
 
 def test_a_folder_of_other_options_is_refused(script, tmp_path):
-    options = Namespace(to=tmp_path / "one", data=Path("d"), cache=None, teacher=0.5)
+    table = Path("table") / "one.json"
+    options = Namespace(to=tmp_path / "one", data=Path("d"), cache=None, table=table, teacher=0.5)
     script._claim(options)
     script._claim(Namespace(**{**vars(options), "data": Path("elsewhere")}))
     with pytest.raises(UserError, match="other options; take another folder"):
         script._claim(Namespace(**{**vars(options), "teacher": 0.0}))
+    with pytest.raises(UserError, match="other options; take another folder"):
+        script._claim(Namespace(**{**vars(options), "table": Path("two.json")}))
