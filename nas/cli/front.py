@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from dataclasses import replace
 
 from nas.cli import arguments
@@ -43,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(front_json(front)))
         return 0
-    print_wide(front_table(front, options.plot, whole=options.all, folder=options.dir))
+    if front.members or front.beside:
+        print_wide(front_table(front, options.plot, options.all, _command(options)))
     if not front.members:
         note("no network of this search was trained to the end so far")
         return 0
@@ -55,3 +57,10 @@ def run(options: argparse.Namespace) -> int:
         for cost in costs_among(front.objectives) or ["params"]:
             print(f"\n{front_chart(shown, cost, min(SafeConsole().width, 100))}")
     return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    from nas.report.terminal_tables import shell_path
+
+    limits = "" if options.within is None else f" --within {shlex.quote(options.within)}"
+    return f"segnas front {shell_path(options.dir)}{limits}"

@@ -14,12 +14,12 @@ from nas.pareto.reference import above_reference, dice_reference
 
 
 def front_table(
-    front: Front, numbered: bool = False, whole: bool = False, folder: Path | None = None
+    front: Front, numbered: bool = False, whole: bool = False, command: str = ""
 ) -> Table:
     """The members of a front, one a row, smallest first; a column an objective that is known.
 
-    Those below the reference in Dice are only counted, unless the `whole` front is wanted; of a
-    search whose `folder` is known the command that shows them is told.
+    Those below the reference in Dice are only counted, unless the `whole` front is wanted; beside
+    the number is the `command` that with `--all` shows them.
     Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
     What stands beside them follows under a line: baselines by their names, compressed networks by
     their keys and method, with the trial of which they were made below the table.
@@ -62,8 +62,8 @@ def front_table(
             captions[f"latency on {name}: median of a pass, {conditions_text(latency)}"] = None
     if below := len(front.members) - len(members):
         least = DICE.exact(dice_reference(front.members))
-        command = f": segnas front {shell_path(folder)} --all" if folder else ""
-        captions[f"{below} more below Dice {least}{command}"] = None
+        how = f": {command} --all" if command else ""
+        captions[f"{below} more below Dice {least}{how}"] = None
     table.caption = "\n".join(captions) or None
     return table
 

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -90,10 +91,21 @@ def test_a_front_that_cannot_be_read_is_one_clear_error(tmp_path, segnas, conten
     assert f"segnas sync '{folder}'" in error  # as a shell takes it
 
 
-def test_a_search_with_nothing_trained_yet_has_an_empty_table(tmp_path, capsys):
+def test_a_search_with_nothing_trained_yet_is_one_line(tmp_path, capsys):
     (tmp_path / "front.json").write_text('{"objectives": ["dice", "params"], "members": []}')
     assert main(["front", str(tmp_path), "--plot"]) == 0
-    assert "no network of this search" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "no network of this search" in shown.err
+    assert not shown.out
+
+
+def test_the_command_that_shows_all_keeps_the_limits(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("one").mkdir()
+    write_front(Path("one"), search_record(MEMBERS))
+    assert main(["front", "one", "--within", "params<=1000"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "segnas front one --within 'params<=1000' --all" in told
 
 
 def test_the_chart_has_better_dice_higher_and_dearer_members_further_right():

@@ -3,7 +3,6 @@ import io
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -425,9 +424,9 @@ def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
     console.print(front_table(found.front))
     assert "tiny" not in console.file.getvalue()
     assert "1 more below Dice 0.8100\n" in re.sub(" +\n", "\n", console.file.getvalue())
-    console.print(front_table(found.front, folder=Path.cwd() / "runs" / "my task"))
+    console.print(front_table(found.front, command="segnas front runs/one"))
     shown = console.file.getvalue()
-    assert "1 more below Dice 0.8100: segnas front 'runs/my task' --all" in shown
+    assert "1 more below Dice 0.8100: segnas front runs/one --all" in shown
     assert "tiny" not in shown
     console.print(front_table(found.front, whole=True))
     assert "tiny" in console.file.getvalue()
