@@ -16,7 +16,7 @@ from torch import nn
 
 from nas.config.architecture_file import load_architecture_file
 from nas.config.explain import explain
-from nas.config.yaml_file import read_config
+from nas.config.yaml_file import flow_yaml, read_config
 from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
 from nas.pareto.result import Result
 from search_spaces.registry import ARCHITECTURE
@@ -65,11 +65,10 @@ class Export:
                 f"{folder} is no export: {CONFIG} is missing; make one with segnas export"
             )
         self.folder = folder
-        config = read_config(ExportConfig, folder / CONFIG, settings, recorded=True)
+        config = read_config(ExportConfig, folder / CONFIG, recorded=True)
         if config.data.split == Path(SPLIT):  # the folder's own, wherever it was moved
-            data = config.data.model_copy(update={"split": folder / SPLIT})
-            config = config.model_copy(update={"data": data})
-        self.config = config
+            settings = [f"data.split={flow_yaml(str(folder / SPLIT))}", *settings]
+        self.config = read_config(ExportConfig, folder / CONFIG, settings, recorded=True)
         self.architecture: Architecture = load_architecture_file(folder / ARCHITECTURE)
 
     def absolute(self) -> Export:

@@ -14,13 +14,14 @@ def open_teacher(folder: Path, student: Export) -> Export:
     """Open the export in `folder`, from which `student` is to be distilled.
 
     Its network teaches, or the ensemble of its folds. Raises UserError where it has other input
-    channels or classes than the student, was trained on volumes that were prepared in another way,
-    or cannot take the student's patch.
+    channels than the student, or in another order, or other classes, was trained on volumes that
+    were prepared in another way, or cannot take the student's patch.
     """
     teacher = Export(folder)
     ours, theirs = student.config, teacher.config
     for what, here, there in (
         ("channels", ours.task.channels, theirs.task.channels),
+        ("modalities", *_orders(ours.task.modalities, theirs.task.modalities)),
         ("classes", list(ours.task.classes), list(theirs.task.classes)),
         ("regions", list(map(str, ours.task.regions)), list(map(str, theirs.task.regions))),
         ("spacing in mm", ours.task.spacing, theirs.task.spacing),
@@ -33,6 +34,13 @@ def open_teacher(folder: Path, student: Export) -> Export:
             )
     _try(teacher, ours.train.patch, student)
     return teacher
+
+
+def _orders(
+    here: tuple[str, ...], there: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Nothing of both where names differ, which are a matter of taste, and not the order alone."""
+    return (here, there) if sorted(here) == sorted(there) else ((), ())
 
 
 def _try(teacher: Export, patch: tuple[int, int, int], student: Export) -> None:

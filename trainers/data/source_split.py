@@ -20,11 +20,15 @@ def split_source(source: DataSource, split: Split | OwnSplit | Path) -> Cases:
     do not have.
 
     Where the data name a test but no validation, a fifth of their training cases validates. Warns
-    of cases that the data put in no part, and of groups that the split does not keep together.
+    of cases that the data or a file put in no part, and of groups that they do not keep together.
     """
     names, groups = [case.name for case in source.cases], groups_of(source.cases)
-    if not isinstance(split, OwnSplit):
+    if isinstance(split, Split):
         return split_cases(names, split, groups)
+    if isinstance(split, Path):
+        cases = split_cases(names, split, groups)
+        _warn_of_parts(source, cases, f"{split}: the data of {source.folder} have")
+        return cases
     count = own_splits(source.cases)
     if not count and split.fold is None:
         return split_cases(names, Split(), groups)
@@ -32,9 +36,7 @@ def split_source(source: DataSource, split: Split | OwnSplit | Path) -> Cases:
         there = f"folds 0 to {count - 1}" if count else "no split; set shares or a file"
         raise UserError(f"data.split.fold = {fold}, but {source.described_by} has {there}")
     cases = _own_split(source, fold, groups)
-    _warn_of_left_out(source, cases)
-    if groups:
-        _warn_of_groups(source, cases, groups)
+    _warn_of_parts(source, cases, f"{source.folder}: {source.described_by} has")
     return cases
 
 
@@ -71,24 +73,18 @@ def _own_split(source: DataSource, fold: int, groups: Mapping[str, str] | None) 
     return Cases(tuple(train), tuple(validation), tuple(parts["test"]), groups)
 
 
-def _warn_of_left_out(source: DataSource, cases: Cases) -> None:
-    named = {name for names in cases.parts.values() for name in names}
-    if left_out := sorted({case.name for case in source.cases} - named):
-        warnings.warn(
-            f"{source.folder}: {source.described_by} has {listed(left_out, SHOWN)} in no part of "
-            "the split: left out",
-            stacklevel=3,
-        )
-
-
-def _warn_of_groups(source: DataSource, cases: Cases, groups: Mapping[str, str]) -> None:
+def _warn_of_parts(source: DataSource, cases: Cases, there: str) -> None:
+    """`there`: how a message begins, before what it lists."""
     parts: dict[str, set[str]] = defaultdict(set)
     for part, names in cases.parts.items():
         for name in names:
-            parts[groups[name]].add(part)
-    if apart := sorted(group for group, found in parts.items() if len(found) > 1):
-        warnings.warn(
-            f"{source.folder}: {source.described_by} has {listed(apart, SHOWN)} in several parts: "
-            "scores will be too good where they are one patient's",
-            stacklevel=3,
-        )
+            parts[name].add(part)
+    if left_out := sorted({case.name for case in source.cases} - {*parts}):
+        told = f"{there} {listed(left_out, SHOWN)} in no part of the split: left out"
+        warnings.warn(told, stacklevel=3)
+    of_groups: dict[str, set[str]] = defaultdict(set)
+    for name, group in (cases.groups or {}).items():
+        of_groups[group] |= parts[name]
+    if apart := sorted(group for group, found in of_groups.items() if len(found) > 1):
+        told = f"{there} {listed(apart, SHOWN)} in several parts: scores will be too good where "
+        warnings.warn(f"{told}they are one patient's", stacklevel=3)

@@ -209,18 +209,22 @@ def _write(
     architecture: Architecture,
     network: nn.Module | None,
 ) -> None:
-    """The folder as `segnas export` has it; the trial's weights are those before fine-tuning."""
-    config, source = export.config, json.loads((export.folder / ARCHITECTURE).read_text())
-    split = config.data.split
+    """The folder as `segnas export` has it; the trial's weights are those before fine-tuning.
+
+    Settings count where the data are and for this training, not in the folder's schedule.
+    """
+    own, source = Export(export.folder), json.loads((export.folder / ARCHITECTURE).read_text())
+    config, data = own.config, export.config.data
+    split = data.split
     if isinstance(split, Path):
         shutil.copyfile(split, folder / SPLIT)
-    data = config.data.portable().model_copy(
+    data = data.portable().model_copy(
         update={
             "split": Path(SPLIT) if isinstance(split, Path) else split,
-            "cache": config.data.cache_folder(export.folder).resolve(),
+            "cache": data.cache_folder(export.folder).resolve(),
         }
     )
-    train = export.trained
+    train = own.trained
     if plan.method == "distil":
         taught = train.distillation.model_copy(update={"features": FEATURES})
         train = train.model_copy(update={"distillation": taught})

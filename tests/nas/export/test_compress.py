@@ -48,9 +48,11 @@ def go(export, to, **plan):
 
 @pytest.fixture(scope="module")
 def pruned(export, tmp_path_factory):
-    """Half of everything pruned, and two steps of training."""
-    to = tmp_path_factory.mktemp("pruned") / "out"
-    record = go(export, to, method="prune", of=("heads", "neurons", "channels"), steps=2)
+    """Half of everything pruned, and two steps of training, at a rate of their own."""
+    to, settings = tmp_path_factory.mktemp("pruned") / "out", ("train.learning_rate=0.003",)
+    parts = "heads", "neurons", "channels"
+    set_so = Export(export.folder, settings)
+    record = go(set_so, to, method="prune", of=parts, steps=2, settings=settings)
     return Export(to), record
 
 
@@ -76,6 +78,7 @@ def test_a_pruned_network_is_an_export_that_was_taught_by_the_original(export, p
     assert rows["compressed"]["params"] == sum(p.numel() for p in made.network().parameters())
     assert made.retrained["teacher"]["weights"] == export.fingerprint
     assert made.retrained["epochs"] * made.retrained["train"]["steps_per_epoch"] == 2
+    assert made.retrained["train"]["learning_rate"] == 0.003
     assert made.config.train == export.config.train  # the whole schedule, for a retraining
     assert json.loads((made.folder / "compression.json").read_text()) == json.loads(
         json.dumps(record)

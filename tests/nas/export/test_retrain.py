@@ -17,7 +17,8 @@ from nas.export.choose_postprocess import choose_postprocess
 from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
 from nas.export.model_card import model_card
-from nas.export.retrain import Plan, check_task, retrain
+from nas.export.retrain import Plan, check_task, check_use, retrain
+from nas.export.teacher import open_teacher
 from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
 from tests.nas.exports import POINT, opened, same, weights_in, write_export
@@ -108,6 +109,16 @@ def test_other_data_than_those_of_the_search_are_refused(make, old, new, why):
     (folder / "retrain.yaml").write_text(told.replace(old, new, 1))
     with pytest.raises(UserError, match=why):
         go(folder)
+
+
+def test_a_split_file_of_that_name_where_the_command_runs_is_another(make, tmp_path, monkeypatch):
+    folder = make("out")
+    monkeypatch.chdir(tmp_path)
+    own, given = Export(folder).config.data.split, Export(folder, ["data.split=split.json"])
+    assert own == folder / "split.json"
+    assert given.config.data.split == Path("split.json")
+    with pytest.raises(UserError, match="old split"):
+        check_use(given, Plan(start="trial"))
 
 
 def test_channels_in_another_order_are_refused(make, phantom):
@@ -539,6 +550,16 @@ def test_what_a_teacher_has_learnt_of_the_test_cases_is_known_of_its_student(
         assert not opened(folder).saw_validation
     go(small)  # from new weights
     assert learnt_cases(opened(small)).training == {first, second}
+
+
+def test_a_teacher_that_sees_the_channels_in_another_order_is_refused(make):
+    folders = make("student"), make("teacher")
+    for folder, names in zip(folders, ("[T1, FLAIR]", "[FLAIR, T1]"), strict=True):
+        text = (folder / "retrain.yaml").read_text()
+        two = f"  channels: 2\n  modalities: {names}"
+        (folder / "retrain.yaml").write_text(text.replace("  channels: 1", two, 1))
+    with pytest.raises(UserError, match=r"its modalities: .*FLAIR.*T1.*; expected .*T1"):
+        open_teacher(folders[1], Export(folders[0]))
 
 
 @pytest.mark.parametrize(

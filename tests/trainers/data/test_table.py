@@ -219,6 +219,14 @@ def test_a_group_in_two_parts_is_a_doubt(msd, tmp_path):
     dataset = opened(table_of(msd, tmp_path / "cases.csv", table))
     with pytest.warns(UserWarning, match=r"cases\.csv has p in several parts"):
         split_source(dataset, OwnSplit())
+    file = tmp_path / "split.json"
+    first, second, third = (case.name for case in dataset.cases)
+    file.write_text(json.dumps({"training": [first], "validation": [second]}))
+    with pytest.warns(UserWarning) as told:
+        split_source(dataset, file)
+    assert [str(each.message).partition(" have ")[2].split(":")[0] for each in told] == [
+        f"{third} in no part of the split", "p in several parts",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
