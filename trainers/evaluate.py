@@ -22,8 +22,7 @@ from trainers.data.dicom_pairs import write_pairs
 from trainers.data.names import check_unique
 from trainers.data.source import Case
 from trainers.data.task import Task
-from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
-from trainers.dicom import has_dicom
+from trainers.data.volume_folder import VOLUMES, find_images, find_volumes, is_dicom
 from trainers.errors import UserError, listed
 from trainers.metric_names import METRICS
 from trainers.metrics import (
@@ -144,7 +143,7 @@ def evaluate_folder(
                 "another, under the same name"
             )
     _check_classes(segmenter)
-    with _as_volumes(images, labels, segmenter.task.targets) as folders:
+    with _as_volumes(images, labels, segmenter.task) as folders:
         cases = labelled_cases(*folders, segmenter.task, segmenter.affine)
         return _evaluate(segmenter, cases, progress, tolerance)
 
@@ -171,13 +170,14 @@ def _check_classes(segmenter: ImageSegmenter) -> None:
 
 
 @contextmanager
-def _as_volumes(images: Path, labels: Path, targets: Targets) -> Iterator[tuple[Path, Path]]:
+def _as_volumes(images: Path, labels: Path, task: Task) -> Iterator[tuple[Path, Path]]:
     """Folders of volumes: these, or what is made of DICOM in them for as long as it is needed."""
-    if not images.is_dir() or not has_dicom(images):
+    if not is_dicom(images):
         yield images, labels
         return
+    check_outlined(images, task)
     with TemporaryDirectory(prefix="segnas-") as folder:
-        write_pairs(images, labels, targets.classes, Path(folder))
+        write_pairs(images, labels, task.classes, Path(folder))
         yield Path(folder, "images"), Path(folder, "labels")
 
 
@@ -203,6 +203,16 @@ def _evaluate(
     return _evaluation(names, np.stack(scores), targets.names, tolerance, speed, measured)
 
 
+def check_outlined(images: Path, task: Task) -> None:
+    """Raise UserError where what is outlined in DICOM cannot be told from what does not count."""
+    if task.ignore is not None:
+        raise UserError(
+            f"{images} is DICOM, where outlines are known by their names, and of the voxels that "
+            f"count nowhere the network knows the number {task.ignore} alone; expected images and "
+            "labels in NIfTI, or cases of its own data"
+        )
+
+
 def labelled_cases(
     images: Path, labels: Path, task: Task, rule: AffineRule = "sform"
 ) -> tuple[Case, ...]:
@@ -210,10 +220,10 @@ def labelled_cases(
 
     rule: which affine of a header counts. Raises UserError as `evaluate_folder` does.
     """
-    volumes = find_images(images, task.channels)
+    truths = find_volumes(labels)
+    volumes = find_images(images, task.channels, truths)
     if not volumes:
         raise UserError(f"{images} has no {VOLUMES}; expected images to evaluate on")
-    truths = find_volumes(labels)
     cases = tuple(
         Case(name, image, truths.get(name, labels / (name + ending_of(files_of(image)[0]))))
         for name, image in volumes.items()

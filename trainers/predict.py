@@ -18,12 +18,11 @@ from trainers.channels_file import create_channels
 from trainers.data.check import Progress
 from trainers.data.check.finding import Finding, Kind, warn
 from trainers.data.msd_descriptor import DESCRIPTOR
-from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
+from trainers.data.volume_folder import VOLUMES, find_images, is_dicom
 from trainers.dicom import (
     MODALITIES,
     Series,
     find_series,
-    has_dicom,
     read_series,
     save_as_nifti,
     save_dicom_seg,
@@ -34,7 +33,6 @@ from trainers.segmenter import ImageSegmenter
 from trainers.volumes.errors import DoubtWarning
 from trainers.volumes.files import (
     NIFTI,
-    PICTURES,
     Image,
     case_name,
     ending_of,
@@ -92,10 +90,7 @@ def find_inputs(images: Path, channels: int, format: Format | None = None) -> li
             f"{images} is missing; expected an image (NIfTI, NRRD, MetaImage or picture), a folder "
             "of them, or a folder of DICOM series"
         )
-    if images.is_dir() and has_dicom(images):
-        volumes = find_volumes(images, told=False).values()
-        if not all(has_ending(file, PICTURES) for file in volumes):  # those are previews
-            raise UserError(f"{images} holds NIfTI and DICOM; give each a folder of its own")
+    if is_dicom(images):
         if not (all_series := find_series(images)):
             raise UserError(f"{images} has no {', '.join(MODALITIES)} series; expected one or more")
         return [_dicom_input(series, format or "dicom-seg") for series in all_series]

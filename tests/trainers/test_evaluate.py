@@ -29,6 +29,19 @@ def test_a_perfect_segmentation_scores_one(folder):
         assert (score.sensitivity, score.specificity, score.accuracy) == (1, 1, 1)
 
 
+def test_files_whose_names_end_in_0000_are_cases_where_labels_are_called_so(folder):
+    for name in ("a", "b"):
+        for part in ("images", "labels"):
+            file = folder / part / f"{name}.nii.gz"
+            file.rename(file.with_name(f"{name}_0000.nii.gz"))
+    found = evaluate_folder(segmenter(), folder / "images", folder / "labels")
+    assert found.cases.keys() == {"a_0000", "b_0000"}
+    for name in ("a", "b"):  # as nnU-Net has them
+        (folder / "labels" / f"{name}_0000.nii.gz").rename(folder / "labels" / f"{name}.nii.gz")
+    found = evaluate_folder(segmenter(), folder / "images", folder / "labels")
+    assert found.cases.keys() == {"a", "b"}
+
+
 def one_sided_folder(folder):
     """Half of a's kidney is called background in the truth, and b has no kidney at all."""
     image = np.zeros((8, 8, 8), np.float32)

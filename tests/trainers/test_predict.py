@@ -1,6 +1,7 @@
 """Folders of cases: what is written where, what is left out, and what goes on after a bad file."""
 
 import os
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from tests.trainers.oracle import segmenter, truth, write, write_cases
 from trainers.errors import UserError
+from trainers.evaluate import evaluate_folder
 from trainers.predict import predict_folder
 
 
@@ -261,6 +263,17 @@ def test_nifti_beside_dicom_is_refused(series):
     write(series / "dicom" / "a.nii.gz", np.zeros((8, 8, 8), np.float32))
     with pytest.raises(UserError, match="holds NIfTI and DICOM"):
         predict_folder(segmenter(), series / "dicom", series / "out")
+    with pytest.raises(UserError, match="holds NIfTI and DICOM"):
+        evaluate_folder(segmenter(), series / "dicom", series / "labels")
+
+
+def test_outlines_in_dicom_of_a_network_that_ignores_a_class_are_refused(series):
+    network = segmenter()
+    spec = network.spec.model_copy(
+        update={"task": network.spec.task.model_copy(update={"ignore": 3})}
+    )
+    with pytest.raises(UserError, match="the number 3 alone; expected images and labels in NIfTI"):
+        evaluate_folder(replace(network, spec=spec), series / "dicom", series / "dicom")
 
 
 @pytest.mark.filterwarnings("ignore:.*ignored DICOM")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
+from trainers.dicom import has_dicom
 from trainers.errors import UserError, listed
 from trainers.volumes.files import (
     ENDINGS,
     FORMATS,
     NIFTI,
+    PICTURES,
     Image,
     case_name,
     has_ending,
@@ -55,12 +57,28 @@ def strays(files: Iterable[Path]) -> list[Path]:
     return [file for file in files if file not in read]
 
 
-def find_images(folder: Path, channels: int) -> dict[str, Image]:
+def find_images(folder: Path, channels: int, known: Container[str] = ()) -> dict[str, Image]:
     """Case name -> image for a network of so many channels, in order of name; see `images_of`.
 
+    `known`: names of cases; where a file is called so, files are cases, as their names stand.
     Raises UserError as `find_volumes` does, and where a case lacks a channel.
     """
-    return images_of(find_volumes(folder), channels, folder)
+    volumes = find_volumes(folder)
+    if any(name in known for name in volumes):
+        return dict(volumes)
+    return images_of(volumes, channels, folder)
+
+
+def is_dicom(images: Path) -> bool:
+    """Whether it is a folder of DICOM series, beside which previews may lie.
+
+    Raises UserError where it holds volumes besides.
+    """
+    if not images.is_dir() or not has_dicom(images):
+        return False
+    if not all(has_ending(file, PICTURES) for file in find_volumes(images, told=False).values()):
+        raise UserError(f"{images} holds NIfTI and DICOM; give each a folder of its own")
+    return True
 
 
 def _kind(volumes: Iterable[Path]) -> str:

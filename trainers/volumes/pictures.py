@@ -45,9 +45,10 @@ def save_picture(labels: np.ndarray, to: Path) -> None:
 
 
 def _pictures() -> ModuleType:
-    """Pillow, which a MONAI Bundle does without."""
+    """Pillow, which a MONAI Bundle does without, and without its own limit of pixels."""
     from PIL import Image
 
+    Image.MAX_IMAGE_PIXELS = None  # that of `LARGEST` and of the memory holds
     return Image
 
 

@@ -22,6 +22,7 @@ from trainers.data.splits import group_names
 from trainers.data.volume_folder import find_images, find_volumes
 from trainers.dicom import has_dicom
 from trainers.errors import UserError
+from trainers.evaluate import check_outlined
 from trainers.volumes.files import Image, volumes_among
 
 
@@ -62,9 +63,10 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
     """
     task, groups = export.config.task, export.config.groups
     own: Mapping[str, str] | None = None
+    learnt = learnt_cases(export, first=True).training  # of folds the first is explained
     if labels is not None or _is_plain(data):
         truths = {} if labels is None else find_volumes(labels)
-        images = find_images(data, task.channels)
+        images = find_images(data, task.channels, {*truths, *learnt})
         found = [ExplainedCase(name, image, truths.get(name)) for name, image in images.items()]
         if labels is not None and (lacking := [case.name for case in found if case.label is None]):
             raise UserError(f"{labels} has no label of {', '.join(lacking[:5])}; expected them all")
@@ -73,12 +75,13 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
             config = source_of(data, workdir, ("background", *task.classes[1:]))
         except UserError as error:
             raise UserError(_no_images(data)) if _holds_nothing(data) else error from error
+        if config.source == "dicom":
+            check_outlined(data, task)
         source = open_source(config, workdir)
         own = groups_of(source.cases)
         found = [ExplainedCase(case.name, case.image, case.label) for case in source.cases]
     if not found:
         raise UserError(_no_images(data))
-    learnt = learnt_cases(export, first=True).training  # of folds the first is explained
     new = [case for case in found if case.name not in learnt]
     chosen = tuple(new or found)
     names = [case.name for case in chosen]

@@ -60,7 +60,7 @@ def folder_cases(
     geometry or other classes than the task's.
     """
     truths = find_volumes(labels) if labels else {}
-    found = list(find_images(images, task.channels).items())[:most]
+    found = list(find_images(images, task.channels, truths).items())[:most]
     if not found:
         raise UserError(f"{images} has no {VOLUMES}; expected images to check with")
     if labels and (missing := [name for name, _ in found if name not in truths]):

@@ -169,6 +169,13 @@ def test_without_simpleitk_it_says_what_to_install(tmp_path, monkeypatch):
 # Pictures
 
 
+def test_pictures_have_as_many_pixels_as_the_memory_holds(tmp_path, monkeypatch):
+    """Pillow's own limit is that of pictures from the web."""
+    Image.fromarray(np.eye(64, dtype=np.uint8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert load_volume(tmp_path / "a.png")[0].sum() == 64
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "A.PNG"])
 def test_a_picture_is_one_slice_with_its_colours_as_channels(tmp_path, name):
     pixels = np.random.default_rng(0).integers(0, 255, (4, 5, 3), np.uint8)  # rows, columns
