@@ -12,7 +12,8 @@ graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -49,13 +50,22 @@ def uncapturable(network: nn.Module) -> str | None:
 def pop_network_metrics(network: nn.Module) -> dict[str, float]:
     """The network's own metrics since the last call; empty where it has no `measured`.
 
-    Of several modules with a `measured`, the outermost counts: inside a wrapper such as `Mirrored`
-    the network is found.
+    Of modules inside each other the outermost counts: inside a wrapper such as `Mirrored` the
+    network is found. Of several beside each other, as those of folds, it is their mean.
     """
-    for module in network.modules():
-        if measured := getattr(module, "measured", None):
-            return dict(measured())
-    return {}
+    told: dict[str, list[float]] = {}
+    for metrics in _measured(network):
+        for name, value in metrics.items():
+            told.setdefault(name, []).append(value)
+    return {name: fmean(values) for name, values in told.items()}
+
+
+def _measured(module: nn.Module) -> Iterator[Mapping[str, float]]:
+    if measured := getattr(module, "measured", None):
+        yield measured()
+    else:
+        for child in module.children():
+            yield from _measured(child)
 
 
 def decoder_stages(network: nn.Module) -> Sequence[tuple[nn.Module, int]]:

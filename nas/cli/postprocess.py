@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         how = export.config.task, export.config.data.preprocess.affine
         cases = labelled_cases(options.images, options.labels, *how)
     note(f"using the {export.weights.stem} weights: {export.weights}")
-    with alone_in(export.folder), Bars(NOTES) as bars:
+    with alone_in(export.folder, "network"), Bars(NOTES) as bars:
         record = choose_postprocess(export, cases, bars.count)
     write_card(export.folder)
     learnt = len(learnt_cases(export).training & set(record.cases)) if cases else 0

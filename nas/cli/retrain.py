@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     placed = partial(write_card, export.folder)  # choosing postprocessing takes its time
     console = SafeConsole()
     try:
-        with alone_in(export.folder), Bars(console) as bars:
+        with alone_in(export.folder, "network"), Bars(console) as bars:
             if options.workers == 1 and not options.address:
                 done = retrain(export, plan, bars.epoch, bars.count, placed=placed)
             else:
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 def _worse(export: Export, done: Retrained) -> list[str]:
     """Where the weights that it had before were better on the same cases: a schedule that is too
     short looks like any."""
-    from nas.export.export_folder import Export
+    from nas.export.export_folder import FOLDS, RETRAINED_WEIGHTS, Export
 
     if Export(export.folder).config.data.split != export.config.data.split:
         return []
@@ -108,9 +108,10 @@ def _worse(export: Export, done: Retrained) -> list[str]:
     longer = "Train it for longer (train.epochs)"
     if made:
         return [f"Once compressed {worse} {longer}, or compress the original again"]
+    others = (export.folder / FOLDS).exists() and (export.folder / RETRAINED_WEIGHTS).exists()
+    again = "" if others else f"; without {done.weights} those are used again"
     return [
-        f"In the search {worse} {longer}, or begin with the trial's weights (--from trial); "
-        f"without {done.weights} those are used again"
+        f"In the search {worse} {longer}, or begin with the trial's weights (--from trial){again}"
     ]
 
 

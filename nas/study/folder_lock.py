@@ -1,4 +1,4 @@
-"""One process at a time in a search's folder."""
+"""One process at a time in a folder of a search or of a network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -15,7 +16,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def alone_in(directory: Path) -> Iterator[None]:
+def alone_in(directory: Path, of: Literal["search", "network"] = "search") -> Iterator[None]:
     """Make the folder and hold it: two searches in one folder would spoil its journal.
 
     The lock is the kernel's: that of a process that is killed is free. Raises UserError where
@@ -26,9 +27,9 @@ def alone_in(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise _taken(directory) from None
+        raise _taken(directory, of) from None
     except OSError as error:
-        raise UserError(f"{directory} cannot hold a search: {error.strerror}") from error
+        raise UserError(f"{directory} cannot hold a {of}: {error.strerror}") from error
     try:
         yield
     finally:
@@ -57,7 +58,9 @@ def reading_in(directory: Path) -> Iterator[None]:
         yield
 
 
-def _taken(directory: Path) -> UserError:
+def _taken(directory: Path, of: str = "search") -> UserError:
+    if of == "network":
+        return UserError(f"another command is at work in {directory}; wait until it ends")
     return UserError(
         f"another search is running in {directory}, or another command is at work there; wait "
         "until it ends, or give a new search another --dir"

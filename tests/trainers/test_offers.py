@@ -8,7 +8,7 @@ from torch import nn
 from search_spaces.registry import find_preset
 from trainers.config import TrainConfig
 from trainers.evaluate import evaluate_folder
-from trainers.inference import Mirrored
+from trainers.inference import Ensemble, Mirrored
 from trainers.offers import begin_epoch, pop_network_metrics
 from trainers.trainer import Trainer
 
@@ -103,6 +103,13 @@ def test_mirroring_is_looked_through():
     network(torch.zeros(1, 1, 4, 4, 4))
     assert pop_network_metrics(network) == {"passes": 4.0}
     assert pop_network_metrics(network) == {}
+
+
+def test_the_networks_of_an_ensemble_answer_by_their_mean():
+    first, second, silent = Counting(), Counting(), Counting()
+    ensemble = Mirrored(Ensemble([first, second, silent]), (0,))
+    first.passes, second.passes = 2, 4
+    assert pop_network_metrics(ensemble) == {"passes": 3.0}
 
 
 def test_the_outermost_of_two_answers():

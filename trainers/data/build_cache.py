@@ -73,7 +73,7 @@ def _build(
         shutil.rmtree(finished)  # its files will be mended
         raise
     _write(source, preprocess, progress, finished / "prepared", folder)
-    (folder / CHECK).write_text(check.model_dump_json())
+    (folder / CHECK).write_bytes(check.model_dump_json().encode())
 
 
 def _write(

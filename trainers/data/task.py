@@ -70,4 +70,4 @@ class Task(Strict):
 
     def write(self, folder: Path) -> None:
         """Record the task in a folder."""
-        (folder / TASK).write_text(self.to_json())
+        (folder / TASK).write_bytes(self.to_json().encode())

@@ -91,4 +91,4 @@ class Deployment(SegmenterSpec):
 
     def write(self, folder: Path) -> None:
         """Put the record into a deployed folder."""
-        (folder / RECORD).write_text(self.model_dump_json(indent=1))
+        (folder / RECORD).write_bytes(self.model_dump_json(indent=1).encode())

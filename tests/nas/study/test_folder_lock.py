@@ -37,6 +37,12 @@ def test_a_folder_that_another_process_holds_is_refused(holder, tmp_path):
         pass
 
 
+def test_the_folder_of_a_network_is_not_called_a_search(holder, tmp_path):
+    with pytest.raises(UserError) as told:
+        alone_in(tmp_path, "network").__enter__()
+    assert str(told.value) == f"another command is at work in {tmp_path}; wait until it ends"
+
+
 def test_a_killed_process_leaves_the_folder_free(holder, tmp_path):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
