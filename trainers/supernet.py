@@ -248,7 +248,7 @@ class SupernetTrainer(Generic[Point]):
 
     def _load_training(self, training: Mapping[str, Any] | None) -> None:
         if training is None:
-            raise RuntimeError(f"{self.checkpoint} holds weights only: its training has ended")
+            raise UserError(f"{self.checkpoint} holds weights only: its training has ended")
         self.epoch, self.curve = training["epoch"], list(training["curve"])
         self._optimizer.load_state(training)
         self._sampler.load_state(training["sampler"])

@@ -21,7 +21,7 @@ from trainers.data.cache import VolumeCache
 from trainers.data.splits import Cases
 from trainers.deep_supervision import deep_supervision
 from trainers.ema import weight_average
-from trainers.errors import TrainingDivergedError
+from trainers.errors import TrainingDivergedError, UserError
 from trainers.freed_memory import keep_freed_memory
 from trainers.inference import no_pause
 from trainers.losses import segmentation_loss
@@ -251,7 +251,7 @@ class Trainer:
 
     def _load_training(self, training: Mapping[str, Any] | None) -> None:
         if training is None:
-            raise RuntimeError(f"{self.checkpoint} holds weights only: its training has ended")
+            raise UserError(f"{self.checkpoint} holds weights only: its training has ended")
         self.epoch, self.curve = training["epoch"], list(training["curve"])
         self._optimizer.load_state(training)
         self._sampler.load_state(training["sampler"])

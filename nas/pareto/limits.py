@@ -79,11 +79,19 @@ def _parse(text: str) -> Limit:
     name, comparison, value = found.groups()
     kind: Any = Bytes if unit == "B" else Annotated[float, AllowInfNan(False)]
     try:
-        return Limit(name, comparison, float(TypeAdapter(kind).validate_python(value)))
+        return Limit(name, comparison, float(TypeAdapter(kind).validate_python(_plain(value))))
     except ValidationError:
         raise UserError(
             f"--within: {value!r} in {text!r} is no number; expected {EXPECTED}"
         ) from None
+
+
+def _plain(value: str) -> float | str:
+    """A number where it is one without a unit: `2e9` is as many bytes."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def _nearest(name: str) -> str:

@@ -64,7 +64,7 @@ class Scheduler:
         rungs = self._rungs(key)
         judged = epoch in rungs and key not in rungs[epoch]
         self._record(key, epoch, curve, costs)
-        if not judged or self._newest_goes_on(rungs[epoch]):
+        if not judged or key not in rungs[epoch] or self._newest_goes_on(rungs[epoch]):
             return True
         self._stopped[key] = epoch
         return False
@@ -88,7 +88,9 @@ class Scheduler:
     ) -> None:
         for rung_epoch, rung in self._rungs(key).items():
             validations = rung_epoch // self._validate_every
-            if rung_epoch <= epoch and validations <= len(curve):
+            if len(curve) < epoch // self._validate_every:  # it validates when it likes
+                validations = rung_epoch * len(curve) // epoch
+            if rung_epoch <= epoch and 0 < validations <= len(curve):
                 values = {**costs, "dice": curve[validations - 1]}
                 known = tuple(minimised(values.get(n), n) for n in self._objectives)
                 rung.setdefault(key, known)

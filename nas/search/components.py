@@ -21,7 +21,7 @@ from nas.engine.trial_worker import WorkerSettings
 from nas.export.export_folder import ExportConfig
 from nas.export.shared_weights import CHECKPOINT, FOLDER, SharedWeights, shareable
 from nas.search.affordable_sizes import affordable_sizes
-from nas.study.resume_check import EVALUATOR, FILES, MEMORY_DEVICE, PRECISION
+from nas.study.resume_check import EVALUATOR, FILES, MEMORY_DEVICE, MEMORY_THREADS, PRECISION
 from nas.study.scores import Scores
 from nas.study.study_settings import StudySettings
 from nas.study.training_cost import TrainingCosts
@@ -185,6 +185,8 @@ def fixed_settings(
     told[PRECISION] = config.train.precision_on(config.resources.device)
     if "memory" in (*config.objectives, *config.budget.limits()):
         told[MEMORY_DEVICE] = config.resources.device
+        if config.resources.device == "cpu":
+            told[MEMORY_THREADS] = config.resources.cpus
     if config.search.strategy == "supernet":
         more = {"candidates", "scoring"}  # of which a search may have as many as it likes
         told["search.supernet"] = config.search.supernet.model_dump(mode="json", exclude=more)

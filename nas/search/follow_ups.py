@@ -79,7 +79,7 @@ class Tracking(SearchCallback):
             candidate.number,
             candidate.architecture.to_json(),
             report.epoch,
-            {**metrics, **report.measured},
+            {**report.measured, **metrics},
             candidate.baseline,
         )
 

@@ -81,9 +81,10 @@ class ChosenRepeats:
 def choose_repeats(study: Study, top: int, times: int, seed: int) -> ChosenRepeats:
     """`times` repeats of each of the `top` networks that were nearest to the front.
 
-    By their first trainings, so that the same call goes on with the same networks. Raises UserError
-    where none was trained to the end.
+    By their first trainings, so that the same call goes on with the same networks; repeats that
+    lost their workers are made again. Raises UserError where none was trained to the end.
     """
+    study.forget_lost_repeats()
     first = [replace(r, dice=r.trainings[0]) if r.trainings else r for r in study.results]
     chosen = by_rank(first, study.objectives)[:top]
     if not chosen:

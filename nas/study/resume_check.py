@@ -16,8 +16,9 @@ DATA = "data"  # how they are prepared and split, and what is learnt of them
 FILES = "data.files"  # the fingerprint of the data; not recorded by searches of before
 PRECISION = "train.precision_used"  # what `auto` is on the device of the search
 MEMORY_DEVICE = "memory.device"  # for which memory is estimated, where it counts
+MEMORY_THREADS = "memory.threads"  # of a CPU, each of which has scratch space of its own
 # Not recorded by searches of before, and then not compared.
-IF_BOTH = {EVALUATOR, PRECISION, MEMORY_DEVICE}
+IF_BOTH = {EVALUATOR, PRECISION, MEMORY_DEVICE, MEMORY_THREADS}
 AWAY = re.compile(r"latency\.devices\.[^.]+")  # null, where a device did not answer
 
 
@@ -77,6 +78,8 @@ def _told(name: str, one: str, other: str) -> str:
         return f"networks trained in {one}, and resources.gpus makes train.precision {other}"
     if name == MEMORY_DEVICE:
         return f"memory was estimated for {one}, and resources.gpus makes it {other}"
+    if name == MEMORY_THREADS:
+        return f"memory was estimated for {one} threads, and resources.cpus makes it {other}"
     return f"{name} was {one} and is {other}"
 
 

@@ -172,6 +172,11 @@ class Study:
         """How many repeats there are."""
         return sum(map(len, self._trained_again.values()))
 
+    def forget_lost_repeats(self) -> None:
+        """Those that tell nothing, so that they are wanted again."""
+        for key, repeats in self._trained_again.items():
+            self._trained_again[key] = [repeat for repeat in repeats if repeat.tells]
+
     def repeat_seeds(self, key: str) -> set[int]:
         """Those with which the candidate was trained again."""
         return {repeat.seed for repeat in self._trained_again.get(key, ())}

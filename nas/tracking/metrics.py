@@ -33,6 +33,7 @@ def final_metrics(result: Result) -> dict[str, float]:
     the Dice of each training, of which `dice` is the mean.
     """
     values = {
+        **result.measured,  # first: what it calls as we call ours is ours
         "dice": result.dice,
         **{metric_name(name): value for name, value in result.costs.items()},
         **result.bounds,
@@ -46,7 +47,6 @@ def final_metrics(result: Result) -> dict[str, float]:
         "train_seconds": result.train_seconds,
         **{f"dice_{name}": value for name, value in result.dice_per_class.items()},
         **{f"training/{number}": dice for number, dice in enumerate(result.trainings, 1)},
-        **result.measured,
     }
     return {safe(name): float(value) for name, value in values.items() if value is not None}
 

@@ -146,7 +146,7 @@ def test_another_networks_checkpoint_is_refused(phantom, tmp_path):
 def test_training_does_not_go_on_from_weights_only(phantom, tmp_path):
     trainer(phantom, checkpoint=tmp_path / "a.pt").run_epoch()
     keep_weights_only(tmp_path / "a.pt")
-    with pytest.raises(RuntimeError, match="weights only"):
+    with pytest.raises(UserError, match="weights only"):
         trainer(phantom, checkpoint=tmp_path / "a.pt")
 
 

@@ -66,8 +66,9 @@ class SupernetJobs:
     def prepare(self, workspace: Workspace) -> None:
         """Remember where the volumes are; of the validation cases some are used, evenly spread."""
         names = workspace.cases.validation
-        step = max(1, len(names) // self.cases)
-        some = Cases(workspace.cases.train, names[::step][: self.cases], ())
+        count = min(self.cases, len(names))
+        chosen = tuple(names[i * len(names) // count] for i in range(count))
+        some = Cases(workspace.cases.train, chosen, ())
         self.workspace = replace(workspace, cases=some)
 
     def start(

@@ -19,7 +19,7 @@ DICE = re.compile(
 )
 MEMORY = re.compile(
     r"train\.(batch|precision|precision_used|ema|deep_supervision|loss|optimizer|momentum)\b.*"
-    r"|memory\.device"
+    r"|memory\.(device|threads)"
 )
 FREE = re.compile(r"(seed|objectives|budget|space|search|latency)\b.*")
 

@@ -10,7 +10,7 @@ from search_spaces.hybrid import Hybrid
 from tests.disk import fill, small_disk
 from tests.nas.parts import start_training
 from tests.nas.small_run import plain_run
-from trainers.checkpoint import read_checkpoint, write_checkpoint
+from trainers.checkpoint import keep_weights_only, read_checkpoint, write_checkpoint
 from trainers.errors import GpuLostError
 from trainers.trainer import Trainer
 
@@ -126,6 +126,17 @@ def test_a_refined_training_goes_on_and_keeps_the_average(evaluation, tmp_path):
 def test_a_damaged_checkpoint_is_dropped(evaluation, tmp_path):
     (tmp_path / "tiny.pt").write_bytes(b"half a file")
     assert evaluation().advance().epoch == 1
+
+
+def test_what_holds_weights_only_is_trained_anew(evaluation, tmp_path):
+    """As where a journal was put back that does not know of the end."""
+    first = evaluation()
+    while not first.advance().done:
+        pass
+    (file,) = tmp_path.rglob("*.pt")
+    keep_weights_only(file)
+    again = evaluation().advance()
+    assert (again.reason, again.epoch) == (None, 1)
 
 
 @pytest.mark.parametrize("held", [b"half a file", Hybrid(width=4, skip="add")])

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -148,6 +149,17 @@ def test_a_score_is_the_dice_of_the_weights_that_are_cut_out(begin, phantom):
         assert found[network.key].costs == jobs.costs.work(network)
     assert found[SMALL.key].dice != found[LARGE.key].dice
     assert pauses
+
+
+@pytest.mark.parametrize(
+    ("there", "places"), [(15, [0, 1, 3, 5, 7, 9, 11, 13]), (16, range(0, 16, 2)), (3, range(3))]
+)
+def test_cases_that_score_are_evenly_spread(begin, tmp_path, phantom, there, places):
+    cache, cases = phantom
+    names = tuple(f"case-{place:02}" for place in range(there))
+    jobs = replace(begin(), cases=8)
+    jobs.prepare(Workspace(tmp_path, cache, replace(cases, validation=names), lambda: None))
+    assert jobs.workspace.cases.validation == tuple(names[place] for place in places)
 
 
 def test_a_network_over_the_budget_or_broken_has_no_score_and_others_have(begin):

@@ -28,6 +28,8 @@ MEMBERS = [member("a", 0.5, 100, 1.0, 2**30), member("b", 0.8, 200, 5.0), member
         ("dice>0.8", "c"),
         ("latency_ms<=20", "ab"),  # of c it is not known
         ("memory<=1GiB", "a"),
+        ("memory<=2e9", "a"),
+        ("memory<=1.1e9", "a"),
     ],
 )
 def test_those_within_all_limits_are_kept(text, keys):

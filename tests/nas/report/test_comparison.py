@@ -142,6 +142,12 @@ def test_memory_needs_the_same_training_step():
     with pytest.raises(UserError, match=r"memory\.device is "):
         compare({"A": on_cpu, "C": on_gpu}, ["dice", "memory"])
     assert compare({"A": one, "C": on_gpu}, ["dice", "memory"])  # of which nothing is known
+    threads = (
+        search(network("c", 0.8, 10, memory=5), settings={**SETTINGS, "memory.threads": count})
+        for count in (1, 4)
+    )
+    with pytest.raises(UserError, match=r"memory\.threads is 1 in A and 4 in C"):
+        compare(dict(zip("AC", threads, strict=True)), ["dice", "memory"])
 
 
 def test_devices_that_are_not_compared_may_differ():

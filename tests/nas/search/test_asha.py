@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nas.config.early_stopping import EarlyStopping
+from nas.search.asha import Scheduler
 from tests.nas.rungs import (
     dominates,
     objectives_of,
@@ -218,3 +219,28 @@ def test_who_waits_for_a_device_is_compared_by_what_is_known(dice, params, goes_
         costs = {"params": 20, "latency_ms@clinic": 5.0}
         rung.report(str(number), [0.0, reached], costs)
     assert rung.report("waits", [0.0, dice], {"params": params}) is goes_on
+
+
+@pytest.mark.parametrize("every", [3, 5])
+def test_who_validates_at_its_own_epochs_is_judged_by_what_it_told(every):
+    """The scheduler expects a Dice after every epoch."""
+    rung = Scheduler(EarlyStopping(grace=3), train(epochs=18), ("dice", "params"))
+
+    def told(key, levels):
+        answers = []
+        for count in range(1, len(levels) + 1):
+            answers.append(rung.report(key, every * count, levels[:count], {"params": 5.0}))
+        return answers
+
+    best = [0.5 + number / 100 for number in range(18 // every)]
+    assert all(told("good", best))
+    worse = [dice - 0.4 for dice in best]
+    assert told("bad", worse)[0] is (every == 5)  # whose epochs are no rungs
+    entered = rung._rungs("good")[3 if every == 3 else 9]["good"]
+    assert entered[0] == -(best[0])
+
+
+def test_no_dice_yet_is_no_reason_to_stop():
+    rung = Scheduler(EarlyStopping(grace=3), train(epochs=18), ("dice", "params"))
+    assert rung.report("a", 3, [], {"params": 5.0})
+    assert rung.report("b", 3, [0.1], {"params": 5.0})

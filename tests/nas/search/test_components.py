@@ -65,9 +65,20 @@ def test_another_precision_or_device_of_memory_is_refused_under_an_old_journal(p
     told = str(error.value)
     assert 'networks trained in "fp32", and resources.gpus makes train.precision "bf16"' in told
     assert 'memory was estimated for "cpu", and resources.gpus makes it "cuda"' in told
-    added = {"train.precision_used", "memory.device"}
+    added = {"train.precision_used", "memory.device", "memory.threads"}
     before = {name: value for name, value in old.items() if name not in added}
     check_settings_unchanged(before, new, tmp_path)  # which did not record them
+
+
+def test_memory_of_other_threads_is_refused_under_an_old_journal(phantom, tmp_path):
+    memory = {"objectives": ["dice", "params", "memory"]}
+    old, new = (recorded(phantom, resources={"cpus": cpus}, **memory) for cpus in (1, 2))
+    told = "memory was estimated for 1 threads, and resources.cpus makes it 2"
+    with pytest.raises(UserError, match=told):
+        check_settings_unchanged(old, new, tmp_path)
+    plain = {"objectives": ["dice", "params"]}  # where nothing depends on them
+    old, new = (recorded(phantom, resources={"cpus": cpus}, **plain) for cpus in (1, 2))
+    check_settings_unchanged(old, new, tmp_path)
 
 
 def test_a_search_of_one_precision_goes_on_on_another_device(phantom, tmp_path):

@@ -204,6 +204,21 @@ def test_repeats_after_a_search_are_none_of_its_trials(
     assert (told, longer.fraction_spent) == ("12/12 trials", 1)
 
 
+def test_a_chosen_repeat_that_was_lost_is_made_again_by_the_next_command(open_session, tmp_path):
+    session = open_session(trials=1)
+    while trains(session, "a", 0.5):
+        pass
+    nothing = Spent(0, 0, 0)
+    chosen = choose_repeats(session.study, top=1, times=1, seed=0)
+    lost = chosen.next([], nothing)
+    repeat = replace(Running(lost, 0.0), report=whole(None, reason="worker lost 3 times")).repeat()
+    repeat.write(tmp_path)
+    session.study.add_repeat(repeat)
+    assert chosen.next([], nothing) is None  # not in this session
+    next_command = choose_repeats(open_session(trials=1).study, top=1, times=1, seed=0)
+    assert next_command.next([], nothing).name == lost.name
+
+
 def test_nothing_to_choose_from_is_told(open_session):
     with pytest.raises(UserError, match="no candidate that was trained to the end"):
         choose_repeats(open_session().study, 5, 3, 0)

@@ -20,6 +20,21 @@ def test_a_class_called_dice_leaves_the_mean_alone():
     assert (found["dice"], found["dice_dice"], found["dice_mean"]) == (0.5, 0.25, 0.75)
 
 
+def test_what_a_network_measures_of_itself_does_not_take_the_name_of_an_objective():
+    result = Result(
+        number=0,
+        space="own",
+        key="a",
+        architecture={},
+        state="complete",
+        dice=0.5,
+        costs={"params": 900, "macs": 4e6},
+        measured={"params": 30.0, "dice": 0.9, "alpha": 0.25},
+    )
+    found = final_metrics(result)
+    assert [found[name] for name in ("params", "dice", "alpha")] == [900, 0.5, 0.25]
+
+
 @pytest.mark.parametrize(
     ("name", "written"),
     [
