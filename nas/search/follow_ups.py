@@ -21,13 +21,13 @@ class FrontWriter(SearchCallback):
     """Has `write` write the front's files: at once when the front changes, and now and then when
     anything else did, for who watches the page.
 
-    `write` gets how far the search is, and takes at most 5% of the time. `epochs`: those of a whole
-    training.
+    `write` gets how far the search is, and takes at most 5% of the time: where it takes long, a
+    front that changed waits, too. `epochs`: those of a whole training.
     """
 
     def __init__(self, write: Callable[[Progress], object], epochs: int) -> None:
         self._write, self._epochs = write, epochs
-        self._stale, self._next = False, 0.0
+        self._stale, self._next, self._took = False, 0.0, 0.0
 
     def on_report(self, session: SessionView, candidate: Candidate, report: Report) -> None:
         """A training is further than it was."""
@@ -39,15 +39,21 @@ class FrontWriter(SearchCallback):
 
     def on_front_change(self, session: SessionView) -> None:
         """Write the front's files anew."""
-        started = time.monotonic()
-        self._write(self._progress(session))
-        now = time.monotonic()
-        self._stale, self._next = False, now + max(PAGE_SECONDS, PAUSE * (now - started))
+        self._stale = True
+        if PAUSE * self._took <= PAGE_SECONDS or time.monotonic() >= self._next:
+            self._write_now(session)
 
     def on_tick(self, session: SessionView) -> None:
         """The same, where it is time to and there is something new."""
         if self._stale and time.monotonic() >= self._next:
-            self.on_front_change(session)
+            self._write_now(session)
+
+    def _write_now(self, session: SessionView) -> None:
+        started = time.monotonic()
+        self._write(self._progress(session))
+        now = time.monotonic()
+        self._stale, self._took = False, now - started
+        self._next = now + max(PAGE_SECONDS, PAUSE * self._took)
 
     def _progress(self, session: SessionView) -> Progress:
         running = [

@@ -99,10 +99,17 @@ class SearchBudget:
     ) -> Spent:
         """The same once all that is `under_way` may end, and one more candidate, if `pending`."""
         new, again = _epochs(under_way)
-        new += [0] * pending
+        ends = [
+            self.epochs  # nothing stops what was to be tried first
+            if running.candidate.key in study.starts
+            else self.reserved_epochs(running.report.epoch)
+            for running in under_way
+            if not running.is_repeat
+        ]
+        ends += [self.reserved_epochs(0)] * pending
         return Spent(
-            study.begun + len(new),
-            self._before + study.epochs + sum(map(self.reserved_epochs, new)),
+            study.begun + len(new) + pending,
+            self._before + study.epochs + sum(ends),
             seconds,
             study.trained_again + len(again),
         )

@@ -91,6 +91,7 @@ class Study:
         self._random = RandomSampler(_of_32_bits(seed + 2**31))  # not the sampler's own sequence
         with damage_told():
             attributes = study.user_attrs  # Optuna copies them each time
+            self.starts: Mapping[str, str] = attributes.get(STARTS, {})
             for trial in trials:
                 if trial.state == TrialState.COMPLETE:
                     self._remember(trial, attributes)
@@ -123,16 +124,12 @@ class Study:
         """Names this study everywhere, whatever its folder is called."""
         return self._study.user_attrs["id"]
 
-    @property
-    def starts(self) -> Mapping[str, str]:
-        """What the networks that were tried first are called, by key."""
-        return self._study.user_attrs.get(STARTS, {})
-
     def name_starts(self, names: Mapping[str, str]) -> None:
         """Remember what the networks tried first are called, beside those of earlier openings."""
         both = {**self.starts, **names}
         if both != self.starts:
             self._study.set_user_attr(STARTS, both)
+            self.starts = both
 
     @property
     def baselines(self) -> list[Result]:

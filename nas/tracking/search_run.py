@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 
 from mlflow import MlflowClient
 
@@ -22,6 +23,7 @@ RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: i
 NOTE_TAG = "segnas.note"  # the fingerprint of the description that was written last
 DESCRIPTION = "mlflow.note.content"
 HYPERVOLUME = "hypervolume"
+PART_SECONDS = 1.0  # that hypervolumes are worked out for, before what there is is sent
 PIECE = 2**16  # bytes of a file at a time
 SUPERNET = "supernet"  # before the names of the metrics of weights that candidates share
 
@@ -85,11 +87,11 @@ class SearchRun:
             points = self.client.get_metric_history(self.run_id, HYPERVOLUME)
             points = sorted(points, key=lambda point: (point.step, point.timestamp, point.value))
             self.volumes = {point.step: point.value for point in points}
-        news = list(missing_points(self.volumes, results, self.search.objectives))
-        for start in range(0, len(news), BATCH):
-            part = news[start : start + BATCH]
+        known = dict(self.volumes)
+        news = missing_points(known, results, self.search.objectives)
+        for part in _in_parts(news):
             log(self.client, self.run_id, metrics=[(HYPERVOLUME, *point) for point in part])
-        self.volumes |= dict(news)
+            self.volumes |= dict(part)
 
     def supernet(self, curve: Sequence[Mapping[str, float]]) -> None:
         """Log the metrics of every `epoch` of the shared weights that the run lacks."""
@@ -148,6 +150,19 @@ class SearchRun:
         if ended:
             self.client.set_terminated(self.run_id, status)
         return bool(news) or ended
+
+
+def _in_parts(points: Iterable[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
+    """Of thousands each takes milliseconds: a store is not to be silent until all are there."""
+    part: list[tuple[int, float]] = []
+    began = monotonic()
+    for point in points:
+        part.append(point)
+        if len(part) == BATCH or monotonic() - began >= PART_SECONDS:
+            yield part
+            part, began = [], monotonic()
+    if part:
+        yield part
 
 
 def _fingerprint(content: str) -> str:

@@ -21,7 +21,7 @@ MEMORY = re.compile(
     r"train\.(batch|precision|precision_used|ema|deep_supervision|loss|optimizer|momentum)\b.*"
     r"|memory\.(device|threads)"
 )
-FREE = re.compile(r"(seed|objectives|budget|space|search|latency)\b.*")
+FREE = re.compile(r"(seed|objectives|budget|space|search(?!\.supernet)|latency)\b.*")
 
 
 def check_comparable(

@@ -61,6 +61,12 @@ def test_a_comparison_counts_and_measures():
     assert json.loads(json.dumps(told)) == told
 
 
+def test_candidates_that_begin_with_shared_weights_are_told():
+    """Their epochs are those of a fine-tuning."""
+    found = compare({"A": A, "C": with_settings(**{"search.supernet": {"fine_tune": 0.3}})})
+    assert found.notes == ['search.supernet: null in A, {"fine_tune": 0.3} in C']
+
+
 def test_seed_and_recipe_may_differ_and_the_recipe_is_told():
     train = {**SETTINGS["train"], "learning_rate": 0.1}
     found = compare({"A": A, "C": with_settings(train=train, seed=1)})

@@ -49,4 +49,12 @@ def test_the_page_follows_what_is_no_front_at_intervals(tmp_path, clock):
     session.end("a")  # the front changes: at once
     assert len(written) == 3
     assert not written[-1].running
+    writer._took = 2 * follow_ups.PAGE_SECONDS / follow_ups.PAUSE  # as of thousands of networks
+    writer.on_front_change(session)
+    writer.on_tick(session)
+    assert len(written) == 3  # not so soon again
+    clock.seconds += follow_ups.PAGE_SECONDS
+    writer.on_tick(session)
+    writer.on_tick(session)
+    assert len(written) == 4
     assert 0 < written[-1].fraction <= 1

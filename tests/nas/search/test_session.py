@@ -256,6 +256,20 @@ def test_epochs_that_early_stopping_saves_buy_candidates(session):
     assert started > 2
 
 
+@pytest.mark.parametrize(("named", "begun"), [(0, 2), (2, 1)])
+def test_what_was_to_be_tried_first_is_counted_whole(session, named, begun):
+    """Of 3 epochs in all each may end after one, but nothing stops a start."""
+    run = session(**stopping(trials=2, budget="epochs", epochs=3))
+    points = [Hybrid(width=4, convs=convs).canonical() for convs in (1, 2)]
+    for point in points:
+        run.study._enqueue(point.key, to_params(point))
+    run.study.name_starts({point.key: "mine" for point in points[:named]})
+    started = 0
+    while run.start(str(started)):
+        started += 1
+    assert started == begun
+
+
 def test_an_infeasible_trial_is_replaced(session):
     run = session(trials=1)
     run.start("a")

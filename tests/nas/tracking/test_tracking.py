@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from nas.config.tracking import TrackingConfig
 from nas.pareto.front_chances import front_chances
-from nas.tracking import Search, TrackedRuns, Tracker, lookup, tracker
+from nas.tracking import Search, TrackedRuns, Tracker, lookup, search_run, tracker
 from nas.tracking.lookup import find_trial_runs
 from tests.nas.results import flat_result
 
@@ -341,6 +341,15 @@ def test_points_of_hypervolume_that_were_missed_are_made_up_for(opened, runs, cl
     values = [point.value for point in told]
     assert [point.step for point in told] == [1, 2, 3, 4]
     assert values == sorted(values)
+
+
+def test_hypervolumes_that_take_long_are_sent_in_parts(monkeypatch):
+    seconds = iter(range(100))
+    monkeypatch.setattr(search_run, "monotonic", lambda: 0.4 * next(seconds))
+    points = [(step, 0.5) for step in range(1, 8)]
+    parts = list(search_run._in_parts(points))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert [point for part in parts for point in part] == points
 
 
 @pytest.fixture
