@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from search_spaces.blocks.attention import ATTENTION, RECEIVED
 from search_spaces.blocks.exporting import kept
-from search_spaces.blocks.shared_heads import SharedHeads
+from search_spaces.blocks.shared_heads import SharedHeads, without_keys
 from search_spaces.blocks.windows import Tiling
 
 
@@ -32,13 +33,7 @@ class HaloWindows(nn.Module):
 
     def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         tiling = Tiling.of(size, self.window)
-        tokens, kv = self.attention.keys_values_of(z)
-        halo = self._halo(tiling)
-        seen = _overlapping(tiling.filled(kv), tiling.window, halo)
-        mask = None
-        if tiling.is_filled or any(halo):
-            mask = _inside(tiling.size, tiling.window, halo, str(z.device)).repeat(len(z), 1, 1)
-        return tiling.joined(self.attention.attend(tiling.parts(tokens), seen, mask))
+        return tiling.joined(self.attention.attend(*self._windows(z, tiling)))
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
         """Every token of a window, filling included, with all that its window sees."""
@@ -46,6 +41,41 @@ class HaloWindows(nn.Module):
         sides = zip(tiling.window, self._halo(tiling), strict=True)
         width = self.attention.heads * self.attention.head_width
         return tiling.product_macs(output, width, keys=math.prod(w + 2 * h for w, h in sides))
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`: what a token receives from all windows that see it."""
+        z, size = inputs
+        tiling = Tiling.of(size, self.window)
+        own, seen, mask = self._windows(z, tiling)
+        if mask is not None:
+            mask = mask.expand(-1, own.shape[1], -1)
+        received = self.attention.looked_at(own, seen, mask) * own.shape[1] / seen.shape[1]
+        places = _overlapping(tiling.places(z.device), tiling.window, self._halo(tiling))
+        places = places.view(1, -1).expand(len(z), -1)
+        return {ATTENTION: {RECEIVED: tiling.summed(received.view(len(z), -1), places)}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            z, size = inputs
+            tiling = Tiling.of(size, self.window)
+            own, seen, mask = self._windows(z, tiling)
+            return tiling.joined(self.attention.attend(own, without_keys(seen), mask))
+
+        return {ATTENTION: {"to all alike": uniform}}
+
+    def _windows(
+        self, z: torch.Tensor, tiling: Tiling
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Queries, what they see, and the mask where one is needed, as `attend` takes them."""
+        tokens, kv = self.attention.keys_values_of(z)
+        halo = self._halo(tiling)
+        seen = _overlapping(tiling.filled(kv), tiling.window, halo)
+        mask = None
+        if tiling.is_filled or any(halo):
+            mask = _inside(tiling.size, tiling.window, halo, str(z.device)).repeat(len(z), 1, 1)
+        return tiling.parts(tokens), seen, mask
 
     def _halo(self, tiling: Tiling) -> tuple[int, ...]:
         """Nothing is beyond a window that is as long as the axis."""

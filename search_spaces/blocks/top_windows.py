@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from search_spaces.blocks.attention import ATTENTION, RECEIVED
 from search_spaces.blocks.exporting import kept
-from search_spaces.blocks.shared_heads import SharedHeads
+from search_spaces.blocks.shared_heads import SharedHeads, without_keys
 from search_spaces.blocks.token_pruning import take
 from search_spaces.blocks.windows import Tiling, partition
 
@@ -32,15 +33,7 @@ class TopWindows(nn.Module):
 
     def forward(self, z: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
         tiling = Tiling.of(size, self.window)
-        tokens, kv = self.attention.keys_values_of(z)
-        own, windows = tiling.parts(tokens), tiling.parts(kv).unflatten(0, (len(z), -1))
-        inside = None
-        if tiling.is_filled:
-            inside = _inside(tiling.size, tiling.window, str(z.device))  # (windows, n)
-        chosen = self._chosen(own.detach().unflatten(0, (len(z), -1)), windows.detach(), inside)
-        taken = take(windows.flatten(2), chosen.flatten(1))  # (B, windows * top, n * K)
-        seen = taken.view(len(own), -1, kv.shape[-1])  # (B * windows, top * n, K)
-        mask = None if inside is None else inside[chosen].flatten(2).flatten(0, 1)[:, None]
+        own, seen, mask, _ = self._windows(z, tiling)
         return tiling.joined(self.attention.attend(own, seen, mask))
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
@@ -53,6 +46,44 @@ class TopWindows(nn.Module):
         choosing = len(output) * windows**2 * mean_width if self.top < windows else 0
         width = attention.heads * attention.head_width
         return tiling.product_macs(output, width, keys) + choosing
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`: what a token receives from all windows that see it."""
+        z, size = inputs
+        tiling = Tiling.of(size, self.window)
+        own, seen, mask, chosen = self._windows(z, tiling)
+        if mask is not None:
+            mask = mask.expand(-1, own.shape[1], -1)
+        received = self.attention.looked_at(own, seen, mask) * own.shape[1] / seen.shape[1]
+        places = partition(tiling.places(z.device), tiling.window).squeeze(-1)[chosen].flatten(1)
+        return {ATTENTION: {RECEIVED: tiling.summed(received.view(len(z), -1), places)}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`. The windows are those that were chosen."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            z, size = inputs
+            tiling = Tiling.of(size, self.window)
+            own, seen, mask, _ = self._windows(z, tiling)
+            return tiling.joined(self.attention.attend(own, without_keys(seen), mask))
+
+        return {ATTENTION: {"to all alike": uniform}}
+
+    def _windows(
+        self, z: torch.Tensor, tiling: Tiling
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        """Queries, what they see, and the mask where one is needed, as `attend` takes them; and
+        the windows that were chosen, (B, windows, top)."""
+        tokens, kv = self.attention.keys_values_of(z)
+        own, windows = tiling.parts(tokens), tiling.parts(kv).unflatten(0, (len(z), -1))
+        inside = None
+        if tiling.is_filled:
+            inside = _inside(tiling.size, tiling.window, str(z.device))  # (windows, n)
+        chosen = self._chosen(own.detach().unflatten(0, (len(z), -1)), windows.detach(), inside)
+        taken = take(windows.flatten(2), chosen.flatten(1))  # (B, windows * top, n * K)
+        seen = taken.view(len(own), -1, kv.shape[-1])  # (B * windows, top * n, K)
+        mask = None if inside is None else inside[chosen].flatten(2).flatten(0, 1)[:, None]
+        return own, seen, mask, chosen
 
     def _chosen(
         self, own: torch.Tensor, windows: torch.Tensor, inside: torch.Tensor | None

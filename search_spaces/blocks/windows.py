@@ -128,6 +128,19 @@ class Tiling:
         grid = [length + f for length, f in zip(self.size, self.filling, strict=True)]
         return self.emptied(unpartition(windows, self.window, grid))
 
+    def places(self, device: torch.device) -> torch.Tensor:
+        """(1, *S, 1): the tokens of the filled grid in order, from 1 on."""
+        grid = [length + f for length, f in zip(self.size, self.filling, strict=True)]
+        numbered = torch.arange(1, math.prod(grid) + 1, device=device)
+        return numbered.view(1, *grid, 1)
+
+    def summed(self, values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Values (B, K) at `places` (B, K) of the filled grid, 0 for none -> (B, *size)."""
+        filled = self.places(values.device)
+        total = values.new_zeros(len(values), filled.numel() + 1)
+        x = total.scatter_add(1, places, values)[:, 1:].reshape(-1, *filled.shape[1:])
+        return self.emptied(x).squeeze(-1).unflatten(1, self.size)
+
     def product_macs(self, output: torch.Tensor, width: int, keys: int) -> int:
         """Of Q K^T and its product with V, `width` channels of heads, every token of every window
         looking at `keys` others; output: (B, N, C)."""

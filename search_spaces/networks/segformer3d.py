@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import interpolate
 
 from search_spaces.axes import ALIKE, Axes, Sizes
-from search_spaces.blocks.attention import product_macs
+from search_spaces.blocks.attention import ATTENTION, RECEIVED, product_macs
 from search_spaces.blocks.conv import dense
 from search_spaces.blocks.resample import resample
-from search_spaces.blocks.shared_heads import SharedHeads
+from search_spaces.blocks.shared_heads import SharedHeads, without_keys
 
 HEADS = (1, 2, 5, 8)  # of each stage; its channels are as many times those of the first
 LAYERS = 2
@@ -110,15 +111,35 @@ class ReducedAttention(nn.Module):
             self.norm = nn.LayerNorm(channels)
 
     def forward(self, z: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        seen = z
-        if self.reduce is not None:
-            coarse = self.reduce(z.transpose(1, 2).unflatten(2, size))
-            seen = self.norm(coarse.flatten(2).transpose(1, 2))
-        return self.attention.attend(z, self.attention.keys_values_of(seen)[1])
+        return self.attention.attend(z, self._seen(z, size)[0])
 
     def macs_beside_children(self, inputs: tuple[Any, ...], output: torch.Tensor) -> int:
         width = self.attention.heads * self.attention.head_width
         return product_macs(output, width, keys=output.shape[1] // self.fewer)
+
+    def shows(self, inputs: tuple[Any, ...], output: torch.Tensor) -> dict[str, Any]:
+        """See `search_spaces.offers`. Every token shows that of the coarser grid."""
+        z, size = inputs
+        seen, coarse = self._seen(z, size)
+        received = self.attention.looked_at(z, seen).unflatten(1, coarse)
+        return {ATTENTION: {RECEIVED: interpolate(received[:, None], size).squeeze(1)}}
+
+    def replacements(self) -> dict[str, dict[str, Any]]:
+        """See `search_spaces.offers`."""
+
+        def uniform(inputs: tuple[Any, ...], output: torch.Tensor, mean: object) -> torch.Tensor:
+            z, size = inputs
+            return self.attention.attend(z, without_keys(self._seen(z, size)[0]))
+
+        return {ATTENTION: {"to all alike": uniform}}
+
+    def _seen(self, z: torch.Tensor, size: torch.Size) -> tuple[torch.Tensor, torch.Size]:
+        """Keys and values (B, M, kv_width), and the grid that they are of."""
+        if self.reduce is None:
+            return self.attention.keys_values_of(z)[1], size
+        coarse = self.reduce(z.transpose(1, 2).unflatten(2, size))
+        tokens = self.norm(coarse.flatten(2).transpose(1, 2))
+        return self.attention.keys_values_of(tokens)[1], coarse.shape[2:]
 
 
 class MixMLP(nn.Module):

@@ -26,8 +26,9 @@ def convolutional_cover(
     options: Options, sizes: Sequence[Size], in_channels: int
 ) -> Iterator[Hybrid]:
     """Networks without tokens: of every kind of convolutions, norms and decoder the largest, with
-    the largest refinement and, where the options have it, with none. Images of as many channels as
-    the first level has need no convolution in its shortcut: the next smaller network has that."""
+    the largest refinement and, where the options have it, with none. A level of as many channels as
+    the one before, or as the image, needs no convolution in its shortcut: the largest network where
+    they differ has that."""
     others: dict[str, Any] = {
         name: by_size(name, options[name])[-1]
         for name in ("convs", "anchors", "prior", "coarse_logits")
@@ -35,8 +36,9 @@ def convolutional_cover(
     kinds = ("stem_stride", "residual", "conv", "norm", "skip", "decoder", "anchors_head")
     refine = by_size("refine", options["refine"])
     found: dict[str, Hybrid] = {}
-    others_than_image = [size for size in sizes if size[0] != in_channels]
-    largest = {*_largest(sizes), *_largest(others_than_image)}
+    largest = set(_largest(sizes))
+    for level in range(max(levels for _, _, levels in sizes)):
+        largest |= {*_largest([s for s in sizes if _changes(s, level, in_channels)])}
     for values in product(*(options[kind] for kind in kinds)):
         kind: dict[str, Any] = dict(zip(kinds, values, strict=True))
         first = all(kind[name] == options[name][0] for name in ("norm", "skip", "decoder"))
@@ -69,6 +71,12 @@ def token_cover(options: Options, sizes: Sequence[Size]) -> Iterator[tuple[int, 
 
 def _channels(size: Size) -> list[int]:
     return level_channels(*size, multiple=2)
+
+
+def _changes(size: Size, level: int, in_channels: int) -> bool:
+    """Whether the level has other channels than what it is made of."""
+    channels = [in_channels, *_channels(size)]
+    return level + 1 < len(channels) and channels[level] != channels[level + 1]
 
 
 def _largest(sizes: Sequence[Size]) -> list[Size]:

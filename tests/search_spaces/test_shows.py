@@ -8,6 +8,7 @@ from search_spaces.blocks.adaptive_decoder import AdaptiveMixing
 from search_spaces.blocks.anchors import AnchorDetector
 from search_spaces.blocks.attention import Attention, looked_at
 from search_spaces.blocks.dependency_pruning import DependencyPruning
+from search_spaces.blocks.halo_windows import HaloWindows
 from search_spaces.blocks.lspm import ExpertMixer
 from search_spaces.blocks.pooled_windows import PooledWindows
 from search_spaces.blocks.pruned_attention import PrunedAttention
@@ -15,7 +16,9 @@ from search_spaces.blocks.query_pruning import QueryGate
 from search_spaces.blocks.shared_heads import SharedHeads
 from search_spaces.blocks.skip_router import SkipRouter
 from search_spaces.blocks.token_pruning import SoftTopK
+from search_spaces.blocks.top_windows import TopWindows
 from search_spaces.blocks.windows import Windowed
+from search_spaces.networks.segformer3d import ReducedAttention
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +111,46 @@ def test_pooled_windows_show_every_token_its_window_s_attention():
     assert torch.equal(shown[0, 4:, 4:], corners[3].expand(2, 1))
     assert corners.mean() == pytest.approx(1.0)
     alike = the_only(pooled.replacements())((z, (6, 5)), None, None)
+    torch.testing.assert_close(alike, alike[:, :1].expand_as(alike))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda attention: HaloWindows(attention, 2, 1),
+        lambda attention: TopWindows(attention, 2, 2),
+        lambda attention: HaloWindows(attention, 8, 1),
+        lambda attention: TopWindows(attention, 2, 9),
+    ],
+    ids=["halo", "top", "one window", "all windows"],
+)
+@pytest.mark.parametrize("size", [(4, 6), (5, 6)])
+def test_windows_that_see_beyond_themselves_show_what_their_attention_mixes(block, size):
+    windows, z = block(SharedHeads(8, 2, 2)).eval(), torch.randn(2, size[0] * size[1], 8)
+    before = windows(z, size)
+    shown = the_only(windows.shows((z, size), before))
+    assert shown.shape == (2, *size)
+    if size == (4, 6) or windows.window == 8:  # no filling, whose queries are counted, too
+        torch.testing.assert_close(shown.mean((1, 2)), torch.ones(2))
+        if windows.window == 8 or getattr(windows, "top", 0) == 9:  # all look at all
+            torch.testing.assert_close(shown.flatten(1), windows.attention.received(z))
+    alike = the_only(windows.replacements())((z, size), None, None)
+    assert not torch.allclose(alike, before)
+    if isinstance(windows, HaloWindows):  # which looks at the same tokens whatever it asks
+        windows.attention.query.weight.zero_()
+        windows.attention.query.bias.zero_()
+        torch.testing.assert_close(alike, windows(z, size))
+
+
+@pytest.mark.parametrize("reduce", [(1, 1, 1), (2, 2, 1)])
+def test_attention_to_a_coarser_grid_is_shown_on_the_finer_one(reduce):
+    block, size = ReducedAttention(8, 2, reduce).eval(), (4, 4, 2)
+    z = torch.randn(2, 32, 8)
+    shown = the_only(block.shows((z, size), block(z, size)))
+    assert shown.shape == (2, *size)
+    torch.testing.assert_close(shown.mean((1, 2, 3)), torch.ones(2))
+    alike = the_only(block.replacements())((z, size), None, None)
+    assert not torch.allclose(alike, block(z, size))
     torch.testing.assert_close(alike, alike[:, :1].expand_as(alike))
 
 

@@ -268,6 +268,18 @@ def test_layers_that_only_some_widths_have_are_found():
             assert shapes(on_meta(partial(net.cut, point))) == shapes(own), (images, width)
 
 
+@pytest.mark.parametrize("skip", ["add", "concat"])
+def test_a_network_whose_levels_differ_shares_with_a_wider_one_whose_do_not(skip):
+    """As where a budget lets a wide network through only if it does not grow."""
+    few = {**FEW, "width": [8, 32], "growth": [1.0, 2.0], "skip": [skip]}
+    sizes = [(8, 1.0, 3), (8, 2.0, 3), (32, 1.0, 3)]
+    net = on_meta(partial(Supernet, SPACE, few, IMAGES, CLASSES, sizes=sizes))
+    for width, growth, _ in sizes:
+        point = SPACE.sample(RandomTrial(0), {**few, "width": [width], "growth": [growth]})
+        own = build_on_meta(point, IMAGES, CLASSES)
+        assert shapes(on_meta(partial(net.cut, point))) == shapes(own), (width, growth)
+
+
 def test_networks_of_another_space_are_refused(supernet):
     for other, found in ({"width": 32}, "less of it"), ({"norm": "batch"}, "none"):
         with pytest.raises(ArchitectureError, match=f"have {found}; expected one of the space"):
