@@ -101,6 +101,13 @@ def misfit(architecture: Architecture, patch: Sequence[int]) -> str | None:
     return None
 
 
+def misfit_of_patch(architecture: Architecture, patch: Sequence[int]) -> str | None:
+    """The same of a training patch, of which a network of the plane takes slice by slice."""
+    if sees_lines(architecture, patch):
+        return f"{list(patch)} voxels: its slices are lines"
+    return misfit(architecture, patch[-spatial_dims(architecture) :])
+
+
 def differences(before: Architecture, after: Architecture) -> list[str]:
     """`width 32 -> 24` for every knob that has another value, whatever its position."""
     old, new = to_params(before.canonical()), to_params(after.canonical())

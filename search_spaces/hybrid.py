@@ -162,6 +162,7 @@ class TokenStage(Part):
         """Layers without work are dropped, and with them choices that no longer do anything."""
         layers = tuple(layer for layer in self.layers if layer.gate != "none")
         working = replace(self, layers_count=len(layers), layers=layers)
+        working = super(TokenStage, working).canonical()  # by the mixer that it has
         if all(layer.gate == "mlp" for layer in layers):
             working = replace(working, mixer=TokenStage.mixer, window=TokenStage.window)
         if all(layer.gate == "mixer" for layer in layers):

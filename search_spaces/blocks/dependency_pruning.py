@@ -95,8 +95,8 @@ class DependencyPruning(nn.Module):
         return {DEPENDENCY_PRUNING: {"nothing pruned": all_kept}}
 
     def _count(self, kept: torch.Tensor, valid: torch.Tensor | None) -> None:
-        if kept.is_meta or exporting():
-            return  # neither has values to count
+        if kept.is_meta or exporting() or torch.compiler.is_compiling():
+            return  # no values to count, or a compilation for every count
         rows = (~kept).sum((1, 3))  # (B, K)
         each = kept.shape[1] * kept.shape[3]
         counted = torch.ones_like(rows, dtype=torch.bool) if valid is None else valid

@@ -92,7 +92,7 @@ class QueryGate(nn.Module):
             index = torch.arange(pruned.shape[1], device=x.device).expand(x.shape[0], -1)
             self.queries.kept = KeptQueries(index, ~pruned, pruned.shape[1])
             return self.queries.kept
-        if not self.training:
+        if not (self.training or torch.compiler.is_compiling()):  # a count would compile anew
             self._pruned = self._pruned + pruned.sum()
             self._seen += pruned.numel()
         self.queries.kept = KeptQueries.without(pruned)

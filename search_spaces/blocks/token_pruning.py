@@ -53,7 +53,9 @@ class SoftTopK(nn.Module):
             )
 
     def forward(self, z: torch.Tensor) -> Pruned:
-        log_scores = nn.functional.logsigmoid(self._logits(z))  # (B, N)
+        logits = self._logits(z)
+        kind = torch.promote_types(logits.dtype, torch.float32)  # in half precision many are equal
+        log_scores = nn.functional.logsigmoid(logits.to(kind))  # (B, N)
         if self.training and self.noise:
             drawn = torch.empty_like(log_scores).exponential_().clamp_min_(LEAST)
             noise = drawn.log()  # -Gumbel(0, 1)
@@ -61,7 +63,7 @@ class SoftTopK(nn.Module):
         pruned = keep_highest(z, log_scores, self.ratio)
         if not self.training:
             return pruned
-        soft = (log_scores / self.tau).softmax(1).gather(1, pruned.kept_index)
+        soft = (log_scores / self.tau).softmax(1).gather(1, pruned.kept_index).to(z.dtype)
         return pruned._replace(kept=pruned.kept * (1 + soft - soft.detach())[..., None])
 
     def replacements(self) -> dict[str, dict[str, Any]]:

@@ -207,6 +207,16 @@ def test_dependencies_below_the_threshold_are_pruned():
     assert pruning.pruned_and_seen() == (0, 0)
 
 
+def test_compiled_passes_are_not_counted():
+    """Every count would be another number to compile for."""
+    compiled, plain = (QueryGate(2, 4, confidence=0.5).eval() for _ in range(2))
+    x = torch.randn(1, 4, 6, 6)
+    torch.compile(compiled, backend="eager")(x)
+    plain(x)
+    assert compiled.pruned_and_seen() == (0, 0)
+    assert plain.pruned_and_seen()[1] == 36
+
+
 def test_pruning_is_a_softmax_over_what_reaches_the_threshold():
     """Against Eq. 13 and 14 written out, row by row, on the softmax of Eq. 12."""
     torch.manual_seed(0)

@@ -5,10 +5,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.apformer import APFormer
-from search_spaces.fitting import differences, fit, nearest, neighbours, takes
+from search_spaces.fitting import (
+    differences,
+    fit,
+    misfit_of_patch,
+    nearest,
+    neighbours,
+    takes,
+)
 from search_spaces.hybrid import Hybrid
-from search_spaces.registry import SPACES
-from search_spaces.space import RandomTrial, path_pattern, sample, to_params
+from search_spaces.registry import SPACES, find_preset
+from search_spaces.space import RandomTrial, path_pattern, sample, spatial_dims, to_params
 from tests.search_spaces.networks import tokens, with_tokens
 
 SEEDS = st.integers(0, 10**9)
@@ -151,3 +158,12 @@ def test_differences_are_told_by_knob_and_once():
     told = ["width 32 -> 24", "tokens.layers.gate both -> mlp"]
     assert differences(before, after) == told
     assert differences(before, fit(before, {"token_stages": (2,)})) == []
+
+
+def test_networks_of_the_plane_take_a_patch_slice_by_slice():
+    plane = find_preset("apformer-xs")
+    assert spatial_dims(plane) == 2
+    assert misfit_of_patch(plane, (3, 64, 64)) is None
+    assert "multiple of" in misfit_of_patch(plane, (3, 60, 64))
+    assert "slices are lines" in misfit_of_patch(plane, (64, 64, 1))
+    assert misfit_of_patch(find_preset("unet-s"), (64, 64, 64)) is None

@@ -221,3 +221,10 @@ def test_networks_from_before_have_none():
     record = Hybrid().to_json()
     assert "coarse_logits" not in record
     assert not Hybrid.from_json(record).coarse_logits
+
+
+@pytest.mark.parametrize("mixer", ["pool", "adaptive"])
+def test_a_share_that_prunes_nothing_does_not_begin_to_where_no_layer_mixes(mixer):
+    idle = TokenStage(layers_count=3, layers=(Layer(gate="mlp"),) * 3, mixer=mixer, prune=0.5)
+    assert idle.canonical().prune == 0.0
+    assert idle.canonical().mixer == "attention"

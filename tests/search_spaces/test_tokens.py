@@ -91,6 +91,16 @@ def test_inference_keeps_the_highest_scores():
     assert torch.equal(stp(z).kept_index, pruned.kept_index)
 
 
+def test_scores_in_half_precision_are_ranked_as_their_logits():
+    """The logarithm of their sigmoid would have some twenty values near -0.69."""
+    logits = (0.02 * torch.randn(1, 1728)).bfloat16()
+    stp = SoftTopK(4, 0.9, scores=lambda z: logits).eval()
+    pruned = stp(torch.randn(1, 1728, 4).bfloat16())
+    dropped = logits.gather(1, pruned.dropped_index)
+    assert logits.gather(1, pruned.kept_index).min() >= dropped.max()
+    assert stp.train()(torch.randn(1, 1728, 4).bfloat16()).kept.dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("keep", [1, 75, 300])
 def test_the_highest_scores_are_split_off_by_a_sort_or_a_selection(keep):
     scores = torch.randn(4, 301, generator=torch.Generator().manual_seed(keep))

@@ -10,7 +10,7 @@ from nas.analysis.preview.parallel import Map
 from nas.analysis.preview.survey import Costs, all_costs
 from nas.report.untrained import well_known
 from nas.study.training_cost import TrainingCosts
-from search_spaces.fitting import misfit
+from search_spaces.fitting import misfit_of_patch
 from search_spaces.space import Architecture, Restrictions, SearchSpace, path_pattern, to_params
 
 
@@ -49,7 +49,7 @@ def known_networks(
 ) -> list[KnownNetwork]:
     """The presets of the space, then the baselines; those that take the patch."""
     known, patch = well_known(space), counting.train.patch
-    fitting = {name: one for name, one in known.items() if misfit(one, patch) is None}
+    fitting = {name: one for name, one in known.items() if misfit_of_patch(one, patch) is None}
     costs = all_costs(list(fitting.values()), counting, parallel)
     built = [(n, a, c) for (n, a), c in zip(fitting.items(), costs, strict=True) if c]
     return [

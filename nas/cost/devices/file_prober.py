@@ -38,9 +38,8 @@ class FileDevice(Protocol):
 class FileProber:
     """See `Prober`. A thread exports one network after the other and has the device measure it.
 
-    They take no turns. Trained weights are in the files, windows stay here: networks whose input
-    decides how much they compute have no ONNX file. Once the device is away, the rest of the set
-    waits with it.
+    They take no turns. Trained weights are in the files, windows stay here: in a file all queries
+    are computed. Once the device is away, the rest of the set waits with it.
     """
 
     def __init__(
