@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,6 +98,10 @@ def _write_pair(
         (folder / file).parent.mkdir(exist_ok=True)
     save_as_nifti(slices, folder / row["image"])
     save_segmentation(values, like=folder / row["image"], to=folder / row["label"])
+    sources = (*series.files, *(label.path for label in labels))
+    newest = max(source.stat().st_mtime_ns for source in sources)
+    for file in row.values():  # so that they are the same when they are made again
+        os.utime(folder / file, ns=(newest, newest))
     return {**row, "case": series.name}
 
 

@@ -19,9 +19,9 @@ from trainers.errors import UserError
 class DicomData(SourceConfig):
     """CT, MR or PET series in `path` and below that a DICOM SEG or RTSTRUCT there refers to.
 
-    They are written as NIfTI into the run's folder, unless they are there. Cases of one patient
-    stay together. `classes`: the names of segments or regions of interest, the background first,
-    the later one where two overlap; by default all that there are.
+    They are written as NIfTI beside the prepared volumes, unless they are there. Cases of one
+    patient stay together. `classes`: the names of segments or regions of interest, the background
+    first, the later one where two overlap; by default all that there are.
     """
 
     source: Literal["dicom"] = "dicom"
@@ -29,7 +29,7 @@ class DicomData(SourceConfig):
     classes: tuple[str, ...] | None = None
 
     def open(self, workdir: Path) -> Dataset:
-        """The series and their labels, in a folder of `workdir`."""
+        """The series and their labels, as files in the folder of the cache."""
         from trainers.data.dicom_pairs import TABLE, write_pairs
         from trainers.dicom import has_dicom, require_packages
 
@@ -42,12 +42,18 @@ class DicomData(SourceConfig):
             )
         require_packages()
         build = partial(write_pairs, self.path, self.path, self.classes)
-        folder = make_folder_once(workdir / "dicom" / self._key(), build)
+        folder = make_folder_once(self._converted(workdir), build)
         dataset = CsvData(path=folder / TABLE).open(workdir)
         return replace(dataset, folder=self.path, described_by="its SEG and RTSTRUCT files")
 
     def about(self) -> About:
         return About(self.path.name)
+
+    def _converted(self, workdir: Path) -> Path:
+        """Where the files are to be, or are since a version that kept them in the run's folder."""
+        cache, key = self.cache_folder(workdir), self._key()
+        before = (place / "dicom" / key for place in (workdir, cache.parent))
+        return next((place for place in before if place.exists()), cache / "dicom" / key)
 
     def _key(self) -> str:
         """Changes with the classes, and any DICOM file's name, size or time of change."""

@@ -1,5 +1,7 @@
 """DICOM series with SEG and RTSTRUCT labels as a source of data."""
 
+import shutil
+import time
 from pathlib import Path
 
 import nibabel as nib
@@ -144,6 +146,24 @@ def test_a_segmentation_lies_where_its_series_lies(tmp_path):
     for one in (image, label):
         np.testing.assert_allclose(one.affine, LPS @ lps_affine(), atol=1e-4)
     check_dataset(dataset)
+
+
+def test_volumes_are_made_once_for_a_search_and_its_exports(tmp_path):
+    """Whose cache is that of the search; and made again they are the same."""
+    write_seg(tmp_path / "a", write_case(tmp_path / "a"))
+    search, export = tmp_path / "search", tmp_path / "export"
+    first = opened(tmp_path / "a", search)
+    (made,) = (search / "cache" / "dicom").iterdir()
+    again = opened(tmp_path / "a", export, cache=search / "cache")
+    assert again.cases == first.cases and not export.exists()
+    shutil.rmtree(made)
+    time.sleep(0.01)
+    anew = opened(tmp_path / "a", search)
+    assert anew.fingerprint(Preprocess()) == first.fingerprint(Preprocess())
+    (search / "dicom").mkdir()
+    old = made.rename(search / "dicom" / made.name)  # where they were before
+    for workdir, keys in ((search, {}), (export, {"cache": search / "cache"})):
+        assert old in opened(tmp_path / "a", workdir, **keys).cases[0].image.parents
 
 
 def test_a_series_in_several_folders_is_one_case(tmp_path):
