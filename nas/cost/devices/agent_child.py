@@ -16,7 +16,7 @@ from nas.cost.latency.onnx_session import open_session
 from nas.cost.latency.openvino_file import compile_file, cpu_lacks, precision_of
 from nas.cost.latency.timing import take_samples, wall_clock
 from search_spaces.garbage import gc_disabled
-from trainers.errors import first_line
+from trainers.errors import UserError, first_line
 
 TYPES = {  # as the runtimes call them
     **{"tensor(float)": np.float32, "tensor(float16)": np.float16},
@@ -102,9 +102,11 @@ OPENED_BY = {
 
 
 def main(file: str, order: str, runtime: str) -> None:
-    """Print the times, or why there are none."""
+    """Print the times, or why there are none: `away` where this machine lacks something."""
     try:
         told = measure_file(Path(file), Order.from_json(json.loads(order)), runtime).to_json()
+    except UserError as error:
+        told = {"away": str(error)}
     except Exception as error:  # whatever a file does to its runtime
         told = {"failed": first_line(error)}
     print(json.dumps(told))

@@ -42,6 +42,7 @@ from trainers.errors import UserError
 
 SILENCE = 30.0  # seconds that the other side may say nothing
 BLOCK = 1 << 20  # bytes that are read at once
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # by which a machine or a person ends it
 CARDS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # the first is that of `accelerator`
 
 
@@ -203,7 +204,8 @@ def _copy(source: BufferedIOBase, target: BinaryIO, length: int) -> None:
 
 
 def _times(file: Path, order: Order, runtime: str) -> Times:
-    """Measured in a process of its own. Raises RefusedError where the file is to blame."""
+    """Measured in a process of its own. Raises RefusedError, of another status where the file is to
+    blame than where this machine is: a search waits for a machine."""
     module = "nas.cost.devices.agent_child"
     try:
         done = subprocess.run(
@@ -217,17 +219,28 @@ def _times(file: Path, order: Order, runtime: str) -> Times:
     except subprocess.TimeoutExpired:
         raise _failed(f"timed out after {order.timeout:g} s") from None
     if done.returncode < 0:
-        raise _failed(f"crashed ({signal.Signals(-done.returncode).name})")
+        ended_by = signal.Signals(-done.returncode)
+        end = _out_of_order if ended_by in STOPS else _failed
+        raise end(f"crashed ({ended_by.name})")
     told = done.stdout.decode(errors="replace").strip().rpartition("\n")[2]
+    if done.returncode and not told:
+        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise _out_of_order(f"no measurement: {said or f'exit status {done.returncode}'}")
     try:
         return read_message(Times, told)
     except ValueError as error:
         try:
-            failed = json.loads(told)["failed"]
-        except (ValueError, TypeError, KeyError):
-            failed = f"no times: {error}"
-        raise _failed(failed) from None
+            answer = json.loads(told)
+            end = _out_of_order if "away" in answer else _failed
+            why = answer.get("away") or answer["failed"]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            end, why = _failed, f"no times: {error}"
+        raise end(why) from None
 
 
 def _failed(why: str) -> RefusedError:
     return RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, why)
+
+
+def _out_of_order(why: str) -> RefusedError:
+    return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, why)

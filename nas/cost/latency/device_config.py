@@ -29,8 +29,10 @@ def _name(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    host = r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]"
-    if not re.fullmatch(rf"https?://({host})(:[1-9]\d{{0,4}})?/?", text):
+    label = r"[A-Za-z0-9_-]{1,63}"
+    host = rf"{label}(\.{label})*\.?|\[[0-9A-Fa-f:]+\]"
+    found = re.fullmatch(rf"https?://({host})(:(?P<port>[1-9]\d{{0,4}}))?/?", text)
+    if not found or int(found["port"] or 0) >= 2**16:
         raise ValueError("expected http://HOST:PORT, with nothing behind it")
     return text
 

@@ -95,6 +95,8 @@ def test_without_devices_nothing_of_them_is_written(read):
         ("{here: 3}", "latency.devices.here = 3: expected keys and values"),
         ("{here: {url: 'ftp://box'}}", "devices.here.url = 'ftp://box': expected http://HOST:PORT"),
         ("{here: {url: 'http://a:1/x'}}", "expected http://HOST:PORT, with nothing behind it"),
+        ("{here: {url: 'http://a:70000'}}", "expected http://HOST:PORT, with nothing behind it"),
+        ("{here: {url: 'http://a..b:1'}}", "expected http://HOST:PORT, with nothing behind it"),
         ("{here: {uri: a}}", "devices.here.uri is not a key of `latency.devices.here`. Did you"),
         ("{here: {threads: 0}}", "latency.devices.here.threads = 0"),
         (f"{{here: {{{AGENT}, command: [a]}}}}", "here: url and command: each says who measures"),

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from nas.cli.main import main
 from nas.cli.probe import address
-from nas.cost.devices import agent_child, agent_device
+from nas.cost.devices import agent_child, agent_device, agent_server
 from nas.cost.devices.agent_child import measure_file
 from nas.cost.devices.agent_device import AgentDevice
 from nas.cost.devices.agent_messages import MOST_BYTES, ORDER_HEADER, Order, make_token, read_token
@@ -166,6 +166,48 @@ def test_what_is_no_onnx_file_is_a_failure_of_the_network(agent, tmp_path):
     found = device(agent).measure(tmp_path / "text.onnx", NOT_EXPECTED)
     assert isinstance(found, Failure)
     assert found.reason.startswith("latency: ")
+
+
+@pytest.mark.parametrize(
+    ("child", "told"),
+    [
+        ("kill -TERM $$", r"crashed \(SIGTERM\)"),  # as a reboot does
+        ("echo 'No module named nas' >&2; exit 1", "No module named nas"),
+        ("exit 3", "exit status 3"),
+        ("""echo '{"away": "it finds no TensorRT"}'""", "it finds no TensorRT"),
+    ],
+)
+def test_a_fault_of_the_device_is_none_of_the_network(agent, tmp_path, monkeypatch, child, told):
+    (tmp_path / "child").write_text(f"#!/bin/sh\n{child}\n")
+    (tmp_path / "child").chmod(0o755)
+    monkeypatch.setattr(agent_server.sys, "executable", str(tmp_path / "child"))
+    with pytest.raises(AwayError, match=f"answers 500: .*{told}"):
+        device(agent).measure(write_network(tmp_path / "a.onnx"), NOT_EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("child", "told"),
+    [
+        ("kill -SEGV $$", "crashed (SIGSEGV)"),
+        ("""echo '{"failed": "no such operator"}'; exit 1""", "no such operator"),
+    ],
+)
+def test_what_a_file_does_to_its_runtime_is_its_own(agent, tmp_path, monkeypatch, child, told):
+    (tmp_path / "child").write_text(f"#!/bin/sh\n{child}\n")
+    (tmp_path / "child").chmod(0o755)
+    monkeypatch.setattr(agent_server.sys, "executable", str(tmp_path / "child"))
+    found = device(agent).measure(write_network(tmp_path / "a.onnx"), NOT_EXPECTED)
+    assert found == Failure(f"latency: {told}")
+
+
+def test_who_is_overtaken_while_its_file_travels_tries_again(agent, tmp_path, monkeypatch):
+    monkeypatch.setattr(agent_device, "BUSY", 0.02)
+    free = agent.machine.model_copy(update={"busy": False})
+    monkeypatch.setattr(AgentDevice, "_machine", lambda self: free)  # as it was before the upload
+    agent.measuring.acquire()
+    Timer(0.3, agent.measuring.release).start()
+    found = device(agent).measure(write_network(tmp_path / "net.onnx"), NOT_EXPECTED)
+    assert found.repeats == 6
 
 
 def test_a_measurement_ends_after_its_time(agent, tmp_path):
