@@ -17,7 +17,7 @@ from trainers.counted import counted
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.export.deploy.record import Deployment
+    from nas.export.deploy.record import Checks, Deployment
 
 HELP = "write an exported network as a file that runs without segnas, checked"
 FORMATS = ("bundle", "onnx", "torch-export", "torchscript")
@@ -103,5 +103,10 @@ def agreement(record: Deployment) -> str:
         f"{counted(len(checks.cases), 'case')}: logits differ by {checks.max_difference:.2g} "
         f"at most (largest {checks.largest:.3g}), "
         f"segmentations agree with Dice {checks.agreement:.4f}; "
-        f"takes {takes}, {sizes}"
+        f"takes {takes}, {sizes}{_seen(checks)}"
     )
+
+
+def _seen(checks: Checks) -> str:
+    few = f"{checks.learnt} of them are training cases of the network: Dice is too good"
+    return f"; {few}" if checks.learnt else ""

@@ -16,7 +16,7 @@ from torch import nn
 from .errors import UserError
 from .files import case_name, files_of, images_of, one_or_all, output_name, volumes_among
 from .geometry import Spacing3
-from .nifti import save_segmentation, with_affine
+from .nifti import channels, open_volume, save_segmentation, with_affine
 from .preprocess import prepare_image
 from .segment import segment
 from .settings import Settings
@@ -54,14 +54,18 @@ def find_images(folder: str, channels: int = 1) -> list[Case]:
 class PrepareImaged(Settings):
     """`image`: a file, or a list of them -> the network's input (C, D, H, W), with its affine.
 
-    `spacing`: in mm or None. Raises UserError as `prepare_image` does.
+    `spacing`: in mm or None. Raises UserError as `prepare_image` does, and for an image that has
+    not as many `channels` as the network reads.
     """
 
     spacing: Spacing3 | None
+    channels: int
 
     def __call__(self, case: Case) -> Case:
         given = case["image"]
         file = one_or_all(map(Path, given if isinstance(given, list | tuple) else [given]))
+        if (found := channels(open_volume(file))) != self.channels:  # before it is all read
+            raise UserError(f"{given} has {found} channels; the network expects {self.channels}")
         prepared = prepare_image(file, self, self.spacing)
         image = with_affine(torch.from_numpy(prepared.image), prepared.grid.affine)
         return {**case, "image": image, "file": file, "prepared": prepared}

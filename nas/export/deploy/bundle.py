@@ -85,6 +85,7 @@ def inference_config(record: Deployment, network: Any) -> dict[str, Any]:
             "crop": settings.crop,
             "intensities": [_made("settings", one) for one in settings.intensities],
             "spacing": record.task.spacing,
+            "channels": record.task.channels,
         },
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},
         "inferer": {
@@ -149,10 +150,18 @@ def run_bundle(folder: Path, images: Sequence[Image], to: Path) -> None:
     with quiet(), _undone():
         run(
             config_file=str(folder / CONFIG),
-            bundle_root=str(folder),
-            datalist=[{"image": list(map(str, files_of(image)))} for image in images],
-            output_dir=str(to),
+            bundle_root=literal(folder),
+            datalist=[{"image": list(map(literal, files_of(image)))} for image in images],
+            output_dir=literal(to),
         )
+
+
+def literal(path: Path) -> str:
+    """A path as MONAI's configurations take any: as a text it has references after @, % and #."""
+    text = repr(str(path))
+    for sign in "@%#":
+        text = text.replace(sign, f"\\x{ord(sign):02x}")
+    return f"${text}"
 
 
 @contextmanager

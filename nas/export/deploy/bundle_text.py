@@ -50,6 +50,7 @@ def metadata(record: Deployment) -> dict[str, Any]:
         "channel_def": {str(i): one.name for i, one in enumerate(task.targets.channels)},
     }
     classes = ", ".join(task.targets.names)
+    checks = record.checks
     return {
         "schema": SCHEMA,
         "version": "0.1.0",
@@ -68,7 +69,7 @@ def metadata(record: Deployment) -> dict[str, Any]:
         "copyright": "not stated",
         "intended_use": "Research. Not a medical device.",
         "data_type": "nibabel",
-        "eval_metrics": {} if record.checks.dice is None else {"mean_dice": record.checks.dice},
+        "eval_metrics": {} if checks.dice is None or checks.learnt else {"mean_dice": checks.dice},
         "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
     }
 
@@ -104,6 +105,8 @@ def readme(record: Deployment) -> str:
         else f" Mean Dice against their labels: {checks.dice:.4f}; PyTorch's: "
         f"{checks.dice_pytorch:.4f}."
     )
+    if checks.learnt:
+        dice += f" Of these cases {checks.learnt} trained the network: new ones have a lower Dice."
     monai, *others = needed_packages(record)
     names = ", ".join(map(plain, task.targets.names))
     spacing = "not resampled"

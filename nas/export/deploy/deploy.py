@@ -24,6 +24,7 @@ from nas.export.deploy.parity_check import CheckCase, calibration, check
 from nas.export.deploy.record import Deployment, Format, Precision
 from nas.export.deploy.runtime import Deployed, open_file
 from nas.export.export_folder import Export
+from nas.export.learnt_cases import learnt_cases
 from trainers.atomic import make_folder
 from trainers.counted import counted
 from trainers.ensemble import common_steps
@@ -52,13 +53,15 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What is deployed. `strides`: windows are multiples of them; `weights`: which, in a word."""
+    """What is deployed. `strides`: windows are multiples of them; `weights`: which, in a word;
+    `learnt`: the cases that it was trained on."""
 
     segmenter: Segmenter
     strides: tuple[int, ...]
     name: str
     key: str
     weights: str
+    learnt: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, *exports: Export) -> Source:
@@ -88,6 +91,7 @@ class Source:
             name=exports[0].config.name,
             key="+".join(export.architecture.key for export in exports),
             weights="+".join(dict.fromkeys(export.weights.stem for export in exports)),
+            learnt=frozenset[str]().union(*(learnt_cases(one).training for one in exports)),
         )
 
 
@@ -166,6 +170,8 @@ def _build(
     deployed = Deployed(forward, device, dynamic.batch).eval()
     progress(f"checking on {counted(len(cases), 'case')}")
     checks = check(segmenter, deployed, cases, precision, shapes)
+    learnt = sum(case.name in source.learnt for case in cases)
+    checks = checks.model_copy(update={"learnt": learnt})
     progress("measuring latency")
     times = time_both(network, deployed, task.channels, config, kind, precision)
     record = Deployment(

@@ -51,12 +51,22 @@ try:
 except UserError as error:
     parser.error(str(error))
 here = Path(__file__).resolve().parent
+
+
+def literal(path):
+    """As MONAI's configurations take any path: as a text it has references after @, % and #."""
+    text = repr(str(path))
+    for sign in "@%#":
+        text = text.replace(sign, "\\\\x" + format(ord(sign), "02x"))
+    return "$" + text
+
+
 run(
     config_file=str(here / "configs" / "inference.json"),
     meta_file=[],  # there is none, which MONAI would log as an error
-    bundle_root=str(here),
-    dataset_dir=options.images,
-    output_dir=options.segmentations,
+    bundle_root=literal(here),
+    dataset_dir=literal(options.images),
+    output_dir=literal(options.segmentations),
 )
 '''
 

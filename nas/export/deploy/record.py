@@ -42,7 +42,8 @@ class Checks(Strict):
     `max_difference` of logits; `largest`: the largest logit, absolute. `dice`: mean foreground Dice
     against the labels, None where there were none; `agreement`: Dice of one segmentation against
     the other, the worst case's; `pipeline`: that of the folder's own way from file to file, of a
-    bundle or ONNX, against segnas'. Random batches of `shapes` were tried besides.
+    bundle or ONNX, against segnas'. Random batches of `shapes` were tried besides. `learnt`: how
+    many of the cases the network was trained on, on which its Dice is too good.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # a network that fails them may give any number
@@ -55,6 +56,7 @@ class Checks(Strict):
     agreement: float
     pipeline: float | None = None
     shapes: tuple[tuple[int, ...], ...]
+    learnt: int = 0
 
 
 class Deployment(SegmenterSpec):

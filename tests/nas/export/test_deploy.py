@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import product
 
 import nibabel as nib
@@ -10,8 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from nas.cli import deploy as deploying_command
 from nas.cost.latency import LatencyConfig
 from nas.export.deploy import formats, latency
+from nas.export.deploy.bundle_text import metadata
 from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.errors import DeployError, reason
 from nas.export.deploy.formats import write_network
@@ -271,6 +274,20 @@ def test_another_segmentation_is_refused_without_labels_too(cases, tmp_path, mon
         with pytest.raises(DeployError, match=r"Dice .* at most\. Nothing was written"):
             deploy(source(), some, "torchscript", "fp32", tmp_path / "d", QUICK)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dice_of_training_cases_is_said_to_be_one(cases, tmp_path):
+    known = replace(source(), learnt=frozenset({cases[0].name, "another"}))
+    record = deploy(known, cases, "torchscript", "fp32", tmp_path / "d", QUICK)
+    assert (record.checks.learnt, Deployment.read(tmp_path / "d").checks.learnt) == (1, 1)
+    assert (
+        "1 of them are training cases of the network: Dice is too good"
+        in deploying_command.agreement(record)
+    )
+    assert metadata(record.model_copy(update={"format": "bundle"}))["eval_metrics"] == {}
+    new = deploy(source(), cases, "torchscript", "fp32", tmp_path / "e", QUICK)
+    assert new.checks.learnt == 0 and "training cases" not in deploying_command.agreement(new)
+    assert metadata(new)["eval_metrics"] == {"mean_dice": new.checks.dice}
 
 
 def test_a_folder_that_is_there_is_left_alone(cases, tmp_path):

@@ -224,13 +224,15 @@ runpy.run_path(program, run_name="__main__")
 def test_the_onnx_folder_segments_files_by_itself(folder, phantom_folder, tmp_path):
     pytest.importorskip("onnx")
     to, _ = deployed(folder, "onnx")
-    program = (to / "segment.py", phantom_folder / "imagesTr", tmp_path / "made")
+    program = (to / "segment.py", phantom_folder / "imagesTr", tmp_path / "made #2")
     assert "ERROR" not in printed_by(WITHOUT_SEGNAS, *program, cwd=tmp_path)
     with pytest.raises(AssertionError, match="error: nothing is no folder; expected"):
-        printed_by(WITHOUT_SEGNAS, program[0], "nothing", tmp_path / "made", cwd=tmp_path)
+        printed_by(WITHOUT_SEGNAS, program[0], "nothing", tmp_path / "made #2", cwd=tmp_path)
     segmenter = load_segmenter(folder)
     images = sorted((phantom_folder / "imagesTr").iterdir())
-    assert [path.name for path in sorted((tmp_path / "made").iterdir())] == [i.name for i in images]
+    assert [path.name for path in sorted((tmp_path / "made #2").iterdir())] == [
+        i.name for i in images
+    ]
     for image in images:
-        made = np.asarray(nib.load(tmp_path / "made" / image.name).dataobj)
+        made = np.asarray(nib.load(tmp_path / "made #2" / image.name).dataobj)
         np.testing.assert_array_equal(made, segmenter.segment(image))

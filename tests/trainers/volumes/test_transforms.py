@@ -1,5 +1,7 @@
 """The dictionary transforms of a bundle, from a file to a file."""
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -27,7 +29,10 @@ def case(tmp_path):
         crop="foreground",
         intensities=[Intensity("ct", (0, 400))],
         spacing=None,
+        channels=1,
     )
+    with pytest.raises(UserError, match="has 1 channels; the network expects 2"):
+        replace(prepare, channels=2)({"image": str(image)})
     return prepare({"image": str(image), "name": "kept"})
 
 
