@@ -72,7 +72,7 @@ def planned_file(
     none.
 
     Raises UserError where the folder holds a search that was not planned, or the plan is of other
-    data or, with `hours`, there already.
+    data or other `hours`.
     """
     from nas.config.yaml_file import read_yaml
     from nas.study.search_folder import JOURNAL
@@ -86,14 +86,16 @@ def planned_file(
             )
         command = f"segnas search {shlex.quote(str(data))} goes by this file."
         make_plan_file(data, search_name(data), directory, hours, file, command, stages, settings)
-        again = "the same command" if hours is None else "the same command without --hours"
-        note(f"Wrote {file}: change it and run {again} to go by what it says")
+        if hours is not None:
+            with file.open("a", encoding="utf-8") as text:
+                text.write(_asked(hours))
+        note(f"Wrote {file}: change it and run the same command to go by what it says")
         return file
     own = read_yaml(file).get("data")
     planned = Path(str(own.get("path"))).resolve() if isinstance(own, dict) else None
     if planned and data.resolve() not in (planned, planned.parent):  # a folder with a list in it
         raise UserError(f"{file} is a plan for {planned}; give another folder for {data} (--dir)")
-    if hours is not None:
+    if hours is not None and _asked(hours) not in file.read_text(encoding="utf-8"):
         raise UserError(
             f"--hours {hours:g}: {file} is planned already; leave --hours out to go by it, change "
             "search.hours there, or remove it to plan anew"
@@ -101,3 +103,8 @@ def planned_file(
     stages.end()
     note(f"Goes by {file}")
     return file
+
+
+def _asked(hours: float) -> str:
+    """The line by which a plan knows that it is asked for again."""
+    return f"# planned with --hours {hours:g}\n"

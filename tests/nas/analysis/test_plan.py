@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from nas.analysis.plan import make_plan
 from nas.analysis.plan.batch import choose_batch
@@ -32,10 +33,12 @@ from nas.analysis.plan.summary import summary_lines, told_classes, told_doubts, 
 from nas.analysis.plan.write_yaml import commented_yaml, plain
 from nas.analysis.preview.time_candidates import Timing
 from nas.cli.main import main
+from nas.cli.planning import planned_file
 from nas.cli.search import _warn_of_trials
 from nas.config import yaml_values
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import check_settings
+from nas.search.stages import Stages
 from tests.trainers.data.volumes import SHAPE, write_msd, write_nifti
 from trainers.data.build_cache import build_cache
 from trainers.data.check import examine
@@ -369,6 +372,17 @@ def test_a_plan_of_other_data_is_not_gone_by(tmp_path, segnas, data):
     (runs / "plan.yaml").write_text(f"name: data\ndata: {{source: msd, path: {data}}}\n")
     told = segnas.refused("search", "data", "--hours", "1")
     assert "is planned already; leave --hours out to go by it" in told
+
+
+def test_the_same_command_goes_by_the_plan_that_it_made(tmp_path, data):
+    folder = tmp_path / "runs" / "data"
+    first = planned_file(data, folder, 0.1, [], Stages(Console(quiet=True)))
+    before = first.read_text()
+    assert planned_file(data, folder, 0.1, [], Stages(Console(quiet=True))) == first
+    assert planned_file(data, folder, None, [], Stages(Console(quiet=True))) == first
+    assert first.read_text() == before
+    with pytest.raises(UserError, match="is planned already"):
+        planned_file(data, folder, 0.2, [], Stages(Console(quiet=True)))
 
 
 def test_a_search_that_was_not_planned_is_not_gone_on_with(tmp_path, segnas, data):
