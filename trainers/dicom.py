@@ -228,10 +228,13 @@ def require_packages() -> None:
 
 
 def _folders(folder: Path) -> list[tuple[Path, list[Path]]]:
-    """The folder and all below, with their files, in order of name; hidden ones are left out."""
-    found = []
-    for path, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    """The folder and all below, with their files, in order of name; hidden ones are left out.
+    Links to folders are followed, each folder once."""
+    found, seen = [], {folder.resolve()}
+    for path, folders, files in os.walk(folder, followlinks=True):
+        inner = {name: Path(path, name).resolve() for name in sorted(folders)}
+        folders[:] = [n for n, place in inner.items() if n[0] != "." and place not in seen]
+        seen.update(inner[name] for name in folders)
         kept = sorted(name for name in files if not name.startswith("."))
         found.append((Path(path), [Path(path, name) for name in kept]))
     return found

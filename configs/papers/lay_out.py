@@ -87,10 +87,12 @@ def amos22(raw: Path) -> Iterator[Case]:
 
 
 def abdomenct1k(raw: Path) -> Iterator[Case]:
-    """Case_00001_0000.nii.gz in folders of images, Case_00001.nii.gz in Mask."""
+    """Case_00001_0000.nii.gz in folders of images, Case_00001.nii.gz in Mask; 62 of the 1,062
+    images have no mask there."""
     for image in sorted(raw.glob("**/Case_*_0000.nii.gz")):
         name = case_of(image).removesuffix("_0000")
-        yield Case(name, image, raw / "Mask" / f"{name}.nii.gz")
+        if (mask := raw / "Mask" / f"{name}.nii.gz").exists():
+            yield Case(name, image, mask)
 
 
 def acdc(raw: Path) -> Iterator[Case]:

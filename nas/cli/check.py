@@ -66,7 +66,6 @@ def run(options: argparse.Namespace) -> int:
     from trainers.data.build_cache import unfinished
     from trainers.data.check import examine
     from trainers.data.check.parts import check_parts
-    from trainers.data.config import Split
     from trainers.data.source_split import patients, split_source
 
     found = patients(source, config.split)
@@ -96,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         for table in report_tables(report):
             print_wide(table)
-        if found is None and isinstance(config.split, Split) and not report.faults:
+        if found is None and not (isinstance(config.split, Path) or report.faults):
             _suggest_groups([case.name for case in source.cases])
         print_wide(verdict_line(report))
     return 1 if report.faults else 0

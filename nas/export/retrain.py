@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import statistics
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
 from trainers.data.check.parts import check_parts
 from trainers.data.folds import make_folds
+from trainers.data.patient_names import groups_by_name
 from trainers.data.prepare import prepare_data
 from trainers.data.splits import Cases
 from trainers.deep_supervision import DeepSupervision
@@ -205,7 +207,14 @@ def check_task(export: Export, cache: VolumeCache) -> None:
 def _folds(export: Export, cache: VolumeCache, cases: Cases, count: int) -> list[Cases]:
     """Raise UserError where one would have an image in two parts, or a part without foreground, as
     for the split of a search."""
-    folds = make_folds(cases, count, export.config.seed, export.config.groups)
+    groups, names = export.config.groups, [*cases.train, *cases.validation]
+    if not (groups or cases.groups) and (groups := groups_by_name(names)):
+        warnings.warn(
+            f"--folds: cases whose names are alike in {groups.pattern} validate together, as those "
+            f"of one patient; another `groups` in {export.folder / CONFIG} would be gone by",
+            stacklevel=2,
+        )
+    folds = make_folds(cases, count, export.config.seed, groups)
     facts = cache.check().cases
     for number, fold in enumerate(folds, start=1):
         for finding in check_parts(facts, cache.targets, fold):

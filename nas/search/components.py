@@ -28,7 +28,6 @@ from nas.study.training_cost import TrainingCosts
 from search_spaces.axes import Axes
 from trainers.config import EXECUTION_KEYS, REFINEMENT_KEYS
 from trainers.data.cache import VolumeCache
-from trainers.data.config import Split
 from trainers.data.source import SourceConfig
 from trainers.data.splits import Cases
 from trainers.data.task import Task
@@ -82,7 +81,7 @@ def export_settings(config: RunConfig, task: Task) -> ExportConfig:
         seed=config.seed,
         task=task,
         data=config.data,
-        groups=split.groups if isinstance(split, Split) else None,
+        groups=None if isinstance(split, Path) else split.groups,
         train=config.retrain,
     )
 

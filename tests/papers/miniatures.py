@@ -53,12 +53,13 @@ def amos22(raw: Path) -> None:
 
 
 def abdomenct1k(raw: Path) -> None:
-    """Images in parts, with nnU-Net's channel in their names; labels of plain names."""
+    """Images in parts, with nnU-Net's channel in their names; labels of plain names, not of all."""
     for number in range(1, 6):
         label, name = organs(4), f"Case_{number:05d}"
         part = raw / f"AbdomenCT-1K-ImagePart{number % 2 + 1}"
         write(part / f"{name}_0000.nii.gz", ct(label, number), CT_AFFINE)
         write(raw / "Mask" / f"{name}.nii.gz", label, CT_AFFINE)
+    write(raw / "AbdomenCT-1K-ImagePart1" / "Case_01001_0000.nii.gz", ct(label, 9), CT_AFFINE)
 
 
 def brats(raw: Path, count: int = 8) -> None:

@@ -176,10 +176,12 @@ class OwnSplit(Strict):
     """The split that the data bring: a file, lists or a column with training, validation and test.
 
     `fold`: which of several, counted from 0; without it the first, and a fifth of the cases for
-    validation where the data bring none.
+    validation where the data bring none. `groups`: cases that stay together in what is drawn, and
+    of which a warning tells where the data put them into several parts.
     """
 
     fold: Annotated[int, Field(ge=0)] | None = None
+    groups: Groups | None = Field(default=None, exclude_if=lambda groups: groups is None)
 
 
 def _split_kind(value: Any) -> str:

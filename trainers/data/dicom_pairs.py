@@ -37,7 +37,7 @@ def write_pairs(images: Path, labels: Path, classes: Sequence[str] | None, folde
 
     Into `folder`: images and labels as NIfTI, the table of them with a patient's cases as one
     group, and dataset.json. `classes`: the names of what is outlined, in any case, the background
-    first; by default all that there are, in alphabetical order. Where two overlap, the later one
+    first; by default all that there are, the largest first. Where two overlap, the later one
     counts. A series may lie in several folders. Raises UserError where there is none, labels refer
     to a series that is not there, or series are of several modalities.
     """
@@ -52,7 +52,7 @@ def write_pairs(images: Path, labels: Path, classes: Sequence[str] | None, folde
             f"{listed(lost, SHOWN)}: the series that it is of is not below {images}; add it, or "
             "remove the file"
         )
-    classes = classes or ("background", *_all_names(of_series))
+    classes = classes or ("background", *_by_size(of_series, series))
     rows, modalities = [], set()
     for uid, own in of_series.items():
         whole = joined(series[uid])
@@ -103,6 +103,28 @@ def _write_pair(
     for file in row.values():  # so that they are the same when they are made again
         os.utime(folder / file, ns=(newest, newest))
     return {**row, "case": series.name}
+
+
+def _by_size(
+    of_series: Mapping[str, Sequence[LabelFile]], series: Mapping[str, Sequence[Series]]
+) -> list[str]:
+    """All names, the largest first, so that what lies in something larger is not lost in it. Sizes
+    are those in the first series that has the name, as a share of its voxels."""
+    names = {name.casefold(): name for name in _all_names(of_series)}
+    sizes: dict[str, float] = {}
+    for uid, own in of_series.items():
+        wanted = {name.casefold() for label in own for name in label.names} - sizes.keys()
+        if not wanted:
+            continue
+        whole = joined(series[uid])
+        slices = read_series(whole)
+        with damage_told(f"series {whole.name}"):
+            for label in own:
+                for name, mask in read_masks(label, slices, wanted).items():
+                    share = float(mask.mean())
+                    sizes[name.casefold()] = max(share, sizes.get(name.casefold(), 0.0))
+        sizes = {**dict.fromkeys(wanted, 0.0), **sizes}
+    return [names[name] for name in sorted(names, key=lambda name: (-sizes[name], name))]
 
 
 def _all_names(of_series: Mapping[str, Sequence[LabelFile]]) -> list[str]:

@@ -21,7 +21,7 @@ class DicomData(SourceConfig):
 
     They are written as NIfTI beside the prepared volumes, unless they are there. Cases of one
     patient stay together. `classes`: the names of segments or regions of interest, the background
-    first, the later one where two overlap; by default all that there are.
+    first, the later one where two overlap; by default all that there are, the largest first.
     """
 
     source: Literal["dicom"] = "dicom"

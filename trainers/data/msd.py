@@ -15,8 +15,8 @@ from trainers.data.msd_descriptor import (
     refuse_nnunet_names,
 )
 from trainers.data.source import About, Case, SourceConfig
-from trainers.data.volume_folder import VOLUMES, find_volumes, strays
-from trainers.errors import UserError
+from trainers.data.volume_folder import MOST_NAMED, VOLUMES, find_volumes, strays
+from trainers.errors import UserError, listed
 
 
 class MsdData(SourceConfig):
@@ -77,14 +77,15 @@ def _warn_of_strays(path: Path) -> None:
         f"{folder}/{file.name}"
         for folder in ("imagesTr", "labelsTr")
         for file in strays(sorted((path / folder).iterdir()))
+        if not file.name.startswith(".")  # as tar leaves them of a Mac
     ]
     if others:
-        warnings.warn(f"{path}: ignored {', '.join(others)}", stacklevel=3)
+        warnings.warn(f"{path}: ignored {listed(others, MOST_NAMED)}", stacklevel=3)
 
 
 def _warn_of_unlisted(descriptor: Descriptor, unlisted: set[str]) -> None:
     if descriptor.training is not None and unlisted:
         warnings.warn(
-            f"dataset.json does not list {', '.join(sorted(unlisted))}; used all the same",
+            f"dataset.json does not list {listed(sorted(unlisted), MOST_NAMED)}; used all the same",
             stacklevel=3,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from os.path import expandvars
 from pathlib import Path
 from typing import Literal
 
@@ -74,9 +75,13 @@ def read_nnunet(path: Path) -> Dataset:
 
 
 def _listed_files(path: Path, descriptor: NnunetDescriptor) -> Mapping[str, tuple[Image, Path]]:
-    """Case -> image and label, where dataset.json lists them."""
+    """Case -> image and label, where dataset.json lists them, with variables such as
+    $nnUNet_raw."""
     return {
-        name: (one_or_all(path / image for image in files.images), path / files.label)
+        name: (
+            one_or_all(path / expandvars(image) for image in files.images),
+            path / expandvars(files.label),
+        )
         for name, files in (descriptor.files or {}).items()
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,11 +85,18 @@ def read_nnunet_descriptor(path: Path) -> NnunetDescriptor:
             f"{file}: file_ending is {values.file_ending!r}; expected one of {', '.join(ENDINGS)}"
         )
     return NnunetDescriptor(
-        by_number(file, "channel_names", values.channel_names),
+        _told_apart(by_number(file, "channel_names", values.channel_names)),
         nnunet_targets(values.labels, values.regions_class_order, str(file)),
         values.file_ending,
         values.num_training,
         values.dataset,
+    )
+
+
+def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """In nnU-Net a name says how a channel is normalised, and two may have one: CT and CT 1."""
+    return tuple(
+        f"{name} {number}" if name in names[:number] else name for number, name in enumerate(names)
     )
 
 

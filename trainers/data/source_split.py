@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trainers.data.config import OwnSplit, Split
 from trainers.data.source import Case, DataSource
-from trainers.data.splits import Cases, group_names, split_cases
+from trainers.data.splits import Cases, group_names, group_of, split_cases
 from trainers.errors import UserError, listed
 
 SHOWN = 3  # groups, or cases
@@ -29,6 +29,8 @@ def split_source(source: DataSource, split: Split | OwnSplit | Path) -> Cases:
         cases = split_cases(names, split, groups)
         _warn_of_parts(source, cases, f"{split}: the data of {source.folder} have")
         return cases
+    if split.groups:
+        groups = {name: group_of(name, split.groups) for name in names}
     count = own_splits(source.cases)
     if not count and split.fold is None:
         return split_cases(names, Split(), groups)
@@ -54,7 +56,7 @@ def groups_of(cases: Sequence[Case]) -> Mapping[str, str] | None:
 
 def patients(source: DataSource, split: Split | OwnSplit | Path) -> list[list[str]] | None:
     """The cases of each patient, as the split or the data say; None where neither does."""
-    groups = (split.groups if isinstance(split, Split) else None) or groups_of(source.cases)
+    groups = (None if isinstance(split, Path) else split.groups) or groups_of(source.cases)
     return group_names([case.name for case in source.cases], groups) if groups else None
 
 

@@ -99,12 +99,13 @@ def group_names(names: list[str], groups: Groups | Mapping[str, str] | None) -> 
         return [[name] for name in names]
     members = defaultdict(list)
     for name in names:
-        group = _group_of(name, groups) if isinstance(groups, Groups) else groups[name]
+        group = group_of(name, groups) if isinstance(groups, Groups) else groups[name]
         members[group].append(name)
     return [members[key] for key in sorted(members)]
 
 
-def _group_of(name: str, groups: Groups) -> str:
+def group_of(name: str, groups: Groups) -> str:
+    """What the pattern captures of the name. Raises UserError where it finds nothing."""
     found = re.search(groups.pattern, name)
     if found is None or found[1] is None:
         raise UserError(

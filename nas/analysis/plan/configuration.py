@@ -70,9 +70,10 @@ def _split(
     split: Choice[Split] | Choice[OwnSplit], groups: Choice[Groups | None]
 ) -> dict[str, Any]:
     parts = split.value
-    if isinstance(parts, OwnSplit):
-        return {"fold": Choice(parts.fold, split.why)}
     together = groups.value.model_dump(exclude={"size"}) if groups.value else None
+    if isinstance(parts, OwnSplit):
+        own = {"fold": Choice(parts.fold, split.why)}
+        return own | ({"groups": Choice(together, groups.why)} if together else {})
     return {
         "validation": Choice(parts.validation, "share of the cases that chooses networks"),
         "test": Choice(parts.test, split.why),

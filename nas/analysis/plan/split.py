@@ -53,7 +53,8 @@ def own_or_drawn(
     if not (count := own_splits(source.cases)):
         return None, choose_split(names, groups.value, own_groups), groups
     folds = f"the first of its {count} folds" if count > 1 else "its own parts"
-    return Choice(OwnSplit(fold=0), f"of {source.described_by}: {folds}"), None, groups
+    own = OwnSplit(fold=0, groups=groups.value)
+    return Choice(own, f"of {source.described_by}: {folds}"), None, groups
 
 
 def choose_split(

@@ -86,9 +86,11 @@ def told_patients(survey: DataSurvey, split: Split | OwnSplit) -> str:
     sizes = sorted(map(len, found))
     each = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
     cases = f"{each} case{'s' if sizes[-1] > 1 else ''} each"
-    by_names = isinstance(split, Split) and split.groups
-    said = f"names like {max(found, key=len)[0]}" if by_names else source.described_by
-    return f"Patients: {len(found)}, {cases} (by {said}); the cases of one stay in one part."
+    said = f"names like {max(found, key=len)[0]}" if split.groups else source.described_by
+    stay = "the cases of one stay in one part"
+    if isinstance(split, OwnSplit):
+        stay = f"the parts are those of {source.described_by}"
+    return f"Patients: {len(found)}, {cases} (by {said}); {stay}."
 
 
 def told_classes(survey: DataSurvey) -> str:

@@ -145,6 +145,9 @@ def test_a_patch_that_was_shrunk_says_why():
         ("image", -1024, 3000, True),
         ("image", 0, 3000, False),
         ("ACT", 0, 100, False),
+        ("nonCT", -1024, 3000, False),
+        ("noCT", -1024, 3000, False),
+        ("T1-CT", -1024, 3000, False),
     ],
 )
 def test_what_is_ct(name, low, high, expected):

@@ -6,6 +6,7 @@ import statistics
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -17,7 +18,7 @@ from nas.export.choose_postprocess import choose_postprocess
 from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
 from nas.export.model_card import model_card
-from nas.export.retrain import Plan, check_task, check_use, retrain
+from nas.export.retrain import Plan, _folds, check_task, check_use, retrain
 from nas.export.teacher import open_teacher
 from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
@@ -338,6 +339,19 @@ def test_what_was_trained_last_is_what_is_used(make):
     assert opened(folder).weights == folder / "retrained.pt"
     assert not isinstance(opened(folder).network(), Ensemble)
     assert (folder / "folds").is_dir()
+
+
+def test_folds_keep_those_together_whose_names_are_of_one_patient(make, phantom):
+    """Where a file says how the search split them, and nothing which are whose."""
+    volumes, _ = phantom
+    export = Export(make("out"))
+    names = [f"patient{n // 2:03}_frame{n % 2}" for n in range(12)]
+    cases = Cases(tuple(names[:8]), tuple(names[8:]))
+    facts = SimpleNamespace(check=lambda: SimpleNamespace(cases=()), targets=volumes.targets)
+    with pytest.warns(UserWarning, match="validate together, as those of one patient"):
+        folds = _folds(export, facts, cases, 3)
+    for fold in folds:
+        assert not {name[:10] for name in fold.train} & {name[:10] for name in fold.validation}
 
 
 def test_an_ensemble_that_lost_a_fold_is_told(make):

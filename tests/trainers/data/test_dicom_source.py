@@ -139,9 +139,9 @@ def test_a_segmentation_lies_where_its_series_lies(tmp_path):
     labels = write_case(tmp_path / "a")
     write_seg(tmp_path / "a", labels)
     dataset = opened(tmp_path, tmp_path / "work")
-    assert (dataset.modalities, dataset.classes) == (("CT",), ("background", "kidney", "liver"))
+    assert (dataset.modalities, dataset.classes) == (("CT",), ("background", "liver", "kidney"))
     image, label = (nib.load(getattr(dataset.cases[0], part)) for part in ("image", "label"))
-    np.testing.assert_array_equal(np.asarray(label.dataobj), np.array([0, 2, 1])[labels])
+    np.testing.assert_array_equal(np.asarray(label.dataobj), labels)
     np.testing.assert_array_equal(image.get_fdata(), labels * 100.0)
     for one in (image, label):
         np.testing.assert_allclose(one.affine, LPS @ lps_affine(), atol=1e-4)
@@ -210,6 +210,24 @@ def test_segments_and_regions_of_one_name_are_one_class(tmp_path):
     write_rtstruct(tmp_path / "b", {"lesion": [one], "lesion ": [other]})  # blanks do not count
     contoured = label_of(opened(tmp_path / "b", tmp_path / "work"))
     assert np.flatnonzero(contoured.any((1, 2))).tolist() == [2, 4]
+
+
+def test_what_lies_in_something_larger_is_kept_whatever_they_are_called(tmp_path):
+    """By the alphabet the body's outline would take all before it, and the target its tumour."""
+    write_case(tmp_path / "a")
+    body, target, tumour = (box(2, (0.5, 0.5 + size), (0.5, 0.5 + size)) for size in (6, 4, 2))
+    write_rtstruct(tmp_path / "a", {"GTV": [tumour], "External": [body], "PTV": [target]})
+    dataset = opened(tmp_path, tmp_path / "work")
+    assert dataset.classes == ("background", "External", "PTV", "GTV")
+    assert np.bincount(label_of(dataset).ravel())[1:].tolist() == [36 - 16, 16 - 4, 4]
+
+
+def test_folders_that_are_links_are_read_once(tmp_path):
+    write_seg(tmp_path / "archive", write_case(tmp_path / "archive"))
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "one").symlink_to(tmp_path / "archive")
+    (tmp_path / "archive" / "round").symlink_to(tmp_path / "cohort")
+    assert len(opened(tmp_path / "cohort", tmp_path / "work").cases) == 1
 
 
 @pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR"])

@@ -28,14 +28,17 @@ def test_uncompressed_files_are_read_too(msd):
 
 
 def test_stray_files_are_named_in_one_warning(msd):
-    (msd / "imagesTr" / ".DS_Store").touch()
-    (msd / "imagesTr" / "._a.nii.gz").touch()
+    for hidden in (".DS_Store", "._a.nii.gz"):  # of which a Mac leaves one for every file
+        (msd / "imagesTr" / hidden).touch()
     (msd / "labelsTr" / "README").touch()
+    for number in range(20):
+        (msd / "labelsTr" / f"note-{number:02}.txt").touch()
     with pytest.warns(UserWarning) as caught:
         dataset = read_msd(msd)
     assert len(dataset.cases) == 3
     (message,) = [str(warning.message) for warning in caught]
-    assert all(name in message for name in (".DS_Store", "._a.nii.gz", "labelsTr/README"))
+    assert all(name in message for name in ("labelsTr/README", "labelsTr/note-08.txt and 11 more"))
+    assert "._a" not in message and "DS_Store" not in message
 
 
 def test_a_tidy_folder_gives_no_warning(msd):

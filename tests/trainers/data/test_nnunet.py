@@ -44,6 +44,14 @@ def faults(folder) -> str:
     return str(error.value)
 
 
+def test_channels_that_are_normalised_alike_are_told_apart(nnunet):
+    """As nnU-Net's own conversions have them, whose names say no more than that."""
+    file = nnunet / "dataset.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({**told, "channel_names": {"0": "CT", "1": "CT"}}))
+    assert read_nnunet(nnunet).modalities == ("CT", "CT 1")
+
+
 def test_a_case_has_a_file_for_each_channel(nnunet):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -76,7 +84,7 @@ def test_keys_that_others_write_do_not_matter(two, tmp_path):
     assert NnunetData(path=folder).about() == About("own", "Balls", "", "CC")
 
 
-def test_files_may_be_listed_where_they_lie(nnunet, tmp_path):
+def test_files_may_be_listed_where_they_lie(nnunet, tmp_path, monkeypatch):
     """The key `dataset` of later versions: paths from the folder, or absolute ones."""
     told = json.loads((nnunet / "dataset.json").read_text())
     shutil.move(nnunet / "labelsTr" / "b.nii.gz", tmp_path / "b.nii.gz")
@@ -86,6 +94,10 @@ def test_files_may_be_listed_where_they_lie(nnunet, tmp_path):
     dataset = read_nnunet(nnunet)
     assert [case.name for case in dataset.cases] == ["b"]
     check_dataset(dataset)
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path))  # as its own conversions have them
+    told["dataset"]["b"]["label"] = "$nnUNet_raw/b.nii.gz"
+    (nnunet / "dataset.json").write_text(json.dumps(told | {"numTraining": 1}))
+    assert read_nnunet(nnunet).cases == dataset.cases
 
 
 def test_another_number_of_cases_than_is_said_is_a_doubt(two, tmp_path):

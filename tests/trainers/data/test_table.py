@@ -8,6 +8,8 @@ import pytest
 
 from trainers.data.check import check_dataset
 from trainers.data.config import OwnSplit, Preprocess, Split
+from trainers.data.folds import make_folds
+from trainers.data.patient_names import groups_by_name
 from trainers.data.source import About
 from trainers.data.source_split import split_source
 from trainers.data.table import CsvData
@@ -212,6 +214,23 @@ def test_cases_of_a_group_stay_together(tmp_path):
     cases = split_source(opened(table_of(msd, tmp_path / "cases.csv", table)), Split())
     assert len(cases.validation) == 5
     assert len({int(name) // 5 for name in cases.validation}) == 1
+
+
+def test_patients_that_names_tell_stay_together_where_the_data_bring_no_validation(tmp_path):
+    """And a warning tells where the data's own parts do not keep them so."""
+    names = [f"patient{n // 2:02}_frame{n % 2}" for n in range(20)]
+    msd = write_msd(tmp_path / "msd", names)
+    parts = ["train"] * 16 + ["test"] * 4
+    table = [pair_of(msd, n) | {"split": part} for n, part in zip(names, parts, strict=True)]
+    source = opened(table_of(msd, tmp_path / "cases.csv", table))
+    groups = groups_by_name(names)
+    cases = split_source(source, OwnSplit(fold=0, groups=groups))
+    for each in (cases, *make_folds(cases, 4, seed=0)):
+        assert not {n[:9] for n in each.train} & {n[:9] for n in each.validation}
+    table[0]["split"] = "test"
+    leaking = opened(table_of(msd, tmp_path / "leaking.csv", table))
+    with pytest.warns(UserWarning, match=r"has patient00 in several parts"):
+        split_source(leaking, OwnSplit(fold=0, groups=groups))
 
 
 def test_a_group_in_two_parts_is_a_doubt(msd, tmp_path):
