@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
+from nas.pareto.objectives import in_digits
 from nas.report.plain_table import plain_table
+from nas.report.terminal_tables import clock
 from trainers.bootstrap import RESAMPLES, Mean
 from trainers.counted import counted
 from trainers.evaluate import Evaluation
@@ -79,9 +81,11 @@ def speed_line(evaluation: Evaluation) -> str:
     """How fast the cases were segmented, in words."""
     speed = evaluation.speed
     cases = counted(len(evaluation.cases), "case")
+    rates = in_digits(speed.volumes_per_second, 3), in_digits(speed.frames_per_second, 3)
+    took = f"{in_digits(speed.seconds, 3)} s" if speed.seconds < 60 else clock(speed.seconds)
     return (
-        f"segmented {speed.volumes_per_second:.3g} volumes/s, {speed.frames_per_second:.3g} axial "
-        f"slices/s ({cases} in {speed.seconds:.3g} s, reading included)"
+        f"segmented {rates[0]} volumes/s, {rates[1]} axial slices/s ({cases} in {took}, reading "
+        "included)"
     )
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 from rich.markup import escape
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"Did you mean {near[0]}?" if near else "segnas -h lists them"
         commands.error(f"{given[0]!r} is no command. {hint}")
     options = commands.parse_args(given)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # nothing ends with a traceback by a sign it lacks
+            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     warnings.showwarning = _show_warning
     return one_line_errors(partial(options.run, options))
 

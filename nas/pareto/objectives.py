@@ -175,4 +175,4 @@ def chance_text(chance: float) -> str:
 def in_digits(value: float, digits: int) -> str:
     """So many significant ones, and noughts where there are more before the point: `1020`, and not
     `1.02e+03`."""
-    return f"{float(f'{value:.{digits}g}'):g}"
+    return f"{float(f'{value:.{digits}g}'):.15g}"

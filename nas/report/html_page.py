@@ -54,7 +54,8 @@ def fact_tiles(facts: Iterable[tuple[str, str]]) -> str:
 
 
 def html_table(table: Table) -> str:
-    """A table made for the terminal; its rows in bold stand out."""
+    """A table made for the terminal, with what is said below it; its rows in bold stand out. Its
+    title is for the heading of the section."""
 
     def cells(kind: str, texts: Iterable[object]) -> str:
         pairs = zip(table.columns, texts, strict=True)
@@ -70,7 +71,8 @@ def html_table(table: Table) -> str:
         for row, of_row in zip(table.rows, texts, strict=True)
     )
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll">{whole}</div>'
+    below = paragraphs(str(table.caption)) if table.caption else ""
+    return f'<div class="scroll">{whole}</div>{below}'
 
 
 def svg_panels(figures: Iterable[Figure], width: int) -> str:

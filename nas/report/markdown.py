@@ -54,7 +54,9 @@ def _paragraphs(config: RunConfig, record: SearchRecord, drawn: Sequence[str]) -
         if record.baseline_verdict:
             squares = "; in the figure they are squares" if "front" in drawn else ""
             verdict = plain(record.baseline_verdict)
-            yield f"{verdict} Baselines are trained by the same recipe{squares}."
+            shared = (record.settings.get("search.supernet") or {}).get("fine_tune")
+            how = "whole and from new weights" if shared else "by the same recipe"
+            yield f"{verdict} Baselines are trained {how}{squares}."
         if record.compressed:
             stars = "; in the figure they are stars" if "front" in drawn else ""
             yield f"{COMPRESSED}{stars}."

@@ -38,7 +38,7 @@ def _parts(preview: Preview) -> Iterator[str]:
         html_table(tables.network_table(preview)),
     )
     if preview.latencies:
-        yield html_table(tables.latency_table(preview))
+        yield section("Latencies", html_table(tables.latency_table(preview)))
     if hours := list(sentences.hours_texts(preview)):
         yield section("How long the search takes", paragraphs(*hours))
     if sharing := list(sentences.side_by_side_texts(preview.side_by_side)):

@@ -8,7 +8,7 @@ from nas.analysis.preview.budget_share import LimitShare, explain_nothing_within
 from nas.analysis.preview.forecast_hours import COVERS, Forecast
 from nas.analysis.preview.make_preview import Preview
 from nas.analysis.preview.side_by_side import GAIN, SideBySide, mps_is_running
-from nas.pareto.objectives import is_latency, objective
+from nas.pareto.objectives import in_digits, is_latency, objective
 from nas.report.terminal_tables import clock
 
 HOW_TO_READ_KNOBS = (
@@ -153,6 +153,6 @@ def limit_text(limit: LimitShare) -> str:
 def hours_text(hours: float) -> str:
     """`2.5 h`, `14 min`, `50 s`."""
     if hours >= 1:
-        return f"{hours:.3g} h"
+        return f"{in_digits(hours, 3)} h"
     minutes = 60 * hours
     return f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"

@@ -12,6 +12,7 @@ class Choices extends Plot {
     this.list.addEventListener("pointerdown", (event) => this.grab(event));
     this.list.addEventListener("pointermove", (event) => this.pull(event));
     this.list.addEventListener("pointerup", () => this.drop());
+    this.list.addEventListener("pointercancel", () => { this.drag = null; });
   }
 
   draw(state) {
@@ -100,8 +101,8 @@ class Choices extends Plot {
       ink.fillStyle = palette.line;
       for (const {middle, half} of this.bands[i] ?? []) ink.fillRect(xs[i] - 3, middle - half - 2, 6, 2 * half + 4);
       const brush = state.brush.get(axis.name);
-      if (brush?.range) {
-        const [low, high] = brush.range;
+      if (brush?.values) {
+        const [low, high] = brush.values.map((one) => Math.min(1, axis.of(one)));
         ink.fillStyle = palette.chosen;
         ink.globalAlpha = 0.35;
         ink.fillRect(xs[i] - 7, box.bottom - high * (box.bottom - box.top), 14, (high - low) * (box.bottom - box.top));
@@ -129,7 +130,7 @@ class Choices extends Plot {
     const {box, xs} = this;
     const rows = this.all.flatMap((axis, i) => {
       const brush = state.brush.get(axis.name);
-      const best = {range: axis.best, text: `best quarter of ${axis.title}`};
+      const best = {values: axis.best?.map(axis.level), text: `best quarter of ${axis.title}`};
       const title = axis.share
         ? element("button", {type: "button", class: "axis", "aria-pressed": String(Boolean(brush)),
           title: `${axis.title}: light the best quarter; drag along the axis for another range`,
@@ -205,7 +206,8 @@ class Choices extends Plot {
   grab(event) {
     const {left, top} = this.where.getBoundingClientRect();
     const i = (this.xs ?? []).findIndex((x) => Math.abs(x - (event.clientX - left)) < 12);
-    if (i < 0 || !this.all[i].share) return;
+    this.taken = i >= 0 && Boolean(this.all[i].share);  // and the click that follows is no choice
+    if (!this.taken) return;
     this.drag = {axis: this.all[i], from: event.clientY - top, moved: false};
     this.list.setPointerCapture(event.pointerId);
   }
@@ -219,7 +221,7 @@ class Choices extends Plot {
     const {axis} = this.drag;
     const share = (y) => Math.max(0, Math.min(1, (this.box.bottom - y) / (this.box.bottom - this.box.top)));
     const range = [share(Math.max(a, b)), share(Math.min(a, b))];
-    this.brush(axis.name, {range, text: `${axis.title} ${range.map(axis.text).join(" to ")}`});
+    this.brush(axis.name, {values: range.map(axis.level), text: `${axis.title} ${range.map(axis.text).join(" to ")}`});
   }
 
   drop() {
@@ -257,15 +259,16 @@ function numericAxis(name) {
   const log = name !== "dice" && spansDecades(known);
   const floor = name === "dice" ? lowest(known) : Math.min(...known);
   const [low, high] = [floor, Math.max(...known)].map((one) => (log ? Math.log10(one) : one));
+  const of = (one) => (high > low ? Math.max(0, ((log ? Math.log10(one) : one) - low) / (high - low)) : 0.5);
   const share = (network) => {
     const one = value(network, name);
-    if (one === null) return null;
-    return high > low ? Math.max(0, ((log ? Math.log10(one) : one) - low) / (high - low)) : 0.5;
+    return one === null ? null : of(one);
   };
-  const text = (part) => shown(name, log ? 10 ** (low + part * (high - low)) : low + part * (high - low));
+  const level = (part) => (log ? 10 ** (low + part * (high - low)) : low + part * (high - low));
+  const text = (part) => shown(name, level(part));
   const sorted = trained.map(share).filter((one) => one !== null).sort((a, b) => a - b);
   const quarter = sorted[Math.floor((name === "dice" ? 0.75 : 0.25) * (sorted.length - 1))];
-  return {name, title: titleOf(name), share, text, best: name === "dice" ? [quarter, 1] : [0, quarter],
+  return {name, title: titleOf(name), share, of, level, text, best: name === "dice" ? [quarter, 1] : [0, quarter],
     ends: high > low ? [[0, `${known.some((one) => one < floor) ? "≤ " : ""}${text(0)}`], [1, text(1)]]
       : [[0.5, text(0)]]};
 }
@@ -283,10 +286,11 @@ function litBy(state) {
   const rules = [...state.brush].flatMap(([name, brush]) => {
     const knob = data.knobs.findIndex((one) => `knob ${one.name}` === name);
     const axis = knob >= 0 ? knobAxis(knob) : numericAxis(name);
-    if (!axis || Boolean(brush.range) !== Boolean(axis.share)) return [];
-    return brush.range ? [(network) => {
+    if (!axis || Boolean(brush.values) !== Boolean(axis.share)) return [];
+    const [low, high] = brush.values?.map(axis.of) ?? [];  // the axis may have grown since
+    return brush.values ? [(network) => {
       const share = axis.share(network);
-      return share !== null && share >= brush.range[0] - 1e-9 && share <= brush.range[1] + 1e-9;
+      return share !== null && share >= low - 1e-9 && share <= high + 1e-9;
     }] : [(network) => brush.options.has(axis.labels[axis.option(network)])];
   });
   const lit = new Set(trained.filter((network) => rules.every((rule) => rule(network))));

@@ -167,7 +167,8 @@ function arrange() {
 function build() {
   const known = sliders.map((one) => one.name).join();
   if (known !== ["dice", ...data.costs].join()) {
-    sliders = ["dice", ...data.costs].map((name) => slider(name, budget));
+    const held = new Map(sliders.map((one) => [one.name, one.limit()]));
+    sliders = ["dice", ...data.costs].map((name) => slider(name, budget, held.get(name) ?? null));
     at("budgets").replaceChildren(...sliders.map((one) => one.row));
     plots.length = 0;
     at("planes").replaceChildren(...data.costs.map((cost) => {

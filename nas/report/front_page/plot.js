@@ -33,7 +33,10 @@ class Plot {
       "aria-activedescendant": id,
       keydown: (event) => this.key(event), focus: () => this.focus(), blur: () => this.leave(),
       pointermove: (event) => this.over_(event), pointerleave: () => this.leave(),
-      click: (event) => { const near = this.nearest(event); if (near) choose(near.network.key); },
+      click: (event) => {
+        const near = !this.taken && this.nearest(event);
+        if (near) choose(near.network.key);
+      },
     }, this.option);
     where.append(this.base, this.over, this.list);
     where.plot = this;  // for who looks at it from outside

@@ -2,8 +2,8 @@
 const ROWS = 200;  // of the table at a time
 
 // A slider steps from network to network; its end, where all will do, is null.
-function slider(name, changed) {
-  let values = [], limit = null;
+function slider(name, changed, limit = null) {
+  let values = [];
   const best = name === "dice";
   const output = element("output");
   const input = element("input", {type: "range", min: 0, step: 1, name,

@@ -351,6 +351,26 @@ def test_an_option_lights_the_networks_that_have_it(page):
     assert "lit" not in page.inner_text("#left")
 
 
+def test_a_range_is_drawn_along_an_axis_and_chooses_no_network(page):
+    chosen = page.inner_text("#card")
+    page.locator("#choices").scroll_into_view_if_needed()
+    points = page.locator("#choices .points").bounding_box()
+    plot = "document.getElementById('choices').plot"
+    x = points["x"] + page.evaluate(f"{plot}.xs[0]") + 3  # beside the axis, near lines
+    worst = points["y"] + page.evaluate(f"{plot}.lines.at(-1).ys[0]")
+    page.mouse.move(x, points["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(x, worst, steps=4)
+    page.mouse.up()
+    settle(page)
+    assert " to " in page.inner_text("#lit")
+    assert page.inner_text("#card") == chosen
+    page.mouse.click(x, worst)  # ends it
+    settle(page)
+    assert "lit" not in page.inner_text("#left")
+    assert page.inner_text("#card") == chosen
+
+
 def test_a_knob_colours_the_networks_in_all_pictures(page):
     page.select_option("#by", "knob norm")
     settle(page)
