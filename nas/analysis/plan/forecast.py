@@ -18,7 +18,8 @@ from trainers.config import TrainConfig
 DRAWN, TIMED = 80, 8
 SEED = 0
 LADDER = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 27, 30, 34, 38, 42, 46,
-          50, 55, 60, 70, 80, 90, 100, 120, 140, 160, 200)  # fmt: skip
+          50, 55, 60, 70, 80, 90, 100, 120, 140, 160, 200,
+          *(round(200 * 1.2**step) for step in range(1, 26)))  # fmt: skip
 """Trials of which a plan takes one."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ START_SECONDS = 15.0  # until the first step of a worker: its process, and what 
 TRIAL_SECONDS = 0.5  # of a trial, beside its epochs: it is proposed, counted and built
 EPOCH_SECONDS = 0.15  # of an epoch, beside its steps: its checkpoint is written, its report travels
 SEARCHES = 300  # that are simulated
+FEWEST, LONG = 30, 1000  # where each has more trials than that, fewer tell as much
+AMPLE = 2.0  # times the trials that the hours hold in the mean: more are never begun
 COVERS = 0.8  # of these, the share within the interval
 
 
@@ -102,15 +105,22 @@ def forecast_hours(
     )
     random = np.random.default_rng(seed)
     shares, probabilities = zip(*schedule.ends, strict=True)
-    others = max(schedule.trials - len(first), 0)
+    of_pool = np.array([line.seconds(one) for one in pool])
+    mean = float(of_pool.mean()) * schedule.mean_end
+    trials = schedule.trials
+    if schedule.hours is not None and mean > 0:
+        held = AMPLE * 3600 * schedule.hours * schedule.slots / mean
+        trials = min(trials, len(first) + math.ceil(held))
+    of_first = [line.seconds(one) for one in first[:trials]]
+    others = max(trials - len(first), 0)
     outcomes = []
-    for _ in range(SEARCHES):
+    for _ in range(max(FEWEST, min(SEARCHES, SEARCHES * LONG // max(trials, 1)))):
         places = random.choice(len(pool), others, replace=others > len(pool))
-        costs = [*first[: schedule.trials], *(pool[place] for place in places)]
-        misses = random.normal(0, line.error, len(costs))
+        whole = np.concatenate([of_first, of_pool[places]])
+        misses = random.normal(0, line.error, len(whole))
         misses += random.normal(0, line.error / len(timed) ** 0.5)
-        ends = random.choice(shares, len(costs), p=probabilities)
-        seconds = np.array([line.seconds(one) for one in costs]) * (1 + misses).clip(0.1) * ends
+        ends = random.choice(shares, len(whole), p=probabilities)
+        seconds = whole * (1 + misses).clip(0.1) * ends
         extra = [line.seconds(one) for one in baselines]
         mixed, beside = _mixed(seconds.tolist(), extra, len(first))
         wall, started = simulate_schedule(mixed, schedule)
@@ -118,7 +128,6 @@ def forecast_hours(
     walls, starts = zip(*outcomes, strict=True)
     quantiles = np.quantile(walls, ((1 - COVERS) / 2, 0.5, (1 + COVERS) / 2)) / 3600
     low, hours, high = quantiles.tolist()
-    mean = float(np.mean([line.seconds(one) for one in pool])) * schedule.mean_end
     return Forecast(hours, low, high, int(np.median(starts)), mean, schedule, line)
 
 

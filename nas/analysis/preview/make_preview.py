@@ -45,7 +45,7 @@ from trainers.volumes.targets import Targets
 CANDIDATES = 12  # that are timed, in whole rounds of the slots
 LEAST = 6  # of them, however long it takes
 TIMING_SECONDS = 10.0  # after which no further candidate is begun
-MANY = 1000  # trials, where hours are the budget
+MANY = 10**6  # trials, where hours are the budget: more than there is time for
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,16 @@ def test_a_forecast_takes_as_many_trials_as_there_is_time_for():
     assert (trials, told.trials) == (20, 20)  # 10 rounds; 11 would take 1032 s
 
 
+def test_a_forecast_of_a_day_on_a_cluster_is_of_a_day():
+    costs = {"macs": 1e8, "memory": 1e8}
+    length = Length(epochs=9, steps=100, validate_every=3, early_stopping=None)
+    pace = Pace(Timing(0.1, 0.02), 10, 0.0, 8)
+    pool = Pool([costs] * 9, [(costs, Timing(0.1, 0.02))] * 3)
+    trials, told = forecast(pool, [], length, pace, 24.0, 24 * 3600)
+    assert 0.8 * 24 < told.hours <= 24
+    assert trials == pytest.approx(8 * told.hours * 3600 / 92.5, rel=0.01)
+
+
 def test_what_was_read_is_not_read_again(phantom_folder, tmp_path, monkeypatch):
     source, chosen = MsdData(path=phantom_folder), Preprocess(crop="none")
     survey = survey_data(source, tmp_path, silent)
