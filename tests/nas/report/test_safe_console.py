@@ -1,6 +1,9 @@
 """What names and messages may do to a terminal: nothing."""
 
 import io
+import os
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -9,6 +12,8 @@ from rich.table import Table
 from nas.cli.console import say
 from nas.cli.main import main
 from nas.report.safe_console import SafeConsole, printable
+from nas.report.write_front import write_front
+from tests.nas.results import flat_result, search_record
 
 EVIL = "\x1b]0;owned\x07\x1b[31mred\x9b31m\u202egpj"
 
@@ -70,3 +75,15 @@ def test_errors_warnings_and_reports_obey_no_name(tmp_path, capsys):
     assert not {"\x1b", "\x07", "\x9b"} & {*told}
     assert "error: " in told and r"warning: odd \x1b]0;owned" in told
     assert rf"{tmp_path}/a\x1b]0;owned" in told
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_signs_that_a_terminal_lacks_end_no_command(encoding, tmp_path):
+    """As on clusters whose language is not UTF-8: a cost that nobody knows is a dash."""
+    known = flat_result(key="a", dice=0.88, params=100, latency_ms=5.0)
+    write_front(tmp_path, search_record([known, flat_result(key="b", dice=0.9, params=900)]))
+    command = [sys.executable, "-m", "nas", "front", str(tmp_path)]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    found = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert b"0.9000" in found.stdout
