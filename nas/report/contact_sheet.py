@@ -25,6 +25,7 @@ from trainers.data.source import DataSource
 AnyCase = TypeVar("AnyCase")
 DPI = 100
 CAPTION, HEAD, BORDER = 30, 84, 16  # pixels
+MORE = 90  # for "and 12 more"
 WIDTH = 1700  # pixels of a sheet whose head is drawn at its size
 TILES = ((12, (400, 560)), (40, (310, 440)), (inf, (240, 340)))  # up to so many cases: pixels
 SHAPE = 1.6  # width of a sheet over its height, about
@@ -126,9 +127,14 @@ def _head(ax: Axes, source: DataSource, shown: int, colours: np.ndarray, size: f
     x = write(BORDER, 30, source.folder.name or str(source.folder), "white", 15)
     x = write(x + 14 * size, 30, which, "white", 11)
     write(x + 14 * size, 30, told, MUTED, 9)
-    x = float(BORDER)
-    for index, name in enumerate(source.classes[1 : LEGEND + 1], start=1):
-        square = "\N{BLACK SQUARE}"
-        x = write(x, 60, f"{square} {name}", colours[index], 11) + 16 * size
-    if len(source.classes) - 1 > LEGEND:
-        write(x, 60, f"and {len(source.classes) - 1 - LEGEND} more", "white", 11)
+    x, names = float(BORDER), source.classes[1:]
+    assert ax.figure
+    for index, name in enumerate(names, start=1):
+        left = len(names) - index
+        room = ax.figure.bbox.width - (MORE * size if left else 0) - BORDER
+        end = write(x, 60, f"\N{BLACK SQUARE} {name}", colours[index], 11)
+        if index > LEGEND or end > room:
+            ax.texts[-1].remove()
+            write(x, 60, f"and {left + 1} more", "white", 11)
+            break
+        x = end + 16 * size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -44,8 +44,9 @@ class _Look:
 def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
     """A row for each case: the image with its label and the segmentation, then what was decided.
 
-    Of one item all planes are shown, of several the axial plane of each.
+    Of one item all planes are shown that every case has, of several the first of each.
     """
+    views = _alike(views)
     items = evenly(items_of(mechanism, views), COLUMNS)
     first = views[0].planes
     columns = [(items[0], plane) for plane in range(len(first))]
@@ -68,6 +69,17 @@ def mechanism_figure(mechanism: str, views: Sequence[CaseView]) -> Figure:
         ax.set_title(title, fontsize=8, color=MUTED)
     _explain_colours(figure, look, axes)
     return figure
+
+
+def _alike(views: Sequence[CaseView]) -> Sequence[CaseView]:
+    """With the planes that all have: a case of a single slice has one. Where they have none in
+    common, those that have the first one's."""
+    names = [{plane.name for plane in view.planes} for view in views]
+    shared = set.intersection(*names) or names[0]
+    kept = (view for view, own in zip(views, names, strict=True) if own >= shared)
+    return [
+        replace(view, planes=tuple(p for p in view.planes if p.name in shared)) for view in kept
+    ]
 
 
 def items_of(mechanism: str, views: Sequence[CaseView]) -> list[Item]:

@@ -1,5 +1,7 @@
 """What is drawn is what the network decided, where it decided it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -257,3 +259,13 @@ def test_tokens_that_fill_no_map_are_left_out_and_windows_are_put_back():
         assert 32 % values.shape[0] == 0
         assert len(set(values.shape)) == 1
     assert placed
+
+
+def test_a_case_of_one_slice_beside_others_is_drawn_in_the_planes_that_it_has(tmp_path):
+    case = write_case(tmp_path, "a", np.random.default_rng(0).uniform(0, 1, (8, 8, 8)))
+    view = look_at(segmenter_of(Pointing(), (8, 8, 8)), case, Tally())
+    assert len(view.planes) > 1
+    one = replace(view, name="thin", planes=view.planes[1:2])
+    assert png(mechanism_figure("brightest", [view, one]))
+    other = replace(view, name="other", planes=view.planes[:1])
+    assert png(mechanism_figure("brightest", [one, other, view]))  # that have none in common

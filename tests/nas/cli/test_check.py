@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nas.cli.main import main
-from nas.report.contact_sheet import class_colours, evenly
+from nas.report.contact_sheet import _head, class_colours, evenly
 from tests.trainers.data.layouts import datalist_of, nnunet_of, pair_of, table_of
 from tests.trainers.data.volumes import SHAPE, ball, write_msd, write_nifti
 from trainers.data.source import Case
@@ -163,6 +165,19 @@ def one_case(folder: Path, centre: tuple[int, int, int], affine: np.ndarray) -> 
     told = main(["check", str(folder), "--sheet", str(folder / "sheet.png")])
     assert told == 1  # a case alone is no set for a search
     return np.asarray(Image.open(folder / "sheet.png").convert("RGB")).astype(int)[120:]
+
+
+def test_names_of_classes_stay_on_the_sheet(tmp_path):
+    """Of 30 long ones some are left for a number."""
+    names = ["background", *(f"vertebra number {n}" for n in range(30))]
+    figure = Figure(figsize=(6, 3), dpi=100)
+    ax = figure.add_axes((0, 0, 1, 1), xlim=(0, 600), ylim=(300, 0))
+    source = SimpleNamespace(cases=["a"], modalities=["CT"], folder=tmp_path, classes=names)
+    _head(ax, source, 1, class_colours(len(names)), 1.0)
+    told = [text.get_text() for text in ax.texts[3:]]
+    assert told[-1] == f"and {30 - (len(told) - 1)} more"
+    assert len(told) > 2
+    assert all(text.get_window_extent().x1 <= 600 for text in ax.texts[3:])
 
 
 def axial(sheet: np.ndarray) -> np.ndarray:
