@@ -230,11 +230,17 @@ def require_packages() -> None:
 def _folders(folder: Path) -> list[tuple[Path, list[Path]]]:
     """The folder and all below, with their files, in order of name; hidden ones are left out.
     Links to folders are followed, each folder once."""
-    found, seen = [], {folder.resolve()}
+    found, root = [], folder.resolve()
+    seen = {root}
     for path, folders, files in os.walk(folder, followlinks=True):
-        inner = {name: Path(path, name).resolve() for name in sorted(folders)}
-        folders[:] = [n for n, place in inner.items() if n[0] != "." and place not in seen]
-        seen.update(inner[name] for name in folders)
+        inner = sorted((Path(path, name).is_symlink(), name) for name in folders)
+        folders.clear()
+        for _, name in inner:  # links last, so that a folder beside its link has its own name
+            place = Path(path, name).resolve()
+            if name[0] != "." and place not in seen and not root.is_relative_to(place):
+                seen.add(place)
+                folders.append(name)
+        folders.sort()
         kept = sorted(name for name in files if not name.startswith("."))
         found.append((Path(path), [Path(path, name) for name in kept]))
     return found

@@ -207,9 +207,9 @@ def check_outlined(images: Path, task: Task) -> None:
     """Raise UserError where what is outlined in DICOM cannot be told from what does not count."""
     if task.ignore is not None:
         raise UserError(
-            f"{images} is DICOM, where outlines are known by their names, and of the voxels that "
-            f"count nowhere the network knows the number {task.ignore} alone; expected images and "
-            "labels in NIfTI, or cases of its own data"
+            f"{images} is DICOM, and the network ignores what has the number {task.ignore}, which "
+            "has no name that outlines could have; expected images and labels in NIfTI, or a part "
+            "of its own data (--part)"
         )
 
 

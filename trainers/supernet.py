@@ -248,7 +248,10 @@ class SupernetTrainer(Generic[Point]):
 
     def _load_training(self, training: Mapping[str, Any] | None) -> None:
         if training is None:
-            raise UserError(f"{self.checkpoint} holds weights only: its training has ended")
+            raise UserError(
+                f"{self.checkpoint} holds weights only, of a training "
+                "that has ended; remove it to train anew"
+            )
         self.epoch, self.curve = training["epoch"], list(training["curve"])
         self._optimizer.load_state(training)
         self._sampler.load_state(training["sampler"])

@@ -108,5 +108,8 @@ def agreement(record: Deployment) -> str:
 
 
 def _seen(checks: Checks) -> str:
-    few = f"{checks.learnt} of them are training cases of the network: Dice is too good"
-    return f"; {few}" if checks.learnt else ""
+    from nas.cli.evaluation_table import seen_line
+
+    learnt = checks.learnt if checks.dice is not None else 0
+    told = seen_line(learnt, 0, len(checks.cases))
+    return f"; {told}" if told else ""

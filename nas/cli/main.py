@@ -54,15 +54,14 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 done, 1 not done, 2 bad input, 130 interrupted."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a sign that the terminal lacks ends nothing
     given, commands = sys.argv[1:] if arguments is None else arguments, parser()
     if given and not given[0].startswith("-") and given[0] not in COMMANDS:
         near = difflib.get_close_matches(given[0], COMMANDS, n=1)
         hint = f"Did you mean {near[0]}?" if near else "segnas -h lists them"
         commands.error(f"{given[0]!r} is no command. {hint}")
     options = commands.parse_args(given)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # nothing ends with a traceback by a sign it lacks
-            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     warnings.showwarning = _show_warning
     return one_line_errors(partial(options.run, options))
 

@@ -60,7 +60,8 @@ def make_plan_file(
     with Bars(NOTES, stages=stages) as bars:
         plan = make_plan(source, name, directory, hours, bars.count)
     stages.end()
-    replace_files({file: plan.to_yaml(command).encode()})
+    asked = "" if hours is None else _asked(hours)
+    replace_files({file: f"{plan.to_yaml(command)}{asked}".encode()})
     for line in plan.lines:
         note(line)
 
@@ -86,9 +87,6 @@ def planned_file(
             )
         command = f"segnas search {shlex.quote(str(data))} goes by this file."
         make_plan_file(data, search_name(data), directory, hours, file, command, stages, settings)
-        if hours is not None:
-            with file.open("a", encoding="utf-8") as text:
-                text.write(_asked(hours))
         note(f"Wrote {file}: change it and run the same command to go by what it says")
         return file
     own = read_yaml(file).get("data")

@@ -16,7 +16,7 @@ from torch import nn
 
 from nas.config.architecture_file import load_architecture_file
 from nas.config.explain import explain
-from nas.config.yaml_file import flow_yaml, read_config
+from nas.config.yaml_file import flow_yaml, read_config, read_yaml
 from nas.export.postprocess_record import POSTPROCESS, PostprocessRecord
 from nas.pareto.result import Result
 from search_spaces.registry import ARCHITECTURE
@@ -65,8 +65,8 @@ class Export:
                 f"{folder} is no export: {CONFIG} is missing; make one with segnas export"
             )
         self.folder = folder
-        config = read_config(ExportConfig, folder / CONFIG, recorded=True)
-        if config.data.split == Path(SPLIT):  # the folder's own, wherever it was moved
+        data = read_yaml(folder / CONFIG).get("data")
+        if isinstance(data, dict) and data.get("split") == SPLIT:  # its own, wherever it lies
             settings = [f"data.split={flow_yaml(str(folder / SPLIT))}", *settings]
         self.config = read_config(ExportConfig, folder / CONFIG, settings, recorded=True)
         self.architecture: Architecture = load_architecture_file(folder / ARCHITECTURE)

@@ -208,10 +208,11 @@ def _folds(export: Export, cache: VolumeCache, cases: Cases, count: int) -> list
     """Raise UserError where one would have an image in two parts, or a part without foreground, as
     for the split of a search."""
     groups, names = export.config.groups, [*cases.train, *cases.validation]
-    if not (groups or cases.groups) and (groups := groups_by_name(names)):
+    if not (groups or cases.groups) and (alike := groups_by_name(names)):
         warnings.warn(
-            f"--folds: cases whose names are alike in {groups.pattern} validate together, as those "
-            f"of one patient; another `groups` in {export.folder / CONFIG} would be gone by",
+            f"--folds {count}: names look as if patients had several cases, which may be in "
+            "several folds, so that Dice is too good; to keep them together set groups: "
+            f"{{pattern: '{alike.pattern}'}} in {export.folder / CONFIG}",
             stacklevel=2,
         )
     folds = make_folds(cases, count, export.config.seed, groups)

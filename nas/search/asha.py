@@ -55,16 +55,20 @@ class Scheduler:
     ) -> bool:
         """Whether the candidate goes on after a validation at this epoch.
 
-        `curve`: Dice of every validation so far. It is judged where the epoch is a rung, once; the
-        same report gets the same answer. Lower rungs, which it has passed, are filled where they do
+        `curve`: Dice of every validation so far. It is judged where the epoch is a rung, once, or
+        at the first validation after it where it has epochs of its own; the same report gets the
+        same answer. Lower rungs, which it has passed, are filled where they do
         not know it; what a rung knows stays as it is.
         """
         if self._stopped.get(key) == epoch:
             return False
         rungs = self._rungs(key)
-        judged = epoch in rungs and key not in rungs[epoch]
+        new = [rung for rung in rungs if rung <= epoch and key not in rungs[rung]]
+        if not self._at_own_epochs(epoch, curve):
+            new = [rung for rung in new if rung == epoch]
         self._record(key, epoch, curve, costs)
-        if not judged or key not in rungs[epoch] or self._newest_goes_on(rungs[epoch]):
+        judged = max((rung for rung in new if key in rungs[rung]), default=None)
+        if judged is None or self._newest_goes_on(rungs[judged]):
             return True
         self._stopped[key] = epoch
         return False
@@ -88,12 +92,16 @@ class Scheduler:
     ) -> None:
         for rung_epoch, rung in self._rungs(key).items():
             validations = rung_epoch // self._validate_every
-            if len(curve) < epoch // self._validate_every:  # it validates when it likes
+            if self._at_own_epochs(epoch, curve):
                 validations = rung_epoch * len(curve) // epoch
             if rung_epoch <= epoch and 0 < validations <= len(curve):
                 values = {**costs, "dice": curve[validations - 1]}
                 known = tuple(minimised(values.get(n), n) for n in self._objectives)
                 rung.setdefault(key, known)
+
+    def _at_own_epochs(self, epoch: int, curve: Sequence[float]) -> bool:
+        """Whether it was validated less often than `train` says, as an evaluator may like to."""
+        return len(curve) < epoch // self._validate_every
 
     def _newest_goes_on(self, rung: Rung) -> bool:
         points = np.array(list(rung.values()))

@@ -97,7 +97,8 @@ class SearchBudget:
     def committed(
         self, study: Study, under_way: Sequence[Running], pending: bool, seconds: float
     ) -> Spent:
-        """The same once all that is `under_way` may end, and one more candidate, if `pending`."""
+        """The same once all that is `under_way` may end, and one more candidate, if `pending`, of
+        which nobody knows yet whether it is to be trained whole."""
         new, again = _epochs(under_way)
         ends = [
             self.epochs  # nothing stops what was to be tried first

@@ -208,9 +208,9 @@ class SupernetStage:
         # An epoch that was not saved, or whose report came too late, is trained again.
         record.curve = [told for told in record.curve if told["epoch"] < report.epoch]
         if report.loss is not None:
-            told = {"loss": report.loss, "dice": report.dice, **report.measured}
+            told = {**report.measured, "loss": report.loss, "dice": report.dice}
             metrics = {name: value for name, value in told.items() if value is not None}
-            record.curve.append({"epoch": report.epoch, **metrics})
+            record.curve.append({**metrics, "epoch": report.epoch})
             record.train_seconds += report.seconds
             self._seconds.append(report.seconds)
             self._view.track(record.curve)

@@ -79,7 +79,7 @@ def _told(name: str, one: str, other: str) -> str:
     if name == MEMORY_DEVICE:
         return f"memory was estimated for {one}, and resources.gpus makes it {other}"
     if name == MEMORY_THREADS:
-        return f"memory was estimated for {one} threads, and resources.cpus makes it {other}"
+        return f"memory was estimated for resources.cpus = {one}, and they are {other}"
     return f"{name} was {one} and is {other}"
 
 

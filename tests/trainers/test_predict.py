@@ -272,7 +272,7 @@ def test_outlines_in_dicom_of_a_network_that_ignores_a_class_are_refused(series)
     spec = network.spec.model_copy(
         update={"task": network.spec.task.model_copy(update={"ignore": 3})}
     )
-    with pytest.raises(UserError, match="the number 3 alone; expected images and labels in NIfTI"):
+    with pytest.raises(UserError, match="the number 3, which has no name that outlines"):
         evaluate_folder(replace(network, spec=spec), series / "dicom", series / "dicom")
 
 

@@ -176,8 +176,8 @@ class OwnSplit(Strict):
     """The split that the data bring: a file, lists or a column with training, validation and test.
 
     `fold`: which of several, counted from 0; without it the first, and a fifth of the cases for
-    validation where the data bring none. `groups`: cases that stay together in what is drawn, and
-    of which a warning tells where the data put them into several parts.
+    validation where the data bring none. `groups`: cases that stay together in what is drawn, in
+    the place of the data's own, and of which a warning tells where the data part them.
     """
 
     fold: Annotated[int, Field(ge=0)] | None = None

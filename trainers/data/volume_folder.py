@@ -60,11 +60,11 @@ def strays(files: Iterable[Path]) -> list[Path]:
 def find_images(folder: Path, channels: int, known: Container[str] = ()) -> dict[str, Image]:
     """Case name -> image for a network of so many channels, in order of name; see `images_of`.
 
-    `known`: names of cases; where a file is called so, files are cases, as their names stand.
+    `known`: names of cases; where a file is called so, files of one channel are cases as they are.
     Raises UserError as `find_volumes` does, and where a case lacks a channel.
     """
     volumes = find_volumes(folder)
-    if any(name in known for name in volumes):
+    if channels == 1 and any(name in known for name in volumes):
         return dict(volumes)
     return images_of(volumes, channels, folder)
 

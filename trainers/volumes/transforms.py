@@ -65,7 +65,8 @@ class PrepareImaged(Settings):
         given = case["image"]
         file = one_or_all(map(Path, given if isinstance(given, list | tuple) else [given]))
         if (found := channels(open_volume(file))) != self.channels:  # before it is all read
-            raise UserError(f"{given} has {found} channels; the network expects {self.channels}")
+            name = files_of(file)[0]
+            raise UserError(f"{name} has {found} channels; the network expects {self.channels}")
         prepared = prepare_image(file, self, self.spacing)
         image = with_affine(torch.from_numpy(prepared.image), prepared.grid.affine)
         return {**case, "image": image, "file": file, "prepared": prepared}

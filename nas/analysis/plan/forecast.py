@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from nas.analysis.plan.measure import Bench, mean_timing
 from nas.analysis.plan.schedule import Length, Pace
@@ -17,10 +18,15 @@ from trainers.config import TrainConfig
 
 DRAWN, TIMED = 80, 8
 SEED = 0
-LADDER = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 27, 30, 34, 38, 42, 46,
-          50, 55, 60, 70, 80, 90, 100, 120, 140, 160, 200,
-          *(round(200 * 1.2**step) for step in range(1, 26)))  # fmt: skip
-"""Trials of which a plan takes one."""
+FEW = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 24, 27, 30, 34, 38, 42, 46,
+          50, 55, 60, 70, 80, 90, 100, 120, 140, 160, 200)  # fmt: skip
+
+
+def ladder() -> Iterator[int]:
+    """Trials of which a plan takes one."""
+    yield from FEW
+    for step in count(1):
+        yield round(FEW[-1] * 1.2**step)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def forecast(
     the limit of the search itself, after which none starts.
     """
     best: tuple[int, Forecast] | None = None
-    for trials in LADDER:
+    for trials in ladder():
         schedule = length.schedule(trials, pace, hours)
         told = forecast_hours(pool.timed, first, pool.costs, schedule, SEED, baselines)
         if best and (told.hours * 3600 > seconds or told.cut_short):

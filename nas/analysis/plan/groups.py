@@ -17,7 +17,7 @@ HOW = (
 
 
 def choose_groups(names: Sequence[str]) -> Choice[Groups | None]:
-    """See `groups_by_name`."""
+    """What `groups_by_name` finds, and the reason: how many patients there are, or what to do."""
     if groups := groups_by_name(names):
         return Choice(groups, _told(Counter(group_of(name, groups) for name in names)))
     return Choice(None, f"the names suggest no patients with several cases; {HOW}")

@@ -10,19 +10,20 @@ import numpy as np
 from trainers.data.check.facts import CaseFacts
 from trainers.data.check.parts import hounsfield
 
-NOT_CT = re.compile(
-    r"(?<![a-z])(mri?|t1|t2|flair|pet|dwi|adc|us|ultrasound|non?[-_ ]?ct)", re.IGNORECASE
-)
+NO_CT = re.compile(r"(?<![a-z])non?[-_ ]?ct(?![a-z])", re.IGNORECASE)  # nnU-Net's nonCT
+NOT_CT = re.compile(r"(?<![a-z])(mri?|t1|t2|flair|pet|dwi|adc|us|ultrasound)", re.IGNORECASE)
 CT = re.compile(r"(?<![a-z])(cb)?cta?(?![a-z])", re.IGNORECASE)
 ROUNDED = 5.0  # HU, of a window
 
 
 def is_ct(modality: str, channel: int, cases: Sequence[CaseFacts]) -> bool:
     """Whether the name says so; where it says nothing, whether the values are Hounsfield units."""
-    if NOT_CT.match(modality):
+    if NO_CT.search(modality):
         return False
     if CT.search(modality):
         return True
+    if NOT_CT.match(modality):
+        return False
     return hounsfield(cases, channel)
 
 

@@ -23,7 +23,7 @@ TRIAL_SECONDS = 0.5  # of a trial, beside its epochs: it is proposed, counted an
 EPOCH_SECONDS = 0.15  # of an epoch, beside its steps: its checkpoint is written, its report travels
 SEARCHES = 300  # that are simulated
 FEWEST, LONG = 30, 1000  # where each has more trials than that, fewer tell as much
-AMPLE = 2.0  # times the trials that the hours hold in the mean: more are never begun
+AMPLE = 2.0  # times the trials that the hours hold in the mean: more are seldom begun
 COVERS = 0.8  # of these, the share within the interval
 
 
@@ -112,6 +112,7 @@ def forecast_hours(
         held = AMPLE * 3600 * schedule.hours * schedule.slots / mean
         trials = min(trials, len(first) + math.ceil(held))
     of_first = [line.seconds(one) for one in first[:trials]]
+    extra = [line.seconds(one) for one in baselines]
     others = max(trials - len(first), 0)
     outcomes = []
     for _ in range(max(FEWEST, min(SEARCHES, SEARCHES * LONG // max(trials, 1)))):
@@ -121,7 +122,6 @@ def forecast_hours(
         misses += random.normal(0, line.error / len(timed) ** 0.5)
         ends = random.choice(shares, len(whole), p=probabilities)
         seconds = whole * (1 + misses).clip(0.1) * ends
-        extra = [line.seconds(one) for one in baselines]
         mixed, beside = _mixed(seconds.tolist(), extra, len(first))
         wall, started = simulate_schedule(mixed, schedule)
         outcomes.append((wall, started - sum(place < started for place in beside)))

@@ -33,12 +33,13 @@ def _parts(preview: Preview) -> Iterator[str]:
         )
     yield section(
         "Where known networks lie",
-        paragraphs(sentences.HOW_TO_READ_MARKS, *sentences.latency_texts(preview)),
+        paragraphs(sentences.HOW_TO_READ_MARKS),
         svg_panels(plane_panels(preview), 580),
         html_table(tables.network_table(preview)),
     )
     if preview.latencies:
-        yield section("Latencies", html_table(tables.latency_table(preview)))
+        told = paragraphs(*sentences.latency_texts(preview))
+        yield section("Latencies", told, html_table(tables.latency_table(preview)))
     if hours := list(sentences.hours_texts(preview)):
         yield section("How long the search takes", paragraphs(*hours))
     if sharing := list(sentences.side_by_side_texts(preview.side_by_side)):

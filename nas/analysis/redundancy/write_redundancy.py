@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas.analysis.redundancy.figure import redundancy_figure, redundancy_panels
 from nas.analysis.redundancy.redundancy_report import Report
-from nas.analysis.redundancy.table import LEGEND, redundancy_table
+from nas.analysis.redundancy.table import redundancy_table
 from nas.report.html_page import html_page, html_table, paragraphs, png, svg_panels
 from search_spaces.registry import architecture_record
 from trainers.atomic import write_folder
@@ -50,7 +50,7 @@ def _page(report: Report, title: str) -> str:
             f"weights over {volumes} volume{'s' if volumes > 1 else ''}: 1 is no change, a "
             "redundant part is near 1. With LN: the input before the layer norm; without: after "
             f"it; {COMPARED[redundancy.output]}. {CKA[redundancy.cka]}.",
-            f"{report.conclusion()}. In the table, {LEGEND}.",
+            f"{report.conclusion()}.",
         ),
         svg_panels(redundancy_panels(redundancy, report.closed), 380),
         html_table(redundancy_table(redundancy, report.closed, modules=True)),

@@ -33,7 +33,7 @@ def _url(text: str) -> str:
     host = rf"{label}(\.{label})*\.?|\[[0-9A-Fa-f:]+\]"
     found = re.fullmatch(rf"https?://({host})(:(?P<port>[1-9]\d{{0,4}}))?/?", text)
     if not found or int(found["port"] or 0) >= 2**16:
-        raise ValueError("expected http://HOST:PORT, with nothing behind it")
+        raise ValueError("expected http://HOST:PORT, a port up to 65535 and nothing behind it")
     return text
 
 

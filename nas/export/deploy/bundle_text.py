@@ -105,8 +105,8 @@ def readme(record: Deployment) -> str:
         else f" Mean Dice against their labels: {checks.dice:.4f}; PyTorch's: "
         f"{checks.dice_pytorch:.4f}."
     )
-    if checks.learnt:
-        dice += f" Of these cases {checks.learnt} trained the network: new ones have a lower Dice."
+    if dice and checks.learnt:
+        dice += f" It was trained on {checks.learnt} of them: on new cases Dice is likely lower."
     monai, *others = needed_packages(record)
     names = ", ".join(map(plain, task.targets.names))
     spacing = "not resampled"

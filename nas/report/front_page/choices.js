@@ -7,7 +7,7 @@ class Choices extends Plot {
   // `brush`: called with the name of an axis and what is to be lit there, null for everything.
   constructor(where, label, {brush, ...calls}) {
     super(where, label, calls);
-    Object.assign(this, {brush, labels: element("div", {class: "axes"}), drag: null});
+    Object.assign(this, {brush, labels: element("div", {class: "axes"}), drag: null, taken: false});
     where.append(this.labels);
     this.list.addEventListener("pointerdown", (event) => this.grab(event));
     this.list.addEventListener("pointermove", (event) => this.pull(event));
@@ -102,7 +102,7 @@ class Choices extends Plot {
       for (const {middle, half} of this.bands[i] ?? []) ink.fillRect(xs[i] - 3, middle - half - 2, 6, 2 * half + 4);
       const brush = state.brush.get(axis.name);
       if (brush?.values) {
-        const [low, high] = brush.values.map((one) => Math.min(1, axis.of(one)));
+        const [low, high] = axis.shares(brush.values);
         ink.fillStyle = palette.chosen;
         ink.globalAlpha = 0.35;
         ink.fillRect(xs[i] - 7, box.bottom - high * (box.bottom - box.top), 14, (high - low) * (box.bottom - box.top));
@@ -130,7 +130,7 @@ class Choices extends Plot {
     const {box, xs} = this;
     const rows = this.all.flatMap((axis, i) => {
       const brush = state.brush.get(axis.name);
-      const best = {values: axis.best?.map(axis.level), text: `best quarter of ${axis.title}`};
+      const best = {values: axis.values?.(axis.best), text: `best quarter of ${axis.title}`};
       const title = axis.share
         ? element("button", {type: "button", class: "axis", "aria-pressed": String(Boolean(brush)),
           title: `${axis.title}: light the best quarter; drag along the axis for another range`,
@@ -206,8 +206,8 @@ class Choices extends Plot {
   grab(event) {
     const {left, top} = this.where.getBoundingClientRect();
     const i = (this.xs ?? []).findIndex((x) => Math.abs(x - (event.clientX - left)) < 12);
-    this.taken = i >= 0 && Boolean(this.all[i].share);  // and the click that follows is no choice
-    if (!this.taken) return;
+    this.taken = false;
+    if (i < 0 || !this.all[i].share) return;
     this.drag = {axis: this.all[i], from: event.clientY - top, moved: false};
     this.list.setPointerCapture(event.pointerId);
   }
@@ -217,16 +217,19 @@ class Choices extends Plot {
     const {top} = this.where.getBoundingClientRect();
     const [a, b] = [this.drag.from, event.clientY - top];
     if (Math.abs(a - b) < 4 && !this.drag.moved) return;
-    this.drag.moved = true;
+    this.drag.moved = this.taken = true;  // and the click that follows is no choice
     const {axis} = this.drag;
     const share = (y) => Math.max(0, Math.min(1, (this.box.bottom - y) / (this.box.bottom - this.box.top)));
     const range = [share(Math.max(a, b)), share(Math.min(a, b))];
-    this.brush(axis.name, {values: range.map(axis.level), text: `${axis.title} ${range.map(axis.text).join(" to ")}`});
+    this.brush(axis.name, {values: axis.values(range), text: `${axis.title} ${range.map(axis.text).join(" to ")}`});
   }
 
   drop() {
-    if (this.drag && !this.drag.moved) this.brush(this.drag.axis.name, null);
+    const {axis, moved} = this.drag ?? {};
     this.drag = null;
+    if (!axis || moved || !this.spec.brush.has(axis.name)) return;
+    this.taken = true;
+    this.brush(axis.name, null);
   }
 }
 
@@ -266,9 +269,12 @@ function numericAxis(name) {
   };
   const level = (part) => (log ? 10 ** (low + part * (high - low)) : low + part * (high - low));
   const text = (part) => shown(name, level(part));
+  // A range as values, for the axis may grow; what reaches its end goes on.
+  const values = ([from, to]) => [from <= 0 ? null : level(from), to >= 1 ? null : level(to)];
+  const shares = ([from, to]) => [from === null ? 0 : of(from), to === null ? 1 : Math.min(1, of(to))];
   const sorted = trained.map(share).filter((one) => one !== null).sort((a, b) => a - b);
   const quarter = sorted[Math.floor((name === "dice" ? 0.75 : 0.25) * (sorted.length - 1))];
-  return {name, title: titleOf(name), share, of, level, text, best: name === "dice" ? [quarter, 1] : [0, quarter],
+  return {name, title: titleOf(name), share, values, shares, text, best: name === "dice" ? [quarter, 1] : [0, quarter],
     ends: high > low ? [[0, `${known.some((one) => one < floor) ? "≤ " : ""}${text(0)}`], [1, text(1)]]
       : [[0.5, text(0)]]};
 }
@@ -287,7 +293,7 @@ function litBy(state) {
     const knob = data.knobs.findIndex((one) => `knob ${one.name}` === name);
     const axis = knob >= 0 ? knobAxis(knob) : numericAxis(name);
     if (!axis || Boolean(brush.values) !== Boolean(axis.share)) return [];
-    const [low, high] = brush.values?.map(axis.of) ?? [];  // the axis may have grown since
+    const [low, high] = brush.values ? axis.shares(brush.values) : [];
     return brush.values ? [(network) => {
       const share = axis.share(network);
       return share !== null && share >= low - 1e-9 && share <= high + 1e-9;

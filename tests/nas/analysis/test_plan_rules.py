@@ -147,7 +147,7 @@ def test_a_patch_that_was_shrunk_says_why():
         ("ACT", 0, 100, False),
         ("nonCT", -1024, 3000, False),
         ("noCT", -1024, 3000, False),
-        ("T1-CT", -1024, 3000, False),
+        ("PET-CT", 0, 100, True),
     ],
 )
 def test_what_is_ct(name, low, high, expected):

@@ -9,6 +9,7 @@ from nas.config.run_config import RunConfig
 from nas.config.yaml_file import config_yaml, read_config
 from trainers.errors import UserError
 
+NO_URL = "expected http://HOST:PORT, a port up to 65535 and nothing behind it"
 AGENT = "url: 'http://10.0.0.7:8765'"
 RUN = """
 name: several
@@ -94,9 +95,18 @@ def test_without_devices_nothing_of_them_is_written(read):
         ("[here]", r"latency.devices = \['here'\]: expected keys and values"),
         ("{here: 3}", "latency.devices.here = 3: expected keys and values"),
         ("{here: {url: 'ftp://box'}}", "devices.here.url = 'ftp://box': expected http://HOST:PORT"),
-        ("{here: {url: 'http://a:1/x'}}", "expected http://HOST:PORT, with nothing behind it"),
-        ("{here: {url: 'http://a:70000'}}", "expected http://HOST:PORT, with nothing behind it"),
-        ("{here: {url: 'http://a..b:1'}}", "expected http://HOST:PORT, with nothing behind it"),
+        (
+            "{here: {url: 'http://a:1/x'}}",
+            NO_URL,
+        ),
+        (
+            "{here: {url: 'http://a:70000'}}",
+            NO_URL,
+        ),
+        (
+            "{here: {url: 'http://a..b:1'}}",
+            NO_URL,
+        ),
         ("{here: {uri: a}}", "devices.here.uri is not a key of `latency.devices.here`. Did you"),
         ("{here: {threads: 0}}", "latency.devices.here.threads = 0"),
         (f"{{here: {{{AGENT}, command: [a]}}}}", "here: url and command: each says who measures"),

@@ -281,7 +281,7 @@ def test_a_dice_of_training_cases_is_said_to_be_one(cases, tmp_path):
     record = deploy(known, cases, "torchscript", "fp32", tmp_path / "d", QUICK)
     assert (record.checks.learnt, Deployment.read(tmp_path / "d").checks.learnt) == (1, 1)
     assert (
-        "1 of them are training cases of the network: Dice is too good"
+        "1 of 2 are training cases of the network: Dice is too good"
         in deploying_command.agreement(record)
     )
     assert metadata(record.model_copy(update={"format": "bundle"}))["eval_metrics"] == {}

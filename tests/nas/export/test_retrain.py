@@ -24,6 +24,7 @@ from nas.export.training_job import train_here
 from search_spaces.hybrid import Hybrid
 from tests.nas.exports import POINT, opened, same, weights_in, write_export
 from trainers.checkpoint import write_checkpoint
+from trainers.data.config import Groups
 from trainers.data.splits import Cases
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
@@ -341,15 +342,18 @@ def test_what_was_trained_last_is_what_is_used(make):
     assert (folder / "folds").is_dir()
 
 
-def test_folds_keep_those_together_whose_names_are_of_one_patient(make, phantom):
+def test_folds_of_names_that_look_like_patients_are_doubted(make, phantom):
     """Where a file says how the search split them, and nothing which are whose."""
     volumes, _ = phantom
     export = Export(make("out"))
     names = [f"patient{n // 2:03}_frame{n % 2}" for n in range(12)]
     cases = Cases(tuple(names[:8]), tuple(names[8:]))
     facts = SimpleNamespace(check=lambda: SimpleNamespace(cases=()), targets=volumes.targets)
-    with pytest.warns(UserWarning, match="validate together, as those of one patient"):
-        folds = _folds(export, facts, cases, 3)
+    with pytest.warns(UserWarning, match=r"to keep them together set groups: \{pattern: ") as told:
+        _folds(export, facts, cases, 3)
+    pattern = str(told[0].message).partition("'")[2].partition("'")[0]
+    export.config = export.config.model_copy(update={"groups": Groups(pattern=pattern)})
+    folds = _folds(export, facts, cases, 3)
     for fold in folds:
         assert not {name[:10] for name in fold.train} & {name[:10] for name in fold.validation}
 

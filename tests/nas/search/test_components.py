@@ -73,7 +73,7 @@ def test_another_precision_or_device_of_memory_is_refused_under_an_old_journal(p
 def test_memory_of_other_threads_is_refused_under_an_old_journal(phantom, tmp_path):
     memory = {"objectives": ["dice", "params", "memory"]}
     old, new = (recorded(phantom, resources={"cpus": cpus}, **memory) for cpus in (1, 2))
-    told = "memory was estimated for 1 threads, and resources.cpus makes it 2"
+    told = "memory was estimated for resources.cpus = 1, and they are 2"
     with pytest.raises(UserError, match=told):
         check_settings_unchanged(old, new, tmp_path)
     plain = {"objectives": ["dice", "params"]}  # where nothing depends on them

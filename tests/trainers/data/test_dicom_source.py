@@ -1,7 +1,6 @@
 """DICOM series with SEG and RTSTRUCT labels as a source of data."""
 
 import shutil
-import time
 from pathlib import Path
 
 import nibabel as nib
@@ -157,7 +156,6 @@ def test_volumes_are_made_once_for_a_search_and_its_exports(tmp_path):
     again = opened(tmp_path / "a", export, cache=search / "cache")
     assert again.cases == first.cases and not export.exists()
     shutil.rmtree(made)
-    time.sleep(0.01)
     anew = opened(tmp_path / "a", search)
     assert anew.fingerprint(Preprocess()) == first.fingerprint(Preprocess())
     (search / "dicom").mkdir()
@@ -225,9 +223,14 @@ def test_what_lies_in_something_larger_is_kept_whatever_they_are_called(tmp_path
 def test_folders_that_are_links_are_read_once(tmp_path):
     write_seg(tmp_path / "archive", write_case(tmp_path / "archive"))
     (tmp_path / "cohort").mkdir()
-    (tmp_path / "cohort" / "one").symlink_to(tmp_path / "archive")
+    for name in ("one", "two"):
+        (tmp_path / "cohort" / name).symlink_to(tmp_path / "archive")
     (tmp_path / "archive" / "round").symlink_to(tmp_path / "cohort")
+    (tmp_path / "cohort" / "above").symlink_to(tmp_path)
+    assert len(find_series(tmp_path / "cohort")) == 1
     assert len(opened(tmp_path / "cohort", tmp_path / "work").cases) == 1
+    (tmp_path / "archive" / "a link").symlink_to(tmp_path / "archive" / "ct")
+    assert [series.files[0].parent.name for series in find_series(tmp_path / "archive")] == ["ct"]
 
 
 @pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR"])
