@@ -32,13 +32,17 @@ def serialised(state: Mapping[str, Any]) -> bytes:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The state that `write_checkpoint` wrote, on the CPU. Raises UserError for any other file."""
+    """The state that `write_checkpoint` wrote, on the CPU.
+
+    Raises UserError for any other file, OSError and MemoryError where that cannot be told: a server
+    that does not answer makes no file damaged.
+    """
     if not path.is_file():
         raise UserError(f"{path} is missing; expected a checkpoint")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
         raise UserError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or holds more than "

@@ -7,6 +7,7 @@ from functools import cache
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_ of malloc.h
 MOST = 2**31 - 1  # an int
+OLD_MOST = 2**25  # what glibc took before 2.35
 
 
 @cache
@@ -19,7 +20,7 @@ def keep_freed_memory() -> None:
     `give_back_freed_memory`.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(MMAP_THRESHOLD, MOST)
+        mallopt(MMAP_THRESHOLD, MOST) or mallopt(MMAP_THRESHOLD, OLD_MOST)
         mallopt(TRIM_THRESHOLD, MOST)
 
 

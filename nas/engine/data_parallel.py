@@ -16,7 +16,7 @@ import ray
 import torch
 from ray import train as ray_train
 from ray.exceptions import RayError
-from ray.train import RunConfig, ScalingConfig, TrainingFailedError
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -32,6 +32,7 @@ from trainers.parallel import Worker
 MOST_CPUS = 8  # of a worker: its share of patches, and on a CPU its convolutions
 RESTARTS = 2
 WAIT = 6 * 3600  # seconds that workers wait for the first one, which validates
+STARTS = 5  # of workers that are not to be had, a minute each
 LOOK = 0.5  # seconds between two looks whether the run has ended
 
 
@@ -146,7 +147,12 @@ def fit(config: dict[str, Any], workers: int, wanted: Resources, records: Path) 
             resources_per_worker={name: n for name, n in bundle.items() if n},
         ),
         torch_config=TorchConfig(timeout_s=WAIT),
-        run_config=RunConfig(name=uuid4().hex, storage_path=str(records)),
+        run_config=RunConfig(
+            name=uuid4().hex,
+            storage_path=str(records),
+            # Of workers that are not to be had: by default Ray tries for ever, and tells nobody.
+            failure_config=FailureConfig(controller_failure_limit=STARTS),  # type: ignore[call-arg]
+        ),
     )
     try:
         trainer.fit()

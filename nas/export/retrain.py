@@ -192,6 +192,8 @@ def check_task(export: Export, cache: VolumeCache) -> None:
     ):
         if expected != found:
             hint = ", or data.preprocess.spacing as it was" if key == "spacing" else ""
+            if key == "classes" and sorted(task.classes) == sorted(cache.classes):
+                hint = ", or data.classes in the order of the task"
             raise UserError(
                 f"{export.folder}: task.{key} = {expected}, and the data has {found}; expected the "
                 f"data that the network was found on{hint}"

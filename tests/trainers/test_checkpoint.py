@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -103,3 +104,15 @@ def test_a_finished_checkpoint_shrinks_to_its_weights(tmp_path):
     keep_weights_only(tmp_path / "a.pt")
     assert read_checkpoint(tmp_path / "a.pt").keys() == {"weights"}
     load_weights(network, tmp_path / "a.pt")
+
+
+def test_a_server_that_does_not_answer_makes_no_file_damaged(tmp_path, monkeypatch):
+    """So that nobody removes what is there and begins again."""
+    write_checkpoint(tmp_path / "a.pt", {"weights": {}})
+
+    def stale(*given, **options):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(torch, "load", stale)
+    with pytest.raises(OSError, match="Stale file handle"):
+        read_checkpoint(tmp_path / "a.pt")

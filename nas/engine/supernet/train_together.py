@@ -130,6 +130,8 @@ def train_supernet(
     jobs.prepare(Workspace(settings.directory, cache, cases, pause))
     assert jobs.workspace is not None
     steps = TrainSupernet(jobs, jobs.workspace, worker, attempt=uuid4().hex)
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()  # others may still copy volumes: nobody is watched for that
     done = False
     while not done:
         with lock.shared(), watchdog.watching() if worker.first else nullcontext():
