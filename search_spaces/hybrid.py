@@ -64,7 +64,8 @@ class TokenStage(Part):
         1.0,
         0.5,
         0.25,
-        doc="share of the full rank that the linear maps of attention and MLPs keep",
+        doc="share of the full rank that the linear maps of attention and MLPs keep; with "
+        "`adaptive` those of the MLPs alone, with `shared` keys and values are whole",
         added_later=True,
     )
     prune: float = choice(

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from trainers.dicom import has_dicom
 from trainers.errors import UserError, listed
 from trainers.volumes.files import (
     ENDINGS,
@@ -74,6 +73,8 @@ def is_dicom(images: Path) -> bool:
 
     Raises UserError where it holds volumes besides.
     """
+    from trainers.dicom import has_dicom  # with it comes nibabel
+
     if not images.is_dir() or not has_dicom(images):
         return False
     if not all(has_ending(file, PICTURES) for file in find_volumes(images, told=False).values()):

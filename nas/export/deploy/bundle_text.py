@@ -123,7 +123,8 @@ commands.
         --meta_file configs/metadata.json --bundle_root . \\
         --dataset_dir IMAGES --output_dir SEGMENTATIONS
 
-From another folder, give the paths of both files and of this folder as --bundle_root. Every .nii
+From another folder, give the paths of both files and of this folder as --bundle_root; MONAI reads
+@, % and # in paths as signs of its own. Every .nii
 and .nii.gz file of IMAGES becomes a label map of its name, in its geometry. Images are turned to
 {record.preprocess.orientation}, {spacing}, and read in windows of
 {"x".join(map(str, task.patch))} voxels.{by_channel(task)}{_after(record)}
