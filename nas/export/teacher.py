@@ -21,7 +21,6 @@ def open_teacher(folder: Path, student: Export) -> Export:
     ours, theirs = student.config, teacher.config
     for what, here, there in (
         ("channels", ours.task.channels, theirs.task.channels),
-        ("modalities", *_orders(ours.task.modalities, theirs.task.modalities)),
         ("classes", list(ours.task.classes), list(theirs.task.classes)),
         ("regions", list(map(str, ours.task.regions)), list(map(str, theirs.task.regions))),
         ("spacing in mm", ours.task.spacing, theirs.task.spacing),
@@ -32,15 +31,14 @@ def open_teacher(folder: Path, student: Export) -> Export:
                 f"--teacher {folder}: its {what}: {there}; expected those of {student.folder}: "
                 f"{here}. A teacher sees the same patches and says the same classes"
             )
+    own, its = ours.task.modalities, theirs.task.modalities
+    if own != its and sorted(own) == sorted(its):  # other names are a matter of taste
+        raise UserError(
+            f"--teacher {folder}: its modalities: {', '.join(its)}; expected those of "
+            f"{student.folder} in their order: {', '.join(own)}"
+        )
     _try(teacher, ours.train.patch, student)
     return teacher
-
-
-def _orders(
-    here: tuple[str, ...], there: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Nothing of both where names differ, which are a matter of taste, and not the order alone."""
-    return (here, there) if sorted(here) == sorted(there) else ((), ())
 
 
 def _try(teacher: Export, patch: tuple[int, int, int], student: Export) -> None:

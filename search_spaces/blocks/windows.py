@@ -103,6 +103,11 @@ class Tiling:
         return any(self.filling)
 
     @property
+    def grid(self) -> list[int]:
+        """The size once it is filled up."""
+        return [length + f for length, f in zip(self.size, self.filling, strict=True)]
+
+    @property
     def windows(self) -> int:
         """How many there are."""
         return math.prod(-(-n // w) for w, n in zip(self.window, self.size, strict=True))
@@ -125,20 +130,16 @@ class Tiling:
 
     def joined(self, windows: torch.Tensor) -> torch.Tensor:
         """The inverse of `parts`."""
-        grid = [length + f for length, f in zip(self.size, self.filling, strict=True)]
-        return self.emptied(unpartition(windows, self.window, grid))
+        return self.emptied(unpartition(windows, self.window, self.grid))
 
     def places(self, device: torch.device) -> torch.Tensor:
         """(1, *S, 1): the tokens of the filled grid in order, from 1 on."""
-        grid = [length + f for length, f in zip(self.size, self.filling, strict=True)]
-        numbered = torch.arange(1, math.prod(grid) + 1, device=device)
-        return numbered.view(1, *grid, 1)
+        return torch.arange(1, math.prod(self.grid) + 1, device=device).view(1, *self.grid, 1)
 
     def summed(self, values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Values (B, K) at `places` (B, K) of the filled grid, 0 for none -> (B, *size)."""
-        filled = self.places(values.device)
-        total = values.new_zeros(len(values), filled.numel() + 1)
-        x = total.scatter_add(1, places, values)[:, 1:].reshape(-1, *filled.shape[1:])
+        total = values.new_zeros(len(values), math.prod(self.grid) + 1)
+        x = total.scatter_add(1, places, values)[:, 1:].reshape(-1, *self.grid, 1)
         return self.emptied(x).squeeze(-1).unflatten(1, self.size)
 
     def product_macs(self, output: torch.Tensor, width: int, keys: int) -> int:

@@ -576,7 +576,9 @@ def test_a_teacher_that_sees_the_channels_in_another_order_is_refused(make):
         text = (folder / "retrain.yaml").read_text()
         two = f"  channels: 2\n  modalities: {names}"
         (folder / "retrain.yaml").write_text(text.replace("  channels: 1", two, 1))
-    with pytest.raises(UserError, match=r"its modalities: .*FLAIR.*T1.*; expected .*T1"):
+    with pytest.raises(
+        UserError, match=r"its modalities: FLAIR, T1; expected .*student in their order: T1, FLAIR"
+    ):
         open_teacher(folders[1], Export(folders[0]))
 
 
