@@ -47,6 +47,8 @@ def main() -> None:
         known = read_table(options.latencies, None)
         found = {row["key"]: row["latency_ms"] for row in known["networks"]}
         conditions = known["latency"]
+        if lacking := [row["key"] for row in table["networks"] if row["key"] not in found]:
+            raise UserError(f"{options.latencies} has no latency of {', '.join(lacking[:3])}")
     else:
         found, conditions = latencies(table)
     table["latency"] = conditions
@@ -57,7 +59,10 @@ def main() -> None:
 
 
 def read_table(path: Path, config_file: Path | None) -> dict[str, Any]:
-    """The table in there; of JSON lines what has all seeds, without latencies. Or UserError."""
+    """The table in there; of JSON lines what has all seeds, without latencies.
+
+    Raises UserError where nothing says what make.py went by.
+    """
     if path.suffix == ".json":
         return json.loads(path.read_text())
     if config_file is None:

@@ -19,7 +19,7 @@ from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.errors import DeployError, reason
 from nas.export.deploy.formats import write_network
 from nas.export.deploy.open_segmenter import open_segmenter
-from nas.export.deploy.parity_check import CheckCase, agreement, folder_cases
+from nas.export.deploy.parity_check import CheckCase, agreement, check, folder_cases
 from nas.export.deploy.record import Deployment
 from nas.export.deploy.runtime import Deployed
 from nas.export.export_folder import Export
@@ -258,6 +258,23 @@ class Wrong(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([-x, x, x, x], 1)
+
+
+class WithNan(Shrink):
+    """The network that is deployed, but for one logit of the last class."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(x).clone()
+        logits[:, -1, 0, 0, 0] = torch.nan
+        return logits
+
+
+def test_a_logit_of_any_class_that_is_no_number_is_refused(cases):
+    given = source()
+    broken = WithNan()
+    broken.load_state_dict(given.segmenter.network.state_dict())
+    with pytest.raises(DeployError):
+        check(given.segmenter, broken.eval(), cases, "fp32", ())
 
 
 def test_another_segmentation_is_refused_without_labels_too(cases, tmp_path, monkeypatch):
