@@ -120,14 +120,14 @@ def _student(name: str | None, export: Export) -> Architecture | None:
         return None
     from nas.cli.network_argument import named_architecture
     from nas.export.export_folder import Export
-    from search_spaces.fitting import misfit_of_patch
+    from search_spaces.fitting import misfit
     from search_spaces.space import axes_of
 
     student = named_architecture(name).with_axes(axes_of(export.architecture))
     patch = export.config.train.patch
     if patch == Export(export.folder).config.train.patch:  # or --set says another one
         patch = export.trained.patch
-    if why := misfit_of_patch(student, patch):
+    if why := misfit(student, patch):  # one of the plane has no features to compare with a volume's
         raise UserError(
             f"--student {name} does not take the patches of {export.folder}, train.patch: {why}; "
             "choose another student"

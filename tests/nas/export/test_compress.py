@@ -281,6 +281,8 @@ def test_a_student_has_the_axes_of_the_data(tmp_path, phantom_folder, phantom):
     point = POINT.with_axes(flat)
     folder = write_export(tmp_path / "out", phantom_folder, phantom[1], point=point, patch=patch)
     assert _student("unet-s", Export(folder)).strides()[2] == 1
+    with pytest.raises(UserError, match="--student apformer-xs does not take the patches of"):
+        _student("apformer-xs", Export(folder))  # of the plane: its features are no volumes
 
 
 def test_a_student_that_does_not_take_the_patch_is_told(export, tmp_path, segnas):
