@@ -24,7 +24,8 @@ from rich.table import Table
 from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config, write_config
-from nas.export.compress.compress import Compression, compress
+from nas.export.compress.compress import compress
+from nas.export.compress.plan import Compression
 from nas.export.export_folder import COMPRESSION, CONFIG, SPLIT, Export, ExportConfig
 from nas.export.retrain import Plan, retrain
 from search_spaces.registry import ARCHITECTURE, architecture_record, find_preset

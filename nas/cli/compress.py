@@ -74,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(
             f"--keep with --method {options.method}, which removes no parts; leave it out"
         )
-    from nas.export.compress.compress import Compression, compress
+    from nas.export.compress.compress import compress
+    from nas.export.compress.plan import Compression
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars
     from trainers.errors import TrainingDivergedError

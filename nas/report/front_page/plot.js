@@ -63,7 +63,12 @@ class Plot {
     const py = (value) => box.bottom - y.to(value) * (box.bottom - box.top);
     Object.assign(this, {box, px, py, width, height, places: new Map()});
     this.axes(ink);
+    ink.save();  // a front below what the picture shows would cross the lanes
+    ink.beginPath();
+    ink.rect(box.left, box.top - 2, box.right - box.left, box.bottom - box.top + 4);
+    ink.clip();
     for (const line of steps) this.line(ink, line);
+    ink.restore();
     this.limits(ink, rules);
     for (const {look, networks, at: place} of groups) {
       const here = networks.map((network) => {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from torch import nn
 
 from nas.cli.compress import _student
 from nas.cost.latency import LatencyError
+from nas.export.compress import compress as whole
 from nas.export.compress import int8
-from nas.export.compress.compress import Compression, _settings, compress
+from nas.export.compress.compress import _settings, compress
 from nas.export.compress.low_rank import factorise
+from nas.export.compress.plan import Compression
 from nas.export.compress.prune import importance, most_important, prune
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
@@ -162,7 +165,7 @@ def test_a_network_without_heads_and_neurons_loses_channels(tmp_path, phantom_fo
     usual = go(plain, tmp_path / "usual", method="prune", steps=0)
     chosen = ("heads", "neurons", "channels")
     record = go(plain, tmp_path / "chosen", method="prune", of=chosen, steps=0)
-    assert usual["of"] == record["of"] == ("channels",)
+    assert usual["of"] == record["of"] == ["channels"]
     same = weights_in(tmp_path / "usual" / "trial.pt"), weights_in(tmp_path / "chosen" / "trial.pt")
     assert all(torch.equal(same[0][name], same[1][name]) for name in same[0])
     card = (tmp_path / "chosen" / "README.md").read_text()
@@ -248,21 +251,71 @@ def test_what_cannot_be_measured_is_said_before_the_training(
         compress(export, plan, tmp_path / "none", trained)
 
 
-def test_an_interruption_leaves_nothing(export, tmp_path):
-    class StoppedError(Exception):
-        pass
+class StoppedError(Exception):
+    pass
+
+
+def stopped(export, to, plan):
+    """Interrupted after its first epoch."""
 
     def stop(report, epochs, which):
         raise StoppedError
 
-    plan = Compression(method="prune", steps=2, patches=1)
     with pytest.raises(StoppedError):
-        compress(export, plan, tmp_path / "none", stop)
-    assert list(tmp_path.iterdir()) == []
+        compress(export, plan, to, stop)
+    assert not (to / "retrain.yaml").exists()
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "an empty folder"])
+def test_an_interrupted_training_goes_on_and_ends_as_if_it_had_not_been(export, tmp_path, there):
+    length = ("train.epochs=2", "train.steps_per_epoch=3")
+    plan = Compression(method="prune", patches=1, settings=length)
+    compress(export, plan, tmp_path / "whole", silent)
+    to = tmp_path / "out"
+    if there:
+        to.mkdir()
+    stopped(export, to, plan)
+    with pytest.raises(UserError, match="holds another compression, which was interrupted"):
+        compress(export, replace(plan, keep=0.7), to, silent)
+    epochs, notes = [], []
+    compress(export, plan, to, lambda report, *_: epochs.append(report.epoch), note=notes.append)
+    assert epochs == [2] and "goes on" in notes[0]
+    found, expected = (weights_in(tmp_path / name / "retrained.pt") for name in ("out", "whole"))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    names = [sorted(each.name for each in (tmp_path / name).iterdir()) for name in ("out", "whole")]
+    assert names[0] == names[1] and {each.name for each in tmp_path.iterdir()} == {"out", "whole"}
+
+
+def test_what_fails_after_the_training_does_not_lose_it(export, tmp_path, monkeypatch):
+    plan, epochs = Compression(method="low-rank", steps=2, patches=1), []
+
+    def told(report, *_):
+        epochs.append(report.epoch)
+
+    def broken(*_):
+        raise LatencyError("the device went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(whole, "latencies", broken)
+        with pytest.raises(LatencyError):
+            compress(export, plan, tmp_path / "out", told)
+    record = compress(export, plan, tmp_path / "out", told)
+    assert epochs == [1] and set(record["figures"]) > {"original", "compressed"}
+    assert json.loads((tmp_path / "out" / "compression.json").read_text()) == record
+
+
+def test_a_folder_that_holds_something_is_refused(export, tmp_path):
+    plan = Compression(method="prune", steps=2, patches=1)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     with pytest.raises(UserError, match="not empty"):
         compress(export, plan, tmp_path / "full", silent)
+    stopped(export, tmp_path / "later", plan)
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "file").touch()
+    with pytest.raises(UserError, match="not empty"):
+        compress(export, plan, tmp_path / "later", silent)
 
 
 def test_the_command_prints_the_figures_and_refuses_parts_of_another_method(

@@ -10,7 +10,8 @@ import yaml
 from rich.console import Console
 
 from nas.config.yaml_file import write_config
-from nas.export.compress.compress import Compression, compress
+from nas.export.compress.compress import compress
+from nas.export.compress.plan import Compression
 from nas.export.export_folder import Export
 from nas.report.read_search import read_search
 from nas.search import opening
