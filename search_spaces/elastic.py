@@ -24,6 +24,7 @@ KINDS = (
     "tokens.mixer", "tokens.tau", "tokens.noiseless", "tokens.prune_queries", "tokens.confidence",
     "tokens.prune_dependencies", "tokens.grpe", "tokens.regularise",
 )  # fmt: skip
+APART = ("conv", "stem_stride", "residual")  # of the kinds: those that leave nothing to share
 SHRINKING = {"tokens.prune", "tokens.places"}  # the more, the smaller is the network
 BY_SIZE: Mapping[str, Sequence[Option]] = {  # where numbers do not say it
     "tokens.window": (2, 4, 8, 0),

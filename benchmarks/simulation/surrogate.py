@@ -28,7 +28,7 @@ class Surrogate:
     """Extremely randomised trees on knobs and log costs, of the normal scores of Dice.
 
     Trees and not a linear model, which the search has itself. `path`: a file of
-    benchmarks/trained/.
+    benchmarks/trained/. `known`: the networks that were trained, `final`: (n,) their Dice.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,12 +42,12 @@ class Surrogate:
         self.costs = TrainingCosts(
             config.train, config.resources, config.budget, values["channels"], classes
         )
-        self._features = KnobFeatures(self.within.space, self.within.restrict, self.within.prior)
+        self.features = KnobFeatures(self.within.space, self.within.restrict, self.within.prior)
         rows = values["trainings"]
-        self._known = [self.within.space.from_json(row["architecture"]) for row in rows]
-        self._final = _on_one_level(rows, [network.key for network in self._known])
-        self._scores = NormalScores(self._final)
-        self._x = self._inputs(self._known)
+        self.known = [self.within.space.from_json(row["architecture"]) for row in rows]
+        self.final = _on_one_level(rows, [network.key for network in self.known])
+        self._scores = NormalScores(self.final)
+        self._x = self._inputs(self.known)
         self._trees = _trees().fit(self._x, self._scores.of_observed)
 
     def dice(self, networks: Sequence[Architecture]) -> np.ndarray:
@@ -57,19 +57,19 @@ class Surrogate:
     def errors(self) -> tuple[int, float, float]:
         """How many trainings there are; of those left out of a fit, in ten folds: the median error
         of Dice, and Spearman's rank correlation."""
-        guessed = np.zeros(len(self._final))
+        guessed = np.zeros(len(self.final))
         for train, test in KFold(FOLDS, shuffle=True, random_state=0).split(self._x):
-            scores = NormalScores(self._final[train])
+            scores = NormalScores(self.final[train])
             trees = _trees().fit(self._x[train], scores.of_observed)
             guessed[test] = scores.dice(trees.predict(self._x[test]))
-        error = float(np.median(abs(guessed - self._final)))
-        return len(guessed), error, float(spearmanr(guessed, self._final)[0])
+        error = float(np.median(abs(guessed - self.final)))
+        return len(guessed), error, float(spearmanr(guessed, self.final)[0])
 
     def _inputs(self, networks: Sequence[Architecture]) -> np.ndarray:
         params = [to_params(network) for network in networks]
         costs = [list(self.costs.work(network).values()) for network in networks]
-        departures = self._features.departures(params)[:, None]
-        return np.hstack([self._features.matrix(params), departures, np.log10(costs)])
+        departures = self.features.departures(params)[:, None]
+        return np.hstack([self.features.matrix(params), departures, np.log10(costs)])
 
 
 def _trees() -> ExtraTreesRegressor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nas.config.data_space import DataSpace
 from search_spaces.axes import Axes
-from search_spaces.elastic import options_of, refused
+from search_spaces.elastic import APART, options_of, refused
 from search_spaces.narrowing import left_out
 from search_spaces.prior import usual_options
 from search_spaces.registry import find_space
@@ -26,16 +26,15 @@ if TYPE_CHECKING:
     from search_spaces.supernet import Supernet
 
 Size = tuple[int, float, int]
-APART = ("stem_stride", "residual")  # besides `conv`: networks that differ in them share nothing
 FOLDER, CHECKPOINT, SPACE = "supernet", "supernet.pt", "space.json"
 
 
 def shareable(within: DataSpace) -> DataSpace:
     """The part of the space whose networks can share weights; what is left out is told.
 
-    Where the configuration does not name the options of a knob of `APART`, the usual one is left:
-    each further one is a supernet of its own, with a part of the steps. Raises UserError where a
-    knob would keep no option.
+    Where the configuration does not name the options of a knob of `APART`, `conv` aside, the usual
+    one is left: each further one is a supernet of its own, with a part of the steps. Raises
+    UserError where a knob would keep no option.
     """
     within = _together(within)
     restrict, reasons = dict(within.restrict), refused(within.space, within.restrict)
@@ -58,12 +57,12 @@ def shareable(within: DataSpace) -> DataSpace:
 
 
 def _together(within: DataSpace) -> DataSpace:
-    """Without the options of `APART` that nobody asked for."""
+    """Without the options of `APART` that nobody asked for, ghost convolutions aside."""
     options, usual = options_of(within.space, within.restrict), usual_options(within.space)
     kept = {
         knob: (usual[knob],)
         for knob in APART
-        if knob not in within.asked and usual.get(knob) in options.get(knob, ())
+        if knob != "conv" and knob not in within.asked and usual.get(knob) in options.get(knob, ())
         if len(options[knob]) > 1
     }
     if not kept:

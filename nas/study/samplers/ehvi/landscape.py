@@ -13,16 +13,16 @@ from sklearn.linear_model import BayesianRidge
 from nas.pareto.budget import Budget
 from nas.pareto.reference import REFERENCE
 from nas.study.samplers.counted_network import CountedNetwork, log_costs, share_kept
+from nas.study.samplers.ehvi.dice_model import DiceModel
 from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED
 from nas.study.samplers.ehvi.guessed_scores import ScoreColumn
 from nas.study.samplers.ehvi.improvement import best_within, improvement
+from nas.study.samplers.ehvi.inputs import Inputs
 from nas.study.samplers.ehvi.observations import Observations
 
 LIMITS = 512  # quasi-random cost limits that an improvement is averaged over
 BEYOND = 1.1  # times the range of the costs, so that the largest network counts
-KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
-DEPARTURES = 3.0  # that together matter about as much: a draw of the prior has some
 EXPLORED = 0.3  # of the deviation that the model admits: most options that were not tried do little
 MARGIN = 0.05  # of Dice below the reference, where it is bad enough to know
 FITTED = 2000  # trained networks, the last ones, that models are fitted to
@@ -32,9 +32,9 @@ ENOUGH = 4  # networks with a latency, before it is modelled
 class Landscape:
     """Models of Dice and of costs that are measured only, fitted to what was observed.
 
-    Bayesian ridge regression on knobs and log costs: with few networks it falls back to what costs
-    alone tell, and with very many it heeds the last `FITTED`. `pending` networks count with the
-    Dice that is expected of them. `scores`: what the model of Dice sees besides, where networks
+    Linear in knobs and log costs: with few networks they fall back to what costs alone tell, and
+    with very many they heed the last `FITTED`. `pending` networks count with the Dice that is
+    expected of them. `scores`: what promises a good Dice in place of the costs, where networks
     were scored.
     """
 
@@ -48,17 +48,16 @@ class Landscape:
         seed: int,
         scores: ScoreColumn | None = None,
     ) -> None:
-        self._features, self._scores = features, scores
         self._names = [name for name in objectives if name != "dice"]
         trained = [observation.network for observation in seen.trained]
         recent = trained[-FITTED:]
         dice = np.array(seen.final_dice())
         self._kept = share_kept(trained)
         self._reference = REFERENCE * dice.max()
-        logs = log_costs(recent, COUNTED)
-        self._centre, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
-        x = self._inputs(recent)
-        self._dice = BayesianRidge().fit(x, np.maximum(dice, self._reference - MARGIN)[-FITTED:])
+        self._inputs = Inputs(features, recent, scores)
+        x = self._inputs.of(recent)
+        known = np.maximum(dice, self._reference - MARGIN)[-FITTED:]
+        self._dice = DiceModel(x, self._inputs.promise(recent), known)
         self._measured = {
             name: model for name in self._names if (model := _fit_measured(name, recent, x))
         }
@@ -71,26 +70,20 @@ class Landscape:
         self._limits = low + BEYOND * points * (high - low)
         found = dice
         if pending:
-            found = np.concatenate([dice, self._dice.predict(self._inputs(pending))])
+            found = np.concatenate([dice, self._expected(pending)[0]])
         # What was stopped is no member of the front, but what is under way may become one.
         counts = np.array([o.dice is not None for o in seen.trained] + [True] * len(pending))
         self._best = best_within(self._limits, ends[counts], found[counts], self._reference)
 
     def worth(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n,) the expected hypervolume improvement of each."""
-        x = self._inputs(networks)
-        mean, std = self._dice.predict(x, return_std=True)
-        noise = 1 / self._dice.alpha_  # of one training, which no network is better by
-        std = EXPLORED * np.sqrt(np.maximum(std**2 - noise, 1e-8))
+        mean, std = self._expected(networks)
+        std = np.maximum(EXPLORED * std, 1e-9)
         return improvement(self._limits, self._best, self._log_costs(networks), mean, std)
 
-    def _inputs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        """(n, d) what the models see."""
-        scaled = (log_costs(networks, COUNTED) - self._centre) / self._scale
-        knobs, departures = self._features.of(networks)
-        scores = [] if self._scores is None else [self._scores.of(networks)]
-        parts = KNOBS * knobs, departures[:, None] / DEPARTURES, scaled, scaled**2
-        return np.hstack([*parts, *scores])
+    def _expected(self, networks: Sequence[CountedNetwork]) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) Dice, and its deviation."""
+        return self._dice.predict(self._inputs.of(networks), self._inputs.promise(networks))
 
     def _log_costs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n, k) of every cost among the objectives; what is not known is predicted, and of queries
@@ -99,7 +92,7 @@ class Landscape:
         for column, name in enumerate(self._names):
             rows = [i for i, network in enumerate(networks) if name not in network.costs]
             if rows and (model := self._measured.get(name)):
-                logs[rows, column] = model.predict(self._inputs([networks[i] for i in rows]))
+                logs[rows, column] = model.predict(self._inputs.of([networks[i] for i in rows]))
         return logs
 
 
