@@ -37,6 +37,7 @@ from rich.table import Table
 from scipy.stats import kendalltau, spearmanr
 
 from nas.cli.main import one_line_errors
+from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from search_spaces.space import Architecture, to_params
@@ -63,9 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe_file = options.table.with_suffix(".yaml")
     config = read_config(RunConfig, recipe_file, [f"data.path={options.data}"])
     volumes, cases = prepare_data(config.data, options.cache or options.to / "data")
-    space, restrict = config.space.space(), config.space.restrict
+    outputs = volumes.targets.outputs
+    within = space_for(config.space, volumes.prepared_voxel_size, config.train.patch, outputs)
     rows = json.loads(options.table.read_text())["networks"]
-    points = [space.from_json(row["architecture"]) for row in rows]
+    points = [within.space.from_json(row["architecture"]) for row in rows]
     _claim(options)
     recipe = SupernetRecipe(
         random=options.random,
@@ -82,10 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.learning_rate:
         changes["learning_rate"] = options.learning_rate
     train = config.train.model_copy(update=changes)
-    shape = volumes.channels, len(volumes.classes)
 
     pool = [(float(row["macs"]), point) for row, point in zip(rows, points, strict=True)]
-    supernet = Supernet(space, restrict, *shape, seed=options.seed)
+    supernet = Supernet(within.space, within.restrict, volumes.channels, outputs, seed=options.seed)
     trainer = SupernetTrainer(
         supernet,
         Draws(pool, recipe.random, options.bins),
@@ -162,7 +163,7 @@ def show(
     console.print(octaves)
     knobs = Table("knob", "option", "n", "Spearman within", "mean score", "mean truth")
     params = [to_params(point) for point in points]
-    for knob in params[0]:
+    for knob in dict.fromkeys(knob for chosen in params for knob in chosen):
         values = [p.get(knob) for p in params]
         if len(set(values)) == 1:
             continue

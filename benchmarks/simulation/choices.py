@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nas.config.run_config import SpaceConfig
 from search_spaces.all_params import all_params
 from search_spaces.space import Option, RandomTrial, to_params
 
@@ -14,22 +13,23 @@ from .table import Table
 
 
 class Choices:
-    """`options` of every knob that has several; a choice is the place of one in each.
+    """`options` of every knob that has several; a choice is the place of one in each. Where a knob
+    is idle, several choices are one network.
 
     `numbers`: the knobs whose options are numbers, in ascending order. `objectives`: how many.
     """
 
     def __init__(self, table: Table, objectives: Sequence[str]) -> None:
-        config = SpaceConfig.model_validate(table.config["space"])
-        self._space, self._restrict = config.space(), config.restrict
+        self._space, self._restrict = table.within.space, table.within.restrict
         self._table = table
         self._costs = [name for name in objectives if name != "dice"]
         self.objectives = 1 + len(self._costs)
-        base = to_params(self._space.sample(RandomTrial(0), self._restrict))
+        trained = (self._space.from_json(row.architecture) for row in table.networks.values())
+        active = {path for network in trained for path in to_params(network)}
         self.options: Mapping[str, tuple[Option, ...]] = {
             path: _sorted(options)
             for path, options in all_params(self._space.kind, self._restrict).items()
-            if path in base and len(options) > 1
+            if path in active and len(options) > 1
         }
         self.numbers = [path for path, options in self.options.items() if _are_numbers(options)]
 

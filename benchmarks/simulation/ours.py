@@ -9,7 +9,6 @@ from typing import Any
 
 import optuna
 
-from nas.config.data_space import space_for
 from nas.config.run_config import RunConfig
 from nas.search.asha import Scheduler
 from nas.search.components import study_settings
@@ -52,7 +51,7 @@ class Ours:
 class _Policy:
     def __init__(self, ours: Ours, table: Table, config: RunConfig, budget: int) -> None:
         self._table, self._retrain = table, ours.repeats
-        within = space_for(config.space, None, config.train.patch)
+        within = table.within
         counted = config.train, config.resources, config.budget
         costs = _TableCosts(*counted, channels=0, classes=0, table=table)
         study = optuna.create_study(directions=directions(config.objectives))

@@ -18,8 +18,6 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from nas.config.run_config import SpaceConfig
-
 from .replay import Run
 from .table import Table
 
@@ -61,8 +59,7 @@ class _Policy:
     ) -> None:
         self._table, self._scheduler = table, scheduler
         self._asked = 0
-        config = SpaceConfig.model_validate(table.config["space"])
-        space, restrict = config.space(), config.restrict
+        space, restrict = table.within.space, table.within.restrict
 
         def define(trial: optuna.Trial) -> dict[str, str]:
             return {"key": space.sample(trial, restrict).key}

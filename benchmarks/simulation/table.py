@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nas.config.data_space import DataSpace, space_for
+from nas.config.run_config import RunConfig
 from trainers.errors import UserError
 
 
@@ -31,15 +34,25 @@ class Network:
 
 @dataclass(frozen=True)
 class Table:
-    """Every network of a restricted space by its key; `config` is the search that it belongs to."""
+    """Every network of a restricted space by its key; `config` is the search that it belongs to.
+
+    `voxel_size`: of the volumes, mm; None where axes are alike.
+    """
 
     networks: Mapping[str, Network]
     config: Mapping[str, Any] = field(repr=False)
+    voxel_size: Sequence[float] | None = None
 
     @property
     def epochs(self) -> int:
         """The length of every training."""
         return len(next(iter(self.networks.values())).curve(0))
+
+    @cached_property
+    def within(self) -> DataSpace:
+        """The restricted space, for volumes of this voxel size."""
+        config = RunConfig.model_validate(self.config)
+        return space_for(config.space, self.voxel_size, config.train.patch)
 
 
 COSTS = ("params", "macs", "latency_ms")
@@ -67,4 +80,4 @@ def load_table(path: Path) -> Table:
             f"{path} has curves of {sorted(lengths)} epochs; every training must be equally long"
         )
     unread = {"name": "table", "data": {"source": "phantom"}}  # every search names some
-    return Table(networks, {**unread, **values["config"]})
+    return Table(networks, {**unread, **values["config"]}, values.get("voxel_size"))

@@ -79,6 +79,7 @@ def read_table(path: Path, config_file: Path | None) -> dict[str, Any]:
         "latency": "",
         "config": config.model_dump(mode="json", include={"space", "train"}),
         "task": record["task"],
+        "voxel_size": record.get("voxel_size"),
         "networks": [entry(sorted(trained[key], key=lambda run: run["seed"])) for key in complete],
     }
 

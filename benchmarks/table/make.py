@@ -24,10 +24,12 @@ from time import process_time
 import torch
 
 from nas.cli.main import one_line_errors
+from nas.config.data_space import DataSpace, space_for
 from nas.config.run_config import RunConfig
 from nas.config.yaml_file import read_config
 from nas.cost.count import cost_of
-from search_spaces.space import Architecture, RandomTrial, path_pattern, to_params
+from search_spaces.all_params import all_params
+from search_spaces.space import Architecture, RandomTrial
 from trainers.data.prepare import prepare_data
 from trainers.trainer import Trainer
 
@@ -44,7 +46,10 @@ def main() -> None:
     torch.set_num_threads(1)
     config = read_config(RunConfig, options.config, [f"data.path={options.data}"])
     cache, cases = prepare_data(config.data, options.to.with_suffix(".cache"))
-    points = every_point(config)
+    within = space_for(
+        config.space, cache.prepared_voxel_size, config.train.patch, cache.targets.outputs
+    )
+    points = every_point(within)
     random.Random(0).shuffle(points)
     for point in points:
         for seed in range(options.seeds):
@@ -68,6 +73,7 @@ def main() -> None:
                 "params": cost.params,
                 "macs": cost.macs,
                 "task": task,
+                "voxel_size": cache.prepared_voxel_size,
                 "dice": [round(dice, 5) for dice in trainer.curve],
                 "seconds": seconds,
                 "architecture": point.to_json(),
@@ -75,16 +81,15 @@ def main() -> None:
             append(options.to, record)
 
 
-def every_point(config: RunConfig) -> list[Architecture]:
+def every_point(within: DataSpace) -> list[Architecture]:
     """Every network of the restricted space once, in the order of their keys."""
-    space, restrict = config.space.space(), config.space.restrict
-    base = to_params(space.sample(RandomTrial(0), restrict))
-    options = [restrict[path_pattern(path)] for path in base]
-    points = {
-        point.key: point
-        for values in product(*options)
-        for point in [space.sample(RandomTrial(0, dict(zip(base, values, strict=True))), restrict)]
-    }
+    space, restrict = within.space, within.restrict
+    options = all_params(space.kind, restrict)
+    choices = (dict(zip(options, values, strict=True)) for values in product(*options.values()))
+    points = {}
+    for choice in choices:
+        point = space.sample(RandomTrial(0, choice), restrict)
+        points[point.key] = point
     return [points[key] for key in sorted(points)]
 
 
