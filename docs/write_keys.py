@@ -26,17 +26,23 @@ read, and `--set KEY=VALUE` changes any of them.
 """
 OWN = "Of this source alone, or with another default:"
 AS_TRAIN = "As in `train` unless it is set here, with four times its `epochs`; and:"
-# A section of the configuration, and the page that explains it.
+# A section of the configuration, and the pages that explain it.
 PAGES = {
-    "data": "own-data.md#the-configuration",
-    "space": "spaces.md",
-    "train": "configuration.md#optimiser-and-rates",
-    "retrain": "retraining.md",
-    "budget": "preview.md",
-    "search": "searching.md",
-    "resources": "cluster.md",
-    "latency": "latency.md",
-    "tracking": "mlflow.md#a-server",
+    "data": ("own-data.md#the-configuration",),
+    "space": ("spaces.md",),
+    "train": (
+        "configuration.md#optimiser-and-rates",
+        "augmentation.md",
+        "own-data.md",
+        "retraining.md",
+        "gpu.md",
+    ),
+    "retrain": ("retraining.md",),
+    "budget": ("preview.md",),
+    "search": ("searching.md",),
+    "resources": ("cluster.md",),
+    "latency": ("latency.md",),
+    "tracking": ("mlflow.md#a-server",),
 }
 WHOLE = 9223372036854775807  # the largest integer there is: no limit to be told
 
@@ -53,9 +59,9 @@ def page() -> str:
     plain = [row for name in rows if name not in PAGES for row in rows[name]]
     lines = [HEAD, *_table(plain)]
     trained = {row.replace("`train.", "`retrain.") for row in rows["train"]}
-    for name, where in PAGES.items():
-        title = (PAGE.parent / where.partition("#")[0]).read_text().partition("\n")[0].strip("# ")
-        lines += [f"## {name}", "", f"Explained in [{title}]({where}).", ""]
+    for name, pages in PAGES.items():
+        where = ", ".join(f"[{_title(path)}]({path})" for path in pages)
+        lines += [f"## {name}", "", f"Explained in {where}.", ""]
         if name == "data":
             lines += _sources()
         elif name == "retrain":
@@ -64,6 +70,11 @@ def page() -> str:
         else:
             lines += _table(rows[name])
     return "\n".join(lines)
+
+
+def _title(where: str) -> str:
+    text = (PAGE.parent / where.partition("#")[0]).read_text()
+    return text.partition("\n")[0].strip("# ")
 
 
 def _sources() -> Iterator[str]:

@@ -26,7 +26,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format",
         choices=("nifti", "dicom-seg"),
-        help="of the segmentations (default: nifti for NIfTI, dicom-seg for DICOM)",
+        help="of the segmentations (default: the format of the image; dicom-seg for DICOM)",
     )
     command.add_argument(
         "--skip-existing",

@@ -15,7 +15,7 @@ HELP = "find the transformer layers of a network that do little"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("out", type=path, metavar="DIR", help="an exported folder")
-    command.add_argument("--data", type=path, required=True, help="folder of NIfTI images")
+    command.add_argument("--data", type=path, required=True, help="folder of images")
     command.add_argument("--to", type=path, metavar="OUT", help="default: DIR/redundancy")
     command.add_argument(
         "--prune",
