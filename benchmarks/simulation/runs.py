@@ -36,10 +36,14 @@ class Contest:
         known: dict[str, list[Completion]] = {}
         if cache.exists():
             known = json.loads(cache.read_text())
+        seeds = range(self.seeds)
+        names = {  # of now: the sources may be edited while it runs
+            label: [self._name(setup, seed) for seed in seeds] for label, setup in setups.items()
+        }
         work = {
-            self._name(setup, seed): (setup, seed)
-            for setup in setups.values()
-            for seed in range(self.seeds)
+            name: (setups[label], seed)
+            for label, own in names.items()
+            for seed, name in zip(seeds, own, strict=True)
         }
         with ProcessPoolExecutor(jobs) as pool:
             replays = {
@@ -48,10 +52,7 @@ class Contest:
             for done in as_completed(replays):
                 known[replays[done]] = done.result()
         cache.write_text(json.dumps(known))
-        return {
-            label: [known[self._name(setup, seed)] for seed in range(self.seeds)]
-            for label, setup in setups.items()
-        }
+        return {label: [known[name] for name in own] for label, own in names.items()}
 
     def _replay(self, setup: Setup, seed: int) -> list[Completion]:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
