@@ -76,20 +76,21 @@ class Workers:
 
     `train`: what each of them does, given the job, whom to report to, its device and which worker
     it is; the first one's outcome counts. Where one is lost, all of them begin again at the last
-    epoch, `RESTARTS` times at most.
+    epoch, `restarts` times at most.
     """
 
     count: int
     wanted: Resources
     driver_node: str
     train: Train = train
+    restarts: int = RESTARTS
 
     def __call__(self, job: Job, report: Callable[[Any], object]) -> Any:
         """Train the job; `report` is called in this process."""
         queue = self._queue()
         records = job.checkpoint.parent.resolve() / f".ray-{uuid4().hex}"
         try:
-            for _ in range(RESTARTS):
+            for _ in range(self.restarts):
                 try:
                     return self._fit(job, report, queue, records)
                 except TrainingFailedError as error:  # a lost node, say

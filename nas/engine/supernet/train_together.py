@@ -64,7 +64,7 @@ def gang(cluster: Cluster, resources: Resources, batch: int) -> Workers | None:
         return None
     here = Resources(cpus=1, gpus=1)
     wanted = here if cluster.here else share(cluster.machines(), count)
-    return Workers(count, wanted, cluster.driver_node, train_supernet)
+    return Workers(count, wanted, cluster.driver_node, train_supernet, restarts=0)
 
 
 def train_together(stage: TrialSource, workers: Workers, training: SupernetTraining) -> None:
@@ -105,7 +105,7 @@ def train_supernet(
     Where any of them hangs the first one does, in the next sum of their gradients: it alone is
     watched, since the others wait for as long as it validates. See `Watchdog`.
     """
-    from nas.engine.supernet.train_supernet import SupernetReport, TrainSupernet
+    from nas.engine.supernet.train_supernet import TrainSupernet
     from trainers.data.cache import VolumeCache
     from trainers.data.splits import split_cases
 
@@ -114,9 +114,6 @@ def train_supernet(
     cache = VolumeCache.open(training.volumes)
     cases = split_cases(cache.names, settings.directory / "split.json")
     watchdog = TrialFiles(settings.directory, settings.stall_minutes).watchdog(TRAINING)
-    if watchdog.timed_out:
-        tell(SupernetReport(reason=watchdog.reason, done=True))
-        raise TrainingDivergedError(watchdog.reason)
 
     def leave() -> None:
         if device.type == "cuda":

@@ -1,6 +1,8 @@
 """A supernet trained by several processes: what the stage hears, and that it is the same one."""
 
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from nas.engine.supernet.jobs import SupernetJobs
 from nas.engine.supernet.train_supernet import SupernetReport, TrainSupernet
 from nas.engine.supernet.train_together import (
     SupernetTraining,
+    gang,
     gang_size,
     train_supernet,
     train_together,
@@ -139,9 +142,7 @@ def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):
     assert Stage(tmp_path / "b").stage.start("a").name == "supernet"
 
 
-def test_the_first_process_is_watched_and_one_that_hung_is_told_by_the_next(
-    phantom, tmp_path, monkeypatch
-):
+def test_the_first_process_is_watched_also_after_one_that_hung(phantom, tmp_path, monkeypatch):
     """A process that hangs stops all in the sum of their gradients, the first one in a step."""
     training, reports, watched = together(phantom, tmp_path), [], []
     trace = tmp_path / "checkpoints" / "supernet.hang.txt"
@@ -155,9 +156,26 @@ def test_the_first_process_is_watched_and_one_that_hung_is_told_by_the_next(
         train_supernet(training, reports.append, torch.device("cpu"), Worker(rank, 2))
     assert watched == [True, False] and not trace.exists()
     trace.write_text("Thread 0x1 (most recent call first)")
-    with pytest.raises(TrainingDivergedError, match="hung: no training step ended for 1 min"):
-        train_supernet(training, reports.append, torch.device("cpu"), Worker(0, 2))
-    assert "hung" in reports[-1].reason and len(watched) == 2
+    train_supernet(training, reports.append, torch.device("cpu"), Worker(0, 2))
+    assert reports[-1].reason is None and len(watched) == 3
+
+
+def test_a_loss_of_processes_is_one_for_the_stage(monkeypatch):
+    """It counts them, and says each."""
+    lost = TrainingFailedError("a worker died")
+    tries = []
+
+    def fit(self, *_):
+        tries.append(1)
+        raise lost
+
+    monkeypatch.setattr(Workers, "_fit", fit)
+    monkeypatch.setattr(Workers, "_queue", lambda self: SimpleNamespace(shutdown=lambda **_: None))
+    cluster = SimpleNamespace(slots=2, here=True, driver_node="")
+    workers = gang(cluster, Resources(gpus=1), batch=2)
+    with pytest.raises(TrainingFailedError):
+        workers(SimpleNamespace(checkpoint=Path("a.pt")), print)
+    assert len(tries) == 1
 
 
 @pytest.mark.slow

@@ -308,6 +308,33 @@ def test_what_a_worker_raised_is_told_and_recorded(session):
     assert result.reason == "worker lost 2 times: KeyError: 'liver'"
 
 
+def test_a_hang_costs_one_attempt_and_the_last_one_is_told(session, tmp_path):
+    run = session(trials=1, retries=1)
+    trace = tmp_path / "checkpoints" / f"{run.start('a').key}.hang.txt"
+    trace.parent.mkdir()
+    trace.write_text("Timeout!")
+    run.on_worker_lost("a", counts=True)
+    assert "its worker hung: it goes on after epoch 0" in run.told.messages[0]
+    assert not run.study.results
+    run.start("b")
+    run.on_worker_lost("b", counts=True)
+    (result,) = run.study.results
+    assert result.reason.startswith("hung: no training step ended for 30 min, see checkpoints/")
+
+
+def test_the_last_worker_that_only_died_has_not_hung(session, tmp_path):
+    run = session(trials=1, retries=1)
+    trace = tmp_path / "checkpoints" / f"{run.start('a').key}.hang.txt"
+    trace.parent.mkdir()
+    trace.write_text("Timeout!")
+    run.on_worker_lost("a", counts=True)
+    run.start("b")
+    trace.write_text("")  # as it is while a worker is watched
+    run.on_worker_lost("b", counts=True)
+    (result,) = run.study.results
+    assert result.reason == "worker lost 2 times"
+
+
 def test_what_was_lost_goes_on_before_anything_new_starts(session):
     run = session(trials=3, retries=0)
     lost = run.start("a")
