@@ -124,7 +124,8 @@ class SupernetRun:
             cluster.start()
             if several := gang(cluster, self.config.resources, self.config.train.batch):
                 cluster.check(self.directory)
-                train_together(stage, several, SupernetTraining(settings, settings.volumes))
+                training = SupernetTraining(settings, settings.volumes)
+                train_together(stage, several, training, cluster.loses_a_node)
         ended = run_trials(stage, cluster, settings, SupernetWorker)
         if stage.failure:
             raise UserError(
