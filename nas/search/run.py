@@ -93,8 +93,7 @@ def run_search(
                 stages.end()  # nothing turns while latencies are measured
                 place.prober.expect(study.device_conditions)
                 measure_waiting(study, place.prober, screen.on_message)
-            epochs = config.of_candidates().train.epochs
-            callbacks = [FrontWriter(write_front, epochs), Tracking(tracker), screen]
+            callbacks = [FrontWriter(write_front), Tracking(tracker), screen]
             files = TrialFiles(directory, config.search.stall_minutes)
             time = _time(directory, place.slots, confirm)
             session = _session(config, files, place, begun, time, callbacks)

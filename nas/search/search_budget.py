@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nas.config.run_config import SearchConfig
 from nas.search.running import Running
+from nas.study.candidate import Candidate
 from nas.study.study import Study
 from trainers.config import TrainConfig
 from trainers.counted import counted
@@ -32,20 +33,30 @@ class SearchBudget:
     """The limits of `search:`, for trainings as `train` has them.
 
     The last `search.confirm` of it, a share, is for repeats. Without `candidates` all of it is.
-    `before`: epochs that are spent on what the candidates have in common.
+    `before`: epochs that are spent on what the candidates have in common. `whole`: epochs of a
+    baseline, where candidates inherit weights and train fewer.
     """
 
     def __init__(
-        self, search: SearchConfig, train: TrainConfig, candidates: bool = True, before: int = 0
+        self,
+        search: SearchConfig,
+        train: TrainConfig,
+        candidates: bool = True,
+        before: int = 0,
+        whole: int | None = None,
     ) -> None:
         self.search, self.epochs, self._candidates = search, train.epochs, candidates
-        self._before = before
+        self._before, self._whole = before, whole or train.epochs
         self._all_epochs = search.all_epochs(train.epochs)
         whole = search.trials if search.budget == "trials" else self._all_epochs / train.epochs
         self._most_repeats = math.ceil(search.confirm * whole - ROUNDING)
         self._ends = {train.epochs}  # where a training may end
         if search.early_stopping:
             self._ends |= {e for rungs in search.early_stopping.rungs(train) for e in rungs}
+
+    def epochs_of(self, candidate: Candidate) -> int:
+        """Those of its whole training."""
+        return self._whole if candidate.baseline else self.epochs
 
     def out_of_time(self, seconds: float) -> bool:
         """Whether it is too late for another candidate."""
