@@ -20,8 +20,8 @@ ROUNDING = 1e-9  # of a number of trainings: .1 x 30 is 3
 
 @dataclass(frozen=True)
 class Spent:
-    """`trainings` and `epochs` of candidates in all; `seconds` of all sessions, each from its first
-    launch; `repeats`: whole trainings of candidates that were trained again."""
+    """`trainings` and `epochs` of candidates in all; `seconds` of all sessions, each from when
+    its data are prepared; `repeats`: whole trainings of candidates that were trained again."""
 
     trainings: float
     epochs: int

@@ -393,6 +393,22 @@ def test_no_trial_starts_after_its_hours_where_nothing_was_trained_for_long(sess
     assert run.summary().wall_seconds == 2700.0
 
 
+def test_the_hours_run_while_the_first_latency_is_measured(session):
+    kept = []
+    run = session(SaysProber(lambda architecture: latency(5.0)), trials=9, hours=1, confirm=0.0)
+    run.time = TimeAccount(2, lambda: run.now, keep=kept.append)
+    run.time.open()
+    assert run.start("a") is None  # it is asked for, and being measured
+    run.now = 61.0
+    run.tick()
+    assert kept == [61.0] and not run.time.begun
+    run.now = 3600.0
+    assert run.start("a") is None
+    assert run.over and run.summary().wall_seconds == 0.0
+    run.time.close()
+    assert kept[-1] == 3600.0
+
+
 def test_the_hours_of_a_search_are_those_of_all_its_sessions(session):
     kept = []
     run = session(trials=9, hours=1, confirm=0.0)
