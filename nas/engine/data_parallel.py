@@ -168,7 +168,7 @@ def fit(config: dict[str, Any], workers: int, wanted: Resources, records: Path) 
             num_workers=workers,
             use_gpu=bool(wanted.gpus),
             resources_per_worker={name: n for name, n in bundle.items() if n},
-            label_selector=wanted.labels or None,
+            label_selector=wanted.labels or None,  # type: ignore[call-arg]
         ),
         torch_config=TorchConfig(timeout_s=WAIT),
         run_config=RunConfig(

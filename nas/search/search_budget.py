@@ -33,8 +33,8 @@ class SearchBudget:
     """The limits of `search:`, for trainings as `train` has them.
 
     The last `search.confirm` of it, a share, is for repeats. Without `candidates` all of it is.
-    `before`: epochs that are spent on what the candidates have in common. `whole`: epochs of a
-    baseline, where candidates inherit weights and train fewer.
+    `before`: epochs that are spent on what the candidates have in common.
+    `baseline_epochs`: those of a baseline, where candidates inherit weights and train fewer.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class SearchBudget:
         train: TrainConfig,
         candidates: bool = True,
         before: int = 0,
-        whole: int | None = None,
+        baseline_epochs: int | None = None,
     ) -> None:
         self.search, self.epochs, self._candidates = search, train.epochs, candidates
-        self._before, self._whole = before, whole or train.epochs
+        self._before, self._baseline_epochs = before, baseline_epochs or train.epochs
         self._all_epochs = search.all_epochs(train.epochs)
         whole = search.trials if search.budget == "trials" else self._all_epochs / train.epochs
         self._most_repeats = math.ceil(search.confirm * whole - ROUNDING)
@@ -56,7 +56,7 @@ class SearchBudget:
 
     def epochs_of(self, candidate: Candidate) -> int:
         """Those of its whole training."""
-        return self._whole if candidate.baseline else self.epochs
+        return self._baseline_epochs if candidate.baseline else self.epochs
 
     def out_of_time(self, seconds: float) -> bool:
         """Whether it is too late for another candidate."""

@@ -74,7 +74,7 @@ def test_a_baseline_beside_candidates_that_are_fine_tuned_has_its_own_epochs(tmp
         objectives=["dice", "params"],
     )
     trained = run.of_candidates()
-    budget = SearchBudget(trained.search, trained.train, whole=run.train.epochs)
+    budget = SearchBudget(trained.search, trained.train, baseline_epochs=run.train.epochs)
     running = {
         name: Running(
             Candidate(0, Hybrid(), baseline=name), 0.0, report=Report(fidelity=Fidelity(epoch))
