@@ -111,10 +111,10 @@ class SearchConfig(Strict):
 
     `budget`: what is spent to its end. `epochs`: as many in all as `epochs` says, or as `trials`
     whole trainings have; what early stopping saves buys more candidates. `trials`: as many
-    trainings, complete or stopped. `hours` (of all sessions together, of
-    each from its first trial): no trial starts later, and those running then are finished; they
-    limit the other budgets, too. `confirm`: the share of it, its last part, in which members of the
-    front are trained again with other seeds; 0 for none.
+    trainings, complete or stopped. `hours` (of all sessions together, of each once its data are
+    prepared): no trial starts later, and those running then are finished; they limit the other
+    budgets, too. `confirm`: the share of it, its last part, in which members of the front are
+    trained again with other seeds; 0 for none.
 
     `sampler`: a name, or a mapping of `name` and arguments. `startup`: proposals before its model
     is used, made by `startup_sampler`. `prior`: options that are more probable than others,

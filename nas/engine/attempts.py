@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from trainers.atomic import remove_drafts
 
 ATTEMPT = ".attempt-"  # in the names of what only one attempt at a training writes
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,17 @@ class Attempts:
     def begin(self, attempt: str) -> Path:
         """`file`, with what the training has come to so far, if anything; for its worker.
 
-        Where that can neither be linked nor copied, the training begins again.
+        Where a full disk has no room for a copy, the training begins again. Raises OSError where
+        what there is cannot be read: a fresh process can go on.
         """
         try:
             _same_content(self.checkpoint, self.file(attempt))
-        except OSError:
+        except FileNotFoundError:
+            pass
+        except OSError as error:
             self.forget(attempt)  # what is half copied
+            if error.errno not in FULL:
+                raise
         return self.file(attempt)
 
     def accept(self, attempt: str) -> None:

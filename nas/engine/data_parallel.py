@@ -34,6 +34,7 @@ RESTARTS = 2
 WAIT = 6 * 3600  # seconds that workers wait for the first one, which validates
 STARTS = 5  # of workers that are not to be had, a minute each
 LOOK = 0.5  # seconds between two looks whether the run has ended
+LOST = (TrainingFailedError, RayError)  # how a process is lost, or one that Ray has for itself
 
 
 class Job(Protocol):
@@ -70,32 +71,46 @@ def data_parallel(workers: int, address: str | None, folder: Path) -> Iterator[W
         yield Workers(workers, wanted, cluster.driver_node)
 
 
+def _nothing() -> None:
+    """Nothing is due by the clock."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """So many processes of the `wanted` resources, and Ray's id of the node that tells them what.
 
     `train`: what each of them does, given the job, whom to report to, its device and which worker
     it is; the first one's outcome counts. Where one is lost, all of them begin again at the last
-    epoch, `RESTARTS` times at most.
+    epoch, `restarts` times at most.
     """
 
     count: int
     wanted: Resources
     driver_node: str
     train: Train = train
+    restarts: int = RESTARTS
 
-    def __call__(self, job: Job, report: Callable[[Any], object]) -> Any:
-        """Train the job; `report` is called in this process."""
-        queue = self._queue()
+    def __call__(
+        self, job: Job, report: Callable[[Any], object], tick: Callable[[], object] = _nothing
+    ) -> Any:
+        """Train the job; `report` is called in this process, and `tick` about twice a second.
+
+        Raises one of `LOST` where a process is lost at the last start, too.
+        """
+        for _ in range(self.restarts):
+            try:
+                return self._start(job, report, tick)
+            except LOST as error:  # with its node, say
+                again = f"training begins again at the last epoch: {last_line(error)}"
+                warnings.warn(again, stacklevel=2)
+        return self._start(job, report, tick)
+
+    def _start(self, job: Job, report: Callable[[Any], object], tick: Callable[[], object]) -> Any:
+        """With a queue of its own: that of an earlier start may be what was lost."""
         records = job.checkpoint.parent.resolve() / f".ray-{uuid4().hex}"
+        queue = self._queue()
         try:
-            for _ in range(RESTARTS):
-                try:
-                    return self._fit(job, report, queue, records)
-                except TrainingFailedError as error:  # a lost node, say
-                    again = f"training begins again at the last epoch: {last_line(error)}"
-                    warnings.warn(again, stacklevel=2)
-            return self._fit(job, report, queue, records)
+            return self._fit(job, report, tick, queue, records)
         finally:
             with suppress(RayError):
                 queue.shutdown(force=True)
@@ -109,7 +124,14 @@ class Workers:
         """The node that may not be lost."""
         return NodeAffinitySchedulingStrategy(self.driver_node, soft=False)
 
-    def _fit(self, job: Job, report: Callable[[Any], object], queue: Queue, records: Path) -> Any:
+    def _fit(
+        self,
+        job: Job,
+        report: Callable[[Any], object],
+        tick: Callable[[], object],
+        queue: Queue,
+        records: Path,
+    ) -> Any:
         """The trainer runs in a task: the interruption of this process then ends what it waits for.
 
         (Ray crashes where it is shut down while a thread waits for it.)
@@ -121,6 +143,7 @@ class Workers:
         ended = False
         try:
             while not ended or not queue.empty():
+                tick()
                 ended = bool(ray.wait([running], timeout=0)[0])
                 with suppress(Empty):
                     told = queue.get(timeout=LOOK)
@@ -137,7 +160,7 @@ class Workers:
 
 def fit(config: dict[str, Any], workers: int, wanted: Resources, records: Path) -> Exception | None:
     """Train with so many workers; returns what went wrong. See `work` for `config`."""
-    bundle = {"CPU": wanted.cpus, "GPU": wanted.gpus}
+    bundle = {"CPU": wanted.cpus, "GPU": wanted.gpus, **wanted.custom}
     trainer = TorchTrainer(
         work,
         train_loop_config=config,
@@ -145,6 +168,7 @@ def fit(config: dict[str, Any], workers: int, wanted: Resources, records: Path) 
             num_workers=workers,
             use_gpu=bool(wanted.gpus),
             resources_per_worker={name: n for name, n in bundle.items() if n},
+            label_selector=wanted.labels or None,  # type: ignore[call-arg]
         ),
         torch_config=TorchConfig(timeout_s=WAIT),
         run_config=RunConfig(
@@ -161,14 +185,16 @@ def fit(config: dict[str, Any], workers: int, wanted: Resources, records: Path) 
     return None
 
 
-def share(machines: Sequence[Machine], workers: int) -> Resources:
+def share(machines: Sequence[Machine], workers: int, trial: Resources | None = None) -> Resources:
     """What each of so many workers gets: a GPU where there are any, and some CPUs.
 
+    Where it stands for a `trial` it gets of `custom` what that does, on nodes with its `labels`.
     Raises UserError where the machines have no room for all of them.
     """
     gpus = 1 if any(machine.resources.get("GPU", 0) >= 1 for machine in machines) else 0
+    own = trial or Resources()
     for cpus in range(MOST_CPUS, 0, -1):
-        wanted = Resources(cpus=cpus, gpus=gpus, concurrent=workers)
+        wanted = own.model_copy(update={"cpus": cpus, "gpus": gpus, "concurrent": workers})
         if sum(machine.room(wanted) for machine in machines) >= workers:
             return wanted
     room = sum(machine.room(Resources(gpus=gpus)) for machine in machines)

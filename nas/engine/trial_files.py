@@ -55,6 +55,13 @@ class TrialFiles:
         """The watch over its steps."""
         return Watchdog(self.checkpoint(key).with_suffix(".hang.txt"), 60 * self.stall_minutes)
 
+    def hang(self, key: str) -> str | None:
+        """Why the last process that trained it died, where it hung and wrote where."""
+        watchdog = self.watchdog(key)
+        with suppress(OSError):  # of a server that does not answer
+            return watchdog.reason if watchdog.timed_out else None
+        return None
+
     def tidy(self, key: str, keep: bool) -> None:
         """Of a trial that ended keep the weights, or nothing.
 

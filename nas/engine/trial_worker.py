@@ -54,8 +54,8 @@ class TrialWorker(tune.Trainable):
     candidate. It never tells Ray that it is done: the session decides that, also for its last
     report.
 
-    A step that hangs ends the process; see `Watchdog`. The worker that takes its place finds the
-    trace and reports the candidate as failed.
+    A step that hangs ends the process; see `Watchdog`. So it is a lost worker like any other, and
+    the one that takes its place goes on from the checkpoint.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -106,10 +106,6 @@ class TrialWorker(tune.Trainable):
         """Nothing: see `save_checkpoint`."""
 
     def _advance(self) -> Report:
-        if self._watchdog.timed_out:
-            from nas.engine.train_from_scratch import given_up
-
-            return given_up(self._watchdog.reason, self._files.checkpoint(self._key))
         with self._watchdog.watching():
             if self._evaluation is None:
                 self._evaluation = self._begin()

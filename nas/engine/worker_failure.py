@@ -26,6 +26,11 @@ def failure_of(trial: Trial) -> str | None:
         text = Path(trial.error_file).read_text(errors="replace")
     except OSError:
         return None
+    return cause_in(text)
+
+
+def cause_in(text: str) -> str | None:
+    """The same, of any text that Ray writes of a lost worker."""
     if memory := LOW_MEMORY.search(text):
         return f"its machine ran low on memory, {memory[1]}, and Ray killed it"
     return last_raised(text)

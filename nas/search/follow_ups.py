@@ -22,11 +22,11 @@ class FrontWriter(SearchCallback):
     anything else did, for who watches the page.
 
     `write` gets how far the search is, and takes at most 5% of the time: where it takes long, a
-    front that changed waits, too. `epochs`: those of a whole training.
+    front that changed waits, too.
     """
 
-    def __init__(self, write: Callable[[Progress], object], epochs: int) -> None:
-        self._write, self._epochs = write, epochs
+    def __init__(self, write: Callable[[Progress], object]) -> None:
+        self._write = write
         self._stale, self._next, self._took = False, 0.0, 0.0
 
     def on_report(self, session: SessionView, candidate: Candidate, report: Report) -> None:
@@ -60,7 +60,7 @@ class FrontWriter(SearchCallback):
             UnderWay(
                 name=one.candidate.label,
                 epoch=one.report.epoch,
-                epochs=max(self._epochs, one.report.epoch),
+                epochs=max(session.budget.epochs_of(one.candidate), one.report.epoch),
                 dice=None if one.report.dice is None else known(one.report.dice),
             )
             for one in session.running.values()

@@ -55,9 +55,8 @@ class Screen(SearchCallback):
         """That training has begun, where there is no live table: the first result comes later."""
         if not self._live and self._silent:
             self._silent = False
-            self._stages.begin(
-                f"{candidate.label} trains: epoch {report.epoch} of {session.budget.epochs}"
-            )
+            epochs = session.budget.epochs_of(candidate)
+            self._stages.begin(f"{candidate.label} trains: epoch {report.epoch} of {epochs}")
 
     def on_result(self, session: SessionView, result: Result) -> None:
         """A line where there is no live table."""
@@ -130,7 +129,7 @@ def _running_table(session: SessionView) -> Table:
         candidate, report = running.candidate, running.report
         table.add_row(
             candidate.label,
-            f"{report.epoch}/{session.budget.epochs}",
+            f"{report.epoch}/{session.budget.epochs_of(candidate)}",
             DICE.exact(report.curve[-1] if report.curve else None),
             *(objective(cost).short(candidate.costs.get(cost)) for cost in SHOWN),
         )

@@ -131,7 +131,9 @@ def begin(config: RunConfig, directory: Path, place: Place, confirm: Confirm | N
     shared = shared_weights(config, within, costs, directory)
     trained = config.of_candidates()
     before = epochs_before(config, directory)
-    budget = SearchBudget(trained.search, trained.train, not confirm, before)
+    budget = SearchBudget(
+        trained.search, trained.train, not confirm, before, baseline_epochs=config.train.epochs
+    )
     settings = study_settings(config, within, Scores(directory) if shared else None)
     if confirm:
         check_same_data(config, directory, place)

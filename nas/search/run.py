@@ -81,6 +81,7 @@ def run_search(
         _check_settings(config, directory, confirm)
         measures = not confirm
         place = open_place(stack, config, directory, console, address, measures, stages)
+        time = _time(directory, place.slots, confirm)
         stages.begin("Looking at what the budget lets through")
         begun = begin(config, directory, place, confirm)
         study = begun.study
@@ -93,10 +94,8 @@ def run_search(
                 stages.end()  # nothing turns while latencies are measured
                 place.prober.expect(study.device_conditions)
                 measure_waiting(study, place.prober, screen.on_message)
-            epochs = config.of_candidates().train.epochs
-            callbacks = [FrontWriter(write_front, epochs), Tracking(tracker), screen]
+            callbacks = [FrontWriter(write_front), Tracking(tracker), screen]
             files = TrialFiles(directory, config.search.stall_minutes)
-            time = _time(directory, place.slots, confirm)
             session = _session(config, files, place, begun, time, callbacks)
             clear_folder(directory, files, study, screen.on_message)
             if not session.over:
@@ -148,12 +147,13 @@ def _check_settings(config: RunConfig, directory: Path, confirm: Confirm | None)
 
 
 def _time(directory: Path, slots: int, confirm: Confirm | None) -> TimeAccount:
-    """What counts the search's hours, those of earlier sessions as well; repeats that were chosen
-    after the search take nothing of them."""
+    """What counts the search's hours from now on, those of earlier sessions as well; repeats that
+    were chosen after the search take nothing of them."""
     if confirm:
         return TimeAccount(slots)
-    keep = partial(keep_spent, directory)
-    return TimeAccount(slots, before=read_spent(directory), keep=keep)
+    time = TimeAccount(slots, before=read_spent(directory), keep=partial(keep_spent, directory))
+    time.open()
+    return time
 
 
 def _session(

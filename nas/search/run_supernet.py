@@ -16,6 +16,7 @@ from nas.engine.evaluator import Evaluator
 from nas.engine.supernet.jobs import SupernetJobs
 from nas.engine.supernet.train_together import SupernetTraining, gang, train_together
 from nas.engine.supernet.worker import SupernetWorker
+from nas.engine.trial_files import TrialFiles
 from nas.engine.trial_worker import WorkerSettings
 from nas.engine.tune_run import run_trials
 from nas.export.shared_weights import SharedWeights
@@ -102,7 +103,7 @@ class SupernetRun:
         record = SupernetRecord.read(self.directory)
         record.trained = record.trained and self.shared.file.is_file()
         stage = SupernetStage(
-            self.directory,
+            TrialFiles(self.directory, self.config.search.stall_minutes),
             record,
             self._scoring(record),
             time,
@@ -123,7 +124,8 @@ class SupernetRun:
             cluster.start()
             if several := gang(cluster, self.config.resources, self.config.train.batch):
                 cluster.check(self.directory)
-                train_together(stage, several, SupernetTraining(settings, settings.volumes))
+                training = SupernetTraining(settings, settings.volumes)
+                train_together(stage, several, training, cluster.loses_a_node)
         ended = run_trials(stage, cluster, settings, SupernetWorker)
         if stage.failure:
             raise UserError(

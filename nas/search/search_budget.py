@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nas.config.run_config import SearchConfig
 from nas.search.running import Running
+from nas.study.candidate import Candidate
 from nas.study.study import Study
 from trainers.config import TrainConfig
 from trainers.counted import counted
@@ -19,8 +20,8 @@ ROUNDING = 1e-9  # of a number of trainings: .1 x 30 is 3
 
 @dataclass(frozen=True)
 class Spent:
-    """`trainings` and `epochs` of candidates in all; `seconds` of all sessions, each from its first
-    launch; `repeats`: whole trainings of candidates that were trained again."""
+    """`trainings` and `epochs` of candidates in all; `seconds` of all sessions, each from when
+    its data are prepared; `repeats`: whole trainings of candidates that were trained again."""
 
     trainings: float
     epochs: int
@@ -33,19 +34,29 @@ class SearchBudget:
 
     The last `search.confirm` of it, a share, is for repeats. Without `candidates` all of it is.
     `before`: epochs that are spent on what the candidates have in common.
+    `baseline_epochs`: those of a baseline, where candidates inherit weights and train fewer.
     """
 
     def __init__(
-        self, search: SearchConfig, train: TrainConfig, candidates: bool = True, before: int = 0
+        self,
+        search: SearchConfig,
+        train: TrainConfig,
+        candidates: bool = True,
+        before: int = 0,
+        baseline_epochs: int | None = None,
     ) -> None:
         self.search, self.epochs, self._candidates = search, train.epochs, candidates
-        self._before = before
+        self._before, self._baseline_epochs = before, baseline_epochs or train.epochs
         self._all_epochs = search.all_epochs(train.epochs)
         whole = search.trials if search.budget == "trials" else self._all_epochs / train.epochs
         self._most_repeats = math.ceil(search.confirm * whole - ROUNDING)
         self._ends = {train.epochs}  # where a training may end
         if search.early_stopping:
             self._ends |= {e for rungs in search.early_stopping.rungs(train) for e in rungs}
+
+    def epochs_of(self, candidate: Candidate) -> int:
+        """Those of its whole training."""
+        return self._baseline_epochs if candidate.baseline else self.epochs
 
     def out_of_time(self, seconds: float) -> bool:
         """Whether it is too late for another candidate."""

@@ -127,8 +127,9 @@ class Session:
             return self.end(trial_id)
         self._lost.append(self.running.pop(trial_id))
         self.time.lose()
-        what = f"its worker failed ({cause})" if cause else "its worker died"
-        told = f"{what}: it goes on after epoch {running.report.epoch}"
+        died = "hung" if self._files.hang(name) else "died"
+        what = f"failed ({cause})" if cause else died
+        told = f"its worker {what}: it goes on after epoch {running.report.epoch}"
         self.say(f"{running.candidate.label}  {told}")
 
     def end(self, trial_id: str) -> None:
@@ -299,11 +300,8 @@ class Session:
 
     def _loss(self, name: str, cause: str | None) -> str:
         """What is known of a training whose worker was lost for good, the last time by `cause`."""
-        watchdog = self._files.watchdog(name)
-        if watchdog.timed_out:
-            return watchdog.reason
         lost = f"worker lost {self._retries + 1} times"
-        return f"{lost}: {cause}" if cause else lost
+        return self._files.hang(name) or (f"{lost}: {cause}" if cause else lost)
 
     def _update_front(self, results: Sequence[Result]) -> None:
         """To that of `results`; a baseline among them is shown beside it, and takes no place."""

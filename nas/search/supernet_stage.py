@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean
 
 from nas.engine.attempts import Attempts
@@ -16,6 +15,7 @@ from nas.engine.report import Report
 from nas.engine.supernet.jobs import TRAINING, SupernetJob
 from nas.engine.supernet.score_batch import ScoreReport
 from nas.engine.supernet.train_supernet import SupernetReport
+from nas.engine.trial_files import TrialFiles
 from nas.export.shared_weights import CHECKPOINT, FOLDER
 from nas.report.terminal_tables import clock
 from nas.search.scoring import Scoring, UnderWay
@@ -41,15 +41,15 @@ class StageView:
 class SupernetStage:
     """Says what workers do before the candidates, and hears of it; see `TrialSource`.
 
-    `record`: how far it is, kept in the search's `directory`. `threads`: of the CPU, for the
-    training, beside which nothing runs. `retries`: how often a job goes on whose worker died.
-    `failure`: why there is no supernet, once that is so, and what to do. Its seconds are those of
-    `time`, which the search's candidates go on with.
+    `record`: how far it is, kept in the search's folder, whose `files` these are. `threads`: of the
+    CPU, for the training, beside which nothing runs. `retries`: how often a job goes on whose
+    worker died. `failure`: why there is no supernet, once that is so, and what to do. Its seconds
+    are those of `time`, which the search's candidates go on with.
     """
 
     def __init__(
         self,
-        directory: Path,
+        files: TrialFiles,
         record: SupernetRecord,
         scoring: Scoring,
         time: TimeAccount,
@@ -61,9 +61,9 @@ class SupernetStage:
         self.running: dict[str, UnderWay] = {}
         self.interrupted = False
         self.failure: str | None = None
-        self._directory, self._record, self._scoring = directory, record, scoring
-        self._time, self._view = time, view
-        self._weights = Attempts(directory / FOLDER / CHECKPOINT)
+        self._files, self._record, self._scoring = files, record, scoring
+        self._directory, self._time, self._view = files.directory, time, view
+        self._weights = Attempts(files.directory / FOLDER / CHECKPOINT)
         self._threads, self._retries = threads, retries
         self._heard = ""  # the attempt at the training that told of something last
         self._seconds: list[float] = []  # of each epoch that was heard of in this session
@@ -115,30 +115,33 @@ class SupernetStage:
         return not (report.done or enough or self._closed)
 
     def on_worker_lost(self, trial_id: str, counts: bool, cause: str | None = None) -> None:
-        """A worker died, or raised what `cause` says: its job goes on elsewhere, unless it lost too
-        many."""
+        """A worker died, perhaps since it hung, or raised what `cause` says: its job goes on
+        elsewhere, unless it lost too many."""
         under_way = self.running.pop(trial_id)
         name = under_way.job.name
         if under_way.job.batch is None:
             self._forget(trial_id)
         self._losses[name] += counts
+        hung = self._files.hang(name)
         if under_way.done:
             self._end(under_way)
         elif self._losses[name] <= self._retries:
             self._time.lose()
             training = under_way.job.batch is None
             self._lost.append(under_way if training else self._scoring.rest(under_way))
-            what = f"failed ({cause})" if cause else "died"
+            died = f"failed ({cause})" if cause else "died"
+            what = "hung" if hung else died  # of processes together others then raise
             self.say(f"{name}: its worker {what}, and another goes on")
         else:
             self._time.end(under_way.started, under_way.train_seconds)
             if under_way.job.batch is None:
                 what = "failed" if cause else "died"
                 told = f", the last time with {cause}" if cause else ""
-                self._fail(f"its worker {what} {self._losses[name]} times{told}", GO_ON)
+                self._fail(hung or f"its worker {what} {self._losses[name]} times{told}", GO_ON)
             else:
                 self._scoring.drop(under_way)
-                what = f"fail with it ({cause})" if cause else "die of it"
+                died = "hang with it" if hung else "die of it"
+                what = f"fail with it ({cause})" if cause else died
                 self.say(f"{name}: workers {what}, and {len(under_way.left)} are left out")
 
     def end(self, trial_id: str) -> None:
@@ -236,10 +239,7 @@ class SupernetStage:
 
     def _end(self, under_way: UnderWay) -> None:
         self._time.end(under_way.started, under_way.train_seconds)
-        if under_way.done:  # and what is left of it hung
-            self._scoring.drop(under_way)
-        else:
-            self._scoring.give_back(under_way)
+        self._scoring.give_back(under_way)
 
     def _keep(self, write: Callable[[], object]) -> None:
         try:

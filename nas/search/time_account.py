@@ -12,8 +12,9 @@ class TimeAccount:
     """Seconds of slots, of trials in them, and of training and validation inside these.
 
     `clock` tells seconds from any start. Time begins with the first trial, and stands still once
-    nobody runs; what the session may spend, `spent`, goes on until `close`. `before`: what earlier
-    sessions spent. `keep` is called with `spent` now and then, and in the end.
+    nobody runs; what the session may spend, `spent`, runs from `open`, or else from that trial, to
+    `close`. `before`: what earlier sessions spent. `keep` is called with `spent` now and then, and
+    in the end.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class TimeAccount:
         self.worker_seconds = self.train_seconds = 0.0
         self._clock, self._before, self._keep = clock, before, keep
         self._kept: float | None = None
+        self._opened: float | None = None
         self._closed: float | None = None
         self._begun: float | None = None
         self._ended: float | None = None
@@ -48,20 +50,24 @@ class TimeAccount:
 
     @property
     def spent(self) -> float:
-        """Seconds of all sessions: of this one since its first trial, whoever runs now."""
-        if self._begun is None:
+        """Seconds of all sessions: of this one since `open`, whoever runs now."""
+        if self._opened is None:
             return self._before
         end = self._clock() if self._closed is None else self._closed
-        return self._before + end - self._begun
+        return self._before + end - self._opened
+
+    def open(self) -> None:
+        """The session has all that it needs: from now on it spends its time."""
+        self._opened = self._clock()
 
     def tick(self) -> None:
         """Have what is spent kept, where that is due; to be called as often as one likes."""
-        if self._begun is not None and self._clock() - (self._kept or self._begun) >= KEEP:
+        if self._opened is not None and self._clock() - (self._kept or self._opened) >= KEEP:
             self._have_kept()
 
     def close(self) -> None:
         """The session is over: nothing more is spent."""
-        if self._begun is not None and self._closed is None:
+        if self._opened is not None and self._closed is None:
             self._closed = self._clock()
             self._have_kept()
 
@@ -79,6 +85,7 @@ class TimeAccount:
         """A trial starts in a slot; returns when."""
         now = self._clock()
         self._begun = now if self._begun is None else self._begun
+        self._opened = now if self._opened is None else self._opened
         self._running += 1
         return now
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 import torch
-from ray.train import TrainingFailedError
 
 from nas.config.resources import Resources
 from nas.cost.latency_probe.machine_lock import MachineLock
 from nas.engine.cluster import Cluster
-from nas.engine.data_parallel import Workers, share
+from nas.engine.data_parallel import LOST, Workers, share
 from nas.engine.evaluator import Workspace
+from nas.engine.interrupt import interruptible
 from nas.engine.supernet.jobs import TRAINING
 from nas.engine.trial_files import TrialFiles
 from nas.engine.trial_source import TrialSource
 from nas.engine.trial_worker import WorkerSettings
-from nas.engine.worker_failure import last_raised
+from nas.engine.worker_failure import cause_in
 from trainers.errors import TrainingDivergedError
 from trainers.parallel import Worker
 
@@ -58,18 +58,45 @@ def gang_size(gpus: int, batch: int) -> int:
 
 
 def gang(cluster: Cluster, resources: Resources, batch: int) -> Workers | None:
-    """The processes, where the search has several GPUs for them. Ray must be started."""
-    count = gang_size(int(cluster.slots * resources.gpus), batch)
+    """The processes, where the search has several GPUs for them. Ray must be started.
+
+    On a cluster each of them takes of `custom` what a trial takes, and its node has the `labels`.
+    """
+    gpus = int(cluster.slots * resources.gpus)
+    if not cluster.here:
+        one = resources.model_copy(update={"cpus": 1, "gpus": 1})
+        gpus = min(gpus, sum(machine.room(one) for machine in cluster.machines()))
+    count = gang_size(gpus, batch)
     if count == 1:
         return None
     here = Resources(cpus=1, gpus=1)
-    wanted = here if cluster.here else share(cluster.machines(), count)
-    return Workers(count, wanted, cluster.driver_node, train_supernet)
+    wanted = here if cluster.here else share(cluster.machines(), count, resources)
+    return Workers(count, wanted, cluster.driver_node, train_supernet, restarts=0)
 
 
-def train_together(stage: TrialSource, workers: Workers, training: SupernetTraining) -> None:
+def train_together(
+    stage: TrialSource,
+    workers: Workers,
+    training: SupernetTraining,
+    loses_a_node: Callable[[], bool],
+) -> None:
     """Train as the stage's first job. Where processes are lost it begins again at the last epoch,
-    as often as the stage wants. Ctrl-C is told to the stage."""
+    as often as the stage wants; those that a node takes along do not count. Ctrl-C once ends it
+    with the running epoch, twice now."""
+    try:
+        with interruptible(stage):
+            _train(stage, workers, training, loses_a_node)
+    except KeyboardInterrupt:
+        stage.interrupt()
+    stage.requeue()
+
+
+def _train(
+    stage: TrialSource,
+    workers: Workers,
+    training: SupernetTraining,
+    loses_a_node: Callable[[], bool],
+) -> None:
     from nas.engine.supernet.train_supernet import SupernetReport
 
     def report(told: SupernetReport) -> None:
@@ -78,20 +105,18 @@ def train_together(stage: TrialSource, workers: Workers, training: SupernetTrain
 
     while stage.start(TRAINING) is not None:
         try:
-            workers(training, report)
-        except TrainingFailedError as error:
-            stage.on_worker_lost(TRAINING, counts=True, cause=last_raised(str(error)))
+            workers(training, report, stage.tick)
+        except LOST as error:
+            counts = not loses_a_node()
+            stage.on_worker_lost(TRAINING, counts=counts, cause=cause_in(str(error)))
             continue
         except TrainingDivergedError as error:  # in one that does not report
             stage.report(TRAINING, SupernetReport(reason=str(error), done=True))
-        except KeyboardInterrupt:
-            stage.interrupt()
         except _EnoughError:
             pass
         else:
             stage.end(TRAINING)
         break
-    stage.requeue()
 
 
 def train_supernet(
@@ -105,7 +130,7 @@ def train_supernet(
     Where any of them hangs the first one does, in the next sum of their gradients: it alone is
     watched, since the others wait for as long as it validates. See `Watchdog`.
     """
-    from nas.engine.supernet.train_supernet import SupernetReport, TrainSupernet
+    from nas.engine.supernet.train_supernet import TrainSupernet
     from trainers.data.cache import VolumeCache
     from trainers.data.splits import split_cases
 
@@ -114,9 +139,6 @@ def train_supernet(
     cache = VolumeCache.open(training.volumes)
     cases = split_cases(cache.names, settings.directory / "split.json")
     watchdog = TrialFiles(settings.directory, settings.stall_minutes).watchdog(TRAINING)
-    if watchdog.timed_out:
-        tell(SupernetReport(reason=watchdog.reason, done=True))
-        raise TrainingDivergedError(watchdog.reason)
 
     def leave() -> None:
         if device.type == "cuda":

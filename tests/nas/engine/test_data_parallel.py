@@ -3,12 +3,16 @@
 import json
 import os
 import warnings
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
+from ray.exceptions import OutOfMemoryError, WorkerCrashedError
+from ray.util.queue import Empty
 
-from nas.engine.data_parallel import data_parallel, share
+from nas.config.resources import Resources
+from nas.engine.data_parallel import Workers, _Ended, data_parallel, fit, share
 from nas.engine.slots import Machine
 from nas.export.retrain import Plan, retrain
 from tests.nas.exports import opened, weights_in, write_export
@@ -38,6 +42,81 @@ def test_too_many_workers_are_refused_with_what_there_is():
         share([machine(CPU=64, GPU=2)], 3)
     with pytest.raises(UserError, match=r"--workers 3: each takes a CPU.* expected 2 or fewer"):
         share([machine(CPU=2)], 3)
+
+
+def test_workers_take_what_a_trial_takes_and_are_where_it_may_be(monkeypatch, tmp_path):
+    nodes = [
+        Machine("a", {"CPU": 8, "GPU": 2, "scratch": 2}, {"role": "trainer"}),
+        Machine("b", {"CPU": 64, "GPU": 8, "scratch": 8}),
+    ]
+    like = Resources(gpus=1, custom={"scratch": 1}, labels={"role": "trainer"})
+    wanted = share(nodes, 2, like)
+    assert (wanted.cpus, wanted.custom, wanted.labels) == (4, like.custom, like.labels)
+    made = {}
+
+    class Trainer:
+        def __init__(self, *_, **options):
+            made.update(options)
+
+        def fit(self):
+            pass
+
+    monkeypatch.setattr("nas.engine.data_parallel.TorchTrainer", Trainer)
+    fit({}, 2, wanted, tmp_path)
+    scaling = made["scaling_config"]
+    assert scaling.resources_per_worker == {"CPU": 4, "GPU": 1, "scratch": 1}
+    assert scaling.label_selector == {"role": "trainer"}
+
+
+class Run:
+    """Stands for Ray, whose task has ended at the third look, and for its queue."""
+
+    def __init__(self, told):
+        self.told, self.looks = told, 0
+        self.remote = self.options = lambda *_, **__: self
+
+    def wait(self, running, timeout):
+        self.looks += 1
+        return (running, []) if self.looks > 2 else ([], running)
+
+    def get(self, *_, timeout=None):
+        if timeout is None:
+            return None  # the task's
+        if self.looks < 3:
+            raise Empty
+        return self.told.pop()
+
+    def empty(self):
+        return not self.told
+
+    def shutdown(self, force):
+        pass
+
+
+def test_time_goes_on_while_workers_say_nothing(monkeypatch, tmp_path):
+    run, ticks = Run([_Ended("outcome")]), []
+    monkeypatch.setattr("nas.engine.data_parallel.ray", run)
+    monkeypatch.setattr(Workers, "_queue", lambda self: run)
+    job = SimpleNamespace(checkpoint=tmp_path / "a.pt")
+    outcome = Workers(2, Resources(), "0" * 56)(job, print, lambda: ticks.append(1))
+    assert outcome == "outcome" and len(ticks) == 3
+
+
+def test_workers_whose_memory_ran_out_begin_again(monkeypatch, tmp_path):
+    queues, left = [], [OutOfMemoryError("low on memory"), WorkerCrashedError()]
+
+    def run(self, job, report, tick, queue, records):
+        queues.append(queue)
+        if left:
+            raise left.pop()
+        return "outcome"
+
+    monkeypatch.setattr(Workers, "_fit", run)
+    monkeypatch.setattr(Workers, "_queue", lambda self: Run([]))
+    job = SimpleNamespace(checkpoint=tmp_path / "a.pt")
+    with pytest.warns(UserWarning, match="begins again at the last epoch"):
+        assert Workers(2, Resources(), "0" * 56)(job, print) == "outcome"
+    assert len({id(queue) for queue in queues}) == 3  # one may have been what was lost
 
 
 @pytest.fixture

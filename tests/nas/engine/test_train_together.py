@@ -1,19 +1,25 @@
 """A supernet trained by several processes: what the stage hears, and that it is the same one."""
 
+import signal
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from ray.exceptions import OutOfMemoryError
 from ray.train import TrainingFailedError
 
 from nas.config.resources import Resources
 from nas.engine.attempts import Attempts
 from nas.engine.cluster import Cluster
 from nas.engine.data_parallel import Workers
+from nas.engine.slots import Machine
 from nas.engine.supernet.jobs import SupernetJobs
 from nas.engine.supernet.train_supernet import SupernetReport, TrainSupernet
 from nas.engine.supernet.train_together import (
     SupernetTraining,
+    gang,
     gang_size,
     train_supernet,
     train_together,
@@ -21,6 +27,7 @@ from nas.engine.supernet.train_together import (
 from nas.engine.trial_worker import WorkerSettings
 from nas.export.shared_weights import SharedWeights
 from nas.pareto.budget import Budget
+from nas.search.time_account import TimeAccount
 from nas.study.training_cost import TrainingCosts
 from search_spaces.hybrid import SPACE
 from tests.nas.search.test_supernet_stage import EPOCHS, Stage
@@ -39,14 +46,14 @@ def test_as_many_train_together_as_have_a_gpu_and_share_the_batch(gpus, batch, s
     assert gang_size(gpus, batch) == size
 
 
-def trained(own, *turns):
+def trained(own, *turns, loses_a_node=False):
     """The stage once `turns`, one a start of the processes, have been taken."""
     left = list(turns)
 
-    def workers(training, report):
+    def workers(training, report, tick):
         left.pop(0)(report)
 
-    train_together(own.stage, workers, None)
+    train_together(own.stage, workers, None, lambda: loses_a_node)
     assert not left and not own.stage.running
     return own.stage
 
@@ -120,6 +127,49 @@ def test_processes_that_are_lost_begin_again_and_are_given_up_in_the_end(tmp_pat
     assert stage.over and "failed 2 times, the last time with OSError: no room" in stage.failure
 
 
+def test_processes_whose_memory_ran_out_begin_again_and_are_given_up_in_the_end(tmp_path):
+    low = "The node is running low on memory. Its usage was 7.9GB used / 8GB limit"
+
+    def killed(report):
+        raise OutOfMemoryError(low)
+
+    own = Stage(tmp_path / "a", retries=1)
+    assert not trained(own, killed, epochs(own, 1, EPOCHS)).failure and own.record.trained
+    stage = trained(Stage(tmp_path / "b", retries=1), killed, killed)
+    told = "its machine ran low on memory, 7.9GB used / 8GB, and Ray killed it"
+    assert stage.over and f"failed 2 times, the last time with {told}" in stage.failure
+
+
+def test_processes_that_a_node_takes_along_do_not_count(tmp_path):
+    own = Stage(tmp_path, retries=0)
+    turns = lost(epochs(own, 1, 1)), lost(epochs(own, 2, 2)), epochs(own, 3, EPOCHS)
+    assert not trained(own, *turns, loses_a_node=True).failure and own.record.trained
+
+
+def test_its_seconds_are_kept_while_it_runs(tmp_path):
+    own, kept = Stage(tmp_path), []
+    own.time = own.stage._time = TimeAccount(2, lambda: own.now, before=100.0, keep=kept.append)
+
+    def workers(training, report, tick):
+        own.now = 90.0
+        tick()
+        assert kept == [190.0]
+
+    train_together(own.stage, workers, None, lambda: False)
+
+
+def test_once_interrupted_it_ends_with_the_running_epoch(tmp_path):
+    own = Stage(tmp_path)
+
+    def run(report):
+        signal.raise_signal(signal.SIGINT)
+        report(own.report_of(1))
+        raise AssertionError("it goes on")
+
+    assert trained(own, run).interrupted and own.stage.over
+    assert [told["epoch"] for told in own.record.curve] == [1]
+
+
 def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):
     own = Stage(tmp_path / "a")
     stage = trained(own, epochs(own, 1, EPOCHS, reason="diverged: the loss is nan", done=True))
@@ -139,9 +189,7 @@ def test_what_cannot_be_trained_and_an_interruption_end_it(tmp_path):
     assert Stage(tmp_path / "b").stage.start("a").name == "supernet"
 
 
-def test_the_first_process_is_watched_and_one_that_hung_is_told_by_the_next(
-    phantom, tmp_path, monkeypatch
-):
+def test_the_first_process_is_watched_also_after_one_that_hung(phantom, tmp_path, monkeypatch):
     """A process that hangs stops all in the sum of their gradients, the first one in a step."""
     training, reports, watched = together(phantom, tmp_path), [], []
     trace = tmp_path / "checkpoints" / "supernet.hang.txt"
@@ -155,9 +203,43 @@ def test_the_first_process_is_watched_and_one_that_hung_is_told_by_the_next(
         train_supernet(training, reports.append, torch.device("cpu"), Worker(rank, 2))
     assert watched == [True, False] and not trace.exists()
     trace.write_text("Thread 0x1 (most recent call first)")
-    with pytest.raises(TrainingDivergedError, match="hung: no training step ended for 1 min"):
-        train_supernet(training, reports.append, torch.device("cpu"), Worker(0, 2))
-    assert "hung" in reports[-1].reason and len(watched) == 2
+    train_supernet(training, reports.append, torch.device("cpu"), Worker(0, 2))
+    assert reports[-1].reason is None and len(watched) == 3
+
+
+def test_they_are_where_trials_may_be():
+    """Each takes of `custom` what a trial takes, and its node has the labels."""
+    resources = Resources(gpus=0.5, custom={"scratch": 1}, labels={"role": "trainer"})
+    machines = [
+        Machine("a", {"CPU": 8, "GPU": 2, "scratch": 4}, {"role": "trainer"}),
+        Machine("b", {"CPU": 8, "GPU": 4, "scratch": 1}, {"role": "trainer"}),
+        Machine("c", {"CPU": 8, "GPU": 4, "scratch": 4}),
+    ]
+    room = sum(machine.room(resources) for machine in machines)
+    cluster = SimpleNamespace(slots=room, here=False, driver_node="", machines=lambda: machines)
+    workers = gang(cluster, resources, batch=12)
+    assert (room, workers.count) == (5, 2)  # of 2.5
+    assert workers.wanted.custom == {"scratch": 1} and workers.wanted.labels == resources.labels
+    cluster.slots = 12
+    assert gang(cluster, resources, batch=12).count == 3  # a GPU of b alone has scratch
+
+
+def test_a_loss_of_processes_is_one_for_the_stage(monkeypatch):
+    """It counts them, and says each."""
+    lost = TrainingFailedError("a worker died")
+    tries = []
+
+    def fit(self, *_):
+        tries.append(1)
+        raise lost
+
+    monkeypatch.setattr(Workers, "_fit", fit)
+    monkeypatch.setattr(Workers, "_queue", lambda self: SimpleNamespace(shutdown=lambda **_: None))
+    cluster = SimpleNamespace(slots=2, here=True, driver_node="")
+    workers = gang(cluster, Resources(gpus=1), batch=2)
+    with pytest.raises(TrainingFailedError):
+        workers(SimpleNamespace(checkpoint=Path("a.pt")), print)
+    assert len(tries) == 1
 
 
 @pytest.mark.slow

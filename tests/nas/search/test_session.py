@@ -308,6 +308,33 @@ def test_what_a_worker_raised_is_told_and_recorded(session):
     assert result.reason == "worker lost 2 times: KeyError: 'liver'"
 
 
+def test_a_hang_costs_one_attempt_and_the_last_one_is_told(session, tmp_path):
+    run = session(trials=1, retries=1)
+    trace = tmp_path / "checkpoints" / f"{run.start('a').key}.hang.txt"
+    trace.parent.mkdir()
+    trace.write_text("Timeout!")
+    run.on_worker_lost("a", counts=True)
+    assert "its worker hung: it goes on after epoch 0" in run.told.messages[0]
+    assert not run.study.results
+    run.start("b")
+    run.on_worker_lost("b", counts=True)
+    (result,) = run.study.results
+    assert result.reason.startswith("hung: no training step ended for 30 min, see checkpoints/")
+
+
+def test_the_last_worker_that_only_died_has_not_hung(session, tmp_path):
+    run = session(trials=1, retries=1)
+    trace = tmp_path / "checkpoints" / f"{run.start('a').key}.hang.txt"
+    trace.parent.mkdir()
+    trace.write_text("Timeout!")
+    run.on_worker_lost("a", counts=True)
+    run.start("b")
+    trace.write_text("")  # as it is while a worker is watched
+    run.on_worker_lost("b", counts=True)
+    (result,) = run.study.results
+    assert result.reason == "worker lost 2 times"
+
+
 def test_what_was_lost_goes_on_before_anything_new_starts(session):
     run = session(trials=3, retries=0)
     lost = run.start("a")
@@ -364,6 +391,22 @@ def test_no_trial_starts_after_its_hours_where_nothing_was_trained_for_long(sess
     assert run.start("b") is None
     assert run.over
     assert run.summary().wall_seconds == 2700.0
+
+
+def test_the_hours_run_while_the_first_latency_is_measured(session):
+    kept = []
+    run = session(SaysProber(lambda architecture: latency(5.0)), trials=9, hours=1, confirm=0.0)
+    run.time = TimeAccount(2, lambda: run.now, keep=kept.append)
+    run.time.open()
+    assert run.start("a") is None  # it is asked for, and being measured
+    run.now = 61.0
+    run.tick()
+    assert kept == [61.0] and not run.time.begun
+    run.now = 3600.0
+    assert run.start("a") is None
+    assert run.over and run.summary().wall_seconds == 0.0
+    run.time.close()
+    assert kept[-1] == 3600.0
 
 
 def test_the_hours_of_a_search_are_those_of_all_its_sessions(session):

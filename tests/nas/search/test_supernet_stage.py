@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from nas.config.run_config import SearchConfig
-from nas.engine.report import Fidelity, Report
+from nas.engine.report import Fidelity
 from nas.engine.supernet.score_batch import Scored, ScoreReport
 from nas.engine.supernet.train_supernet import SupernetReport
+from nas.engine.trial_files import TrialFiles
 from nas.search.scoring import BATCH, Scoring
 from nas.search.supernet_record import SupernetRecord
 from nas.search.supernet_stage import GO_ON, OTHERWISE, StageView, SupernetStage
@@ -30,8 +31,9 @@ class Stage:
         contenders = Contenders(own, self.scores)
         self.time = TimeAccount(slots, clock=lambda: self.now)
         view = StageView(self.said.append, lambda text, _: self.shown.append(text), self.track)
+        self.files = TrialFiles(folder, 30)
         self.stage = SupernetStage(
-            folder,
+            self.files,
             self.record,
             Scoring(contenders, self.scores, self.record, candidates, 2, seconds),
             self.time,
@@ -49,6 +51,12 @@ class Stage:
 
     def epoch(self, epoch, trial="a", **found):
         return self.stage.report(trial, self.report_of(epoch, **found))
+
+    def hangs(self, job):
+        """The last process at the job has."""
+        trace = self.files.watchdog(job).trace
+        trace.parent.mkdir(exist_ok=True)
+        trace.write_text("Timeout!")
 
     def train(self):
         assert self.stage.start("a").record == {"threads": 8}
@@ -216,14 +224,28 @@ def test_a_supernet_that_fails_ends_the_stage(tmp_path):
     assert not SupernetRecord.read(tmp_path).trained
 
 
-def test_a_batch_that_hung_is_left_out(tmp_path):
-    own = Stage(tmp_path, slots=1, candidates=3)
+def test_a_batch_that_hangs_is_left_out_in_the_end(tmp_path):
+    own = Stage(tmp_path, slots=1, candidates=3, retries=1)
     own.train()
-    hung = {network.key for network in own.stage.start("b").batch}
-    assert not own.stage.report("b", Report(reason="hung: ...", done=True))
-    own.stage.end("b")
-    assert own.stage.failure is None
-    assert not hung & {network.key for network in own.stage.start("c").batch}
+    job = own.stage.start("b")
+    own.hangs(job.name)
+    own.stage.on_worker_lost("b", counts=True)
+    assert own.said[-1] == "scores-1: its worker hung, and another goes on"
+    assert own.stage.start("c").name == job.name
+    own.stage.on_worker_lost("c", counts=True)
+    assert own.stage.failure is None and "3 are left out" in own.said[-1]
+    left_out = {network.key for network in job.batch}
+    assert not left_out & {network.key for network in own.stage.start("d").batch}
+
+
+def test_a_training_that_hangs_costs_one_attempt_and_the_last_one_is_told(tmp_path):
+    own = Stage(tmp_path, retries=1)
+    own.stage.start("a")
+    own.hangs("supernet")
+    own.stage.on_worker_lost("a", counts=True)
+    assert own.stage.start("b").name == "supernet" and not own.stage.over
+    own.stage.on_worker_lost("b", counts=True)
+    assert own.stage.over and own.stage.failure.startswith("hung: no training step ended for 30 m")
 
 
 def test_scoring_ends_with_its_seconds_and_networks_over_the_budget_are_no_scores(tmp_path):
