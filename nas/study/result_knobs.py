@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from nas.config.nested import leaves
@@ -57,7 +57,7 @@ def network_beside(result: Result) -> Network:
     return network_of(replace(result, architecture=values), find_space(space))
 
 
-@lru_cache(maxsize=4096)  # a search writes its page again and again
+@cache  # a search writes its page again and again, of all its networks in their order
 def _network(record: str, space: SearchSpace | None) -> Network:
     values = json.loads(record)
     if space is not None:

@@ -11,15 +11,12 @@ from nas.study.samplers.ehvi.features import KnobFeatures
 from nas.study.samplers.ehvi.guessed_costs import COUNTED
 from nas.study.samplers.ehvi.guessed_scores import ScoreColumn
 
-DEPARTURES = 3.0  # that together matter about as much as an option: a draw of the prior has some
+KNOBS = 0.4  # how much less an option is expected to matter than a standard deviation of costs
+DEPARTURES = 3.0  # that together matter about as much: a draw of the prior has some
 
 
 class Inputs:
-    """Knobs and costs, scaled by what was `trained`; and with scores, who shares weights with whom.
-
-    `promise`: what is expected to be good before anything was trained: scores by shared weights,
-    and costs where there are none.
-    """
+    """Knobs and costs, scaled by what was `trained`; with scores, who shares weights with whom."""
 
     def __init__(
         self,
@@ -36,13 +33,12 @@ class Inputs:
         costs = self._costs(networks)
         knobs, departures = self._features.of(networks)
         groups = [] if self._scores is None else [self._scores.groups(networks)]
-        return np.hstack([knobs, departures[:, None] / DEPARTURES, costs, costs**2, *groups])
+        parts = KNOBS * knobs, departures[:, None] / DEPARTURES, costs, costs**2
+        return np.hstack([*parts, *groups])
 
-    def promise(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
-        """(n,) of a deviation of about 1."""
-        if self._scores is not None:
-            return self._scores.of(networks)
-        return np.asarray(self._costs(networks).mean(axis=1))
+    def promise(self, networks: Sequence[CountedNetwork]) -> np.ndarray | None:
+        """(n,) the scores, of a deviation of about 1; None where there are none."""
+        return None if self._scores is None else self._scores.of(networks)
 
     def _costs(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         return np.asarray((log_costs(networks, COUNTED) - self._centre) / self._scale)

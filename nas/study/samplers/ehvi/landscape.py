@@ -34,8 +34,7 @@ class Landscape:
 
     Linear in knobs and log costs: with few networks they fall back to what costs alone tell, and
     with very many they heed the last `FITTED`. `pending` networks count with the Dice that is
-    expected of them. `scores`: what promises a good Dice in place of the costs, where networks
-    were scored.
+    expected of them. `scores`: what promises a good Dice, where networks were scored.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Landscape:
         self._inputs = Inputs(features, recent, scores)
         x = self._inputs.of(recent)
         known = np.maximum(dice, self._reference - MARGIN)[-FITTED:]
-        self._dice = DiceModel(x, self._inputs.promise(recent), known)
+        self._dice = DiceModel(x, known, self._inputs.promise(recent))
         self._measured = {
             name: model for name in self._names if (model := _fit_measured(name, recent, x))
         }
@@ -78,7 +77,7 @@ class Landscape:
     def worth(self, networks: Sequence[CountedNetwork]) -> np.ndarray:
         """(n,) the expected hypervolume improvement of each."""
         mean, std = self._expected(networks)
-        std = np.maximum(EXPLORED * std, 1e-9)
+        std = EXPLORED * np.maximum(std, 1e-4)
         return improvement(self._limits, self._best, self._log_costs(networks), mean, std)
 
     def _expected(self, networks: Sequence[CountedNetwork]) -> tuple[np.ndarray, np.ndarray]:
