@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     from trainers.atomic import replace_files
     from trainers.errors import UserError
 
+    if options.to and options.to.is_dir():
+        raise UserError(f"--to {options.to}: a folder; give a file")
     names = [name.strip() for name in options.objectives.split(",")] if options.objectives else None
     try:
         chosen = [objective(name).name for name in names] if names else None

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if front.members or front.beside:
         print_wide(front_table(front, options.plot, options.all, _command(options)))
     if not front.members:
-        note("no network of this search was trained to the end so far")
+        note("the front is empty so far: no network was trained to the end, or all that were wait")
         return 0
     if options.plot:
         shown = front.members if options.all else above_reference(front.members)

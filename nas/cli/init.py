@@ -30,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
     """`segnas init DATA`. What was read is kept in runs/NAME, where the search finds it."""
     from nas.search.stages import Stages
 
+    if options.to:
+        _check_file(options.to, options.force)
     name = search_name(options.to.with_suffix("") if options.to else options.data)
     file = options.to or Path(f"{name}.yaml")
     _check_file(file, options.force)

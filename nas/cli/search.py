@@ -127,7 +127,10 @@ def _agreed(directory: Path, resume: bool, stages: Stages) -> bool:
     if resume or not (directory / JOURNAL).exists() or not sys.stdin.isatty():
         return True
     stages.end()
-    return Confirm.ask(f"{directory} holds a search already. Go on with it?", default=True)
+    try:
+        return Confirm.ask(f"{directory} holds a search already. Go on with it?", default=True)
+    except EOFError:  # Ctrl-D
+        return False
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:

@@ -35,12 +35,18 @@ def run(options: argparse.Namespace) -> int:
     from nas.tracking.lookup import find_run
     from nas.tracking.server import served
     from nas.tracking.store import without_password
+    from trainers.errors import UserError
 
     directory: Path = options.dir
     name = search_id(directory)
     config = read_config(RunConfig, directory / "config.yaml", recorded=True).tracking
     path = front_path(*find_run(config, directory, name))
     if config.uri:
+        if not config.uri.startswith("http"):
+            raise UserError(
+                f"tracking.uri = {without_password(config.uri)}: no server to open; start one with "
+                "mlflow server --backend-store-uri and that address"
+            )
         say(f"{without_password(config.uri).rstrip('/')}/{path}")
         return 0
     try:

@@ -27,6 +27,11 @@ class TrackingConfig(Strict):
 
     @field_validator("uri")
     @classmethod
+    def _is_none_without_text(cls, uri: str | None) -> str | None:
+        return uri or None
+
+    @field_validator("uri")
+    @classmethod
     def _folder_at_home(cls, uri: str | None) -> str | None:
         return str(from_home(uri)) if uri and uri.startswith("~") else uri
 

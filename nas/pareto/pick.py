@@ -28,8 +28,12 @@ def pick(
     front may not. Raises UserError where no network or several fit, and
     for the fastest where no latency is known.
     """
-    if not members:
-        raise UserError("the front is empty: no trial of this search was completed")
+    rule = name in PICKS or name.partition("@")[0] == "fastest"
+    if not members and (rule or not others()):
+        raise UserError(
+            "the front is empty: no network of this search was trained to the end, or all that "
+            "were wait for a latency; one that was is picked by its key"
+        )
     if name == "best-dice":
         return max(members, key=lambda r: r.dice or 0.0)
     if name == "smallest":
@@ -41,7 +45,7 @@ def pick(
         return good[knee(objective_points(good, objectives))]
     found = _named(members, name) or _named(others(), name)
     if len(found) != 1:
-        keys = ", ".join(r.name for r in found or members)
+        keys = ", ".join(r.name for r in found or members or others())
         nobody = f"is no member of the front{' within the limits' if limited else ''}"
         problem = "means several networks" if found else nobody
         raise UserError(f"--pick {name} {problem}; expected {', '.join(PICKS)} or one of {keys}")

@@ -88,7 +88,9 @@ def choose_repeats(study: Study, top: int, times: int, seed: int) -> ChosenRepea
     first = [replace(r, dice=r.trainings[0]) if r.trainings else r for r in study.results]
     chosen = by_rank(first, study.objectives)[:top]
     if not chosen:
-        raise UserError("the search has no candidate that was trained to the end")
+        raise UserError(
+            "the search has no candidate that was trained to the end and has all its objectives"
+        )
     numbers = range(1, times + 1)
     return ChosenRepeats(study, [repeat_of(one, seed + n) for n in numbers for one in chosen])
 

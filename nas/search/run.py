@@ -113,7 +113,7 @@ def run_search(
                 _remeasure(config, directory, place, session, tracker)
             tracker.trials_end(study.results)
         summary = session.summary()
-        record = write_front(None)
+        record = write_front(None, ended)
         status = "FINISHED" if ended else "KILLED"
         write_summary(directory, {**summary.to_json(), "status": status})
         tracker.finish(directory, summary.metrics(), status)
@@ -218,14 +218,17 @@ def _remeasure(
 
 def _front_writing(
     directory: Path, study: Study, config: RunConfig, place: Place, tracker: Tracker
-) -> Callable[[Progress | None], SearchRecord]:
-    """What writes the front's files while the search runs and, told of no progress, at its end:
-    then with the importance of the knobs, which takes seconds where results are many."""
+) -> Callable[..., SearchRecord]:
+    """What writes the front's files while the search runs and, told of no progress, at its end.
+
+    With the importance of the knobs where it has `ended`: of thousands of results they take a
+    minute, which who interrupts it does not have.
+    """
     counting = training_costs(config, place.cache)
     space = data_space(config, place.cache).space
     untrained = cache(partial(kept_untrained, directory, space, counting))  # counted once, later
 
-    def write(progress: Progress | None) -> SearchRecord:
+    def write(progress: Progress | None, ended: bool = False) -> SearchRecord:
         record = SearchRecord(
             results=tuple(study.results),
             objectives=config.objectives,
@@ -240,7 +243,7 @@ def _front_writing(
             runs=tracker.runs,
             progress=progress,
         )
-        try_write_front(directory, record, None if progress else record.importances)
+        try_write_front(directory, record, record.importances if ended else None)
         return record
 
     return write

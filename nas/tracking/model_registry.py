@@ -23,6 +23,7 @@ from nas.tracking.store import plain, prepare_mlflow, server_errors
 from trainers.errors import UserError
 
 NAME = re.compile(r"[\w .-]+")  # what MLflow takes, and a `models:/` address can hold
+ALIAS = re.compile(r"[A-Za-z0-9_-]+")
 DESCRIPTION = 5000  # characters that the table of model versions holds
 TOLERANCE = 1e-4  # of logits, times their largest value
 
@@ -44,9 +45,10 @@ class Version:
 
 def check_names(name: str, alias: str) -> None:
     """Raises UserError for a name or an alias that the registry cannot take."""
-    for option, text in (("--register", name), ("--alias", alias)):
-        if not NAME.fullmatch(text):
-            raise UserError(f"{option} {text!r}: expected letters, digits, spaces, _ . -")
+    if not NAME.fullmatch(name):
+        raise UserError(f"--register {name!r}: expected letters, digits, spaces, _ . -")
+    if not ALIAS.fullmatch(alias):
+        raise UserError(f"--alias {alias!r}: expected letters, digits, _ -")
     if alias == "latest" or re.fullmatch(r"v\d+", alias):
         raise UserError(f"--alias {alias}: MLflow keeps `latest` and v1, v2, ... for itself")
 

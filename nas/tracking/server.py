@@ -13,8 +13,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from nas.tracking.store import ARTIFACTS, DEFAULTS, STORE, sqlite_uri
 from trainers.errors import UserError
@@ -41,6 +44,7 @@ def served(
     command += ["--workers", "1"]
     command += ["--backend-store-uri", sqlite_uri(directory.resolve() / STORE)]
     command += ["--artifacts-destination", (directory.resolve() / ARTIFACTS).as_uri()]
+    reach = {} if _is_loopback(host) else _reachable(host, chosen)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
@@ -48,7 +52,7 @@ def served(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **DEFAULTS, **QUIET},
+            env={**reach, **os.environ, **DEFAULTS, **QUIET},
             start_new_session=True,  # Ctrl-C reaches this process alone, which ends the server
         )
         try:
@@ -64,6 +68,25 @@ def _address(host: str) -> str:
     if host in ANYWHERE:
         return ANYWHERE[host]
     return f"[{host}]" if ":" in host else host
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _reachable(host: str, port: int) -> dict[str, str]:
+    """What has MLflow answer to the names and addresses of this machine: of others it takes a
+    request for an attack (DNS rebinding), of a page's own ones, too."""
+    names = {host, socket.gethostname(), socket.getfqdn()}
+    for each in chain.from_iterable(psutil.net_if_addrs().values()):
+        if each.family in (socket.AF_INET, socket.AF_INET6):
+            names.add(each.address.partition("%")[0])
+    hosts = {f"[{name}]" if ":" in name else name for name in names | {"localhost"}}
+    hosts |= {f"{name}:{port}" for name in hosts}
+    return {
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(sorted(hosts)),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}" for name in sorted(hosts)),
+    }
 
 
 def _free_port(host: str, port: int | None) -> int:

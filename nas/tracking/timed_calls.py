@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from math import inf
+from pathlib import Path
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 HOLD = 5.0  # seconds that a search is held up at most by one report, or by its opening
+SENT = 1e5  # bytes a second of a file, at least: it is one answer, however large
 SILENCE = 10.0  # seconds between two answers that its closing, and other commands, wait at most
 
 
@@ -32,9 +34,10 @@ class TimedCalls:
         self._began = -inf
         self.heard_at = -inf  # when the store last answered
 
-    def hear(self) -> None:
-        """The store has answered, now; called by what is run."""
-        self.heard_at = monotonic()
+    def hear(self, ahead: float = 0.0) -> None:
+        """The store has answered, now; called by what is run. `ahead`: so many seconds more than
+        usual may pass until it answers again."""
+        self.heard_at = monotonic() + ahead
 
     def run(self, work: Callable[[], object], hold: float = inf, silence: float = SILENCE) -> bool:
         """Have `work` done. Returns whether it was: False where a call goes on without us.
@@ -73,10 +76,17 @@ class TimedCalls:
 
 
 class HeardClient:
-    """MLflow's client, which calls `hear` after every answer."""
+    """MLflow's client, which calls `hear` after every answer, and before a file is sent with the
+    seconds that it may take."""
 
-    def __init__(self, client: MlflowClient, hear: Callable[[], None]) -> None:
+    def __init__(self, client: MlflowClient, hear: Callable[..., None]) -> None:
         self._client, self._hear = client, hear
+
+    def log_artifact(self, run_id: str, path: str) -> None:
+        """As MLflow's."""
+        self._hear(Path(path).stat().st_size / SENT)
+        self._client.log_artifact(run_id, path)
+        self._hear()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)

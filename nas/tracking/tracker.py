@@ -152,8 +152,8 @@ class Tracker:
         def close(runs: Runs) -> None:
             self._kill_orphans(runs)
             runs.chances(front_chances(self._results or (), self._search.objectives))
-            changed = runs.parent.show(_front_files(folder), self._results or (), self._ranks)
             closed = runs.parent.finish(summary, status)
+            changed = runs.parent.show(_front_files(folder), self._results or (), self._ranks)
             self._sent.closed = int(changed or closed)
 
         for write in (self._write_owed, close):

@@ -17,10 +17,11 @@ from benchmarks.simulation.quality import Quality
 from benchmarks.simulation.replay import Run, replay
 from benchmarks.simulation.report import epochs_until, share_above
 from benchmarks.simulation.runs import Contest
-from benchmarks.simulation.setups import SETUPS
+from benchmarks.simulation.setups import OURS, SETUPS
 from benchmarks.simulation.stock import Stock
 from benchmarks.simulation.table import Network, Table, load_table
 from nas.config.run_config import SpaceConfig
+from nas.study.samplers.ehvi.pool import Pool
 from search_spaces.space import RandomTrial
 from trainers.errors import UserError
 
@@ -192,6 +193,19 @@ def test_every_setup_trains_networks_of_the_table_and_within_the_budget(name, hy
     assert [trained for trained, _ in found] == sorted({trained for trained, _ in found})
     assert found[-1][0] <= BUDGET
     assert completions(SETUPS[name], hybrids) == found
+
+
+def test_the_default_sampler_chooses_from_a_pool(hybrids, monkeypatch):
+    """Its networks are counted; one that cannot be is in no pool, and a draw takes its place."""
+    kept, add = [], Pool.add
+
+    def watched(self, params):
+        add(self, params)
+        kept.append(len(self.open(())))
+
+    monkeypatch.setattr(Pool, "add", watched)
+    completions(SETUPS[OURS], hybrids)
+    assert kept and min(kept) > 0
 
 
 def test_choices_are_all_networks_of_the_table_once(hybrids):

@@ -92,7 +92,7 @@ def _checked(values: Any, info: ValidationInfo) -> SourceConfig:
 
 def _placed(problem: ErrorDetails, source: str) -> InitErrorDetails:
     """The problem with the source's name before its key; its type and message stay."""
-    kind = PydanticCustomError(problem["type"], problem["msg"])
+    kind = PydanticCustomError(problem["type"], problem["msg"], problem.get("ctx"))
     return InitErrorDetails(type=kind, loc=(source, *problem["loc"]), input=problem["input"])
 
 

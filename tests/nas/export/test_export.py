@@ -72,9 +72,14 @@ def test_no_latency_no_fastest():
         pick([member("aa", 0.5, 100, None)], "fastest", OBJECTIVES)
 
 
-def test_an_empty_front_is_told():
-    with pytest.raises(UserError, match="the front is empty"):
-        pick([], "knee", OBJECTIVES)
+def test_an_empty_front_is_told_and_what_was_trained_is_picked_by_its_key():
+    waits = member("cc", 0.84, 300, None)
+    for name, others in (("knee", [waits]), ("fastest", [waits]), ("cc", [])):
+        with pytest.raises(UserError, match="the front is empty"):
+            pick([], name, OBJECTIVES, lambda others=others: others)
+    assert pick([], "cc", OBJECTIVES, lambda: [waits]) is waits
+    with pytest.raises(UserError, match=r"--pick zz is no member .* one of cc$"):
+        pick([], "zz", OBJECTIVES, lambda: [waits])
 
 
 # The folder

@@ -46,6 +46,21 @@ def test_with_a_server_of_its_own_the_link_is_all(tmp_path, segnas, monkeypatch)
     )
 
 
+def test_a_store_without_a_server_has_no_link(tmp_path, segnas, monkeypatch):
+    ended_search(tmp_path, tracking={"uri": f"sqlite:///{tmp_path}/shared.db"})
+    monkeypatch.setattr("nas.tracking.lookup.find_run", lambda *_: ("7", "abc"))
+    assert "no server to open; start one with mlflow server" in segnas.refused("ui", tmp_path)
+
+
+def test_a_server_for_others_answers_to_the_names_of_this_machine():
+    told = server._reachable("0.0.0.0", 5001)
+    hosts = told["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert {f"{socket.gethostname()}:5001", "127.0.0.1:5001", "localhost"} <= {*hosts}
+    assert "evil.example" not in hosts and "*" not in "".join(hosts)
+    origins = told["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert f"http://{socket.gethostname()}:5001" in origins
+
+
 def test_a_default_port_that_is_taken_makes_room_and_a_chosen_one_is_refused(monkeypatch):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -122,7 +122,8 @@ def test_a_network_without_a_graph_is_refused(place, request):
 
 
 @pytest.mark.parametrize(
-    ("name", "alias"), [("a/b", "champion"), ("a", "la test:"), ("a", "latest"), ("", "x")]
+    ("name", "alias"),
+    [("a/b", "champion"), ("a", "la test"), ("a", "prod.1"), ("a", "latest"), ("", "x")],
 )
 def test_names_that_no_address_can_hold_are_refused(name, alias):
     with pytest.raises(UserError, match=r"--register|--alias"):

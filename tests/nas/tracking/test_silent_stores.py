@@ -10,6 +10,7 @@ import time
 from contextlib import closing, contextmanager
 
 import pytest
+from mlflow import MlflowClient
 
 from nas.cli.main import main
 from nas.tracking import lookup, mlflow_private, store, timed_calls, tracker
@@ -118,6 +119,26 @@ def test_a_search_is_held_up_for_seconds_in_all_and_says_so_once(silent, short, 
     [said] = warnings_of(caplog)
     assert f"MLflow at {silent} failed: " in said
     assert "segnas sync" in said
+
+
+def test_a_large_page_has_the_time_that_it_takes_and_the_run_has_ended_before(
+    short, directory, monkeypatch
+):
+    log_artifact, status = MlflowClient.log_artifact, []
+
+    def slow(self, run, path, *folder):
+        if path.endswith("front.html"):
+            time.sleep(3.0)  # longer than a silence
+            status.append(self.get_run(run).info.status)
+        log_artifact(self, run, path, *folder)
+
+    driver = Driver(directory)
+    driver.tell(driver.train())
+    (directory / "front.html").write_text("x" * 1000)
+    monkeypatch.setattr(timed_calls, "SENT", 100)
+    monkeypatch.setattr(MlflowClient, "log_artifact", slow)
+    driver.tracker.finish(directory, {})
+    assert status == ["FINISHED"] and not driver.tracker.behind
 
 
 def test_a_database_without_its_driver_is_a_store_that_fails(short, directory, caplog, monkeypatch):
