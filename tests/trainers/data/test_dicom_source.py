@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.trainers.dicom_series import lps_affine, pydicom, write_series
+from tests.trainers.dicom_series import NORMAL, STEP, lps_affine, pydicom, write_series
 from tests.trainers.oracle import CLASSES
 from tests.trainers.oracle import segmenter as oracle
 from trainers.data.build_cache import build_cache
@@ -145,6 +145,32 @@ def test_a_segmentation_lies_where_its_series_lies(tmp_path):
     for one in (image, label):
         np.testing.assert_allclose(one.affine, LPS @ lps_affine(), atol=1e-4)
     check_dataset(dataset)
+
+
+SPACINGS = {"none": None, "right": STEP, "of the thickness": 5.0, "of something else": 1.1}
+
+
+@pytest.mark.parametrize("told", SPACINGS.values(), ids=SPACINGS)
+@pytest.mark.parametrize("drawn", [(2,), (5,), (1, 4), (1, 3, 4)], ids=str)
+def test_frames_lie_at_their_positions_whatever_spacing_is_told(tmp_path, drawn, told):
+    """Also of a single slice, and of slices with others between them that have no frame."""
+    labels = write_case(tmp_path / "a")
+    labels[:] = 0
+    labels[drawn, 2:7, 1:5] = 1
+    change_seg(write_seg(tmp_path / "a", labels, ("", "liver")), told)
+    np.testing.assert_array_equal(label_of(opened(tmp_path, tmp_path / "work")), labels)
+
+
+def change_seg(file: Path, told: float | None, thickness: float = 5.0) -> None:
+    """The distance of slices that a SEG tells, mm, beside its frames' positions."""
+    header = pydicom.dcmread(file)
+    (measures,) = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    measures.SliceThickness = thickness
+    if told is not None:
+        measures.SpacingBetweenSlices = told
+    elif "SpacingBetweenSlices" in measures:
+        del measures.SpacingBetweenSlices
+    header.save_as(file)
 
 
 def test_volumes_are_made_once_for_a_search_and_its_exports(tmp_path):
@@ -365,3 +391,31 @@ def test_a_segmentation_on_another_grid_is_refused(tmp_path):
     shared.PixelMeasuresSequence[0].PixelSpacing = [1.0, 1.0]
     header.save_as(file)
     assert "cannot be brought to the grid of its series" in refused(tmp_path / "data")
+
+
+@pytest.mark.parametrize("drawn", [(2,), (2, 3)], ids=str)
+def test_frames_between_slices_are_refused(tmp_path, drawn):
+    labels = write_case(tmp_path / "data")
+    labels[[n for n in range(len(labels)) if n not in drawn]] = 0
+    file = write_seg(tmp_path / "data", labels)
+    header = pydicom.dcmread(file)
+    for group in header.PerFrameFunctionalGroupsSequence:
+        place = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        moved = place + 0.4 * STEP * NORMAL
+        group.PlanePositionSequence[0].ImagePositionPatient = [f"{x:.5f}" for x in moved]
+    header.save_as(file)
+    assert "seg.dcm cannot be brought to the grid of its series" in refused(tmp_path / "data")
+
+
+@pytest.mark.parametrize("keyword", ["PlanePositionSequence", "PlaneOrientationSequence"])
+def test_frames_that_do_not_say_where_they_are_are_refused(tmp_path, keyword):
+    labels = write_case(tmp_path / "data")
+    file = write_seg(tmp_path / "data", labels)
+    header = pydicom.dcmread(file)
+    shared = header.SharedFunctionalGroupsSequence[0]
+    for group in (shared, *header.PerFrameFunctionalGroupsSequence):
+        if keyword in group:
+            del group[keyword]
+    header.save_as(file)
+    told = refused(tmp_path / "data")
+    assert f"seg.dcm does not say where its frames are; expected {keyword}" in told
