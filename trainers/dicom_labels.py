@@ -33,17 +33,20 @@ class LabelFile:
     names: tuple[str, ...]
 
 
-def find_labels(folder: Path) -> list[LabelFile]:
-    """Every DICOM SEG and RTSTRUCT in the folder and below. Raises UserError for one that does not
-    say which series it is of, or is damaged."""
-    found = []
+def find_labels(folder: Path) -> tuple[list[LabelFile], dict[Path, str]]:
+    """Every DICOM SEG and RTSTRUCT in the folder and below; and why a file cannot be read that may
+    be one, or does not say which series it is of."""
+    found, refused = [], {}
     for file in dicom_files(folder):
-        header = read_dicom(file, pixels=False)
-        with damage_told(str(file)):
-            if header.get("Modality") in LABELS:
-                names = tuple(_names(header).values())
-                found.append(LabelFile(file, _series_of(header, file), names))
-    return found
+        try:
+            header = read_dicom(file, pixels=False)
+            with damage_told(str(file)):
+                if header.get("Modality") in LABELS:
+                    names = tuple(_names(header).values())
+                    found.append(LabelFile(file, _series_of(header, file), names))
+        except UserError as error:
+            refused[file] = str(error)
+    return found, refused
 
 
 def read_masks(

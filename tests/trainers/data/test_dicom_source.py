@@ -357,6 +357,64 @@ def test_labels_of_a_series_that_is_not_there_are_named(tmp_path):
     assert "data/seg.dcm: the series that it is of is not below" in refused(tmp_path / "data")
 
 
+def broken_cases(folder: Path) -> None:
+    """Of five cases one is whole: a has two damaged slices, b lacks one, c has two at one place in
+    the way of several echoes, and the segmentation of d is cut off."""
+    for name in "abcde":
+        write_seg(folder / name, write_case(folder / name))
+    for number in (1, 3):
+        (folder / "a" / "ct" / f"00{number}.dcm").write_bytes(b"no DICOM")
+    (folder / "b" / "ct" / "000.dcm").unlink()
+    first, second = (folder / "c" / "ct" / f"00{number}.dcm" for number in (1, 2))
+    header, other = pydicom.dcmread(first), pydicom.dcmread(second)
+    header.ImagePositionPatient = other.ImagePositionPatient
+    header.save_as(first)
+    seg = folder / "d" / "seg" / "seg.dcm"
+    seg.write_bytes(seg.read_bytes()[:-1500])
+
+
+@pytest.mark.parametrize("classes", [None, CLASSES], ids=["all", "named"])
+def test_all_cases_that_cannot_be_used_are_told_at_once(tmp_path, classes):
+    broken_cases(data := tmp_path / "data")
+    with pytest.raises(UserError) as error:
+        opened(data, tmp_path / "work", classes=classes)
+    first, *cases, last = str(error.value).splitlines()
+    assert first == f"{data}: 4 of 5 cases cannot be used"
+    assert [case.split()[0] for case in cases] == ["a_ct", "b_ct", "c_ct", "d_ct"]
+    whole, slices, echoes, seg = cases
+    assert "a/ct/001.dcm cannot be read; expected a DICOM file" in whole
+    assert slices.startswith("  b_ct  has slices 5.00 mm apart between")
+    assert echoes.startswith("  c_ct  has two slices at")
+    assert "d/seg/seg.dcm" in seg
+    assert last == (
+        "Mend or add these files, or remove the cases: their SEG or RTSTRUCT files, and files that "
+        "cannot be read."
+    )
+    assert not any((tmp_path / "work").rglob("*.nii.gz"))
+
+
+def test_cases_without_their_segmentations_are_left_out(tmp_path):
+    """As the message says; what can be read of their series stays where it is."""
+    broken_cases(tmp_path / "data")
+    for name in "abcd":
+        (tmp_path / "data" / name / "seg" / "seg.dcm").unlink()
+    for number in (1, 3):
+        (tmp_path / "data" / "a" / "ct" / f"00{number}.dcm").unlink()
+    assert [case.name for case in opened(tmp_path / "data", tmp_path / "work").cases] == ["e_ct"]
+
+
+def test_a_damaged_file_of_no_case_is_told_with_the_cases(tmp_path):
+    """It may be the segmentation of one."""
+    for name in "ab":
+        write_seg(tmp_path / "data" / name, write_case(tmp_path / "data" / name))
+    (tmp_path / "data" / "a" / "ct" / "001.dcm").write_bytes(b"no DICOM")
+    (tmp_path / "data" / "b" / "seg" / "seg.dcm").write_bytes(b"no DICOM")
+    told = refused(tmp_path / "data")
+    assert "data: 1 of 1 cases cannot be used\n" in told
+    for name in ("a/ct/001.dcm", "b/seg/seg.dcm"):
+        assert f"data/{name} cannot be read; expected a DICOM file" in told
+
+
 def test_series_of_several_modalities_are_refused(tmp_path):
     for name, modality in (("a", "CT"), ("b", "MR")):
         labels = write_case(tmp_path / "data" / name, modality=modality)
