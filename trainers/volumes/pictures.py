@@ -78,7 +78,7 @@ def _turn(picture: Picture) -> int:
     if "exif" not in picture.info:  # else PNG files are read to their end for it
         return 1
     try:
-        told = picture.getexif().get(ORIENTATION)
+        told = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # damaged EXIF raises whatever it meets; viewers go on without it
         return 1
     return int(told) if told in range(1, 9) else 1
