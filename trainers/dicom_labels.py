@@ -13,11 +13,13 @@ from trainers.dicom import Slices, damage_told, dicom_files, read_dicom
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
+    from highdicom import VolumeGeometry
     from pydicom import Dataset
 
 LABELS = ("SEG", "RTSTRUCT")
 AREAS = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")  # kinds of contours, PS3.3 C.8.8.6.3
 OUT_OF_PLANE = 0.5  # slices: a contour that is further from a slice belongs to none
+PLACE = ("PlanePositionSequence", "PlaneOrientationSequence")  # of a frame
 SAME_GRID = 0.01  # mm between affines of a segmentation and its series
 
 
@@ -31,17 +33,20 @@ class LabelFile:
     names: tuple[str, ...]
 
 
-def find_labels(folder: Path) -> list[LabelFile]:
-    """Every DICOM SEG and RTSTRUCT in the folder and below. Raises UserError for one that does not
-    say which series it is of, or is damaged."""
-    found = []
+def find_labels(folder: Path) -> tuple[list[LabelFile], dict[Path, str]]:
+    """Every DICOM SEG and RTSTRUCT in the folder and below; and why a file cannot be read that may
+    be one, or does not say which series it is of."""
+    found, refused = [], {}
     for file in dicom_files(folder):
-        header = read_dicom(file, pixels=False)
-        with damage_told(str(file)):
-            if header.get("Modality") in LABELS:
-                names = tuple(_names(header).values())
-                found.append(LabelFile(file, _series_of(header, file), names))
-    return found
+        try:
+            header = read_dicom(file, pixels=False)
+            with damage_told(str(file)):
+                if header.get("Modality") in LABELS:
+                    names = tuple(_names(header).values())
+                    found.append(LabelFile(file, _series_of(header, file), names))
+        except UserError as error:
+            refused[file] = str(error)
+    return found, refused
 
 
 def read_masks(
@@ -94,6 +99,7 @@ def _segments(
         kind = str(header.get("SegmentationType", "none")).lower()
         raise UserError(f"{label.path} is a {kind} segmentation; expected a binary one")
     grid = slices.volume.get_geometry()
+    _space_frames(header, label, grid)
     try:
         segmentation = Segmentation.from_dataset(header, copy=False)
         for number, name in names.items():
@@ -108,6 +114,30 @@ def _segments(
         raise UserError(
             f"{label.path} cannot be brought to the grid of its series: {error}; resample it first"
         ) from error
+
+
+def _space_frames(header: Dataset, label: LabelFile, grid: VolumeGeometry) -> None:
+    """Make the distance between frames that of the slices of the `grid`, so that each frame lies
+    where its position says.
+
+    What files tell of it is missing or that of something else, such as the thickness; where it is
+    missing highdicom takes 1 mm for a single frame, and the least distance of several.
+    """
+    from pydicom.valuerep import format_number_as_ds
+
+    shared = header.SharedFunctionalGroupsSequence[0]
+    frames = list(header.PerFrameFunctionalGroupsSequence)
+    for keyword in PLACE:
+        if keyword not in shared and any(keyword not in frame for frame in frames):
+            raise UserError(f"{label.path} does not say where its frames are; expected {keyword}")
+    groups = [shared, *frames]
+    plane = next(one.PlaneOrientationSequence[0] for one in groups if PLACE[1] in one)
+    rows, columns = np.reshape(np.asarray(plane.ImageOrientationPatient, float), (2, 3))
+    along = np.abs(np.stack(grid.unit_vectors()) @ np.cross(rows, columns))
+    distance = format_number_as_ds(float(grid.spacing[int(along.argmax())]))
+    for group in groups:
+        if "PixelMeasuresSequence" in group:
+            group.PixelMeasuresSequence[0].SpacingBetweenSlices = distance
 
 
 def _contoured(

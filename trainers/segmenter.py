@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from trainers.data.check.outliers import far_voxels
+from trainers.data.check.parts import NO_AIR
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -156,7 +157,8 @@ class Segmenter:
     def prepare(self, image: Image | MetaTensor) -> Prepared:
         """The image as the network reads it. Raises UserError as `segment` does.
 
-        Warns of voxels far from those of the training, in size and, of a plain z-score, in value.
+        Warns of voxels far from those of the training: in size, of a plain z-score in value, and
+        of a window in unit.
         """
         if isinstance(image, Path | tuple):
             name, found = str(files_of(image)[0]), channels(open_volume(image))
@@ -178,11 +180,19 @@ class Segmenter:
                 "has voxels so far from all others that they move its z-score: expect little of "
                 "it; `segnas check` names them"
             )
+        # Without a window a volume is normalised by itself, and its unit does not count.
+        for how, low, usual in zip(each, prepared.lowest, self.task.lowest, strict=False):
+            if how.kind == "ct" and usual is not None and low > NO_AIR:
+                yield (
+                    f"has {low:.4g} as its lowest value; the network was trained on Hounsfield "
+                    f"units from about {usual:.4g} on: expect little of it, and check how the "
+                    "file's values were rescaled"
+                )
         sizes = voxel_sizes(prepared.oriented.affine)
-        usual = self.task.voxel_size or self.task.spacing
-        if usual and (max(sizes / usual) > FAR or min(sizes / usual) < 1 / FAR):
+        learnt = self.task.voxel_size or self.task.spacing
+        if learnt and (max(sizes / learnt) > FAR or min(sizes / learnt) < 1 / FAR):
             yield (
-                f"has voxels of {by(sizes)} mm; the network was trained on {by(usual)} mm: expect "
+                f"has voxels of {by(sizes)} mm; the network was trained on {by(learnt)} mm: expect "
                 "little of it, and check the file's spacing and unit"
             )
 

@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -89,10 +90,16 @@ def amos22(raw: Path) -> Iterator[Case]:
 def abdomenct1k(raw: Path) -> Iterator[Case]:
     """Case_00001_0000.nii.gz in folders of images, Case_00001.nii.gz in Mask; 62 of the 1,062
     images have no mask there."""
+    lost = []
     for image in sorted(raw.glob("**/Case_*_0000.nii.gz")):
         name = case_of(image).removesuffix("_0000")
         if (mask := raw / "Mask" / f"{name}.nii.gz").exists():
             yield Case(name, image, mask)
+        else:
+            lost.append(image.name)
+    if lost:
+        told = "1 image has no mask" if len(lost) == 1 else f"{len(lost)} images have no mask"
+        print(f"{told} in Mask, left out: {', '.join(lost)}", file=sys.stderr)
 
 
 def acdc(raw: Path) -> Iterator[Case]:

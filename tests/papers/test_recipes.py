@@ -147,6 +147,12 @@ def test_the_command_counts_the_cases(command, tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path}/abdomenct1k: 5 cases\n"
 
 
+def test_images_without_a_mask_are_told(command, capsys):
+    command("abdomenct1k")
+    told = "1 image has no mask in Mask, left out: Case_01001_0000.nii.gz\n"
+    assert capsys.readouterr().err == told
+
+
 def test_another_download_is_refused_with_what_is_expected(command):
     with pytest.raises(SystemExit, match="has no cases; expected training/patient001"):
         command("acdc")

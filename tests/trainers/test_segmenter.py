@@ -88,11 +88,59 @@ class Sure(Oracle):
         return 1e37 * super().forward(x)
 
 
-def trained_on(sizes):
-    """The segmenter of a network that was trained on voxels of these mm."""
+def trained_on(sizes=None, lowest=(), **preprocess):
+    """The segmenter of a network that was trained on voxels of these mm, and of values from
+    `lowest` on."""
     plain = segmenter()
-    task = plain.task.model_copy(update={"voxel_size": sizes})
-    return replace(plain, spec=plain.spec.model_copy(update={"task": task}))
+    task = plain.task.model_copy(update={"voxel_size": sizes, "lowest": lowest})
+    changed = {"preprocess": plain.spec.preprocess.model_copy(update=preprocess), "task": task}
+    return replace(plain, spec=plain.spec.model_copy(update=changed))
+
+
+OTHER_UNITS = {
+    "thousandths": lambda hu: hu / 1000,
+    "without intercept": lambda hu: hu + 1024,
+    "as bytes": lambda hu: (hu + 1024) / 3000 * 255,
+}
+
+
+def hounsfield(seed=0):
+    """Air at -1,024 to -960 around tissue, with bone and metal."""
+    values = np.random.default_rng(seed).normal(40, 20, (8, 8, 8)).astype(np.float32)
+    values[:3] = np.linspace(-1024, -960, 64).reshape(8, 8)
+    values[5, 5, 5:7] = 1200, 9000
+    return values
+
+
+def told_of_units(recwarn, one, path):
+    one.segment(path)
+    return [str(w.message) for w in recwarn if "Hounsfield" in str(w.message)]
+
+
+@pytest.mark.parametrize("change", OTHER_UNITS.values(), ids=OTHER_UNITS)
+def test_ct_that_is_not_in_hounsfield_units_is_said(tmp_path, recwarn, change):
+    write(tmp_path / "a.nii.gz", changed := change(hounsfield()))
+    [told] = told_of_units(recwarn, trained_on(lowest=(-1024.0,)), tmp_path / "a.nii.gz")
+    assert f"has {changed.min():.4g} as its lowest value" in told
+    assert "trained on Hounsfield units from about -1024 on" in told
+
+
+@pytest.mark.parametrize(
+    ("values", "trained"),
+    [
+        (hounsfield(), {"lowest": (-1024.0,)}),
+        (hounsfield() / 2, {"lowest": (-3024.0,)}),  # a scanner's value for what it did not see
+        (np.maximum(hounsfield(), -120), {"lowest": (-1024.0,)}),  # fat alone
+        (hounsfield() / 1000, {"lowest": (None,)}),
+        (hounsfield() / 1000, {}),  # before it was recorded
+        (hounsfield() / 1000, {"lowest": (-1024.0,), "intensity": "robust", "window": None}),
+    ],
+)
+def test_units_are_not_spoken_of_where_they_are_right_or_do_not_count(
+    tmp_path, recwarn, values, trained
+):
+    write(tmp_path / "a.nii.gz", values)
+    assert told_of_units(recwarn, trained_on(**trained), tmp_path / "a.nii.gz") == []
 
 
 @pytest.mark.parametrize("sizes", [(1, 1, 10), (0.001, 0.001, 0.0015), (1000, 1000, 1000)])

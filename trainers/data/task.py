@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from trainers.config import TrainConfig
 from trainers.errors import UserError
-from trainers.strict import Strict
+from trainers.strict import Strict, left_out_at
 from trainers.volumes.targets import Region, Targets
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ class Task(Strict):
     `classes[0]` is the background. `spacing` in mm, None where volumes keep their own. `patch` in
     voxels. `voxel_size`: the median of the training files' own, mm; None where it was not recorded.
     `modalities`: the names of the channels; empty where they were not. `regions`, `ignore`: as in
-    `Targets`.
+    `Targets`. `lowest[channel]`: the value from which on that channel of the median training file
+    has Hounsfield units; None where it has others. Empty where none has any, or it was not
+    recorded.
     """
 
     channels: Positive
@@ -36,6 +38,7 @@ class Task(Strict):
     modalities: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
     regions: tuple[Region, ...] = Field(default=(), exclude_if=lambda regions: not regions)
     ignore: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    lowest: tuple[float | None, ...] = left_out_at(())
 
     @property
     def targets(self) -> Targets:
@@ -54,6 +57,7 @@ class Task(Strict):
             modalities=cache.modalities,
             regions=cache.regions,
             ignore=cache.ignore,
+            lowest=_lowest(cache),
         )
 
     @classmethod
@@ -71,3 +75,11 @@ class Task(Strict):
     def write(self, folder: Path) -> None:
         """Record the task in a folder."""
         (folder / TASK).write_bytes(self.to_json().encode())
+
+
+def _lowest(cache: VolumeCache) -> tuple[float | None, ...]:
+    from trainers.data.check.parts import lowest_hounsfield  # what trials do not need
+
+    cases = cache.check().cases
+    lowest = tuple(lowest_hounsfield(cases, channel) for channel in range(cache.channels))
+    return lowest if any(value is not None for value in lowest) else ()

@@ -37,7 +37,8 @@ class Prepared:
 
     In the order in which the image went through them: `native`, the file's; `oriented`, to which
     `turn` brought it; `cropped`, which is the `box` of `oriented`; and `grid`, to which it was
-    resampled by the rule `resampling`. `image` is (C, D, H, W) float32 on `grid`.
+    resampled by the rule `resampling`. `image` is (C, D, H, W) float32 on `grid`. `lowest`: the
+    lowest value of each channel of the file.
     """
 
     image: np.ndarray
@@ -48,6 +49,7 @@ class Prepared:
     turn: Turn
     native: Grid
     resampling: ResamplingRule
+    lowest: tuple[float, ...]
 
     @property
     def back(self) -> Resampling:
@@ -71,7 +73,7 @@ def prepare_image(
     values = loaded.numpy()
     if not all(np.isfinite(plane).all() for channel in values for plane in channel):
         raise UserError(f"{name} has voxels that are NaN or infinite; expected finite numbers")
-    native = _grid(loaded)
+    native, lowest = _grid(loaded), tuple(float(channel.min()) for channel in values)
     try:
         check_affine(native.affine)
     except UserError as error:
@@ -98,6 +100,7 @@ def prepare_image(
         turn=turn,
         native=native,
         resampling=settings.resampling,
+        lowest=lowest,
     )
 
 

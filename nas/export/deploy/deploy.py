@@ -38,6 +38,7 @@ FILES = {
     "torch-export": "network.pt2",
     "torchscript": "network.ts",
 }
+OF_FILES = ("voxel_size", "lowest")  # of a task: of the files that it was trained on
 PACKAGES = (
     "segnas", "torch", "monai", "nibabel", "numpy", "psutil", "scipy", "scikit-image", "PyWavelets",
     "onnx", "onnxscript", "onnxruntime",
@@ -101,10 +102,10 @@ def _of_volumes(strides: Sequence[int]) -> tuple[int, ...]:
 
 
 def _differing(ours: SegmenterSpec, theirs: SegmenterSpec) -> list[str]:
-    """Keys by which a network is used, of which the two have other values. The voxels of the files
-    that it was trained on only tell which images are unusual."""
+    """Keys by which a network is used, of which the two have other values. What is told of the
+    files that it was trained on says which images are unusual, and no more."""
     (a, b) = ({**dict(s.task), **dict(s.preprocess), "overlap": s.overlap} for s in (ours, theirs))
-    return [key for key in a if a[key] != b[key] and key != "voxel_size"]
+    return [key for key in a if a[key] != b[key] and key not in OF_FILES]
 
 
 def deploy(

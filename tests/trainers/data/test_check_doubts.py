@@ -6,14 +6,17 @@ import warnings
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.trainers.oracle import segmenter
 from trainers.data.check import check_dataset, examine
 from trainers.data.check.facts import content
 from trainers.data.check.finding import Kind
 from trainers.data.check.outliers import far_voxels
+from trainers.data.dataset import Dataset
 from trainers.data.msd import MsdData, read_msd
 from trainers.data.prepare import prepare_data
+from trainers.data.source import Case
 from trainers.evaluate import evaluate_folder
 
 from .volumes import SHAPE, ball, write_msd, write_nifti
@@ -216,3 +219,36 @@ def test_facts_of_a_case_are_along_right_front_and_up(tmp_path):
     assert facts.intensities[0][0] == 0
     assert facts.intensities[0][2] == 59.5
     assert facts.intensities[0][4] == 119
+
+
+def picture_findings(folder, orientation, shape, label_orientation=1) -> list[tuple[str, str]]:
+    """Of a JPEG of 6 columns and 4 rows with this orientation, and a label of `shape`."""
+    for name, turn, pixels in (
+        ("a.jpg", orientation, np.arange(24, dtype=np.uint8).reshape(4, 6)),
+        ("a.png", label_orientation, np.eye(*shape, dtype=np.uint8)),
+    ):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        Image.fromarray(pixels).save(folder / name, exif=exif)
+    case = Case("a", folder / "a.jpg", folder / "a.png")
+    check = examine(Dataset(folder, ("grey",), ("background", "lesion"), (case,)))
+    return [(one.kind.value, one.message) for one in check.findings]
+
+
+def test_a_label_of_a_turned_picture_that_is_not_turned_is_told(tmp_path):
+    """Sizes do not say whether it was drawn on the picture as it is shown, or as it is stored."""
+    assert picture_findings(tmp_path, 1, (4, 6)) == []
+    assert picture_findings(tmp_path, 3, (4, 6), 3) == []
+    for orientation, shape in ((3, (4, 6)), (6, (6, 4))):
+        [(kind, message)] = picture_findings(tmp_path, orientation, shape)
+        assert kind == "geometry"
+        assert message.startswith("the image is turned by its EXIF orientation, the label is not")
+
+
+def test_a_label_of_a_picture_as_it_is_stored_is_refused(tmp_path):
+    [(kind, message)] = picture_findings(tmp_path, 6, (4, 6))
+    assert kind == "image and label differ"
+    assert message == (
+        "image 4x6x1 and label 6x4x1 differ in shape: the image is turned by its EXIF orientation, "
+        "the label is not"
+    )

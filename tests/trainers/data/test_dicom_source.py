@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.trainers.dicom_series import lps_affine, pydicom, write_series
+from tests.trainers.dicom_series import NORMAL, STEP, lps_affine, pydicom, write_series
 from tests.trainers.oracle import CLASSES
 from tests.trainers.oracle import segmenter as oracle
 from trainers.data.build_cache import build_cache
@@ -145,6 +145,32 @@ def test_a_segmentation_lies_where_its_series_lies(tmp_path):
     for one in (image, label):
         np.testing.assert_allclose(one.affine, LPS @ lps_affine(), atol=1e-4)
     check_dataset(dataset)
+
+
+SPACINGS = {"none": None, "right": STEP, "of the thickness": 5.0, "of something else": 1.1}
+
+
+@pytest.mark.parametrize("told", SPACINGS.values(), ids=SPACINGS)
+@pytest.mark.parametrize("drawn", [(2,), (5,), (1, 4), (1, 3, 4)], ids=str)
+def test_frames_lie_at_their_positions_whatever_spacing_is_told(tmp_path, drawn, told):
+    """Also of a single slice, and of slices with others between them that have no frame."""
+    labels = write_case(tmp_path / "a")
+    labels[:] = 0
+    labels[drawn, 2:7, 1:5] = 1
+    change_seg(write_seg(tmp_path / "a", labels, ("", "liver")), told)
+    np.testing.assert_array_equal(label_of(opened(tmp_path, tmp_path / "work")), labels)
+
+
+def change_seg(file: Path, told: float | None, thickness: float = 5.0) -> None:
+    """The distance of slices that a SEG tells, mm, beside its frames' positions."""
+    header = pydicom.dcmread(file)
+    (measures,) = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    measures.SliceThickness = thickness
+    if told is not None:
+        measures.SpacingBetweenSlices = told
+    elif "SpacingBetweenSlices" in measures:
+        del measures.SpacingBetweenSlices
+    header.save_as(file)
 
 
 def test_volumes_are_made_once_for_a_search_and_its_exports(tmp_path):
@@ -331,6 +357,64 @@ def test_labels_of_a_series_that_is_not_there_are_named(tmp_path):
     assert "data/seg.dcm: the series that it is of is not below" in refused(tmp_path / "data")
 
 
+def broken_cases(folder: Path) -> None:
+    """Of five cases one is whole: a has two damaged slices, b lacks one, c has two at one place in
+    the way of several echoes, and the segmentation of d is cut off."""
+    for name in "abcde":
+        write_seg(folder / name, write_case(folder / name))
+    for number in (1, 3):
+        (folder / "a" / "ct" / f"00{number}.dcm").write_bytes(b"no DICOM")
+    (folder / "b" / "ct" / "000.dcm").unlink()
+    first, second = (folder / "c" / "ct" / f"00{number}.dcm" for number in (1, 2))
+    header, other = pydicom.dcmread(first), pydicom.dcmread(second)
+    header.ImagePositionPatient = other.ImagePositionPatient
+    header.save_as(first)
+    seg = folder / "d" / "seg" / "seg.dcm"
+    seg.write_bytes(seg.read_bytes()[:-1500])
+
+
+@pytest.mark.parametrize("classes", [None, CLASSES], ids=["all", "named"])
+def test_all_cases_that_cannot_be_used_are_told_at_once(tmp_path, classes):
+    broken_cases(data := tmp_path / "data")
+    with pytest.raises(UserError) as error:
+        opened(data, tmp_path / "work", classes=classes)
+    first, *cases, last = str(error.value).splitlines()
+    assert first == f"{data}: 4 of 5 cases cannot be used"
+    assert [case.split()[0] for case in cases] == ["a_ct", "b_ct", "c_ct", "d_ct"]
+    whole, slices, echoes, seg = cases
+    assert "a/ct/001.dcm cannot be read; expected a DICOM file" in whole
+    assert slices.startswith("  b_ct  has slices 5.00 mm apart between")
+    assert echoes.startswith("  c_ct  has two slices at")
+    assert "d/seg/seg.dcm" in seg
+    assert last == (
+        "Mend or add these files, or remove the cases: their SEG or RTSTRUCT files, and files that "
+        "cannot be read."
+    )
+    assert not any((tmp_path / "work").rglob("*.nii.gz"))
+
+
+def test_cases_without_their_segmentations_are_left_out(tmp_path):
+    """As the message says; what can be read of their series stays where it is."""
+    broken_cases(tmp_path / "data")
+    for name in "abcd":
+        (tmp_path / "data" / name / "seg" / "seg.dcm").unlink()
+    for number in (1, 3):
+        (tmp_path / "data" / "a" / "ct" / f"00{number}.dcm").unlink()
+    assert [case.name for case in opened(tmp_path / "data", tmp_path / "work").cases] == ["e_ct"]
+
+
+def test_a_damaged_file_of_no_case_is_told_with_the_cases(tmp_path):
+    """It may be the segmentation of one."""
+    for name in "ab":
+        write_seg(tmp_path / "data" / name, write_case(tmp_path / "data" / name))
+    (tmp_path / "data" / "a" / "ct" / "001.dcm").write_bytes(b"no DICOM")
+    (tmp_path / "data" / "b" / "seg" / "seg.dcm").write_bytes(b"no DICOM")
+    told = refused(tmp_path / "data")
+    assert "data: 1 of 1 cases cannot be used\n" in told
+    for name in ("a/ct/001.dcm", "b/seg/seg.dcm"):
+        assert f"data/{name} cannot be read; expected a DICOM file" in told
+
+
 def test_series_of_several_modalities_are_refused(tmp_path):
     for name, modality in (("a", "CT"), ("b", "MR")):
         labels = write_case(tmp_path / "data" / name, modality=modality)
@@ -365,3 +449,31 @@ def test_a_segmentation_on_another_grid_is_refused(tmp_path):
     shared.PixelMeasuresSequence[0].PixelSpacing = [1.0, 1.0]
     header.save_as(file)
     assert "cannot be brought to the grid of its series" in refused(tmp_path / "data")
+
+
+@pytest.mark.parametrize("drawn", [(2,), (2, 3)], ids=str)
+def test_frames_between_slices_are_refused(tmp_path, drawn):
+    labels = write_case(tmp_path / "data")
+    labels[[n for n in range(len(labels)) if n not in drawn]] = 0
+    file = write_seg(tmp_path / "data", labels)
+    header = pydicom.dcmread(file)
+    for group in header.PerFrameFunctionalGroupsSequence:
+        place = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        moved = place + 0.4 * STEP * NORMAL
+        group.PlanePositionSequence[0].ImagePositionPatient = [f"{x:.5f}" for x in moved]
+    header.save_as(file)
+    assert "seg.dcm cannot be brought to the grid of its series" in refused(tmp_path / "data")
+
+
+@pytest.mark.parametrize("keyword", ["PlanePositionSequence", "PlaneOrientationSequence"])
+def test_frames_that_do_not_say_where_they_are_are_refused(tmp_path, keyword):
+    labels = write_case(tmp_path / "data")
+    file = write_seg(tmp_path / "data", labels)
+    header = pydicom.dcmread(file)
+    shared = header.SharedFunctionalGroupsSequence[0]
+    for group in (shared, *header.PerFrameFunctionalGroupsSequence):
+        if keyword in group:
+            del group[keyword]
+    header.save_as(file)
+    told = refused(tmp_path / "data")
+    assert f"seg.dcm does not say where its frames are; expected {keyword}" in told

@@ -59,6 +59,20 @@ def test_a_trained_network_reads_its_channels_as_they_were_prepared(pet_ct, tmp_
     np.testing.assert_array_equal(seen.image, cache.image("b"))
 
 
+def test_a_task_knows_from_where_hounsfield_units_were_learnt(pet_ct, tmp_path):
+    """Those of the median case; of the other channel they are none."""
+    plain = Task.of(build_cache(read_msd(pet_ct), MIXED, tmp_path), TrainConfig(patch=SHAPE))
+    assert plain.lowest == () and "lowest" not in plain.to_json()
+    for name, lowest in (("a", -1000), ("b", -1010), ("c", -3024), ("d", -1020)):
+        file = pet_ct / "imagesTr" / f"{name}.nii.gz"
+        values = np.asarray(nib.load(file).dataobj)
+        values[0, 0, :2, 0] = lowest, 1500
+        nib.save(nib.Nifti1Image(values, np.eye(4)), file)
+    task = Task.of(build_cache(read_msd(pet_ct), MIXED, tmp_path), TrainConfig(patch=SHAPE))
+    assert task.lowest == (-1015.0, None)
+    assert Task.model_validate_json(task.to_json()) == task
+
+
 def test_ct_in_one_word_has_the_window_of_soft_tissue():
     (ct,) = Preprocess(intensity={"CT": "ct"}).of_channels(["CT"]).intensities
     assert ct.window == (-175, 250)

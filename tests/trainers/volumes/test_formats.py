@@ -3,11 +3,12 @@
 import builtins
 import itertools
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.trainers.data.layouts import write_volume
 from tests.trainers.oracle import CROOKED
@@ -174,6 +175,56 @@ def test_pictures_have_as_many_pixels_as_the_memory_holds(tmp_path, monkeypatch)
     Image.fromarray(np.eye(64, dtype=np.uint8)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     assert load_volume(tmp_path / "a.png")[0].sum() == 64
+
+
+def test_pillows_own_limit_stays_that_of_the_process(tmp_path, monkeypatch):
+    """It is the user's; also where many threads read pictures at once, and one that is none."""
+    Image.fromarray(np.eye(64, dtype=np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"none")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(load_volume, [tmp_path / "a.png"] * 200))
+    with pytest.raises(UserError):
+        load_volume(tmp_path / "b.png")
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_viewers_turn_it(tmp_path, name, orientation):
+    """By its EXIF orientation, as Pillow's own function has it."""
+    save_turned(tmp_path / name, orientation)
+    with Image.open(tmp_path / name) as picture:
+        shown = np.asarray(ImageOps.exif_transpose(picture))
+    assert shown.shape == ((4, 6, 3) if orientation < 5 else (6, 4, 3))
+    volume = open_volume(tmp_path / name)
+    assert volume.shape == (*shown.shape[1::-1], 1, 3)
+    np.testing.assert_array_equal(read_values(volume)[:, :, 0], np.swapaxes(shown, 0, 1))
+    np.testing.assert_array_equal(load_volume(tmp_path / name)[:, :, :, 0], shown.T)
+
+
+def save_turned(file, orientation):
+    """Six columns and four rows that are to be turned so."""
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 6, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(file, exif=exif)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0nothing", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0"]
+)
+def test_a_picture_whose_exif_is_damaged_is_as_it_is_stored(tmp_path, exif):
+    pixels = np.zeros((4, 6), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
+    np.testing.assert_array_equal(load_volume(tmp_path / "a.jpg")[0, :, :, 0], pixels.T)
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_orientation_that_there_is_not_is_none(tmp_path, orientation):
+    save_turned(tmp_path / "a.jpg", orientation)
+    assert load_volume(tmp_path / "a.jpg").shape == (3, 6, 4, 1)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "A.PNG"])

@@ -81,6 +81,15 @@ def refuse(findings: Sequence[Finding], source: DataSource, expecting: str | Non
 
     expecting: as in `examine`; without it, a case is also an entry of the source's own list.
     """
+    of_case = "" if expecting else f": their files, and their entries in {source.described_by}"
+    refuse_cases(findings, source.folder, len(source.cases), of_case)
+
+
+def refuse_cases(findings: Sequence[Finding], folder: Path, cases: int, of_case: str) -> None:
+    """Raises one UserError that lists every fault, by case.
+
+    cases: how many there are in the folder. of_case: what is removed with a case, after a colon.
+    """
     faults = [one for one in findings if one.fault]
     if not faults:
         return
@@ -88,13 +97,12 @@ def refuse(findings: Sequence[Finding], source: DataSource, expecting: str | Non
         f"  {one.case}  {one.message}" if one.case else f"  {one.message}"
         for one in sorted(faults, key=lambda one: one.case or "")
     ]
-    listed = "" if expecting else f": their files, and their entries in {source.described_by}"
     raise UserError(
         "\n".join(
             [
-                f"{source.folder}: {verdict(faults, len(source.cases))}",
+                f"{folder}: {verdict(faults, cases)}",
                 *lines,
-                f"Mend or add these files, or remove the cases{listed}.",
+                f"Mend or add these files, or remove the cases{of_case}.",
             ]
         )
     )

@@ -32,6 +32,7 @@ from trainers.volumes.nifti import (
     open_volume,
     read_values,
 )
+from trainers.volumes.pictures import is_turned
 from trainers.volumes.settings import AffineRule
 
 AXES = "RAS"  # of the sizes that are told
@@ -130,6 +131,7 @@ class CaseCheck:
             return None
 
     def _pair(self, image: nib.Nifti1Image, label: nib.Nifti1Image) -> None:
+        turned = _turned(image, label)
         shapes = image.shape[:3], label.shape[:3]
         differ = ["shape"] if shapes[0] != shapes[1] else []
         affines = affine_of(image, self.rule), affine_of(label, self.rule)
@@ -139,7 +141,10 @@ class CaseCheck:
         if differ:
             sizes = ["x".join(map(str, shape)) for shape in shapes]
             told = f"image {sizes[0]} and label {sizes[1]} differ in {' and '.join(differ)}"
-            self._found(Kind.PAIR, told)
+            self._found(Kind.PAIR, f"{told}: {turned}" if turned else told)
+        elif turned:
+            look = "`segnas check --sheet` shows whether it was drawn so"
+            self._found(Kind.GEOMETRY, f"{turned}: {look}")
 
     def _image(self, volume: nib.Nifti1Image) -> np.ndarray | None:
         """(C, D, H, W)."""
@@ -220,6 +225,14 @@ class CaseCheck:
 
     def _found(self, kind: Kind, message: str) -> None:
         self.findings.append(Finding(case=self.case.name, kind=kind, message=message))
+
+
+def _turned(image: nib.Nifti1Image, label: nib.Nifti1Image) -> str:
+    """What is said of a picture where one of the two has an EXIF orientation."""
+    if is_turned(image) == is_turned(label):
+        return ""
+    one, other = ("image", "label") if is_turned(image) else ("label", "image")
+    return f"the {one} is turned by its EXIF orientation, the {other} is not"
 
 
 def _not_finite(values: np.ndarray) -> int:

@@ -45,8 +45,13 @@ def check_parts(
 
 def hounsfield(facts: Sequence[CaseFacts], channel: int) -> bool:
     """Whether the values of most cases are Hounsfield units."""
+    return lowest_hounsfield(facts, channel) is not None
+
+
+def lowest_hounsfield(facts: Sequence[CaseFacts], channel: int) -> float | None:
+    """The lowest value of the median case, HU; None where most are in other units."""
     lowest, _, _, _, highest = _median(facts, channel)
-    return bool(lowest < -HOUNSFIELD and highest > HOUNSFIELD)
+    return float(lowest) if lowest < -HOUNSFIELD and highest > HOUNSFIELD else None
 
 
 def _median(facts: Sequence[CaseFacts], channel: int) -> np.ndarray:
