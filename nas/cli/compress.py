@@ -76,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         )
     from nas.export.compress.compress import compress
     from nas.export.compress.plan import Compression
+    from nas.export.compress.unfinished import Unfinished
     from nas.export.export_folder import Export
     from nas.search.progress_bars import Bars
     from trainers.errors import TrainingDivergedError
@@ -98,6 +99,10 @@ def run(options: argparse.Namespace) -> int:
             f"{options.out}: the training diverged: {error}. Nothing was written; lower "
             "train.learning_rate or train.clip"
         ) from error
+    except KeyboardInterrupt:
+        if (kept := Unfinished(options.to).folder).exists():
+            note(f"{kept} keeps what was trained; the same command goes on")
+        raise
     if options.json:
         print(json.dumps(record))
         return 0
