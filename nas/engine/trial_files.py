@@ -62,6 +62,12 @@ class TrialFiles:
             return watchdog.reason if watchdog.timed_out else None
         return None
 
+    def set_hang_aside(self, key: str) -> None:
+        """Its trace is no longer that of the last process that trained it, and is kept beside."""
+        trace = self.watchdog(key).trace
+        with suppress(OSError):
+            trace.replace(trace.with_name(f"{key}.hung-before.txt"))
+
     def tidy(self, key: str, keep: bool) -> None:
         """Of a trial that ended keep the weights, or nothing.
 

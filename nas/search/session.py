@@ -127,7 +127,10 @@ class Session:
             return self.end(trial_id)
         self._lost.append(self.running.pop(trial_id))
         self.time.lose()
-        died = "hung" if self._files.hang(name) else "died"
+        died = "died"
+        if self._files.hang(name):
+            died = "hung"
+            self._files.set_hang_aside(name)
         what = f"failed ({cause})" if cause else died
         told = f"its worker {what}: it goes on after epoch {running.report.epoch}"
         self.say(f"{running.candidate.label}  {told}")

@@ -123,6 +123,8 @@ class SupernetStage:
             self._forget(trial_id)
         self._losses[name] += counts
         hung = self._files.hang(name)
+        if hung and self._losses[name] <= self._retries:
+            self._files.set_hang_aside(name)
         if under_way.done:
             self._end(under_way)
         elif self._losses[name] <= self._retries:

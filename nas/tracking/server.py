@@ -25,6 +25,9 @@ from trainers.errors import UserError
 PORT = 5000
 START_SECONDS = 180.0
 STOP_SECONDS = 3.0  # a browser's open connection would hold it up for longer
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# Networks of one's own, where a router or a container's host may have given it another address.
+PRIVATE = ("192.168.*", "10.*", *(f"172.{n}.*" for n in range(16, 32)))
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 # It shows records: no jobs for language models beside it.
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -44,7 +47,7 @@ def served(
     command += ["--workers", "1"]
     command += ["--backend-store-uri", sqlite_uri(directory.resolve() / STORE)]
     command += ["--artifacts-destination", (directory.resolve() / ARTIFACTS).as_uri()]
-    reach = {} if _is_loopback(host) else _reachable(host, chosen)
+    reach = {} if _is_loopback(host) else _reachable(host)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
@@ -74,18 +77,21 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _reachable(host: str, port: int) -> dict[str, str]:
+def _reachable(host: str) -> dict[str, str]:
     """What has MLflow answer to the names and addresses of this machine: of others it takes a
     request for an attack (DNS rebinding), of a page's own ones, too."""
     names = {host, socket.gethostname(), socket.getfqdn()}
     for each in chain.from_iterable(psutil.net_if_addrs().values()):
         if each.family in (socket.AF_INET, socket.AF_INET6):
             names.add(each.address.partition("%")[0])
-    hosts = {f"[{name}]" if ":" in name else name for name in names | {"localhost"}}
-    hosts |= {f"{name}:{port}" for name in hosts}
+    # Patterns, in which a bracket opens a set; of addresses the private ones are MLflow's own.
+    hosts = {f"[[]{name}]" if ":" in name else name.lower() for name in names | {*LOOPBACK}}
+    hosts |= {*PRIVATE}
+    hosts |= {f"{name}:*" for name in hosts}
+    origins = (f"http://{name}" for name in sorted(hosts))
     return {
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(sorted(hosts)),
-        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}" for name in sorted(hosts)),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins),
     }
 
 

@@ -85,8 +85,10 @@ class HeardClient:
     def log_artifact(self, run_id: str, path: str) -> None:
         """As MLflow's."""
         self._hear(Path(path).stat().st_size / SENT)
-        self._client.log_artifact(run_id, path)
-        self._hear()
+        try:
+            self._client.log_artifact(run_id, path)
+        finally:
+            self._hear()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)

@@ -47,36 +47,55 @@ def compress(
     then. A training that was interrupted goes on from its last epoch when the same is asked again.
     """
     _check(export, plan)
-    unfinished = Unfinished(to)
-    goes_on = unfinished.check(plan.asked(export))
-    cache, cases = prepare_data(export.config.data, export.folder, progress)
-    check_task(export, cache)
-    before = export.network()
-    if plan.method == "quantise-aware":
-        check_int8(before, export)
+    unfinished, asked = Unfinished(to), plan.asked(export)
+    unfinished.check(asked)
+    with unfinished.alone():
+        if unfinished.check(asked):
+            note(f"{unfinished.folder} goes on from where it was interrupted")
+            if unfinished.done:
+                unfinished.finish()
+                return Export(to).compression
+        cache, cases = prepare_data(export.config.data, export.folder, progress)
+        check_task(export, cache)
+        before = export.network()
+        if plan.method == "quantise-aware":
+            check_int8(before, export)
+        if not unfinished.folder.exists():
+            begin(unfinished, export, plan, before, cache, cases, note)
+        with unfinished.kept():
+            record = _end(unfinished, export, plan, before, cache, cases, report, note)
+        unfinished.finish()
+    return record
+
+
+def _end(
+    unfinished: Unfinished,
+    export: Export,
+    plan: Compression,
+    before: nn.Module,
+    cache: VolumeCache,
+    cases: Cases,
+    report: EpochTold,
+    note: Note,
+) -> dict[str, Any]:
+    """Train what is there, compare it with the original, and write down what came of it."""
     folder = unfinished.folder
-    if goes_on:
-        note(f"{folder} goes on from where it was interrupted")
-    else:
-        begin(unfinished, export, plan, before, cache, cases, note)
     steps = 300 if plan.steps is None and plan.method != "distil" else plan.steps
-    with unfinished.kept():
-        if steps != 0:
-            _train(unfinished, export, plan, steps, report)
-        made, told = Export(folder), read_json(folder / ASKED)
-        cut = made.loaded(folder / TRIAL_WEIGHTS) if told["network"] else None
-        rows = _compare(made, export, plan, before, cut, cache, cases, note)
-        parts = plan.parts(before)
-        record = {
-            "method": plan.method,
-            **({"keep": plan.keep, "of": told["of"] or parts} if parts else {}),
-            "steps": steps,
-            **made.compression,
-            "figures": rows,
-        }
-        replace_files({folder / COMPRESSION: json.dumps(record, indent=1).encode()})
-        write_card(folder)
-    unfinished.finish()
+    if steps != 0:
+        _train(unfinished, export, plan, steps, report)
+    made, told = Export(folder), read_json(folder / ASKED)
+    cut = made.loaded(folder / TRIAL_WEIGHTS) if told["network"] else None
+    rows = _compare(made, export, plan, before, cut, cache, cases, note)
+    parts = plan.parts(before)
+    record = {
+        "method": plan.method,
+        **({"keep": plan.keep, "of": told["of"] or parts} if parts else {}),
+        "steps": steps,
+        **made.compression,
+        "figures": rows,
+    }
+    replace_files({folder / COMPRESSION: json.dumps(record, indent=1).encode()})
+    write_card(folder)
     return record
 
 

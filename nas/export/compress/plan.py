@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,6 +50,7 @@ class Compression:
         """What decides the weights that it makes of that export."""
         return {
             "original": export.fingerprint,
+            "schedule": hashlib.sha256(export.config.train.model_dump_json().encode()).hexdigest(),
             "method": self.method,
             "keep": self.keep,
             "parts": list(self.of),

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from nas.export.compress.compress import _settings, compress
 from nas.export.compress.low_rank import factorise
 from nas.export.compress.plan import Compression
 from nas.export.compress.prune import importance, most_important, prune
+from nas.export.compress.unfinished import Unfinished
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
 from search_spaces.axes import axes_for
@@ -277,6 +279,8 @@ def test_an_interrupted_training_goes_on_and_ends_as_if_it_had_not_been(export, 
     stopped(export, to, plan)
     with pytest.raises(UserError, match="holds another compression, which was interrupted"):
         compress(export, replace(plan, keep=0.7), to, silent)
+    with Unfinished(to).alone(), pytest.raises(UserError, match="is at work"):
+        compress(export, plan, to, silent)
     epochs, notes = [], []
     compress(export, plan, to, lambda report, *_: epochs.append(report.epoch), note=notes.append)
     assert epochs == [2] and "goes on" in notes[0]
@@ -285,6 +289,35 @@ def test_an_interrupted_training_goes_on_and_ends_as_if_it_had_not_been(export, 
     assert all(torch.equal(found[name], expected[name]) for name in found)
     names = [sorted(each.name for each in (tmp_path / name).iterdir()) for name in ("out", "whole")]
     assert names[0] == names[1] and {each.name for each in tmp_path.iterdir()} == {"out", "whole"}
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "an empty folder"])
+def test_a_way_to_its_place_that_is_cut_off_goes_on(export, tmp_path, there, monkeypatch):
+    plan, to = Compression(method="low-rank", steps=0, patches=1), tmp_path / "out"
+    if there:
+        to.mkdir()
+    rename, move, moved = Path.rename, shutil.move, []
+
+    def renamed(self, target):
+        if target == to:
+            raise OSError("the server went away")
+        return rename(self, target)
+
+    def moves(path, target):
+        if moved:
+            raise OSError("the server went away")
+        moved.append(move(path, target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", renamed)
+        patch.setattr(shutil, "move", moves)
+        with pytest.raises(OSError, match="went away"):
+            compress(export, plan, to, silent)
+    assert Unfinished(to).done
+    record = compress(export, plan, to, silent)
+    assert json.loads((to / "compression.json").read_text()) == record
+    assert {each.name for each in tmp_path.iterdir()} == {"out"}
+    assert not any("finished" in each.name for each in to.iterdir())
 
 
 def test_what_fails_after_the_training_does_not_lose_it(export, tmp_path, monkeypatch):

@@ -316,7 +316,9 @@ def test_a_hang_costs_one_attempt_and_the_last_one_is_told(session, tmp_path):
     run.on_worker_lost("a", counts=True)
     assert "its worker hung: it goes on after epoch 0" in run.told.messages[0]
     assert not run.study.results
+    assert trace.with_name(trace.name.replace(".hang", ".hung-before")).read_text() == "Timeout!"
     run.start("b")
+    trace.write_text("Timeout!")
     run.on_worker_lost("b", counts=True)
     (result,) = run.study.results
     assert result.reason.startswith("hung: no training step ended for 30 min, see checkpoints/")

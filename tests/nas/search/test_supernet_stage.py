@@ -244,8 +244,19 @@ def test_a_training_that_hangs_costs_one_attempt_and_the_last_one_is_told(tmp_pa
     own.hangs("supernet")
     own.stage.on_worker_lost("a", counts=True)
     assert own.stage.start("b").name == "supernet" and not own.stage.over
+    own.hangs("supernet")
     own.stage.on_worker_lost("b", counts=True)
     assert own.stage.over and own.stage.failure.startswith("hung: no training step ended for 30 m")
+
+
+def test_a_training_that_died_after_one_that_hung_did_not_hang(tmp_path):
+    own = Stage(tmp_path, retries=1)
+    own.stage.start("a")
+    own.hangs("supernet")
+    own.stage.on_worker_lost("a", counts=True)
+    own.stage.start("b")
+    own.stage.on_worker_lost("b", counts=True, cause="the node was low on memory")
+    assert "low on memory" in own.stage.failure and "hung" not in own.stage.failure
 
 
 def test_scoring_ends_with_its_seconds_and_networks_over_the_budget_are_no_scores(tmp_path):

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
 from nas.cli.main import main
 from nas.tracking import server
@@ -53,12 +54,16 @@ def test_a_store_without_a_server_has_no_link(tmp_path, segnas, monkeypatch):
 
 
 def test_a_server_for_others_answers_to_the_names_of_this_machine():
-    told = server._reachable("0.0.0.0", 5001)
+    told = server._reachable("Lab-7")
     hosts = told["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
-    assert {f"{socket.gethostname()}:5001", "127.0.0.1:5001", "localhost"} <= {*hosts}
-    assert "evil.example" not in hosts and "*" not in "".join(hosts)
     origins = told["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
-    assert f"http://{socket.gethostname()}:5001" in origins
+    own = socket.gethostname().lower()
+    for name in (own, f"{own}:5001", "lab-7:5001", "localhost:8080", "[::1]:5001", "10.0.0.7:80"):
+        assert is_allowed_host_header(hosts, name), name
+        assert not should_block_cors_request(f"http://{name}", "POST", origins), name
+    for name in ("evil.example", "evil.example:5001", "localhost.evil.example", "8.8.8.8"):
+        assert not is_allowed_host_header(hosts, name), name
+        assert should_block_cors_request(f"http://{name}", "POST", origins), name
 
 
 def test_a_default_port_that_is_taken_makes_room_and_a_chosen_one_is_refused(monkeypatch):
