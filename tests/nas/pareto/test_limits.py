@@ -97,7 +97,7 @@ def test_a_search_with_nothing_trained_yet_is_one_line(tmp_path, capsys):
     (tmp_path / "front.json").write_text('{"objectives": ["dice", "params"], "members": []}')
     assert main(["front", str(tmp_path), "--plot"]) == 0
     shown = capsys.readouterr()
-    assert "no network of this search" in shown.err
+    assert "the front is empty so far: no network was trained" in shown.err
     assert not shown.out
 
 
