@@ -89,7 +89,7 @@ def _end(
     parts = plan.parts(before)
     record = {
         "method": plan.method,
-        **({"keep": plan.keep, "of": told["of"] or parts} if parts else {}),
+        **({"keep": plan.keep, "of": told["of"] or list(parts)} if parts else {}),
         "steps": steps,
         **made.compression,
         "figures": rows,
