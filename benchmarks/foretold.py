@@ -17,6 +17,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ class Trained:
     networks: list[CountedNetwork]
     dice: np.ndarray
 
-    @property
+    @cached_property
     def features(self) -> KnobFeatures:
         """As the search has them."""
         return KnobFeatures(self.within.space, self.within.restrict, self.within.prior)

@@ -94,7 +94,8 @@ def run_search(
                 stages.end()  # nothing turns while latencies are measured
                 place.prober.expect(study.device_conditions)
                 measure_waiting(study, place.prober, screen.on_message)
-            callbacks = [FrontWriter(write_front), Tracking(tracker), screen]
+            front = FrontWriter(lambda progress: write_front(progress, False))
+            callbacks = [front, Tracking(tracker), screen]
             files = TrialFiles(directory, config.search.stall_minutes)
             session = _session(config, files, place, begun, time, callbacks)
             clear_folder(directory, files, study, screen.on_message)
@@ -218,7 +219,7 @@ def _remeasure(
 
 def _front_writing(
     directory: Path, study: Study, config: RunConfig, place: Place, tracker: Tracker
-) -> Callable[..., SearchRecord]:
+) -> Callable[[Progress | None, bool], SearchRecord]:
     """What writes the front's files while the search runs and, told of no progress, at its end.
 
     With the importance of the knobs where it has `ended`: of thousands of results they take a
@@ -228,7 +229,7 @@ def _front_writing(
     space = data_space(config, place.cache).space
     untrained = cache(partial(kept_untrained, directory, space, counting))  # counted once, later
 
-    def write(progress: Progress | None, ended: bool = False) -> SearchRecord:
+    def write(progress: Progress | None, ended: bool) -> SearchRecord:
         record = SearchRecord(
             results=tuple(study.results),
             objectives=config.objectives,

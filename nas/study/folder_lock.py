@@ -22,10 +22,28 @@ def alone_in(directory: Path, of: Literal["search", "network"] = "search") -> It
     The lock is the kernel's: that of a process that is killed is free. Raises UserError where
     another process holds it, or where the folder cannot be made, written or locked.
     """
-    lock = FileLock(directory / LOCK, blocking=False, fallback_to_soft=False)
+    with _held(directory / LOCK, directory, of):
+        yield
+
+
+@contextmanager
+def alone_at(folder: Path) -> Iterator[None]:
+    """The same beside a folder that takes the place of another once it is whole: the lock goes
+    with the command that holds it."""
+    lock = folder.with_name(f"{folder.name}{LOCK}")
+    with _held(lock, folder, "network"):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(lock: Path, directory: Path, of: Literal["search", "network"]) -> Iterator[None]:
+    kernel = FileLock(lock, blocking=False, fallback_to_soft=False)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        kernel.acquire()
     except Timeout:
         raise _taken(directory, of) from None
     except OSError as error:
@@ -33,7 +51,7 @@ def alone_in(directory: Path, of: Literal["search", "network"] = "search") -> It
     try:
         yield
     finally:
-        lock.release()
+        kernel.release()
 
 
 @contextmanager

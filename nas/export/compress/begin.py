@@ -12,6 +12,7 @@ from torch import nn
 
 from nas.config.yaml_file import write_config
 from nas.export.compress.low_rank import factorise
+from nas.export.compress.original import Original
 from nas.export.compress.patches import TrainingPatches
 from nas.export.compress.plan import KINDS, Compression
 from nas.export.compress.prune import prune
@@ -24,8 +25,6 @@ from search_spaces.registry import ARCHITECTURE, architecture_record
 from search_spaces.space import Architecture, axes_of
 from trainers.atomic import replace_files
 from trainers.checkpoint import write_checkpoint
-from trainers.data.cache import VolumeCache
-from trainers.data.splits import Cases
 from trainers.errors import UserError
 from trainers.losses import segmentation_loss
 from trainers.segmenter import best_device
@@ -34,17 +33,10 @@ FEATURES = 1.0  # weight of the teacher's features where a network is distilled
 Note = Callable[[str], object]
 
 
-def begin(
-    unfinished: Unfinished,
-    export: Export,
-    plan: Compression,
-    before: nn.Module,
-    cache: VolumeCache,
-    cases: Cases,
-    note: Note,
-) -> None:
+def begin(unfinished: Unfinished, plan: Compression, original: Original, note: Note) -> None:
     """Make the network smaller, and a folder of it."""
-    network, sizes = _smaller(before, export, plan, plan.parts(before), cache, cases, note)
+    export = original.export
+    network, sizes = _smaller(plan, original, note)
     if plan.student is not None:
         architecture = plan.student.with_axes(axes_of(export.architecture)).canonical()
     else:
@@ -52,37 +44,33 @@ def begin(
 
     def build(folder: Path) -> None:
         _write(folder, export, plan, architecture, network)
-        original = {
+        of = {
             "folder": str(export.folder.resolve()),
             "key": export.architecture.key,
             "weights": export.fingerprint,
-            "saw_validation": has_learnt(export, cases.validation),
+            "saw_validation": has_learnt(export, original.cases.validation),
             LEARNT: sorted(learnt_cases(export).training),
         }
-        told = {**plan.asked(export), "of": _reduced(before, sizes), "network": network is not None}
+        reduced = _reduced(original.network, sizes)
+        told = {**plan.asked(export), "of": reduced, "network": network is not None}
         # Before its training, after which postprocessing is chosen on cases that neither has seen.
-        files = {COMPRESSION: {"original": original}, ASKED: told}
+        files = {COMPRESSION: {"original": of}, ASKED: told}
         replace_files({folder / name: json.dumps(each).encode() for name, each in files.items()})
 
     unfinished.begin(build)
 
 
 def _smaller(
-    network: nn.Module,
-    export: Export,
-    plan: Compression,
-    parts: tuple[str, ...],
-    cache: VolumeCache,
-    cases: Cases,
-    note: Note,
+    plan: Compression, original: Original, note: Note
 ) -> tuple[nn.Module | None, dict[str, Mapping[str, int]]]:
     """A copy of the trained network with less in it, and the sizes left; None of `distil`."""
     nothing: dict[str, Mapping[str, int]] = {"kept": {}, "ranks": {}}
     if plan.method == "distil":
         return None, nothing
-    smaller, device = deepcopy(network), best_device()
-    train = export.trained
-    patches = TrainingPatches(cache, cases.train, train, plan.patches, export.config.seed)
+    export, network, cache = original.export, original.network, original.cache
+    smaller, device, parts = deepcopy(network), best_device(), plan.parts(network)
+    train, names = export.trained, original.cases.train
+    patches = TrainingPatches(cache, names, train, plan.patches, export.config.seed)
     if plan.method == "prune":
         note(f"which {' and '.join(parts)} matter, on {plan.patches} patches")
         loss = segmentation_loss(train.loss, cache.targets)

@@ -14,19 +14,18 @@ from nas.export.choose_postprocess import renew_postprocess
 from nas.export.compress.begin import Note, begin
 from nas.export.compress.figures import figures, latencies, latency_config, validation_dice
 from nas.export.compress.int8 import check_int8, int8_figures
+from nas.export.compress.original import Original
 from nas.export.compress.plan import Compression
 from nas.export.compress.unfinished import ASKED, Unfinished
 from nas.export.export_folder import COMPRESSION, FOLDS, TRIAL_WEIGHTS, Export
 from nas.export.learnt_cases import has_learnt
 from nas.export.model_card import write_card
-from nas.export.retrain import EpochTold, Plan, check_plan, check_task, check_use, retrain
+from nas.export.retrain import EpochTold, Plan, check_plan, check_use, retrain
+from nas.study.folder_lock import alone_at
 from trainers.atomic import replace_files
 from trainers.config import RetrainConfig
 from trainers.counted import counted
-from trainers.data.cache import VolumeCache
 from trainers.data.check import Progress
-from trainers.data.prepare import prepare_data
-from trainers.data.splits import Cases
 from trainers.errors import UserError
 from trainers.read_json import read_json
 from trainers.segmenter import best_device
@@ -49,44 +48,35 @@ def compress(
     _check(export, plan)
     unfinished, asked = Unfinished(to), plan.asked(export)
     unfinished.check(asked)
-    with unfinished.alone():
+    with alone_at(unfinished.folder):
         if unfinished.check(asked):
             note(f"{unfinished.folder} goes on from where it was interrupted")
             if unfinished.done:
                 unfinished.finish()
                 return Export(to).compression
-        cache, cases = prepare_data(export.config.data, export.folder, progress)
-        check_task(export, cache)
-        before = export.network()
+        original = Original.open(export, progress)
         if plan.method == "quantise-aware":
-            check_int8(before, export)
+            check_int8(original.network, export)
         if not unfinished.folder.exists():
-            begin(unfinished, export, plan, before, cache, cases, note)
+            begin(unfinished, plan, original, note)
         with unfinished.kept():
-            record = _end(unfinished, export, plan, before, cache, cases, report, note)
+            record = _end(unfinished, plan, original, report, note)
         unfinished.finish()
     return record
 
 
 def _end(
-    unfinished: Unfinished,
-    export: Export,
-    plan: Compression,
-    before: nn.Module,
-    cache: VolumeCache,
-    cases: Cases,
-    report: EpochTold,
-    note: Note,
+    unfinished: Unfinished, plan: Compression, original: Original, report: EpochTold, note: Note
 ) -> dict[str, Any]:
     """Train what is there, compare it with the original, and write down what came of it."""
     folder = unfinished.folder
     steps = 300 if plan.steps is None and plan.method != "distil" else plan.steps
     if steps != 0:
-        _train(unfinished, export, plan, steps, report)
+        _train(unfinished, original.export, plan, steps, report)
     made, told = Export(folder), read_json(folder / ASKED)
     cut = made.loaded(folder / TRIAL_WEIGHTS) if told["network"] else None
-    rows = _compare(made, export, plan, before, cut, cache, cases, note)
-    parts = plan.parts(before)
+    rows = _compare(made, plan, original, cut, note)
+    parts = plan.parts(original.network)
     record = {
         "method": plan.method,
         **({"keep": plan.keep, "of": told["of"] or list(parts)} if parts else {}),
@@ -147,17 +137,11 @@ def _settings(train: RetrainConfig, steps: int) -> list[str]:
 
 
 def _compare(
-    made: Export,
-    export: Export,
-    plan: Compression,
-    before: nn.Module,
-    cut: nn.Module | None,
-    cache: VolumeCache,
-    cases: Cases,
-    note: Note,
+    made: Export, plan: Compression, original: Original, cut: nn.Module | None, note: Note
 ) -> dict[str, Any]:
     """Figures by row: the original, its Dice once cut, and the compressed network."""
-    after = made.network()
+    export, before, after = original.export, original.network, made.network()
+    cache, cases = original.cache, original.cases
     note(f"Dice on {counted(len(cases.validation), 'validation case')}, and latency")
     if has_learnt(export, cases.validation):
         note("the original was trained on them, too: every Dice here is better than on new cases")

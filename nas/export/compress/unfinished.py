@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from nas.export.export_folder import CONFIG, RETRAINED
-from trainers.atomic import make_folder, new_folder, output_folder, remove_drafts_of, replace_files
+from trainers.atomic import make_folder, new_folder, remove_drafts_of, replace_files
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.read_json import read_json
 
@@ -28,24 +26,6 @@ class Unfinished:
         places = to / INSIDE, to.with_name(f"{to.name}{INSIDE}")
         usual = places[0] if to.is_dir() else places[1]
         self.folder = next((place for place in places if place.exists()), usual)
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold it: two processes would spoil it. Raises UserError where another one does."""
-        output_folder(self.folder.parent)
-        place = self.folder.with_name(f"{self.folder.name}.lock")
-        lock = FileLock(place, blocking=False, fallback_to_soft=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise UserError(
-                f"another command is at work in {self.folder}; wait until it ends"
-            ) from None
-        try:
-            yield
-        finally:
-            place.unlink(missing_ok=True)
-            lock.release()
 
     def check(self, asked: Mapping[str, Any]) -> bool:
         """Whether one is there, of what is `asked` for.

@@ -20,6 +20,7 @@ from nas.export.compress.prune import importance, most_important, prune
 from nas.export.compress.unfinished import Unfinished
 from nas.export.export_folder import Export
 from nas.export.retrain import Plan, retrain
+from nas.study.folder_lock import alone_at
 from search_spaces.axes import axes_for
 from search_spaces.blocks.gated_layer import transformer_layer
 from search_spaces.blocks.low_rank import Factors
@@ -279,7 +280,7 @@ def test_an_interrupted_training_goes_on_and_ends_as_if_it_had_not_been(export, 
     stopped(export, to, plan)
     with pytest.raises(UserError, match="holds another compression, which was interrupted"):
         compress(export, replace(plan, keep=0.7), to, silent)
-    with Unfinished(to).alone(), pytest.raises(UserError, match="is at work"):
+    with alone_at(Unfinished(to).folder), pytest.raises(UserError, match="is at work"):
         compress(export, plan, to, silent)
     epochs, notes = [], []
     compress(export, plan, to, lambda report, *_: epochs.append(report.epoch), note=notes.append)

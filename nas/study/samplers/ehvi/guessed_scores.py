@@ -1,4 +1,4 @@
-"""Scores by shared weights as a column of a model's inputs."""
+"""Scores by shared weights, as models of Dice see them."""
 
 from __future__ import annotations
 
