@@ -40,6 +40,7 @@ from nas.study.samplers.ehvi.inputs import Inputs
 from nas.study.samplers.ehvi.landscape import MARGIN
 from nas.study.scores import Score, Scores
 from search_spaces.space import Architecture, to_params
+from trainers.errors import UserError
 
 Guess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -144,6 +145,8 @@ def counted(network: Architecture, costs: dict[str, float]) -> CountedNetwork:
 def score_column(trained: Trained, folder: Path) -> tuple[ScoreColumn, np.ndarray]:
     """What the model sees of the scores in there; and (n,) the scores."""
     dice = {row["key"]: row["dice"] for row in read(folder / "scores.jsonl")}
+    if lacking := [network.key for network in trained.networks if network.key not in dice]:
+        raise UserError(f"{folder} has no scores of {', '.join(lacking[:3])}; score them first")
     with tempfile.TemporaryDirectory() as scratch:
         scores = Scores(Path(scratch))
         scores.add(

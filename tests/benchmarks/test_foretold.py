@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import spearmanr
 
+from trainers.errors import UserError
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -44,3 +46,9 @@ def test_scores_of_two_groups_are_set_right_by_trainings(script, tmp_path):
         return script.model(trained, column, rows, dice)
 
     assert script.correlation(trained, model, known=12, draws=12) > 0.7
+
+
+def test_networks_without_scores_are_told(script, tmp_path):
+    trained = script.load(FOLDER / "table" / "hippocampus_log.json")
+    with pytest.raises(UserError, match=r"has no scores of \w+, \w+, \w+; score them first"):
+        script.score_column(trained, tmp_path)
