@@ -7,7 +7,7 @@
 The sub-space and the recipe are in the YAML file. One JSON line is added for every training: key,
 architecture, seed, validation Dice after every epoch, process seconds of every epoch. What the file
 holds already is not trained again, and several processes may share the work: each takes the next
-training that nobody has begun. The networks come in a shuffled order, each with all its seeds, so
+training that nobody is at. The networks come in a shuffled order, each with all its seeds, so
 that a table that is not done is a fair sample. Some 40 s a training of the hippocampus on one core.
 """
 
@@ -17,11 +17,13 @@ import argparse
 import fcntl
 import json
 import random
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from time import process_time
 
 import torch
+from filelock import FileLock, Timeout
 
 from nas.cli.main import one_line_errors
 from nas.config.data_space import DataSpace, space_for
@@ -30,7 +32,10 @@ from nas.config.yaml_file import read_config
 from nas.cost.count import cost_of
 from search_spaces.all_params import all_params
 from search_spaces.space import Architecture, RandomTrial
+from trainers.config import TrainConfig
+from trainers.data.cache import VolumeCache
 from trainers.data.prepare import prepare_data
+from trainers.data.splits import Cases
 from trainers.trainer import Trainer
 
 
@@ -51,34 +56,39 @@ def main() -> None:
     )
     points = every_point(within)
     random.Random(0).shuffle(points)
-    for point in points:
-        for seed in range(options.seeds):
-            if not claim(options.to, point.key, seed):
-                continue
-            torch.manual_seed(seed)
-            task = cache.channels, cache.targets.outputs
-            network = point.build(*task)
-            cost = cost_of(point, *task, config.train.patch)
-            trainer = Trainer(
-                network, cache, cases, config.train, device=torch.device("cpu"), seed=seed
-            )
-            seconds = []
-            while not trainer.done:
-                started = process_time()
-                trainer.run_epoch()
-                seconds.append(round(process_time() - started, 3))
-            record = {
-                "key": point.key,
-                "seed": seed,
-                "params": cost.params,
-                "macs": cost.macs,
-                "task": task,
-                "voxel_size": cache.prepared_voxel_size,
-                "dice": [round(dice, 5) for dice in trainer.curve],
-                "seconds": seconds,
-                "architecture": point.to_json(),
-            }
-            append(options.to, record)
+    claims = options.to.with_suffix(".claims")
+    claims.mkdir(exist_ok=True)
+    for point, seed in product(points, range(options.seeds)):
+        with suppress(Timeout), FileLock(claims / f"{point.key}-{seed}", blocking=False):
+            if (point.key, seed) not in trained(options.to):
+                append(options.to, train(point, seed, cache, cases, config.train))
+
+
+def train(
+    point: Architecture, seed: int, cache: VolumeCache, cases: Cases, config: TrainConfig
+) -> dict[str, object]:
+    """The table's line of one training."""
+    torch.manual_seed(seed)
+    task = cache.channels, cache.targets.outputs
+    network = point.build(*task)
+    cost = cost_of(point, *task, config.patch)
+    trainer = Trainer(network, cache, cases, config, device=torch.device("cpu"), seed=seed)
+    seconds = []
+    while not trainer.done:
+        started = process_time()
+        trainer.run_epoch()
+        seconds.append(round(process_time() - started, 3))
+    return {
+        "key": point.key,
+        "seed": seed,
+        "params": cost.params,
+        "macs": cost.macs,
+        "task": task,
+        "voxel_size": cache.prepared_voxel_size,
+        "dice": [round(dice, 5) for dice in trainer.curve],
+        "seconds": seconds,
+        "architecture": point.to_json(),
+    }
 
 
 def every_point(within: DataSpace) -> list[Architecture]:
@@ -93,16 +103,10 @@ def every_point(within: DataSpace) -> list[Architecture]:
     return [points[key] for key in sorted(points)]
 
 
-def claim(path: Path, key: str, seed: int) -> bool:
-    """Whether this training is to be done here: nobody has done or begun it."""
-    claims = path.with_suffix(".claims")
-    with claims.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        if f"{key} {seed}\n" in file.readlines():
-            return False
-        file.write(f"{key} {seed}\n")
-    return True
+def trained(path: Path) -> set[tuple[str, int]]:
+    """What the file holds: the key and the seed of every training."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {(line["key"], line["seed"]) for line in map(json.loads, lines)}
 
 
 def append(path: Path, record: dict[str, object]) -> None:
