@@ -18,8 +18,8 @@ import numpy as np
 from prepared_search import read_plan
 
 from nas.cli.main import one_line_errors
+from trainers.augment.config import Augment
 from trainers.augment.presets import PRESETS
-from trainers.config import Augment
 from trainers.data.cache import VolumeCache
 from trainers.data.config import Preprocess, Split
 from trainers.data.patches import PatchSampler

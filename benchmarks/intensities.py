@@ -24,7 +24,8 @@ from rich.table import Table
 
 from nas.cli.main import one_line_errors
 from search_spaces.registry import all_presets
-from trainers.config import Augment, TrainConfig
+from trainers.augment.config import Augment
+from trainers.config import TrainConfig
 from trainers.data.config import Groups, Preprocess, Split
 from trainers.data.msd import MsdData
 from trainers.data.prepare import prepare_data

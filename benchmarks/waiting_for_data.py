@@ -29,8 +29,8 @@ from rich.table import Table
 import trainers.trainer
 from nas.cli.main import one_line_errors
 from nas.config.run_config import RunConfig
+from trainers.augment.config import Augment
 from trainers.augment.presets import PRESETS
-from trainers.config import Augment
 from trainers.data.cache import VolumeCache
 from trainers.data.patches import PatchSampler
 from trainers.data.prepare import prepare_data

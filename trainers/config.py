@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from trainers.augment.presets import PRESETS
+from trainers.augment.config import Augment
 from trainers.strict import Strict, left_out_at
 
 Positive = Annotated[int, Field(gt=0)]
@@ -16,50 +16,6 @@ DiceForm = Literal["linear", "log"]
 EXECUTION_KEYS = {"deterministic", "graphs"}
 # Of TrainConfig: searches that do not record them trained without.
 REFINEMENT_KEYS = {"ema", "deep_supervision"}
-
-OF_BASIC = ("scale", "offset", "noise")  # of Augment: what the preset `basic` alone has
-
-
-class Augment(Strict):
-    """Random changes of a training patch; a word alone is a `preset`.
-
-    `preset`: `basic` is what the other keys say. `light` and `nnunet` rotate, scale and change
-    intensities in their own way (`trainers.augment.presets`), and have of the other keys `shift`
-    and `flips` alone. `shift`: voxels a volume smaller than the patch may be off centre. `scale`
-    and `offset`: the patch becomes `x * U(1 - scale, 1 + scale) + U(-offset, offset)`. `noise`:
-    standard deviation. `flips`: spatial axes mirrored half of the time; `nnunet` has all three
-    unless others are named.
-    """
-
-    preset: Literal["basic", "light", "nnunet"] = "basic"
-    shift: Annotated[int, Field(ge=0)] = 2
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    offset: Annotated[float, Field(ge=0)] = 0.1
-    noise: Annotated[float, Field(ge=0)] = 0.0
-    flips: tuple[Literal[0, 1, 2], ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_preset(cls, values: Any) -> Any:
-        """Of `light` and `nnunet`: their flips, and none of what is for `basic` alone."""
-        values = {"preset": values} if isinstance(values, str) else values
-        preset = values.get("preset") if isinstance(values, dict) else None
-        if preset == "basic" or preset not in (*PRESETS,):
-            return values
-        if alone := [key for key in OF_BASIC if values.get(key, 0.0) != 0.0]:
-            raise ValueError(
-                f"{alone[0]} stands beside preset: {preset}, which has its own intensities; leave "
-                "it out, or the preset"
-            )
-        none = dict.fromkeys(OF_BASIC, 0.0)
-        return {"flips": list(PRESETS[preset].flips), **values, **none}
-
-    @model_serializer(mode="wrap")
-    def _what_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `preset` where it is basic: so it was written before there were others."""
-        left_out = ("preset",) if self.preset == "basic" else OF_BASIC
-        values: dict[str, Any] = dump(self)
-        return {key: value for key, value in values.items() if key not in left_out}
 
 
 class LossConfig(Strict):

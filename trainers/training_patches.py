@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainers.augment.presets import PRESETS
 from trainers.config import TrainConfig
 from trainers.data.cache import VolumeCache
 from trainers.data.patches import PatchSampler
@@ -14,13 +13,14 @@ def training_patches(
     cache: VolumeCache, names: Sequence[str], config: TrainConfig, seed: int
 ) -> PatchSampler:
     """Batches of the cases `names`, augmented."""
+    augment = config.augment
     return PatchSampler(
         cache,
         names,
         config.patch,
         config.batch,
         foreground=config.foreground,
-        preset=PRESETS[config.augment.preset],
+        preset=augment.drawn(),
         seed=seed,
-        **config.augment.model_dump(exclude={"preset"}),
+        **augment.model_dump(exclude={"preset", "changes"}),
     )

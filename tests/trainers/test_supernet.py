@@ -9,8 +9,9 @@ from search_spaces.hybrid import SPACE
 from search_spaces.space import RandomTrial
 from search_spaces.supernet import Draws, Supernet
 from tests.slow import and_slow
+from trainers.augment.config import Augment
 from trainers.checkpoint import read_checkpoint
-from trainers.config import Augment, TrainConfig
+from trainers.config import TrainConfig
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.supernet import SupernetTrainer, add_without_conflict

@@ -9,8 +9,9 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from trainers.augment.config import Augment
 from trainers.checkpoint import keep_weights_only, read_checkpoint
-from trainers.config import Augment, LossConfig, Schedule, TrainConfig
+from trainers.config import LossConfig, Schedule, TrainConfig
 from trainers.data.splits import Cases
 from trainers.errors import TrainingDivergedError, UserError
 from trainers.fake_quantise import fake_quantise

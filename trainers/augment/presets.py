@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +47,19 @@ class Preset:
     intensity: Mapping[str, Chance] = field(default_factory=dict)
     flips: tuple[int, ...] = ()
 
+    def changed(self, chances: Mapping[str, Chance]) -> Preset:
+        """With these in the place of its own, by kind. A preset that rotates nothing takes
+        `rotation` for `in_plane` too, so that it does not fade where an axis is coarse."""
+        spatial = {kind: chances[kind] for kind in SPATIAL if kind in chances}
+        if "rotation" in chances and self.in_plane == NEVER:
+            spatial.setdefault("in_plane", chances["rotation"])
+        intensity = {**self.intensity, **chances}
+        in_order = {kind: intensity[kind] for kind in INTENSITY if kind in intensity}
+        return replace(self, **spatial, intensity=in_order)
+
+
+SPATIAL = ("rotation", "in_plane", "scaling")
+INTENSITY = ("noise", "blur", "brightness", "contrast", "low_resolution", "inverted_gamma", "gamma")
 
 BASIC = Preset()
 """Nothing but what the configuration says itself: shift, scale, offset, noise and flips."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from trainers.augment.presets import NEVER, Preset
+from trainers.augment.presets import Preset
 
 COARSE = 3.0  # nnU-Net's ANISO_THRESHOLD
 
@@ -38,7 +38,7 @@ def coarse_axis(patch: Sequence[int], voxel_size: Sequence[float] | None) -> int
 
 def draw_matrix(preset: Preset, coarse: int | None, rng: np.random.Generator) -> np.ndarray | None:
     """The (3, 3) matrix of a rotation and a scaling, or None where neither was drawn."""
-    if coarse is None and preset.rotation == NEVER:
+    if coarse is None and not preset.rotation.probability:
         coarse = 2
     rotation, axes = (preset.rotation, range(3)) if coarse is None else (preset.in_plane, [coarse])
     matrix = np.eye(3)

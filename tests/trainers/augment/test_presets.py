@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.trainers.test_trainer import SHORT, figures, run, trainer
+from trainers.augment.config import Augment
 from trainers.augment.presets import BASIC, LIGHT, NNUNET, PRESETS, Chance, Preset
-from trainers.config import Augment
 from trainers.data.patches import PatchSampler
 
 PATCH = (16, 20, 12)
