@@ -97,7 +97,7 @@ class Augment(Strict):
 
     def drawn(self) -> Preset:
         """The preset with the `changes`."""
-        changes = {
+        changes: dict[str, Chance] = {
             kind: Chance(chance.probability, *chance.range) if chance else Chance()
             for kind, chance in self.changes.items()
         }

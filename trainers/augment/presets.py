@@ -50,15 +50,17 @@ class Preset:
     def changed(self, chances: Mapping[str, Chance]) -> Preset:
         """With these in the place of its own, by kind. A preset that rotates nothing takes
         `rotation` for `in_plane` too, so that it does not fade where an axis is coarse."""
-        spatial = {kind: chances[kind] for kind in SPATIAL if kind in chances}
-        if "rotation" in chances and self.in_plane == NEVER:
-            spatial.setdefault("in_plane", chances["rotation"])
         intensity = {**self.intensity, **chances}
-        in_order = {kind: intensity[kind] for kind in INTENSITY if kind in intensity}
-        return replace(self, **spatial, intensity=in_order)
+        turns = chances.get("rotation", NEVER) if self.in_plane == NEVER else self.in_plane
+        return replace(
+            self,
+            rotation=chances.get("rotation", self.rotation),
+            in_plane=chances.get("in_plane", turns),
+            scaling=chances.get("scaling", self.scaling),
+            intensity={kind: intensity[kind] for kind in INTENSITY if kind in intensity},
+        )
 
 
-SPATIAL = ("rotation", "in_plane", "scaling")
 INTENSITY = ("noise", "blur", "brightness", "contrast", "low_resolution", "inverted_gamma", "gamma")
 
 BASIC = Preset()

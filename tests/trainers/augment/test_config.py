@@ -2,7 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from trainers.augment.config import LIMITS, Augment
-from trainers.augment.presets import INTENSITY, NEVER, NNUNET, SPATIAL, Chance
+from trainers.augment.intensity import DRAWS
+from trainers.augment.presets import INTENSITY, NEVER, NNUNET, Chance
 from trainers.config import RetrainConfig, TrainConfig
 from trainers.data.config import RECORDED
 
@@ -96,7 +97,8 @@ def test_basic_has_what_changes_name():
 
 
 def test_every_kind_has_its_limits():
-    assert set(LIMITS) == {*SPATIAL, *INTENSITY}
+    assert set(LIMITS) == {"rotation", "in_plane", "scaling", *DRAWS}
+    assert set(INTENSITY) == set(DRAWS)
 
 
 @pytest.mark.parametrize(
