@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -11,12 +12,20 @@ from trainers.strict import Strict, left_out_at
 
 OF_BASIC = ("scale", "offset", "noise")  # of Augment: what the preset `basic` alone has
 
-Moved = Literal["rotation", "in_plane", "scaling"]
-Factor = Literal["brightness", "contrast", "inverted_gamma", "gamma"]
-Kind = Moved | Literal["noise", "blur", "low_resolution"] | Factor
-
-FACTORS = get_args(Factor)
-LIMITS = {
+Kind = Literal[
+    "rotation",
+    "in_plane",
+    "scaling",
+    "noise",
+    "blur",
+    "brightness",
+    "contrast",
+    "low_resolution",
+    "inverted_gamma",
+    "gamma",
+]
+FACTORS: tuple[Kind, ...] = ("brightness", "contrast", "inverted_gamma", "gamma")
+LIMITS: Mapping[Kind, tuple[float, float]] = {
     "rotation": (-180.0, 180.0),
     "in_plane": (-180.0, 180.0),
     "scaling": (0.1, 10.0),
@@ -83,8 +92,8 @@ class Augment(Strict):
                 )
             if kind in FACTORS and not low <= 1 <= high:
                 raise ValueError(
-                    f"changes.{kind}.range is [{low:g}, {high:g}]; expected a range around 1, "
-                    "which changes nothing"
+                    f"changes.{kind}.range is [{low:g}, {high:g}]; expected a range that has "
+                    "1, the factor that changes nothing"
                 )
         return self
 

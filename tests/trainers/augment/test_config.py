@@ -108,7 +108,7 @@ def test_every_kind_has_its_limits():
         ("rotation", [30, -30], "the smaller first"),
         ("scaling", [0, 1], "from 0.1 to 10"),
         ("blur", [0, 1], "from 0.1 to 10"),
-        ("gamma", [1.1, 1.5], "around 1"),
+        ("gamma", [1.1, 1.5], "that has 1"),
         ("low_resolution", [0.5, 1.5], "from 0.05 to 1"),
     ],
 )
