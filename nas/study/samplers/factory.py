@@ -63,11 +63,15 @@ class Staged(Delegate):
     def __init__(self, first: BaseSampler, then: BaseSampler, startup: int) -> None:
         super().__init__(then)
         self._first, self._startup = first, startup
+        self._over: int | None = None  # a trial by which the start-up had ended
 
     def choose(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
         """The sampler whose turn it is."""
-        started = proposals_before(study, trial.number) < self._startup
-        return self._first if started else self._model, study
+        if self._over is None or trial.number < self._over:
+            if proposals_before(study, trial.number) < self._startup:
+                return self._first, study
+            self._over = trial.number
+        return self._model, study
 
 
 class _Exhaustive(BruteForceSampler):

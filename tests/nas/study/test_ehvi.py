@@ -64,6 +64,15 @@ def test_what_is_below_the_reference_improves_nothing():
     assert improvement(limits, best, np.array([[0.1]]), np.array([0.6]), np.array([1e-9])) == 0
 
 
+def test_the_best_within_limits_is_the_best_of_all_that_keep_them():
+    rng = np.random.default_rng(0)
+    limits, costs = rng.random((64, 2)), rng.random((200, 2)).round(1)
+    dice = rng.random(200).round(1)
+    for limit, best in zip(limits, best_within(limits, costs, dice, 0.3), strict=True):
+        within = [found for cost, found in zip(costs, dice, strict=True) if (cost <= limit).all()]
+        assert best == max([0.3, *within])
+
+
 def told(study, params, cost=1e4, **found):
     """End a trial as a search does."""
     study.enqueue_trial(params)

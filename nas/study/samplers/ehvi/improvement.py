@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
+from nas.pareto.front import non_dominated
+
 
 def best_within(
     limits: np.ndarray, costs: np.ndarray, dice: np.ndarray, reference: float
@@ -13,8 +15,9 @@ def best_within(
 
     limits: (q, k), costs: (n, k), dice: (n,). Returns (q,).
     """
-    within = (costs[None] <= limits[:, None]).all(axis=2)  # (q, n)
-    found = np.where(within, dice[None], -np.inf)
+    front = non_dominated(np.column_stack([costs, -dice]))  # no other is the best within any limit
+    within = (costs[front] <= limits[:, None]).all(axis=2)  # (q, n)
+    found = np.where(within, dice[front], -np.inf)
     return np.maximum(found.max(axis=1, initial=-np.inf), reference)
 
 
