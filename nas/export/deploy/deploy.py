@@ -25,7 +25,7 @@ from nas.export.deploy.record import Deployment, Format, Precision
 from nas.export.deploy.runtime import Deployed, open_file
 from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
-from trainers.atomic import make_folder
+from trainers.atomic import fill_folder, new_folder
 from trainers.counted import counted
 from trainers.ensemble import common_steps
 from trainers.errors import UserError
@@ -120,15 +120,15 @@ def deploy(
     """Write the folder `to`, whole and checked on `cases`, or nothing.
 
     Raises DeployError where the network does not go into this format and precision, or does not
-    agree with PyTorch; UserError where `to` is there already or a package is missing.
+    agree with PyTorch; UserError where `to` holds something already or cannot be made, or a package
+    is missing.
     """
     if precision == "int8" and kind != "onnx":
         raise DeployError(
             f"--format {kind} --precision int8: PyTorch has no int8 convolution of three axes; "
             "use --format onnx, or --precision fp16"
         )
-    if to.exists():
-        raise UserError(f"{to} exists already; give --to a new folder")
+    new_folder(to)
     if not cases:
         raise UserError("there is no case to check with; use --check-images FOLDER")
     if kind in RUNNERS:
@@ -140,7 +140,7 @@ def deploy(
             _build(folder, source, cases, kind, precision, config, progress)
 
     try:
-        make_folder(to, build)
+        fill_folder(to, build)
     except (DeployError, LatencyError) as error:
         how = f"{source.name} ({source.key}) as {kind} {precision}"
         raise DeployError(f"{how}: {error}. Nothing was written") from error

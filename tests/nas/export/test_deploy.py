@@ -307,9 +307,28 @@ def test_a_dice_of_training_cases_is_said_to_be_one(cases, tmp_path):
     assert metadata(new)["eval_metrics"] == {"mean_dice": new.checks.dice}
 
 
-def test_a_folder_that_is_there_is_left_alone(cases, tmp_path):
-    with pytest.raises(UserError, match="exists already"):
+def test_a_folder_that_holds_something_is_left_alone(cases, tmp_path):
+    (tmp_path / "mine").touch()
+    with pytest.raises(UserError, match="is not empty"):
         deploy(source(), cases, "torchscript", "fp32", tmp_path, QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_empty_folder_that_is_there_is_filled_in_its_place(cases, tmp_path, monkeypatch):
+    """It may be where a volume is mounted, as in a container."""
+
+    def refuse(*_):
+        raise DeployError("cannot be opened")
+
+    to = tmp_path / "mounted"
+    to.mkdir()
+    place = to.stat().st_ino
+    with monkeypatch.context() as patched, pytest.raises(DeployError, match="Nothing was written"):
+        patched.setattr(formats, "open_file", refuse)
+        deploy(source(), cases, "torchscript", "fp32", to, QUICK)
+    assert not list(to.iterdir()) and to.stat().st_ino == place
+    deploy(source(), cases, "torchscript", "fp32", to, QUICK)
+    assert Deployment.read(to).format == "torchscript" and to.stat().st_ino == place
 
 
 def test_a_damaged_file_is_one_clear_error(cases, tmp_path):
