@@ -31,7 +31,10 @@ from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
+from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter, SegmenterSpec
+from trainers.volumes import readable
+from trainers.volumes.preprocess import prepare_label
 
 TASK = Task(channels=1, classes=("background", "a", "b", "c"), spacing=None, patch=(16, 16, 16))
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
@@ -267,6 +270,29 @@ class WithNan(Shrink):
         logits = super().forward(x).clone()
         logits[:, -1, 0, 0, 0] = torch.nan
         return logits
+
+
+def test_of_whole_volumes_a_slab_of_logits_is_in_memory(cases, monkeypatch):
+    given = source(patch=(8, 8, 8))
+    logits = 4 * 4 * np.prod(nib.load(cases[0].image).shape)  # of four classes, in float32
+    monkeypatch.setattr(readable, "free_memory", lambda: 0.9 * logits)
+    checks = check(given.segmenter, given.segmenter.network, cases[:1], "fp32", ())
+    assert (checks.max_difference, checks.agreement) == (0.0, 1.0)
+
+
+def test_slabs_along_any_axis_tell_what_the_whole_volume_does(cases):
+    given, other = (source(patch=(16, 16, 8)).segmenter for _ in range(2))
+    with torch.no_grad():
+        other.network.head.weight *= 1.0003
+    prepared = given.prepare(cases[0].image)
+    assert given.inferer.across(prepared.grid.shape) == 2
+    ours, theirs = (one.logits(prepared) for one in (given, other))
+    checks = check(given, other.network, cases[:1], "fp32", ())
+    assert checks.max_difference == pytest.approx(float((theirs - ours).abs().max()), rel=1e-2)
+    assert checks.largest == pytest.approx(float(ours.abs().max()))
+    truth = prepare_label(cases[0].label, prepared, 4)
+    found = (dice_per_class(one.max(0).indices.numpy(), truth, 4) for one in (theirs, ours))
+    assert (checks.dice, checks.dice_pytorch) == tuple(mean_dice(each[None]) for each in found)
 
 
 def test_a_logit_of_any_class_that_is_no_number_is_refused(cases):
