@@ -116,8 +116,11 @@ def deploy(
     to: Path,
     latency: LatencyConfig | None = None,
     progress: Progress = lambda _: None,
+    calibrate_on: Sequence[CheckCase] = (),
 ) -> Deployment:
     """Write the folder `to`, whole and checked on `cases`, or nothing.
+
+    calibrate_on: of which int8 takes its ranges; by default the cases of the check.
 
     Raises DeployError where the network does not go into this format and precision, or does not
     agree with PyTorch; UserError where `to` holds something already or cannot be made, or a package
@@ -137,7 +140,7 @@ def deploy(
 
     def build(folder: Path) -> None:
         with threads_set(config.threads):
-            _build(folder, source, cases, kind, precision, config, progress)
+            _build(folder, source, cases, kind, precision, config, progress, calibrate_on or cases)
 
     try:
         fill_folder(to, build)
@@ -155,6 +158,7 @@ def _build(
     precision: Precision,
     config: LatencyConfig,
     progress: Progress,
+    calibrate_on: Sequence[CheckCase],
 ) -> None:
     segmenter, task = source.segmenter, source.segmenter.task
     own = next(segmenter.network.parameters()).device
@@ -165,8 +169,8 @@ def _build(
     patch, half = (task.channels, *task.patch), precision == "fp16"
     dynamic, shapes = write_network(network, kind, patch, source.strides, path, half)
     if precision == "int8":
-        progress("calibrating int8")
-        quantise(path, path, "static", calibration(segmenter, cases))
+        progress(f"calibrating int8 on {counted(len(calibrate_on), 'case')}")
+        quantise(path, path, "static", calibration(segmenter, calibrate_on))
     forward, device = open_file(path, kind, own.type)
     deployed = Deployed(forward, device, dynamic.batch).eval()
     progress(f"checking on {counted(len(cases), 'case')}")
@@ -188,6 +192,7 @@ def _build(
         opset=OPSET if kind == "onnx" else None,
         versions=_versions(),
         checks=checks,
+        calibration=tuple(case.name for case in calibrate_on) if precision == "int8" else (),
         latency={name: latency.to_json() for name, latency in times.items()},
     )
     if kind in RUNNERS:

@@ -44,12 +44,12 @@ class CheckCase:
     label: Path | None
 
 
-def export_cases(export: Export, most: int) -> list[CheckCase]:
-    """The first validation cases of the export's own data. Raises UserError where they are gone."""
+def export_cases(export: Export, most: int, part: str = "validation") -> list[CheckCase]:
+    """The first cases of a part of the export's own data. Raises UserError where they are gone."""
     source = export.config.data.open(export.folder)
     by_name = {case.name: case for case in source.cases}
-    validation = split_source(source, export.config.data.split).validation
-    return [CheckCase(n, by_name[n].image, by_name[n].label) for n in validation[:most]]
+    names = split_source(source, export.config.data.split).parts[part][:most]
+    return [CheckCase(name, by_name[name].image, by_name[name].label) for name in names]
 
 
 def folder_cases(

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from nas.cli import deploy as deploying_command
+from nas.cli.main import main
 from nas.cost.latency import LatencyConfig
-from nas.export.deploy import formats, latency
+from nas.export.deploy import formats, latency, parity_check
 from nas.export.deploy.bundle_text import metadata
 from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.errors import DeployError, reason
@@ -202,6 +203,40 @@ def test_int8_weights_are_stored_in_int8(cases, tmp_path):
     stored = [t for t in graph.initializer if t.data_type == onnx.TensorProto.INT8]
     assert {int(np.prod(t.dims)) for t in stored} >= {8 * 27, 4 * 8}
     assert open_segmenter(tmp_path / "d")[0].segment(cases[0].image).shape == (24, 24, 24)
+
+
+def test_int8_takes_its_ranges_from_training_cases(
+    phantom_folder, phantom, tmp_path, monkeypatch, capsys
+):
+    """Where the export's data are at hand; else from those that it is checked on, and says so."""
+    pytest.importorskip("onnx")
+    cases = phantom[1]
+    monkeypatch.setitem(parity_check.DICE_TOLERANCE, "int8", 1.0)  # of drawn weights
+    out = write_export(tmp_path / "out", phantom_folder, cases)
+    command = [
+        "deploy",
+        str(out),
+        "--format",
+        "onnx",
+        "--precision",
+        "int8",
+        "--cases",
+        "2",
+        "--to",
+    ]
+    assert main([*command, str(tmp_path / "d")]) == 0
+    record = Deployment.read(tmp_path / "d")
+    assert record.calibration == cases.train[:2]
+    assert record.checks.cases == cases.validation[:2]
+    assert "from the cases that it is checked on" not in capsys.readouterr().err
+
+    text = (out / "retrain.yaml").read_text()
+    (out / "retrain.yaml").write_text(text.replace(str(phantom_folder), str(tmp_path / "gone")))
+    images = str(phantom_folder / "imagesTr")
+    assert main([*command, str(tmp_path / "e"), "--check-images", images]) == 0
+    record = Deployment.read(tmp_path / "e")
+    assert record.calibration == record.checks.cases
+    assert "from the cases that it is checked on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "torch-export", "bundle"])
