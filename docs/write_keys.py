@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import ValidationError
 
 from nas.config.run_config import RunConfig
 from trainers.data.registry import HERE
+from trainers.strict import Strict
 
 PAGE = Path(__file__).with_name("keys.md")
 HEAD = """\
@@ -105,21 +109,50 @@ def _table(rows: Iterable[str]) -> Iterator[str]:
 
 
 def _rows(key: str, part: Schema, root: Schema, required: bool = False) -> Iterator[str]:
-    """A row for the key, or one for each key below it."""
-    found = [_resolved(one, root) for one in part.get("anyOf", [part])]
+    """A row for the key, or one for each key below it, or both where it takes something else than
+    these."""
+    found = [_resolved(one, root) for one in _choices(part)]
     models = [one for one in found if "properties" in one]
+    others = [_value(one, root) for one in found if one not in models]
+    others += [word for one in models if (word := _word(one["title"]))]
+    default = _default(part, required)
     if not models:
-        values = " or ".join(dict.fromkeys(_value(one, root) for one in found))
-        yield f"| `{key}` | {values} | {_default(part, required)} |"
+        yield f"| `{key}` | {' or '.join(dict.fromkeys(others))} | {default} |"
         return
-    if len(found) > 1:
-        others = " or ".join(_value(one, root) for one in found if one not in models)
-        default = "those below" if part.get("default") else _default(part, required)
-        yield f"| `{key}` | {others}, or the keys below | {default} |"
-    changed = part.get("default") or {}  # of the model where it stands here
-    for name, below in models[0]["properties"].items():
-        told = {**below, "default": changed[name]} if name in changed else below
-        yield from _rows(f"{key}.{name}", told, root, name in models[0].get("required", ()))
+    if others:
+        if len(models) == 1 and isinstance(part.get("default"), dict):
+            default = "those below"
+        yield f"| `{key}` | {' or '.join(others)}, or the keys below | {default} |"
+    changed = part.get("default")  # of the model where it stands here
+    changed = changed if isinstance(changed, dict) else {}
+    told = {name: (one, below) for one in models for name, below in one["properties"].items()}
+    for name, (one, below) in told.items():
+        below = {**below, "default": changed[name]} if name in changed else below
+        yield from _rows(f"{key}.{name}", below, root, name in one.get("required", ()))
+
+
+def _choices(part: Schema) -> Sequence[Schema]:
+    """What may stand there, one of them."""
+    return part.get("anyOf") or part.get("oneOf") or [part]
+
+
+def _word(title: str) -> str:
+    """What the model of that name takes in the place of its keys: a word, which is one of them.
+    Empty where it takes none, as it shows when it is tried."""
+    [model] = [one for one in _models(Strict) if one.__name__ == title]
+    for name, field in model.model_fields.items():
+        words = [word for word in get_args(field.annotation) if isinstance(word, str)]
+        with suppress(ValidationError):
+            if words and all(getattr(model.model_validate(w), name) == w for w in words):
+                return f"{', '.join(f'`{word}`' for word in words)} (its `{name}`)"
+    return ""
+
+
+def _models(model: type[Strict]) -> Iterator[type[Strict]]:
+    """It, and all that are made of it."""
+    yield model
+    for one in model.__subclasses__():
+        yield from _models(one)
 
 
 def _resolved(part: Schema, root: Schema) -> Schema:
@@ -130,17 +163,21 @@ def _resolved(part: Schema, root: Schema) -> Schema:
 def _value(part: Schema, root: Schema) -> str:
     """What may stand there, in words."""
     part = _resolved(part, root)
-    if "anyOf" in part:
-        return " or ".join(dict.fromkeys(_value(one, root) for one in part["anyOf"]))
+    if len(several := _choices(part)) > 1:
+        return " or ".join(dict.fromkeys(_value(one, root) for one in several))
     if "const" in part or "enum" in part:
         return ", ".join(f"`{value}`" for value in part.get("enum", [part.get("const")]))
     kind = part.get("type")
     if kind == "array":
-        if several := part.get("prefixItems"):
-            return f"a list of {len(several)}: {_value(several[0], root)}"
+        if items := part.get("prefixItems"):
+            return f"a list of {len(items)}: {_value(items[0], root)}"
         return f"a list of: {_value(part.get('items', {}), root)}"
     if kind in ("integer", "number"):
         return f"{'whole number' if kind == 'integer' else 'number'}{_limits(part)}"
+    if "properties" in part:
+        return f"a mapping of {', '.join(f'`{name}`' for name in part['properties'])}"
+    if isinstance(below := part.get("additionalProperties"), dict):
+        return f"a mapping to: {_value(below, root)}"
     words = {
         "boolean": "`true`, `false`",
         "string": "text",

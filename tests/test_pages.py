@@ -94,6 +94,20 @@ def test_a_page_of_reference_is_what_its_script_writes(name: str) -> None:
     assert script["PAGE"].read_text() == script["page"](), f"run: python docs/{name}"
 
 
+def test_the_page_of_keys_has_short_forms_beside_the_keys_they_stand_for() -> None:
+    """As the models take them: a word for its mapping, a window by its middle, a list or a word."""
+    rows = dict(line[2:].split(" | ", 1) for line in (DOCS / "keys.md").read_text().splitlines()
+                if line.startswith("| `"))  # fmt: skip
+    assert rows["`train.schedule`"].startswith("`cosine`, `constant`, `poly` (its `kind`), or the")
+    assert "(its `preset`), or the keys below" in rows["`train.augment`"]
+    assert "`train.loss`" not in rows  # which takes no word
+    assert rows["`data.preprocess.window`"].startswith("a list of 2: number or `null`, or the keys")
+    assert rows["`data.preprocess.window.width`"] == "number > 0 | has to be there |"
+    assert rows["`data.preprocess.spacing`"].startswith("`native`, `median` or a list of 3: number")
+    assert rows["`data.split`"].startswith("text, or the keys below")
+    assert not any("as explained" in told for told in rows.values())
+
+
 @pytest.mark.skipif(find_spec("zensical") is None, reason="the extra `docs` is not installed")
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     shutil.copytree(DOCS, tmp_path / "docs")

@@ -14,7 +14,6 @@ from pydantic import Field
 from torch import nn
 
 from trainers.data.check.outliers import far_voxels
-from trainers.data.check.parts import NO_AIR
 from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
@@ -31,6 +30,7 @@ from trainers.volumes.preprocess import Prepared, prepare_image
 from trainers.volumes.segment import check_logits, segment
 from trainers.volumes.settings import AffineRule, Settings
 from trainers.volumes.steps import Postprocess, Steps
+from trainers.volumes.units import doubts_of_units
 from trainers.volumes.windows import SlabInferer
 
 if TYPE_CHECKING:
@@ -180,14 +180,7 @@ class Segmenter:
                 "has voxels so far from all others that they move its z-score: expect little of "
                 "it; `segnas check` names them"
             )
-        # Without a window a volume is normalised by itself, and its unit does not count.
-        for how, low, usual in zip(each, prepared.lowest, self.task.lowest, strict=False):
-            if how.kind == "ct" and usual is not None and low > NO_AIR:
-                yield (
-                    f"has {low:.4g} as its lowest value; the network was trained on Hounsfield "
-                    f"units from about {usual:.4g} on: expect little of it, and check how the "
-                    "file's values were rescaled"
-                )
+        yield from doubts_of_units(prepared.lowest, self.spec.settings, self.task.lowest)
         sizes = voxel_sizes(prepared.oriented.affine)
         learnt = self.task.voxel_size or self.task.spacing
         if learnt and (max(sizes / learnt) > FAR or min(sizes / learnt) < 1 / FAR):

@@ -112,13 +112,19 @@ def acdc(raw: Path) -> Iterator[Case]:
 
 
 def isic2018(raw: Path) -> Iterator[Case]:
-    """Task 1 or 2: ISIC_0000000.jpg and ISIC_0000000_segmentation.png, scaled to 256 x 256."""
-    from PIL import Image
+    """Task 1 or 2: ISIC_0000000.jpg and ISIC_0000000_segmentation.png, scaled to 256 x 256.
+
+    Both are turned by their EXIF orientation, as segnas turns pictures.
+    """
+    from PIL import Image, ImageOps
 
     for file in sorted(raw.glob("*_Training_Input/ISIC_*.jpg")):
         [mask] = raw.glob(f"*_Training_GroundTruth/{file.stem}_segmentation.png")
-        colours = Image.open(file).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-        lesion = Image.open(mask).convert("L").resize((SIDE, SIDE), Image.Resampling.NEAREST)
+        image, label = (ImageOps.exif_transpose(Image.open(one)) for one in (file, mask))
+        if image.size != label.size:
+            raise SystemExit(f"{file} is {image.size}, but {mask.name} {label.size} pixels")
+        colours = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        lesion = label.convert("L").resize((SIDE, SIDE), Image.Resampling.NEAREST)
         yield Case(file.stem, flat(np.asarray(colours)), flat(np.asarray(lesion) > 127))
 
 

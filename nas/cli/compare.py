@@ -9,6 +9,7 @@ from pathlib import Path
 from nas.cli import arguments
 from nas.cli.arguments import path
 from nas.cli.console import print_wide, say
+from nas.cli.with_runs import with_runs
 
 HELP = "compare the fronts of several searches on the same data"
 MOST = 8  # colours that can be told apart
@@ -44,7 +45,10 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--objectives: {error}") from None
     folders = _named(options.dirs)
     found = {name: read_search(folder) for name, folder in folders.items()}
-    searches = {name: record for name, (_, record) in found.items()}
+    searches = {
+        name: with_runs(config, record, folders[name]) if options.to else record
+        for name, (config, record) in found.items()
+    }
     caches = {name: found[name][0].data.cache_folder(folder) for name, folder in folders.items()}
     comparison = compare(with_files_of_first(searches, caches), chosen)
     to: Path | None = options.to

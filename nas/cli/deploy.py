@@ -17,7 +17,9 @@ from trainers.counted import counted
 from trainers.errors import UserError
 
 if TYPE_CHECKING:
+    from nas.export.deploy.parity_check import CheckCase
     from nas.export.deploy.record import Checks, Deployment
+    from nas.export.export_folder import Export
 
 HELP = "write an exported network as a file that runs without segnas, checked"
 FORMATS = ("bundle", "onnx", "torch-export", "torchscript")
@@ -40,7 +42,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--labels", type=path, metavar="FOLDER", help="those of --check-images")
     command.add_argument(
-        "--cases", type=arguments.positive, default=4, help="to check on, at most (default: 4)"
+        "--cases",
+        type=arguments.positive,
+        default=4,
+        help="to check on, at most, and of int8 to calibrate on (default: 4)",
     )
     arguments.add_json(command)
 
@@ -68,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
     source = Source.of(*exports)
     weights = " and ".join(str(export.weights) for export in exports)
     note(f"using the {source.weights} weights: {weights}")
-    record = deploy(source, cases, options.format, options.precision, options.to, progress=note)
+    how = options.format, options.precision
+    ranges = _training_cases(export, options.cases) if options.precision == "int8" else []
+    record = deploy(source, cases, *how, options.to, progress=note, calibrate_on=ranges)
     if options.json:
         print(record.model_dump_json())
     else:
@@ -76,6 +83,17 @@ def run(options: argparse.Namespace) -> int:
         say(agreement(record))
         say(f"{record.format} {record.precision} in {options.to}")
     return 0
+
+
+def _training_cases(export: Export, most: int) -> list[CheckCase]:
+    """Of which int8 takes its ranges; none where the export's own data are gone."""
+    from nas.export.deploy.parity_check import export_cases
+
+    try:
+        return export_cases(export, most, "training")
+    except UserError as error:
+        note(f"int8 takes its ranges from the cases that it is checked on: {error}")
+        return []
 
 
 def deployment_table(record: Deployment) -> Table:

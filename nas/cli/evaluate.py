@@ -28,7 +28,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--images",
         type=path,
-        help="folder of images: NIfTI, NRRD, MetaImage, pictures, or DICOM series",
+        help="folder of images: NIfTI, NRRD, MetaImage, pictures, or DICOM series; cases that the "
+        "network was trained on are known by their names alone",
     )
     command.add_argument(
         "--labels",

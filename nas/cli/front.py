@@ -8,7 +8,7 @@ import shlex
 from dataclasses import replace
 
 from nas.cli import arguments
-from nas.cli.console import note, print_wide
+from nas.cli.console import note, print_wide, say
 from nas.report.safe_console import SafeConsole
 
 HELP = "show the Pareto front of a search"
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from nas.pareto.front_files import front_json, read_front
     from nas.pareto.limits import filter_by_limits, parse_limits
     from nas.pareto.reference import above_reference
-    from nas.report.terminal_tables import front_table
+    from nas.report.terminal_tables import front_table, left_out
 
     front = read_front(options.dir)
     if options.within is not None:
@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(front_json(front)))
         return 0
     if front.members or front.beside:
-        print_wide(front_table(front, options.plot, options.all, _command(options)))
+        print_wide(front_table(front, options.plot, options.all, counting=False))
+        if not options.all and (told := left_out(front, _command(options))):
+            say(told)
     if not front.members:
         note("the front is empty so far: no network was trained to the end, or all that were wait")
         return 0

@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
             export, options.data, options.prune, options.output, options.cka, bars.count
         )
     written = write_report(report, to)
+    if seen := report.seen():
+        note(seen)
     if options.json:
         print(json.dumps(report.to_json()))
         return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from nas.cli import arguments
 from nas.cli.arguments import path
-from nas.cli.console import note, say
-from trainers.errors import UserError
+from nas.cli.console import say
+from nas.cli.with_runs import with_runs
 
 HELP = "write a search as a report: Markdown, figures, LaTeX and CSV"
 
@@ -22,16 +21,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from nas.report.read_search import read_search
     from nas.report.write_report import write_report
-    from nas.tracking.lookup import find_trial_runs
 
     to: Path = options.to or options.dir / "report"
     config, record = read_search(options.dir)
-    try:
-        runs = find_trial_runs(config.tracking, options.dir, record.id)
-    except UserError as error:
-        note(f"{error}; the page does not lead to the runs there")
-    else:
-        record = replace(record, runs=runs)
-    for file in write_report(config, record, to):
+    for file in write_report(config, with_runs(config, record, options.dir), to):
         say(file)
     return 0

@@ -14,12 +14,12 @@ from nas.pareto.reference import above_reference, dice_reference
 
 
 def front_table(
-    front: Front, numbered: bool = False, whole: bool = False, command: str = ""
+    front: Front, numbered: bool = False, whole: bool = False, counting: bool = True
 ) -> Table:
     """The members of a front, one a row, smallest first; a column an objective that is known.
 
-    Those below the reference in Dice are only counted, unless the `whole` front is wanted; beside
-    the number is the `command` that with `--all` shows them.
+    Those below the reference in Dice are only counted, unless the `whole` front is wanted; not
+    `counting`, they are left to `left_out`.
     Where there are `chances`, also these; a Dice is marked that is the mean of several trainings.
     What stands beside them follows under a line: baselines by their names, compressed networks by
     their keys and method, with the trial of which they were made below the table.
@@ -35,8 +35,8 @@ def front_table(
     names = [n for n in ("dice", *costs) if any(row.value(n) is not None for row in rows)]
     known = list(map(objective, names))
     for shown in known:
-        whole = shown.name == DICE.name  # the others break before their unit
-        table.add_column(shown.title, justify="right", overflow="fold", no_wrap=whole)
+        one_line = shown.name == DICE.name  # the others break before their unit
+        table.add_column(shown.title, justify="right", overflow="fold", no_wrap=one_line)
     if front.chances:
         table.add_column("chance", justify="right")
     for number, row in enumerate(rows, 1):
@@ -60,12 +60,20 @@ def front_table(
             captions[f"latency: median of a pass, {conditions_text(row.latency)}"] = None
         for name, latency in row.latencies.items():
             captions[f"latency on {name}: median of a pass, {conditions_text(latency)}"] = None
-    if below := len(front.members) - len(members):
-        least = DICE.exact(dice_reference(front.members))
-        how = f": {command} --all" if command else ""
-        captions[f"{below} more below Dice {least}{how}"] = None
+    if counting and not whole and (told := left_out(front)):
+        captions[told] = None
     table.caption = "\n".join(captions) or None
     return table
+
+
+def left_out(front: Front, command: str = "") -> str:
+    """How many members the table only counts, and the `command` that with `--all` shows them; empty
+    where there are none. A line of its own: a caption would break the command."""
+    below = len(front.members) - len(above_reference(front.members))
+    if not below:
+        return ""
+    told = f"{below} more below Dice {DICE.exact(dice_reference(front.members))}"
+    return f"{told}: {command} --all" if command else told
 
 
 def shell_path(path: Path) -> str:

@@ -18,7 +18,7 @@ from nas.pareto.result import Result
 from nas.report.progress import Progress
 from nas.report.safe_console import print_line
 from nas.report.search_record import SearchRecord
-from nas.report.terminal_tables import front_table, shell_path
+from nas.report.terminal_tables import front_table, left_out, shell_path
 from nas.report.untrained import kept_untrained
 from nas.report.write_front import try_write_front
 from nas.search.callback import SearchCallback
@@ -119,8 +119,9 @@ def run_search(
         write_summary(directory, {**summary.to_json(), "status": status})
         tracker.finish(directory, summary.metrics(), status)
         if record.members or record.beside:
-            command = f"segnas front {shell_path(directory)}"
-            console.print(front_table(record.front, command=command))
+            console.print(front_table(record.front, counting=False))
+            if told := left_out(record.front, f"segnas front {shell_path(directory)}"):
+                print_line(console, told)
         parts = session, summary, record, begun.baselines, directory, tracker, stages.seconds
         for line in closing_lines(*parts):
             print_line(console, line)

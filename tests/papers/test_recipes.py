@@ -3,8 +3,11 @@
 import runpy
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 from nas.config.data_space import space_for
@@ -156,6 +159,39 @@ def test_images_without_a_mask_are_told(command, capsys):
 def test_another_download_is_refused_with_what_is_expected(command):
     with pytest.raises(SystemExit, match="has no cases; expected training/patient001"):
         command("acdc")
+
+
+def photographed(raw, pixels, mask, orientation=1):
+    """An ISIC download of one picture (H, W), with that EXIF orientation, and its mask."""
+    names = "ISIC2018_Task1-2_Training_Input/ISIC_1.jpg", "ISIC2018_Task1_Training_GroundTruth"
+    image, label = raw / names[0], raw / names[1] / "ISIC_1_segmentation.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for file in (image, label):
+        file.parent.mkdir(parents=True)
+    Image.fromarray(pixels).save(image, exif=exif)
+    Image.fromarray(mask).save(label)
+
+
+def test_a_photograph_lies_as_viewers_show_it_and_so_as_its_mask(tmp_path):
+    shown = np.zeros((40, 60), np.uint8)
+    shown[:10, :20] = 255
+    stored = np.ascontiguousarray(np.rot90(shown))  # on its side, as cameras do
+    photographed(tmp_path / "raw", stored, shown, orientation=6)
+    LAY_OUT["lay_out"]("isic2018", tmp_path / "raw", tmp_path / "to")
+    image, label = (
+        np.asarray(nib.load(tmp_path / "to" / name / "ISIC_1.nii.gz").dataobj)[0]
+        for name in ("imagesTr", "labelsTr")
+    )
+    assert label[:60, :80].all() and label.sum() < 70 * 90  # a quarter by a third of 256
+    assert ((image[..., 0] > 127) == label).mean() > 0.98
+
+
+def test_a_photograph_and_a_mask_of_two_sizes_are_refused(tmp_path):
+    """Scaled, they would look as though they belonged together."""
+    photographed(tmp_path / "raw", np.zeros((40, 60), np.uint8), np.zeros((60, 40), np.uint8))
+    with pytest.raises(SystemExit, match=r"ISIC_1\.jpg is \(60, 40\), but ISIC_1_.*\(40, 60\)"):
+        LAY_OUT["lay_out"]("isic2018", tmp_path / "raw", tmp_path / "to")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -14,7 +14,7 @@ from trainers.data.config import OwnSplit, SharesOrFile
 from trainers.data.dataset import Dataset
 from trainers.data.msd_descriptor import about_json, problems_of
 from trainers.data.source import About, SourceConfig
-from trainers.errors import UserError
+from trainers.errors import UserError, shortened
 
 PARTS = {"training": "training", "validation": "validation", "test": "test", "testing": "test"}
 TRAINING = "training"
@@ -78,6 +78,12 @@ def is_datalist(told: Any) -> bool:
 def _entries(file: Path, told: Mapping[str, Any], root: Path) -> Iterator[Entry]:
     if not is_datalist(told):
         raise UserError(f"{file} has no list `training`. {EXPECTED}")
+    names = told[TRAINING]
+    if names and all(isinstance(name, str) for name in names):
+        raise UserError(
+            f"{file} lists {shortened(names[0])!r} and others by name alone, as the split of a "
+            f"search does; it is no data. {EXPECTED}"
+        )
     for key, value in told.items():
         if key not in PARTS and _lists_cases(value):
             expected = "training, validation, and test or testing"

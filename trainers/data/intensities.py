@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from trainers.strict import Strict, left_out_at
 from trainers.volumes.settings import (
@@ -19,20 +26,27 @@ CT_WINDOW = (-175.0, 250.0)
 Voxels = Annotated[int, Field(ge=1)]
 
 
+class LevelAndWidth(Strict):
+    """A window as radiologists say it, by its middle."""
+
+    level: float
+    width: Annotated[float, Field(gt=0)]
+
+
 def _from_level(window: Any) -> Any:
-    """{level, width}, as radiologists say it, as (low, high)."""
+    """{level, width} as (low, high)."""
     if not isinstance(window, dict):
         return window
     try:
-        (level, width) = (float(window[key]) for key in ("level", "width"))
-    except (KeyError, TypeError, ValueError):
-        window = {}
-    if len(window) != 2 or not width > 0:
-        raise ValueError("expected [low, high] or {level: 40, width: 400}, the width above 0")
-    return level - width / 2, level + width / 2
+        told = LevelAndWidth.model_validate(window)
+    except ValidationError:
+        raise ValueError(
+            "expected [low, high] or {level: 40, width: 400}, the width above 0"
+        ) from None
+    return told.level - told.width / 2, told.level + told.width / 2
 
 
-Window = Annotated[Span, BeforeValidator(_from_level)]
+Window = Annotated[Span, BeforeValidator(_from_level, json_schema_input_type=Span | LevelAndWidth)]
 """Of values of a file: the lowest and the highest, also told as level and width."""
 
 

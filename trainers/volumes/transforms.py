@@ -6,6 +6,8 @@ and `prepared` lead from one to the other.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .errors import UserError
+from .errors import DoubtWarning, UserError
 from .files import case_name, files_of, images_of, one_or_all, output_name, volumes_among
 from .geometry import Spacing3
 from .nifti import channels, open_volume, save_segmentation, with_affine
@@ -22,6 +24,7 @@ from .segment import segment
 from .settings import Settings
 from .steps import Postprocess
 from .targets import Targets
+from .units import doubts_of_units
 from .windows import SlabInferer
 
 Case = dict[str, Any]
@@ -54,12 +57,14 @@ def find_images(folder: str, channels: int = 1) -> list[Case]:
 class PrepareImaged(Settings):
     """`image`: a file, or a list of them -> the network's input (C, D, H, W), with its affine.
 
-    `spacing`: in mm or None. Raises UserError as `prepare_image` does, and for an image that has
-    not as many `channels` as the network reads.
+    `spacing`: in mm or None. `lowest`: as `doubts_of_units` has what was learnt; warns of what it
+    says. Raises UserError as `prepare_image` does, and for an image that has not as many `channels`
+    as the network reads.
     """
 
     spacing: Spacing3 | None
     channels: int
+    lowest: Sequence[float | None] = ()
 
     def __call__(self, case: Case) -> Case:
         given = case["image"]
@@ -68,6 +73,8 @@ class PrepareImaged(Settings):
             name = files_of(file)[0]
             raise UserError(f"{name} has {found} channels; the network expects {self.channels}")
         prepared = prepare_image(file, self, self.spacing)
+        for told in doubts_of_units(prepared.lowest, self, self.lowest):
+            warnings.warn(DoubtWarning(files_of(file)[0], told), stacklevel=2)
         image = with_affine(torch.from_numpy(prepared.image), prepared.grid.affine)
         return {**case, "image": image, "file": file, "prepared": prepared}
 

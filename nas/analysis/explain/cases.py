@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nas.export.export_folder import Export
+from nas.export.export_folder import CONFIG, Export
 from nas.export.learnt_cases import learnt_cases
 from trainers.counted import counted
 from trainers.data.config import Groups
@@ -61,6 +61,8 @@ def find_cases(export: Export, data: Path, labels: Path | None, workdir: Path) -
     `data`: a folder of images, with their `labels` in another or without, or a data set as `segnas
     check` takes it. `workdir`: for what a source makes. Raises UserError where there is none.
     """
+    if (data / CONFIG).is_file():
+        raise UserError(f"{data} is an exported network; expected cases to explain the network on")
     task, groups = export.config.task, export.config.groups
     own: Mapping[str, str] | None = None
     learnt = learnt_cases(export, first=True).training  # of folds the first is explained

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from nas.analysis.redundancy.pruning_proposal import Proposal, check_count, prop
 from nas.analysis.redundancy.similarity import Centring
 from nas.cost.count import cost_of
 from nas.export.export_folder import Export
+from nas.export.learnt_cases import learnt_cases
 from nas.pareto.objectives import short_number
 from search_spaces.registry import architecture_record
 from search_spaces.space import Architecture
+from trainers.counted import counted
 from trainers.data.check.facts import Progress
 from trainers.data.volume_folder import VOLUMES
 from trainers.data.volume_folder import find_images as images_in
@@ -35,6 +37,7 @@ class Report:
     """What was measured of `architecture`, and what is proposed.
 
     `costs`: "params" and "macs" of a patch, each "before" and "after" the proposal; empty without.
+    `learnt`: how many of the volumes the network was trained on, by their names.
     """
 
     architecture: Architecture
@@ -42,6 +45,7 @@ class Report:
     redundancy: Redundancy
     proposal: Proposal | None
     costs: Mapping[str, Mapping[str, int]]
+    learnt: int = 0
 
     @property
     def closed(self) -> tuple[SubLayer, ...]:
@@ -54,6 +58,7 @@ class Report:
             "key": self.architecture.key,
             "weights": self.weights,
             **self.redundancy.to_json(),
+            "learnt": self.learnt,
             "proposal": self.proposal
             and {
                 **architecture_record(self.proposal.architecture),
@@ -61,6 +66,17 @@ class Report:
                 **self.costs,
             },
         }
+
+    def seen(self) -> str:
+        """Where some of the volumes are training cases, that they are; else empty."""
+        if not self.learnt:
+            return ""
+        volumes = counted(len(self.redundancy.volumes), "volume")
+        verb = "is a training case" if self.learnt == 1 else "are training cases"
+        return (
+            f"{self.learnt} of {volumes} {verb} of the network, by name: on new ones its layers "
+            "may do more, or less"
+        )
 
     def conclusion(self) -> str:
         """The proposal in words."""
@@ -90,11 +106,12 @@ def redundancy_report(
     `prune`: about a quarter of the sub-layers where it is None. Raises UserError for unusable data,
     for a network without sub-layers to compare, and for a `prune` above their number.
     """
-    volumes = find_images(data, export.config.task.channels)
+    known = learnt_cases(export, first=True).training  # of folds the first is measured
+    volumes = find_images(data, export.config.task.channels, known)
     segmenter = export.segmenter()
     network = plain_network(segmenter)
     count = check_count(prune, sublayer_count(network))
-    redundancy = analyse(segmenter, volumes, output, cka, progress)
+    redundancy = analyse(segmenter, list(volumes.values()), output, cka, progress)
     proposal = propose(export.architecture, network, redundancy.ranked(), count)
 
     costs: dict[str, dict[str, int]] = {"params": {}, "macs": {}} if proposal else {}
@@ -104,14 +121,18 @@ def redundancy_report(
             cost = cost_of(point, task.channels, task.targets.outputs, task.patch)
             costs["params"][when], costs["macs"][when] = cost.params, cost.macs
     weights = export.weights.stem
-    return Report(export.architecture, weights, redundancy, proposal, costs)
+    learnt = len(known & volumes.keys())
+    return Report(export.architecture, weights, redundancy, proposal, costs, learnt)
 
 
-def find_images(data: Path, channels: int = 1) -> list[Image]:
-    """The images of a folder, or of a data set's `imagesTr`. Raises UserError."""
+def find_images(data: Path, channels: int = 1, known: Container[str] = ()) -> Mapping[str, Image]:
+    """The images of a folder, or of a data set's `imagesTr`, by name. Raises UserError.
+
+    known: names of cases, see `trainers.data.volume_folder`.
+    """
     inside = data / "imagesTr"
     folder = inside if inside.is_dir() else data
-    volumes = list(images_in(folder, channels).values())
+    volumes = images_in(folder, channels, known)
     if not volumes:
         raise UserError(f"{folder} has no {VOLUMES}")
     return volumes

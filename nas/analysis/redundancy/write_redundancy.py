@@ -51,6 +51,7 @@ def _page(report: Report, title: str) -> str:
             "redundant part is near 1. With LN: the input before the layer norm; without: after "
             f"it; {COMPARED[redundancy.output]}. {CKA[redundancy.cka]}.",
             f"{report.conclusion()}.",
+            *([f"{seen}."] if (seen := report.seen()) else []),
         ),
         svg_panels(redundancy_panels(redundancy, report.closed), 380),
         html_table(redundancy_table(redundancy, report.closed, modules=True)),

@@ -86,6 +86,7 @@ def inference_config(record: Deployment, network: Any) -> dict[str, Any]:
             "intensities": [_made("settings", one) for one in settings.intensities],
             "spacing": record.task.spacing,
             "channels": record.task.channels,
+            "lowest": record.task.lowest,
         },
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},
         "inferer": {

@@ -25,7 +25,7 @@ from nas.export.deploy.record import Deployment, Format, Precision
 from nas.export.deploy.runtime import Deployed, open_file
 from nas.export.export_folder import Export
 from nas.export.learnt_cases import learnt_cases
-from trainers.atomic import make_folder
+from trainers.atomic import fill_folder, new_folder
 from trainers.counted import counted
 from trainers.ensemble import common_steps
 from trainers.errors import UserError
@@ -116,19 +116,22 @@ def deploy(
     to: Path,
     latency: LatencyConfig | None = None,
     progress: Progress = lambda _: None,
+    calibrate_on: Sequence[CheckCase] = (),
 ) -> Deployment:
     """Write the folder `to`, whole and checked on `cases`, or nothing.
 
+    calibrate_on: of which int8 takes its ranges; by default the cases of the check.
+
     Raises DeployError where the network does not go into this format and precision, or does not
-    agree with PyTorch; UserError where `to` is there already or a package is missing.
+    agree with PyTorch; UserError where `to` holds something already or cannot be made, or a package
+    is missing.
     """
     if precision == "int8" and kind != "onnx":
         raise DeployError(
             f"--format {kind} --precision int8: PyTorch has no int8 convolution of three axes; "
             "use --format onnx, or --precision fp16"
         )
-    if to.exists():
-        raise UserError(f"{to} exists already; give --to a new folder")
+    new_folder(to)
     if not cases:
         raise UserError("there is no case to check with; use --check-images FOLDER")
     if kind in RUNNERS:
@@ -137,10 +140,10 @@ def deploy(
 
     def build(folder: Path) -> None:
         with threads_set(config.threads):
-            _build(folder, source, cases, kind, precision, config, progress)
+            _build(folder, source, cases, kind, precision, config, progress, calibrate_on or cases)
 
     try:
-        make_folder(to, build)
+        fill_folder(to, build)
     except (DeployError, LatencyError) as error:
         how = f"{source.name} ({source.key}) as {kind} {precision}"
         raise DeployError(f"{how}: {error}. Nothing was written") from error
@@ -155,6 +158,7 @@ def _build(
     precision: Precision,
     config: LatencyConfig,
     progress: Progress,
+    calibrate_on: Sequence[CheckCase],
 ) -> None:
     segmenter, task = source.segmenter, source.segmenter.task
     own = next(segmenter.network.parameters()).device
@@ -165,8 +169,8 @@ def _build(
     patch, half = (task.channels, *task.patch), precision == "fp16"
     dynamic, shapes = write_network(network, kind, patch, source.strides, path, half)
     if precision == "int8":
-        progress("calibrating int8")
-        quantise(path, path, "static", calibration(segmenter, cases))
+        progress(f"calibrating int8 on {counted(len(calibrate_on), 'case')}")
+        quantise(path, path, "static", calibration(segmenter, calibrate_on))
     forward, device = open_file(path, kind, own.type)
     deployed = Deployed(forward, device, dynamic.batch).eval()
     progress(f"checking on {counted(len(cases), 'case')}")
@@ -188,6 +192,7 @@ def _build(
         opset=OPSET if kind == "onnx" else None,
         versions=_versions(),
         checks=checks,
+        calibration=tuple(case.name for case in calibrate_on) if precision == "int8" else (),
         latency={name: latency.to_json() for name, latency in times.items()},
     )
     if kind in RUNNERS:

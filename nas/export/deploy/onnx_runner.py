@@ -35,6 +35,7 @@ Research only; not a medical device.
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
 from monai.bundle import run
@@ -51,6 +52,7 @@ try:
 except UserError as error:
     parser.error(str(error))
 here = Path(__file__).resolve().parent
+warnings.formatwarning = lambda told, *_: f"warning: {{told}}\\n"
 
 
 def literal(path):

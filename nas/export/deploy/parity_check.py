@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,11 @@ from trainers.data.volume_folder import VOLUMES, find_images, find_volumes
 from trainers.errors import UserError
 from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter
+from trainers.single_image import onednn_for_single_images
 from trainers.volumes.files import Image
-from trainers.volumes.preprocess import prepare_label
+from trainers.volumes.labels import label_type
+from trainers.volumes.preprocess import Prepared, prepare_label
+from trainers.volumes.segment import check_logits
 from trainers.volumes.settings import AffineRule
 
 DICE_TOLERANCE = {"fp32": 0.001, "fp16": 0.001, "int8": 0.01}
@@ -41,12 +44,12 @@ class CheckCase:
     label: Path | None
 
 
-def export_cases(export: Export, most: int) -> list[CheckCase]:
-    """The first validation cases of the export's own data. Raises UserError where they are gone."""
+def export_cases(export: Export, most: int, part: str = "validation") -> list[CheckCase]:
+    """The first cases of a part of the export's own data. Raises UserError where they are gone."""
     source = export.config.data.open(export.folder)
     by_name = {case.name: case for case in source.cases}
-    validation = split_source(source, export.config.data.split).validation
-    return [CheckCase(n, by_name[n].image, by_name[n].label) for n in validation[:most]]
+    names = split_source(source, export.config.data.split).parts[part][:most]
+    return [CheckCase(name, by_name[name].image, by_name[name].label) for name in names]
 
 
 def folder_cases(
@@ -101,15 +104,13 @@ def check(
     gaps, largest, agreements, scores = [], [], [], []
     for case in cases:
         prepared = segmenter.prepare(case.image)
-        expected = segmenter.logits(prepared).cpu()
-        found_logits = replace(segmenter, network=deployed).logits(prepared).cpu()
-        by_class = zip(found_logits, expected, strict=True)  # for their difference is as large
-        gaps.append(np.max([float((theirs - ours).abs().max()) for theirs, ours in by_class]))
-        largest.append(float(expected.abs().max()))
-        ours, theirs = (targets.label_map(one).numpy() for one in (expected, found_logits))
+        axis = segmenter.inferer.across(prepared.grid.shape)
+        gap, most, theirs, ours = _side_by_side(segmenter, deployed, prepared, axis)
+        gaps.append(gap)
+        largest.append(most)
         agreements.append(agreement(theirs, ours, classes))
         if case.label is not None:
-            truth = prepare_label(case.label, prepared, targets.values)
+            truth = np.moveaxis(prepare_label(case.label, prepared, targets.values), axis, 0)
             pairs = [targets.without_ignored(labels, truth) for labels in (theirs, ours)]
             scores.append([dice_per_class(*pair, classes, targets.groups) for pair in pairs])
     dice, dice_pytorch = (
@@ -126,6 +127,36 @@ def check(
     )
     _decide(checks, precision)
     return checks
+
+
+def _side_by_side(
+    segmenter: Segmenter, deployed: nn.Module, prepared: Prepared, axis: int
+) -> tuple[float, float, np.ndarray, np.ndarray]:
+    """The largest difference of the two networks' logits, the largest of PyTorch's, and the labels
+    of the deployed network and of PyTorch: (rows, ...), `axis` in front.
+
+    Of either network a slab of logits is in memory at a time. Raises UserError where that would
+    take more than is free.
+    """
+    targets, inferer = segmenter.task.targets, segmenter.inferer
+    shape = list(prepared.grid.shape)
+    shape[axis] = min(shape[axis], inferer.patch[axis])
+    check_logits("the image", targets, shape)
+    gaps, largest, maps = [], [], []
+    with onednn_for_single_images(segmenter.network):
+        slabs = (
+            inferer.slabs(prepared.image, one, axis, next(one.parameters()).device)
+            for one in (deployed, segmenter.network)
+        )
+        for pair in zip(*slabs, strict=True):
+            theirs, ours = (slab.cpu() for slab in pair)
+            by_class = zip(theirs, ours, strict=True)  # for their difference is as large
+            gaps.append(np.max([float((a - b).abs().max()) for a, b in by_class]))
+            largest.append(float(ours.abs().max()))
+            narrow = label_type(targets.values)
+            maps.append([targets.label_map(one).numpy().astype(narrow) for one in (theirs, ours)])
+    found, expected = (np.concatenate(rows) for rows in zip(*maps, strict=True))
+    return float(np.max(gaps)), max(largest), found, expected
 
 
 def _decide(checks: Checks, precision: Precision) -> None:

@@ -65,7 +65,8 @@ class Deployment(SegmenterSpec):
     `network`: the file beside it; it reads and writes float32. `name`, `key`: of the network.
 
     `weights`: which of the export's; `device`: the type it was written and checked on; `opset`: of
-    ONNX; `latency`: as `nas.cost.latency.Latency` tells it, of the file and of PyTorch in float32.
+    ONNX; `calibration`: the cases of which int8 has its ranges; `latency`: as
+    `nas.cost.latency.Latency` tells it, of the file and of PyTorch in float32.
     """
 
     format: Format
@@ -79,6 +80,7 @@ class Deployment(SegmenterSpec):
     opset: int | None
     versions: Mapping[str, str]
     checks: Checks
+    calibration: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
     latency: Mapping[str, Any]
 
     @classmethod

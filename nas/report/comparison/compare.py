@@ -92,6 +92,14 @@ class Comparison:
         """Whether a network of another search than `name` dominates the member."""
         return dominated([member], self._others(name), self.objectives) > 0
 
+    def same_in(self, name: str, member: Result) -> list[str]:
+        """The other searches than `name` that have the very same network on their fronts."""
+        return [
+            other
+            for other, found in self.fronts.items()
+            if other != name and member.key in {one.key for one in found}
+        ]
+
     def to_json(self) -> dict[str, Any]:
         names = list(self.searches)
         return {

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from nas.pareto.objectives import DICE, objective
-from nas.pareto.result import known
+from nas.pareto.result import Result, known
 from nas.report.architecture_text import compact
 from nas.report.comparison.compare import Comparison
 from nas.report.comparison.tables import best_dice, lead_text, range_text
 from nas.report.front_page.data import embedded, format_of
 from nas.report.front_page.page import SHARED, asset, with_scripts
+from nas.tracking.tracked_runs import TrackedRuns
 
 SCRIPTS = ("networks.js", *SHARED, "comparison.js")
 
@@ -20,6 +21,12 @@ def comparison_page(comparison: Comparison) -> str:
     title = " and ".join(comparison.searches)
     data = embedded(_data(comparison))
     return with_scripts(title, asset("comparison.html"), data, SCRIPTS)
+
+
+def _run(runs: TrackedRuns, one: Result) -> str | None:
+    """Where its run is shown; None where no browser gets there."""
+    run = runs.ids.get(one.name)
+    return runs.address + run if runs.address and run else None
 
 
 def _data(comparison: Comparison) -> dict[str, Any]:
@@ -59,6 +66,8 @@ def _data(comparison: Comparison) -> dict[str, Any]:
                 "key": f"{name}/{one.key}",
                 "search": place,
                 "member": one.key in members[name],
+                "same": comparison.same_in(name, one) if one.key in members[name] else [],
+                "run": _run(comparison.searches[name].runs, one),
                 "beaten": one.key in members[name] and comparison.is_beaten(name, one),
                 "state": one.state,
                 "dice": known(one.dice),

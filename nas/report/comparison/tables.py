@@ -76,11 +76,14 @@ def _members(comparison: Comparison) -> Table:
     table.add_column("dominated")
     rows = [(name, one) for name, found in comparison.fronts.items() for one in found]
     rows.sort(key=lambda row: (row[1].costs.get("params", 0.0), row[0]))
-    for name, member in rows:
+    same = [", ".join(comparison.same_in(*row)) for row in rows]
+    if any(same):
+        table.add_column("same network in")
+    for (name, member), others in zip(rows, same, strict=True):
         cells = [objective(n).short(member.value(n)) for n in ("dice", *comparison.costs)]
         beaten = comparison.is_beaten(name, member)
-        told = "yes" if beaten else ""
-        table.add_row(name, member.key, *cells, told, style="dim" if beaten else None)
+        told = ["yes" if beaten else "", *([others] if any(same) else [])]
+        table.add_row(name, member.key, *cells, *told, style="dim" if beaten else None)
     table.caption = f"dominated: by a network of another search ({UNKNOWN}: not known)"
     return table
 

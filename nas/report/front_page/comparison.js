@@ -34,6 +34,16 @@ function cells(...texts) {
   return texts.map((text) => element("td", {}, text));
 }
 
+// The very same network may be on several fronts, trained in each.
+function searchesOf(network) {
+  const own = data.searches[network.search].name;
+  return network.same.length ? `${own} (the same network in ${network.same.join(", ")})` : own;
+}
+
+function runOf(network) {
+  return network.run ? [" ", element("a", {href: network.run, target: "_blank", rel: "noopener"}, "its run")] : [];
+}
+
 function write(choose) {
   at("legend").replaceChildren(...data.searches.map(({name}, search) => legendEntry(lookOf(search), name)),
     legendEntry({...lookOf(0), fill: palette.soft, size: 3, alpha: 0.5}, "small: trained, not on its front"));
@@ -53,8 +63,8 @@ function write(choose) {
     .sort((a, b) => a.costs.params - b.costs.params || a.search - b.search);
   fill(at("networks"), ["Network", "Search", "Dice", ...data.costs.map(titleOf), "Dominated"], members.map((network) =>
     element("tr", {"data-key": network.key, class: network.beaten ? "beaten" : null},
-      element("td", {}, linkButton(network.key.split("/").pop(), "key", () => choose(network.key))),
-      ...cells(data.searches[network.search].name, shown("dice", network.dice),
+      element("td", {}, linkButton(network.key.split("/").pop(), "key", () => choose(network.key)), ...runOf(network)),
+      ...cells(searchesOf(network), shown("dice", network.dice),
         ...data.costs.map((cost) => shown(cost, value(network, cost))), network.beaten ? "yes" : ""))));
 }
 

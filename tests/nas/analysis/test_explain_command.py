@@ -130,6 +130,8 @@ def test_a_network_without_a_mechanism_is_told_which_have_some(phantom_folder, t
     ("change", "problem"),
     [
         ({"--data": "nowhere"}, "nowhere is missing"),
+        ({"--data": "net"}, "net is an exported network; expected cases to explain"),
+        ({"--data": "net/split.json"}, "lists 'a' and others by name alone, as the split of a"),
         ({"--data": "empty"}, "empty has no images; expected cases to explain"),
         ({"": "empty"}, "empty is no export"),
         ({"--to": "file"}, "--to file is a file"),
@@ -141,6 +143,9 @@ def test_wrong_inputs_are_told(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "retrain.yaml").write_text("name: net")
+    (tmp_path / "net" / "split.json").write_text('{"training": ["a", "b"], "validation": ["c"]}')
     options = {"": str(export), "--data": str(phantom_folder), "--to": "e"} | change
     told = segnas.refused("explain", *(word for pair in options.items() for word in pair if word))
     assert problem in told

@@ -12,6 +12,7 @@ import pytest
 from nas.analysis.redundancy.analysis import analyse
 from nas.analysis.redundancy.figure import redundancy_panels
 from nas.analysis.redundancy.redundancy_report import find_images, redundancy_report
+from nas.analysis.redundancy.write_redundancy import write_report
 from nas.cli.main import main
 from nas.config.architecture_file import load_architecture_file
 from nas.cost.count import cost_of
@@ -143,7 +144,21 @@ def test_every_window_counts_once_though_the_network_is_mirrored(export, images,
 
 
 def test_a_data_sets_folder_means_its_images(phantom_folder):
-    assert find_images(phantom_folder) == sorted((phantom_folder / "imagesTr").iterdir())
+    found = list(find_images(phantom_folder).values())
+    assert found == sorted((phantom_folder / "imagesTr").iterdir())
+
+
+def test_training_cases_among_the_volumes_are_told(export, images, tmp_path):
+    out = shutil.copytree(export[0], tmp_path / "out")
+    first, second = sorted(image.name.partition(".")[0] for image in images.iterdir())
+    for learnt, told in (([first], "1 of 2 volumes is a training case of the network"), ([], "")):
+        split = {"training": ["another", *learnt], "validation": [second]}
+        (out / "split.json").write_text(json.dumps(split))
+        report = redundancy_report(Export(out), images, prune=1)
+        assert report.to_json()["learnt"] == len(learnt)
+        assert report.seen().startswith(told) and bool(report.seen()) == bool(told)
+        page = next(file for file in write_report(report, tmp_path / "r") if file.suffix == ".html")
+        assert ("training case" in page.read_text()) == bool(told)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from nas.cli import deploy as deploying_command
+from nas.cli.main import main
 from nas.cost.latency import LatencyConfig
-from nas.export.deploy import formats, latency
+from nas.export.deploy import formats, latency, parity_check
 from nas.export.deploy.bundle_text import metadata
 from nas.export.deploy.deploy import Source, deploy
 from nas.export.deploy.errors import DeployError, reason
@@ -31,7 +32,10 @@ from trainers.data.config import Preprocess
 from trainers.data.task import Task
 from trainers.errors import UserError
 from trainers.inference import Ensemble, Mirrored
+from trainers.metrics import dice_per_class, mean_dice
 from trainers.segmenter import Segmenter, SegmenterSpec
+from trainers.volumes import readable
+from trainers.volumes.preprocess import prepare_label
 
 TASK = Task(channels=1, classes=("background", "a", "b", "c"), spacing=None, patch=(16, 16, 16))
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
@@ -201,6 +205,40 @@ def test_int8_weights_are_stored_in_int8(cases, tmp_path):
     assert open_segmenter(tmp_path / "d")[0].segment(cases[0].image).shape == (24, 24, 24)
 
 
+def test_int8_takes_its_ranges_from_training_cases(
+    phantom_folder, phantom, tmp_path, monkeypatch, capsys
+):
+    """Where the export's data are at hand; else from those that it is checked on, and says so."""
+    pytest.importorskip("onnx")
+    cases = phantom[1]
+    monkeypatch.setitem(parity_check.DICE_TOLERANCE, "int8", 1.0)  # of drawn weights
+    out = write_export(tmp_path / "out", phantom_folder, cases)
+    command = [
+        "deploy",
+        str(out),
+        "--format",
+        "onnx",
+        "--precision",
+        "int8",
+        "--cases",
+        "2",
+        "--to",
+    ]
+    assert main([*command, str(tmp_path / "d")]) == 0
+    record = Deployment.read(tmp_path / "d")
+    assert record.calibration == cases.train[:2]
+    assert record.checks.cases == cases.validation[:2]
+    assert "from the cases that it is checked on" not in capsys.readouterr().err
+
+    text = (out / "retrain.yaml").read_text()
+    (out / "retrain.yaml").write_text(text.replace(str(phantom_folder), str(tmp_path / "gone")))
+    images = str(phantom_folder / "imagesTr")
+    assert main([*command, str(tmp_path / "e"), "--check-images", images]) == 0
+    record = Deployment.read(tmp_path / "e")
+    assert record.calibration == record.checks.cases
+    assert "from the cases that it is checked on" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["torchscript", "torch-export", "bundle"])
 def test_int8_is_for_onnx_alone(cases, tmp_path, kind):
     with pytest.raises(DeployError, match="use --format onnx"):
@@ -269,6 +307,29 @@ class WithNan(Shrink):
         return logits
 
 
+def test_of_whole_volumes_a_slab_of_logits_is_in_memory(cases, monkeypatch):
+    given = source(patch=(8, 8, 8))
+    logits = 4 * 4 * np.prod(nib.load(cases[0].image).shape)  # of four classes, in float32
+    monkeypatch.setattr(readable, "free_memory", lambda: 0.9 * logits)
+    checks = check(given.segmenter, given.segmenter.network, cases[:1], "fp32", ())
+    assert (checks.max_difference, checks.agreement) == (0.0, 1.0)
+
+
+def test_slabs_along_any_axis_tell_what_the_whole_volume_does(cases):
+    given, other = (source(patch=(16, 16, 8)).segmenter for _ in range(2))
+    with torch.no_grad():
+        other.network.head.weight *= 1.0003
+    prepared = given.prepare(cases[0].image)
+    assert given.inferer.across(prepared.grid.shape) == 2
+    ours, theirs = (one.logits(prepared) for one in (given, other))
+    checks = check(given, other.network, cases[:1], "fp32", ())
+    assert checks.max_difference == pytest.approx(float((theirs - ours).abs().max()), rel=1e-2)
+    assert checks.largest == pytest.approx(float(ours.abs().max()))
+    truth = prepare_label(cases[0].label, prepared, 4)
+    found = (dice_per_class(one.max(0).indices.numpy(), truth, 4) for one in (theirs, ours))
+    assert (checks.dice, checks.dice_pytorch) == tuple(mean_dice(each[None]) for each in found)
+
+
 def test_a_logit_of_any_class_that_is_no_number_is_refused(cases):
     given = source()
     broken = WithNan()
@@ -307,9 +368,28 @@ def test_a_dice_of_training_cases_is_said_to_be_one(cases, tmp_path):
     assert metadata(new)["eval_metrics"] == {"mean_dice": new.checks.dice}
 
 
-def test_a_folder_that_is_there_is_left_alone(cases, tmp_path):
-    with pytest.raises(UserError, match="exists already"):
+def test_a_folder_that_holds_something_is_left_alone(cases, tmp_path):
+    (tmp_path / "mine").touch()
+    with pytest.raises(UserError, match="is not empty"):
         deploy(source(), cases, "torchscript", "fp32", tmp_path, QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_empty_folder_that_is_there_is_filled_in_its_place(cases, tmp_path, monkeypatch):
+    """It may be where a volume is mounted, as in a container."""
+
+    def refuse(*_):
+        raise DeployError("cannot be opened")
+
+    to = tmp_path / "mounted"
+    to.mkdir()
+    place = to.stat().st_ino
+    with monkeypatch.context() as patched, pytest.raises(DeployError, match="Nothing was written"):
+        patched.setattr(formats, "open_file", refuse)
+        deploy(source(), cases, "torchscript", "fp32", to, QUICK)
+    assert not list(to.iterdir()) and to.stat().st_ino == place
+    deploy(source(), cases, "torchscript", "fp32", to, QUICK)
+    assert Deployment.read(to).format == "torchscript" and to.stat().st_ino == place
 
 
 def test_a_damaged_file_is_one_clear_error(cases, tmp_path):

@@ -25,6 +25,9 @@ from tests.slow import and_slow
 from trainers import volumes
 from trainers.data.config import Preprocess
 from trainers.segmenter import Segmenter, SegmenterSpec
+from trainers.volumes.errors import DoubtWarning
+from trainers.volumes.settings import Intensity
+from trainers.volumes.transforms import PrepareImaged
 
 pytest.importorskip("fire")
 QUICK = LatencyConfig(warmup=0, repeats=3, seconds=0.1)
@@ -180,6 +183,58 @@ def test_a_bundle_runs_and_verifies_without_segnas(tmp_path):
         np.testing.assert_array_equal(found.affine, like.affine)
     done = bundle_command(tmp_path / "bundle", "verify_net_in_out", "network", *config)
     assert done.returncode == 0 and "verified with no error" in done.stdout + done.stderr
+
+
+def trained_on_ct(to: Path, kind: str) -> Path:
+    """A deployed folder of a network that knows values from -1,000 HU on, beside the folders
+    `right` and `shifted` of an image."""
+    task = TASK.model_copy(update={"lowest": (-1000.0,)})
+    preprocess = CT.model_copy(update={"spacing": "native"})
+    segmenter = Segmenter(
+        network=Shrink().eval(), spec=SegmenterSpec(task=task, preprocess=preprocess, overlap=0.5)
+    )
+    values = np.random.default_rng(0).normal(20, 60, (18, 18, 18)).astype(np.float32)
+    values[:4] = -1000.0
+    for name, shift in (("right", 0), ("shifted", 1024)):
+        (to / name).mkdir()
+        nib.save(nib.Nifti1Image(values + shift, np.eye(4)), to / name / "a.nii.gz")
+    source = Source(segmenter=segmenter, strides=STRIDES, name="ct", key="01234", weights="trial")
+    cases = folder_cases(to / "right", None, 1, TASK)
+    deploy(source, cases, kind, "fp32", to / "deployed", QUICK)
+    return to / "deployed"
+
+
+def told_of_units(folder: Path, images: str) -> list[str]:
+    """What a deployed folder that runs by itself says of those images."""
+    if (folder / "segment.py").exists():
+        words = ["segment.py", f"../{images}", "../out"]
+    else:
+        folders = ["--dataset_dir", f"../{images}", "--output_dir", "../out"]
+        words = ["-m", "monai.bundle", "run", "--config_file", CONFIG, *folders]
+    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stderr.splitlines() if "Hounsfield" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "begins"), [("bundle", "/"), ("onnx", "warning: ../shifted/a")])
+def test_ct_in_another_unit_is_said_by_the_folder_itself(tmp_path, kind, begins):
+    if kind == "onnx":
+        pytest.importorskip("onnx")
+    folder = trained_on_ct(tmp_path, kind)
+    [told] = told_of_units(folder, "shifted")
+    assert told.startswith(begins) and "shifted/a.nii.gz has 24 as its lowest value" in told
+    assert not told_of_units(folder, "right")
+
+
+def test_what_prepares_images_in_a_folder_knows_the_unit(tmp_path):
+    config = json.loads((trained_on_ct(tmp_path, "bundle") / CONFIG).read_text())["preprocessing"]
+    assert config["lowest"] == [-1000.0]
+    ct = Intensity("ct", (-100, 100))
+    kept = {name: config[name] for name in ("orientation", "affine", "resampling", "crop")}
+    prepare = PrepareImaged(**kept, intensities=[ct], spacing=None, channels=1, lowest=(-1000.0,))
+    with pytest.warns(DoubtWarning, match="shifted/a.nii.gz has 24 as its lowest value"):
+        prepare({"image": str(tmp_path / "shifted" / "a.nii.gz")})
 
 
 @pytest.mark.slow

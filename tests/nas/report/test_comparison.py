@@ -2,10 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from nas.report.comparison import compare, comparison_page
+from nas.report.comparison import compare, comparison_page, comparison_tables
+from nas.report.read_search import read_search
+from nas.tracking.tracked_runs import TrackedRuns
 from tests.nas.probers import latency
 from tests.nas.report.test_front_page import embedded_data
 from tests.nas.results import flat_result, search_record
@@ -197,18 +203,41 @@ def test_the_page_has_both_fronts_and_escapes_what_it_is_told():
     assert [one["best"] for one in data["searches"]] == [0.9, 0.95]
 
 
+def test_a_network_on_two_fronts_is_said_to_be_one():
+    one, other = search(network("both", 0.9, 10)), search(network("both", 0.92, 10))
+    comparison = compare({"A": one, "B": other, "C": search(network("c", 0.95, 100))})
+    console = Console(file=StringIO(), width=120)
+    console.print(*comparison_tables(comparison))
+    rows = [line.split() for line in console.file.getvalue().splitlines() if " both " in line]
+    assert [(row[1], row[-2]) for row in rows] == [("A", "B"), ("B", "A")]
+    data = embedded_data(comparison_page(comparison))
+    networks = {one["key"]: one["same"] for one in data["networks"]}
+    assert networks == {"A/both": ["B"], "B/both": ["A"], "C/c": []}
+
+
+def test_the_page_leads_to_the_runs_of_servers_that_answer():
+    runs = TrackedRuns({"a2": "0123"}, "http://server/#/experiments/1/runs/")
+    data = embedded_data(comparison_page(compare({"A": replace(A, runs=runs), "B": B})))
+    told = {one["key"]: one["run"] for one in data["networks"] if one["member"]}
+    assert told == {"A/a2": f"{runs.address}0123", "B/b2": None}
+
+
 @pytest.fixture
 def folders(tmp_path):
     stored = STORED["search"].parent / "version_0_1" / "search"
     return [str(shutil.copytree(stored, tmp_path / name)) for name in ("one", "two")]
 
 
-def test_the_command_compares_folders_of_searches(folders, tmp_path, segnas):
+def test_the_command_compares_folders_of_searches(folders, tmp_path, monkeypatch, segnas):
+    [member, *_] = read_search(Path(folders[0]))[1].members
+    runs = TrackedRuns({member.name: "0123"}, "http://server/#/experiments/1/runs/")
+    monkeypatch.setattr("nas.tracking.lookup.find_trial_runs", lambda *_: runs)
     page = tmp_path / "both.html"
     shown = segnas.printed("compare", *folders, "--to", page)
     assert "as good (within 0.003)" in shown
     assert "0 of 1" in shown
     assert page.stat().st_size > 30_000
+    assert runs.address + "0123" in page.read_text()
     told = segnas.json("compare", *folders)
     assert [one["name"] for one in told["searches"]] == ["one", "two"]
 

@@ -8,13 +8,14 @@ from typing import ClassVar
 import pytest
 from rich.console import Console
 
+from nas.cli.main import main
 from nas.pareto.front_files import Front, front_csv, front_json, read_front
 from nas.pareto.objectives import chance_text, objective, short_number
 from nas.report.architecture_text import compact
 from nas.report.front_page import front_page
 from nas.report.progress import Progress, UnderWay
 from nas.report.search_record import SearchRecord
-from nas.report.terminal_tables import front_table
+from nas.report.terminal_tables import front_table, left_out
 from nas.report.untrained import Untrained, kept_untrained, read_untrained
 from nas.report.write_front import write_front
 from nas.tracking import TrackedRuns
@@ -417,6 +418,17 @@ def test_a_narrow_terminal_cuts_off_no_figure():
     assert all(word in shown for word in ("0.9000", "1.24", "410", "286", "8.7"))
 
 
+def test_a_command_below_a_narrow_table_can_be_copied(tmp_path, monkeypatch, capsys):
+    front = record([*RESULTS, result("tiny", 0.2, 300, 0.5)]).front
+    monkeypatch.setattr("nas.pareto.front_files.read_front", lambda _: front)
+    folder = tmp_path / "a-folder-whose-name-is-longer-than-the-table-of-its-front-is-wide-at-all"
+    assert main(["front", str(folder), "--within", "params<=1e9"]) == 0
+    command = f"segnas front {folder} --within 'params<=1e9' --all"
+    assert f"\n1 more below Dice 0.8100: {command}\n" in capsys.readouterr().out
+    assert main(["front", str(folder), "--all"]) == 0
+    assert "more below" not in capsys.readouterr().out
+
+
 def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
     tiny = result("tiny", 0.2, 300, 0.5)
     found = record([*RESULTS, tiny])
@@ -424,10 +436,9 @@ def test_what_is_below_the_reference_is_counted_and_shown_on_demand():
     console.print(front_table(found.front))
     assert "tiny" not in console.file.getvalue()
     assert "1 more below Dice 0.8100\n" in re.sub(" +\n", "\n", console.file.getvalue())
-    console.print(front_table(found.front, command="segnas front runs/one"))
-    shown = console.file.getvalue()
-    assert "1 more below Dice 0.8100: segnas front runs/one --all" in shown
-    assert "tiny" not in shown
+    told = left_out(found.front, "segnas front runs/one")
+    assert told == "1 more below Dice 0.8100: segnas front runs/one --all"
+    assert left_out(record().front, "segnas front runs/one") == ""
     console.print(front_table(found.front, whole=True))
     assert "tiny" in console.file.getvalue()
     assert page([*RESULTS, tiny])["reference"] == pytest.approx(0.81)

@@ -669,6 +669,12 @@ def test_two_fronts_stand_in_the_same_planes(opened):
     assert page.locator("#networks td:last-child").all_inner_texts().count("yes") == beaten > 0
     page.click("#networks .key >> nth=1")
     assert page.locator("#networks tr.chosen").count() == 1
+    assert "same network" not in page.inner_text("#networks")
+    runs = TrackedRuns({one.members[0].name: "0123"}, "http://server/#/experiments/1/runs/")
+    twice = compare({"one": replace(one, runs=runs), "two": one}, ["dice", "params"])
+    page = opened(comparison_page(twice))
+    assert page.locator("text=two (the same network in one)").count() == len(twice.fronts["two"])
+    assert page.get_attribute("text=its run", "href") == f"{runs.address}0123"
     page.set_viewport_size({"width": 390, "height": 844})  # a plane below the other
     assert page.locator(".plane >> nth=0").bounding_box()["width"] > 300
 

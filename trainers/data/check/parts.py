@@ -14,12 +14,12 @@ from trainers.data.splits import Cases
 from trainers.errors import listed
 from trainers.volumes.geometry import by
 from trainers.volumes.targets import Targets
+from trainers.volumes.units import NO_AIR
 
 APART = 3.0  # times larger or smaller than the median
 ENOUGH = 3  # cases that a median is of
 SHOWN = 10  # classes that are named
 HOUNSFIELD = 500.0  # HU: CT reaches below minus and above plus this, other images do not
-NO_AIR = -50.0  # HU; fat has less, and so has air
 OTHER_UNIT = 10.0  # times a larger or smaller range than the median's
 
 
