@@ -9,6 +9,7 @@ from nas.config.tracking import TrackingConfig
 from nas.pareto.front_chances import front_chances
 from nas.tracking import Search, TrackedRuns, Tracker, lookup, search_run, tracker
 from nas.tracking.lookup import find_trial_runs
+from nas.tracking.trial_runs import Runs
 from tests.nas.results import flat_result
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
@@ -520,6 +521,24 @@ def test_results_of_an_outage_are_sent_once_the_server_answers(opened, runs, mon
     }
     assert {child.info.status for child in children.values()} == {"FINISHED"}
     assert children["abc"].data.params["width"] == "16"
+
+
+def test_one_result_that_is_refused_keeps_no_other_from_being_sent_in_the_end(
+    opened, runs, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tracker, "PAUSE", 1e9)
+    send = Runs.end
+    monkeypatch.setattr(
+        Runs, "end", lambda *a: _refused() if a[1].key == LADDER[0].key else send(*a)
+    )
+    tracking = opened()
+    for count in (1, 2, 3):
+        end(tracking, *LADDER[:count])
+    tracking.finish(tmp_path, {})
+    assert tracking.behind
+    [parent], children = runs()
+    assert set(children) == {one.key for one in LADDER[1:3]}
+    assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
 
 
 def test_a_failing_server_is_left_alone_for_a_while(opened, monkeypatch):
