@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from nas.config.tracking import TrackingConfig
@@ -271,7 +272,8 @@ class Tracker:
 
         artifacts = (self.directory / ARTIFACTS).as_uri() if self.local else None
         client: Any = HeardClient(MlflowClient(self.uri), self._calls.hear)
-        runs = Runs.open(client, self.config.experiment, artifacts, self._search)
+        folder = f"{gethostname()}:{self.directory}"
+        runs = Runs.open(client, self.config.experiment, artifacts, self._search, folder)
         if news := runs.parent.restored:
             _log.warning(f"Deleted in MLflow, and restored: {', '.join(news)}")
         return runs

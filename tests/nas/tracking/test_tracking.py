@@ -1,6 +1,7 @@
 import logging
 import math
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from mlflow import MlflowClient
@@ -426,6 +427,19 @@ def test_a_description_that_a_person_wrote_stays(opened, runs, client):
     tracking.sync(LADDER)
     tracking.finish(tracking.directory / "nothing", {})
     assert runs()[0][0].data.tags["mlflow.note.content"] == "For the paper."
+
+
+def test_searches_of_one_name_are_told_apart_by_their_folders(store, client, tmp_path):
+    config = TrackingConfig(uri=f"sqlite:///{store / 'mlflow.db'}", experiment="alike")
+    folders = [tmp_path / name for name in ("one", "another", "moved")]
+    for folder, search_id in zip(folders, ("1", "2", "2"), strict=True):
+        track(config, folder, search_id=search_id)
+    home = [client.get_experiment_by_name("alike").experiment_id]
+    runs = client.search_runs(home)
+    assert {run.info.run_name for run in runs} == {"demo"}
+    tags = {run.data.tags["folder"] for run in runs}
+    assert tags == {f"{gethostname()}:{folder}" for folder in (folders[0], folders[2])}
+    assert len(client.search_runs(home, "tags.folder LIKE '%/moved'")) == 1
 
 
 def test_finish_uploads_the_front_and_ends_the_parent(opened, runs, client, tmp_path):
