@@ -126,6 +126,10 @@ class Cluster:
         doors = [(node["NodeManagerAddress"], node["NodeManagerPort"]) for node in self._nodes()]
         return monotonic() - self._died < AFTERMATH or not all(_answers(*door) for door in doors)
 
+    def loses_its_node(self) -> bool:
+        """Whether Ray's node on this machine, the only one, is gone or dies just now."""
+        return self.here and (not self._nodes() or self.loses_a_node())
+
     def check_alive(self) -> None:
         """Raise NodeDiedError where Ray's node on this machine, the only one, is gone: Tune would
         wait for another for ever."""

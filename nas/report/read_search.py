@@ -39,6 +39,7 @@ def read_locked_search(directory: Path) -> tuple[RunConfig, SearchRecord]:
         starts=stored.starts,
         baselines=stored.baselines,
         compressed=stored.compressed,
+        infeasible_beside=stored.infeasible_beside,
         untrained=read_untrained(directory),
         id=stored.id,
         summary=read_summary(directory),

@@ -41,7 +41,8 @@ class SearchRecord:
     names of knobs, pictures and presets; without it every value of an architecture is a knob.
     `starts`: the names of warm starts, by key. `baselines`: well-known networks that were trained
     beside the candidates; `compressed`: networks that were made smaller after the search; none of
-    either is among the results. `untrained`: well-known networks that may have been trained or not,
+    either is among the results. `infeasible_beside`: those of either that are infeasible, which
+    only MLflow is told of. `untrained`: well-known networks that may have been trained or not,
     with what was counted of them. `id`: of the study, empty where there is none. `summary`: the
     numbers of the session that ended the search, empty where none did. `runs`: those of its trials
     in MLflow, as far as they are known. `progress`: how far it is, while it runs. `settings`: what
@@ -56,6 +57,7 @@ class SearchRecord:
     starts: Mapping[str, str] = field(default_factory=dict)
     baselines: Sequence[Result] = ()
     compressed: Sequence[Result] = ()
+    infeasible_beside: Sequence[Result] = ()
     untrained: Sequence[Untrained] = ()
     id: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)

@@ -42,7 +42,7 @@ def sync_search(directory: Path, console: Console) -> int:
             print_line(console, "MLflow is off (tracking.enabled: false)")
             return 0 if written else 1
         tracker = Tracker(config.tracking, directory, search_info(config, record.id, running=False))
-        sent = tracker.sync([*results, *record.beside])
+        sent = tracker.sync([*results, *record.beside, *record.infeasible_beside])
         if written and tracker.runs.ids:  # the page leads to them
             try_write_front(directory, replace(record, runs=tracker.runs), record.importances)
         if sent.failed is None:

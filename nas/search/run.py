@@ -104,7 +104,7 @@ def run_search(
                 place.cluster.start_ahead()  # its processes import while MLflow is opened
             if config.tracking.enabled:
                 stages.begin("Opening MLflow")
-            tracker.sync([*study.results, *study.baselines, *study.compressed])
+            tracker.sync([*study.results, *study.ended_beside])
             if not session.over:
                 stages.begin("Starting the workers and the first candidates")
             ended = _train(config, directory, place, begun, session, screen, tracker)

@@ -125,7 +125,7 @@ class SupernetRun:
             if several := gang(cluster, self.config.resources, self.config.train.batch):
                 cluster.check(self.directory)
                 training = SupernetTraining(settings, settings.volumes)
-                train_together(stage, several, training, cluster.loses_a_node)
+                train_together(stage, several, training, cluster)
         ended = run_trials(stage, cluster, settings, SupernetWorker)
         if stage.failure:
             raise UserError(

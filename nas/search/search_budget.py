@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas.config.run_config import SearchConfig
 from nas.search.running import Running
@@ -50,9 +50,6 @@ class SearchBudget:
         self._all_epochs = search.all_epochs(train.epochs)
         whole = search.trials if search.budget == "trials" else self._all_epochs / train.epochs
         self._most_repeats = math.ceil(search.confirm * whole - ROUNDING)
-        self._ends = {train.epochs}  # where a training may end
-        if search.early_stopping:
-            self._ends |= {e for rungs in search.early_stopping.rungs(train) for e in rungs}
 
     def epochs_of(self, candidate: Candidate) -> int:
         """Those of its whole training."""
@@ -83,8 +80,9 @@ class SearchBudget:
 
     def wants_candidate(self, spent: Spent) -> bool:
         """Whether there is room for another candidate beside those that have spent so much."""
-        candidates = Spent(spent.trainings, spent.epochs, spent.seconds)
-        return self._candidates and self.fraction_spent(candidates) < 1 - self.search.confirm
+        candidates = replace(spent, repeats=0.0)
+        room = self.fraction_spent(candidates) < 1 - self.search.confirm
+        return self._candidates and room and self.fraction_spent(spent) < 1
 
     def wants_repeat(self, spent: Spent) -> bool:
         """Whether there is room for another repeat, once there is none for a candidate.
@@ -108,20 +106,13 @@ class SearchBudget:
     def committed(
         self, study: Study, under_way: Sequence[Running], pending: bool, seconds: float
     ) -> Spent:
-        """The same once all that is `under_way` may end, and one more candidate, if `pending`, of
-        which nobody knows yet whether it is to be trained whole."""
+        """The same once all that is `under_way`, and one more candidate, if `pending`, has trained
+        to its end, as it may: where many are stopped, their epochs are free again."""
         new, again = _epochs(under_way)
-        ends = [
-            self.epochs  # nothing stops what was to be tried first
-            if running.candidate.key in study.starts
-            else self.reserved_epochs(running.report.epoch)
-            for running in under_way
-            if not running.is_repeat
-        ]
-        ends += [self.reserved_epochs(0)] * pending
+        begun = len(new) + pending
         return Spent(
-            study.begun + len(new) + pending,
-            self._before + study.epochs + sum(ends),
+            study.begun + begun,
+            self._before + study.epochs + begun * self.epochs,
             seconds,
             study.trained_again + len(again),
         )
@@ -141,10 +132,6 @@ class SearchBudget:
         else:
             used = (spent.trainings + repeats) / search.trials
         return min(used, 1.0)
-
-    def reserved_epochs(self, epoch: int) -> int:
-        """The epochs that a candidate will have trained before it may end, `epoch` behind it."""
-        return min((end for end in self._ends if end > epoch), default=self.epochs)
 
     def done(self, study: Study) -> int:
         """Trainings that ended so far, complete or stopped, those of earlier sessions included.

@@ -34,8 +34,9 @@ class Records:
     """The name of a study, and every ended candidate once, with the last that is known of it.
 
     `starts`: what the networks that were tried first are called, by key. `baselines`: those that
-    were trained to the end. `compressed`: those that were made smaller after the search. `fixed`:
-    what `Study.open` was given as such.
+    were trained to the end. `compressed`: those that were made smaller after the search.
+    `infeasible_beside`: those of either that are infeasible. `fixed`: what `Study.open` was given
+    as such.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Records:
     starts: Mapping[str, str]
     baselines: list[Result]
     compressed: list[Result]
+    infeasible_beside: list[Result]
     fixed: Mapping[str, Any]
 
 
@@ -62,12 +64,14 @@ def read_records(directory: Path, space: str, budget: Budget) -> Records:
                 result = Result.from_json(told, space)
                 own = repeats.get(result.key, ())
                 results[result.key] = revised(result, known, own, budget)
+        baselines, compressed = ended_baselines(known, budget), compressed_results(known, budget)
         return Records(
             known["id"],
             list(results.values()),
             known.get(STARTS, {}),
-            [one for one in ended_baselines(known, budget) if one.state == "complete"],
-            [one for one in compressed_results(known, budget) if one.state == "complete"],
+            [one for one in baselines if one.state == "complete"],
+            [one for one in compressed if one.state == "complete"],
+            [one for one in (*baselines, *compressed) if one.state != "complete"],
             known.get("facts", {}),
         )
 

@@ -141,6 +141,11 @@ class Study:
         """The networks that were made smaller after the search and stand beside its front."""
         return [one for one in self._compressed if one.state == "complete"]
 
+    @property
+    def ended_beside(self) -> list[Result]:
+        """All baselines that ended and all compressed networks, also those that are infeasible."""
+        return [*self._ended_baselines, *self._compressed]
+
     def begun_baselines(self) -> dict[str, Mapping[str, Any]]:
         """See `nas.study.stored_results.baseline_records`."""
         return baseline_records(self._study.user_attrs)
@@ -312,8 +317,7 @@ class Study:
         """The candidate, or what stands beside the front, by all that is recorded."""
         if name in self._told:
             return self._revise(self._told[name])
-        beside = [*self._ended_baselines, *self._compressed]
-        return next(one for one in beside if one.name == name)
+        return next(one for one in self.ended_beside if one.name == name)
 
     def add_repeat(self, repeat: Repeat) -> Result:
         """A complete candidate with one more training of it, which `Repeat.write` keeps.

@@ -19,6 +19,7 @@ from nas.tracking.mlflow_private import VIEW_TAG
 from nas.tracking.search import Search
 
 SEARCH_TAG = "segnas.search"
+FOLDER_TAG = "folder"  # and its machine: searches of one name look alike otherwise
 RECORD_TAG = "segnas.record"  # of a trial: what its run holds; of the search: its files
 NOTE_TAG = "segnas.note"  # the fingerprint of the description that was written last
 DESCRIPTION = "mlflow.note.content"
@@ -48,11 +49,16 @@ class SearchRun:
 
     @classmethod
     def open(
-        cls, client: MlflowClient, experiment: str, artifacts: str | None, search: Search
+        cls,
+        client: MlflowClient,
+        experiment: str,
+        artifacts: str | None,
+        search: Search,
+        folder: str,
     ) -> SearchRun:
         """Make the experiment (with its `artifacts` URI) and the run, or find them.
 
-        Where they were deleted they are restored.
+        Where they were deleted they are restored. `folder`: where the search lies, for its tag.
         """
         news = []
         known = client.get_experiment_by_name(experiment)
@@ -73,7 +79,8 @@ class SearchRun:
         # A parameter cannot change in MLflow: a resumed search keeps its first ones.
         wanted = params(search.params)
         lacking = {name: wanted[name] for name in wanted if name not in run.data.params}
-        log(client, opened.run_id, params=lacking)
+        moved = run.data.tags.get(FOLDER_TAG) != folder
+        log(client, opened.run_id, params=lacking, tags={FOLDER_TAG: folder} if moved else {})
         with any_store():
             client.log_text(opened.run_id, search.config_yaml, "config.yaml")
         tag, view = VIEW_TAG + opened.run_id, trials_view(search.objectives, opened.run_id)

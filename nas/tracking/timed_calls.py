@@ -45,20 +45,15 @@ class TimedCalls:
         `hold`: the seconds that are waited in all. `silence`: those without an answer, after which
         TimeoutError is raised, also for a call before this one. Raises what `work` raises.
         """
-        if not self._ended(hold, silence):
+        if not self.ended(hold, silence):
             return False
         self._began, self._given_up = monotonic(), False
         self._thread = Thread(target=self._do, args=(work,), name="MLflow", daemon=True)
         self._thread.start()
-        return self._ended(hold, silence)
+        return self.ended(hold, silence)
 
-    def _do(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except BaseException as error:  # raised where it is waited for
-            self._error = error
-
-    def _ended(self, hold: float, silence: float) -> bool:
+    def ended(self, hold: float, silence: float) -> bool:
+        """Whether no call goes on any more, once it is waited for. Raises as `run` does."""
         if self._thread is None:
             return True
         while self._thread.is_alive():
@@ -73,6 +68,12 @@ class TimedCalls:
         if error and not self._given_up:
             raise error
         return True
+
+    def _do(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
 
 
 class HeardClient:

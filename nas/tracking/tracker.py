@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from nas.config.tracking import TrackingConfig
@@ -130,11 +131,7 @@ class Tracker:
         self._sent = SyncReport()
         self._stand(results)
         self._owe(results)
-        for _ in range(2):  # one that is refused is last in line the second time
-            self._paused_until = 0.0
-            answered = self._try(self._catch_up, patient=not self._search.running)
-            if not (answered and self._owed):
-                break
+        self._send(self._catch_up, patient=not self._search.running)
         return replace(self._sent, failed=self._failure)
 
     def finish(
@@ -156,10 +153,10 @@ class Tracker:
             changed = runs.parent.show(_front_files(folder), self._results or (), self._ranks)
             self._sent.closed = int(changed or closed)
 
-        for write in (self._write_owed, close):
+        self._hear_out()
+        if self._send(self._write_owed, patient=True):
             self._paused_until = 0.0
-            if not self._try(write, patient=True):
-                break
+            self._try(close, patient=True)
         return replace(self._sent, failed=self._failure)
 
     @property
@@ -191,6 +188,22 @@ class Tracker:
         owed = {result.name: result for result in results}
         self._owed |= owed
         self._told |= owed.keys()
+
+    def _send(self, write: Callable[[Runs], None], patient: bool) -> bool:
+        """Call `write`, which writes what is owed. Returns whether MLflow answered at all."""
+        for _ in range(2):  # one that is refused is last in line the second time
+            self._paused_until = 0.0
+            answered = self._try(write, patient)
+            if not (answered and self._owed):
+                break
+        return answered
+
+    def _hear_out(self) -> None:
+        """Wait for a report that goes on without us. What ended it need not end what comes next."""
+        try:
+            self._calls.ended(inf, SILENCE)
+        except server_errors():
+            self._runs = None
 
     def _write_owed(self, runs: Runs) -> None:
         if self._results is not None:
@@ -259,7 +272,8 @@ class Tracker:
 
         artifacts = (self.directory / ARTIFACTS).as_uri() if self.local else None
         client: Any = HeardClient(MlflowClient(self.uri), self._calls.hear)
-        runs = Runs.open(client, self.config.experiment, artifacts, self._search)
+        folder = f"{gethostname()}:{self.directory}"
+        runs = Runs.open(client, self.config.experiment, artifacts, self._search, folder)
         if news := runs.parent.restored:
             _log.warning(f"Deleted in MLflow, and restored: {', '.join(news)}")
         return runs

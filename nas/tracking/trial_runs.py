@@ -70,13 +70,19 @@ class Runs:
 
     @classmethod
     def open(
-        cls, client: MlflowClient, experiment: str, artifacts: str | None, search: Search
+        cls,
+        client: MlflowClient,
+        experiment: str,
+        artifacts: str | None,
+        search: Search,
+        folder: str,
     ) -> Runs:
         """Make the store, the experiment (with its `artifacts` URI) and the runs, or find them.
 
+        `folder`: where the search lies, told by its run.
         What was deleted of them is restored, and named in the parent's `restored`.
         """
-        parent = SearchRun.open(client, experiment, artifacts, search)
+        parent = SearchRun.open(client, experiment, artifacts, search, folder)
         runs = cls(client, parent, search)
         place = (client, parent.experiment_id, PARENT_TAG, parent.run_id)
         active, deleted = (_by_key(tagged(*place, deleted=gone)) for gone in (False, True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
@@ -75,40 +75,45 @@ def gang(cluster: Cluster, resources: Resources, batch: int) -> Workers | None:
 
 
 def train_together(
-    stage: TrialSource,
-    workers: Workers,
-    training: SupernetTraining,
-    loses_a_node: Callable[[], bool],
+    stage: TrialSource, workers: Workers, training: SupernetTraining, cluster: Cluster
 ) -> None:
     """Train as the stage's first job. Where processes are lost it begins again at the last epoch,
-    as often as the stage wants; those that a node takes along do not count. Ctrl-C once ends it
-    with the running epoch, twice now."""
+    as often as the stage wants; those that a node takes along do not count. Where that was Ray's
+    own on this machine Ray is started again, and it does not count after an epoch. Ctrl-C once ends
+    it with the running epoch, twice now."""
     try:
         with interruptible(stage):
-            _train(stage, workers, training, loses_a_node)
+            _train(stage, workers, training, cluster)
     except KeyboardInterrupt:
         stage.interrupt()
     stage.requeue()
 
 
 def _train(
-    stage: TrialSource,
-    workers: Workers,
-    training: SupernetTraining,
-    loses_a_node: Callable[[], bool],
+    stage: TrialSource, workers: Workers, training: SupernetTraining, cluster: Cluster
 ) -> None:
     from nas.engine.supernet.train_supernet import SupernetReport
 
+    reported = False
+
     def report(told: SupernetReport) -> None:
+        nonlocal reported
+        reported = True
         if not stage.report(TRAINING, told) and (told.reason or not told.done):
             raise _EnoughError
 
     while stage.start(TRAINING) is not None:
+        reported = False
         try:
             workers(training, report, stage.tick)
         except LOST as error:
-            counts = not loses_a_node()
+            ray_died = cluster.loses_its_node()
+            counts = not (reported if ray_died else cluster.loses_a_node())
             stage.on_worker_lost(TRAINING, counts=counts, cause=cause_in(str(error)))
+            if ray_died:
+                cluster.stop()
+                cluster.start()
+                workers = replace(workers, driver_node=cluster.driver_node)
             continue
         except TrainingDivergedError as error:  # in one that does not report
             stage.report(TRAINING, SupernetReport(reason=str(error), done=True))

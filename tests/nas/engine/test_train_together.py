@@ -1,10 +1,13 @@
 """A supernet trained by several processes: what the stage hears, and that it is the same one."""
 
 import signal
+import time
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from ray.exceptions import OutOfMemoryError
@@ -14,6 +17,7 @@ from nas.config.resources import Resources
 from nas.engine.attempts import Attempts
 from nas.engine.cluster import Cluster
 from nas.engine.data_parallel import Workers
+from nas.engine.report import Fidelity
 from nas.engine.slots import Machine
 from nas.engine.supernet.jobs import SupernetJobs
 from nas.engine.supernet.train_supernet import SupernetReport, TrainSupernet
@@ -46,15 +50,48 @@ def test_as_many_train_together_as_have_a_gpu_and_share_the_batch(gpus, batch, s
     assert gang_size(gpus, batch) == size
 
 
-def trained(own, *turns, loses_a_node=False):
+class Ray:
+    """A cluster that loses a node with every process, or none."""
+
+    def __init__(self, here=False, dying=False):
+        self.here, self.dying, self.starts = here, dying, 0
+
+    def loses_a_node(self):
+        return self.dying
+
+    def loses_its_node(self):
+        return self.here and self.dying
+
+    def stop(self):
+        self.starts += 1
+
+    def start(self):
+        """See `driver_node`."""
+
+    @property
+    def driver_node(self):
+        return f"node {self.starts}"
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Processes that do what the next turn says."""
+
+    left: list
+    driver_node: str = "node 0"
+    nodes: list = field(default_factory=list)
+
+    def __call__(self, training, report, tick):
+        self.nodes.append(self.driver_node)
+        self.left.pop(0)(report)
+
+
+def trained(own, *turns, ray=None):
     """The stage once `turns`, one a start of the processes, have been taken."""
-    left = list(turns)
-
-    def workers(training, report, tick):
-        left.pop(0)(report)
-
-    train_together(own.stage, workers, None, lambda: loses_a_node)
-    assert not left and not own.stage.running
+    workers = Turns(list(turns))
+    train_together(own.stage, workers, None, ray or Ray())
+    assert not workers.left and not own.stage.running
+    own.nodes = workers.nodes
     return own.stage
 
 
@@ -143,7 +180,18 @@ def test_processes_whose_memory_ran_out_begin_again_and_are_given_up_in_the_end(
 def test_processes_that_a_node_takes_along_do_not_count(tmp_path):
     own = Stage(tmp_path, retries=0)
     turns = lost(epochs(own, 1, 1)), lost(epochs(own, 2, 2)), epochs(own, 3, EPOCHS)
-    assert not trained(own, *turns, loses_a_node=True).failure and own.record.trained
+    assert not trained(own, *turns, ray=Ray(dying=True)).failure and own.record.trained
+    assert own.nodes == ["node 0"] * 3
+
+
+def test_where_the_only_node_dies_ray_is_started_again(tmp_path):
+    """And given up where it dies again and again without an epoch between."""
+    ray, own = Ray(here=True, dying=True), Stage(tmp_path / "a", retries=0)
+    assert not trained(own, lost(epochs(own, 1, 1)), epochs(own, 2, EPOCHS), ray=ray).failure
+    assert own.record.trained and own.nodes == ["node 0", "node 1"]
+    own = Stage(tmp_path / "b", retries=1)
+    stage = trained(own, *[lost(epochs(own, 1, 0))] * 2, ray=Ray(here=True, dying=True))
+    assert "failed 2 times" in stage.failure
 
 
 def test_its_seconds_are_kept_while_it_runs(tmp_path):
@@ -155,7 +203,7 @@ def test_its_seconds_are_kept_while_it_runs(tmp_path):
         tick()
         assert kept == [190.0]
 
-    train_together(own.stage, workers, None, lambda: False)
+    train_together(own.stage, workers, None, Ray())
 
 
 def test_once_interrupted_it_ends_with_the_running_epoch(tmp_path):
@@ -240,6 +288,45 @@ def test_a_loss_of_processes_is_one_for_the_stage(monkeypatch):
     with pytest.raises(TrainingFailedError):
         workers(SimpleNamespace(checkpoint=Path("a.pt")), print)
     assert len(tries) == 1
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A job whose checkpoint holds the number of its epochs."""
+
+    checkpoint: Path
+    volumes: Path
+
+
+def count_epochs(job, tell, device, worker):
+    """Told of the first epoch, it goes on for as long as its node lives."""
+    while worker.first and (epoch := int(job.checkpoint.read_text()) + 1) <= EPOCHS:
+        fidelity = Fidelity(epoch, shared=True)
+        job.checkpoint.write_text(str(epoch))
+        tell(SupernetReport(epochs=EPOCHS, fidelity=fidelity, loss=1.0, done=epoch == EPOCHS))
+        time.sleep(300 * (epoch == 1))
+
+
+@pytest.mark.slow
+def test_where_rays_one_node_dies_the_processes_go_on_in_a_new_one(tmp_path, monkeypatch):
+    own, wanted = Stage(tmp_path, retries=0), Resources(cpus=1, concurrent=2)
+    job, hear = Counted(tmp_path / "epochs", tmp_path), own.stage.report
+    job.checkpoint.write_text("0")
+
+    def report(name, told):
+        if told.epoch == 1:
+            for process in psutil.Process().children(recursive=True):
+                if "raylet" in process.name():
+                    process.kill()
+        return hear(name, told)
+
+    monkeypatch.setattr(own.stage, "report", report)
+    with Cluster(wanted) as cluster:
+        cluster.start()
+        workers = Workers(2, wanted, cluster.driver_node, count_epochs, restarts=0)
+        train_together(own.stage, workers, job, cluster)
+    assert own.stage.failure is None
+    assert own.record.trained and [told["epoch"] for told in own.record.curve] == [1, 2, 3]
 
 
 @pytest.mark.slow

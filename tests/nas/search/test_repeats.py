@@ -233,6 +233,14 @@ def test_a_budget_of_repeats_alone_wants_no_candidate():
     assert not SearchBudget(run.search, run.train).wants_repeat(spent)  # that was the share
 
 
+def test_a_candidate_takes_no_epochs_that_repeats_have_spent():
+    run = config(search={"trials": 10, "budget": "epochs", "confirm": 0.15})  # 30 epochs
+    budget = SearchBudget(run.search, run.train)
+    for epochs, repeats, room in ((25, 0, True), (26, 0, False), (23, 2, True), (24, 2, False)):
+        spent = Spent(trainings=9, epochs=epochs, seconds=0.0, repeats=repeats)
+        assert budget.wants_candidate(spent) is room
+
+
 def test_chosen_repeats_take_nothing_of_the_hours_and_tell_no_time_that_is_left():
     run = config(search={"budget": "hours", "hours": 4})
     minute = Spent(trainings=9, epochs=27, seconds=60.0)

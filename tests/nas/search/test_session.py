@@ -256,18 +256,28 @@ def test_epochs_that_early_stopping_saves_buy_candidates(session):
     assert started > 2
 
 
-@pytest.mark.parametrize(("named", "begun"), [(0, 2), (2, 1)])
-def test_what_was_to_be_tried_first_is_counted_whole(session, named, begun):
-    """Of 3 epochs in all each may end after one, but nothing stops a start."""
-    run = session(**stopping(trials=2, budget="epochs", epochs=3))
-    points = [Hybrid(width=4, convs=convs).canonical() for convs in (1, 2)]
-    for point in points:
-        run.study._enqueue(point.key, to_params(point))
-    run.study.name_starts({point.key: "mine" for point in points[:named]})
-    started = 0
-    while run.start(str(started)):
-        started += 1
-    assert started == begun
+def test_a_budget_of_epochs_holds_where_nobody_is_stopped_and_slots_are_many(session):
+    run = session(**stopping(trials=4, budget="epochs", confirm=0.0))  # 12 epochs
+    run.resize(64)
+
+    def start():
+        begun = []
+        while candidate := run.start(f"{len(run.study.results)}-{len(run.running)}"):
+            begun.append(candidate)
+        return begun
+
+    assert len(start()) == 4
+    good, bad = list(run.running)[:2]
+    good_costs, bad_costs = (run.running[name].candidate.costs for name in (good, bad))
+    bad_costs.update({name: 2 * value for name, value in good_costs.items()})
+    assert run.report(good, report(1, dice=0.8, curve=(0.8,), done=False))
+    assert not run.report(bad, report(1, dice=0.7, curve=(0.7,), done=False))
+    run.end(bad)
+    assert len(start()) == 1  # of the two epochs that it left
+    for name in list(run.running):
+        ends(run, name)
+    assert run.over
+    assert run.study.epochs == 13
 
 
 def test_an_infeasible_trial_is_replaced(session):

@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from optuna.distributions import CategoricalDistribution
 
 from nas.study.knob_importance import importances
 from tests.nas.results import flat_result
@@ -61,3 +62,9 @@ def test_without_a_knob_that_varies_there_is_nothing_to_tell():
 def test_the_same_results_tell_the_same():
     told = results(40, lambda knobs: knobs["width"] / 100)
     assert importances(told, ["dice"], None) == importances(told, ["dice"], None)
+
+
+def test_no_two_distributions_are_compared_choice_by_choice(monkeypatch):
+    monkeypatch.setattr(CategoricalDistribution, "__eq__", lambda *_: pytest.fail("compared"))
+    [told] = importances(results(40, lambda knobs: knobs["width"] / 100), ["dice"], None)
+    assert next(iter(told.shares)) == "width"

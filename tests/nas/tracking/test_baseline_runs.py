@@ -9,14 +9,20 @@ from nas.study.candidate import Candidate
 from nas.study.stored_results import keep_compressed
 from nas.tracking import store
 from search_spaces.registry import find_preset
+from tests.nas.parts import open_study
+from tests.nas.probers import latency
 from tests.nas.tracking.test_sync import CURVE, EPOCHS, Driver, curve, local, sync
+
+
+def opened(directory, **changes):
+    store.prepare_mlflow()
+    store.make_store(directory / "mlflow.db")
+    return Driver(directory, **changes)
 
 
 @pytest.fixture
 def driver(tmp_path):
-    store.prepare_mlflow()
-    store.make_store(tmp_path / "mlflow.db")
-    return Driver(tmp_path)
+    return opened(tmp_path)
 
 
 def baseline(driver):
@@ -87,3 +93,31 @@ def test_a_compressed_network_has_a_tagged_run_of_its_own_and_no_part_in_the_fro
         [client.get_experiment_by_name("segnas").experiment_id], "tags.compressed = 'distil'"
     )
     assert (found.data.metrics["dice"], found.data.metrics["epochs"]) == (0.5, 1)
+
+
+def test_sync_tells_of_a_baseline_and_a_compressed_network_that_are_infeasible(tmp_path):
+    """The first failed, and the second was over the budget when it was measured again, while
+    MLflow was away."""
+    driver = opened(tmp_path, objectives=["dice", "latency_ms"], budget={"latency_ms": 3})
+    trial = driver.tell(driver.train())
+    made, ended = baseline(driver)
+    epoch = made.key, made.number, made.architecture.to_json(), 1, {"loss": 1.0}
+    driver.tracker.trial_epoch(*epoch, made.baseline)
+    driver.study.tell(made.infeasible("diverged: the loss is nan"))
+    how = {"method": "distil", "of": trial.key, "weights": "0123456789"}
+    joined = replace(ended, key=trial.key, baseline="", compressed=how)
+    keep_compressed(driver.directory, joined)
+    sync(driver.directory)
+    study = open_study(driver.directory, driver.config, lambda _: {"params": 1000})
+    study.revise(joined.name, latency(4.0))
+    assert sync(driver.directory)[0] == 0
+    runs = local(driver.directory)
+    failed, slow = (runs[name] for name in (made.key, joined.name))
+    assert [one["status"] for one in (failed, slow)] == ["FAILED"] * 2
+    assert [one["tags"]["state"] for one in (failed, slow)] == ["infeasible"] * 2
+    assert failed["tags"]["reason"] == "diverged: the loss is nan"
+    assert slow["tags"]["reason"].endswith("measured again")
+    assert "nothing was missing" in sync(driver.directory)[1]
+    assert not read_search(driver.directory)[1].beside
+    # A search that goes on sends the same.
+    assert [one.name for one in study.ended_beside] == [made.key, joined.name]

@@ -248,3 +248,31 @@ def test_a_slow_store_is_written_behind_the_back_of_the_search(directory, monkey
     runs = local(directory)
     for result in results:
         assert curve(runs[result.key]) == [(2, 0.2), (4, 0.4), (5, 0.5)]
+
+
+def test_a_report_that_fails_behind_the_back_of_the_search_ends_nothing(
+    directory, monkeypatch, caplog
+):
+    driver = Driver(directory)
+    candidate = driver.train()
+    log_batch, calls = MlflowClient.log_batch, []
+
+    def fail_late(*arguments):
+        calls.append(1)
+        time.sleep(0.5 * len(calls))
+        if len(calls) > 1:
+            raise ConnectionError("refused")
+        log_batch(*arguments)
+
+    monkeypatch.setattr(tracker, "HOLD", 0.7)
+    with monkeypatch.context() as fault:
+        fault.setattr(MlflowClient, "log_batch", fail_late)
+        result = driver.tell(candidate)  # not waited for, since there was an answer
+        while len(calls) < 2:
+            time.sleep(0.01)
+    driver.tracker.finish(directory, {})
+    assert not driver.tracker.behind
+    assert not warnings_of(caplog)
+    runs = local(directory)
+    assert [runs[key]["status"] for key in ("", result.key)] == ["FINISHED"] * 2
+    assert curve(runs[result.key]) == [(2, 0.2), (4, 0.4), (5, 0.5)]

@@ -1,6 +1,7 @@
 import logging
 import math
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from mlflow import MlflowClient
@@ -9,6 +10,7 @@ from nas.config.tracking import TrackingConfig
 from nas.pareto.front_chances import front_chances
 from nas.tracking import Search, TrackedRuns, Tracker, lookup, search_run, tracker
 from nas.tracking.lookup import find_trial_runs
+from nas.tracking.trial_runs import Runs
 from tests.nas.results import flat_result
 
 ARCHITECTURE = {"width": 16, "tokens": [{"prune": 0.5, "layers": ["both", "none"]}]}
@@ -427,6 +429,19 @@ def test_a_description_that_a_person_wrote_stays(opened, runs, client):
     assert runs()[0][0].data.tags["mlflow.note.content"] == "For the paper."
 
 
+def test_searches_of_one_name_are_told_apart_by_their_folders(store, client, tmp_path):
+    config = TrackingConfig(uri=f"sqlite:///{store / 'mlflow.db'}", experiment="alike")
+    folders = [tmp_path / name for name in ("one", "another", "moved")]
+    for folder, search_id in zip(folders, ("1", "2", "2"), strict=True):
+        track(config, folder, search_id=search_id)
+    home = [client.get_experiment_by_name("alike").experiment_id]
+    runs = client.search_runs(home)
+    assert {run.info.run_name for run in runs} == {"demo"}
+    tags = {run.data.tags["folder"] for run in runs}
+    assert tags == {f"{gethostname()}:{folder}" for folder in (folders[0], folders[2])}
+    assert len(client.search_runs(home, "tags.folder LIKE '%/moved'")) == 1
+
+
 def test_finish_uploads_the_front_and_ends_the_parent(opened, runs, client, tmp_path):
     for name in ("front.json", "front.csv", "front.html"):
         (tmp_path / name).write_text(name)
@@ -520,6 +535,24 @@ def test_results_of_an_outage_are_sent_once_the_server_answers(opened, runs, mon
     }
     assert {child.info.status for child in children.values()} == {"FINISHED"}
     assert children["abc"].data.params["width"] == "16"
+
+
+def test_one_result_that_is_refused_keeps_no_other_from_being_sent_in_the_end(
+    opened, runs, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tracker, "PAUSE", 1e9)
+    send = Runs.end
+    monkeypatch.setattr(
+        Runs, "end", lambda *a: _refused() if a[1].key == LADDER[0].key else send(*a)
+    )
+    tracking = opened()
+    for count in (1, 2, 3):
+        end(tracking, *LADDER[:count])
+    tracking.finish(tmp_path, {})
+    assert tracking.behind
+    [parent], children = runs()
+    assert set(children) == {one.key for one in LADDER[1:3]}
+    assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
 
 
 def test_a_failing_server_is_left_alone_for_a_while(opened, monkeypatch):
